@@ -1,0 +1,125 @@
+/**
+ * What a pipeline stage is: a spec that is data, and a `run`. The same spec gives validation, types, `--help` and docs.
+ *
+ * @module
+ */
+import { z } from "zod";
+/** The GPU; replaced by the type of device.ts. */
+type Device = unknown;
+
+/** What a stage's folder holds. */
+export type Kind = "dataset" | "model" | "detector" | "table" | "report";
+
+/** What an input takes; `any` takes every kind. */
+export type InputKind = Kind | "any";
+
+/** The finished folder of another stage. */
+export interface Artifact {
+  /** Folder, absolute. */
+  readonly dir: string;
+  /** Id of the stage that wrote it. */
+  readonly stage: string;
+}
+
+/** Inputs by name: `name` must be given, `name?` may be left out, `name*` is a list of one or more stages. */
+export type InputSpec = Readonly<Record<string, InputKind>>;
+
+/** The inputs as `run` gets them: `Artifact`, `Artifact | undefined` for `name?`, `Artifact[]` for `name*`. */
+export type InputsOf<I extends InputSpec> =
+  & { readonly [K in keyof I as K extends `${string}${"?" | "*"}` ? never : K]: Artifact }
+  & { readonly [K in keyof I as K extends `${infer N}?` ? N : never]: Artifact | undefined }
+  & { readonly [K in keyof I as K extends `${infer N}*` ? N : never]: readonly Artifact[] };
+
+/** A value of a metric, a progress field or a summary row. */
+export type Field = number | string | boolean | null;
+
+/** What a running stage may use. */
+export interface StageContext {
+  /** The stage's id in the pipeline. */
+  readonly id: string;
+  /** Name of the pipeline. */
+  readonly pipeline: string;
+  /** Where the artifact goes, empty at the start; renamed into place when `run` resolves. */
+  readonly dir: string;
+  /** Kept across restarts as long as options and inputs are the same: checkpoints go here. Removed when the stage is done. */
+  readonly work: string;
+  /** Seed of the stage, from the pipeline's seed and the stage's id. */
+  readonly seed: number;
+  /** Aborted by Ctrl-C and SIGTERM: finish the step, write a checkpoint to `work`, then `signal.throwIfAborted()`. */
+  readonly signal: AbortSignal;
+  /** The GPU, opened at the first call and shared by all stages of a run. */
+  device(): Promise<Device>;
+  /** Tells how far the stage is; `fields` such as the loss are shown beside the bar. */
+  progress(done: number, total: number, fields?: Readonly<Record<string, Field>>): void;
+  /** Appends one JSON line to `metrics.jsonl`. */
+  metric(record: Readonly<Record<string, Field>> & { readonly step: number }): void;
+  /** Call before the first `metric` when going on from a checkpoint at `step`: keeps the lines up to that step, drops the rest. */
+  resumeMetrics(step: number): void;
+  /** Prints one line, and keeps it in the manifest's log. */
+  log(line: string): void;
+  /** Adds a row to the results in `summary.json` and to the manifest; the stage's id is put in front. */
+  summary(record: Readonly<Record<string, Field>>): void;
+}
+
+/** A stage type: the spec and the work. */
+export interface Stage<I extends InputSpec = InputSpec, O extends z.ZodObject = z.ZodObject> {
+  /** `verb/thing`, what `uses` names. */
+  readonly id: string;
+  /** One sentence. */
+  readonly doc: string;
+  /** Raise it when the same options give another artifact: finished folders are then made again. */
+  readonly version: number;
+  /** Inputs by name, see {@link InputSpec}. */
+  readonly inputs: I;
+  /** Kind of the artifact. */
+  readonly output: Kind;
+  /** Options, each with `.describe()`; unknown keys are errors. */
+  readonly options: O;
+  /** Files that are read beyond inputs and path options, such as style definitions; their contents count as options do. */
+  files?(options: z.output<O>): string[];
+  /** Writes the artifact to `ctx.dir`. */
+  run(ctx: StageContext, inputs: InputsOf<I>, options: z.output<O>): Promise<void>;
+}
+
+/** A stage of which only the spec is known; call `run` with inputs and options that were checked against it. */
+export interface AnyStage extends Omit<Stage, "run" | "files"> {
+  /** See {@link Stage.files}. */
+  files?(options: never): string[];
+  /** See {@link Stage.run}. */
+  run(ctx: StageContext, inputs: never, options: never): Promise<void>;
+}
+
+/**
+ * Declares a stage; types of inputs and options follow from the spec.
+ *
+ * @example
+ * ```ts
+ * import { z } from "zod";
+ * import { stage } from "./stage.ts";
+ *
+ * export const invert = stage({
+ *   id: "dataset/invert",
+ *   doc: "Inverts the colours of a dataset.",
+ *   version: 1,
+ *   inputs: { data: "dataset" },
+ *   output: "dataset",
+ *   options: z.object({ share: z.number().min(0).max(1).default(1).describe("Share of the images that is inverted") }),
+ *   async run(ctx, { data }, { share }) {
+ *     await Deno.writeTextFile(`${ctx.dir}/note.txt`, `${share} of ${data.dir}`);
+ *   },
+ * });
+ * ```
+ */
+export function stage<const I extends InputSpec, O extends z.ZodObject>(spec: Stage<I, O>): Stage<I, O> {
+  return spec;
+}
+
+/** An option that names a folder which must exist; what lies in it counts for the cache. Relative to the current folder. */
+export function folder(): z.ZodString {
+  return z.string().min(1).meta({ path: "folder" });
+}
+
+/** An option that names a file which must exist; its content counts for the cache. Relative to the current folder. */
+export function file(): z.ZodString {
+  return z.string().min(1).meta({ path: "file" });
+}
