@@ -1,0 +1,79 @@
+/**
+ * The text format of 300-W landmark files (`.pts`).
+ *
+ * @module
+ */
+import { LANDMARK_COUNT, type Landmarks } from "./landmarks.ts";
+
+/** How a file counts pixels: 0 when the top-left pixel's centre is (0, 0), 1 when it is (1, 1) as 300-W's own files do. */
+export type Origin = 0 | 1;
+
+/**
+ * Reads a `.pts` file: `version:` and `n_points:` in front, one `x y` a line between braces, any white space.
+ *
+ * @param text The file.
+ * @param options `name` says in errors which file it is; `origin` is 0 unless the file counts pixels from 1.
+ * @returns Landmarks counted from 0, `[68, 2]`.
+ * @throws {TypeError} Naming file and line, if it is not such a file or has not 68 points.
+ *
+ * @example
+ * ```ts
+ * import { formatPts, parsePts } from "./faces/pts.ts";
+ * const landmarks = parsePts(formatPts(new Float32Array(136)));
+ * ```
+ */
+export function parsePts(text: string, options: { name?: string; origin?: Origin } = {}): Landmarks {
+  const { name = "landmarks", origin = 0 } = options;
+  const fail = (line: number, what: string) =>
+    new TypeError(`Cannot read ${name}:${line}: ${what}, hint: 68 lines "x y" between { and } are expected`);
+  const values: number[] = [];
+  let line = 1, announced = LANDMARK_COUNT, announcedAt = 1, opened = false, closed = false;
+  for (const [token] of text.matchAll(/\n|[{}]|[^\s{}:]+[^\S\n]*:[^\S\n]*[^\s{}]*|[^\s{}]+/g)) {
+    if (token === "\n") line++;
+    else if (token === "{" && !opened) opened = true;
+    else if (token === "}" && opened && !closed) closed = true;
+    else if (!opened) {
+      const [, key, value] = /^([^\s:]+)\s*:\s*(.*)$/.exec(token) ?? [];
+      if (key === undefined) throw fail(line, `"${token}" stands before the {`);
+      if (key === "n_points") [announced, announcedAt] = [Number(value), line];
+    } else {
+      const value = closed ? NaN : Number(token);
+      if (!Number.isFinite(value)) {
+        throw fail(line, closed ? `"${token}" stands after the }` : `"${token}" is no number`);
+      }
+      values.push(value - origin);
+    }
+  }
+  if (!closed) throw fail(line, opened ? "the } is missing" : "there is no {");
+  if (values.length !== 2 * LANDMARK_COUNT) {
+    throw fail(line, `there are ${values.length} numbers instead of ${2 * LANDMARK_COUNT}`);
+  }
+  if (announced !== LANDMARK_COUNT) throw fail(announcedAt, `n_points is ${announced} instead of ${LANDMARK_COUNT}`);
+  return Float32Array.from(values);
+}
+
+/**
+ * Writes landmarks as a `.pts` file, counted from 0, thousandths of a pixel.
+ *
+ * @param landmarks `[68, 2]`, pixels.
+ * @returns The file.
+ */
+export function formatPts(landmarks: Landmarks): string {
+  const lines = ["version: 1", `n_points: ${landmarks.length / 2}`, "{"];
+  for (let i = 0; i < landmarks.length; i += 2) {
+    lines.push(`${landmarks[i]!.toFixed(3)} ${landmarks[i + 1]!.toFixed(3)}`);
+  }
+  return lines.join("\n") + "\n}\n";
+}
+
+/**
+ * Reads a `.pts` file from disk.
+ *
+ * @param path The file.
+ * @param origin 0 unless the file counts pixels from 1.
+ * @returns Landmarks counted from 0, `[68, 2]`.
+ * @throws As {@linkcode parsePts}, and what reading a file throws.
+ */
+export async function readPts(path: string, origin: Origin = 0): Promise<Landmarks> {
+  return parsePts(await Deno.readTextFile(path), { name: path, origin });
+}
