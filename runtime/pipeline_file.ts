@@ -1,0 +1,495 @@
+/**
+ * Reads a pipeline: YAML to checked stages in the order of their dependencies. Touches no GPU and writes nothing.
+ *
+ * @module
+ */
+import { stringify } from "yaml";
+import { z } from "zod";
+import { basename, dirname, join } from "node:path";
+import { declaredPaths, inWords, type JsonSchema, jsonSchema, schemaAt } from "./schema_text.ts";
+import type { AnyStage } from "./stage.ts";
+import {
+  child,
+  descend,
+  entriesOf,
+  isUnset,
+  merge,
+  nest,
+  parseYaml,
+  PipelineError,
+  type Place,
+  plain,
+  type Problem,
+  sourceOf,
+  suggest,
+  type Tree,
+  unset,
+} from "./yaml_tree.ts";
+
+/** Stage types by id; each is loaded when a pipeline uses it. */
+export type Registry = Readonly<Record<string, () => Promise<AnyStage>>>;
+
+/** A stage of a pipeline, checked. */
+export interface PipelineStage {
+  readonly id: string;
+  readonly spec: AnyStage;
+  /** Options with defaults filled in. */
+  readonly options: Readonly<Record<string, unknown>>;
+  /** Where each option came from: `default`, `--set`, or `file:line:column`. */
+  readonly origins: Readonly<Record<string, string>>;
+  /** Ids of the stages behind each input; an input that was left out is missing. */
+  readonly inputs: Readonly<Record<string, readonly string[]>>;
+  /** All stages that must be done before. */
+  readonly needs: readonly string[];
+  /** Files and folders outside the run that the stage reads. */
+  readonly files: readonly string[];
+}
+
+/** A checked pipeline. */
+export interface Pipeline {
+  readonly name: string;
+  readonly doc: string;
+  readonly seed: number;
+  /** The file it came from. */
+  readonly file: string;
+  /** In an order in which they can run. */
+  readonly stages: readonly PipelineStage[];
+  /** Required parameters that were not given, with what they are; empty unless `allowUnset`. */
+  readonly unset: Readonly<Record<string, string>>;
+  /** The pipeline as YAML with `extends`, parameters and defaults resolved. */
+  readonly resolved: string;
+}
+
+/** How to read a pipeline. */
+export interface ReadOptions {
+  /** `key=value` texts: a parameter's name, `seed`, or a dotted path such as `stages.x.with.steps`. */
+  readonly set?: readonly string[];
+  /** Whether required parameters may be left out, as in `validate`. */
+  readonly allowUnset?: boolean;
+}
+
+const word = /^[a-z][a-z0-9_-]*$/;
+const wordRule = "it must be lower-case letters, digits, _ and -, a letter first";
+const input = z.union([z.string(), z.array(z.string()).min(1)]);
+const stageSchema = z.strictObject({
+  uses: z.string(),
+  doc: z.string().optional(),
+  in: z.record(z.string(), input).nullish(),
+  with: z.record(z.string(), z.unknown()).nullish(),
+});
+const fileSchema = z.strictObject({
+  name: z.string().regex(word, wordRule).optional(),
+  doc: z.string().optional(),
+  extends: z.string().optional(),
+  seed: z.int().min(0).max(2 ** 32 - 1).optional(),
+  params: z.record(z.string(), z.unknown()).nullish(),
+  stages: z.record(z.string(), stageSchema),
+});
+
+/** JSON schema of a pipeline file, options of stages aside. */
+export const fileJsonSchema = jsonSchema(fileSchema);
+
+/**
+ * Reads and checks a pipeline file.
+ *
+ * @param file Path of the YAML file.
+ * @param registry Stage types that may be used.
+ * @throws {PipelineError} With everything that is wrong, each with file, line and column.
+ */
+export async function readPipeline(file: string, registry: Registry, options: ReadOptions = {}): Promise<Pipeline> {
+  const problems: Problem[] = [];
+  const fail = () => new PipelineError(problems, file);
+  let tree = await readTree(file, [], problems);
+  if (!tree) throw fail();
+  for (const text of options.set ?? []) tree = applySet(tree, text, problems);
+
+  const shape = fileSchema.safeParse(plain(tree));
+  if (!shape.success) report(shape.error, tree, fileJsonSchema, "the pipeline", problems);
+  const params = readParams(tree, options.allowUnset ?? false, problems);
+  const entries = entriesOf(child(tree, "stages"));
+  for (const [id, { at }] of entries) {
+    if (!word.test(id)) problems.push({ at, message: `Cannot name a stage "${id}" as ${wordRule}` });
+  }
+
+  const drafts: Draft[] = [];
+  for (const [id, { at, node }] of entries) {
+    drafts.push(await readStage(id, at, interpolate(node, params, problems), registry, problems));
+  }
+  connect(drafts, problems);
+  const order = sort(drafts, problems);
+  if (problems.length) throw fail();
+
+  const name = String(plain(child(tree, "name")!));
+  const seed = Number(plainAt(tree, "seed") ?? 0);
+  const stages = order.map((draft) => finish(draft));
+  const doc = String(plainAt(tree, "doc") ?? "");
+  const missing = Object.fromEntries([...params].flatMap(([key, { need }]) => need ? [[key, need]] : []));
+  const steps = stages.map(({ id, spec, inputs, options }) => [id, { uses: spec.id, in: inputs, with: options }]);
+  const resolved = stringify({ name, seed, stages: Object.fromEntries(steps) });
+  return { name, doc, seed, file, stages, unset: missing, resolved };
+}
+
+/** The file's tree laid upon those it extends. The name is the file's own, by default its base name. */
+async function readTree(file: string, above: readonly string[], problems: Problem[]): Promise<Tree | null> {
+  const tree = parseYaml(sourceOf(file, await readText(file)), problems);
+  if (!tree) return null;
+  if (tree.kind !== "map") {
+    problems.push({ at: tree.at, message: `Cannot read ${file} as it is not a map with "name" and "stages"` });
+    return null;
+  }
+  const base = child(tree, "extends");
+  const own = new Map([...tree.entries].filter(([key]) => key !== "extends"));
+  if (!own.has("name")) {
+    const name = basename(file).replace(/\.ya?ml$/, "");
+    own.set("name", { at: tree.at, node: { kind: "scalar", at: tree.at, value: name } });
+  }
+  const over: Tree = { ...tree, entries: own };
+  if (base?.kind !== "scalar") return over;
+  const path = join(dirname(file), String(base.value));
+  const chain = [...above, file];
+  if (chain.includes(path)) {
+    problems.push({ at: base.at, message: `Cannot extend "${path}" as it extends this file: ${chain.join(" -> ")}` });
+    return null;
+  }
+  try {
+    await Deno.stat(path);
+  } catch {
+    const hint = "the path is relative to this file";
+    problems.push({ at: base.at, message: `Cannot extend "${String(base.value)}" as there is no file ${path}`, hint });
+    return null;
+  }
+  const under = await readTree(path, chain, problems);
+  return under && merge(under, over);
+}
+
+async function readText(file: string): Promise<string> {
+  try {
+    return await Deno.readTextFile(file);
+  } catch (error) {
+    const reason = error instanceof Deno.errors.NotFound ? "there is no such file" : (error as Error).message;
+    throw new PipelineFileError(`Cannot read pipeline ${file} as ${reason}`);
+  }
+}
+
+/** The pipeline file itself cannot be read. */
+export class PipelineFileError extends Error {
+  override readonly name = "PipelineFileError";
+}
+
+/** Applies one `key=value`; the value is YAML. */
+function applySet(tree: Tree, text: string, problems: Problem[]): Tree {
+  const at: Place = { source: sourceOf("--set", text), offset: 0 };
+  const [, key, value] = /^([\w.-]+)=(.*)$/s.exec(text) ?? [];
+  if (key === undefined || value === undefined) {
+    problems.push({ at, message: `Cannot set "${text}" as it is not key=value`, hint: "write --set steps=100" });
+    return tree;
+  }
+  // Blanks instead of the key keep the columns right.
+  const leaf: Tree | null = value === ""
+    ? { kind: "scalar", at: { ...at, offset: text.length }, value: "" }
+    : parseYaml(at.source, problems, `${" ".repeat(key.length + 1)}${value}`);
+  if (!leaf) return tree;
+  const path = key.split(".");
+  const known = entriesOf(child(tree, "params")).map(([name]) => name);
+  if (path.length === 1 && known.includes(key)) return merge(tree, nest(["params", key], at, leaf));
+  if (key === "seed" || path[0] === "stages" && path.length > 2 || path[0] === "params") {
+    const stages = entriesOf(child(tree, "stages")).map(([name]) => name);
+    if (path[0] !== "stages" || stages.includes(path[1]!)) return merge(tree, nest(path, at, leaf));
+    const hint = suggest(path[1]!, stages, "its stages");
+    problems.push({ at, message: `Cannot set "${key}" as the pipeline has no stage "${path[1]}"`, hint });
+    return tree;
+  }
+  const hint = suggest(key, [...known, "seed"], "its parameters") +
+    " (options are set by stages.STAGE.with.OPTION=VALUE)";
+  problems.push({ at, message: `Cannot set "${key}" as the pipeline has no such parameter`, hint });
+  return tree;
+}
+
+/** A parameter's value; `need` says what it is when it is required and was not given. */
+interface Param {
+  readonly node: Tree;
+  readonly need?: string;
+}
+
+function readParams(tree: Tree, allowUnset: boolean, problems: Problem[]): Map<string, Param> {
+  const params = new Map<string, Param>();
+  for (const [name, { at, node }] of entriesOf(child(tree, "params"))) {
+    const required = child(node, "required");
+    if (!required) {
+      params.set(name, { node });
+      continue;
+    }
+    const need = String(plain(required));
+    params.set(name, { node: { kind: "scalar", at, value: unset }, need });
+    const message = `Cannot run as parameter "${name}" is missing: it is ${need}`;
+    if (!allowUnset) problems.push({ at, message, hint: `add --set ${name}=VALUE` });
+  }
+  return params;
+}
+
+/** Puts parameters in: a scalar that is only `${name}` becomes the parameter itself, whatever its type. */
+function interpolate(tree: Tree, params: Map<string, Param>, problems: Problem[]): Tree {
+  if (tree.kind === "list") return { ...tree, items: tree.items.map((item) => interpolate(item, params, problems)) };
+  if (tree.kind === "map") {
+    const entries = [...tree.entries].map(([key, { at, node }]) =>
+      [key, { at, node: interpolate(node, params, problems) }] as const
+    );
+    return { ...tree, entries: new Map(entries) };
+  }
+  if (typeof tree.value !== "string") return tree;
+  let missing = false;
+  const find = (name: string) => {
+    const param = params.get(name);
+    if (param) return param.node;
+    const hint = suggest(name, [...params.keys()], "its parameters");
+    problems.push({ at: tree.at, message: `Cannot use "\${${name}}" as the pipeline has no such parameter`, hint });
+    missing = true;
+    return undefined;
+  };
+  const whole = /^\$\{(\w+)\}$/.exec(tree.value);
+  if (whole) return find(whole[1]!) ?? { ...tree, value: unset };
+  const value = tree.value.replace(/\$\{(\w+)\}/g, (text, name) => {
+    const node = find(name);
+    if (isUnset(node)) missing = true;
+    return node && !missing ? String(plain(node)) : text;
+  });
+  return { ...tree, value: missing ? unset : value };
+}
+
+/** A stage on its way: what is known of it even when something about it is wrong. */
+interface Draft {
+  readonly id: string;
+  readonly at: Place;
+  readonly tree: Tree;
+  readonly spec: AnyStage | undefined;
+  readonly options: Record<string, unknown> | undefined;
+  readonly files: string[];
+  inputs: Record<string, string[]>;
+  /** Inputs that ask for all stages, `"*"`. */
+  readonly all: string[];
+}
+
+async function readStage(
+  id: string,
+  at: Place,
+  tree: Tree,
+  registry: Registry,
+  problems: Problem[],
+): Promise<Draft> {
+  const draft = { id, at, tree, inputs: {}, all: [], files: [] };
+  const uses = child(tree, "uses");
+  if (uses?.kind !== "scalar" || typeof uses.value !== "string") {
+    return { ...draft, spec: undefined, options: undefined };
+  }
+  const load = Object.hasOwn(registry, uses.value) ? registry[uses.value] : undefined;
+  if (!load) {
+    const hint = suggest(uses.value, Object.keys(registry), "stage types");
+    problems.push({ at: uses.at, message: `Cannot run stage "${id}" as there is no stage type "${uses.value}"`, hint });
+    return { ...draft, spec: undefined, options: undefined };
+  }
+  const spec = await load();
+  const { options, files } = await readOptions(id, at, child(tree, "with"), spec, problems);
+  return { ...draft, spec, options, files };
+}
+
+async function readOptions(id: string, at: Place, tree: Tree | undefined, spec: AnyStage, problems: Problem[]) {
+  const given = tree?.kind === "map" ? tree : { kind: "map" as const, at, entries: new Map() };
+  const schema = spec.options.strict();
+  const json = jsonSchema(schema);
+  const parsed = schema.safeParse(plain(given));
+  if (!parsed.success) report(parsed.error, given, json, `stage "${id}"`, problems, spec.id, at);
+  const files: string[] = [];
+  for (const { key, path, what } of declaredPaths(json, parsed.data ?? plain(given))) {
+    const place = descend(given, key)?.at ?? at;
+    files.push(path);
+    const info = await Deno.stat(path).catch(() => undefined);
+    const is = info?.isDirectory ? "a folder" : info ? "a file" : "missing";
+    if (is === `a ${what}`) continue;
+    const hint = "paths are relative to the folder in which the command is run";
+    const message = `Cannot read "${
+      key.join(".")
+    }" in stage "${id}" as the ${what} is ${is}: current value is "${path}"`;
+    problems.push({ at: place, message, hint });
+  }
+  if (parsed.success && problems.length === 0 && spec.files) files.push(...spec.files(parsed.data as never));
+  return { options: parsed.data, files };
+}
+
+/** Turns zod's issues into problems at the key or value that they are about. */
+function report(
+  error: z.ZodError,
+  tree: Tree,
+  schema: JsonSchema,
+  owner: string,
+  problems: Problem[],
+  type = "a pipeline",
+  start = tree.at,
+): void {
+  for (const issue of error.issues) {
+    const { path } = issue;
+    if (path.some((_, i) => isUnset(descend(tree, path.slice(0, i + 1))))) continue;
+    const label = path.map(String).join(".");
+    const node = descend(tree, path);
+    const parent = descend(tree, path.slice(0, -1)) ?? tree;
+    const here = schemaAt(schema, path);
+    if (issue.code === "unrecognized_keys") {
+      for (const key of issue.keys) {
+        const entry = node?.kind === "map" ? node.entries.get(key) : undefined;
+        const hint = suggest(key, Object.keys(here?.properties ?? {}), "known keys");
+        const inside = label ? `"${label}" of ${owner}` : owner;
+        const message = `Cannot use key "${key}" in ${inside}: ${type} has no such key`;
+        problems.push({ at: entry?.at ?? node?.at ?? tree.at, message, hint });
+      }
+      continue;
+    }
+    const rule = issue.code === "custom" || issue.code === "invalid_format" || !here
+      ? issue.message
+      : `it must be ${inWords(here)}`;
+    const about = here?.description && `${label}: ${here.description}`;
+    if (!node) {
+      const message = `Cannot read ${owner} as "${label}" is missing: ${rule}`;
+      problems.push({ at: parent === tree ? start : parent.at, message, hint: about });
+    } else {
+      const given = plain(node);
+      const value = JSON.stringify(given);
+      const near = typeof given === "string" && here?.enum ? suggest(given, here.enum.map(String)) : undefined;
+      const message = `Cannot read "${label}" in ${owner} as ${rule}: current value is ${value}`;
+      problems.push({ at: node.at, message, hint: near ?? about });
+    }
+  }
+}
+
+/** Checks the inputs of all stages and fills in `inputs`. */
+function connect(drafts: readonly Draft[], problems: Problem[]): void {
+  const byId = new Map(drafts.map((draft) => [draft.id, draft]));
+  for (const draft of drafts) {
+    if (!draft.spec) continue;
+    const wanted = Object.entries(draft.spec.inputs).map(([key, kind]) => {
+      const [, name, mark] = /^(\w+)([?*]?)$/.exec(key)!;
+      return { name: name!, kind, optional: mark === "?", list: mark === "*" };
+    });
+    const given = entriesOf(child(draft.tree, "in"));
+    for (const { name, kind } of wanted.filter(({ optional }) => !optional)) {
+      if (given.some(([key]) => key === name)) continue;
+      const fits = drafts.filter(({ spec, id }) => id !== draft.id && spec && (kind === "any" || spec.output === kind));
+      const message = `Cannot run stage "${draft.id}" as input "${name}" is missing: it takes ${article(kind)}`;
+      const hint = fits.length ? `write in: { ${name}: ${fits.map(({ id }) => id).join(" or ")} }` : undefined;
+      problems.push({ at: draft.at, message, hint });
+    }
+    for (const [name, { at, node }] of given) {
+      const want = wanted.find((one) => one.name === name);
+      if (!want) {
+        const hint = suggest(name, wanted.map((one) => one.name), "its inputs");
+        const message = `Cannot use input "${name}" in stage "${draft.id}": ${draft.spec.id} has no such input`;
+        problems.push({ at, message, hint });
+        continue;
+      }
+      if (want.list && node.kind === "scalar" && node.value === "*") {
+        draft.all.push(name);
+        continue;
+      }
+      if (!want.list && node.kind === "list") {
+        const message =
+          `Cannot read input "${name}" of stage "${draft.id}" as it takes one stage: current value is a list`;
+        problems.push({ at: node.at, message });
+        continue;
+      }
+      const sources = node.kind === "list" ? node.items : [node];
+      draft.inputs[name] = sources.flatMap((source) => {
+        const problem = checkSource(draft.id, name, want.kind, source, byId);
+        if (problem) problems.push(problem);
+        const id = plain(source);
+        return typeof id === "string" && byId.has(id) ? [id] : [];
+      });
+    }
+  }
+  for (const draft of drafts) {
+    // "*" is every stage that neither takes "*" itself nor depends on this one.
+    for (const name of draft.all) {
+      const others = drafts.filter((other) => other.all.length === 0 && !reaches(other, draft.id, byId));
+      const kind = draft.spec!.inputs[`${name}*`];
+      draft.inputs[name] = others.filter(({ spec }) => kind === "any" || spec?.output === kind).map(({ id }) => id);
+    }
+  }
+}
+
+function checkSource(
+  id: string,
+  name: string,
+  kind: string,
+  source: Tree,
+  byId: Map<string, Draft>,
+): Problem | undefined {
+  if (source.kind !== "scalar" || typeof source.value !== "string") return undefined;
+  const take = `Cannot take input "${name}" of stage "${id}" from "${source.value}" as`;
+  const other = byId.get(source.value);
+  if (!other) {
+    const hint = suggest(source.value, [...byId.keys()].filter((key) => key !== id), "stages");
+    return { at: source.at, message: `${take} there is no such stage`, hint };
+  }
+  const makes = other.spec?.output;
+  if (!makes || kind === "any" || makes === kind) return undefined;
+  const fits = [...byId.values()].filter(({ spec }) => spec?.output === kind).map((draft) => draft.id);
+  const hint = fits.length ? `stages that make ${article(kind)}: ${fits.join(", ")}` : undefined;
+  return {
+    at: source.at,
+    message: `${take} it takes ${article(kind)}: ${other.spec!.id} makes ${article(makes)}`,
+    hint,
+  };
+}
+
+const article = (kind: string) => kind === "any" ? "any stage" : `a ${kind}`;
+
+function needsOf(draft: Draft): string[] {
+  return [...new Set(Object.values(draft.inputs).flat())];
+}
+
+function reaches(from: Draft, target: string, byId: Map<string, Draft>, seen = new Set<string>()): boolean {
+  if (from.id === target) return true;
+  if (seen.has(from.id)) return false;
+  seen.add(from.id);
+  return needsOf(from).some((id) => byId.has(id) && reaches(byId.get(id)!, target, byId, seen));
+}
+
+/** Dependencies first, else the order of the file. */
+function sort(drafts: readonly Draft[], problems: Problem[]): Draft[] {
+  const byId = new Map(drafts.map((draft) => [draft.id, draft]));
+  const done = new Set<string>();
+  const order: Draft[] = [];
+  const visit = (draft: Draft, path: readonly string[]): void => {
+    if (done.has(draft.id)) return;
+    const start = path.indexOf(draft.id);
+    if (start >= 0) {
+      const circle = [...path.slice(start), draft.id].join(" -> ");
+      problems.push({ at: draft.at, message: `Cannot order the stages as "${draft.id}" needs itself: ${circle}` });
+      return;
+    }
+    for (const id of needsOf(draft)) {
+      const before = byId.get(id);
+      if (before) visit(before, [...path, draft.id]);
+    }
+    done.add(draft.id);
+    order.push(draft);
+  };
+  for (const draft of drafts) visit(draft, []);
+  return order;
+}
+
+function finish(draft: Draft): PipelineStage {
+  const { id, spec, options = {}, inputs, files } = draft;
+  const given = child(draft.tree, "with");
+  const origins = Object.keys(options).map((key) => {
+    const node = child(given, key);
+    return [key, node ? originOf(node.at) : "default"];
+  });
+  return { id, spec: spec!, options, origins: Object.fromEntries(origins), inputs, needs: needsOf(draft), files };
+}
+
+function originOf({ source, offset }: Place): string {
+  return source.name === "--set" ? `--set ${source.text}` : `${source.name}:${source.lines.linePos(offset).line}`;
+}
+
+function plainAt(tree: Tree, key: string): unknown {
+  const node = child(tree, key);
+  return node && plain(node);
+}

@@ -1,0 +1,207 @@
+/**
+ * YAML as a tree that remembers where each key and value came from, so that every error can point at its line.
+ *
+ * @module
+ */
+import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Range } from "yaml";
+
+/** A text that positions refer to. */
+export interface Source {
+  /** File as the user named it, or `--set`. */
+  readonly name: string;
+  readonly text: string;
+  readonly lines: LineCounter;
+}
+
+/** A position in a source. */
+export interface Place {
+  readonly source: Source;
+  /** Index into `source.text`. */
+  readonly offset: number;
+}
+
+/** A key of a map, where it stands, and its value. */
+export interface Entry {
+  readonly at: Place;
+  readonly node: Tree;
+}
+
+/** A scalar. `unset` stands for a required parameter that was not given, which only `validate` lets pass. */
+export type Scalar = string | number | boolean | null | typeof unset;
+
+/** A YAML value with its position. */
+export type Tree =
+  | { readonly kind: "scalar"; readonly at: Place; readonly value: Scalar }
+  | { readonly kind: "list"; readonly at: Place; readonly items: readonly Tree[] }
+  | { readonly kind: "map"; readonly at: Place; readonly entries: ReadonlyMap<string, Entry> };
+
+/** See {@link Scalar}. */
+export const unset: unique symbol = Symbol("unset");
+
+/** Something wrong at a place. */
+export interface Problem {
+  readonly at: Place;
+  /** `Cannot X as Y: current value is Z`. */
+  readonly message: string;
+  /** What to do next. */
+  readonly hint?: string | undefined;
+}
+
+/** Everything wrong with a pipeline, formatted with positions, source lines and hints. */
+export class PipelineError extends Error {
+  override readonly name = "PipelineError";
+
+  constructor(readonly problems: readonly Problem[], file: string) {
+    const compare = (a: string, b: string) => a < b ? -1 : a > b ? 1 : 0;
+    const count = problems.length === 1 ? "1 error" : `${problems.length} errors`;
+    const sorted = problems.toSorted((a, b) =>
+      compare(a.at.source.name, b.at.source.name) || a.at.offset - b.at.offset
+    );
+    super([...sorted.map(formatProblem), `${count} in ${file}`].join("\n\n"));
+  }
+}
+
+// `${name}` cannot stand unquoted in `{ a: ${name} }`, as braces end a plain scalar. So the three marks are swapped for
+// private-use characters of the same length before parsing, which keeps all positions, and swapped back in every string.
+const marks = { "$": "\uE000", "{": "\uE001", "}": "\uE002" } as const;
+const hide = (text: string) => text.replace(/\$\{(\w+)\}/g, `${marks["$"]}${marks["{"]}$1${marks["}"]}`);
+const show = (text: string) => text.replace(/\uE000\uE001(\w+)\uE002/g, "${$1}");
+
+/** A text under the name that errors give it. */
+export function sourceOf(name: string, text: string): Source {
+  const lines = new LineCounter();
+  const starts = [0, ...Array.from(text.matchAll(/\n/g), (match) => match.index + 1)];
+  for (const start of starts) lines.addNewLine(start);
+  return { name, text, lines };
+}
+
+/**
+ * Parses one YAML document; on errors the tree is null and `problems` says why.
+ *
+ * @param text What is parsed, if not the source's own text; of the same length.
+ */
+export function parseYaml(shown: Source, problems: Problem[], text = shown.text): Tree | null {
+  const before = problems.length;
+  const document = parseDocument(hide(text), { prettyErrors: false });
+  for (const { pos, message, code } of [...document.errors, ...document.warnings]) {
+    const reason = code === "DUPLICATE_KEY" ? "a key of a map stands twice" : lowerFirst(message);
+    problems.push({ at: { source: shown, offset: pos[0] }, message: `Cannot read YAML as ${reason}` });
+  }
+  if (problems.length > before) return null;
+  const tree = convert(document.contents, shown, 0, problems);
+  return problems.length > before ? null : tree;
+}
+
+function convert(node: Document["contents"] | unknown, source: Source, offset: number, problems: Problem[]): Tree {
+  const range = (node as { range?: Range | null } | null)?.range;
+  const at: Place = { source, offset: range?.[0] ?? offset };
+  if (isMap(node)) {
+    const entries = new Map<string, Entry>();
+    for (const { key, value } of node.items) {
+      const keyAt = { source, offset: (key as { range?: Range }).range?.[0] ?? at.offset };
+      if (isScalar(key)) {
+        entries.set(show(String(key.value)), { at: keyAt, node: convert(value, source, keyAt.offset, problems) });
+      } else problems.push({ at: keyAt, message: "Cannot use a key as it is not a plain word" });
+    }
+    return { kind: "map", at, entries };
+  }
+  if (isSeq(node)) {
+    return { kind: "list", at, items: node.items.map((item) => convert(item, source, at.offset, problems)) };
+  }
+  if (isAlias(node)) {
+    const hint = "name the value under params and write ${name}";
+    problems.push({ at, message: `Cannot use "*${node.source}" as pipelines have no YAML aliases`, hint });
+  }
+  const value = isScalar(node) ? node.value : null;
+  return { kind: "scalar", at, value: typeof value === "string" ? show(value) : (value as Scalar) };
+}
+
+/** `over` laid upon `base`: maps are merged key by key, anything else is replaced; a key set to null is taken out. */
+export function merge(base: Tree, over: Tree): Tree {
+  if (base.kind !== "map" || over.kind !== "map") return over;
+  const entries = new Map(base.entries);
+  for (const [key, entry] of over.entries) {
+    const old = entries.get(key);
+    if (entry.node.kind === "scalar" && entry.node.value === null && old) entries.delete(key);
+    else entries.set(key, old ? { at: entry.at, node: merge(old.node, entry.node) } : entry);
+  }
+  return { kind: "map", at: over.at, entries };
+}
+
+/** A map with one path of keys, for {@link merge}. */
+export function nest(path: readonly string[], at: Place, leaf: Tree): Tree {
+  return path.reduceRight<Tree>(
+    (node, key) => ({ kind: "map", at, entries: new Map([[key, { at, node }]]) }),
+    leaf,
+  );
+}
+
+/** The value of `key` in a map. */
+export function child(tree: Tree | undefined, key: PropertyKey): Tree | undefined {
+  if (tree?.kind === "map") return tree.entries.get(String(key))?.node;
+  if (tree?.kind === "list") return tree.items[Number(key)];
+  return undefined;
+}
+
+/** The value at a path. */
+export function descend(tree: Tree | undefined, path: readonly PropertyKey[]): Tree | undefined {
+  return path.reduce<Tree | undefined>(child, tree);
+}
+
+/** The keys of a map with what they hold; nothing for anything else. */
+export function entriesOf(tree: Tree | undefined): [string, Entry][] {
+  return tree?.kind === "map" ? [...tree.entries] : [];
+}
+
+/** The tree as plain values; keys that hold `unset` are left out. */
+export function plain(tree: Tree): unknown {
+  if (tree.kind === "scalar") return tree.value;
+  if (tree.kind === "list") return tree.items.map(plain);
+  const set = [...tree.entries].filter(([, { node }]) => !isUnset(node));
+  return Object.fromEntries(set.map(([key, { node }]) => [key, plain(node)]));
+}
+
+/** Whether a value waits for a required parameter. */
+export function isUnset(tree: Tree | undefined): boolean {
+  return tree?.kind === "scalar" && tree.value === unset;
+}
+
+/** `file:line:column`, 1-based. */
+export function formatPlace({ source, offset }: Place): string {
+  const { line, col } = source.lines.linePos(offset);
+  return `${source.name}:${line}:${col}`;
+}
+
+/** The problem with its place, its line, a caret and the hint. */
+export function formatProblem({ at, message, hint }: Problem): string {
+  const { line, col } = at.source.lines.linePos(at.offset);
+  const text = (at.source.text.split("\n")[line - 1] ?? "").trimEnd().replaceAll("\t", " ");
+  const margin = String(line).padStart(5);
+  const out = [`${formatPlace(at)}: ${message}`, `${margin} | ${text}`, `${" ".repeat(5)} | ${" ".repeat(col - 1)}^`];
+  if (hint) out.push(`        hint: ${hint}`);
+  return out.join("\n");
+}
+
+/** `did you mean "x"?` when a known name is close to `given`, else the list of what is known, if `what` names it. */
+export function suggest(given: string, known: readonly string[], what?: string): string | undefined {
+  const limit = Math.max(2, Math.floor(given.length / 3));
+  const near = known.map((name) => ({ name, distance: editDistance(given, name) }))
+    .filter(({ distance, name }) => distance <= limit && distance < name.length)
+    .sort((a, b) => a.distance - b.distance)[0];
+  if (near) return `did you mean "${near.name}"?`;
+  return what && known.length ? `${what}: ${known.join(", ")}` : undefined;
+}
+
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)));
+    }
+    row = next;
+  }
+  return row[b.length]!;
+}
+
+const lowerFirst = (text: string) => text[0]!.toLowerCase() + text.slice(1);

@@ -1,0 +1,77 @@
+/** Small stages that stand for the real ones in tests of the pipeline runtime. */
+import { z } from "zod";
+import type { Registry } from "../../runtime/pipeline_file.ts";
+import { type AnyStage, folder, stage } from "../../runtime/stage.ts";
+
+/** What ran, in order. */
+export const ran: string[] = [];
+
+const draw = stage({
+  id: "fake/draw",
+  doc: "Writes lines.",
+  version: 1,
+  inputs: {},
+  output: "dataset",
+  options: z.object({
+    count: z.int().min(1).max(512).describe("Lines to write"),
+    domain: z.enum(["photo", "ink", "oil"]).default("photo").describe("Look of the lines"),
+    size: z.object({ width_px: z.int().min(1).default(8), noise: z.number().min(0).max(1).default(0) }).strict()
+      .prefault({}).describe("Size"),
+    styles: z.array(z.string()).default([]).describe("Styles"),
+    from: folder().optional().describe("Folder with lines"),
+  }),
+  async run(ctx, _inputs, { count, styles }) {
+    ran.push(ctx.id);
+    await Deno.writeTextFile(`${ctx.dir}/lines.txt`, `${ctx.seed} ${styles}\n`.repeat(count));
+    ctx.summary({ detector: ctx.id, dataset: "lines", nme_interocular: count / 8 });
+  },
+});
+
+const train = stage({
+  id: "fake/train",
+  doc: "Counts steps, with a checkpoint after each.",
+  version: 1,
+  inputs: { data: "dataset", "init?": "model" },
+  output: "model",
+  options: z.object({
+    steps: z.int().min(1).describe("Steps"),
+    lr: z.number().min(0).max(1).default(1e-4).describe("Step size"),
+    stop_at: z.int().optional().describe("Step at which it throws"),
+    abort_at: z.int().optional().describe("Step at which somebody presses Ctrl-C"),
+  }),
+  async run(ctx, { data }, { steps, lr, stop_at, abort_at }) {
+    ran.push(ctx.id);
+    const checkpoint = `${ctx.work}/step.json`;
+    const saved = await Deno.readTextFile(checkpoint).then(JSON.parse, () => 0);
+    // As a stage does that died after a metric and before the checkpoint: the step is done again.
+    if (saved) ctx.resumeMetrics(saved - 1);
+    for (let step = Math.max(1, saved); step <= steps; step++) {
+      ctx.metric({ step, loss: lr / step });
+      ctx.progress(step, steps, { loss: lr / step });
+      await Deno.writeTextFile(checkpoint, `${step}`);
+      if (abort_at === step && saved !== step) Deno.kill(Deno.pid, "SIGINT");
+      if (stop_at === step && saved !== step) throw new RangeError(`Cannot go on at step ${step}`);
+      await new Promise((resolve) => setTimeout(resolve));
+      ctx.signal.throwIfAborted();
+    }
+    await Deno.writeTextFile(`${ctx.dir}/model.txt`, `${steps} ${await Deno.readTextFile(`${data.dir}/lines.txt`)}`);
+  },
+});
+
+const collect = stage({
+  id: "fake/collect",
+  doc: "Lists all stages before it.",
+  version: 1,
+  inputs: { "all*": "any" },
+  output: "report",
+  options: z.object({}),
+  async run(ctx, { all }) {
+    ran.push(ctx.id);
+    await Deno.writeTextFile(`${ctx.dir}/all.txt`, all.map(({ stage }) => stage).join(" "));
+  },
+});
+
+const stages: AnyStage[] = [draw, train, collect];
+
+/** The fake stages by id. */
+export const registry: Registry = Object.fromEntries(stages.map((spec) => [spec.id, () => Promise.resolve(spec)]));
