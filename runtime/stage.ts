@@ -4,8 +4,7 @@
  * @module
  */
 import { z } from "zod";
-/** The GPU; replaced by the type of device.ts. */
-type Device = unknown;
+import type { Device } from "./device.ts";
 
 /** What a stage's folder holds. */
 export type Kind = "dataset" | "model" | "detector" | "table" | "report";

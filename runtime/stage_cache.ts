@@ -1,0 +1,182 @@
+/**
+ * Which stages are done: a stage's folder is good as long as its manifest's key is that of the stage as it is now.
+ *
+ * @module
+ */
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+import type { Pipeline, PipelineStage } from "./pipeline_file.ts";
+import type { Field } from "./stage.ts";
+
+/** Everything that decides what a stage makes; its hash is the stage's key. */
+export interface Recipe {
+  readonly uses: string;
+  readonly version: number;
+  readonly seed: number;
+  readonly options: Readonly<Record<string, unknown>>;
+  /** Keys of the stages behind each input, by input and stage id. */
+  readonly inputs: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  /** Hashes of what is read from outside the run, by path. */
+  readonly files: Readonly<Record<string, string>>;
+}
+
+/** What is kept beside a finished artifact, `manifest.json`. */
+export interface Manifest {
+  readonly pipeline: string;
+  readonly stage: string;
+  readonly kind: string;
+  readonly key: string;
+  readonly recipe: Recipe;
+  /** Where each option came from, see {@link PipelineStage.origins}. */
+  readonly origins: Readonly<Record<string, string>>;
+  /** The GPU, or null if the stage used none. */
+  readonly adapter: string | null;
+  readonly deno: string;
+  readonly finished: string;
+  /** Time of all attempts together. */
+  readonly seconds: number;
+  readonly output: Size;
+  /** Rows for the results. */
+  readonly summary: readonly Readonly<Record<string, Field>>[];
+  readonly log: readonly string[];
+}
+
+/** What a folder holds; a folder of another size was changed since. */
+export interface Size {
+  readonly files: number;
+  readonly bytes: number;
+}
+
+/** A stage, its key, and whether its folder is good. */
+export interface StageState {
+  readonly stage: PipelineStage;
+  readonly key: string;
+  readonly recipe: Recipe;
+  readonly dir: string;
+  /** The manifest of the finished folder, whether or not its key is still right. */
+  readonly manifest: Manifest | undefined;
+  /** Null when up to date, else why not. */
+  readonly reason: string | null;
+}
+
+/** The state of every stage of a pipeline, in order. Reads only. */
+export function stageStates(pipeline: Pipeline, root: string): StageState[] {
+  const states = new Map<string, StageState>();
+  const hashes = new Map<string, string>();
+  const hashOnce = (path: string) => hashes.get(path) ?? hashes.set(path, hashPath(path)).get(path)!;
+  for (const stage of pipeline.stages) {
+    const keyed = (ids: readonly string[]) => Object.fromEntries(ids.map((id) => [id, states.get(id)!.key]));
+    const recipe: Recipe = {
+      uses: stage.spec.id,
+      version: stage.spec.version,
+      seed: stageSeed(pipeline.seed, stage.id),
+      options: stage.options,
+      inputs: Object.fromEntries(Object.entries(stage.inputs).map(([name, ids]) => [name, keyed(ids)])),
+      files: Object.fromEntries(stage.files.map((path) => [path, hashOnce(path)])),
+    };
+    const key = digest(canonical(recipe));
+    const dir = join(root, pipeline.name, stage.id);
+    const manifest = readManifest(dir);
+    const stale = stage.needs.find((id) => states.get(id)!.reason !== null);
+    let reason = whyNot(manifest, key, recipe, dir);
+    if (reason === null && stale !== undefined) reason = `stage "${stale}" is not up to date`;
+    states.set(stage.id, { stage, key, recipe, dir, manifest, reason });
+  }
+  return [...states.values()];
+}
+
+/** Reads a finished folder's manifest; undefined if there is none that can be read. */
+export function readManifest(dir: string): Manifest | undefined {
+  try {
+    return JSON.parse(Deno.readTextFileSync(join(dir, "manifest.json")));
+  } catch (error) {
+    if (error instanceof SyntaxError || error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+function whyNot(manifest: Manifest | undefined, key: string, recipe: Recipe, dir: string): string | null {
+  if (!manifest?.recipe) return "it has not been run";
+  if (manifest.key !== key) return difference(manifest.recipe, recipe);
+  const { files, bytes } = folderSize(dir);
+  if (files === manifest.output.files && bytes === manifest.output.bytes) return null;
+  return `its folder was changed: ${files} files of ${bytes} bytes, not ${manifest.output.files} of ${manifest.output.bytes}`;
+}
+
+/** The first thing that differs, in words. */
+function difference(old: Recipe, now: Recipe): string {
+  if (old.uses !== now.uses) return `it used ${old.uses}, now ${now.uses}`;
+  if (old.version !== now.version) return `${now.uses} has a new version`;
+  if (old.seed !== now.seed) return "the seed changed";
+  for (const key of new Set([...Object.keys(old.options), ...Object.keys(now.options)])) {
+    const [was, is] = [canonical(old.options[key]), canonical(now.options[key])];
+    if (was !== is) return `option "${key}" was ${short(was)}, now ${short(is)}`;
+  }
+  for (const key of new Set([...Object.keys(old.files), ...Object.keys(now.files)])) {
+    if (old.files[key] !== now.files[key]) return `${key} changed`;
+  }
+  const flat = (recipe: Recipe) =>
+    Object.fromEntries(
+      Object.entries(recipe.inputs).flatMap(([name, ids]) =>
+        Object.entries(ids).map(([id, key]) => [`input "${name}" from stage "${id}"`, key])
+      ),
+    );
+  const [was, is] = [flat(old), flat(now)];
+  const changed = [...new Set([...Object.keys(was), ...Object.keys(is)])].find((name) => was[name] !== is[name]);
+  return `${changed ?? "its recipe"} changed`;
+}
+
+const short = (text: string) => text.length > 60 ? `${text.slice(0, 57)}...` : text;
+
+/** A stage's seed: 32 bits from the pipeline's seed and the stage's id, so that a new stage shifts no other. */
+function stageSeed(seed: number, id: string): number {
+  return parseInt(digest(`${seed} ${id}`).slice(0, 8), 16);
+}
+
+/** Files and bytes of a folder, the manifest aside. */
+export function folderSize(dir: string): Size {
+  let [files, bytes] = [0, 0];
+  for (const { name, size } of listing(dir)) {
+    if (name === "manifest.json") continue;
+    files++;
+    bytes += size;
+  }
+  return { files, bytes };
+}
+
+/** Content hash of a file; of a folder, the hash of its files' names, sizes and times, as it may hold gigabytes. */
+function hashPath(path: string): string {
+  let info: Deno.FileInfo;
+  try {
+    info = Deno.statSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return "missing";
+    throw error;
+  }
+  if (info.isFile) return digest(Deno.readFileSync(path));
+  const files = listing(path).map(({ name, size, time }) => `${name} ${size} ${time}`);
+  return digest(files.sort().join("\n"));
+}
+
+function listing(dir: string, prefix = ""): { name: string; size: number; time: number }[] {
+  const out = [];
+  for (const { name } of Deno.readDirSync(dir)) {
+    const info = Deno.statSync(join(dir, name));
+    if (info.isDirectory) out.push(...listing(join(dir, name), `${prefix}${name}/`));
+    else out.push({ name: prefix + name, size: info.size, time: info.mtime?.getTime() ?? 0 });
+  }
+  return out;
+}
+
+function digest(content: string | Uint8Array): string {
+  return createHash("sha256").update(content).digest("hex");
+}
+
+/** JSON with sorted keys. */
+function canonical(value: unknown): string {
+  const sorted = (_: string, item: unknown) =>
+    item && typeof item === "object" && !Array.isArray(item)
+      ? Object.fromEntries(Object.entries(item).sort(([a], [b]) => a < b ? -1 : 1))
+      : item;
+  return JSON.stringify(value, sorted) ?? "unset";
+}
