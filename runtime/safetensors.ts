@@ -1,0 +1,410 @@
+/**
+ * Reads and writes safetensors files.
+ *
+ * A file is: the header's length (u64, little-endian), the header (JSON, padded with spaces), the tensors' bytes one
+ * after the other. The header maps each name to `{ dtype, shape, data_offsets: [begin, end] }`, offsets counted from
+ * the end of the header, and `__metadata__` to text by text. Tensors are row-major, little-endian.
+ *
+ * A file is untrusted: its header is checked whole before a tensor is read, nothing is allocated by a size that
+ * the file merely claims, and tensors that overlap or leave holes are refused, as the format demands.
+ *
+ * Source: https://huggingface.co/docs/safetensors
+ *
+ * @module
+ */
+
+/** An element type, by the format's own name. */
+export type SafetensorsDtype =
+  | ("BOOL" | "U8" | "I8" | "U16" | "I16" | "U32" | "I32" | "U64" | "I64")
+  | ("F16" | "BF16" | "F32" | "F64");
+
+const ELEMENT_BYTES: Record<SafetensorsDtype, number> = {
+  BOOL: 1,
+  U8: 1,
+  I8: 1,
+  U16: 2,
+  I16: 2,
+  U32: 4,
+  I32: 4,
+  U64: 8,
+  I64: 8,
+  F16: 2,
+  BF16: 2,
+  F32: 4,
+  F64: 8,
+};
+
+/** What the header says of a tensor. */
+export interface SafetensorsInfo {
+  /** Element type in the file. */
+  readonly dtype: SafetensorsDtype;
+  /** Sizes, outermost first; empty for a scalar. */
+  readonly shape: readonly number[];
+}
+
+/** A tensor as f32. */
+export interface TensorData {
+  /** Sizes, outermost first; empty for a scalar. */
+  shape: number[];
+  /** Elements, row-major. */
+  data: Float32Array;
+}
+
+/** A tensor as it lies in the file. */
+export interface RawTensor extends SafetensorsInfo {
+  /** Elements, row-major, little-endian; starts at offset 0 of its buffer. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
+/** The longest header that is read, in bytes; the reference implementation's limit. */
+const HEADER_LIMIT = 100_000_000;
+
+interface Entry extends SafetensorsInfo {
+  /** First byte and the one past the last, from the start of the file. */
+  readonly begin: number;
+  readonly end: number;
+}
+
+/**
+ * An open safetensors file, whose tensors are read when asked for.
+ *
+ * Made by {@link readSafetensors}; close it, or declare it with `using`.
+ */
+export class SafetensorsFile implements Disposable {
+  /** Where the file is. */
+  readonly path: string;
+  /** Free text by key. */
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly #file: Deno.FsFile;
+  readonly #entries: Map<string, Entry>;
+
+  /** Takes over an open file and its checked header; use {@link readSafetensors}. */
+  constructor(path: string, file: Deno.FsFile, header: Header) {
+    this.path = path;
+    this.#file = file;
+    this.#entries = header.entries;
+    this.metadata = header.metadata;
+  }
+
+  /** Names of the tensors, in the order of the header. */
+  get names(): string[] {
+    return [...this.#entries.keys()];
+  }
+
+  /** Whether the file has a tensor of that name. */
+  has(name: string): boolean {
+    return this.#entries.has(name);
+  }
+
+  /**
+   * Element type and shape of a tensor.
+   *
+   * @throws {RangeError} If there is none of that name.
+   */
+  info(name: string): SafetensorsInfo {
+    const { dtype, shape } = this.#entry(name);
+    return { dtype, shape };
+  }
+
+  /**
+   * Reads a tensor as f32, whatever its type in the file: the nearest f32, and 0 or 1 for BOOL.
+   *
+   * @throws {RangeError} If there is none of that name, or the file was cut short since it was opened.
+   */
+  async read(name: string): Promise<TensorData> {
+    const { dtype, shape, bytes } = await this.readRaw(name);
+    return { shape: [...shape], data: toFloat32(dtype, bytes.buffer) };
+  }
+
+  /**
+   * Reads a tensor's bytes as they are.
+   *
+   * @throws {RangeError} If there is none of that name, or the file was cut short since it was opened.
+   */
+  // deno-lint-ignore require-await
+  async readRaw(name: string): Promise<RawTensor> {
+    const { dtype, shape, begin, end } = this.#entry(name);
+    // Seek and read in one turn: two reads of one file at a time must not move each other's position.
+    return { dtype, shape, bytes: readAt(this.#file, this.path, begin, end - begin) };
+  }
+
+  /** Closes the file; what was read stays. */
+  close(): void {
+    this.#file.close();
+  }
+
+  /** Same as {@link SafetensorsFile.close}. */
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #entry(name: string): Entry {
+    const entry = this.#entries.get(name);
+    if (entry) return entry;
+    throw new RangeError(`Cannot read tensor "${name}" of ${this.path}: it has ${this.#entries.size} others`);
+  }
+}
+
+/**
+ * Opens a safetensors file and checks its header; reads no tensor yet.
+ *
+ * @throws {TypeError} If the file is not safetensors or breaks its rules; the message says where and how.
+ *
+ * @example
+ * ```ts
+ * import { readSafetensors } from "./safetensors.ts";
+ *
+ * async function bias(path: string): Promise<Float32Array> {
+ *   using file = await readSafetensors(path);
+ *   return (await file.read("conv_in.bias")).data;
+ * }
+ * ```
+ */
+export async function readSafetensors(path: string): Promise<SafetensorsFile> {
+  const file = await Deno.open(path);
+  try {
+    const { size } = await file.stat();
+    return new SafetensorsFile(path, file, readHeader(file, path, size));
+  } catch (error) {
+    file.close();
+    throw error;
+  }
+}
+
+/** How {@link writeSafetensors} writes. */
+export interface WriteSafetensorsOptions {
+  /** Element type in the file; `"F32"` when not given. */
+  dtype?: "F32" | "F16";
+  /** Free text by key. */
+  metadata?: Record<string, string>;
+}
+
+/**
+ * Writes tensors to a safetensors file, one at a time, in order of their names.
+ *
+ * The file is written beside (`path` + `.tmp`) and renamed when whole, so `path` never names half a file. The same
+ * tensors give the same bytes.
+ *
+ * @param path Where to; the folder must exist.
+ * @param tensors Shape and elements by name.
+ * @param options Element type and metadata.
+ * @throws {TypeError} If a shape does not fit its data, or a name is the format's own `__metadata__`.
+ * @throws {RangeError} If a finite value does not fit F16.
+ */
+export async function writeSafetensors(
+  path: string,
+  tensors: ReadonlyMap<string, { readonly shape: readonly number[]; readonly data: Float32Array }>,
+  options: WriteSafetensorsOptions = {},
+): Promise<void> {
+  const { dtype = "F32", metadata } = options;
+  const names = [...tensors.keys()].sort();
+  // No prototype, so that a tensor may be called "__proto__".
+  const header: Record<string, unknown> = Object.create(null);
+  if (metadata) header.__metadata__ = metadata;
+  let offset = 0;
+  for (const name of names) {
+    const { shape, data } = tensors.get(name)!;
+    if (name === "__metadata__") {
+      throw new TypeError(`Cannot write tensor "${name}" to ${path}: the format keeps that name for metadata`);
+    }
+    if (countElements(shape) !== data.length) {
+      throw new TypeError(
+        `Cannot write tensor "${name}" to ${path}: shape [${shape.join(", ")}] does not hold ${data.length} elements`,
+      );
+    }
+    const end = offset + data.length * ELEMENT_BYTES[dtype];
+    header[name] = { dtype, shape, data_offsets: [offset, end] };
+    offset = end;
+  }
+  const json = new TextEncoder().encode(JSON.stringify(header));
+  // Padded so that the tensors start at a multiple of 8 and may be mapped.
+  const start = new Uint8Array(8 + Math.ceil(json.length / 8) * 8).fill(0x20);
+  new DataView(start.buffer).setBigUint64(0, BigInt(start.length - 8), true);
+  start.set(json, 8);
+
+  const unfinished = `${path}.tmp`;
+  try {
+    {
+      using file = await Deno.open(unfinished, { write: true, create: true, truncate: true });
+      await writeAll(file, start);
+      for (const name of names) await writeAll(file, encode(path, name, tensors.get(name)!.data, dtype));
+      await file.sync();
+    }
+    await Deno.rename(unfinished, path);
+  } catch (error) {
+    await Deno.remove(unfinished).catch(() => {});
+    throw error;
+  }
+}
+
+interface Header {
+  entries: Map<string, Entry>;
+  metadata: Record<string, string>;
+}
+
+/** Reads and checks everything before the tensors' bytes. */
+function readHeader(file: Deno.FsFile, path: string, size: number): Header {
+  const fail = (problem: string): never => {
+    throw new TypeError(`Cannot read ${path} as safetensors: ${problem}`);
+  };
+  if (size < 8) return fail(`it has ${size} bytes, fewer than the 8 of the header's length`);
+  const length = Number(new DataView(readAt(file, path, 0, 8).buffer).getBigUint64(0, true));
+  if (length > size - 8) fail(`its header claims ${length} bytes and the file has ${size}`);
+  if (length > HEADER_LIMIT) fail(`its header has ${length} bytes, more than ${HEADER_LIMIT}`);
+
+  let text = "", json: unknown;
+  try {
+    text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(readAt(file, path, 8, length));
+    json = JSON.parse(text);
+  } catch (error) {
+    return fail(`its header is not JSON: ${(error as Error).message}`);
+  }
+  const twice = findDuplicateKey(text);
+  if (twice !== undefined) fail(`its header has "${twice}" twice`);
+  if (!isRecord(json)) return fail("its header is not a JSON object");
+
+  const entries = new Map<string, Entry>();
+  let metadata: Record<string, string> = {};
+  for (const [name, value] of Object.entries(json)) {
+    const failAt = (problem: string): never => fail(`"${name}" ${problem}`);
+    if (!isRecord(value)) return failAt("is not a JSON object");
+    if (name === "__metadata__") {
+      if (!isTextByText(value)) return failAt("has a value that is not text");
+      metadata = value;
+      continue;
+    }
+    const { dtype, shape, data_offsets: offsets } = value;
+    if (!isDtype(dtype)) {
+      const allowed = Object.keys(ELEMENT_BYTES).join(", ");
+      return failAt(`has dtype ${JSON.stringify(dtype)}: it must be one of ${allowed}`);
+    }
+    if (!isSizes(shape)) return failAt(`has shape ${JSON.stringify(shape)}: it must be a list of integers, 0 or more`);
+    if (!isSizes(offsets) || offsets.length !== 2) {
+      return failAt(`has data_offsets ${JSON.stringify(offsets)}: they must be two integers, 0 or more`);
+    }
+    const [begin, end] = offsets as [number, number];
+    const bytes = countElements(shape) * ELEMENT_BYTES[dtype];
+    if (end - begin !== bytes) {
+      failAt(`takes ${bytes} bytes as ${dtype} [${shape.join(", ")}], its data_offsets [${begin}, ${end}] do not`);
+    }
+    if (8 + length + end > size) {
+      failAt(`ends at byte ${8 + length + end} and the file has ${size}, hint: was it downloaded whole?`);
+    }
+    entries.set(name, { dtype, shape, begin: 8 + length + begin, end: 8 + length + end });
+  }
+
+  let end = 8 + length, before = "the header";
+  for (const [name, entry] of [...entries].sort(([, a], [, b]) => a.begin - b.begin || a.end - b.end)) {
+    if (entry.begin !== end) {
+      const what = entry.begin < end ? "overlaps" : "leaves a hole behind";
+      fail(`"${name}" ${what} ${before}: it starts at byte ${entry.begin}, not at ${end}`);
+    }
+    end = entry.end;
+    before = `"${name}"`;
+  }
+  if (end !== size) fail(`its tensors end at byte ${end} and the file has ${size}`);
+  return { entries, metadata };
+}
+
+/** A key that an object of this valid JSON text has twice, which `JSON.parse` would pass over. */
+function findDuplicateKey(text: string): string | undefined {
+  // One set of keys for each open object, nothing for each open list.
+  const open: (Set<string> | undefined)[] = [];
+  for (const { 0: token, index } of text.matchAll(/"[^"\\]*(?:\\.[^"\\]*)*"(\s*:)?|[{}[\]]/g)) {
+    if (token === "{") open.push(new Set());
+    else if (token === "[") open.push(undefined);
+    else if (token === "}" || token === "]") open.pop();
+    else if (token.endsWith(":")) {
+      const key = JSON.parse(text.slice(index, index + token.lastIndexOf('"') + 1));
+      const keys = open.at(-1)!;
+      if (keys.has(key)) return key;
+      keys.add(key);
+    }
+  }
+  return undefined;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isTextByText(value: Record<string, unknown>): value is Record<string, string> {
+  return Object.values(value).every((text) => typeof text === "string");
+}
+
+function isDtype(value: unknown): value is SafetensorsDtype {
+  return typeof value === "string" && Object.hasOwn(ELEMENT_BYTES, value);
+}
+
+function isSizes(value: unknown): value is number[] {
+  return Array.isArray(value) && value.every((size) => Number.isSafeInteger(size) && size >= 0);
+}
+
+/** Elements of a shape; past 2^53 it is not exact, but then no file is as large either. */
+function countElements(shape: readonly number[]): number {
+  return shape.reduce((product, size) => product * size, 1);
+}
+
+/** Reads `length` bytes at a position, without giving up the turn. */
+function readAt(file: Deno.FsFile, path: string, position: number, length: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(length);
+  file.seekSync(position, Deno.SeekMode.Start);
+  for (let done = 0; done < length;) {
+    const read = file.readSync(bytes.subarray(done));
+    if (read === null) {
+      throw new RangeError(
+        `Cannot read ${length} bytes at ${position} of ${path}: the file ends after ${done} of them`,
+      );
+    }
+    done += read;
+  }
+  return bytes;
+}
+
+async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
+  for (let done = 0; done < bytes.length;) done += await file.write(bytes.subarray(done));
+}
+
+function encode(path: string, name: string, data: Float32Array, dtype: "F32" | "F16"): Uint8Array {
+  if (dtype === "F32") return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  const halves = new Float16Array(data);
+  const i = halves.findIndex((half, i) => Math.abs(half) === Infinity && Number.isFinite(data[i]));
+  if (i >= 0) {
+    throw new RangeError(
+      `Cannot write tensor "${name}" to ${path} as F16: element ${i} is ${data[i]}, beyond 65504, hint: use F32`,
+    );
+  }
+  return new Uint8Array(halves.buffer);
+}
+
+function toFloat32(dtype: SafetensorsDtype, buffer: ArrayBuffer): Float32Array {
+  switch (dtype) {
+    case "F32":
+      return new Float32Array(buffer);
+    case "F16":
+      return new Float32Array(new Float16Array(buffer));
+    case "BF16":
+      // The upper half of an f32.
+      return new Float32Array(new Uint32Array(new Uint16Array(buffer)).map((bits) => bits << 16).buffer);
+    case "F64":
+      return new Float32Array(new Float64Array(buffer));
+    case "I64":
+      return Float32Array.from(new BigInt64Array(buffer), Number);
+    case "U64":
+      return Float32Array.from(new BigUint64Array(buffer), Number);
+    case "I32":
+      return new Float32Array(new Int32Array(buffer));
+    case "U32":
+      return new Float32Array(new Uint32Array(buffer));
+    case "I16":
+      return new Float32Array(new Int16Array(buffer));
+    case "U16":
+      return new Float32Array(new Uint16Array(buffer));
+    case "I8":
+      return new Float32Array(new Int8Array(buffer));
+    case "U8":
+      return new Float32Array(new Uint8Array(buffer));
+    case "BOOL":
+      return Float32Array.from(new Uint8Array(buffer), (byte) => byte === 0 ? 0 : 1);
+  }
+}
