@@ -1,0 +1,70 @@
+import assert from "node:assert/strict";
+
+const root = new URL("../", import.meta.url);
+
+/** Folders from the lowest up; those of one row may import each other and every row before. */
+const LAYERS = [["runtime"], ["ops"], ["models", "faces"], ["stages"]];
+
+/** Shaders that are no op's own: drawn by other folders, or shared by several ops. */
+const SHARED_SHADERS = /^(face_render|_)/;
+
+/** Paths of the files below a folder, relative to the root; none when there is no such folder. */
+function filesOf(folder: string, suffix: string): string[] {
+  try {
+    return [...Deno.readDirSync(new URL(`${folder}/`, root))].flatMap((entry) => {
+      const path = `${folder}/${entry.name}`;
+      return entry.isDirectory ? filesOf(path, suffix) : path.endsWith(suffix) ? [path] : [];
+    }).sort();
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
+  }
+}
+
+/** `ops/conv2d.direct.ts` is `conv2d`. */
+const nameOf = (path: string) => path.slice(path.lastIndexOf("/") + 1).split(".")[0]!;
+
+/** Paths, relative to the root, of the product's own files that a file imports. */
+function importsOf(path: string): string[] {
+  const code = Deno.readTextFileSync(new URL(path, root))
+    // Examples in comments import too.
+    .replace(/\/\*[^]*?\*\/|^\s*\/\/.*$/gm, "");
+  return [...code.matchAll(/(?:\bfrom|\bimport)\s*\(?\s*"(\.[^"]+)"/g)]
+    .map(([, specifier]) => new URL(specifier!, new URL(path, root)).href)
+    .map((href) => href.slice(root.href.length));
+}
+
+Deno.test("imports go one way: stages -> models, faces -> ops -> runtime", () => {
+  const allowed = ["shaders"];
+  const wrong: string[] = [];
+  for (const row of LAYERS) {
+    allowed.push(...row);
+    for (const path of row.flatMap((folder) => filesOf(folder, ".ts"))) {
+      const above = importsOf(path).filter((target) => !allowed.includes(target.split("/")[0]!));
+      wrong.push(...above.map((target) => `${path} imports ${target}`));
+    }
+  }
+  assert.deepEqual(wrong, [], `hint: ${allowed.slice(1).join(" < ")}, move what is shared down`);
+});
+
+const sources = LAYERS.flat().flatMap((folder) => filesOf(folder, ".ts"));
+const shaders = filesOf("shaders", ".wgsl");
+// Files that start with "_" are private helpers, mod.ts is the registry.
+const ops = filesOf("ops", ".ts").map(nameOf).filter((name) => !name.startsWith("_") && name !== "mod");
+
+Deno.test("every shader has an op of its name or is a shared one", () => {
+  const orphans = shaders.filter((path) => !ops.includes(nameOf(path)) && !SHARED_SHADERS.test(nameOf(path)));
+  assert.deepEqual(orphans, [], "hint: name it ops/NAME.ts and shaders/NAME.wgsl, or shaders/NAME.variant.wgsl");
+});
+
+Deno.test("every shader is imported, and every imported shader is there", () => {
+  const imported = new Set(sources.flatMap(importsOf).filter((path) => path.endsWith(".wgsl")));
+  assert.deepEqual([...imported].sort(), shaders);
+});
+
+Deno.test("every op has a test file", () => {
+  const tests = filesOf("tests/ops", "_test.ts").map((path) => nameOf(path).replace(/_test$/, ""));
+  // `silu_grad` may be tested as the gradient it is, in silu_test.ts.
+  const untested = ops.filter((op) => !tests.some((test) => op === test || op.startsWith(`${test}_`)));
+  assert.deepEqual(untested, [], "hint: add tests/ops/NAME_test.ts");
+});
