@@ -3,6 +3,14 @@ import { z } from "zod";
 import type { Registry } from "../../runtime/pipeline_file.ts";
 import { type AnyStage, folder, stage } from "../../runtime/stage.ts";
 
+/** Pulled by the option `abort_at`; a test that uses it puts a new one in its place. */
+export let interrupt = new AbortController();
+
+/** A new {@link interrupt}. */
+export function newInterrupt(): AbortController {
+  return interrupt = new AbortController();
+}
+
 /** What ran, in order. */
 export const ran: string[] = [];
 
@@ -37,9 +45,10 @@ const train = stage({
     steps: z.int().min(1).describe("Steps"),
     lr: z.number().min(0).max(1).default(1e-4).describe("Step size"),
     stop_at: z.int().optional().describe("Step at which it throws"),
-    abort_at: z.int().optional().describe("Step at which somebody presses Ctrl-C"),
+    abort_at: z.int().optional().describe("Step at which the run is interrupted"),
+    sleep_ms: z.int().default(0).describe("Time of a step"),
   }),
-  async run(ctx, { data }, { steps, lr, stop_at, abort_at }) {
+  async run(ctx, { data }, { steps, lr, stop_at, abort_at, sleep_ms }) {
     ran.push(ctx.id);
     const checkpoint = `${ctx.work}/step.json`;
     const saved = await Deno.readTextFile(checkpoint).then(JSON.parse, () => 0);
@@ -49,9 +58,9 @@ const train = stage({
       ctx.metric({ step, loss: lr / step });
       ctx.progress(step, steps, { loss: lr / step });
       await Deno.writeTextFile(checkpoint, `${step}`);
-      if (abort_at === step && saved !== step) Deno.kill(Deno.pid, "SIGINT");
+      if (abort_at === step && saved !== step) interrupt.abort();
       if (stop_at === step && saved !== step) throw new RangeError(`Cannot go on at step ${step}`);
-      await new Promise((resolve) => setTimeout(resolve));
+      await new Promise((resolve) => setTimeout(resolve, sleep_ms));
       ctx.signal.throwIfAborted();
     }
     await Deno.writeTextFile(`${ctx.dir}/model.txt`, `${steps} ${await Deno.readTextFile(`${data.dir}/lines.txt`)}`);

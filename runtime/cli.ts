@@ -1,0 +1,240 @@
+/**
+ * The command line: a table of commands, and what their errors mean for the exit code.
+ *
+ * Exit codes: 0 done, 1 failed, 2 wrong usage or a wrong pipeline (nothing was written), 130 interrupted.
+ *
+ * @module
+ */
+import { parseArgs, type ParseArgsConfig } from "node:util";
+import { openDevice } from "./device.ts";
+import { PipelineFileError, readPipeline, type Registry } from "./pipeline_file.ts";
+import { planRun, RunError, runPipeline, StageError } from "./pipeline_run.ts";
+import { formatTable, reporterFor } from "./progress.ts";
+import { inWords, type JsonSchema, jsonSchema } from "./schema_text.ts";
+import { PipelineError, suggest } from "./yaml_tree.ts";
+
+/** A command of the command line. */
+export interface Command {
+  /** Arguments, such as `FILE [--set KEY=VALUE]…`. */
+  readonly usage: string;
+  /** One sentence. */
+  readonly doc: string;
+  /** Runs the command with the arguments after its name; resolves to the exit code. */
+  run(args: string[]): Promise<number>;
+}
+
+/** Commands by name. */
+export type Commands = Readonly<Record<string, Command>>;
+
+/** Arguments that make no sense. */
+export class UsageError extends Error {
+  override readonly name = "UsageError";
+}
+
+/** `node:util` parseArgs with errors that tell what is allowed. */
+export function parse<const T extends ParseArgsConfig>(config: T): ReturnType<typeof parseArgs<T>> {
+  try {
+    return parseArgs(config);
+  } catch (error) {
+    const text = (error as Error).message.replace(/\.? To specify.*$/s, "");
+    const given = /'(-[^']*)'/.exec(text)?.[1];
+    const hint = given && suggest(given, Object.keys(config.options ?? {}).map((name) => `--${name}`), "options");
+    throw new UsageError(text + (hint ? `, hint: ${hint}` : ""));
+  }
+}
+
+/** Prints one line. */
+export function print(line = ""): void {
+  Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`));
+}
+
+function printError(line: string): void {
+  Deno.stderr.writeSync(new TextEncoder().encode(`${line}\n`));
+}
+
+const selection = {
+  set: { type: "string", multiple: true },
+  only: { type: "string" },
+  from: { type: "string" },
+  until: { type: "string" },
+} as const;
+const selectionUsage = "FILE [--set KEY=VALUE]… [--only STAGE | --from STAGE | --until STAGE]";
+
+/** The commands about pipelines. */
+export function pipelineCommands(registry: Registry): Commands {
+  const read = async (args: string[]) => {
+    const { values, positionals } = parse({ args, options: selection, allowPositionals: true });
+    const file = one(positionals, "pipeline file");
+    if (values.only !== undefined && (values.from ?? values.until) !== undefined) {
+      throw new UsageError("Cannot use --only with --from or --until");
+    }
+    return { pipeline: await readPipeline(file, registry, { set: values.set ?? [] }), values };
+  };
+  return {
+    run: {
+      usage: selectionUsage,
+      doc: "Runs a pipeline; stages that are up to date are skipped.",
+      async run(args) {
+        const { pipeline, values } = await read(args);
+        const { signal, release } = stopSignal();
+        const reporter = reporterFor(Deno.stdout);
+        try {
+          const { results } = await runPipeline(pipeline, { ...values, signal, reporter, openDevice });
+          if (results.length) print(`\n${formatTable(results)}\n`);
+          const folders = pipeline.stages.filter(({ spec }) => spec.output === "report").map(({ id }) => id);
+          for (const id of folders) print(`report: runs/${pipeline.name}/${id}/index.html`);
+          print(`summary: runs/${pipeline.name}/summary.json`);
+          return 0;
+        } finally {
+          release();
+        }
+      },
+    },
+    validate: {
+      usage: "FILE|DIR…",
+      doc: "Checks pipelines; writes nothing and uses no GPU.",
+      async run(args) {
+        const { positionals } = parse({ args, allowPositionals: true, options: {} });
+        if (!positionals.length) throw new UsageError("Cannot validate as no file or folder is given");
+        let wrong = 0;
+        for (const file of positionals.flatMap(pipelineFiles)) {
+          try {
+            const { stages, unset } = await readPipeline(file, registry, { allowUnset: true });
+            const asks = Object.keys(unset).map((name) => ` --set ${name}=…`).join("");
+            print(`ok ${file}: ${stages.length} stages${asks && `, run with${asks}`}`);
+          } catch (error) {
+            if (!(error instanceof PipelineError)) throw error;
+            printError(error.message);
+            wrong++;
+          }
+        }
+        return wrong ? 2 : 0;
+      },
+    },
+    plan: {
+      usage: selectionUsage,
+      doc: "Prints which stages a run would make and why; writes nothing and uses no GPU.",
+      async run(args) {
+        const { pipeline, values } = await read(args);
+        const rows = planRun(pipeline, "runs", values).map(({ stage, run, reason }) => ({
+          stage: stage.id,
+          uses: stage.spec.id,
+          needs: stage.needs.join(" ") || "-",
+          plan: run !== null ? `run: ${run}` : reason === null ? "up to date" : `left out: ${reason}`,
+        }));
+        print(formatTable(rows));
+        return 0;
+      },
+    },
+    stages: {
+      usage: "[STAGE]",
+      doc: "Lists the stage types, or all about one of them.",
+      async run(args) {
+        const { positionals } = parse({ args, allowPositionals: true, options: {} });
+        const ids = positionals.length ? [one(positionals, "stage type")] : Object.keys(registry);
+        if (positionals.length && !registry[ids[0]!]) {
+          const hint = suggest(ids[0]!, Object.keys(registry), "stage types");
+          throw new UsageError(`Cannot describe "${ids[0]}" as there is no such stage type, hint: ${hint}`);
+        }
+        const specs = await Promise.all(ids.map((id) => registry[id]!()));
+        for (const { id, doc, inputs, output, options } of specs) {
+          print(`${id}  ${doc}`);
+          const takes = Object.entries(inputs).map(([name, kind]) => `${name}: ${kind}`).join(", ") || "nothing";
+          print(`  in: ${takes}; makes a ${output}`);
+          if (positionals.length) printOptions(jsonSchema(options), "  ");
+        }
+        return 0;
+      },
+    },
+  };
+}
+
+function printOptions({ properties = {}, required = [] }: JsonSchema, indent: string): void {
+  for (const [name, schema] of Object.entries(properties)) {
+    const fallback = schema.default !== undefined ? `, default ${JSON.stringify(schema.default)}` : "";
+    const need = required.includes(name) ? ", required" : "";
+    print(`${indent}${name}: ${schema.description ?? ""} (${inWords(schema)}${fallback}${need})`);
+    if (schema.properties) printOptions(schema, `${indent}  `);
+  }
+}
+
+function one(positionals: readonly string[], what: string): string {
+  if (positionals.length === 1) return positionals[0]!;
+  const given = positionals.length ? `given are ${positionals.join(" ")}` : "none is given";
+  throw new UsageError(`Cannot run the command as it takes one ${what}: ${given}`);
+}
+
+function pipelineFiles(path: string): string[] {
+  const info = statOf(path);
+  if (!info) throw new UsageError(`Cannot validate "${path}" as there is no such file or folder`);
+  if (!info.isDirectory) return [path];
+  const names = [...Deno.readDirSync(path)].map(({ name }) => name).filter((name) => /\.ya?ml$/.test(name)).sort();
+  if (!names.length) throw new UsageError(`Cannot validate "${path}" as the folder holds no .yaml file`);
+  return names.map((name) => `${path.replace(/\/$/, "")}/${name}`);
+}
+
+function statOf(path: string): Deno.FileInfo | undefined {
+  try {
+    return Deno.statSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+/** Aborted by Ctrl-C or SIGTERM; the second time the process ends at once. */
+function stopSignal(): { signal: AbortSignal; release(): void } {
+  const controller = new AbortController();
+  const stop = () => {
+    if (controller.signal.aborted) Deno.exit(130);
+    printError("\nStopping after this step; once more stops at once.");
+    controller.abort(new DOMException("The run was interrupted", "AbortError"));
+  };
+  const names = ["SIGINT", "SIGTERM"] as const;
+  for (const name of names) Deno.addSignalListener(name, stop);
+  return {
+    signal: controller.signal,
+    release: () => {
+      for (const name of names) Deno.removeSignalListener(name, stop);
+    },
+  };
+}
+
+/** Runs a command line; resolves to the exit code. */
+export async function main(args: readonly string[], commands: Commands): Promise<number> {
+  const [name, ...rest] = args;
+  if (name === undefined || name === "help" || name === "--help" || name === "-h") {
+    printHelp(commands);
+    return name === undefined ? 2 : 0;
+  }
+  const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
+  if (!command) {
+    printError(
+      `Cannot run "${name}" as there is no such command, hint: ${suggest(name, Object.keys(commands), "commands")}`,
+    );
+    return 2;
+  }
+  if (rest.includes("--help") || rest.includes("-h")) {
+    print(`${name} ${command.usage}\n\n${command.doc}`);
+    return 0;
+  }
+  try {
+    return await command.run(rest);
+  } catch (error) {
+    if (error instanceof UsageError) printError(`${error.message}\nusage: ${name} ${command.usage}`);
+    else if (error instanceof StageError) printError(error.message);
+    else if (isWrongInput(error)) printError((error as Error).message);
+    else printError(error instanceof Error ? error.stack ?? error.message : String(error));
+    if (error instanceof StageError) return error.status === "interrupted" ? 130 : 1;
+    return isWrongInput(error) ? 2 : 1;
+  }
+}
+
+function isWrongInput(error: unknown): boolean {
+  return [UsageError, PipelineError, PipelineFileError, RunError].some((kind) => error instanceof kind);
+}
+
+function printHelp(commands: Commands): void {
+  print("Facewright makes landmark detectors for faces that are not photographs.\n");
+  for (const [name, { usage, doc }] of Object.entries(commands)) print(`  ${name} ${usage}\n      ${doc}`);
+}

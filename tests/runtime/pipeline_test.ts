@@ -1,0 +1,282 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { readPipeline, type Registry } from "../../runtime/pipeline_file.ts";
+import {
+  planRun,
+  RunError,
+  type RunOptions,
+  runPipeline,
+  StageError,
+  type Summary,
+} from "../../runtime/pipeline_run.ts";
+import { silent } from "../../runtime/progress.ts";
+import type { AnyStage } from "../../runtime/stage.ts";
+import type { Manifest } from "../../runtime/stage_cache.ts";
+import { newInterrupt, ran, registry } from "./fake_stages.ts";
+
+const text = `
+name: test
+seed: 7
+params: { lines: 2, styles: [] }
+stages:
+  report: { uses: fake/collect, in: { all: "*" } }
+  second: { uses: fake/train, in: { data: extra, init: first }, with: { steps: 3 } }
+  first: { uses: fake/train, in: { data: faces }, with: { steps: 4 } }
+  faces: { uses: fake/draw, with: { count: \${lines} } }
+  extra: { uses: fake/draw, with: { count: 3, styles: \${styles} } }
+`;
+
+/** A folder with a pipeline, and functions that read and run it. */
+function bench(yaml = text) {
+  const dir = Deno.makeTempDirSync({ prefix: "facewright_" });
+  const file = join(dir, "test.yaml");
+  const root = join(dir, "runs");
+  Deno.writeTextFileSync(file, yaml);
+  const read = (...set: string[]) => readPipeline(file, registry, { set });
+  const run = async (set: string[] = [], options: Partial<RunOptions> = {}) => {
+    ran.length = 0;
+    const pipeline = await read(...set);
+    const summary = await runPipeline(pipeline, {
+      root,
+      reporter: silent,
+      openDevice: () => Promise.reject(new Error("Cannot open a GPU in this test")),
+      ...options,
+    });
+    return summary;
+  };
+  const at = (path: string) => Deno.readTextFileSync(join(root, "test", path));
+  return { dir, file, root, read, run, at, [Symbol.dispose]: () => Deno.removeSync(dir, { recursive: true }) };
+}
+
+const statusOf = ({ stages }: Summary) => Object.fromEntries(Object.entries(stages).map(([id, s]) => [id, s.status]));
+
+Deno.test("a pipeline is read in the order of its dependencies, with parameters of any type", async () => {
+  using b = bench();
+  const pipeline = await b.read("lines=5", "styles=[ink, oil]", "stages.second.with.lr=0.5", "seed=9");
+  assert.deepEqual(pipeline.stages.map(({ id }) => id), ["extra", "faces", "first", "second", "report"]);
+  const [extra, faces, , second, report] = pipeline.stages;
+  assert.equal(pipeline.seed, 9);
+  assert.equal(faces!.options["count"], 5);
+  assert.deepEqual(extra!.options["styles"], ["ink", "oil"]);
+  assert.equal(second!.options["lr"], 0.5);
+  assert.deepEqual(second!.origins, {
+    steps: `${b.file}:7`,
+    lr: "--set stages.second.with.lr=0.5",
+    sleep_ms: "default",
+  });
+  assert.deepEqual(new Set(report!.needs), new Set(["faces", "extra", "first", "second"]));
+});
+
+Deno.test("a pipeline that extends another changes what it names and takes out what it sets to null", async () => {
+  using b = bench();
+  const file = join(b.dir, "small.yaml");
+  Deno.writeTextFileSync(file, "extends: test.yaml\nparams: { lines: 1 }\nstages: { second: null, extra: null }\n");
+  const pipeline = await readPipeline(file, registry);
+  assert.equal(pipeline.name, "small");
+  assert.deepEqual(pipeline.stages.map(({ id }) => id), ["faces", "first", "report"]);
+  assert.equal(pipeline.stages[0]!.options["count"], 1);
+});
+
+Deno.test("a wrong --set is an error at its own text", async () => {
+  using b = bench();
+  const message = (set: string) => b.read(set).then(() => "", (error) => error.message.split("\n\n")[0]);
+  assert.equal(
+    await message("line=3"),
+    `--set:1:1: Cannot set "line" as the pipeline has no such parameter\n    1 | line=3\n      | ^\n        hint: did you mean "lines"? (options are set by stages.STAGE.with.OPTION=VALUE)`,
+  );
+  assert.match(await message("lines=many"), /^--set:1:7: Cannot read "count" in stage "faces" as it must be a whole/);
+  assert.match(await message("stages.thrid.with.lr=1"), /no stage "thrid"/);
+  assert.match(await message("lines"), /as it is not key=value/);
+});
+
+Deno.test("required parameters are asked for in a run, and left open in validation", async () => {
+  const [file, faces] = ["tests/errors/required.yaml", "tests"];
+  const open = await readPipeline(file, registry, { allowUnset: true });
+  assert.deepEqual(open.unset, { faces: "a folder of photographs" });
+  const given = await readPipeline(file, registry, { set: [`faces=${faces}`] });
+  assert.equal(given.stages[0]!.options["from"], faces);
+  assert.deepEqual(given.unset, {});
+});
+
+Deno.test("a run leaves whole folders, a summary and the resolved pipeline", async () => {
+  using b = bench();
+  const summary = await b.run();
+  assert.deepEqual(ran, ["extra", "faces", "first", "second", "report"]);
+  assert.deepEqual(JSON.parse(b.at("summary.json")), summary);
+  assert.deepEqual(summary.results, [
+    { stage: "extra", detector: "extra", dataset: "lines", nme_interocular: 0.375 },
+    { stage: "faces", detector: "faces", dataset: "lines", nme_interocular: 0.25 },
+  ]);
+  assert.equal(b.at("first/metrics.jsonl").trim().split("\n").length, 4);
+  assert.equal(b.at("report/all.txt"), "second first faces extra");
+  assert.match(b.at("pipeline.yaml"), /count: 2\n/);
+  const manifest: Manifest = JSON.parse(b.at("first/manifest.json"));
+  assert.deepEqual([manifest.kind, manifest.adapter, manifest.output.files], ["model", null, 2]);
+  const names = [...Deno.readDirSync(join(b.root, "test"))].map(({ name }) => name).sort();
+  const folders = ["extra", "faces", "first", "report", "second"];
+  assert.deepEqual(names, [".lock", ".work", ...folders, "pipeline.yaml", "summary.json"].sort());
+});
+
+Deno.test("a second run skips everything, and a change runs only what depends on it", async () => {
+  using b = bench();
+  await b.run();
+  const start = performance.now();
+  const again = await b.run();
+  assert.deepEqual(ran, []);
+  assert(performance.now() - start < 1000);
+  assert.deepEqual(new Set(Object.values(statusOf(again))), new Set(["skipped"]));
+  assert.equal(again.results.length, 2);
+
+  await b.run(["styles=[ink]"]);
+  assert.deepEqual(ran, ["extra", "second", "report"]);
+  const [extra, , , second] = planRun(await b.read(), b.root);
+  assert.equal(extra!.run, 'option "styles" was ["ink"], now []');
+  assert.equal(second!.run, 'input "data" from stage "extra" changed');
+});
+
+Deno.test("a folder that was changed by hand, or a file that a stage reads, makes the stage run again", async () => {
+  using b = bench();
+  const from = join(b.dir, "lines");
+  Deno.mkdirSync(from);
+  const set = [`stages.faces.with.from=${from}`];
+  await b.run(set);
+  await b.run(set);
+  assert.deepEqual(ran, []);
+  Deno.writeTextFileSync(join(from, "new.txt"), "x");
+  await b.run(set);
+  assert.deepEqual(ran, ["faces", "first", "second", "report"]);
+  Deno.removeSync(join(b.root, "test/first/model.txt"));
+  const { run } = planRun(await b.read(...set), b.root).find(({ stage }) => stage.id === "first")!;
+  assert.match(run!, /^its folder was changed: 1 files/);
+});
+
+Deno.test("--only, --from and --until choose stages", async () => {
+  using b = bench();
+  await b.run([], { until: "first" });
+  assert.deepEqual(ran, ["faces", "first"]);
+  await assert.rejects(
+    b.run([], { only: "second" }),
+    /input from stage "extra" is not up to date: it has not been run/,
+  );
+  await b.run();
+  assert.deepEqual(ran, ["extra", "second", "report"]);
+  await b.run([], { only: "first" });
+  assert.deepEqual(ran, ["first"]);
+  await b.run([], { from: "extra" });
+  assert.deepEqual(ran, ["extra", "second", "report"]);
+  await assert.rejects(b.run([], { from: "frist" }), /no such stage, hint: did you mean "first"\?/);
+});
+
+Deno.test("a stage that fails is named, leaves no folder, and goes on from its checkpoint", async () => {
+  using b = bench();
+  await b.run([], { until: "first" });
+  const whole = b.at("first/metrics.jsonl");
+  const set = ["stages.first.with.stop_at=3"];
+  const error = await b.run(set).then(() => assert.fail(), (error) => error);
+  assert(error instanceof StageError);
+  assert.match(
+    error.message,
+    /^Cannot finish stage "first" \(fake\/train\): Cannot go on at step 3\n {6}trace: .*error\.txt$/,
+  );
+  assert.deepEqual(JSON.parse(b.at("summary.json")).stages.first.status, "failed");
+  assert.match(b.at(".work/first/error.txt"), /fake_stages\.ts/);
+  assert.equal(b.at("first/metrics.jsonl"), whole, "the old artifact is still there");
+  await b.run(set);
+  assert.deepEqual(ran, ["first", "second", "report"]);
+  assert.equal(b.at("first/metrics.jsonl"), whole, "no step stands twice");
+});
+
+Deno.test("an interrupted stage goes on, and starts anew when its options changed meanwhile", async () => {
+  using b = bench();
+  const set = ["stages.first.with.abort_at=2"];
+  const error = await b.run(set, { signal: newInterrupt().signal }).then(() => assert.fail(), (error) => error);
+  assert(error instanceof StageError && error.status === "interrupted");
+  const { stages } = JSON.parse(b.at("summary.json")) as Summary;
+  assert.deepEqual([stages["first"]!.status, stages["second"]!.status], ["interrupted", "waiting"]);
+  assert.equal(b.at(".work/first/files/step.json"), "2");
+  await b.run([...set, "stages.first.with.lr=0.5"], { signal: newInterrupt().signal }).catch(() => {});
+  assert.equal(b.at(".work/first/metrics.jsonl"), '{"step":1,"loss":0.5}\n{"step":2,"loss":0.25}\n');
+  await b.run([...set, "stages.first.with.lr=0.5"], { until: "first" });
+  assert.equal(b.at("first/metrics.jsonl").trim().split("\n").length, 4);
+});
+
+Deno.test("a second run of the same pipeline is refused while the first goes on", async () => {
+  using b = bench();
+  const slow: Registry = {
+    ...registry,
+    "fake/draw": async () => {
+      const spec: AnyStage = await registry["fake/draw"]!();
+      return {
+        ...spec,
+        async run(ctx) {
+          await assert.rejects(
+            b.run(),
+            (error) => error instanceof RunError && /as process \d+ .* is running it/.test(error.message),
+          );
+          await Deno.writeTextFile(`${ctx.dir}/lines.txt`, "");
+        },
+      };
+    },
+  };
+  const pipeline = await readPipeline(b.file, slow);
+  await runPipeline(pipeline, { root: b.root, until: "faces", reporter: silent, openDevice: () => assert.fail() });
+});
+
+Deno.test("a replacement that was cut off between its renames is ended by the next run", async () => {
+  using b = bench();
+  await b.run();
+  const home = join(b.root, "test");
+  Deno.renameSync(join(home, "first"), join(home, ".first.tmp"));
+  await b.run();
+  assert.deepEqual(ran, []);
+  assert.equal(b.at("first/metrics.jsonl").trim().split("\n").length, 4);
+});
+
+Deno.test("a killed process leaves nothing half-written, and Ctrl-C exits with 130", async () => {
+  using b = bench();
+  const set = "stages.first.with.sleep_ms=100";
+  const start = () =>
+    new Deno.Command("deno", {
+      args: [
+        "run",
+        "-q",
+        "--no-prompt",
+        "-R",
+        `-W=${b.dir}`,
+        "--allow-env",
+        resolveHere("run_fake.ts"),
+        "run",
+        b.file,
+        "--set",
+        set,
+      ],
+      cwd: b.dir,
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+  const work = join(b.root, "test/.work/first/files/step.json");
+  for (const [signal, code] of [["SIGKILL", 137], ["SIGINT", 130]] as const) {
+    const child = start();
+    while (!canRead(work)) await new Promise((resolve) => setTimeout(resolve, 10));
+    child.kill(signal);
+    const { code: ended, stderr } = await child.output();
+    assert.equal(ended, code, new TextDecoder().decode(stderr));
+    assert(!canRead(join(b.root, "test/first/manifest.json")));
+  }
+  const { code, stdout } = await start().output();
+  assert.equal(code, 0);
+  assert.match(new TextDecoder().decode(stdout), /\[2\/5\] faces: up to date\n[^]*\nstage +detector[^]*summary: /);
+  assert.equal(b.at("first/metrics.jsonl").trim().split("\n").length, 4);
+});
+
+function resolveHere(name: string): string {
+  return new URL(name, import.meta.url).pathname;
+}
+
+function canRead(path: string): boolean {
+  try {
+    return Deno.readTextFileSync(path) !== "";
+  } catch {
+    return false;
+  }
+}
