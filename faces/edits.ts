@@ -1,0 +1,438 @@
+/**
+ * Landmark edits as data: what `pipelines/edits/*.yaml` say, applied to a face.
+ *
+ * An edit moves landmarks in the face's own frame (x along the line of the outer eye corners, y down the face), in units
+ * of the distance of those corners ("iod"), so that it means the same on any face. Every displacement is proportional to
+ * the edit's `amount`; `draws` are further random numbers that moves are multiplied by. Each move is repeated for the
+ * other half of the face, so that every edit commutes with mirroring; what it does to the left it does to the right,
+ * except that moves with a `lateral` draw do the mirrored opposite (both sides to the left, one side up and one down).
+ *
+ * @module
+ */
+import { z } from "zod";
+import { inWords, jsonSchema, schemaAt } from "../runtime/schema_text.ts";
+import { descend, parseYaml, PipelineError, plain, type Problem, sourceOf, suggest } from "../runtime/yaml_tree.ts";
+import {
+  CONTOURS,
+  interocular,
+  LANDMARK_COUNT,
+  type Landmarks,
+  meanPoint,
+  MIRROR,
+  OUTER_EYE_CORNERS,
+} from "./landmarks.ts";
+
+/** Where random numbers come from: a `Random` of runtime/rng.ts, or anything like it. */
+export interface RandomSource {
+  /** From 0 up to but not including 1. */
+  uniform(): number;
+  /** A whole number from 0 up to but not including n. */
+  int(n: number): number;
+}
+
+/** From `min` to `max`, both included. */
+export interface Range {
+  /** Least value. */
+  readonly min: number;
+  /** Greatest value. */
+  readonly max: number;
+}
+
+/** Displacements of some landmarks, and how they drag their neighbours along. */
+export interface Move {
+  /** Displacement of each landmark that is named, iod in the face's frame, at amount 1. */
+  readonly by_iod: ReadonlyMap<number, readonly [number, number]>;
+  /** The draw it is multiplied by. */
+  readonly times?: string | undefined;
+  /** How far from the named landmarks others still move, smoothly less with the distance; 0 moves none. */
+  readonly falloff_iod: number;
+}
+
+/** A linear map of the whole face about the mean of its landmarks, at amount 1. */
+export interface Transform {
+  /** Turns clockwise. */
+  readonly turn_deg: number;
+  /** Widens by this share. */
+  readonly wide: number;
+  /** Lengthens by this share. */
+  readonly tall: number;
+  /** Shifts x by this share of y. */
+  readonly slant: number;
+  /** The draw it is multiplied by. */
+  readonly times?: string | undefined;
+}
+
+/** An edit that was read and checked. */
+export interface Edit {
+  /** Its name, as in `chubby`. */
+  readonly name: string;
+  /** What it does, in a sentence. */
+  readonly doc: string;
+  /** How strong it may be; drawn uniformly. */
+  readonly amount: Range;
+  /** Further random factors; a lateral one changes sign when the face is mirrored. */
+  readonly draws: ReadonlyMap<string, Range & { readonly lateral: boolean }>;
+  /** Added up. */
+  readonly moves: readonly Move[];
+  /** Done after the moves, in order. */
+  readonly transforms: readonly Transform[];
+}
+
+/** An edit as it was applied: enough to apply it again. */
+export interface AppliedEdit {
+  /** Name of the edit. */
+  edit: string;
+  /** How strong it was, after the guard. */
+  amount: number;
+  /** The draws, when the edit has any. */
+  draws?: Record<string, number>;
+}
+
+const LIMIT_IOD = 1;
+const iod = z.number().min(-LIMIT_IOD).max(LIMIT_IOD);
+const range = { min: z.number().min(-1).max(1), max: z.number().min(-1).max(1) };
+
+const editFile = z.strictObject({
+  edit: z.string().regex(/^[a-z][a-z0-9_]*$/, "must be a name of small letters, digits and _"),
+  schema: z.literal("ibug68"),
+  doc: z.string().min(1),
+  amount: z.strictObject(range),
+  draws: z.record(z.string(), z.strictObject({ ...range, lateral: z.boolean().default(false) })).default({}),
+  moves: z.array(z.strictObject({
+    points: z.array(z.union([z.int().min(0).max(LANDMARK_COUNT - 1), z.string()])).min(1),
+    by_iod: z.tuple([iod, iod]),
+    times: z.string().optional(),
+    falloff_iod: z.number().min(0).max(2).default(0),
+  })).default([]),
+  transforms: z.array(z.strictObject({
+    turn_deg: z.number().min(-45).max(45).default(0),
+    wide: z.number().min(-0.5).max(0.5).default(0),
+    tall: z.number().min(-0.5).max(0.5).default(0),
+    slant: z.number().min(-0.5).max(0.5).default(0),
+    times: z.string().optional(),
+  })).default([]),
+});
+
+/**
+ * Reads an edit.
+ *
+ * @param text YAML, as in `pipelines/edits/`.
+ * @param file Its name, for errors.
+ * @returns The edit.
+ * @throws {PipelineError} With every error and its line.
+ */
+export function parseEdit(text: string, file: string): Edit {
+  const source = sourceOf(file, text);
+  const problems: Problem[] = [];
+  const tree = parseYaml(source, problems);
+  const complain = (path: readonly PropertyKey[], message: string, hint?: string) => {
+    let at = tree ? descend(tree, path)?.at : undefined;
+    for (let n = path.length - 1; !at && n >= 0; n--) at = tree ? descend(tree, path.slice(0, n))?.at : undefined;
+    problems.push({ at: at ?? { source, offset: 0 }, message, hint });
+  };
+  if (tree === null) throw new PipelineError(problems, file);
+  const parsed = editFile.safeParse(plain(tree));
+  if (!parsed.success) {
+    const schema = jsonSchema(editFile);
+    for (const issue of parsed.error.issues) {
+      const { path, message } = issue, name = path.join(".");
+      if (issue.code === "unrecognized_keys") {
+        const hint = suggest(issue.keys[0]!, Object.keys(schemaAt(schema, path)?.properties ?? {}), "known keys");
+        complain(
+          path,
+          `Cannot use key "${issue.keys.join('", "')}" in ${name || "an edit"}: there is no such key`,
+          hint,
+        );
+        continue;
+      }
+      const here = schemaAt(schema, path), node = descend(tree, path);
+      const rule = issue.code === "invalid_format" || !here ? message : `it must be ${inWords(here)}`;
+      complain(
+        path,
+        `Cannot read "${name}" as ${node ? rule : `it is missing: ${rule}`}` +
+          (node ? `: current value is ${JSON.stringify(plain(node))}` : ""),
+      );
+    }
+    throw new PipelineError(problems, file);
+  }
+  const { edit: name, doc, amount, draws, moves, transforms } = parsed.data;
+  if (amount.min > amount.max) complain(["amount"], `Cannot draw an amount from ${amount.min} to ${amount.max}`);
+  if (moves.length + transforms.length === 0) complain([], "Cannot use an edit without moves and transforms");
+  for (const [key, { min, max, lateral }] of Object.entries(draws)) {
+    if (min > max) complain(["draws", key], `Cannot draw "${key}" from ${min} to ${max}`);
+    if (lateral && min !== -max) {
+      complain(
+        ["draws", key],
+        `Cannot draw "${key}" from ${min} to ${max} as it is lateral`,
+        "left and right are alike: min is -max",
+      );
+    }
+  }
+  const isLateral = (times: string | undefined, path: readonly PropertyKey[]) => {
+    if (times === undefined) return false;
+    const known = Object.keys(draws);
+    if (!known.includes(times)) {
+      complain(
+        [...path, "times"],
+        `Cannot multiply by "${times}" as draws has no such name`,
+        `draws: ${known.join(", ") || "none"}`,
+      );
+    }
+    return draws[times]?.lateral ?? false;
+  };
+  transforms.forEach(({ turn_deg, wide, tall, slant, times }, i) => {
+    const lateral = isLateral(times, ["transforms", i]);
+    if (lateral ? wide || tall : turn_deg || slant) {
+      complain(
+        ["transforms", i],
+        "Cannot mirror the transform",
+        "turn_deg and slant go with a lateral draw, wide and tall with another or none",
+      );
+    }
+  });
+  const result = moves.map((move, i): Move => {
+    const lateral = isLateral(move.times, ["moves", i]);
+    const [dx, dy] = move.by_iod;
+    const by_iod = new Map<number, readonly [number, number]>();
+    const put = (point: number, x: number, y: number, at: PropertyKey) => {
+      const [oldX, oldY] = by_iod.get(point) ?? [x, y];
+      if (oldX !== x || oldY !== y || (MIRROR[point] === point && (lateral ? y : x) !== 0)) {
+        complain(
+          ["moves", i, "points", at],
+          `Cannot move landmark ${point} by [${dx}, ${dy}] as its mirror image moves the other way`,
+          MIRROR[point] === point
+            ? `on the middle of the face only ${lateral ? "x" : "y"} may change here`
+            : "name the landmarks of one half; the other half follows",
+        );
+      }
+      by_iod.set(point, [x, y]);
+    };
+    move.points.forEach((entry, at) => {
+      const points = expandPoints(entry);
+      if (!points) {
+        complain(
+          ["moves", i, "points", at],
+          `Cannot read "${entry}" as landmarks`,
+          `a number, first-last, or one of ${CONTOURS.map((contour) => contour.name).join(", ")}`,
+        );
+      }
+      for (const point of points ?? []) put(point, dx, dy, at);
+      for (const point of points ?? []) put(MIRROR[point]!, lateral ? dx : -dx || 0, lateral ? -dy || 0 : dy, at);
+    });
+    return { by_iod, times: move.times, falloff_iod: move.falloff_iod };
+  });
+  if (problems.length > 0) throw new PipelineError(problems, file);
+  return { name, doc, amount, draws: new Map(Object.entries(draws)), moves: result, transforms };
+}
+
+function expandPoints(entry: number | string): readonly number[] | undefined {
+  if (typeof entry === "number") return [entry];
+  const contour = CONTOURS.find(({ name }) => name === entry);
+  if (contour) return contour.points;
+  const [first, last] = (/^(\d+)-(\d+)$/.exec(entry) ?? []).slice(1).map(Number);
+  if (first === undefined || last === undefined || first > last || last >= LANDMARK_COUNT) return undefined;
+  return Array.from({ length: last - first + 1 }, (_, i) => first + i);
+}
+
+/**
+ * Reads the edits of a folder, in the order of their file names.
+ *
+ * @param dir A folder of `.yaml` files.
+ * @param names Only these; all unless given.
+ * @returns The edits.
+ * @throws {PipelineError} If a file cannot be read.
+ * @throws {TypeError} If there is no file for a name, or a file's edit is named otherwise than the file.
+ */
+export async function readEdits(dir: string, names?: readonly string[]): Promise<Edit[]> {
+  const found: string[] = [];
+  for await (const { name, isFile } of Deno.readDir(dir)) {
+    if (isFile && name.endsWith(".yaml")) found.push(name.slice(0, -".yaml".length));
+  }
+  found.sort();
+  const missing = names?.find((name) => !found.includes(name));
+  if (missing !== undefined) {
+    throw new TypeError(`Cannot find the edit "${missing}" in ${dir}, hint: there are ${found.join(", ") || "none"}`);
+  }
+  return await Promise.all((names ?? found).map(async (name) => {
+    const file = `${dir}/${name}.yaml`;
+    const edit = parseEdit(await Deno.readTextFile(file), file);
+    if (edit.name !== name) throw new TypeError(`Cannot use ${file} as its edit is named "${edit.name}"`);
+    return edit;
+  }));
+}
+
+/**
+ * Applies one edit, with no guard.
+ *
+ * @param landmarks `[68, 2]`, pixels.
+ * @param edit The edit.
+ * @param amount How strong; 0 changes nothing.
+ * @param draws A number for each of the edit's draws.
+ * @returns New landmarks.
+ */
+export function applyEdit(
+  landmarks: Landmarks,
+  edit: Edit,
+  amount: number,
+  draws: Readonly<Record<string, number>> = {},
+): Landmarks {
+  if (amount === 0) return landmarks.slice();
+  const unit = interocular(landmarks);
+  const [left, right] = OUTER_EYE_CORNERS;
+  // the face's x axis; its y axis is (-sin, cos)
+  const cos = (landmarks[2 * right]! - landmarks[2 * left]!) / unit;
+  const sin = (landmarks[2 * right + 1]! - landmarks[2 * left + 1]!) / unit;
+  const result = landmarks.slice();
+  for (const { by_iod, times, falloff_iod } of edit.moves) {
+    const factor = unit * amount * (times === undefined ? 1 : draws[times]!);
+    for (let point = 0; point < LANDMARK_COUNT; point++) {
+      const [dx, dy] = by_iod.get(point) ?? dragged(landmarks, point, by_iod, falloff_iod * unit);
+      result[2 * point]! += factor * (cos * dx - sin * dy);
+      result[2 * point + 1]! += factor * (sin * dx + cos * dy);
+    }
+  }
+  for (const { turn_deg, wide, tall, slant, times } of edit.transforms) {
+    const factor = amount * (times === undefined ? 1 : draws[times]!);
+    const angle = turn_deg * factor * Math.PI / 180;
+    const c = Math.cos(angle), s = Math.sin(angle);
+    const [x0, y0] = meanPoint(result, Array.from({ length: LANDMARK_COUNT }, (_, i) => i));
+    for (let i = 0; i < result.length; i += 2) {
+      const x = result[i]! - x0, y = result[i + 1]! - y0;
+      const across = cos * x + sin * y, down = cos * y - sin * x;
+      const u = (1 + wide * factor) * across + slant * factor * down, v = (1 + tall * factor) * down;
+      const turnedU = c * u - s * v, turnedV = s * u + c * v;
+      result[i] = x0 + cos * turnedU - sin * turnedV;
+      result[i + 1] = y0 + sin * turnedU + cos * turnedV;
+    }
+  }
+  return result;
+}
+
+/** How a landmark that a move does not name follows those it does: their weighted mean, less with the distance. */
+function dragged(landmarks: Landmarks, point: number, by_iod: Move["by_iod"], reach_px: number): [number, number] {
+  let x = 0, y = 0, sum = 0, nearest = 0;
+  if (reach_px > 0) {
+    for (const [other, [dx, dy]] of by_iod) {
+      const distance = Math.hypot(
+        landmarks[2 * point]! - landmarks[2 * other]!,
+        landmarks[2 * point + 1]! - landmarks[2 * other + 1]!,
+      );
+      const closeness = Math.max(0, 1 - distance / reach_px), weight = closeness ** 2;
+      x += weight * dx;
+      y += weight * dy;
+      sum += weight;
+      nearest = Math.max(nearest, closeness);
+    }
+  }
+  if (sum === 0) return [0, 0];
+  const smooth = nearest * nearest * (3 - 2 * nearest) / sum;
+  return [smooth * x, smooth * y];
+}
+
+/**
+ * Applies some edits that are drawn at random, one after the other, and never spoils the face.
+ *
+ * An edit that would make lines cross, turn an eye or the mouth inside out, or put a landmark outside the frame is tried
+ * again at half the amount, four times, and then left out for another one.
+ *
+ * @param landmarks `[68, 2]`, pixels.
+ * @param edits To choose from, all with the same chance.
+ * @param options `pick` edits are applied, 2 unless given; `size_px` is the side of the frame, none unless given.
+ * @param random Everything random comes from here.
+ * @returns New landmarks, and what was applied: fewer than `pick` only if nothing else fits.
+ */
+export function applyEdits(
+  landmarks: Landmarks,
+  edits: readonly Edit[],
+  options: { pick?: number; size_px?: number },
+  random: RandomSource,
+): { landmarks: Landmarks; applied: AppliedEdit[] } {
+  const { pick = 2, size_px } = options;
+  const RETRIES = 4;
+  const left = [...edits];
+  const applied: AppliedEdit[] = [];
+  let current: Landmarks = landmarks.slice();
+  while (applied.length < pick && left.length > 0) {
+    const edit = left.splice(random.int(left.length), 1)[0]!;
+    const between = ({ min, max }: Range) => round(min + (max - min) * random.uniform());
+    let amount = between(edit.amount);
+    const draws = Object.fromEntries([...edit.draws].map(([key, range]) => [key, between(range)]));
+    for (let attempt = 0; attempt <= RETRIES; attempt++, amount = round(amount / 2)) {
+      const edited = applyEdit(current, edit, amount, draws);
+      if (spoils(current, edited, size_px) !== undefined) continue;
+      current = edited;
+      applied.push({ edit: edit.name, amount, ...(edit.draws.size > 0 && { draws }) });
+      break;
+    }
+  }
+  return { landmarks: current, applied };
+}
+
+/** Four decimals: what is applied is what is recorded. */
+function round(value: number): number {
+  return Math.round(value * 1e4) / 1e4;
+}
+
+interface Segment {
+  contour: number;
+  from: number;
+  to: number;
+}
+
+const SEGMENTS: readonly Segment[] = CONTOURS.flatMap(({ points, closed }, contour) =>
+  points.flatMap((from, i) => {
+    const to = points[i + 1] ?? (closed ? points[0]! : undefined);
+    return to === undefined ? [] : [{ contour, from, to }];
+  })
+);
+
+/** Pairs of segments that share no landmark and so must not meet. */
+const PAIRS: readonly (readonly [Segment, Segment])[] = SEGMENTS.flatMap((a, i) =>
+  SEGMENTS.slice(i + 1)
+    .filter((b) => a.from !== b.from && a.from !== b.to && a.to !== b.from && a.to !== b.to)
+    .map((b) => [a, b] as const)
+);
+
+/**
+ * Says what is wrong with an edited face that was not wrong before: lines that cross, a closed contour turned inside out,
+ * or a landmark that left the frame.
+ *
+ * @param before `[68, 2]`, pixels.
+ * @param after The same face, edited.
+ * @param size_px Side of the frame, pixels; no frame unless given.
+ * @returns One line, or undefined when all is well.
+ */
+export function spoils(before: Landmarks, after: Landmarks, size_px?: number): string | undefined {
+  if (size_px !== undefined) {
+    const inside = (value: number) => value >= 0 && value <= size_px - 1;
+    for (let i = 0; i < after.length; i++) {
+      if (!inside(after[i]!) && inside(before[i]!)) return `landmark ${i >> 1} leaves the frame`;
+    }
+  }
+  for (const { name, points, closed } of CONTOURS) {
+    if (closed && signedArea(before, points) * signedArea(after, points) < 0) return `${name} turns inside out`;
+  }
+  for (const [a, b] of PAIRS) {
+    if (cross(after, a, b) && !cross(before, a, b)) {
+      return `${CONTOURS[a.contour]!.name} crosses ${a.contour === b.contour ? "itself" : CONTOURS[b.contour]!.name}`;
+    }
+  }
+}
+
+function signedArea(landmarks: Landmarks, points: readonly number[]): number {
+  let sum = 0;
+  points.forEach((p, i) => {
+    const q = points[(i + 1) % points.length]!;
+    sum += landmarks[2 * p]! * landmarks[2 * q + 1]! - landmarks[2 * q]! * landmarks[2 * p + 1]!;
+  });
+  return sum / 2;
+}
+
+function cross(landmarks: Landmarks, a: Segment, b: Segment): boolean {
+  const side = ({ from, to }: Segment, point: number) => {
+    const x = landmarks[2 * from]!, y = landmarks[2 * from + 1]!;
+    return (landmarks[2 * to]! - x) * (landmarks[2 * point + 1]! - y) -
+      (landmarks[2 * to + 1]! - y) * (landmarks[2 * point]! - x);
+  };
+  return side(a, b.from) * side(a, b.to) < 0 && side(b, a.from) * side(b, a.to) < 0;
+}
