@@ -1,0 +1,200 @@
+/**
+ * Drawing of landmarks: the condition image of the ControlNet, overlays on pictures, and contact sheets.
+ *
+ * @module
+ */
+import { createImage, type Image, resizeArea } from "./image.ts";
+import { CONTOURS, type Landmarks } from "./landmarks.ts";
+
+/** Red, green and blue, 0 to 255. */
+export type Colour = readonly [red: number, green: number, blue: number];
+
+/**
+ * A colour for each contour, so that a network can tell them apart by colour alone. Left and right differ too: flipping a
+ * drawing is not drawing the flipped face.
+ */
+const COLOURS: Readonly<Record<string, Colour>> = {
+  jaw: [255, 255, 255],
+  left_brow: [255, 128, 0],
+  right_brow: [255, 224, 0],
+  nose_bridge: [0, 112, 255],
+  nostrils: [0, 200, 255],
+  left_eye: [0, 255, 96],
+  right_eye: [144, 255, 0],
+  outer_lips: [255, 0, 64],
+  inner_lips: [255, 0, 255],
+};
+
+/** Lays a colour over a pixel. */
+function blend(data: Uint8Array, at: number, colour: Colour, opacity: number): void {
+  for (let c = 0; c < 3; c++) data[at + c] = Math.round(data[at + c]! + (colour[c]! - data[at + c]!) * opacity);
+}
+
+/**
+ * Draws a line with round ends, anti-aliased: the opacity of a pixel falls from 1 to 0 within half a pixel of the edge.
+ * A line thinner than a pixel is a fainter one.
+ */
+function drawLine(
+  image: Image,
+  x0: number,
+  y0: number,
+  x1: number,
+  y1: number,
+  width_px: number,
+  colour: Colour,
+): void {
+  const { width, height, data } = image;
+  const strength = Math.min(1, width_px), radius = Math.max(1, width_px) / 2, reach = radius + 0.5;
+  const dx = x1 - x0, dy = y1 - y0, length2 = dx * dx + dy * dy;
+  const top = Math.max(0, Math.ceil(Math.min(y0, y1) - reach));
+  const bottom = Math.min(height - 1, Math.floor(Math.max(y0, y1) + reach));
+  const left = Math.max(0, Math.ceil(Math.min(x0, x1) - reach));
+  const right = Math.min(width - 1, Math.floor(Math.max(x0, x1) + reach));
+  for (let y = top; y <= bottom; y++) {
+    for (let x = left; x <= right; x++) {
+      const along = length2 === 0 ? 0 : Math.min(1, Math.max(0, ((x - x0) * dx + (y - y0) * dy) / length2));
+      const distance = Math.hypot(x - x0 - along * dx, y - y0 - along * dy);
+      const cover = Math.min(1, reach - distance);
+      if (cover > 0) blend(data, (y * width + x) * 3, colour, cover * strength);
+    }
+  }
+}
+
+function drawFace(image: Image, landmarks: Landmarks, line_px: number, point_px: number): void {
+  const at = (point: number) => [landmarks[2 * point]!, landmarks[2 * point + 1]!] as const;
+  for (const { name, points, closed } of CONTOURS) {
+    points.forEach((point, i) => {
+      const next = points[i + 1] ?? (closed ? points[0] : undefined);
+      if (next !== undefined) drawLine(image, ...at(point), ...at(next), line_px, COLOURS[name]!);
+    });
+  }
+  for (const { name, points } of CONTOURS) {
+    // lighter than the line, so that points are seen on it
+    const [red, green, blue] = COLOURS[name]!;
+    const colour: Colour = name === "jaw" ? [160, 160, 255] : [(red + 255) / 2, (green + 255) / 2, (blue + 255) / 2];
+    for (const point of points) drawLine(image, ...at(point), ...at(point), point_px, colour);
+  }
+}
+
+/**
+ * Draws the landmarks as the condition image: coloured contours and their points on black.
+ *
+ * Lines are `size_px / 128` and points `size_px / 64` pixels wide, at least one pixel, so that the drawing looks the same
+ * at every size.
+ *
+ * @param landmarks `[68, 2]`, pixels of an image of `from_px`.
+ * @param size_px Side of the drawing.
+ * @param from_px Side of the image that the landmarks belong to; `size_px` unless given.
+ * @returns `[size_px, size_px, 3]`.
+ */
+export function drawLandmarks(landmarks: Landmarks, size_px: number, from_px: number = size_px): Image {
+  const image = createImage(size_px, size_px);
+  const scale = size_px / from_px;
+  const placed = landmarks.map((value) => (value + 0.5) * scale - 0.5);
+  drawFace(image, placed, Math.max(1, size_px / 128), Math.max(1, size_px / 64));
+  return image;
+}
+
+/**
+ * The condition image as numbers, as the ControlNet takes it.
+ *
+ * @param landmarks As of {@linkcode drawLandmarks}.
+ * @param size_px Side of the drawing.
+ * @param from_px Side of the image that the landmarks belong to; `size_px` unless given.
+ * @param into Where to write; a new array unless given.
+ * @returns `[size_px, size_px, 3]`, 0 to 1.
+ */
+export function drawCondition(
+  landmarks: Landmarks,
+  size_px: number,
+  from_px: number = size_px,
+  into: Float32Array = new Float32Array(size_px * size_px * 3),
+): Float32Array {
+  const { data } = drawLandmarks(landmarks, size_px, from_px);
+  for (let i = 0; i < data.length; i++) into[i] = data[i]! / 255;
+  return into;
+}
+
+/**
+ * Draws landmarks over a picture.
+ *
+ * @param image The picture; it stays as it is.
+ * @param landmarks `[68, 2]`, pixels of the picture.
+ * @returns A new picture.
+ */
+export function overlayLandmarks(image: Image, landmarks: Landmarks): Image {
+  const result: Image = { ...image, data: image.data.slice() };
+  const unit = Math.max(image.width, image.height) / 256;
+  drawFace(result, landmarks, Math.max(0.6, unit), Math.max(1, 2 * unit));
+  return result;
+}
+
+/** A letter each, then its 7 rows of 5 bits in base 32, the leftmost pixel being the highest bit. */
+const FONT =
+  "0ehjlphe 14c4444e 2eh1248v 3v2421he 426aiv22 5vgu11he 668guhhe 7v124888 8ehhehhe 9ehhf12c Aehhhvhh Buhhuhhu " +
+  "Cehggghe Dsihhhis Evgguggv Fvgguggg Gehgnhhf Hhhhvhhh Ie44444e J72222ic Khikokih Lggggggv Mhrllhhh Nhhpljhh " +
+  "Oehhhhhe Puhhuggg Qehhhlid Ruhhukih Sfgge11u Tv444444 Uhhhhhhe Vhhhhha4 Whhhllla Xhha4ahh Yhhha444 Zv1248gv " +
+  "-000v000 _000000v .00000cc :0cc0cc0 /01248g0 %op248j3 +044v440 =00v0v00 (2488842 )8422248 ,0000c48 #aavavaa";
+const GLYPHS = new Map(FONT.split(" ").map((glyph) => [glyph[0]!, glyph.slice(1)]));
+
+/** Width of a letter and the gap after it, pixels at scale 1. */
+const LETTER_PX = 6;
+
+function drawText(image: Image, text: string, x: number, y: number, scale: number, colour: Colour): void {
+  for (const [i, letter] of [...text.toUpperCase()].entries()) {
+    const rows = GLYPHS.get(letter);
+    if (!rows) continue; // a space, or what the font has not
+    for (let row = 0; row < 7 * scale; row++) {
+      const bits = parseInt(rows[Math.floor(row / scale)]!, 32);
+      for (let column = 0; column < 5 * scale; column++) {
+        const px = x + i * LETTER_PX * scale + column, py = y + row;
+        const set = bits >> (4 - Math.floor(column / scale)) & 1;
+        if (set && px < image.width && py < image.height) blend(image.data, (py * image.width + px) * 3, colour, 1);
+      }
+    }
+  }
+}
+
+/** How a contact sheet is laid out. */
+export interface SheetOptions {
+  /** A line under each image: letters, digits and `-_.:/%+=(),#`; cut where it is too long. */
+  labels?: readonly string[];
+  /** Side of a cell; that of the largest image unless given. */
+  cell_px?: number;
+}
+
+/**
+ * Puts images side by side on a dark sheet.
+ *
+ * @param images Of any size; larger ones than a cell are made smaller.
+ * @param columns Images in a row.
+ * @param options See {@linkcode SheetOptions}.
+ * @returns The sheet.
+ * @throws {RangeError} If there is no image.
+ */
+export function contactSheet(images: readonly Image[], columns: number, options: SheetOptions = {}): Image {
+  if (images.length === 0) throw new RangeError("Cannot make a contact sheet of 0 images");
+  const { labels, cell_px = Math.max(...images.map(({ width, height }) => Math.max(width, height))) } = options;
+  const GAP = 2, scale = Math.max(1, Math.round(cell_px / 160));
+  const used = Math.min(columns, images.length);
+  const rowHeight = cell_px + GAP + (labels ? 9 * scale : 0);
+  const sheet = createImage(
+    used * (cell_px + GAP) + GAP,
+    Math.ceil(images.length / used) * rowHeight + GAP,
+    [24, 24, 24],
+  );
+  images.forEach((original, i) => {
+    const shrink = Math.min(1, cell_px / Math.max(original.width, original.height));
+    const width = Math.max(1, Math.round(original.width * shrink));
+    const height = Math.max(1, Math.round(original.height * shrink));
+    const image = shrink === 1 ? original : resizeArea(original, width, height);
+    const x = GAP + (i % used) * (cell_px + GAP), y = GAP + Math.floor(i / used) * rowHeight;
+    for (let row = 0; row < image.height; row++) {
+      const line = image.data.subarray(row * image.width * 3, (row + 1) * image.width * 3);
+      sheet.data.set(line, ((y + row) * sheet.width + x) * 3);
+    }
+    const label = labels?.[i]?.slice(0, Math.floor((cell_px + 1) / (LETTER_PX * scale)));
+    if (label) drawText(sheet, label, x, y + cell_px + scale, scale, [220, 220, 220]);
+  });
+  return sheet;
+}

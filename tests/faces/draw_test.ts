@@ -1,0 +1,72 @@
+import assert from "node:assert/strict";
+import { contactSheet, drawCondition, drawLandmarks, overlayLandmarks } from "../../faces/draw.ts";
+import { createImage, type Image } from "../../faces/image.ts";
+import { mirrorLandmarks } from "../../faces/landmarks.ts";
+import { neutralFace } from "./neutral_face.ts";
+
+function pixel({ width, data }: Image, x: number, y: number): number[] {
+  return [...data.subarray((y * width + x) * 3, (y * width + x) * 3 + 3)];
+}
+
+Deno.test("drawLandmarks() draws contours where they are and nothing elsewhere", () => {
+  const face = neutralFace(64).fill(-50, 0, 27 * 2).fill(-50, 31 * 2); // the bridge of the nose alone
+  face.set([32, 20, 32, 25, 32, 30, 32, 41], 27 * 2);
+  const image = drawLandmarks(face, 64);
+  assert.deepEqual(pixel(image, 32, 36), [0, 112, 255]);
+  assert.deepEqual(pixel(image, 33, 36), [0, 0, 0]);
+  assert.deepEqual(pixel(image, 32, 43), [0, 0, 0]);
+  const touched = Array.from({ length: 64 * 64 }, (_, i) => i).filter((i) => image.data[3 * i + 2]! > 0);
+  assert.deepEqual(touched, Array.from({ length: 22 }, (_, i) => (20 + i) * 64 + 32));
+});
+
+Deno.test("drawLandmarks() is anti-aliased: half a pixel aside is half the light on both", () => {
+  const face = neutralFace(64).fill(-50, 0, 27 * 2).fill(-50, 31 * 2);
+  face.set([32.5, 20, 32.5, 25, 32.5, 30, 32.5, 41], 27 * 2);
+  const image = drawLandmarks(face, 64);
+  assert.deepEqual(pixel(image, 32, 36), [0, 56, 128]);
+  assert.deepEqual(pixel(image, 33, 36), [0, 56, 128]);
+});
+
+Deno.test("drawLandmarks() of a mirrored face is not the mirrored drawing: left and right have their colours", () => {
+  const face = neutralFace(64);
+  const image = drawLandmarks(mirrorLandmarks(face, 64), 64);
+  const flipped = drawLandmarks(face, 64);
+  const lit = (value: Image) => value.data.filter((v) => v > 0).length;
+  assert.ok(lit(image) > 500);
+  const [x, y] = [Math.round(face[2 * 38]!), Math.round(face[2 * 38 + 1]!)];
+  assert.notDeepEqual(pixel(image, x, y), pixel(flipped, 63 - x, y));
+});
+
+Deno.test("drawCondition() is the drawing from 0 to 1, at any size", () => {
+  const face = neutralFace(256);
+  for (const size_px of [32, 64, 256]) {
+    const condition = drawCondition(face, size_px, 256);
+    assert.deepEqual(
+      [...condition],
+      [...drawLandmarks(face, size_px, 256).data].map((value) => Math.fround(value / 255)),
+    );
+    assert.ok(condition.some((value) => value === 1));
+  }
+});
+
+Deno.test("overlayLandmarks() leaves the picture it is given alone", () => {
+  const image = createImage(64, 64, [90, 90, 90]), copy = image.data.slice();
+  assert.notDeepEqual(overlayLandmarks(image, neutralFace(64)).data, copy);
+  assert.deepEqual(image.data, copy);
+});
+
+Deno.test("contactSheet() lays out cells, shrinks what is too large and writes labels", () => {
+  const images = [createImage(32, 32, [255, 0, 0]), createImage(64, 32, [0, 255, 0]), createImage(8, 8, [0, 0, 255])];
+  const sheet = contactSheet(images, 2, { cell_px: 32, labels: ["A", "", "much too long for its cell"] });
+  assert.deepEqual([sheet.width, sheet.height], [2 * 34 + 2, 2 * 43 + 2]);
+  assert.deepEqual(pixel(sheet, 2, 2), [255, 0, 0]);
+  assert.deepEqual(pixel(sheet, 36, 2), [0, 255, 0]);
+  assert.deepEqual(pixel(sheet, 36, 18), [24, 24, 24]); // a 64 x 32 image fills half the height
+  assert.deepEqual(pixel(sheet, 2, 45), [0, 0, 255]);
+  const letter = Array.from(
+    { length: 7 },
+    (_, y) => [0, 1, 2, 3, 4].map((x) => pixel(sheet, 2 + x, 35 + y)[0]! > 100 ? "#" : "."),
+  );
+  assert.deepEqual(letter.map((row) => row.join("")), [".###.", "#...#", "#...#", "#...#", "#####", "#...#", "#...#"]);
+  assert.throws(() => contactSheet([], 3), /contact sheet of 0 images/);
+});
