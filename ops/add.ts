@@ -1,0 +1,16 @@
+import { apply, type Op, type Value } from "../runtime/graph.ts";
+import source from "../shaders/add.wgsl" with { type: "text" };
+import { elementwise } from "./_elementwise.ts";
+
+/** `y = a + b` with numpy broadcasting. */
+export const addOp: Op<Record<string, never>> = elementwise({
+  name: "add",
+  source,
+  value: ([a, b]) => a! + b!,
+  gradient: (_, dy) => [dy, dy],
+});
+
+/** Sum of two tensors of shapes that broadcast. */
+export function add(a: Value, b: Value): Value {
+  return apply(addOp, [a, b], {});
+}

@@ -1,0 +1,118 @@
+import { apply, elements, type Op, type Shape, showShape, type Value } from "../runtime/graph.ts";
+import source from "../shaders/conv2d.wgsl" with { type: "text" };
+import { add } from "./add.ts";
+import { conv2dBackwardInput } from "./conv2d_backward_input.ts";
+import { conv2dBackwardWeight } from "./conv2d_backward_weight.ts";
+import { matmul } from "./matmul.ts";
+import { reshape } from "./reshape.ts";
+
+/** Attributes of {@linkcode conv2dOp}: stride in both directions; padding at the top, left, bottom and right. */
+export type Conv2dAttrs = { readonly stride: number; readonly padding: readonly [number, number, number, number] };
+
+/** Height and width of the result of a convolution. */
+export function conv2dSize(
+  x: Shape,
+  f: Shape,
+  { stride, padding: [top, left, bottom, right] }: Conv2dAttrs,
+): [number, number] {
+  const [, H, W, I] = x as [number, number, number, number];
+  const [KH, KW, FI] = f as [number, number, number, number];
+  const size = (n: number, k: number, pads: number) => Math.floor((n + pads - k) / stride) + 1;
+  const [HO, WO] = [size(H, KH, top + bottom), size(W, KW, left + right)];
+  if (x.length !== 4 || f.length !== 4 || I !== FI || HO < 1 || WO < 1) {
+    throw new TypeError(
+      `Cannot convolve ${showShape(x)} with ${showShape(f)}: [N, H, W, I] and [KH, KW, I, O] are expected`,
+    );
+  }
+  return [HO, WO];
+}
+
+/** Pixels of a row that one invocation computes: 8 where the row fills them, fewer for narrow maps. */
+export function pixelTile(width: number): number {
+  if (width >= 8 && (width % 8 === 0 || width % 8 > 4)) return 8;
+  return width >= 3 ? 4 : width;
+}
+
+/** `y = conv(x, f)` of channels-last maps; filters are `[KH, KW, I, O]`. */
+export const conv2dOp: Op<Conv2dAttrs> = {
+  name: "conv2d",
+  bound: "compute",
+  shapes: ([x, f], attrs) => [[x![0]!, ...conv2dSize(x!, f!, attrs), f![3]!]],
+  lowering: {
+    kind: "kernel",
+    kernel({ inputs: [x, f], outputs: [y], attrs: { stride, padding } }) {
+      const [, H, W, I] = x!.shape as [number, number, number, number];
+      const [KH, KW] = f!.shape as [number, number];
+      const [N, HO, WO, O] = y!.shape as [number, number, number, number];
+      const P = pixelTile(WO);
+      const O4 = Math.ceil(O / 4);
+      const w_tiles = Math.ceil(WO / P);
+      return {
+        source,
+        label: "shaders/conv2d.wgsl",
+        entry: "forward",
+        reads: ["x", "f"],
+        writes: ["y"],
+        constants: { P, KH, KW, S: stride },
+        ints: { H, W, I, I4: Math.ceil(I / 4), HO, WO, O4, w_tiles, pad_top: padding[0], pad_left: padding[1] },
+        threads: N * HO * w_tiles * O4,
+        workgroup: 8,
+      };
+    },
+  },
+  gradient: ({ inputs: [x, f], attrs }, [dy]) => [
+    conv2dBackwardInput(dy!, f!, x!.shape, attrs),
+    conv2dBackwardWeight(x!, dy!, f!.shape, attrs),
+  ],
+  flops: ({ inputs: [, f], outputs: [y] }) => 2 * elements(y!.shape) * elements(f!.shape.slice(0, 3)),
+  reference([x, f], attrs) {
+    const [N, H, W, I] = x!.shape as [number, number, number, number];
+    const [KH, KW, , O] = f!.shape as [number, number, number, number];
+    const [HO, WO] = conv2dSize(x!.shape, f!.shape, attrs);
+    const data = new Float64Array(N * HO * WO * O);
+    for (let n = 0; n < N; n++) {
+      for (let h = 0; h < HO; h++) {
+        for (let w = 0; w < WO; w++) {
+          for (let kh = 0; kh < KH; kh++) {
+            for (let kw = 0; kw < KW; kw++) {
+              const [xh, xw] = [h * attrs.stride + kh - attrs.padding[0], w * attrs.stride + kw - attrs.padding[1]];
+              if (xh < 0 || xh >= H || xw < 0 || xw >= W) continue;
+              for (let i = 0; i < I; i++) {
+                for (let o = 0; o < O; o++) {
+                  data[((n * HO + h) * WO + w) * O + o]! += x!.data[((n * H + xh) * W + xw) * I + i]! *
+                    f!.data[((kh * KW + kw) * I + i) * O + o]!;
+                }
+              }
+            }
+          }
+        }
+      }
+    }
+    return [{ shape: [N, HO, WO, O], data }];
+  },
+};
+
+/**
+ * Two-dimensional convolution (cross-correlation).
+ *
+ * @param x `[N, H, W, I]`.
+ * @param f Filters, `[KH, KW, I, O]`.
+ * @param options `stride` (1), `padding` (one number, or top, left, bottom, right; 0) and `bias`, `[O]`.
+ * @returns `[N, HO, WO, O]`.
+ */
+export function conv2d(
+  x: Value,
+  f: Value,
+  options: { stride?: number; padding?: number | readonly [number, number, number, number]; bias?: Value } = {},
+): Value {
+  const { stride = 1, padding = 0, bias } = options;
+  const pads: [number, number, number, number] = typeof padding === "number"
+    ? [padding, padding, padding, padding]
+    : [...padding];
+  const [KH, KW, I, O] = f.shape as [number, number, number, number];
+  const pointwise = KH === 1 && KW === 1 && stride === 1 && pads.every((p) => p === 0);
+  const y = pointwise
+    ? reshape(matmul(reshape(x, [elements(x.shape) / I, I]), reshape(f, [I, O])), [...x.shape.slice(0, 3), O])
+    : apply(conv2dOp, [x, f], { stride, padding: pads });
+  return bias ? add(y, bias) : y;
+}

@@ -1,0 +1,65 @@
+import { apply, elements, type Op, type Shape, type Value } from "../runtime/graph.ts";
+import source from "../shaders/conv2d_backward_input.wgsl" with { type: "text" };
+import { type Conv2dAttrs, pixelTile } from "./conv2d.ts";
+
+/** Attributes of {@linkcode conv2dBackwardInputOp}: those of the convolution and the size of its input. */
+export type Conv2dBackwardInputAttrs = Conv2dAttrs & { readonly height: number; readonly width: number };
+
+/** The gradient of a convolution with respect to its input, from `dy` and the filters. */
+export const conv2dBackwardInputOp: Op<Conv2dBackwardInputAttrs> = {
+  name: "conv2d_backward_input",
+  bound: "compute",
+  shapes: ([dy, f], { height, width }) => [[dy![0]!, height, width, f![2]!]],
+  lowering: {
+    kind: "kernel",
+    kernel({ inputs: [dy, f], outputs: [dx], attrs: { stride, padding } }) {
+      const [, HO, WO, O] = dy!.shape as [number, number, number, number];
+      const [KH, KW] = f!.shape as [number, number];
+      const [N, H, W, I] = dx!.shape as [number, number, number, number];
+      const P = pixelTile(W);
+      const I4 = Math.ceil(I / 4);
+      const w_tiles = Math.ceil(W / P);
+      return {
+        source,
+        label: "shaders/conv2d_backward_input.wgsl",
+        entry: "forward",
+        reads: ["dy", "f"],
+        writes: ["dx"],
+        constants: { P, KH, KW, S: stride },
+        ints: { H, W, I, I4, HO, WO, O4: Math.ceil(O / 4), w_tiles, pad_top: padding[0], pad_left: padding[1] },
+        threads: N * H * w_tiles * I4,
+        workgroup: 8,
+      };
+    },
+  },
+  flops: ({ inputs: [dy, f] }) => 2 * elements(dy!.shape) * elements(f!.shape.slice(0, 3)),
+  reference([dy, f], { stride, padding, height, width }) {
+    const [N, HO, WO, O] = dy!.shape as [number, number, number, number];
+    const [KH, KW, I] = f!.shape as [number, number, number, number];
+    const data = new Float64Array(N * height * width * I);
+    for (let n = 0; n < N; n++) {
+      for (let h = 0; h < HO; h++) {
+        for (let w = 0; w < WO; w++) {
+          for (let kh = 0; kh < KH; kh++) {
+            for (let kw = 0; kw < KW; kw++) {
+              const [xh, xw] = [h * stride + kh - padding[0], w * stride + kw - padding[1]];
+              if (xh < 0 || xh >= height || xw < 0 || xw >= width) continue;
+              for (let i = 0; i < I; i++) {
+                for (let o = 0; o < O; o++) {
+                  data[((n * height + xh) * width + xw) * I + i]! += dy!.data[((n * HO + h) * WO + w) * O + o]! *
+                    f!.data[((kh * KW + kw) * I + i) * O + o]!;
+                }
+              }
+            }
+          }
+        }
+      }
+    }
+    return [{ shape: [N, height, width, I], data }];
+  },
+};
+
+/** Gradient of `conv2d` with respect to an input of shape `x`. */
+export function conv2dBackwardInput(dy: Value, f: Value, x: Shape, { stride, padding }: Conv2dAttrs): Value {
+  return apply(conv2dBackwardInputOp, [dy, f], { stride, padding, height: x[1]!, width: x[2]! });
+}

@@ -1,0 +1,85 @@
+import { apply, elements, type Op, type Shape, type Value } from "../runtime/graph.ts";
+import source from "../shaders/conv2d_backward_weight.wgsl" with { type: "text" };
+import type { Conv2dAttrs } from "./conv2d.ts";
+import { reshape } from "./reshape.ts";
+import { sumMiddle } from "./sum.ts";
+
+/** Attributes of {@linkcode conv2dBackwardWeightOp}: those of the convolution, the filter's size, and the partial sums. */
+export type Conv2dBackwardWeightAttrs = Conv2dAttrs & {
+  readonly kernel: readonly [number, number];
+  readonly parts: number;
+};
+
+/** The gradient of a convolution with respect to its filters, in `parts` partial sums over the rows. */
+export const conv2dBackwardWeightOp: Op<Conv2dBackwardWeightAttrs> = {
+  name: "conv2d_backward_weight",
+  bound: "compute",
+  shapes: ([x, dy], { kernel: [KH, KW], parts }) => [[parts, KH, KW, x![3]!, dy![3]!]],
+  lowering: {
+    kind: "kernel",
+    kernel({ inputs: [x, dy], attrs: { stride, padding, kernel: [KH, KW], parts } }) {
+      const [N, H, W, I] = x!.shape as [number, number, number, number];
+      const [, HO, WO, O] = dy!.shape as [number, number, number, number];
+      const [I4, O4] = [Math.ceil(I / 4), Math.ceil(O / 4)];
+      return {
+        source,
+        label: "shaders/conv2d_backward_weight.wgsl",
+        entry: "forward",
+        reads: ["x", "dy"],
+        writes: ["df"],
+        constants: { P: 4, KH, KW, S: stride },
+        ints: {
+          H,
+          W,
+          I,
+          I4,
+          HO,
+          WO,
+          O4,
+          rows: N * HO,
+          step: Math.ceil(N * HO / parts),
+          pad_top: padding[0],
+          pad_left: padding[1],
+        },
+        threads: parts * KH * I4 * O4,
+        workgroup: 8,
+      };
+    },
+  },
+  flops: ({ inputs: [x, dy], attrs: { kernel: [KH, KW] } }) => 2 * elements(dy!.shape) * KH * KW * x!.shape[3]!,
+  reference([x, dy], { stride, padding, kernel: [KH, KW], parts }) {
+    const [N, H, W, I] = x!.shape as [number, number, number, number];
+    const [, HO, WO, O] = dy!.shape as [number, number, number, number];
+    const step = Math.ceil(N * HO / parts);
+    const data = new Float64Array(parts * KH * KW * I * O);
+    for (let row = 0; row < N * HO; row++) {
+      const [n, h] = [Math.floor(row / HO), row % HO];
+      const part = Math.floor(row / step);
+      for (let w = 0; w < WO; w++) {
+        for (let kh = 0; kh < KH; kh++) {
+          for (let kw = 0; kw < KW; kw++) {
+            const [xh, xw] = [h * stride + kh - padding[0], w * stride + kw - padding[1]];
+            if (xh < 0 || xh >= H || xw < 0 || xw >= W) continue;
+            for (let i = 0; i < I; i++) {
+              for (let o = 0; o < O; o++) {
+                data[(((part * KH + kh) * KW + kw) * I + i) * O + o]! += x!.data[((n * H + xh) * W + xw) * I + i]! *
+                  dy!.data[(row * WO + w) * O + o]!;
+              }
+            }
+          }
+        }
+      }
+    }
+    return [{ shape: [parts, KH, KW, I, O], data }];
+  },
+};
+
+/** Gradient of `conv2d` with respect to filters of shape `f`. */
+export function conv2dBackwardWeight(x: Value, dy: Value, f: Shape, { stride, padding }: Conv2dAttrs): Value {
+  const [KH, KW, I, O] = f as [number, number, number, number];
+  const threads = KH * Math.ceil(I / 4) * Math.ceil(O / 4);
+  const rows = dy.shape[0]! * dy.shape[1]!;
+  const parts = Math.max(1, Math.min(rows, Math.ceil(2048 / threads), 32));
+  const df = apply(conv2dBackwardWeightOp, [x, dy], { stride, padding, kernel: [KH, KW], parts });
+  return reshape(sumMiddle(reshape(df, [1, ...df.shape])), f);
+}

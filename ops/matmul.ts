@@ -1,0 +1,206 @@
+import {
+  apply,
+  elements,
+  type F64,
+  type Kernel,
+  type Op,
+  type Shape,
+  showShape,
+  type Target,
+  type Value,
+} from "../runtime/graph.ts";
+import source from "../shaders/matmul.wgsl" with { type: "text" };
+import { reshape } from "./reshape.ts";
+import { sumTo } from "./sum.ts";
+
+/**
+ * Attributes of {@linkcode matmulOp}.
+ *
+ * An operand is `[N, H, rows, columns]`, or `[N, rows, H * columns]` when its heads are merged, which is how attention
+ * keeps them; `ta` and `tb` transpose the last two dimensions.
+ */
+export type MatmulAttrs = {
+  readonly ta: boolean;
+  readonly tb: boolean;
+  readonly heads: number;
+  readonly merged_a: boolean;
+  readonly merged_b: boolean;
+  readonly merged_y: boolean;
+};
+
+/** Batch count, rows, columns and texel strides of an operand. */
+function layout(shape: Shape, merged: boolean, heads: number) {
+  if (merged) {
+    const [n, rows, wide] = shape as [number, number, number];
+    const columns = wide / heads;
+    const texel = heads === 1 ? Math.ceil(wide / 4) : wide / 4;
+    return { n, rows, columns, stride_n: rows * texel, stride_h: texel / heads, stride_row: texel };
+  }
+  const [n, , rows, columns] = shape as [number, number, number, number];
+  const texel = Math.ceil(columns / 4);
+  return { n, rows, columns, stride_n: heads * rows * texel, stride_h: rows * texel, stride_row: texel };
+}
+
+function sizes(a: Shape, b: Shape, attrs: MatmulAttrs) {
+  const la = layout(a, attrs.merged_a, attrs.heads);
+  const lb = layout(b, attrs.merged_b, attrs.heads);
+  const [M, Ka] = attrs.ta ? [la.columns, la.rows] : [la.rows, la.columns];
+  const [Kb, N] = attrs.tb ? [lb.columns, lb.rows] : [lb.rows, lb.columns];
+  const split = [[attrs.merged_a, la], [attrs.merged_b, lb]] as const;
+  const aligned = attrs.heads === 1 || split.every(([merged, l]) => !merged || l.columns % 4 === 0);
+  if (Ka !== Kb || (la.n !== lb.n && lb.n !== 1) || !aligned || (attrs.ta && attrs.tb)) {
+    throw new TypeError(
+      `Cannot multiply ${showShape(a)} by ${showShape(b)} with ${attrs.heads} heads` +
+        (aligned ? "" : ": a head's width must be a multiple of 4"),
+    );
+  }
+  return { la, lb, M, N, K: Ka, n: la.n };
+}
+
+/** The shape and strides of the product. */
+function product(a: Shape, b: Shape, attrs: MatmulAttrs) {
+  const { M, N, n } = sizes(a, b, attrs);
+  const shape = attrs.merged_y ? [n, M, attrs.heads * N] : [n, attrs.heads, M, N];
+  return { shape, ly: layout(shape, attrs.merged_y, attrs.heads) };
+}
+
+function kernel(a: Shape, b: Shape, attrs: MatmulAttrs, _target: Target): Kernel {
+  const { la, lb, M, N, K, n } = sizes(a, b, attrs);
+  const { ly } = product(a, b, attrs);
+  const N4 = Math.ceil(N / 4);
+  const entry = attrs.ta ? "tn" : attrs.tb ? "nt" : "nn";
+  const unit = attrs.ta ? Math.ceil(M / 4) : M;
+  // 8 x 2 is the sweet spot of speed and compile time (KERNELS.md, section 3); small matrices take smaller tiles.
+  const R = attrs.ta ? Math.min(2, unit) : unit >= 8 ? 8 : unit > 2 ? 4 : 1;
+  const Q = N4 > 1 ? 2 : 1;
+  const row_tiles = Math.ceil(unit / R);
+  const col_tiles = Math.ceil(N4 / Q);
+  return {
+    source,
+    label: "shaders/matmul.wgsl",
+    entry,
+    reads: ["x", "w"],
+    writes: ["y"],
+    constants: { R, Q },
+    ints: {
+      M,
+      N,
+      N4,
+      K,
+      K4: Math.ceil(K / 4),
+      H: attrs.heads,
+      row_tiles,
+      col_tiles,
+      x_n: la.stride_n,
+      x_h: la.stride_h,
+      x_row: la.stride_row,
+      w_n: lb.n === 1 ? 0 : lb.stride_n,
+      w_h: lb.stride_h,
+      w_row: lb.stride_row,
+      y_n: ly.stride_n,
+      y_h: ly.stride_h,
+      y_row: ly.stride_row,
+    },
+    threads: n * attrs.heads * row_tiles * col_tiles,
+    workgroup: 8,
+  };
+}
+
+/** `Y = A B` for each batch and head, either operand transposed. */
+export const matmulOp: Op<MatmulAttrs> = {
+  name: "matmul",
+  bound: "compute",
+  shapes: ([a, b], attrs) => [product(a!, b!, attrs).shape],
+  lowering: {
+    kind: "kernel",
+    kernel: ({ inputs: [a, b], attrs }, target) => kernel(a!.shape, b!.shape, attrs, target),
+  },
+  gradient({ inputs: [a, b], attrs }, [dy]) {
+    const { ta, tb, heads, merged_a, merged_b, merged_y } = attrs;
+    const multiply = (x: Value, mx: boolean, tx: boolean, y: Value, my: boolean, ty: boolean, mz: boolean) =>
+      apply(matmulOp, [x, y], { ta: tx, tb: ty, heads, merged_a: mx, merged_b: my, merged_y: mz });
+    // Y = A B: dA = dY B^T, dB = A^T dY; with a transposed operand the factors change places.
+    const da = ta
+      ? multiply(b!, merged_b, tb, dy!, merged_y, true, merged_a)
+      : multiply(dy!, merged_y, false, b!, merged_b, !tb, merged_a);
+    const db = tb
+      ? multiply(dy!, merged_y, true, a!, merged_a, ta, merged_b)
+      : multiply(a!, merged_a, !ta, dy!, merged_y, false, merged_b);
+    return [da, sumTo(db, b!.shape)];
+  },
+  flops({ inputs: [a, b], attrs }) {
+    const { M, N, K, n } = sizes(a!.shape, b!.shape, attrs);
+    return 2 * n * attrs.heads * M * N * K;
+  },
+  reference([a, b], attrs) {
+    const { la, lb, M, N, K, n } = sizes(a!.shape, b!.shape, attrs);
+    const { shape } = product(a!.shape, b!.shape, attrs);
+    const H = attrs.heads;
+    const at = (
+      x: F64,
+      merged: boolean,
+      l: { n: number; rows: number; columns: number },
+      i: number,
+      h: number,
+      r: number,
+      c: number,
+    ) =>
+      x.data[
+        merged
+          ? ((i % l.n) * l.rows + r) * l.columns * H + h * l.columns + c
+          : (((i % l.n) * H + h) * l.rows + r) * l.columns + c
+      ]!;
+    const data = new Float64Array(elements(shape));
+    for (let i = 0; i < n; i++) {
+      for (let h = 0; h < H; h++) {
+        for (let m = 0; m < M; m++) {
+          for (let c = 0; c < N; c++) {
+            let total = 0;
+            for (let k = 0; k < K; k++) {
+              total += (attrs.ta ? at(a!, attrs.merged_a, la, i, h, k, m) : at(a!, attrs.merged_a, la, i, h, m, k)) *
+                (attrs.tb ? at(b!, attrs.merged_b, lb, i, h, c, k) : at(b!, attrs.merged_b, lb, i, h, k, c));
+            }
+            data[attrs.merged_y ? (i * M + m) * N * H + h * N + c : ((i * H + h) * M + m) * N + c] = total;
+          }
+        }
+      }
+    }
+    return [{ shape, data }];
+  },
+};
+
+const plain = { heads: 1, merged_a: true, merged_b: true, merged_y: true };
+
+/**
+ * Matrix product.
+ *
+ * @param a `[M, K]` or `[N, M, K]`.
+ * @param b `[K, N]` or `[N, K, N]`, or with `transpose_b` their last dimensions the other way round.
+ * @returns `[M, N]` or `[N, M, N]`.
+ */
+export function matmul(a: Value, b: Value, options: { transpose_a?: boolean; transpose_b?: boolean } = {}): Value {
+  const flat = a.shape.length === 2;
+  const [x, y] = flat ? [reshape(a, [1, ...a.shape]), reshape(b, [1, ...b.shape])] : [a, b];
+  const z = apply(matmulOp, [x, y], { ...plain, ta: options.transpose_a ?? false, tb: options.transpose_b ?? false });
+  return flat ? reshape(z, z.shape.slice(1)) : z;
+}
+
+/**
+ * Scores of queries against keys, head by head: `S[n, h] = Q[n, :, h] K[n, :, h]^T`.
+ *
+ * @param q `[N, L, H * D]`. @param k `[N, T, H * D]`, D a multiple of 4.
+ * @returns `[N, H, L, T]`.
+ */
+export function headScores(q: Value, k: Value, heads: number): Value {
+  return apply(matmulOp, [q, k], { ta: false, tb: true, heads, merged_a: true, merged_b: true, merged_y: false });
+}
+
+/**
+ * Weighted sums of values, head by head: `Y[n, :, h] = P[n, h] V[n, :, h]`.
+ *
+ * @param p `[N, H, L, T]`. @param v `[N, T, H * D]`, D a multiple of 4.
+ * @returns `[N, L, H * D]`.
+ */
+export function headValues(p: Value, v: Value, heads: number): Value {
+  return apply(matmulOp, [p, v], { ta: false, tb: false, heads, merged_a: false, merged_b: true, merged_y: true });
+}

@@ -1,0 +1,41 @@
+/**
+ * All ops, by name.
+ *
+ * @module
+ */
+
+import type { Op } from "../runtime/graph.ts";
+import { addOp } from "./add.ts";
+import { conv2dOp } from "./conv2d.ts";
+import { conv2dBackwardInputOp } from "./conv2d_backward_input.ts";
+import { conv2dBackwardWeightOp } from "./conv2d_backward_weight.ts";
+import { expandOp } from "./expand.ts";
+import { matmulOp } from "./matmul.ts";
+import { mulOp } from "./mul.ts";
+import { regroupOp } from "./regroup.ts";
+import { reshapeOp } from "./reshape.ts";
+import { scaleOp } from "./scale.ts";
+import { siluOp } from "./silu.ts";
+import { siluGradOp } from "./silu_grad.ts";
+import { subOp } from "./sub.ts";
+import { sumOp } from "./sum.ts";
+import { sumLastOp } from "./sum_last.ts";
+
+/** Every op; a structural test holds each to a shader and a test. */
+export const ops: readonly Op<never>[] = [
+  addOp,
+  conv2dOp,
+  conv2dBackwardInputOp,
+  conv2dBackwardWeightOp,
+  expandOp,
+  matmulOp,
+  mulOp,
+  regroupOp,
+  reshapeOp,
+  scaleOp,
+  siluOp,
+  siluGradOp,
+  subOp,
+  sumOp,
+  sumLastOp,
+];

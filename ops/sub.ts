@@ -1,0 +1,17 @@
+import { apply, type Op, type Value } from "../runtime/graph.ts";
+import source from "../shaders/sub.wgsl" with { type: "text" };
+import { elementwise } from "./_elementwise.ts";
+import { scale } from "./scale.ts";
+
+/** `y = a - b` with numpy broadcasting. */
+export const subOp: Op<Record<string, never>> = elementwise({
+  name: "sub",
+  source,
+  value: ([a, b]) => a! - b!,
+  gradient: (_, dy) => [dy, scale(dy, -1)],
+});
+
+/** Difference of two tensors of shapes that broadcast. */
+export function sub(a: Value, b: Value): Value {
+  return apply(subOp, [a, b], {});
+}

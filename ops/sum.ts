@@ -1,0 +1,103 @@
+import { apply, elements, type Op, sameShape, type Shape, showShape, texels, type Value } from "../runtime/graph.ts";
+import source from "../shaders/sum.wgsl" with { type: "text" };
+import { expandTo } from "./expand.ts";
+import { scale } from "./scale.ts";
+import { reshape } from "./reshape.ts";
+import { sumLast } from "./sum_last.ts";
+
+/** Attributes of {@linkcode sumOp}: how many partial sums to leave; a divisor of the rows. */
+export type SumAttrs = { readonly parts: number };
+
+/** `y[a, s, ...] = sum over the s-th part of b of x[a, b, ...]`; with one part, the sum over the second dimension. */
+export const sumOp: Op<SumAttrs> = {
+  name: "sum",
+  bound: "memory",
+  shapes: ([x], { parts }) => {
+    if (x!.length < 3) {
+      throw new TypeError(`Cannot sum ${showShape(x!)} over its second dimension: [A, B, ...] is expected`);
+    }
+    if (x![1]! % parts) throw new TypeError(`Cannot sum ${x![1]} rows in ${parts} parts: the parts differ in length`);
+    return [[x![0]!, parts, ...x!.slice(2)]];
+  },
+  lowering: {
+    kind: "kernel",
+    kernel: ({ inputs: [x], outputs: [y], attrs: { parts } }) => ({
+      source,
+      label: "shaders/sum.wgsl",
+      entry: "forward",
+      reads: ["x"],
+      writes: ["y"],
+      fusable: ["x"],
+      ints: { B: x!.shape[1]!, S: parts, C4: texels(x!.shape.slice(2)), step: x!.shape[1]! / parts },
+      threads: texels(y!.shape),
+    }),
+  },
+  gradient: ({ inputs: [x], attrs: { parts } }, [dy]) => {
+    const [A, B, ...inner] = x!.shape as [number, number];
+    const repeated = expandTo(reshape(dy!, [A, parts, 1, ...inner]), [A, parts, B / parts, ...inner]);
+    return [reshape(repeated, x!.shape)];
+  },
+  flops: ({ inputs: [x] }) => elements(x!.shape),
+  reference([x], { parts }) {
+    const [A, B] = x!.shape as [number, number];
+    const C = elements(x!.shape.slice(2));
+    const step = B / parts;
+    const data = new Float64Array(A * parts * C);
+    for (let a = 0; a < A; a++) {
+      for (let b = 0; b < B; b++) {
+        for (let c = 0; c < C; c++) data[(a * parts + Math.floor(b / step)) * C + c]! += x!.data[(a * B + b) * C + c]!;
+      }
+    }
+    return [{ shape: [A, parts, ...x!.shape.slice(2)], data }];
+  },
+};
+
+/**
+ * Sums `[A, B, ...]` over B: in one pass, or in two when one would leave too few invocations for a GPU.
+ *
+ * @returns `[A, 1, ...]`.
+ */
+export function sumMiddle(x: Value): Value {
+  const [A, B] = x.shape as [number, number];
+  if (B === 1) return x;
+  const wanted = Math.min(Math.ceil(B / 16), Math.ceil(1024 / (A * texels(x.shape.slice(2)))));
+  const parts = largestDivisor(B, wanted);
+  return apply(sumOp, [parts > 1 ? apply(sumOp, [x], { parts }) : x], { parts: 1 });
+}
+
+function largestDivisor(n: number, most: number): number {
+  for (let k = most; k > 1; k--) if (n % k === 0) return k;
+  return 1;
+}
+
+/**
+ * Sums `x` over the dimensions that broadcasting `shape` to its shape repeats: the gradient of broadcasting.
+ *
+ * @returns A value of shape `shape`.
+ */
+export function sumTo(x: Value, shape: Shape): Value {
+  if (sameShape(x.shape, shape)) return x;
+  const wanted = [...Array(x.shape.length - shape.length).fill(1), ...shape] as number[];
+  let y = wanted.at(-1) === 1 ? sumLast(x) : x;
+  for (let d = x.shape.length - 2; d >= 0; d--) {
+    if (wanted[d] === y.shape[d]) continue;
+    // Neighbouring dimensions go together: [N, H, W, C] to [C] is one sum.
+    let first = d;
+    while (first > 0 && wanted[first - 1] !== y.shape[first - 1]) first--;
+    const [outer, summed, inner] = [y.shape.slice(0, first), y.shape.slice(first, d + 1), y.shape.slice(d + 1)];
+    const total = sumMiddle(reshape(y, [elements(outer), elements(summed), ...inner]));
+    y = reshape(total, [...outer, ...summed.map(() => 1), ...inner]);
+    d = first;
+  }
+  return reshape(y, shape);
+}
+
+/** Sum of all elements, `[1]`. */
+export function sum(x: Value): Value {
+  return sumTo(x, [1]);
+}
+
+/** Mean of all elements, `[1]`. */
+export function mean(x: Value): Value {
+  return scale(sum(x), 1 / elements(x.shape));
+}

@@ -1,0 +1,195 @@
+/**
+ * The GPU: adapter, limits, storage class, and errors that are never swallowed.
+ *
+ * @module
+ */
+
+/** An open GPU device. */
+export interface Device {
+  /** The WebGPU device, with the adapter's own limits. */
+  readonly gpu: GPUDevice;
+  /** Vendor, device and description of the adapter with the Deno version: the key of tuning caches and manifests. */
+  readonly name: string;
+  /** Storage class of every tensor (DESIGN.md, section 4). */
+  readonly storage: "texture" | "buffer";
+  /** Whether reading outside a storage texture gave zeros on this adapter. */
+  readonly zeroOutside: boolean;
+  /** Most tensors that one dispatch may bind. */
+  readonly bindings: number;
+  /** Throws the first error that the device reported since it was opened, with its text. */
+  check(): void;
+  /** Pipelines by entry point and code, shared by all plans of the device. */
+  readonly pipelines: Map<string, GPUComputePipeline>;
+  /** Bytes of tensors alive, and the most there were. */
+  readonly memory: { live: number; peak: number };
+  /** Frees the device and all that lives on it. */
+  destroy(): void;
+}
+
+/** What to ask of {@linkcode openDevice}. */
+export interface DeviceOptions {
+  /** Storage class; `auto` measures both on this adapter and takes the faster. */
+  storage?: "auto" | "texture" | "buffer";
+}
+
+/** Raised when no adapter is found: the machine lacks a Vulkan driver. */
+export class NoAdapterError extends Error {
+  override name = "NoAdapterError";
+}
+
+/** Raised when the device is lost while in use; work can be resumed from the last checkpoint. */
+export class DeviceLostError extends Error {
+  override name = "DeviceLostError";
+}
+
+/**
+ * Opens the GPU with all the limits that its adapter offers.
+ *
+ * The storage class can be forced by the environment variable `FACEWRIGHT_STORAGE` (`texture` or `buffer`).
+ *
+ * @throws {NoAdapterError} If WebGPU finds no adapter.
+ * @throws {TypeError} If the storage class asked for is not available.
+ */
+export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
+  const adapter = await navigator.gpu?.requestAdapter();
+  if (!adapter) {
+    throw new NoAdapterError(
+      "Cannot open a GPU as WebGPU finds no adapter, hint: install a Vulkan driver, or the software driver with " +
+        "`apt-get install libvulkan1 mesa-vulkan-drivers`",
+    );
+  }
+  const limits: Record<string, number> = {};
+  for (const key in adapter.limits) {
+    const value = (adapter.limits as unknown as Record<string, unknown>)[key];
+    if (typeof value === "number" && /^max(Texture|Storage|Buffer|Compute|Bindings|Uniform)/.test(key)) {
+      limits[key] = value;
+    }
+  }
+  const gpu = await adapter.requestDevice({
+    requiredLimits: limits,
+    requiredFeatures: adapter.features.has("timestamp-query") ? ["timestamp-query"] : [],
+  });
+  let failure: Error | null = null;
+  let closed = false;
+  gpu.addEventListener("uncapturederror", (event) => {
+    event.preventDefault();
+    failure ??= new Error(`The GPU reported an error: ${(event as GPUUncapturedErrorEvent).error.message}`);
+  });
+  gpu.lost.then((info) => {
+    if (!closed) failure ??= new DeviceLostError(`The GPU was lost (${info.reason}): ${info.message}`);
+  });
+
+  const textures = languageFeatures(navigator.gpu).has("readonly_and_readwrite_storage_textures") &&
+    gpu.limits.maxStorageTexturesPerShaderStage >= 8;
+  const asked = options.storage ?? (Deno.env.get("FACEWRIGHT_STORAGE") as DeviceOptions["storage"]) ?? "auto";
+  if (!["auto", "texture", "buffer"].includes(asked)) {
+    throw new TypeError(`Cannot use storage class "${asked}": it is auto, texture or buffer`);
+  }
+  if (asked === "texture" && !textures) {
+    throw new TypeError(`Cannot use storage class "texture" on ${adapter.info.description}: hint: use "buffer"`);
+  }
+  const zeroOutside = textures ? await readsZeroOutside(gpu) : false;
+  const storage = asked !== "auto" ? asked : textures && await texturesAreFaster(gpu) ? "texture" : "buffer";
+  const { vendor, device, description } = adapter.info;
+  return {
+    gpu,
+    name: `${vendor} ${device} ${description} deno ${Deno.version.deno}`.replace(/\s+/g, " ").trim(),
+    storage,
+    zeroOutside,
+    bindings: storage === "texture"
+      ? gpu.limits.maxStorageTexturesPerShaderStage
+      : gpu.limits.maxStorageBuffersPerShaderStage,
+    check() {
+      if (failure) throw failure;
+    },
+    pipelines: new Map(),
+    memory: { live: 0, peak: 0 },
+    destroy() {
+      closed = true;
+      gpu.destroy();
+    },
+  };
+}
+
+/** Runs a kernel once and returns the first floats of its result. */
+async function probe(gpu: GPUDevice, code: string, inputs: GPUBindingResource[], workgroups: number, times = 1) {
+  const out = gpu.createBuffer({ size: 16 * 4096, usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC });
+  const back = gpu.createBuffer({ size: 16, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
+  const pipeline = gpu.createComputePipeline({
+    layout: "auto",
+    compute: { module: gpu.createShaderModule({ code }), entryPoint: "main" },
+  });
+  const group = gpu.createBindGroup({
+    layout: pipeline.getBindGroupLayout(0),
+    entries: [{ buffer: out }, ...inputs].map((resource, binding) => ({ binding, resource })),
+  });
+  const encoder = gpu.createCommandEncoder();
+  for (let k = 0; k < times; k++) {
+    const pass = encoder.beginComputePass();
+    pass.setPipeline(pipeline);
+    pass.setBindGroup(0, group);
+    pass.dispatchWorkgroups(workgroups);
+    pass.end();
+  }
+  encoder.copyBufferToBuffer(out, 0, back, 0, 16);
+  const start = performance.now();
+  gpu.queue.submit([encoder.finish()]);
+  await back.mapAsync(GPUMapMode.READ);
+  const result = new Float32Array(back.getMappedRange().slice(0));
+  const ms = performance.now() - start;
+  out.destroy();
+  back.destroy();
+  return { result, ms };
+}
+
+/** WGSL leaves it open what a read outside a texture gives; most drivers give zero. */
+async function readsZeroOutside(gpu: GPUDevice): Promise<boolean> {
+  const texture = gpu.createTexture({
+    size: [1024, 2],
+    format: "rgba32float",
+    usage: GPUTextureUsage.STORAGE_BINDING | GPUTextureUsage.COPY_DST,
+  });
+  gpu.queue.writeTexture({ texture }, new Float32Array(8192).fill(1), { bytesPerRow: 16384 }, [1024, 2]);
+  const code = `
+    @group(0) @binding(0) var<storage, read_write> y: array<vec4f>;
+    @group(0) @binding(1) var x: texture_storage_2d<rgba32float, read>;
+    @compute @workgroup_size(8) fn main(@builtin(global_invocation_id) id: vec3u) {
+      let i = i32(id.x) - 1 - 2048 * i32(id.y);
+      let v = textureLoad(x, vec2i(i & 1023, i >> 10));
+      if (id.x == 0u) { y[0] = v; }
+    }`;
+  const { result } = await probe(gpu, code, [texture.createView()], 1);
+  texture.destroy();
+  return result.every((v) => v === 0);
+}
+
+/** Times the same reading loop over both storage classes. */
+async function texturesAreFaster(gpu: GPUDevice): Promise<boolean> {
+  const texture = gpu.createTexture({ size: [1024, 4], format: "rgba32float", usage: GPUTextureUsage.STORAGE_BINDING });
+  const buffer = gpu.createBuffer({ size: 16 * 4096, usage: GPUBufferUsage.STORAGE });
+  const code = (declaration: string, load: string) => `
+    @group(0) @binding(0) var<storage, read_write> y: array<vec4f>;
+    @group(0) @binding(1) var${declaration};
+    @compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3u) {
+      var sum = vec4f();
+      for (var k = 0; k < 64; k++) { let i = (i32(id.x) + k * 8) & 4095; sum += ${load}; }
+      y[id.x & 4095u] = sum;
+    }`;
+  const texel = code(" x: texture_storage_2d<rgba32float, read>", "textureLoad(x, vec2i(i & 1023, i >> 10))");
+  const element = code("<storage, read> x: array<vec4f>", "x[i]");
+  const view = texture.createView();
+  const time = async (code: string, resource: GPUBindingResource) => {
+    await probe(gpu, code, [resource], 1);
+    // A wait costs about 12 ms on Deno whatever the work, so there must be much more of it.
+    return (await probe(gpu, code, [resource], 512, 16)).ms;
+  };
+  const [t, b] = [await time(texel, view), await time(element, { buffer })];
+  texture.destroy();
+  buffer.destroy();
+  return t < b;
+}
+
+/** `GPU.wgslLanguageFeatures`, which Deno has and its types lack (Deno 2.9.6). */
+function languageFeatures(gpu: GPU): ReadonlySet<string> {
+  return (gpu as GPU & { wgslLanguageFeatures?: ReadonlySet<string> }).wgslLanguageFeatures ?? new Set();
+}

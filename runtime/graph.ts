@@ -1,0 +1,243 @@
+/**
+ * Graphs of tensor operations: symbolic values, nodes and the contract that every op fulfils.
+ *
+ * Model code describes a computation once; nothing is computed here. `ops/autodiff.ts` differentiates a graph,
+ * `plan.ts` turns it into dispatches and `run.ts` runs them.
+ *
+ * Layout: tensors are channels-last. The innermost dimension is stored in texels of four f32, padded with zeros to a
+ * multiple of four; a *texel index* counts texels in row-major order. All arithmetic is f32; integers (token ids,
+ * time steps, class indices) are stored as f32, exact up to 2^24.
+ *
+ * @module
+ */
+
+/** Extent of each dimension, outermost first. */
+export type Shape = readonly number[];
+
+/** Static options of a node; part of its identity. */
+export type Attrs = Readonly<Record<string, number | string | boolean | readonly number[]>>;
+
+/** A tensor in f64 on the CPU, row-major and without padding: the truth that kernels are tested against. */
+export interface F64 {
+  /** Extent of each dimension. */
+  readonly shape: Shape;
+  /** Elements, row-major. */
+  readonly data: Float64Array;
+}
+
+/** What the planner may count on when it asks an op for its kernel. */
+export interface Target {
+  /** Storage class of every tensor on this adapter (DESIGN.md, section 4). */
+  readonly storage: "texture" | "buffer";
+  /** Most tensors that one dispatch may bind. */
+  readonly bindings: number;
+}
+
+/**
+ * One compute dispatch of an op: a WGSL entry point and the numbers it runs with.
+ *
+ * The loader declares the bindings and puts these in front of `source`:
+ * `ld_x(i) -> vec4f` for each name in `reads` and `ldz_x(i)`, the same but zero for a negative index;
+ * `st_y(i, v)` for each name in `writes`, which applies the fused epilogue and zeroes the padding lanes;
+ * `u.NAME` for each of `ints` (i32) and `floats` (f32); `thread(id) -> i32`, the linear index of the invocation, to be
+ * compared with `u.threads`; `WG`, the workgroup size.
+ */
+export interface Kernel {
+  /** WGSL text, usually imported from `shaders/`. */
+  readonly source: string;
+  /** Where the text comes from, for error messages: `shaders/conv2d.wgsl`. */
+  readonly label: string;
+  /** Name of the entry point in `source`. */
+  readonly entry: string;
+  /** Names of the node's inputs in the shader, in order. */
+  readonly reads: readonly string[];
+  /** Names of the node's outputs in the shader, in order. */
+  readonly writes: readonly string[];
+  /** Constants of the expansion of `//@ for` blocks and `$(...)`; each set makes a pipeline of its own. */
+  readonly constants?: Readonly<Record<string, number>>;
+  /** Integer uniforms. */
+  readonly ints?: Readonly<Record<string, number>>;
+  /** Float uniforms. */
+  readonly floats?: Readonly<Record<string, number>>;
+  /** Number of invocations. */
+  readonly threads: number;
+  /** Invocations in a workgroup: 8 for heavy register tiles, 64 for light kernels (the default). */
+  readonly workgroup?: number;
+  /** Inputs of which the kernel reads every texel at most once or twice, so that a producer may be fused into the load. */
+  readonly fusable?: readonly string[];
+}
+
+/** How an op turns into WGSL. */
+export type Lowering<A> =
+  /** `fn op_<name>(a: vec4f, ..., c: f32, ...) -> vec4f` on texels with numpy broadcasting; `floats` are the trailing arguments. */
+  | { readonly kind: "elementwise"; readonly source: string; floats?(attrs: A): readonly number[] }
+  /** Same texels under another shape; costs nothing. */
+  | { readonly kind: "view" }
+  /** A kernel of its own. */
+  | { readonly kind: "kernel"; kernel(node: Node<A>, target: Target): Kernel };
+
+/** A differentiable operation. One file in `ops/` each, with a shader of the same name. */
+export interface Op<A = Attrs> {
+  /** Same as the file name. */
+  readonly name: string;
+  /** Shapes of the outputs, or throws TypeError naming the shapes given. Runs when the graph is built. */
+  shapes(inputs: readonly Shape[], attrs: A): readonly Shape[];
+  /**
+   * Gradients in the order of the inputs, as values of the same graph; null where none flows.
+   * `dys` are the gradients of the outputs, null for an output that the loss does not depend on.
+   * An op without this method stops the gradient.
+   */
+  gradient?(node: Node<A>, dys: readonly (Value | null)[]): readonly (Value | null)[];
+  /** How it runs on the GPU. */
+  readonly lowering: Lowering<A>;
+  /** "memory": cheap, may be recomputed. "compute": keep its output. */
+  readonly bound: "memory" | "compute";
+  /** Floating point operations, for plans and rooflines; one per element when absent. */
+  flops?(node: Node<A>): number;
+  /** Plain loops in f64. The truth for tests; slow and obvious on purpose. */
+  reference(inputs: readonly F64[], attrs: A): readonly F64[];
+}
+
+/** Where a value comes from when no op computes it. */
+export type Leaf =
+  | { readonly kind: "input"; readonly name: string }
+  | { readonly kind: "parameter"; readonly name: string }
+  | { readonly kind: "constant"; readonly data: Float32Array };
+
+/** An application of an op, or a leaf. */
+export interface Node<A = Attrs> {
+  readonly id: number;
+  /** Null for a leaf. */
+  readonly op: Op<A> | null;
+  readonly leaf: Leaf | null;
+  readonly inputs: readonly Value[];
+  readonly attrs: A;
+  readonly outputs: readonly Value[];
+}
+
+/** One output of a node: a symbolic tensor. */
+export interface Value {
+  readonly graph: Graph;
+  readonly node: Node;
+  /** Which of the node's outputs. */
+  readonly index: number;
+  readonly shape: Shape;
+}
+
+/** Number of elements of a shape. */
+export function elements(shape: Shape): number {
+  return shape.reduce((a, b) => a * b, 1);
+}
+
+/** Number of texels of a shape: the innermost dimension is padded to a multiple of four. */
+export function texels(shape: Shape): number {
+  const last = shape.at(-1) ?? 1;
+  return shape.slice(0, -1).reduce((a, b) => a * b, 1) * Math.ceil(last / 4);
+}
+
+/** Whether two shapes are equal. */
+export function sameShape(a: Shape, b: Shape): boolean {
+  return a.length === b.length && a.every((n, i) => n === b[i]);
+}
+
+/** `[2, 3]`, for messages. */
+export function showShape(shape: Shape): string {
+  return `[${shape.join(", ")}]`;
+}
+
+/** A graph under construction. Equal nodes are made once, so a repeated sub-expression costs nothing. */
+export class Graph {
+  readonly #seen = new Map<string, Node>();
+  readonly #inputs = new Map<string, Value>();
+  readonly #parameters = new Map<string, Value>();
+  #count = 0;
+
+  /** A tensor that the caller gives with every run. */
+  input(name: string, shape: Shape): Value {
+    return this.#named(this.#inputs, { kind: "input", name }, name, shape);
+  }
+
+  /** A tensor that lives on the device between runs, under a name that checkpoints use. */
+  parameter(name: string, shape: Shape): Value {
+    return this.#named(this.#parameters, { kind: "parameter", name }, name, shape);
+  }
+
+  /** A tensor known when the graph is built. */
+  constant(data: ArrayLike<number>, shape: Shape): Value {
+    if (data.length !== elements(shape)) {
+      throw new TypeError(`Cannot make a constant of shape ${showShape(shape)}: ${data.length} elements were given`);
+    }
+    return this.#leaf({ kind: "constant", data: Float32Array.from(data) }, shape);
+  }
+
+  /** Parameters named so far, in the order of their creation. */
+  get parameters(): ReadonlyMap<string, Value> {
+    return this.#parameters;
+  }
+
+  /** Inputs named so far. */
+  get inputs(): ReadonlyMap<string, Value> {
+    return this.#inputs;
+  }
+
+  #named(map: Map<string, Value>, leaf: Leaf, name: string, shape: Shape): Value {
+    const known = map.get(name);
+    if (known) {
+      if (!sameShape(known.shape, shape)) {
+        throw new TypeError(
+          `Cannot use ${leaf.kind} "${name}" as ${showShape(shape)}: it is ${
+            showShape(known.shape)
+          } elsewhere in the graph`,
+        );
+      }
+      return known;
+    }
+    const value = this.#leaf(leaf, shape);
+    map.set(name, value);
+    return value;
+  }
+
+  #leaf(leaf: Leaf, shape: Shape): Value {
+    return this.#add(null, leaf, [], {}, [shape]).outputs[0]!;
+  }
+
+  /** Applies an op; prefer the typed function of the op's own file. */
+  apply<A extends Attrs>(op: Op<A>, inputs: readonly Value[], attrs: A): readonly Value[] {
+    const key = `${op.name}(${inputs.map((v) => `${v.node.id}.${v.index}`)})${JSON.stringify(attrs)}`;
+    const seen = this.#seen.get(key);
+    if (seen) return seen.outputs;
+    for (const value of inputs) {
+      if (value.graph !== this) throw new TypeError(`Cannot apply ${op.name} to a value of another graph`);
+    }
+    const shapes = op.shapes(inputs.map((v) => v.shape), attrs);
+    const node = this.#add(op as unknown as Op, null, inputs, attrs, shapes);
+    this.#seen.set(key, node);
+    return node.outputs;
+  }
+
+  #add(op: Op | null, leaf: Leaf | null, inputs: readonly Value[], attrs: Attrs, shapes: readonly Shape[]): Node {
+    const outputs: Value[] = [];
+    const node: Node = { id: this.#count++, op, leaf, inputs, attrs, outputs };
+    shapes.forEach((shape, index) => outputs.push({ graph: this, node, index, shape }));
+    return node;
+  }
+}
+
+/** Applies an op with one output. */
+export function apply<A extends Attrs>(op: Op<A>, inputs: readonly Value[], attrs: A): Value {
+  return inputs[0]!.graph.apply(op, inputs, attrs)[0]!;
+}
+
+/** Nodes that `values` depend on, inputs before users. */
+export function topological(values: readonly Value[]): Node[] {
+  const found = new Map<number, Node>();
+  const stack = values.map((v) => v.node);
+  while (stack.length) {
+    const node = stack.pop()!;
+    if (found.has(node.id)) continue;
+    found.set(node.id, node);
+    for (const input of node.inputs) stack.push(input.node);
+  }
+  // Ids grow with construction, and a node is constructed after its inputs.
+  return [...found.values()].sort((a, b) => a.id - b.id);
+}

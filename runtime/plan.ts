@@ -1,0 +1,362 @@
+/**
+ * Plans a graph: dead nodes are dropped, element-wise chains fused into one kernel, into the loads of a reduction or
+ * into the epilogue of the op before, and storage is assigned by liveness. Touches no GPU.
+ *
+ * @module
+ */
+
+import {
+  elements,
+  type Kernel,
+  type Node,
+  sameShape,
+  type Shape,
+  showShape,
+  type Target,
+  texels,
+  topological,
+  type Value,
+} from "./graph.ts";
+import type { Indexing, Load, Program, Step, Store } from "./wgsl.ts";
+
+/** A program with the tensors it reads and writes. */
+export interface Dispatch {
+  readonly program: Program;
+  readonly reads: readonly Value[];
+  readonly writes: readonly Value[];
+  /** Floating point operations, fused ones included. */
+  readonly flops: number;
+  /** The op that gives the dispatch its name. */
+  readonly name: string;
+}
+
+/** What to compute: values to read back by name, and new values of parameters. */
+export interface Goals {
+  /** Values that can be read after a run. */
+  readonly outputs: Readonly<Record<string, Value>>;
+  /** Assignments carried out at the end of a run: parameter, new value. */
+  readonly updates?: readonly (readonly [Value, Value])[];
+}
+
+/** A graph made ready to run. */
+export interface Plan {
+  readonly target: Target;
+  readonly dispatches: readonly Dispatch[];
+  /** Leaves that the dispatches or goals use. */
+  readonly leaves: readonly Value[];
+  /** Pool slot of every computed value that is stored. */
+  readonly slots: ReadonlyMap<Value, number>;
+  /** Texels of each pool slot. */
+  readonly pool: readonly number[];
+  /** The stored value behind a value: itself, or what it is a view of. */
+  resolve(value: Value): Value;
+  readonly goals: Goals;
+  /** Floating point operations of a run. */
+  readonly flops: number;
+  /** Bytes of parameters, of pool slots, and of the largest single tensor. */
+  readonly bytes: { readonly parameters: number; readonly pool: number; readonly largest: number };
+}
+
+const ELEMENTWISE_KERNEL = `
+@compute @workgroup_size(WG)
+fn forward(@builtin(global_invocation_id) id: vec3u) {
+  let t = thread(id);
+  if (t >= u.threads) { return; }
+  st_y(t, vec4f());
+}
+`;
+const MAX_STEPS = 40;
+const MAX_LEAVES = 8;
+
+const lowering = (value: Value) => value.node.op?.lowering.kind ?? "leaf";
+
+/** Index of a broadcast operand for a result of shape `to`; shapes as in numpy. */
+export function broadcast(from: Shape, to: Shape): { indexing: Indexing; splat: boolean } {
+  const splat = (from.at(-1) ?? 1) === 1 && (to.at(-1) ?? 1) !== 1;
+  if (sameShape(from, to)) return { indexing: null, splat };
+  const padded = [...Array(to.length - from.length).fill(1), ...from];
+  const last = to.length - 1;
+  // Dimensions counted in texels; neighbours that are both kept or both broadcast are one.
+  const groups: { size: number; kept: boolean }[] = [];
+  to.forEach((n, d) => {
+    const size = d === last ? Math.ceil(n / 4) : n;
+    if (size === 1) return;
+    const kept = padded[d] === n;
+    const before = groups.at(-1);
+    if (before && before.kept === kept) before.size *= size;
+    else groups.push({ size, kept });
+  });
+  if (groups.every((g) => g.kept)) return { indexing: null, splat };
+  const indexing: { inner: number; size: number; stride: number; outermost: boolean }[] = [];
+  let inner = 1;
+  let stride = 1;
+  for (let g = groups.length - 1; g >= 0; g--) {
+    const { size, kept } = groups[g]!;
+    if (kept) {
+      indexing.push({ inner, size, stride, outermost: g === 0 });
+      stride *= size;
+    }
+    inner *= size;
+  }
+  return { indexing, splat };
+}
+
+/** Plans the computation of `goals` for a target. */
+export function plan(goals: Goals, target: Target): Plan {
+  const wanted = [...Object.values(goals.outputs), ...(goals.updates ?? []).flat()];
+  const nodes = topological(wanted);
+  const targets = new Set(wanted);
+  const maxLeaves = Math.min(MAX_LEAVES, target.bindings - 4);
+
+  const kernels = new Map<Node, Kernel>();
+  for (const node of nodes) {
+    if (node.op?.lowering.kind === "kernel") kernels.set(node, node.op.lowering.kernel(node, target));
+  }
+
+  // 1. Which values are stored: those that something reads in a way that cannot be fused.
+  const stored = new Set<Value>();
+  for (const node of nodes) {
+    if (!node.op || kernels.has(node)) node.outputs.forEach((v) => stored.add(v));
+    const kernel = kernels.get(node);
+    node.inputs.forEach((input, k) => {
+      if (kernel && !kernel.fusable?.includes(kernel.reads[k]!)) stored.add(input);
+      // A broadcast operand would be computed again for every element that it is spread over.
+      if (node.op?.lowering.kind === "elementwise" && !sameShape(input.shape, node.outputs[0]!.shape)) {
+        stored.add(input);
+      }
+    });
+  }
+  targets.forEach((v) => stored.add(v));
+  // A view of something stored is stored already.
+  const alias = new Map<Value, Value>();
+  const resolve = (value: Value): Value => alias.get(value) ?? value;
+  const leavesOf = new Map<Value, Set<Value>>();
+  const stepsOf = new Map<Value, number>();
+  const settle = (value: Value) => {
+    if (lowering(value) === "view" && stored.has(value.node.inputs[0]!)) {
+      alias.set(value, resolve(value.node.inputs[0]!));
+      stored.add(value);
+    }
+    if (stored.has(value)) {
+      leavesOf.set(value, new Set([resolve(value)]));
+      stepsOf.set(value, 1);
+    }
+  };
+  const expression = (value: Value) => {
+    const inputs = value.node.inputs;
+    const union = () => new Set(inputs.flatMap((v) => [...leavesOf.get(v)!]));
+    const steps = () => 1 + inputs.reduce((n, v) => n + stepsOf.get(v)!, 0);
+    // An expression over too many tensors, or too long, is cut at its largest operand.
+    while (union().size > maxLeaves || steps() > MAX_STEPS) {
+      const largest = inputs.filter((v) => !stored.has(v)).sort((a, b) => stepsOf.get(b)! - stepsOf.get(a)!)[0];
+      if (!largest) break;
+      stored.add(largest);
+      settle(largest);
+    }
+    leavesOf.set(value, union());
+    stepsOf.set(value, steps());
+  };
+  for (const node of nodes) {
+    for (const value of node.outputs) {
+      if (node.op && !kernels.has(node)) expression(value);
+      settle(value);
+    }
+  }
+  // Each stored expression is a dispatch; here with the stored values that it reads.
+  const roots = new Map<Value, readonly Value[]>();
+  for (const node of nodes) {
+    const value = node.outputs[0]!;
+    if (node.op && !kernels.has(node) && stored.has(value) && !alias.has(value)) {
+      roots.set(value, expressionLeaves(value, stored, resolve));
+    }
+  }
+
+  // 2. A kernel's result that only one expression uses is never stored: the expression becomes its epilogue.
+  const users = new Map<Value, Set<unknown>>();
+  const use = (value: Value, user: unknown) => {
+    const set = users.get(value) ?? new Set();
+    users.set(value, set.add(user));
+  };
+  for (const [root, leaves] of roots) leaves.forEach((leaf) => use(leaf, root));
+  for (const node of kernels.keys()) {
+    for (const input of node.inputs) {
+      if (stored.has(input)) use(resolve(input), node);
+      else expressionLeaves(input, stored, resolve).forEach((leaf) => use(leaf, node));
+    }
+  }
+  targets.forEach((value) => use(resolve(value), "goal"));
+  const absorbed = new Map<Value, Value>(); // root -> kernel result
+  const inside = new Set<Node>();
+  for (const [root, leaves] of roots) {
+    const candidate = [...leaves]
+      .filter((leaf) => kernels.has(leaf.node) && leaf.node.outputs.length === 1 && users.get(leaf)!.size === 1)
+      .filter((leaf) => texels(leaf.shape) === texels(root.shape) && inPlace(root, leaf, stored, resolve))
+      .sort((a, b) => b.node.id - a.node.id)[0];
+    if (!candidate) continue;
+    const kernel = kernels.get(candidate.node)!;
+    if (kernel.reads.length * (kernel.fusable ? maxLeaves : 1) + leaves.length + 2 > target.bindings) continue;
+    absorbed.set(root, candidate);
+    inside.add(candidate.node);
+  }
+
+  // 3. Dispatches, in the order of the values they make.
+  const order: { at: number; dispatch: Dispatch }[] = [];
+  for (const root of roots.keys()) {
+    const base = absorbed.get(root);
+    order.push({
+      at: root.node.id,
+      dispatch: build(base ? kernels.get(base.node)! : null, base?.node ?? null, root, base),
+    });
+  }
+  for (const [node, kernel] of kernels) {
+    if (inside.has(node) || !node.outputs.some((v) => users.has(v))) continue;
+    order.push({ at: node.id, dispatch: build(kernel, node, null, undefined) });
+  }
+  order.sort((a, b) => a.at - b.at);
+  const dispatches = order.map((o) => o.dispatch);
+
+  function build(kernel: Kernel | null, node: Node | null, root: Value | null, base: Value | undefined): Dispatch {
+    const reads: Value[] = [];
+    const slot = (value: Value) => {
+      const found = reads.indexOf(resolve(value));
+      return found >= 0 ? found : reads.push(resolve(value)) - 1;
+    };
+    let flops = 0;
+    const fuse = (value: Value, final: boolean): Step[] => {
+      const steps: Step[] = [];
+      const done = new Map<Value, number>();
+      const visit = (v: Value, top: boolean): number => {
+        const known = done.get(v);
+        if (known !== undefined) return known;
+        let at: number;
+        if (base && resolve(v) === base) at = steps.push({ kind: "value" }) - 1;
+        else if (stored.has(v) && !top) {
+          at = steps.push({ kind: "load", slot: slot(v), indexing: null, splat: false }) - 1;
+        } else if (v.node.op!.lowering.kind === "view") at = visit(v.node.inputs[0]!, false);
+        else {
+          const low = v.node.op!.lowering as { source: string; floats?(attrs: unknown): readonly number[] };
+          const args = v.node.inputs.map((input) => {
+            const how = broadcast(input.shape, v.shape);
+            if (how.indexing === null && !how.splat) return visit(input, false);
+            if (!stored.has(input)) {
+              throw new Error(`Cannot plan ${v.node.op!.name}: its broadcast operand is not stored`);
+            }
+            return steps.push({ kind: "load", slot: slot(input), ...how }) - 1;
+          });
+          flops += elements(v.shape) * (v.node.op!.flops ? v.node.op!.flops(v.node) / elements(v.shape) : 1);
+          const floats = low.floats?.(v.node.attrs) ?? [];
+          at = steps.push({ kind: "call", name: v.node.op!.name, source: low.source, args, floats }) - 1;
+        }
+        done.set(v, at);
+        return at;
+      };
+      visit(value, final);
+      return steps;
+    };
+    if (kernel === null) {
+      const steps = fuse(root!, true);
+      return {
+        program: {
+          kernel: {
+            source: ELEMENTWISE_KERNEL,
+            label: `fused ${fusedName(steps)}`,
+            entry: "forward",
+            reads: [],
+            writes: ["y"],
+            threads: texels(root!.shape),
+          },
+          reads: reads.length,
+          loads: [],
+          stores: [{ shape: root!.shape, steps }],
+        },
+        reads,
+        writes: [root!],
+        flops,
+        name: fusedName(steps),
+      };
+    }
+    const loads = node!.inputs.map((input): Load => {
+      if (stored.has(input)) return { slot: slot(input) };
+      return { steps: fuse(input, false) };
+    });
+    const writes = root ? [root] : [...node!.outputs];
+    const stores = writes.map((value): Store => ({ shape: value.shape, steps: root ? fuse(root, true) : [] }));
+    flops += node!.op!.flops ? node!.op!.flops(node!) : elements(node!.outputs[0]!.shape);
+    if (reads.length + writes.length + 1 > target.bindings) {
+      throw new RangeError(
+        `Cannot bind ${reads.length + writes.length} tensors for ${node!.op!.name} ${
+          showShape(node!.outputs[0]!.shape)
+        }` +
+          ` as the adapter allows ${target.bindings - 1} in a dispatch`,
+      );
+    }
+    return { program: { kernel, reads: reads.length, loads, stores }, reads, writes, flops, name: node!.op!.name };
+  }
+
+  // 4. Storage by liveness: a slot is free again after the last dispatch that reads it.
+  const last = new Map<Value, number>();
+  dispatches.forEach((d, k) => [...d.reads, ...d.writes].forEach((v) => last.set(v, k)));
+  targets.forEach((v) => last.set(resolve(v), dispatches.length));
+  const slots = new Map<Value, number>();
+  const pool: number[] = [];
+  const free: number[] = [];
+  dispatches.forEach((d, k) => {
+    for (const value of d.writes) {
+      const need = texels(value.shape);
+      // The smallest free slot that is large enough and not more than a quarter too large.
+      const fit = free.filter((s) =>
+        pool[s]! >= need && pool[s]! <= need * 1.25 + 1024
+      ).sort((a, b) => pool[a]! - pool[b]!)[0];
+      if (fit !== undefined) {
+        free.splice(free.indexOf(fit), 1);
+        slots.set(value, fit);
+      } else slots.set(value, pool.push(need) - 1);
+    }
+    for (const value of new Set([...d.reads, ...d.writes])) {
+      if (last.get(value) === k && slots.has(value)) free.push(slots.get(value)!);
+    }
+  });
+
+  const leaves = [...new Set(dispatches.flatMap((d) => d.reads).concat(wanted.map(resolve)))].filter((v) => !v.node.op);
+  const bytes = (list: readonly number[]) => list.reduce((a, b) => a + b * 16, 0);
+  const parameters = leaves.filter((v) => v.node.leaf?.kind === "parameter").map((v) => texels(v.shape));
+  return {
+    target,
+    dispatches,
+    leaves,
+    slots,
+    pool,
+    resolve,
+    goals,
+    flops: dispatches.reduce((sum, d) => sum + d.flops, 0),
+    bytes: {
+      parameters: bytes(parameters),
+      pool: bytes(pool),
+      largest: Math.max(0, ...parameters, ...pool) * 16,
+    },
+  };
+}
+
+/** Stored values that the expression behind `value` reads, `value` itself not counted. */
+function expressionLeaves(value: Value, stored: ReadonlySet<Value>, resolve: (v: Value) => Value): Value[] {
+  const found = new Set<Value>();
+  const visit = (v: Value) => v.node.inputs.forEach((i) => stored.has(i) ? found.add(resolve(i)) : visit(i));
+  visit(value);
+  return [...found];
+}
+
+/** Whether the expression of `root` reads `leaf` only at its own texel, never broadcast. */
+function inPlace(root: Value, leaf: Value, stored: ReadonlySet<Value>, resolve: (v: Value) => Value): boolean {
+  const visit = (v: Value): boolean =>
+    v.node.inputs.every((input) => {
+      const view = v.node.op!.lowering.kind === "view";
+      const own = view || sameShape(input.shape, v.shape);
+      if (stored.has(input)) return own || resolve(input) !== leaf;
+      return own && visit(input);
+    });
+  return visit(root);
+}
+
+function fusedName(steps: readonly Step[]): string {
+  return steps.flatMap((s) => s.kind === "call" ? [s.name] : []).join("+") || "copy";
+}

@@ -1,0 +1,165 @@
+/**
+ * Runs a plan: pipelines, bind groups and storage are made once; a run is a loop over dispatches.
+ *
+ * @module
+ */
+
+import type { Device } from "./device.ts";
+import { showShape, texels, type Value } from "./graph.ts";
+import { type Goals, type Plan, plan } from "./plan.ts";
+import { mapped, Storage, Tensor, unpack } from "./tensor.ts";
+import { assemble } from "./wgsl.ts";
+
+/** Tensors by parameter name; shared by the executables that use them. */
+export type Parameters = ReadonlyMap<string, Tensor>;
+
+interface Ready {
+  readonly pipeline: GPUComputePipeline;
+  readonly group: GPUBindGroup;
+  readonly workgroups: readonly [number, number];
+}
+
+/** A plan with its storage on a device. */
+export class Executable {
+  /** The plan, for its costs. */
+  readonly plan: Plan;
+  readonly #device: Device;
+  readonly #own: Storage[] = [];
+  readonly #storage = new Map<Value, Storage>();
+  readonly #inputs = new Map<string, Tensor>();
+  readonly #ready: Ready[] = [];
+  readonly #uniforms: GPUBuffer;
+  readonly #copies: { from: Storage; to: Storage; count: number }[] = [];
+
+  /** Plans `goals` and allocates; every parameter of the graph must be in `parameters`. */
+  constructor(device: Device, goals: Goals, parameters: Parameters = new Map()) {
+    this.#device = device;
+    this.plan = plan(goals, { storage: device.storage, bindings: device.bindings });
+    const { gpu } = device;
+    for (const leaf of this.plan.leaves) this.#storage.set(leaf, this.#leaf(leaf, parameters));
+    const pool = this.plan.pool.map((count) => {
+      const storage = new Storage(device, count);
+      this.#own.push(storage);
+      return storage;
+    });
+    for (const [value, slot] of this.plan.slots) this.#storage.set(value, pool[slot]!);
+
+    const programs = this.plan.dispatches.map((d) => assemble(d.program, device.storage, device.zeroOutside));
+    const align = 256;
+    const offsets: number[] = [];
+    let size = 0;
+    for (const { uniforms } of programs) {
+      offsets.push(size);
+      size += Math.ceil(uniforms.byteLength / align) * align;
+    }
+    this.#uniforms = gpu.createBuffer({
+      size: Math.max(size, align),
+      usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
+    });
+    const block = new Uint8Array(Math.max(size, align));
+    programs.forEach(({ uniforms }, k) => block.set(new Uint8Array(uniforms), offsets[k]!));
+    gpu.queue.writeBuffer(this.#uniforms, 0, block);
+
+    programs.forEach(({ code, label, uniforms, workgroups }, k) => {
+      const { reads, writes, program } = this.plan.dispatches[k]!;
+      const layout = gpu.createBindGroupLayout({
+        entries: [
+          { binding: 0, visibility: GPUShaderStage.COMPUTE, buffer: { type: "uniform" } },
+          ...[...reads, ...writes].map((_, b): GPUBindGroupLayoutEntry => ({
+            binding: 1 + b,
+            visibility: GPUShaderStage.COMPUTE,
+            ...(device.storage === "texture"
+              ? { storageTexture: { access: b < reads.length ? "read-only" : "write-only", format: "rgba32float" } }
+              : { buffer: { type: b < reads.length ? "read-only-storage" : "storage" } }),
+          })),
+        ],
+      });
+      const key = `${program.kernel.entry}\n${code}`;
+      let pipeline = device.pipelines.get(key);
+      if (!pipeline) {
+        pipeline = gpu.createComputePipeline({
+          label,
+          layout: gpu.createPipelineLayout({ bindGroupLayouts: [layout] }),
+          compute: { module: gpu.createShaderModule({ label, code }), entryPoint: program.kernel.entry },
+        });
+        device.pipelines.set(key, pipeline);
+      }
+      const group = gpu.createBindGroup({
+        layout,
+        entries: [
+          { binding: 0, resource: { buffer: this.#uniforms, offset: offsets[k]!, size: uniforms.byteLength } },
+          ...[...reads, ...writes].map((v, b) => ({ binding: 1 + b, resource: this.#storage.get(v)!.resource })),
+        ],
+      });
+      this.#ready.push({ pipeline, group, workgroups });
+    });
+    for (const [parameter, value] of goals.updates ?? []) {
+      const from = this.#storage.get(this.plan.resolve(value))!;
+      const to = this.#storage.get(parameter)!;
+      if (from !== to) this.#copies.push({ from, to, count: texels(parameter.shape) });
+    }
+    device.check();
+  }
+
+  #leaf(value: Value, parameters: Parameters): Storage {
+    const leaf = value.node.leaf!;
+    if (leaf.kind === "parameter") {
+      const tensor = parameters.get(leaf.name);
+      if (!tensor) throw new TypeError(`Cannot run the graph: parameter "${leaf.name}" is missing`);
+      if (texels(tensor.shape) !== texels(value.shape)) {
+        throw new TypeError(
+          `Cannot use parameter "${leaf.name}": its shape is ${showShape(tensor.shape)}, the graph has ${
+            showShape(value.shape)
+          }`,
+        );
+      }
+      return tensor.storage;
+    }
+    const tensor = new Tensor(this.#device, value.shape, leaf.kind === "constant" ? leaf.data : undefined);
+    this.#own.push(tensor.storage);
+    if (leaf.kind === "input") this.#inputs.set(leaf.name, tensor);
+    return tensor.storage;
+  }
+
+  /**
+   * Uploads the inputs and submits one run, without waiting for it. Parameters named in the goals' updates have their
+   * new values afterwards.
+   */
+  run(inputs: Readonly<Record<string, ArrayLike<number>>> = {}): void {
+    for (const [name, data] of Object.entries(inputs)) {
+      // An input that nothing depends on has no tensor.
+      this.#inputs.get(name)?.write(data);
+    }
+    const { gpu } = this.#device;
+    const encoder = gpu.createCommandEncoder();
+    const pass = encoder.beginComputePass();
+    let last: GPUComputePipeline | null = null;
+    for (const { pipeline, group, workgroups } of this.#ready) {
+      if (pipeline !== last) pass.setPipeline(last = pipeline);
+      pass.setBindGroup(0, group);
+      pass.dispatchWorkgroups(workgroups[0], workgroups[1]);
+    }
+    pass.end();
+    for (const { from, to, count } of this.#copies) from.copyTo(encoder, to, count);
+    gpu.queue.submit([encoder.finish()]);
+    this.#device.check();
+  }
+
+  /** Reads an output of the latest run; the copy is queued at once, so later runs do not disturb it. */
+  async read(name: string): Promise<Float32Array> {
+    const value = this.plan.goals.outputs[name];
+    if (!value) {
+      throw new TypeError(`Cannot read "${name}": outputs are ${Object.keys(this.plan.goals.outputs).join(", ")}`);
+    }
+    const encoder = this.#device.gpu.createCommandEncoder();
+    const back = this.#storage.get(this.plan.resolve(value))!.copyOut(encoder, texels(value.shape));
+    this.#device.gpu.queue.submit([encoder.finish()]);
+    return unpack(value.shape, await mapped(this.#device, back));
+  }
+
+  /** Frees everything but the parameters. */
+  destroy(): void {
+    for (const storage of this.#own) storage.destroy();
+    this.#uniforms.destroy();
+  }
+}

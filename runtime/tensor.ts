@@ -1,0 +1,189 @@
+/**
+ * Tensors that live on the device.
+ *
+ * @module
+ */
+
+import type { Device } from "./device.ts";
+import { elements, type Shape, showShape, texels } from "./graph.ts";
+import { ROW_TEXELS } from "./wgsl.ts";
+
+/** Memory for texels: a storage texture 1,024 texels wide or a storage buffer. */
+export class Storage {
+  /** Texels that fit. */
+  readonly capacity: number;
+  readonly #device: Device;
+  readonly #texture: GPUTexture | null = null;
+  readonly #buffer: GPUBuffer | null = null;
+  readonly #bytes: number;
+  /** What a bind group takes. */
+  readonly resource: GPUBindingResource;
+
+  /**
+   * @param device Where to allocate.
+   * @param capacity Texels that must fit.
+   * @throws {RangeError} If the adapter's limits are too small.
+   */
+  constructor(device: Device, capacity: number) {
+    this.#device = device;
+    const { gpu } = device;
+    const rows = Math.max(1, Math.ceil(capacity / ROW_TEXELS));
+    this.capacity = rows * ROW_TEXELS;
+    this.#bytes = device.storage === "texture" ? this.capacity * 16 : Math.max(1, capacity) * 16;
+    if (device.storage === "texture") {
+      if (rows > gpu.limits.maxTextureDimension2D) {
+        throw new RangeError(
+          `Cannot allocate a tensor of ${capacity * 4} elements: a storage texture of this adapter holds ` +
+            `${ROW_TEXELS * gpu.limits.maxTextureDimension2D * 4}, hint: use a smaller batch or size`,
+        );
+      }
+      this.#texture = gpu.createTexture({
+        size: [ROW_TEXELS, rows],
+        format: "rgba32float",
+        usage: GPUTextureUsage.STORAGE_BINDING | GPUTextureUsage.COPY_SRC | GPUTextureUsage.COPY_DST,
+      });
+      this.resource = this.#texture.createView();
+    } else {
+      const most = Math.min(gpu.limits.maxBufferSize, gpu.limits.maxStorageBufferBindingSize);
+      if (this.#bytes > most) {
+        throw new RangeError(
+          `Cannot allocate a tensor of ${this.#bytes} bytes: the adapter allows ${most} in a binding, hint: use a smaller batch or size`,
+        );
+      }
+      this.#buffer = gpu.createBuffer({
+        size: this.#bytes,
+        usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST,
+      });
+      this.resource = { buffer: this.#buffer };
+    }
+    device.memory.live += this.#bytes;
+    device.memory.peak = Math.max(device.memory.peak, device.memory.live);
+  }
+
+  /** Uploads texels from the start on. */
+  write(data: Float32Array<ArrayBuffer>): void {
+    const { queue } = this.#device.gpu;
+    if (this.#buffer) return queue.writeBuffer(this.#buffer, 0, data);
+    const count = data.length / 4;
+    const rows = Math.floor(count / ROW_TEXELS);
+    const rest = count % ROW_TEXELS;
+    const texture = this.#texture!;
+    if (rows) queue.writeTexture({ texture }, data, { bytesPerRow: ROW_TEXELS * 16 }, [ROW_TEXELS, rows]);
+    if (rest) {
+      queue.writeTexture(
+        { texture, origin: [0, rows] },
+        data.subarray(rows * ROW_TEXELS * 4),
+        { bytesPerRow: rest * 16 },
+        [rest, 1],
+      );
+    }
+  }
+
+  /** Encodes a copy of the first `count` texels to another storage. */
+  copyTo(encoder: GPUCommandEncoder, to: Storage, count: number): void {
+    if (this.#buffer) return encoder.copyBufferToBuffer(this.#buffer, 0, to.#buffer!, 0, count * 16);
+    encoder.copyTextureToTexture({ texture: this.#texture! }, { texture: to.#texture! }, [
+      ROW_TEXELS,
+      Math.ceil(count / ROW_TEXELS),
+    ]);
+  }
+
+  /** Encodes a copy of the first `count` texels to a new mappable buffer. */
+  copyOut(encoder: GPUCommandEncoder, count: number): GPUBuffer {
+    const rows = Math.ceil(count / ROW_TEXELS);
+    const size = this.#buffer ? count * 16 : rows * ROW_TEXELS * 16;
+    const back = this.#device.gpu.createBuffer({ size, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
+    if (this.#buffer) encoder.copyBufferToBuffer(this.#buffer, 0, back, 0, size);
+    else {
+      encoder.copyTextureToBuffer({ texture: this.#texture! }, { buffer: back, bytesPerRow: ROW_TEXELS * 16 }, [
+        ROW_TEXELS,
+        rows,
+      ]);
+    }
+    return back;
+  }
+
+  /** Frees the memory. */
+  destroy(): void {
+    this.#texture?.destroy();
+    this.#buffer?.destroy();
+    this.#device.memory.live -= this.#bytes;
+  }
+}
+
+/** A tensor with storage of its own: parameters, optimiser state, inputs. */
+export class Tensor {
+  /** Extent of each dimension, channels last. */
+  readonly shape: Shape;
+  /** Where the texels are. */
+  readonly storage: Storage;
+  readonly #device: Device;
+
+  /** Allocates a tensor and fills it with `data`, dense and row-major, or with zeros. */
+  constructor(device: Device, shape: Shape, data?: ArrayLike<number>) {
+    this.#device = device;
+    this.shape = shape;
+    this.storage = new Storage(device, texels(shape));
+    if (data) this.write(data); // WebGPU gives new memory as zeros
+  }
+
+  /** Replaces the contents. */
+  write(data: ArrayLike<number>): void {
+    this.storage.write(pack(this.shape, data));
+  }
+
+  /** Reads the contents back, dense and row-major. */
+  async read(): Promise<Float32Array> {
+    const encoder = this.#device.gpu.createCommandEncoder();
+    const back = this.storage.copyOut(encoder, texels(this.shape));
+    this.#device.gpu.queue.submit([encoder.finish()]);
+    return unpack(this.shape, await mapped(this.#device, back));
+  }
+
+  /** Frees the memory. */
+  destroy(): void {
+    this.storage.destroy();
+  }
+}
+
+/** Waits for a mappable buffer, copies its floats and destroys it. */
+export async function mapped(device: Device, buffer: GPUBuffer): Promise<Float32Array> {
+  try {
+    await buffer.mapAsync(GPUMapMode.READ);
+  } catch (error) {
+    device.check();
+    throw error;
+  }
+  device.check();
+  const data = new Float32Array(buffer.getMappedRange().slice(0));
+  buffer.destroy();
+  return data;
+}
+
+/** Dense row-major elements to texels: the innermost dimension is padded to a multiple of four with zeros. */
+export function pack(shape: Shape, data: ArrayLike<number>): Float32Array<ArrayBuffer> {
+  if (data.length !== elements(shape)) {
+    throw new TypeError(`Cannot write ${data.length} elements to a tensor of shape ${showShape(shape)}`);
+  }
+  const last = shape.at(-1) ?? 1;
+  if (last % 4 === 0) return data instanceof Float32Array ? data as Float32Array<ArrayBuffer> : Float32Array.from(data);
+  const padded = Math.ceil(last / 4) * 4;
+  const out = new Float32Array(texels(shape) * 4);
+  for (let from = 0, to = 0; from < data.length; from += last, to += padded) {
+    for (let c = 0; c < last; c++) out[to + c] = data[from + c]!;
+  }
+  return out;
+}
+
+/** Texels to dense row-major elements. */
+export function unpack(shape: Shape, data: Float32Array): Float32Array {
+  const last = shape.at(-1) ?? 1;
+  const count = elements(shape);
+  if (last % 4 === 0) return data.length === count ? data : data.slice(0, count);
+  const padded = Math.ceil(last / 4) * 4;
+  const out = new Float32Array(count);
+  for (let from = 0, to = 0; to < count; from += padded, to += last) {
+    for (let c = 0; c < last; c++) out[to + c] = data[from + c]!;
+  }
+  return out;
+}

@@ -1,0 +1,276 @@
+/**
+ * Turns a planned dispatch into a WGSL module: bindings and accessors for the adapter's storage class, fused
+ * element-wise expressions, and the expansion of register tiles.
+ *
+ * @module
+ */
+
+import type { Kernel, Shape } from "./graph.ts";
+
+/** Texels in a row of a storage texture; addressing is linear, so that a reshape costs nothing (KERNELS.md, section 6). */
+export const ROW_TEXELS = 1024;
+
+/**
+ * Which texel of a broadcast operand belongs to texel `i` of the result: the sum over the kept dimensions of
+ * `(i / inner % size) * stride`; null where the operand has the result's own layout.
+ */
+export type Indexing = readonly { inner: number; size: number; stride: number; outermost: boolean }[] | null;
+
+/** A step of a fused expression; steps refer to earlier ones by their position. */
+export type Step =
+  /** The texel that the kernel has just computed (epilogues only). */
+  | { readonly kind: "value" }
+  /** A texel of the dispatch's read number `slot`; `splat` spreads its first lane over all four. */
+  | { readonly kind: "load"; readonly slot: number; readonly indexing: Indexing; readonly splat: boolean }
+  /** An element-wise op on earlier steps. */
+  | {
+    readonly kind: "call";
+    readonly name: string;
+    readonly source: string;
+    readonly args: readonly number[];
+    readonly floats: readonly number[];
+  };
+
+/** What a kernel finds behind `ld_x`: a tensor, or an expression over tensors. */
+export type Load = { readonly slot: number } | { readonly steps: readonly Step[] };
+
+/** What happens behind `st_y`: an expression over the stored texel (empty for none), then the write. */
+export interface Store {
+  readonly shape: Shape;
+  readonly steps: readonly Step[];
+}
+
+/** A dispatch without its tensors: everything that decides its code and uniforms. */
+export interface Program {
+  readonly kernel: Kernel;
+  /** How many tensors are bound for reading. */
+  readonly reads: number;
+  /** By position in `kernel.reads`. */
+  readonly loads: readonly Load[];
+  /** By position in `kernel.writes`. */
+  readonly stores: readonly Store[];
+}
+
+/** Code of a program and the values of its uniforms; equal codes share a pipeline. */
+export interface Assembled {
+  readonly code: string;
+  readonly label: string;
+  /** Uniform block, 4 bytes a field. */
+  readonly uniforms: ArrayBuffer;
+  readonly workgroups: readonly [number, number];
+}
+
+/**
+ * Chooses a grid for `count` workgroups: WebGPU allows 65,535 in a dimension, so larger grids fold into y.
+ *
+ * @returns Workgroups in x and y, whose product is at least `count`.
+ */
+export function grid(count: number): [number, number] {
+  if (count <= 65535) return [count, 1];
+  const y = Math.ceil(count / 65535);
+  return [Math.ceil(count / y), y];
+}
+
+/**
+ * Expands the register tiles of a shader: `//@ for p in P` ... `//@ end` repeats the lines between with `$p` replaced
+ * by 0, 1, ... P - 1, and `$(p * S + 1)` is replaced by the value of the integer expression. Blocks nest.
+ *
+ * @param source WGSL with directives on lines of their own.
+ * @param constants Values of the capital names.
+ * @throws {SyntaxError} For an unknown name or a block that is not closed.
+ */
+export function expand(source: string, constants: Readonly<Record<string, number>>, label: string): string {
+  const lines = source.split("\n");
+  let at = 0;
+  const block = (names: Record<string, number>, nested: boolean): string[] => {
+    const out: string[] = [];
+    while (at < lines.length) {
+      const line = lines[at++]!;
+      const open = /^\s*\/\/@ for (\w+) in (.+)$/.exec(line);
+      if (open) {
+        const count = evaluate(open[2]!, names, label);
+        const start = at;
+        if (count === 0) block({ ...names, [open[1]!]: 0 }, true);
+        for (let k = 0; k < count; k++) {
+          at = start;
+          out.push(...block({ ...names, [open[1]!]: k }, true));
+        }
+      } else if (/^\s*\/\/@ end/.test(line)) {
+        if (!nested) throw new SyntaxError(`Cannot expand ${label}: "//@ end" in line ${at} closes nothing`);
+        return out;
+      } else {
+        out.push(
+          line
+            .replace(/\$\(([^()]*(?:\([^()]*\)[^()]*)*)\)/g, (_, e: string) => String(evaluate(e, names, label)))
+            .replace(/\$([a-z]\w*)/g, (_, n: string) => String(evaluate(n, names, label))),
+        );
+      }
+    }
+    if (nested) throw new SyntaxError(`Cannot expand ${label}: a "//@ for" is not closed by "//@ end"`);
+    return out;
+  };
+  return block({ ...constants }, false).join("\n");
+}
+
+/** Integer expression of names, numbers, + - * / and parentheses; / rounds down. */
+function evaluate(text: string, names: Readonly<Record<string, number>>, label: string): number {
+  const tokens = text.match(/[A-Za-z]\w*|\d+|[-+*/()]/g) ?? [];
+  let at = 0;
+  const atom = (): number => {
+    const token = tokens[at++];
+    if (token === "(") {
+      const value = sum();
+      at++;
+      return value;
+    }
+    if (token === "-") return -atom();
+    if (token !== undefined && /^\d/.test(token)) return Number(token);
+    const value = token === undefined ? undefined : names[token];
+    if (value === undefined) throw new SyntaxError(`Cannot expand ${label}: unknown name "${token}" in "${text}"`);
+    return value;
+  };
+  const product = (): number => {
+    let value = atom();
+    while (tokens[at] === "*" || tokens[at] === "/") {
+      value = tokens[at++] === "*" ? value * atom() : Math.floor(value / atom());
+    }
+    return value;
+  };
+  const sum = (): number => {
+    let value = product();
+    while (tokens[at] === "+" || tokens[at] === "-") {
+      value = tokens[at++] === "+" ? value + product() : value - product();
+    }
+    return value;
+  };
+  return sum();
+}
+
+/** Collects uniforms under unique names while code is generated. */
+class Uniforms {
+  readonly fields: { name: string; type: "i32" | "f32"; value: number }[] = [];
+  #count = 0;
+
+  add(type: "i32" | "f32", value: number, name = `k${this.#count++}`): string {
+    this.fields.push({ name, type, value });
+    return `u.${name}`;
+  }
+
+  declaration(): string {
+    return `struct Uniforms { ${this.fields.map((f) => `${f.name}: ${f.type}`).join(", ")} }`;
+  }
+
+  bytes(): ArrayBuffer {
+    const view = new DataView(new ArrayBuffer(Math.ceil(this.fields.length / 4) * 16));
+    this.fields.forEach((f, k) =>
+      f.type === "i32" ? view.setInt32(k * 4, f.value, true) : view.setFloat32(k * 4, f.value, true)
+    );
+    return view.buffer as ArrayBuffer;
+  }
+}
+
+/** Statements that evaluate fused steps at texel `i`; the last step is the result. */
+function statements(steps: readonly Step[], uniforms: Uniforms): string {
+  return steps.map((step, k) => {
+    if (step.kind === "value") return `let s${k} = v;`;
+    if (step.kind === "call") {
+      const args = [...step.args.map((a) => `s${a}`), ...step.floats.map((f) => uniforms.add("f32", f))];
+      return `let s${k} = op_${step.name}(${args.join(", ")});`;
+    }
+    const load = `r${step.slot}(${index(step.indexing, uniforms)})`;
+    return `let s${k} = ${step.splat ? `vec4f(${load}.x)` : load};`;
+  }).join(" ");
+}
+
+/** WGSL of a broadcast index. */
+function index(indexing: Indexing, uniforms: Uniforms): string {
+  if (indexing === null) return "i";
+  if (indexing.length === 0) return "0";
+  return indexing.map(({ inner, size, stride, outermost }) => {
+    const shifted = inner === 1 ? "i" : `i / ${uniforms.add("i32", inner)}`;
+    const wrapped = outermost ? shifted : `(${shifted}) % ${uniforms.add("i32", size)}`;
+    return stride === 1 ? wrapped : `(${wrapped}) * ${uniforms.add("i32", stride)}`;
+  }).join(" + ");
+}
+
+/** Assembles the WGSL module of a program for a storage class. */
+export function assemble(program: Program, storage: "texture" | "buffer", zeroOutside: boolean): Assembled {
+  const { kernel } = program;
+  const uniforms = new Uniforms();
+  const size = kernel.workgroup ?? 64;
+  const workgroups = grid(Math.ceil(kernel.threads / size));
+  uniforms.add("i32", kernel.threads, "threads");
+  uniforms.add("i32", workgroups[0] * size, "grid_x");
+  for (const [name, value] of Object.entries(kernel.ints ?? {})) uniforms.add("i32", value, name);
+  for (const [name, value] of Object.entries(kernel.floats ?? {})) uniforms.add("f32", value, name);
+
+  const bindings: string[] = [];
+  const access: string[] = [];
+  const texture = storage === "texture";
+  const xy = `vec2i(i & ${ROW_TEXELS - 1}, i >> ${Math.log2(ROW_TEXELS)})`;
+  for (let k = 0; k < program.reads; k++) {
+    bindings.push(
+      `@group(0) @binding(${1 + k}) var` +
+        (texture ? ` R${k}: texture_storage_2d<rgba32float, read>;` : `<storage, read> R${k}: array<vec4f>;`),
+    );
+    access.push(`fn r${k}(i: i32) -> vec4f { return ${texture ? `textureLoad(R${k}, ${xy})` : `R${k}[i]`}; }`);
+  }
+  kernel.writes.forEach((_, k) => {
+    bindings.push(
+      `@group(0) @binding(${1 + program.reads + k}) var` +
+        (texture ? ` W${k}: texture_storage_2d<rgba32float, write>;` : `<storage, read_write> W${k}: array<vec4f>;`),
+    );
+    access.push(`fn w${k}(i: i32, v: vec4f) { ${texture ? `textureStore(W${k}, ${xy}, v)` : `W${k}[i] = v`}; }`);
+  });
+
+  kernel.reads.forEach((name, k) => {
+    const load = program.loads[k]!;
+    const direct = "slot" in load;
+    const body = direct
+      ? `return r${load.slot}(i);`
+      : `${statements(load.steps, uniforms)} return s${load.steps.length - 1};`;
+    access.push(`fn ld_${name}(i: i32) -> vec4f { ${body} }`);
+    // Reading outside a storage texture gives zero on adapters where a start-up probe saw that; elsewhere it is selected.
+    access.push(
+      direct && texture && zeroOutside
+        ? `fn ldz_${name}(i: i32) -> vec4f { return r${load.slot}(i); }`
+        : `fn ldz_${name}(i: i32) -> vec4f { return select(vec4f(), ld_${name}(max(i, 0)), i >= 0); }`,
+    );
+  });
+  kernel.writes.forEach((name, k) => {
+    const { shape, steps } = program.stores[k]!;
+    const last = shape.at(-1) ?? 1;
+    const result = steps.length ? `s${steps.length - 1}` : "v";
+    let stored = result;
+    if (last % 4) {
+      const lanes = [0, 1, 2, 3].map((lane) => lane < last % 4).join(", ");
+      stored = last < 4
+        ? `select(vec4f(), ${result}, vec4<bool>(${lanes}))`
+        : `select(vec4f(), ${result}, vec4<bool>(${lanes}) | vec4<bool>(i % ${Math.ceil(last / 4)} != ${
+          Math.floor(last / 4)
+        }))`;
+    }
+    access.push(`fn st_${name}(i: i32, v: vec4f) { ${statements(steps, uniforms)} w${k}(i, ${stored}); }`);
+  });
+
+  const functions = new Map<string, string>();
+  for (
+    const steps of [
+      ...program.loads.map((l) => "steps" in l ? l.steps : []),
+      ...program.stores.map((s) => s.steps),
+    ]
+  ) {
+    for (const step of steps) if (step.kind === "call") functions.set(step.name, step.source);
+  }
+  const code = [
+    uniforms.declaration(),
+    "@group(0) @binding(0) var<uniform> u: Uniforms;",
+    ...bindings,
+    `const WG = ${size}u;`,
+    "fn thread(id: vec3u) -> i32 { return i32(id.x) + i32(id.y) * u.grid_x; }",
+    ...functions.values(),
+    ...access,
+    expand(kernel.source, kernel.constants ?? {}, kernel.label),
+  ].join("\n");
+  return { code, label: `${kernel.label}#${kernel.entry}`, uniforms: uniforms.bytes(), workgroups };
+}

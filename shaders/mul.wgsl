@@ -1,0 +1,3 @@
+// mul.  y = a * b
+// in a, b: texels   out: texel, element-wise
+fn op_mul(a: vec4f, b: vec4f) -> vec4f { return a * b; }

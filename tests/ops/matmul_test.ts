@@ -1,0 +1,15 @@
+import { matmulOp } from "../../ops/matmul.ts";
+import { checkOp } from "../check_op.ts";
+
+const plain = { ta: false, tb: false, heads: 1, merged_a: true, merged_b: true, merged_y: true };
+
+checkOp(matmulOp, [
+  { shapes: [[1, 1, 1], [1, 1, 1]], attrs: plain },
+  { shapes: [[1, 17, 12], [1, 12, 20]], attrs: plain },
+  { shapes: [[3, 5, 7], [3, 7, 9]], attrs: plain },
+  { shapes: [[3, 5, 8], [1, 8, 9]], attrs: plain },
+  { shapes: [[2, 9, 7], [2, 5, 7]], attrs: { ...plain, tb: true } },
+  { shapes: [[2, 7, 9], [2, 7, 5]], attrs: { ...plain, ta: true } },
+  { shapes: [[2, 6, 24], [2, 10, 24]], attrs: { ...plain, tb: true, heads: 3, merged_y: false } },
+  { shapes: [[2, 3, 6, 10], [2, 10, 24]], attrs: { ...plain, heads: 3, merged_a: false } },
+]);
