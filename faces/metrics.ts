@@ -1,0 +1,245 @@
+/**
+ * Measures of landmark detectors: NME with its normaliser, FR and AUC at a threshold, CED curves, bootstrap intervals.
+ *
+ * Errors are in percent of the normaliser everywhere, AUC is from 0 to 1.
+ *
+ * @module
+ */
+import type { RandomSource } from "./edits.ts";
+import { boxDiagonal, interocular, interpupil, LANDMARK_COUNT, type Region, REGIONS } from "./landmarks.ts";
+
+/** What errors are divided by: outer eye corners, centres of the eyes, or the diagonal of the landmarks' box. */
+export type Normaliser = "interocular" | "interpupil" | "box_diagonal";
+
+const NORMALISERS: Readonly<Record<Normaliser, (landmarks: ArrayLike<number>) => number>> = {
+  interocular,
+  interpupil,
+  box_diagonal: boxDiagonal,
+};
+
+/**
+ * The normalised mean error of each image.
+ *
+ * `nme = 100 mean_p |predicted_p - truth_p| / d(truth)`
+ *
+ * @param predicted `[n, 68, 2]`, in any unit of length.
+ * @param truth The same, annotated.
+ * @param options `normaliser` is d, "interocular" unless given; `points` are the landmarks of the mean, all unless given.
+ * @returns `[n]`, percent.
+ * @throws {RangeError} If the sizes differ, a number is not finite or a normaliser is 0, naming the image.
+ *
+ * Source: ZhenglinZhou/STAR, lib/metric/nme.py.
+ */
+export function nmePerImage(
+  predicted: ArrayLike<number>,
+  truth: ArrayLike<number>,
+  options: { normaliser?: Normaliser; points?: readonly number[] } = {},
+): Float64Array {
+  const { normaliser = "interocular", points } = options;
+  const stride = 2 * LANDMARK_COUNT;
+  if (predicted.length !== truth.length || truth.length % stride !== 0) {
+    throw new RangeError(
+      `Cannot compare ${predicted.length} numbers with ${truth.length}: both must be [n, ${LANDMARK_COUNT}, 2]`,
+    );
+  }
+  const chosen = points ?? Array.from({ length: LANDMARK_COUNT }, (_, i) => i);
+  return Float64Array.from({ length: truth.length / stride }, (_, image) => {
+    const face = Array.from({ length: stride }, (_, i) => truth[image * stride + i]!);
+    const unit = NORMALISERS[normaliser](face);
+    let sum = 0;
+    for (const point of chosen) {
+      const at = image * stride + 2 * point;
+      sum += Math.hypot(predicted[at]! - truth[at]!, predicted[at + 1]! - truth[at + 1]!);
+    }
+    const nme = 100 * sum / chosen.length / unit;
+    if (!Number.isFinite(nme)) {
+      throw new RangeError(`Cannot measure image ${image}: ${normaliser} is ${unit}, the summed distance is ${sum}`);
+    }
+    return nme;
+  });
+}
+
+/** FR and AUC at one threshold. */
+export interface FailureRate {
+  /** Share of the images whose error is above the threshold, percent. */
+  fr: number;
+  /** Area under the cumulative error curve from 0 to the threshold, divided by the threshold; 1 is perfect. */
+  auc: number;
+}
+
+/**
+ * Failure rate and area under the curve, as STAR and the 300-W toolkits count them.
+ *
+ * The curve is sampled at `arange(0, threshold + 0.0001, 0.0001)` of the fraction and integrated by Simpson's rule; its
+ * last sample gives FR. In double arithmetic the range may have one sample more than meant: at 5 % it ends at 5.01 %.
+ *
+ * @param nme `[n]`, percent.
+ * @param threshold Percent; 10 unless given.
+ * @returns FR and AUC.
+ * @throws {RangeError} If there is no image or the threshold is not above 0.
+ *
+ * Source: ZhenglinZhou/STAR, lib/metric/fr_and_auc.py, and scipy.integrate.simps of SciPy 1.10 (`even="avg"`).
+ */
+export function failureRate(nme: ArrayLike<number>, threshold = 10): FailureRate {
+  if (nme.length === 0 || !(threshold > 0)) {
+    throw new RangeError(`Cannot count failures of ${nme.length} images at ${threshold} %: neither may be 0`);
+  }
+  const STEP = 0.0001, limit = threshold / 100;
+  const sorted = Float64Array.from(nme).sort();
+  const count = Math.ceil((limit + STEP) / STEP);
+  const share = new Float64Array(count);
+  for (let i = 0, below = 0; i < count; i++) {
+    while (below < sorted.length && sorted[below]! / 100 <= i * STEP) below++;
+    share[i] = below / sorted.length;
+  }
+  return { fr: 100 * (1 - share[count - 1]!), auc: simpson(share, STEP) / limit };
+}
+
+/** Simpson's rule on evenly spaced samples; an odd interval is done by the trapezoid rule, at the end and at the start. */
+function simpson(samples: Float64Array, step: number): number {
+  const n = samples.length;
+  const even = (first: number, last: number) => {
+    let sum = 0;
+    for (let i = first; i < last; i += 2) sum += samples[i]! + 4 * samples[i + 1]! + samples[i + 2]!;
+    return sum * step / 3;
+  };
+  const trapezoid = (i: number) => (samples[i]! + samples[i + 1]!) * step / 2;
+  if (n % 2 === 1) return even(0, n - 1);
+  return (even(0, n - 2) + trapezoid(n - 2) + trapezoid(0) + even(1, n - 1)) / 2;
+}
+
+/**
+ * The cumulative error distribution: which share of the images has at most which error.
+ *
+ * @param nme `[n]`, percent.
+ * @param max Largest error of the curve, percent.
+ * @param count Samples.
+ * @returns Errors in percent and shares from 0 to 1.
+ */
+export function cedCurve(nme: ArrayLike<number>, max = 10, count = 101): { error: number[]; share: number[] } {
+  const values = Array.from(nme);
+  const error = Array.from({ length: count }, (_, i) => max * i / (count - 1));
+  return { error, share: error.map((limit) => values.filter((value) => value <= limit).length / values.length) };
+}
+
+/**
+ * A 95 % interval of the mean by the percentile bootstrap, drawing whole groups.
+ *
+ * @param values `[n]`.
+ * @param groups `[n]`; values of one group are drawn together, as they are no independent evidence.
+ * @param random Where the draws come from.
+ * @param draws How many.
+ * @returns Lower and upper end.
+ *
+ * Source: Efron & Tibshirani 1993, An Introduction to the Bootstrap, chapter 13.
+ */
+export function bootstrapMean(
+  values: ArrayLike<number>,
+  groups: readonly string[],
+  random: RandomSource,
+  draws = 1000,
+): [number, number] {
+  const totals = new Map<string, { sum: number; count: number }>();
+  groups.forEach((group, i) => {
+    const { sum, count } = totals.get(group) ?? { sum: 0, count: 0 };
+    totals.set(group, { sum: sum + values[i]!, count: count + 1 });
+  });
+  const list = [...totals.values()];
+  const means = Float64Array.from({ length: draws }, () => {
+    let sum = 0, count = 0;
+    for (let i = 0; i < list.length; i++) {
+      const drawn = list[random.int(list.length)]!;
+      sum += drawn.sum;
+      count += drawn.count;
+    }
+    return sum / count;
+  }).sort();
+  const at = (quantile: number) => means[Math.min(draws - 1, Math.floor(quantile * draws))]!;
+  return [at(0.025), at(0.975)];
+}
+
+/** The measures of a set of images. */
+export interface Measures extends FailureRate {
+  /** Images. */
+  count: number;
+  /** Mean over the images, percent. */
+  nme: number;
+  /** 95 % bootstrap interval of `nme`, percent. */
+  nme_interval: [number, number];
+  /** Mean error of the landmarks of each region, percent. */
+  regions: Record<Region, number>;
+}
+
+/** How detections are measured. */
+export interface EvaluateOptions {
+  /** `[n]`: measured apart; all one style unless given. */
+  styles?: readonly string[];
+  /** `[n]`: images of one group are no independent evidence; every image its own unless given. */
+  groups?: readonly string[];
+  /** "interocular" unless given. */
+  normaliser?: Normaliser;
+  /** Of FR and AUC, percent; 10 unless given. */
+  threshold?: number;
+}
+
+/** Measures of all images and of each style. */
+export interface Evaluation {
+  /** What errors were divided by. */
+  normaliser: Normaliser;
+  /** Of FR and AUC, percent. */
+  threshold: number;
+  /** All images. */
+  all: Measures;
+  /** Each style, in the order of the names. */
+  styles: Record<string, Measures>;
+  /** `[n]`, percent. */
+  per_image: number[];
+}
+
+/**
+ * Measures detections in every way the tables need.
+ *
+ * @param predicted `[n, 68, 2]`.
+ * @param truth The same, annotated.
+ * @param random Where the bootstrap's draws come from.
+ * @param options See {@linkcode EvaluateOptions}.
+ * @returns All measures.
+ * @throws As {@linkcode nmePerImage}.
+ */
+export function evaluate(
+  predicted: ArrayLike<number>,
+  truth: ArrayLike<number>,
+  random: RandomSource,
+  options: EvaluateOptions = {},
+): Evaluation {
+  const { normaliser = "interocular", threshold = 10 } = options;
+  const nme = nmePerImage(predicted, truth, { normaliser });
+  const styles = options.styles ?? Array<string>(nme.length).fill("all");
+  const groups = options.groups ?? Array.from(nme, (_, i) => String(i));
+  const regional = Object.entries(REGIONS).map(([region, points]) =>
+    [region, nmePerImage(predicted, truth, { normaliser, points })] as const
+  );
+  const mean = (values: Float64Array, chosen: readonly number[]) =>
+    chosen.reduce((sum, i) => sum + values[i]!, 0) / chosen.length;
+  const measure = (chosen: readonly number[]): Measures => {
+    const errors = chosen.map((i) => nme[i]!);
+    return {
+      count: chosen.length,
+      nme: mean(nme, chosen),
+      ...failureRate(errors, threshold),
+      nme_interval: bootstrapMean(errors, chosen.map((i) => groups[i]!), random),
+      regions: Object.fromEntries(
+        regional.map(([region, values]) => [region, mean(values, chosen)]),
+      ) as Measures["regions"],
+    };
+  };
+  const indices = Array.from(nme, (_, i) => i);
+  const byStyle = Map.groupBy(indices, (i) => styles[i]!);
+  return {
+    normaliser,
+    threshold,
+    all: measure(indices),
+    styles: Object.fromEntries([...byStyle.keys()].sort().map((style) => [style, measure(byStyle.get(style)!)])),
+    per_image: [...nme],
+  };
+}
