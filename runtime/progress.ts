@@ -51,7 +51,7 @@ export function reporterFor(
         `${done}/${total}`,
         rate > 0 ? formatRate(rate) : "",
         rate > 0 && done < total ? `${formatSeconds((total - done) / rate)} left` : "",
-        ...Object.entries(fields).map(([key, value]) => `${key} ${formatField(value)}`),
+        ...Object.entries(fields).map(([key, value]) => `${key} ${formatField(value, key)}`),
       ].filter(Boolean).join("  ");
       if (!terminal) return print(`      ${label}  ${words}\n`);
       const width = Deno.consoleSize().columns;
@@ -80,9 +80,11 @@ export function formatSeconds(seconds: number): string {
   return [first, ...rest.map((part) => String(part).padStart(2, "0"))].join(":");
 }
 
-/** A value as people read it: whole numbers as they are, others to four digits. */
-export function formatField(value: Field | undefined): string {
+/** A value as people read it: measures as papers print them, whole numbers as they are, others to four digits. */
+export function formatField(value: Field | undefined, name = ""): string {
   if (typeof value !== "number") return String(value ?? "");
+  if (/^(nme|fr)_/.test(name)) return value.toFixed(2);
+  if (/^auc_/.test(name)) return value.toFixed(4);
   if (Number.isInteger(value) || !Number.isFinite(value)) return String(value);
   const short = Number(value.toPrecision(4));
   return Math.abs(short) < 1e-3 ? short.toExponential() : String(short);
@@ -97,7 +99,7 @@ export function formatTable(rows: readonly Readonly<Record<string, Field>>[]): s
   }
   return [...tables].map(([columns, group]) => {
     const names = columns.split("\t");
-    const cells = [names, ...group.map((row) => names.map((name) => formatField(row[name])))];
+    const cells = [names, ...group.map((row) => names.map((name) => formatField(row[name], name)))];
     const numeric = names.map((name) => group.every((row) => typeof row[name] === "number"));
     const widths = names.map((_, i) => Math.max(...cells.map((line) => line[i]!.length)));
     const align = (text: string, i: number) => numeric[i] ? text.padStart(widths[i]!) : text.padEnd(widths[i]!);

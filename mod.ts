@@ -1,0 +1,45 @@
+/**
+ * Facewright makes landmark detectors for faces that are not photographs: it draws or imports faces, trains a landmark
+ * ControlNet on them, generates pairs of images and landmarks in many styles, and fine-tunes a detector on the pairs.
+ *
+ * Run as a program it is the command line:
+ *
+ * ```sh
+ * deno task run pipelines/full.yaml
+ * ```
+ *
+ * As a library it reads and runs pipelines, and takes stages of your own:
+ *
+ * ```ts ignore
+ * import { openDevice, readPipeline, runPipeline, silent, stage, stages } from "@facewright/facewright";
+ *
+ * const pipeline = await readPipeline("mine.yaml", { ...stages, "dataset/mine": () => Promise.resolve(mine) });
+ * const { results } = await runPipeline(pipeline, { reporter: silent, openDevice });
+ * ```
+ *
+ * @module
+ */
+import { type Commands, main, pipelineCommands } from "./runtime/cli.ts";
+import { stages } from "./stages/mod.ts";
+
+export * from "./runtime/stage.ts";
+export * from "./runtime/pipeline_run.ts";
+export {
+  type Pipeline,
+  PipelineFileError,
+  type PipelineStage,
+  type ReadOptions,
+  readPipeline,
+  type Registry,
+} from "./runtime/pipeline_file.ts";
+export { type Manifest, type Recipe, type Size, type StageState } from "./runtime/stage_cache.ts";
+export { PipelineError, type Place, type Problem, type Source } from "./runtime/yaml_tree.ts";
+export { type Reporter, reporterFor, silent } from "./runtime/progress.ts";
+export { type Device, openDevice } from "./runtime/device.ts";
+export { stages };
+
+const commands: Commands = {
+  ...pipelineCommands(stages),
+};
+
+if (import.meta.main) Deno.exitCode = await main(Deno.args, commands);

@@ -1,0 +1,11 @@
+/**
+ * All stage types. Each is loaded when a pipeline uses it, so that a command pays only for what it needs.
+ *
+ * @module
+ */
+import type { Registry } from "../runtime/pipeline_file.ts";
+
+/** Stage types by id. */
+export const stages: Registry = {
+  "report/html": async () => (await import("./report.ts")).report,
+};
