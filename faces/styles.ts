@@ -1,0 +1,199 @@
+/**
+ * Styles are data: `pipelines/styles/<name>.yaml` names a domain, its prompt, and how `faces/render` draws it.
+ *
+ * @module
+ */
+import { parse } from "yaml";
+import { z } from "zod";
+
+const colour = z.string().regex(/^#[0-9a-fA-F]{6}$/, { error: "a colour is written as #rrggbb" });
+const share = (fallback: number, max = 1) => z.number().min(0).max(max).default(fallback);
+const factor = (fallback = 1) => z.number().min(0.2).max(3).default(fallback);
+const offset = (limit: number) => z.number().min(-limit).max(limit).default(0);
+
+const shapeSchema = z.strictObject({
+  exaggerate: z.number().min(0).max(3).default(1).describe("Factor on what sets a face apart from the mean face"),
+  face_length: factor().describe("Length below the eyes"),
+  head_width: factor().describe("Width of the whole head"),
+  cranium: factor().describe("Height above the brows"),
+  jaw_width: factor().describe("Width of the jaw"),
+  chin_width: factor().describe("Width of the chin"),
+  chin_length: offset(0.5).describe("Added below the mouth, eye widths"),
+  eye_scale: factor().describe("Size of the eyes"),
+  eye_open: factor().describe("Height of the eyes"),
+  eye_spacing: factor().describe("Distance of the eyes"),
+  eye_tilt: offset(0.1).describe("Outer corners up, eye widths"),
+  eye_y: offset(0.3).describe("Eyes down, eye widths"),
+  iris_scale: factor().describe("Size of the irises in the eyes"),
+  pupil: share(0.42).describe("Pupil over iris"),
+  brow_thickness: factor().describe("Thickness of the brows"),
+  brow_arch: factor().describe("Arch of the brows"),
+  brow_raise: offset(0.2).describe("Brows up, eye widths"),
+  brow_tilt: offset(0.15).describe("Inner ends down, eye widths"),
+  nose_length: factor().describe("Length of the nose"),
+  nose_width: factor().describe("Width of the nose"),
+  nose_depth: factor().describe("How far the nose stands out"),
+  nostril: share(1, 2).describe("Size of the nostrils; 0: none"),
+  mouth_width: factor().describe("Width of the mouth"),
+  mouth_y: offset(0.2).describe("Mouth down, eye widths"),
+  lip_scale: factor().describe("Thickness of the lips"),
+  ear: factor().describe("Size of the ears"),
+  hair: factor().describe("Thickness of the hair"),
+  neck: factor().describe("Width of the neck"),
+  relief: share(1, 2).describe("Depth of the modelling: cheeks, sockets, lips"),
+}).prefault({});
+
+/** Proportions of a style. */
+export type StyleShape = z.output<typeof shapeSchema>;
+
+const renderSchema = z.strictObject({
+  shape: shapeSchema,
+  shade: z.strictObject({
+    kind: z.enum(["smooth", "cel", "flat"]).default("smooth").describe("Light: continuous, in steps, or none"),
+    levels: z.int().min(2).max(6).default(2).describe("Steps of cel shading"),
+    softness: share(0.08, 0.5).describe("Width of the border between steps"),
+    plain: share(0).describe("How far skin, hair and lips are one colour each"),
+    key: share(1, 3).describe("Strength of the key light"),
+    ambient: share(1, 3).describe("Strength of the ambient light"),
+    shine: share(1, 3).describe("Strength of highlights"),
+    hardness: z.number().min(0.3).max(3).default(1).describe("Exponent of the light's falloff"),
+    shadow: colour.default("#99999f").describe("Tint of shadows"),
+    edge_red: share(0.25).describe("Red glow at the edge of shadows on skin"),
+  }).prefault({}),
+  line: z.strictObject({
+    outline: share(0, 0.05).describe("Width of outlines, share of the side"),
+    feature: share(0, 0.05).describe("Width of lines of eyes, nose and mouth, share of the side"),
+    wobble: share(0, 0.05).describe("How far lines stray, share of the side"),
+    opacity: share(1).describe("How far lines cover"),
+    colour: colour.default("#101010").describe("Colour of lines"),
+    mixes: share(0).describe("How far lines darken the colour below instead of covering it"),
+  }).prefault({}),
+  fill: z.strictObject({
+    amount: share(1).describe("How far colour covers the paper"),
+    saturation: share(1, 3).describe("Factor on saturation"),
+    contrast: share(1, 3).describe("Factor on contrast"),
+    brightness: offset(0.5).describe("Added to lightness"),
+    hue_deg: z.number().min(-180).max(180).default(0).describe("Turn of the hue"),
+    posterise: z.int().min(0).max(12).default(0).describe("Steps of each channel; 0: all"),
+  }).prefault({}),
+  background: z.strictObject({
+    kind: z.enum(["scene", "paper", "gradient", "rays"]).default("scene").describe("What is behind the head"),
+    colours: z.tuple([colour, colour]).default(["#808890", "#b0a890"]).describe("Colours of gradient and rays"),
+    cloudy: share(0.5).describe("Unevenness of the gradient"),
+  }).prefault({}),
+  paper: z.strictObject({
+    colour: colour.default("#f4efe4").describe("Colour of the paper"),
+    grain: share(0).describe("Roughness of the paper"),
+    weave: share(0).describe("Threads of the canvas"),
+  }).prefault({}),
+  marks: z.strictObject({
+    kind: z.enum(["none", "hatch", "cross", "stipple", "halftone", "engrave", "cut"]).default("none").describe(
+      "Marks that make tones",
+    ),
+    spacing: z.number().min(0.004).max(0.2).default(0.02).describe("Distance of the marks, share of the side"),
+    angle_deg: z.number().min(-180).max(180).default(40).describe("Direction of the marks, and of brush strokes"),
+    strength: share(1).describe("How far marks cover"),
+    from: share(0.8, 1.5).describe("Lightest tone that gets marks"),
+    colour: colour.default("#181614").describe("Colour of the marks"),
+  }).prefault({}),
+  medium: z.strictObject({
+    kind: z.enum([
+      "none",
+      "oil",
+      "strokes",
+      "mosaic",
+      "pixels",
+      "glass",
+      "watercolour",
+      "points",
+      "stitches",
+      "facets",
+      "chalk",
+    ])
+      .default("none").describe("What the picture is made of"),
+    size: z.number().min(0.004).max(0.2).default(0.03).describe("Size of its parts, share of the side"),
+    strength: share(1).describe("How far it replaces the plain picture"),
+    edge: share(0.2).describe("Borders of the parts, unevenness of paint"),
+    edge_colour: colour.default("#3a3630").describe("Colour of the borders"),
+  }).prefault({}),
+  palette: z.strictObject({
+    kind: z.enum(["none", "lightness", "nearest"]).default("none").describe("How colours are taken from the list"),
+    colours: z.array(colour).max(8).default([]).describe("From dark to light"),
+    mix: share(1).describe("How far the list replaces colours"),
+    dither: share(0).describe("Noise before choosing"),
+  }).prefault({}),
+  lens: z.strictObject({
+    photo: share(0).describe("Blur, noise, exposure and warmth of each photograph"),
+    vignette: share(0).describe("Darkening of the corners"),
+    fade: share(0).describe("Loss of contrast of old pictures"),
+  }).prefault({}),
+}).prefault({});
+
+const styleSchema = z.strictObject({
+  style: z.string().regex(/^[a-z0-9]+([ _-][a-z0-9]+)*$/).describe("Name, as it stands in prompts"),
+  doc: z.string().min(1).describe("One sentence"),
+  held: z.boolean().default(false).describe("Kept out of training, to evaluate on styles never seen"),
+  prompt: z.string().min(1).default("a portrait of {style} style").describe("Prompt; {style} is the name"),
+  negative_prompt: z.string().default("").describe("What guidance leads away from"),
+  guidance: z.number().min(0).max(30).default(5).describe("Scale of classifier-free guidance"),
+  steps: z.int().min(1).max(1000).default(50).describe("DDIM steps"),
+  render: renderSchema,
+});
+
+/** A style with all defaults filled in. */
+export type Style = z.output<typeof styleSchema> & {
+  /** Name of the file without `.yaml`. */
+  name: string;
+};
+
+/** How a style is drawn. */
+export type StyleRender = Style["render"];
+
+/** The schema of a style file. */
+export { styleSchema };
+
+/** The prompt of a style, with its name filled in. */
+export function stylePrompt(style: Pick<Style, "style" | "prompt">): string {
+  return style.prompt.replaceAll("{style}", style.style);
+}
+
+/**
+ * Reads a style file.
+ *
+ * @throws {TypeError} If the file is no style: names the key and what is wrong.
+ */
+export async function loadStyle(path: string): Promise<Style> {
+  const name = path.replace(/^.*[/\\]/, "").replace(/\.ya?ml$/, "");
+  const text = await Deno.readTextFile(path);
+  let content: unknown;
+  try {
+    content = parse(text);
+  } catch (error) {
+    throw new TypeError(`Cannot read ${path} as YAML: ${(error as Error).message}`);
+  }
+  const result = styleSchema.safeParse(content);
+  if (!result.success) {
+    const lines = result.error.issues.map((issue) => `  ${issue.path.join(".") || "file"}: ${issue.message}`);
+    throw new TypeError(`Cannot read ${path} as a style:\n${lines.join("\n")}`);
+  }
+  const { kind, colours } = result.data.render.palette;
+  if (kind !== "none" && colours.length < 2) {
+    throw new TypeError(
+      `Cannot read ${path} as a style: palette.colours has ${colours.length} colours, "${kind}" needs 2 to 8`,
+    );
+  }
+  return { ...result.data, name };
+}
+
+/**
+ * Reads all styles of a folder, by name.
+ *
+ * @throws {TypeError} If a file is no style, or the folder has none.
+ */
+export async function loadStyles(dir: string): Promise<Map<string, Style>> {
+  const names: string[] = [];
+  for await (const entry of Deno.readDir(dir)) if (entry.isFile && /\.ya?ml$/.test(entry.name)) names.push(entry.name);
+  if (names.length === 0) throw new TypeError(`Cannot load styles from ${dir}: it has no .yaml file`);
+  const styles = await Promise.all(names.sort().map((name) => loadStyle(`${dir}/${name}`)));
+  return new Map(styles.map((style) => [style.name, style]));
+}

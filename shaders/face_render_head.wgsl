@@ -1,0 +1,258 @@
+// The head as an implicit surface: slices of the skull, bumps of the face, nose, ears, hair, neck, shoulders.
+// in params: texture [PARAM_TEXELS, faces], the layout of packHead() in faces/render.ts. Lengths are in eye widths of
+//   the mean face (outer corner to outer corner = 1), x to the right of the picture, y down, z to the camera.
+// Both entry points use this file, so that landmarks are computed from the very surface and curves that are drawn.
+@group(0) @binding(0) var params: texture_storage_2d<rgba32float, read>;
+
+const TABLE_AT: i32 = 48; // first texel of the slice table, as in faces/render.ts
+const TABLE_SIZE: i32 = 128;
+const TABLE_TOP: f32 = -1.6;
+const TABLE_STEP: f32 = 3.6 / 127.0;
+
+var<private> face: i32;
+var<private> camera: vec4f; // distance, screen units a pixel, centre of the picture (pixels)
+var<private> row_x: vec4f; // rows of the rotation from head to camera; w: the pivot
+var<private> row_y: vec4f;
+var<private> row_z: vec4f;
+var<private> eye_left: vec4f; // outer corner, inner corner
+var<private> eye_right: vec4f;
+var<private> lids_left: vec4f; // height of the upper and lower lid, their skews
+var<private> lids_right: vec4f;
+var<private> gaze: vec4f; // x, y, iris radius, pupil / iris
+var<private> brow_left: vec4f; // outer end, inner end
+var<private> brow_right: vec4f;
+var<private> arch: vec4f; // left arch, right arch, skew, thickness
+var<private> mouth: vec4f; // left corner, right corner
+var<private> lips: vec4f; // upper and lower thickness, gap above and below the mouth line
+var<private> smile: vec4f; // sag of the mouth line, cupid's bow, teeth, tongue
+var<private> nose_line: vec4f; // nasion y, z; tip y, z
+var<private> nose_wing: vec4f; // tip radius; wing x, y, radius
+var<private> nose_base: vec4f; // bridge radius, nostril size, wing z, base y
+var<private> bumps: vec4f; // brow ridge, eye socket, cheekbone, cheek
+var<private> bumps_low: vec4f; // lips, chin, fold under the lip, nasolabial fold
+var<private> hair: vec4f; // thickness, front hairline y, side hairline y, length (lowest y)
+var<private> hair_form: vec4f; // style, curl height, curl frequency, parting x
+var<private> limits: vec4f; // top of the skull, chin, neck half-width, ear size
+var<private> beard: vec4f; // beard, moustache, beard length, age
+var<private> seed: f32;
+
+fn texel(i: i32) -> vec4f { return textureLoad(params, vec2i(i, face)); }
+
+fn load_head(index: i32) {
+  face = index;
+  camera = texel(0); row_x = texel(1); row_y = texel(2); row_z = texel(3);
+  eye_left = texel(4); eye_right = texel(5); lids_left = texel(6); lids_right = texel(7); gaze = texel(8);
+  brow_left = texel(9); brow_right = texel(10); arch = texel(11);
+  mouth = texel(12); lips = texel(13); smile = texel(14);
+  nose_line = texel(15); nose_wing = texel(16); nose_base = texel(17);
+  bumps = texel(18); bumps_low = texel(19); hair = texel(20); hair_form = texel(21); limits = texel(22);
+  beard = texel(23); seed = texel(24).x;
+}
+
+fn to_camera(p: vec3f) -> vec3f {
+  let q = p - vec3f(row_x.w, row_y.w, row_z.w);
+  return vec3f(dot(row_x.xyz, q), dot(row_y.xyz, q), dot(row_z.xyz, q));
+}
+fn rotate_back(v: vec3f) -> vec3f { return row_x.xyz * v.x + row_y.xyz * v.y + row_z.xyz * v.z; }
+fn to_head(p: vec3f) -> vec3f { return rotate_back(p) + vec3f(row_x.w, row_y.w, row_z.w); }
+
+fn hash(a: i32, b: i32, c: i32) -> f32 {
+  var h = bitcast<u32>(a) * 0x9E3779B1u ^ bitcast<u32>(b) * 0x85EBCA77u ^ bitcast<u32>(c) * 0xC2B2AE3Du;
+  h = (h ^ (h >> 15u)) * 0x2C1B3C6Du;
+  h = (h ^ (h >> 12u)) * 0x297A2D39u;
+  return f32((h ^ (h >> 15u)) >> 8u) / 16777216.0;
+}
+// Value noise in [-1, 1].
+fn noise(p: vec2f, salt: f32) -> f32 {
+  let f = floor(p);
+  let t = (p - f) * (p - f) * (3.0 - 2.0 * (p - f));
+  let x = i32(f.x); let y = i32(f.y); let s = i32(salt + seed);
+  let top = mix(hash(x, y, s), hash(x + 1, y, s), t.x);
+  return mix(top, mix(hash(x, y + 1, s), hash(x + 1, y + 1, s), t.x), t.y) * 2.0 - 1.0;
+}
+fn fbm(p: vec2f, salt: f32) -> f32 {
+  return noise(p, salt) * 0.55 + noise(p * 2.03, salt + 17.0) * 0.3 + noise(p * 4.1, salt + 31.0) * 0.15;
+}
+
+fn smin(a: f32, b: f32, k: f32) -> f32 {
+  let h = max(k - abs(a - b), 0.0) / k;
+  return min(a, b) - h * h * k * 0.25;
+}
+fn bell(x: f32, y: f32, wide: f32, high: f32) -> f32 {
+  let u = x / wide; let v = y / high;
+  return exp(-u * u - v * v);
+}
+
+// --- curves in the plane of the face; drawn features and landmarks both come from these ---
+
+// Heights of the lids over the line between the corners; s runs from the outer (0) to the inner (1) corner.
+fn lid_heights(lids: vec4f, s: f32) -> vec2f {
+  let c = clamp(s, 0.0, 1.0);
+  let round = pow(4.0 * c * (1.0 - c), 0.75);
+  return vec2f(lids.x * (1.0 + lids.z * (1.0 - 2.0 * c)), lids.y * (1.0 + lids.w * (1.0 - 2.0 * c))) * round;
+}
+// (s, height over the line of the corners) of a point of the face plane.
+fn eye_local(corners: vec4f, p: vec2f) -> vec2f {
+  let along = corners.zw - corners.xy;
+  let unit = along / length(along);
+  let up = select(vec2f(unit.y, -unit.x), vec2f(-unit.y, unit.x), unit.x < 0.0);
+  let q = p - corners.xy;
+  return vec2f(dot(q, unit) / length(along), dot(q, up));
+}
+fn eye_point(corners: vec4f, s: f32, height: f32) -> vec2f {
+  let along = corners.zw - corners.xy;
+  let unit = along / length(along);
+  let up = select(vec2f(unit.y, -unit.x), vec2f(-unit.y, unit.x), unit.x < 0.0);
+  return corners.xy + along * s + up * height;
+}
+fn brow_point(ends: vec4f, height: f32, s: f32) -> vec2f {
+  let lift = height * 4.0 * s * (1.0 - s) * (1.0 + arch.z * (1.0 - 2.0 * s));
+  return mix(ends.xy, ends.zw, s) - vec2f(0.0, lift);
+}
+// Edges of the lips below the line of the corners: outer upper, inner upper, inner lower, outer lower; u in [-1, 1].
+fn lip_edges(u: f32) -> vec4f {
+  let c = min(u * u, 1.0);
+  let open = pow(1.0 - c, 0.7);
+  let inside = max(1.0 - c / 0.757, 0.0);
+  let line = smile.x * (1.0 - c);
+  let bow = 1.0 - smile.y * exp(-u * u / 0.02);
+  return vec4f(
+    line - (lips.x * bow + lips.z) * open,
+    line - lips.z * inside,
+    line + lips.w * inside,
+    line + (lips.y + lips.w) * open,
+  );
+}
+fn mouth_local(p: vec2f) -> vec2f {
+  let along = (mouth.zw - mouth.xy) * 0.5;
+  let q = p - (mouth.xy + mouth.zw) * 0.5;
+  let unit = along / length(along);
+  return vec2f(dot(q, unit) / length(along), dot(q, vec2f(-unit.y, unit.x)));
+}
+fn mouth_point(u: f32, below: f32) -> vec2f {
+  let along = (mouth.zw - mouth.xy) * 0.5;
+  let unit = along / length(along);
+  return (mouth.xy + mouth.zw) * 0.5 + along * u + vec2f(-unit.y, unit.x) * below;
+}
+
+// --- distances ---
+
+fn slice(y: f32) -> vec4f { // half-width^2, front depth^2, back depth^2, centre z
+  let t = clamp((y - TABLE_TOP) / TABLE_STEP, 0.0, f32(TABLE_SIZE) - 1.001);
+  let i = i32(t);
+  return mix(texel(TABLE_AT + i), texel(TABLE_AT + i + 1), t - f32(i));
+}
+// Skull and jaw without features. First-order distance to the ellipse of the slice, capped above and below.
+fn skull(p: vec3f) -> f32 {
+  let s = slice(p.y);
+  let z = p.z - s.w;
+  let depth = select(s.z, s.y, z > 0.0);
+  let k = sqrt(p.x * p.x / s.x + z * z / depth) + 1e-5;
+  let slope = sqrt(p.x * p.x / (s.x * s.x) + z * z / (depth * depth)) + 1e-5;
+  return max((k - 1.0) * k / slope, max(limits.x - p.y, p.y - limits.y));
+}
+// How far the features stand out of the skull.
+fn relief(p: vec3f) -> f32 {
+  let ax = abs(p.x);
+  let eye = vec2f((eye_right.x + eye_right.z) * 0.5, (eye_right.y + eye_right.w) * 0.5);
+  let wide = abs(eye_right.x - eye_right.z);
+  let open = lids_right.x + lids_right.y;
+  var r = bumps.x * bell(ax - 0.30, p.y - eye.y + 0.17, 0.24, 0.085);
+  r -= bumps.y * bell(ax - eye.x + 0.02, p.y - eye.y + 0.02, wide * 0.72, 0.13);
+  r -= bumps.y * 0.5 * bell(ax - 0.16, p.y - eye.y, 0.08, 0.09);
+  r += 0.062 * bell(ax - eye.x, p.y - eye.y, wide * 0.46, 0.07 + open * 0.35);
+  r += 0.012 * (1.0 + beard.w) * bell(ax - eye.x, p.y - eye.y - open * 0.5 - 0.07, wide * 0.5, 0.035);
+  r += bumps.z * bell(ax - 0.50, p.y - 0.30, 0.20, 0.17);
+  r += bumps.w * bell(ax - 0.46, p.y - 0.66, 0.20, 0.20);
+  r -= 0.03 * bell(ax - 0.78, p.y + 0.32, 0.12, 0.22);
+  let m = mouth_local(p.xy);
+  let centre = (mouth.xy + mouth.zw) * 0.5;
+  let half = length(mouth.zw - mouth.xy) * 0.5;
+  let e = lip_edges(m.x);
+  let across = exp(-m.x * m.x * m.x * m.x);
+  let up = (m.y - (e.x + e.y) * 0.5) / (lips.x * 0.7 + 0.02);
+  let low = (m.y - (e.z + e.w) * 0.5) / (lips.y * 0.65 + 0.02);
+  let line = max(e.y - m.y, m.y - e.z);
+  r += bumps_low.x * across * (0.8 * exp(-up * up) + exp(-low * low));
+  r -= across * 0.03 * exp(-max(line, 0.0) * max(line, 0.0) / 0.0006) + 0.09 * across * smoothstep(0.0, 0.03, -line);
+  r -= 0.014 * bell(p.x, p.y - (nose_base.w + centre.y) * 0.5, 0.035, 0.07);
+  r -= 0.03 * bell(ax - half - 0.02, p.y - centre.y, 0.05, 0.06);
+  let chin = limits.y - 0.13;
+  r += bumps_low.y * bell(p.x, p.y - chin, 0.17, 0.10);
+  r -= bumps_low.z * bell(p.x, p.y - mix(centre.y + e.w, chin, 0.4), 0.2, 0.05);
+  // the fold runs from the wing of the nose to beside the mouth corner
+  let fold = vec2f(nose_wing.y + 0.06, nose_base.w - 0.10);
+  let end = vec2f(half + 0.09, centre.y + 0.02);
+  let along = clamp(dot(vec2f(ax, p.y) - fold, end - fold) / dot(end - fold, end - fold), 0.0, 1.0);
+  let off = distance(vec2f(ax, p.y), mix(fold, end, along) + vec2f(0.03, 0.0) * sin(along * 3.14));
+  r -= bumps_low.w * exp(-off * off / 0.0016);
+  return r * smoothstep(-0.5, -0.1, p.z);
+}
+fn capsule(p: vec3f, a: vec3f, b: vec3f, ra: f32, rb: f32) -> f32 {
+  let t = clamp(dot(p - a, b - a) / dot(b - a, b - a), 0.0, 1.0);
+  return distance(p, mix(a, b, t)) - mix(ra, rb, t);
+}
+fn nose(p: vec3f) -> f32 {
+  let q = vec3f(abs(p.x), p.y, p.z);
+  let tip = vec3f(0.0, nose_line.z, nose_line.w - nose_wing.x);
+  let root = vec3f(0.0, nose_line.x, nose_line.y - nose_base.x);
+  var d = capsule(q, root, tip, nose_base.x, nose_wing.x * 0.72);
+  d = smin(d, distance(q, tip) - nose_wing.x, 0.05);
+  d = smin(d, capsule(q, tip, vec3f(0.0, nose_base.w - 0.03, nose_base.z), nose_wing.x * 0.5, 0.035), 0.04);
+  let wing = (q - vec3f(nose_wing.y, nose_wing.z, nose_base.z)) / vec3f(0.9, 0.85, 1.25);
+  return smin(d, length(wing) - nose_wing.w, 0.05);
+}
+fn skin(p: vec3f) -> f32 {
+  var d = skull(p);
+  if (d > 0.35) { return d - 0.12; }
+  d -= relief(p);
+  return smin(d, nose(p), 0.07);
+}
+fn ear(p: vec3f) -> f32 {
+  let q = vec3f(abs(p.x), p.y, p.z) - vec3f(sqrt(slice(0.15).x) + 0.035, 0.17, -0.74);
+  let turned = vec3f(q.x * 0.92 + q.z * 0.38, q.y - q.z * 0.15, q.z * 0.92 - q.x * 0.38);
+  let r = vec3f(0.06, 0.27, 0.17) * limits.w;
+  let k = length(turned / r);
+  return (k - 1.0) * k / (length(turned / (r * r)) + 1e-4);
+}
+fn neck(p: vec3f) -> f32 {
+  return capsule(vec3f(p.x * (0.5 / limits.z), p.y, p.z), vec3f(0.0, 0.6, -0.8), vec3f(0.0, 2.4, -0.95), 0.44, 0.52);
+}
+fn cloth(p: vec3f) -> f32 {
+  let r = vec3f(1.75, 0.9, 0.72);
+  let q = (p - vec3f(0.0, 2.62, -0.95)) / r;
+  let k = length(q);
+  return (k - 1.0) * k / (length(q / r) + 1e-4);
+}
+// Height of the hairline above a point: positive inside the hair.
+fn hair_cover(p: vec3f) -> f32 {
+  let side = smoothstep(-0.28, -0.62, p.z + 0.25 * max(abs(p.x) - 0.62, 0.0));
+  let back = smoothstep(-0.62, -0.95, p.z);
+  let wave = 0.05 * noise(vec2f(p.x * 7.0, 3.0), 5.0) + 0.03 * noise(vec2f(p.x * 19.0, 9.0), 6.0);
+  let part = 0.10 * smoothstep(0.35, 0.0, abs(p.x - hair_form.w)) * step(0.01, abs(hair_form.w));
+  let front = hair.y + wave - part + 0.28 * p.x * p.x * step(-0.45, hair.y) - 0.12 * bell(abs(p.x) - 0.5, 0.0, 0.18, 1.0);
+  return mix(mix(front, hair.z, side), 0.75, back) - p.y;
+}
+fn hair_shape(p: vec3f) -> f32 {
+  if (hair.x <= 0.0) { return 9.0; }
+  var d = skull(p);
+  if (d > 0.9) { return d - 0.6; }
+  let cover = hair_cover(p);
+  let curl = hair_form.y * noise(vec2f(atan2(p.x, p.z + 0.7) * hair_form.z, p.y * hair_form.z * 0.8), 7.0);
+  d = d - mix(-0.10, hair.x + curl, smoothstep(-0.035, 0.05, cover));
+  if (hair.w > 0.3) { // hanging hair behind and beside the face
+    let middle = (hair.w - 1.0) * 0.5;
+    let r = vec3f(sqrt(slice(0.0).x) + hair.x + 0.10, (hair.w + 1.0) * 0.5, 0.52);
+    let q = (p - vec3f(0.0, middle, -1.0)) / r;
+    let k = length(vec3f(q.x, q.y * q.y * q.y, q.z));
+    d = smin(d, (k - 1.0) * 0.5 * min(k, 1.3) + curl * 0.5, 0.08);
+  }
+  return d * 0.8;
+}
+fn scene(p: vec3f) -> f32 {
+  return min(min(min(skin(p), ear(p)), hair_shape(p)), min(neck(p), cloth(p)));
+}
+fn skin_normal(p: vec3f) -> vec3f {
+  let e = vec2f(0.006, -0.006);
+  return normalize(e.xyy * skin(p + e.xyy) + e.yyx * skin(p + e.yyx) + e.yxy * skin(p + e.yxy) + e.xxx * skin(p + e.xxx));
+}
