@@ -123,6 +123,12 @@ export const matmulOp: Op<MatmulAttrs> = {
     const da = ta
       ? multiply(b!, merged_b, tb, dy!, merged_y, true, merged_a)
       : multiply(dy!, merged_y, false, b!, merged_b, !tb, merged_a);
+    if (!ta && !tb && heads === 1 && b!.shape[0] === 1) {
+      // The gradient of a layer's weights: few outputs and a long sum, which is split into parts that run side by side.
+      const [K, N] = b!.shape.slice(1) as [number, number];
+      const [x, d] = [a!, dy!].map((v) => splitRows(v, Math.ceil(1024 / Math.ceil(K / 8) / Math.ceil(N / 8))));
+      return [da, sumTo(multiply(x!, true, true, d!, true, false, true), b!.shape)];
+    }
     const db = tb
       ? multiply(dy!, merged_y, true, a!, merged_a, ta, merged_b)
       : multiply(a!, merged_a, !ta, dy!, merged_y, false, merged_b);
@@ -168,6 +174,15 @@ export const matmulOp: Op<MatmulAttrs> = {
     return [{ shape, data }];
   },
 };
+
+/** `[N, M, C]` as `[parts, N M / parts, C]`, with at most `wanted` parts of at least 32 rows. */
+function splitRows(x: Value, wanted: number): Value {
+  const [n, m, c] = x.shape as [number, number, number];
+  const rows = n * m;
+  let parts = Math.max(1, Math.min(wanted, Math.floor(rows / 32)));
+  while (rows % parts) parts--;
+  return reshape(x, [parts, rows / parts, c]);
+}
 
 const plain = { heads: 1, merged_a: true, merged_b: true, merged_y: true };
 

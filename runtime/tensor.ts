@@ -134,16 +134,22 @@ export class Tensor {
 
   /** Reads the contents back, dense and row-major. */
   async read(): Promise<Float32Array> {
-    const encoder = this.#device.gpu.createCommandEncoder();
-    const back = this.storage.copyOut(encoder, texels(this.shape));
-    this.#device.gpu.queue.submit([encoder.finish()]);
-    return unpack(this.shape, await mapped(this.#device, back));
+    return (await readAll(this.#device, [this]))[0]!;
   }
 
   /** Frees the memory. */
   destroy(): void {
     this.storage.destroy();
   }
+}
+
+/** Reads many tensors with one wait. */
+export async function readAll(device: Device, tensors: readonly Tensor[]): Promise<Float32Array[]> {
+  const encoder = device.gpu.createCommandEncoder();
+  const backs = tensors.map((t) => t.storage.copyOut(encoder, texels(t.shape)));
+  device.gpu.queue.submit([encoder.finish()]);
+  const data = await Promise.all(backs.map((back) => mapped(device, back)));
+  return data.map((d, k) => unpack(tensors[k]!.shape, d));
 }
 
 /** Waits for a mappable buffer, copies its floats and destroys it. */

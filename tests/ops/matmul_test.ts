@@ -8,6 +8,7 @@ checkOp(matmulOp, [
   { shapes: [[1, 17, 12], [1, 12, 20]], attrs: plain },
   { shapes: [[3, 5, 7], [3, 7, 9]], attrs: plain },
   { shapes: [[3, 5, 8], [1, 8, 9]], attrs: plain },
+  { shapes: [[4, 64, 8], [1, 8, 12]], attrs: plain },
   { shapes: [[2, 9, 7], [2, 5, 7]], attrs: { ...plain, tb: true } },
   { shapes: [[2, 7, 9], [2, 7, 5]], attrs: { ...plain, ta: true } },
   { shapes: [[2, 6, 24], [2, 10, 24]], attrs: { ...plain, tb: true, heads: 3, merged_y: false } },

@@ -1,0 +1,150 @@
+/**
+ * Random changes of training images that keep the landmarks true.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+import {
+  type Affine,
+  composeAffine,
+  invertAffine,
+  type Landmarks,
+  mirrorLandmarks,
+  similarity,
+  transformLandmarks,
+} from "./landmarks.ts";
+
+/** How much to change; all ranges are symmetric about no change. */
+export const augmentation = z.strictObject({
+  flip: z.number().min(0).max(1).default(0.5).describe("Share of the images that is mirrored"),
+  rotation: z.number().min(0).max(Math.PI).default(0.3).describe("Standard deviation of the rotation, radians"),
+  scale: z.number().min(0).max(0.5).default(0.08).describe("Standard deviation of the logarithm of the scale"),
+  shift: z.number().min(0).max(0.5).default(0.04).describe(
+    "Standard deviation of the shift, parts of the image's side",
+  ),
+  colour: z.number().min(0).max(1).default(0.2).describe(
+    "Strength of changes of brightness, contrast, saturation and hue",
+  ),
+  grey: z.number().min(0).max(1).default(0.1).describe("Share of the images without colour"),
+  noise: z.number().min(0).max(1).default(0.02).describe("Largest standard deviation of noise, parts of the range"),
+  occlusion: z.number().min(0).max(1).default(0.2).describe("Share of the images with a rectangle painted over"),
+});
+
+/** See {@linkcode augmentation}. */
+export type Augmentation = z.output<typeof augmentation>;
+
+/** Numbers at random; `runtime/rng.ts` has one. */
+interface RandomSource {
+  uniform(): number;
+  normal(): number;
+}
+
+/**
+ * Writes one image of a batch, changed at random, and its landmarks.
+ *
+ * @param image `[from_px, from_px, 3]`, 0 to 255.
+ * @param landmarks `[68, 2]`, pixels of the image.
+ * @param options Null for none: the image is only resampled.
+ * @param to_px Side of the result.
+ * @param out `[to_px, to_px, 3]`, filled with values from -1 to 1.
+ * @returns `[68, 2]`, pixels of the result.
+ */
+export function augment(
+  image: Uint8Array,
+  from_px: number,
+  landmarks: Landmarks,
+  random: RandomSource,
+  options: Augmentation | null,
+  to_px: number,
+  out: Float32Array,
+): Landmarks {
+  // Pixel centres: the result's pixel p lies at (p + 0.5) * from / to - 0.5.
+  const ratio = to_px / from_px;
+  const resize: Affine = [ratio, 0, ratio / 2 - 0.5, 0, ratio, ratio / 2 - 0.5];
+  if (!options) {
+    warp(image, from_px, invertAffine(resize), to_px, false, out);
+    return transformLandmarks(landmarks, resize);
+  }
+  const centre = (to_px - 1) / 2;
+  const angle = clip(random.normal()) * options.rotation;
+  const size = Math.exp(clip(random.normal()) * options.scale);
+  const shift: [number, number] = [
+    clip(random.normal()) * options.shift * to_px,
+    clip(random.normal()) * options.shift * to_px,
+  ];
+  const affine = composeAffine(similarity([centre, centre], size, angle, shift), resize);
+  const mirrored = random.uniform() < options.flip;
+  warp(image, from_px, invertAffine(affine), to_px, mirrored, out);
+  recolour(out, random, options);
+  if (random.uniform() < options.occlusion) occlude(out, to_px, random);
+  const moved = transformLandmarks(landmarks, affine);
+  return mirrored ? mirrorLandmarks(moved, to_px) : moved;
+}
+
+/** Three standard deviations are as far as it goes. */
+function clip(normal: number): number {
+  return Math.max(-3, Math.min(3, normal));
+}
+
+/** Bilinear resampling; the border is repeated outside. */
+function warp(
+  image: Uint8Array,
+  from_px: number,
+  back: Affine,
+  to_px: number,
+  mirrored: boolean,
+  out: Float32Array,
+): void {
+  const [a, b, c, d, e, f] = back;
+  const last = from_px - 1;
+  for (let y = 0, o = 0; y < to_px; y++) {
+    for (let column = 0; column < to_px; column++, o += 3) {
+      const x = mirrored ? to_px - 1 - column : column;
+      const sx = Math.max(0, Math.min(last, a * x + b * y + c));
+      const sy = Math.max(0, Math.min(last, d * x + e * y + f));
+      const x0 = Math.floor(sx), y0 = Math.floor(sy);
+      const x1 = Math.min(last, x0 + 1), y1 = Math.min(last, y0 + 1);
+      const u = sx - x0, v = sy - y0;
+      const p = (y0 * from_px + x0) * 3,
+        q = (y0 * from_px + x1) * 3,
+        r = (y1 * from_px + x0) * 3,
+        s = (y1 * from_px + x1) * 3;
+      for (let k = 0; k < 3; k++) {
+        const top = image[p + k]! * (1 - u) + image[q + k]! * u;
+        const bottom = image[r + k]! * (1 - u) + image[s + k]! * u;
+        out[o + k] = (top * (1 - v) + bottom * v) / 127.5 - 1;
+      }
+    }
+  }
+}
+
+/** Brightness, contrast, saturation, a tint, and noise. */
+function recolour(out: Float32Array, random: RandomSource, { colour, grey, noise }: Augmentation): void {
+  const spread = () => (random.uniform() * 2 - 1) * colour;
+  const contrast = Math.exp(spread()), brightness = spread();
+  const tint = [spread() / 2, spread() / 2, spread() / 2];
+  const saturation = random.uniform() < grey ? 0 : Math.exp(2 * spread());
+  const sigma = random.uniform() * noise * 2;
+  for (let o = 0; o < out.length; o += 3) {
+    const luma = 0.299 * out[o]! + 0.587 * out[o + 1]! + 0.114 * out[o + 2]!;
+    for (let k = 0; k < 3; k++) {
+      const value = (luma + (out[o + k]! - luma) * saturation) * contrast + brightness + tint[k]!;
+      out[o + k] = Math.max(
+        -1,
+        Math.min(1, sigma > 0 ? value + sigma * (random.uniform() + random.uniform() - 1) * 2.45 : value),
+      );
+    }
+  }
+}
+
+/** Paints a rectangle of one colour, up to a third of the side. */
+function occlude(out: Float32Array, side: number, random: RandomSource): void {
+  const width = Math.round(side * (0.1 + 0.25 * random.uniform())),
+    height = Math.round(side * (0.1 + 0.25 * random.uniform()));
+  const left = Math.floor(random.uniform() * (side - width)), top = Math.floor(random.uniform() * (side - height));
+  const paint = [random.uniform() * 2 - 1, random.uniform() * 2 - 1, random.uniform() * 2 - 1];
+  for (let y = top; y < top + height; y++) {
+    for (let x = left; x < left + width; x++) for (let k = 0; k < 3; k++) out[(y * side + x) * 3 + k] = paint[k]!;
+  }
+}

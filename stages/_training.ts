@@ -1,0 +1,78 @@
+/**
+ * The loop that every training stage shares: checkpoints, resume, metrics, cancellation.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+import type { Trainer } from "../models/trainer.ts";
+import type { StageContext } from "../runtime/stage.ts";
+
+/** Options that every training stage has. */
+export const trainingOptions = {
+  steps: z.int().min(1).describe("Optimiser steps"),
+  batch: z.int().min(1).max(4096).describe("Images in a step"),
+  lr: z.number().min(0).max(1).describe("Learning rate of AdamW at its highest"),
+  warmup: z.int().min(0).default(20).describe("Steps over which the learning rate rises"),
+  decay: z.enum(["cosine", "constant"]).default("cosine").describe("Course of the learning rate after the warm-up"),
+  weight_decay: z.number().min(0).default(0).describe("Decoupled weight decay"),
+  clip_norm: z.number().positive().default(1).describe("Largest norm of the gradient"),
+  ema: z.number().min(0).max(1).default(0.995).describe(
+    "Decay of the moving average of the weights, which is what is saved",
+  ),
+  checkpoint_every: z.int().min(1).default(100).describe("Steps between checkpoints"),
+};
+
+/** The options above as a stage gets them. */
+export type TrainingOptions = z.output<z.ZodObject<typeof trainingOptions>>;
+
+/** Learning rate of a step, counted from 0: linear warm-up, then a half cosine down to 2 % or constant. */
+export function learningRate(step: number, { lr, warmup, decay, steps }: TrainingOptions): number {
+  if (step < warmup) return lr * (step + 1) / warmup;
+  if (decay === "constant") return lr;
+  const share = (step - warmup) / Math.max(1, steps - warmup);
+  return lr * (0.02 + 0.98 * 0.5 * (1 + Math.cos(Math.PI * share)));
+}
+
+/**
+ * Trains to `options.steps`, going on from the checkpoint in `ctx.work` when there is one.
+ *
+ * @param batch Inputs of a step; a function of the step alone, so that a resumed run sees what an undisturbed one sees.
+ */
+export async function train(
+  ctx: StageContext,
+  trainer: Trainer,
+  options: TrainingOptions,
+  batch: (step: number) => Promise<Record<string, ArrayLike<number>>> | Record<string, ArrayLike<number>>,
+): Promise<void> {
+  if (!await trainer.resume(ctx.work)) await trainer.start();
+  else ctx.log(`going on from step ${trainer.steps}`);
+  ctx.resumeMetrics(trainer.steps);
+  // The GPU works on one step while the next one's batch is made; the loss is read late.
+  let pending: { step: number; lr: number; loss: Promise<number> } | null = null;
+  let average = NaN;
+  const settle = async () => {
+    if (!pending) return;
+    const { step, lr } = pending;
+    const loss = await pending.loss;
+    pending = null;
+    average = Number.isNaN(average) ? loss : average * 0.98 + loss * 0.02;
+    ctx.metric({ step, loss, lr });
+    ctx.progress(step, options.steps, { loss: Number(average.toPrecision(4)) });
+  };
+  while (trainer.steps < options.steps) {
+    const step = trainer.steps;
+    const inputs = await batch(step);
+    const lr = learningRate(step, options);
+    const loss = trainer.step(inputs, lr);
+    loss.catch(() => {}); // settled below, where it is reported
+    await settle();
+    pending = { step: step + 1, lr, loss };
+    if (ctx.signal.aborted || (trainer.steps % options.checkpoint_every === 0 && trainer.steps < options.steps)) {
+      await settle();
+      await trainer.save(ctx.work);
+      ctx.signal.throwIfAborted();
+    }
+  }
+  await settle();
+}
