@@ -5,7 +5,10 @@
  */
 
 import type { Op } from "../runtime/graph.ts";
+import { adamOp } from "./adam.ts";
 import { addOp } from "./add.ts";
+import { addSquaresOp } from "./add_squares.ts";
+import { clipFactorOp } from "./clip_factor.ts";
 import { conv2dOp } from "./conv2d.ts";
 import { conv2dBackwardInputOp } from "./conv2d_backward_input.ts";
 import { conv2dBackwardWeightOp } from "./conv2d_backward_weight.ts";
@@ -23,7 +26,10 @@ import { sumLastOp } from "./sum_last.ts";
 
 /** Every op; a structural test holds each to a shader and a test. */
 export const ops: readonly Op<never>[] = [
+  adamOp,
   addOp,
+  addSquaresOp,
+  clipFactorOp,
   conv2dOp,
   conv2dBackwardInputOp,
   conv2dBackwardWeightOp,
