@@ -7,11 +7,16 @@
  * @module
  */
 import { z } from "zod";
+import type { AppliedEdit } from "./edits.ts";
 import { encodePng, type Image, readImage, readImageHeader } from "./image.ts";
 import { LANDMARK_COUNT, type Landmarks } from "./landmarks.ts";
 import { formatPts, type Origin, readPts } from "./pts.ts";
 
-const appliedEdit = z.object({ edit: z.string(), amount: z.number() });
+const appliedEdit = z.object({
+  edit: z.string(),
+  amount: z.number(),
+  draws: z.record(z.string(), z.number()).optional(),
+});
 
 const line = z.looseObject({
   file_name: z.string(),
@@ -39,7 +44,7 @@ export interface NewRecord {
   /** The seed it was drawn with. */
   seed?: number;
   /** The landmark edits that were applied before it was drawn. */
-  edits?: { edit: string; amount: number }[];
+  edits?: AppliedEdit[];
 }
 
 /** One image of a dataset. */
@@ -210,19 +215,43 @@ export class DatasetWriter {
           `${this.#size_px} x ${this.#size_px} is expected`,
       );
     }
-    const { style, group, landmarks, ...rest } = record;
+    const { landmarks } = record;
     if (landmarks.length !== 2 * LANDMARK_COUNT || !landmarks.every(Number.isFinite)) {
       throw new TypeError(
         `Cannot add image ${index} to ${this.#dir}: landmarks must be ${2 * LANDMARK_COUNT} finite numbers`,
       );
     }
-    const name = `images/${String(index).padStart(6, "0")}`;
+    await this.#write(encodePng(image), record);
+  }
+
+  /**
+   * Adds an image of another dataset without decoding it. Calls must not overlap.
+   *
+   * @param from A dataset that {@linkcode DatasetWriter} wrote.
+   * @param index Into its records.
+   * @throws {TypeError} If its images have another size than those before.
+   */
+  async copy(from: Dataset, index: number): Promise<void> {
+    this.#size_px ||= from.size_px;
+    if (from.size_px !== this.#size_px) {
+      throw new TypeError(
+        `Cannot add images of ${from.dir} to ${this.#dir}: their side is ${from.size_px} pixels, ` +
+          `${this.#size_px} is expected`,
+      );
+    }
+    const { file_name, ...record } = from.records[index]!;
+    await this.#write(await Deno.readFile(`${from.dir}/${file_name}`), record);
+  }
+
+  async #write(png: Uint8Array, record: NewRecord): Promise<void> {
+    const { style, group, landmarks, ...rest } = record;
+    const name = `images/${String(this.#lines.length).padStart(6, "0")}`;
     const round = (value: number) => Math.round(value * 1000) / 1000;
     const points = Array.from(
       { length: LANDMARK_COUNT },
       (_, i) => [round(landmarks[2 * i]!), round(landmarks[2 * i + 1]!)],
     );
-    await Deno.writeFile(`${this.#dir}/${name}.png`, encodePng(image));
+    await Deno.writeFile(`${this.#dir}/${name}.png`, png);
     await Deno.writeTextFile(`${this.#dir}/${name}.pts`, formatPts(landmarks));
     this.#lines.push(JSON.stringify({ file_name: `${name}.png`, style, group, landmarks: points, ...rest }));
   }

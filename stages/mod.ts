@@ -7,5 +7,8 @@ import type { Registry } from "../runtime/pipeline_file.ts";
 
 /** Stage types by id. */
 export const stages: Registry = {
+  "dataset/import": async () => (await import("./import.ts")).importFaces,
+  "dataset/merge": async () => (await import("./merge.ts")).mergeDatasets,
+  "dataset/split": async () => (await import("./split.ts")).splitDataset,
   "report/html": async () => (await import("./report.ts")).report,
 };

@@ -1,0 +1,107 @@
+/**
+ * Brings faces from a folder of images and `.pts` files into a dataset.
+ *
+ * @module
+ */
+import { z } from "zod";
+import { type BadFile, badFilesError, DatasetWriter, openFolder, type Sample } from "../faces/dataset.ts";
+import { contactSheet, overlayLandmarks } from "../faces/draw.ts";
+import { type Box, cropSquare, cropTransform, type Image, writePng } from "../faces/image.ts";
+import {
+  boundingBox,
+  faceBox,
+  interocular,
+  LANDMARK_COUNT,
+  type Landmarks,
+  transformLandmarks,
+} from "../faces/landmarks.ts";
+import { folder, stage } from "../runtime/stage.ts";
+import { chooser } from "./_glob.ts";
+
+/** Images on the contact sheet, at most. */
+const SHEET = 60;
+
+/** `dataset/import`: crops, resizes, and draws `contact.png` with the landmarks on the images. */
+export const importFaces = stage({
+  id: "dataset/import",
+  doc: "Imports a folder of PNG or JPEG images with a 300-W .pts file beside each.",
+  version: 1,
+  inputs: {},
+  output: "dataset",
+  options: z.object({
+    path: folder().describe("Folder of the images; an index.csv in it may give style and group by name"),
+    size_px: z.int().min(8).max(2048).describe("Side of the images that are written, pixels"),
+    origin: z.union([z.literal(0), z.literal(1)]).default(0)
+      .describe("What the .pts files call the centre of the first pixel; 1 in 300-W's own files"),
+    style: z.string().min(1).default("photo").describe("Style of images that index.csv gives none"),
+    crop: z.enum(["landmarks", "none"]).default("landmarks")
+      .describe("landmarks: a square around the landmarks; none: the whole image, which must be square"),
+    crop_scale: z.number().min(1).max(5).default(1.54)
+      .describe("Side of that square as a multiple of the longer side of the landmarks' box"),
+    include: z.array(z.string()).default([]).describe("Names to take, with * and ?; all when empty"),
+    exclude: z.array(z.string()).default([]).describe("Names to leave out, with * and ?"),
+    on_bad: z.enum(["stop", "skip"]).default("stop")
+      .describe("stop: a bad file stops the import; skip: it is named in bad.jsonl and left out"),
+  }),
+  async run(ctx, _inputs, options) {
+    const { path, size_px, origin, style, crop, crop_scale, include, exclude, on_bad } = options;
+    const source = await openFolder(path, { origin, style, filter: chooser(include, exclude), on_bad });
+    const writer = await DatasetWriter.create(ctx.dir);
+    const bad: BadFile[] = [...source.bad];
+    const every = Math.ceil(source.records.length / SHEET);
+    const shown: Image[] = [], labels: string[] = [];
+    for (const [i, { file_name, style, group, source: name = file_name }] of source.records.entries()) {
+      ctx.signal.throwIfAborted();
+      try {
+        const sample = await source.load(i);
+        const box = boxOf(sample, crop, crop_scale);
+        const image = cropSquare(sample.image, box, size_px);
+        const landmarks = transformLandmarks(sample.landmarks, cropTransform(box, size_px));
+        await writer.add(image, { style, group, landmarks, source: name });
+        if (i % every === 0) {
+          shown.push(overlayLandmarks(image, landmarks));
+          labels.push(`${name} ${style}`);
+        }
+      } catch (error) {
+        if (!(error instanceof TypeError || error instanceof RangeError)) throw error;
+        bad.push({ file: file_name, reason: error.message });
+      }
+      ctx.progress(i + 1, source.records.length);
+    }
+    if (bad.length > 0) {
+      if (on_bad === "stop" || writer.count === 0) throw badFilesError(path, bad, source.records.length);
+      await Deno.writeTextFile(`${ctx.dir}/bad.jsonl`, bad.map((file) => JSON.stringify(file) + "\n").join(""));
+      ctx.log(`${bad.length} bad files were left out, see bad.jsonl`);
+    }
+    await writer.close();
+    await writePng(`${ctx.dir}/contact.png`, contactSheet(shown, 10, { labels }));
+    const how = crop === "none" ? "whole" : `cropped to ${crop_scale} x the landmarks' box`;
+    ctx.log(`${writer.count} images of ${path}, ${how}, ${size_px} x ${size_px} pixels`);
+  },
+});
+
+/** The square to cut out; throws what is wrong with the face. */
+function boxOf({ image, landmarks }: Sample, crop: "landmarks" | "none", scale: number): Box {
+  const { width, height } = image;
+  if (interocular(landmarks) === 0) {
+    throw new RangeError("the outer eye corners, landmarks 36 and 45, are at one place");
+  }
+  const inside = countInside(landmarks, width, height);
+  if (inside < LANDMARK_COUNT / 2) {
+    const { x, y, width: w, height: h } = boundingBox(landmarks);
+    const span = `${x.toFixed(1)} to ${(x + w).toFixed(1)} and ${y.toFixed(1)} to ${(y + h).toFixed(1)}`;
+    throw new RangeError(`only ${inside} landmarks are inside the ${width} x ${height} image: they span ${span}`);
+  }
+  if (crop === "landmarks") return faceBox(landmarks, scale);
+  if (width === height) return { x: -0.5, y: -0.5, side: width };
+  throw new RangeError(`its size is ${width} x ${height} but crop is "none", hint: crop by landmarks`);
+}
+
+function countInside(landmarks: Landmarks, width: number, height: number): number {
+  let count = 0;
+  for (let i = 0; i < landmarks.length; i += 2) {
+    const x = landmarks[i]!, y = landmarks[i + 1]!;
+    if (x >= -0.5 && y >= -0.5 && x <= width - 0.5 && y <= height - 0.5) count++;
+  }
+  return count;
+}
