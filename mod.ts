@@ -22,7 +22,19 @@
 import { type Commands, main, pipelineCommands } from "./runtime/cli.ts";
 import { stages } from "./stages/mod.ts";
 
-export * from "./runtime/stage.ts";
+export {
+  type AnyStage,
+  type Artifact,
+  type Field,
+  type InputKind,
+  type InputsOf,
+  type InputSpec,
+  type Kind,
+  type OptionsSchema,
+  type Stage,
+  stage,
+  type StageContext,
+} from "./runtime/stage.ts";
 export * from "./runtime/pipeline_run.ts";
 export {
   type Pipeline,
@@ -35,7 +47,7 @@ export {
 export { type Manifest, type Recipe, type Size, type StageState } from "./runtime/stage_cache.ts";
 export { PipelineError, type Place, type Problem, type Source } from "./runtime/yaml_tree.ts";
 export { type Reporter, reporterFor, silent } from "./runtime/progress.ts";
-export { type Device, openDevice } from "./runtime/device.ts";
+export { type Device, type DeviceOptions, openDevice } from "./runtime/device.ts";
 export { stages };
 
 const commands: Commands = {

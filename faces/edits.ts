@@ -11,7 +11,7 @@
  */
 import { z } from "zod";
 import { inWords, jsonSchema, schemaAt } from "../runtime/schema_text.ts";
-import { descend, parseYaml, PipelineError, plain, type Problem, sourceOf, suggest } from "../runtime/yaml_tree.ts";
+import { descend, parseYaml, PipelineError, plain, type Problem, suggest } from "../runtime/yaml_tree.ts";
 import {
   CONTOURS,
   interocular,
@@ -122,7 +122,7 @@ const editFile = z.strictObject({
  * @throws {PipelineError} With every error and its line.
  */
 export function parseEdit(text: string, file: string): Edit {
-  const source = sourceOf(file, text);
+  const source = { name: file, text };
   const problems: Problem[] = [];
   const tree = parseYaml(source, problems);
   const complain = (path: readonly PropertyKey[], message: string, hint?: string) => {

@@ -10,7 +10,7 @@ import { openDevice } from "./device.ts";
 import { PipelineFileError, readPipeline, type Registry } from "./pipeline_file.ts";
 import { planRun, RunError, runPipeline, StageError } from "./pipeline_run.ts";
 import { formatTable, reporterFor } from "./progress.ts";
-import { inWords, type JsonSchema, jsonSchema } from "./schema_text.ts";
+import { inWords, type JsonSchema, jsonSchema, optionsOf } from "./schema_text.ts";
 import { PipelineError, suggest } from "./yaml_tree.ts";
 
 /** A command of the command line. */
@@ -137,11 +137,12 @@ export function pipelineCommands(registry: Registry): Commands {
           throw new UsageError(`Cannot describe "${ids[0]}" as there is no such stage type, hint: ${hint}`);
         }
         const specs = await Promise.all(ids.map((id) => registry[id]!()));
-        for (const { id, doc, inputs, output, options } of specs) {
+        for (const spec of specs) {
+          const { id, doc, inputs, output } = spec;
           print(`${id}  ${doc}`);
           const takes = Object.entries(inputs).map(([name, kind]) => `${name}: ${kind}`).join(", ") || "nothing";
           print(`  in: ${takes}; makes a ${output}`);
-          if (positionals.length) printOptions(jsonSchema(options), "  ");
+          if (positionals.length) printOptions(jsonSchema(optionsOf(spec)), "  ");
         }
         return 0;
       },

@@ -6,13 +6,14 @@
 import { stringify } from "yaml";
 import { z } from "zod";
 import { basename, dirname, join } from "node:path";
-import { declaredPaths, inWords, type JsonSchema, jsonSchema, schemaAt } from "./schema_text.ts";
+import { declaredPaths, inWords, type JsonSchema, jsonSchema, optionsOf, schemaAt } from "./schema_text.ts";
 import type { AnyStage } from "./stage.ts";
 import {
   child,
   descend,
   entriesOf,
   isUnset,
+  lineOf,
   merge,
   nest,
   parseYaml,
@@ -20,7 +21,6 @@ import {
   type Place,
   plain,
   type Problem,
-  sourceOf,
   suggest,
   type Tree,
   unset,
@@ -31,11 +31,13 @@ export type Registry = Readonly<Record<string, () => Promise<AnyStage>>>;
 
 /** A stage of a pipeline, checked. */
 export interface PipelineStage {
+  /** Its name in the pipeline, and of its folder. */
   readonly id: string;
+  /** Its type. */
   readonly spec: AnyStage;
   /** Options with defaults filled in. */
   readonly options: Readonly<Record<string, unknown>>;
-  /** Where each option came from: `default`, `--set`, or `file:line:column`. */
+  /** Where each option came from: `default`, `--set KEY=VALUE`, or `file:line`. */
   readonly origins: Readonly<Record<string, string>>;
   /** Ids of the stages behind each input; an input that was left out is missing. */
   readonly inputs: Readonly<Record<string, readonly string[]>>;
@@ -47,8 +49,11 @@ export interface PipelineStage {
 
 /** A checked pipeline. */
 export interface Pipeline {
+  /** Name of the run's folder. */
   readonly name: string;
+  /** What it is for. */
   readonly doc: string;
+  /** 0 to 2^32 - 1; each stage has its own, made from it. */
   readonly seed: number;
   /** The file it came from. */
   readonly file: string;
@@ -131,7 +136,7 @@ export async function readPipeline(file: string, registry: Registry, options: Re
 
 /** The file's tree laid upon those it extends. The name is the file's own, by default its base name. */
 async function readTree(file: string, above: readonly string[], problems: Problem[]): Promise<Tree | null> {
-  const tree = parseYaml(sourceOf(file, await readText(file)), problems);
+  const tree = parseYaml({ name: file, text: await readText(file) }, problems);
   if (!tree) return null;
   if (tree.kind !== "map") {
     problems.push({ at: tree.at, message: `Cannot read ${file} as it is not a map with "name" and "stages"` });
@@ -173,12 +178,13 @@ async function readText(file: string): Promise<string> {
 
 /** The pipeline file itself cannot be read. */
 export class PipelineFileError extends Error {
+  /** The class. */
   override readonly name = "PipelineFileError";
 }
 
 /** Applies one `key=value`; the value is YAML. */
 function applySet(tree: Tree, text: string, problems: Problem[]): Tree {
-  const at: Place = { source: sourceOf("--set", text), offset: 0 };
+  const at: Place = { source: { name: "--set", text }, offset: 0 };
   const [, key, value] = /^([\w.-]+)=(.*)$/s.exec(text) ?? [];
   if (key === undefined || value === undefined) {
     problems.push({ at, message: `Cannot set "${text}" as it is not key=value`, hint: "write --set steps=100" });
@@ -294,7 +300,7 @@ async function readStage(
 
 async function readOptions(id: string, at: Place, tree: Tree | undefined, spec: AnyStage, problems: Problem[]) {
   const given = tree?.kind === "map" ? tree : { kind: "map" as const, at, entries: new Map() };
-  const schema = spec.options.strict();
+  const schema = optionsOf(spec);
   const json = jsonSchema(schema);
   const parsed = schema.safeParse(plain(given));
   if (!parsed.success) report(parsed.error, given, json, `stage "${id}"`, problems, spec.id, at);
@@ -485,8 +491,9 @@ function finish(draft: Draft): PipelineStage {
   return { id, spec: spec!, options, origins: Object.fromEntries(origins), inputs, needs: needsOf(draft), files };
 }
 
-function originOf({ source, offset }: Place): string {
-  return source.name === "--set" ? `--set ${source.text}` : `${source.name}:${source.lines.linePos(offset).line}`;
+function originOf(place: Place): string {
+  const { name, text } = place.source;
+  return name === "--set" ? `--set ${text}` : `${name}:${lineOf(place).line}`;
 }
 
 function plainAt(tree: Tree, key: string): unknown {

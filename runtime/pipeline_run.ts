@@ -33,6 +33,7 @@ export interface RunOptions extends Selection {
   readonly root?: string;
   /** Aborted to stop after the step that is going on. */
   readonly signal?: AbortSignal;
+  /** Is told what happens. */
   readonly reporter: Reporter;
   /** Opens the GPU at a stage's first call of `ctx.device()`. */
   readonly openDevice: () => Promise<Device>;
@@ -43,9 +44,11 @@ export type Row = Readonly<Record<string, Field>>;
 
 /** How a run ended, `summary.json`. */
 export interface Summary {
+  /** Name of the pipeline. */
   readonly pipeline: string;
   /** `seconds` is the time it took to make the artifact, in this run or an earlier one. */
   readonly stages: Readonly<Record<string, { readonly status: Status; readonly seconds: number }>>;
+  /** All rows of all stages, in the order of the stages. */
   readonly results: readonly Row[];
 }
 
@@ -54,8 +57,10 @@ export type Status = "done" | "skipped" | "failed" | "interrupted" | "waiting";
 
 /** A stage that did not finish. */
 export class StageError extends Error {
+  /** The class. */
   override readonly name = "StageError";
 
+  /** Names the stage, and whether it failed or was stopped. */
   constructor(readonly stage: string, readonly status: "failed" | "interrupted", message: string, cause: unknown) {
     super(message, { cause });
   }
@@ -63,6 +68,7 @@ export class StageError extends Error {
 
 /** A run that cannot begin: another one is going on, or a stage was asked for that is not there. */
 export class RunError extends Error {
+  /** The class. */
   override readonly name = "RunError";
 }
 

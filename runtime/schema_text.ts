@@ -4,6 +4,7 @@
  * @module
  */
 import { z } from "zod";
+import type { AnyStage } from "./stage.ts";
 
 /** The part of JSON schema that is put into words. */
 export interface JsonSchema {
@@ -26,6 +27,12 @@ export interface JsonSchema {
   default?: unknown;
   description?: string;
   path?: "folder" | "file";
+}
+
+/** The schema of a stage's options, with unknown keys refused. */
+export function optionsOf(spec: AnyStage): z.ZodObject {
+  if (spec.options instanceof z.ZodObject) return spec.options.strict();
+  throw new TypeError(`Cannot use stage type "${spec.id}" as its options are no z.object()`);
 }
 
 /** The schema as JSON schema, seen from what a user writes. */

@@ -60,8 +60,14 @@ export interface StageContext {
   summary(record: Readonly<Record<string, Field>>): void;
 }
 
+/** A zod object whose values are `O`; told by structure, so that the public types need no package's. */
+export interface OptionsSchema<O> {
+  /** Where zod keeps its types. */
+  readonly _zod: { readonly output: O };
+}
+
 /** A stage type: the spec and the work. */
-export interface Stage<I extends InputSpec = InputSpec, O extends z.ZodObject = z.ZodObject> {
+export interface Stage<I extends InputSpec, O extends object> {
   /** `verb/thing`, what `uses` names. */
   readonly id: string;
   /** One sentence. */
@@ -73,15 +79,15 @@ export interface Stage<I extends InputSpec = InputSpec, O extends z.ZodObject = 
   /** Kind of the artifact. */
   readonly output: Kind;
   /** Options, each with `.describe()`; unknown keys are errors. */
-  readonly options: O;
+  readonly options: OptionsSchema<O>;
   /** Files that are read beyond inputs and path options, such as style definitions; their contents count as options do. */
-  files?(options: z.output<O>): string[];
+  files?(options: O): string[];
   /** Writes the artifact to `ctx.dir`. */
-  run(ctx: StageContext, inputs: InputsOf<I>, options: z.output<O>): Promise<void>;
+  run(ctx: StageContext, inputs: InputsOf<I>, options: O): Promise<void>;
 }
 
 /** A stage of which only the spec is known; call `run` with inputs and options that were checked against it. */
-export interface AnyStage extends Omit<Stage, "run" | "files"> {
+export interface AnyStage extends Omit<Stage<InputSpec, object>, "run" | "files"> {
   /** See {@link Stage.files}. */
   files?(options: never): string[];
   /** See {@link Stage.run}. */
@@ -109,7 +115,7 @@ export interface AnyStage extends Omit<Stage, "run" | "files"> {
  * });
  * ```
  */
-export function stage<const I extends InputSpec, O extends z.ZodObject>(spec: Stage<I, O>): Stage<I, O> {
+export function stage<const I extends InputSpec, O extends object>(spec: Stage<I, O>): Stage<I, O> {
   return spec;
 }
 

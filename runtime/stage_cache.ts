@@ -10,9 +10,13 @@ import type { Field } from "./stage.ts";
 
 /** Everything that decides what a stage makes; its hash is the stage's key. */
 export interface Recipe {
+  /** Id of the stage type. */
   readonly uses: string;
+  /** Version of the stage type. */
   readonly version: number;
+  /** The stage's own seed. */
   readonly seed: number;
+  /** Options with defaults filled in. */
   readonly options: Readonly<Record<string, unknown>>;
   /** Keys of the stages behind each input, by input and stage id. */
   readonly inputs: Readonly<Record<string, Readonly<Record<string, string>>>>;
@@ -22,36 +26,51 @@ export interface Recipe {
 
 /** What is kept beside a finished artifact, `manifest.json`. */
 export interface Manifest {
+  /** Name of the pipeline. */
   readonly pipeline: string;
+  /** Id of the stage. */
   readonly stage: string;
+  /** What the folder holds. */
   readonly kind: string;
+  /** Hash of the recipe. */
   readonly key: string;
+  /** What made it. */
   readonly recipe: Recipe;
   /** Where each option came from, see {@link PipelineStage.origins}. */
   readonly origins: Readonly<Record<string, string>>;
   /** The GPU, or null if the stage used none. */
   readonly adapter: string | null;
+  /** Version of Deno. */
   readonly deno: string;
+  /** Date and time, ISO 8601. */
   readonly finished: string;
   /** Time of all attempts together. */
   readonly seconds: number;
+  /** What the folder held at the end. */
   readonly output: Size;
   /** Rows for the results. */
   readonly summary: readonly Readonly<Record<string, Field>>[];
+  /** Lines that the stage printed. */
   readonly log: readonly string[];
 }
 
 /** What a folder holds; a folder of another size was changed since. */
 export interface Size {
+  /** How many, in all folders below. */
   readonly files: number;
+  /** Of all files together. */
   readonly bytes: number;
 }
 
 /** A stage, its key, and whether its folder is good. */
 export interface StageState {
+  /** The stage. */
   readonly stage: PipelineStage;
+  /** Hash of the recipe. */
   readonly key: string;
+  /** What decides the artifact. */
   readonly recipe: Recipe;
+  /** The finished folder. */
   readonly dir: string;
   /** The manifest of the finished folder, whether or not its key is still right. */
   readonly manifest: Manifest | undefined;

@@ -3,18 +3,19 @@
  *
  * @module
  */
-import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Range } from "yaml";
+import { type Document, isAlias, isMap, isScalar, isSeq, parseDocument, type Range } from "yaml";
 
 /** A text that positions refer to. */
 export interface Source {
   /** File as the user named it, or `--set`. */
   readonly name: string;
+  /** The whole text. */
   readonly text: string;
-  readonly lines: LineCounter;
 }
 
 /** A position in a source. */
 export interface Place {
+  /** The text. */
   readonly source: Source;
   /** Index into `source.text`. */
   readonly offset: number;
@@ -40,6 +41,7 @@ export const unset: unique symbol = Symbol("unset");
 
 /** Something wrong at a place. */
 export interface Problem {
+  /** The key or value that is wrong, or the stage that lacks something. */
   readonly at: Place;
   /** `Cannot X as Y: current value is Z`. */
   readonly message: string;
@@ -49,9 +51,11 @@ export interface Problem {
 
 /** Everything wrong with a pipeline, formatted with positions, source lines and hints. */
 export class PipelineError extends Error {
+  /** The class. */
   override readonly name = "PipelineError";
 
-  constructor(readonly problems: readonly Problem[], file: string) {
+  /** Formats the problems in the order of their places. */
+  constructor(/** What is wrong. */ readonly problems: readonly Problem[], file: string) {
     const compare = (a: string, b: string) => a < b ? -1 : a > b ? 1 : 0;
     const count = problems.length === 1 ? "1 error" : `${problems.length} errors`;
     const sorted = problems.toSorted((a, b) =>
@@ -66,14 +70,6 @@ export class PipelineError extends Error {
 const marks = { "$": "\uE000", "{": "\uE001", "}": "\uE002" } as const;
 const hide = (text: string) => text.replace(/\$\{(\w+)\}/g, `${marks["$"]}${marks["{"]}$1${marks["}"]}`);
 const show = (text: string) => text.replace(/\uE000\uE001(\w+)\uE002/g, "${$1}");
-
-/** A text under the name that errors give it. */
-export function sourceOf(name: string, text: string): Source {
-  const lines = new LineCounter();
-  const starts = [0, ...Array.from(text.matchAll(/\n/g), (match) => match.index + 1)];
-  for (const start of starts) lines.addNewLine(start);
-  return { name, text, lines };
-}
 
 /**
  * Parses one YAML document; on errors the tree is null and `problems` says why.
@@ -166,18 +162,22 @@ export function isUnset(tree: Tree | undefined): boolean {
   return tree?.kind === "scalar" && tree.value === unset;
 }
 
-/** `file:line:column`, 1-based. */
-export function formatPlace({ source, offset }: Place): string {
-  const { line, col } = source.lines.linePos(offset);
-  return `${source.name}:${line}:${col}`;
+/** Line and column of a place, both from 1. */
+export function lineOf({ source, offset }: Place): { line: number; column: number } {
+  const before = source.text.slice(0, offset).split("\n");
+  return { line: before.length, column: before.at(-1)!.length + 1 };
 }
 
 /** The problem with its place, its line, a caret and the hint. */
 export function formatProblem({ at, message, hint }: Problem): string {
-  const { line, col } = at.source.lines.linePos(at.offset);
+  const { line, column } = lineOf(at);
   const text = (at.source.text.split("\n")[line - 1] ?? "").trimEnd().replaceAll("\t", " ");
   const margin = String(line).padStart(5);
-  const out = [`${formatPlace(at)}: ${message}`, `${margin} | ${text}`, `${" ".repeat(5)} | ${" ".repeat(col - 1)}^`];
+  const out = [
+    `${at.source.name}:${line}:${column}: ${message}`,
+    `${margin} | ${text}`,
+    `${" ".repeat(5)} | ${" ".repeat(column - 1)}^`,
+  ];
   if (hint) out.push(`        hint: ${hint}`);
   return out.join("\n");
 }
