@@ -14,7 +14,7 @@ import type { Device } from "../runtime/device.ts";
 import { elements, type Graph, sameShape, type Shape, showShape, type Value } from "../runtime/graph.ts";
 import { Random } from "../runtime/rng.ts";
 import { readSafetensors, type TensorData, writeSafetensors } from "../runtime/safetensors.ts";
-import { Tensor } from "../runtime/tensor.ts";
+import { readAll, Tensor } from "../runtime/tensor.ts";
 
 /** How a parameter is first filled. */
 export type Init =
@@ -288,11 +288,16 @@ export async function saveSafetensors(
   parameters: ReadonlyMap<string, Tensor | TensorData>,
   options: { dtype?: "F32" | "F16"; metadata?: Record<string, string> } = {},
 ): Promise<void> {
+  const sources = [...specs.values()].map(({ name }) => {
+    const source = parameters.get(name);
+    if (!source) throw new TypeError(`Cannot save ${path}: parameter "${name}" is missing`);
+    return source;
+  });
+  const read = await readAll(sources.filter((s) => s instanceof Tensor));
   const tensors = new Map<string, TensorData>();
-  for (const spec of specs.values()) {
-    const source = parameters.get(spec.name);
-    if (!source) throw new TypeError(`Cannot save ${path}: parameter "${spec.name}" is missing`);
-    const data = source instanceof Tensor ? await source.read() : source.data;
+  for (const [k, spec] of [...specs.values()].entries()) {
+    const source = sources[k]!;
+    const data = source instanceof Tensor ? read.get(source)! : source.data;
     tensors.set(fileName(spec.name), { shape: [...fileShape(spec)], data: toFileLayout(spec, data) });
   }
   await writeSafetensors(path, tensors, options);

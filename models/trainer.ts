@@ -21,8 +21,12 @@ export interface TrainerSpec {
   readonly loss: Value;
   /** Parameters that change, by name; all others are frozen. */
   readonly trainable: ReadonlyMap<string, Value>;
-  /** AdamW's settings. */
-  readonly optimizer: AdamOptions;
+  /** Largest norm of all gradients together. */
+  readonly clip_norm: number;
+  /** Decoupled weight decay. */
+  readonly weight_decay: number;
+  /** Decay of the moving average of the parameters. */
+  readonly ema: number;
   /** More values to read after a step. */
   readonly outputs?: Readonly<Record<string, Value>>;
   /** More assignments of a step, such as running statistics. */
@@ -42,8 +46,7 @@ export class Trainer {
   readonly step_plan: Executable;
   /** Steps taken. */
   steps = 0;
-  readonly #device: Device;
-  readonly #options: AdamOptions;
+  readonly #hyper: { weight_decay: number; ema_decay: number };
   readonly #own: Tensor[] = [];
   readonly #saved: string[];
 
@@ -51,12 +54,11 @@ export class Trainer {
    * @param parameters Starting values of every parameter of the graph; they are trained in place.
    */
   constructor(device: Device, spec: TrainerSpec, parameters: ReadonlyMap<string, Tensor>) {
-    this.#device = device;
-    this.#options = spec.optimizer;
+    this.#hyper = { weight_decay: spec.weight_decay, ema_decay: spec.ema };
     const { graph } = spec.loss;
     const names = [...spec.trainable.keys()];
     const grads = gradients(spec.loss, [...spec.trainable.values()]);
-    const updates = adamUpdates(graph, spec.trainable, grads, spec.optimizer);
+    const { updates } = adamUpdates(graph, spec.trainable, grads, { ema: true, clip_norm: spec.clip_norm });
     const all = new Map(parameters);
     for (const [name, value] of graph.parameters) {
       if (all.has(name)) continue;
@@ -76,8 +78,9 @@ export class Trainer {
   /** Starts the moving averages at the parameters; call once the parameters have their values, unless a checkpoint is loaded. */
   async start(): Promise<void> {
     const averaged = [...this.parameters.keys()].filter((name) => name.startsWith(EMA));
-    const values = await readAll(this.#device, averaged.map((name) => this.parameters.get(name.slice(EMA.length))!));
-    averaged.forEach((name, k) => this.parameters.get(name)!.write(values[k]!));
+    const source = (name: string) => this.parameters.get(name.slice(EMA.length))!;
+    const values = await readAll(averaged.map(source));
+    for (const name of averaged) this.parameters.get(name)!.write(values.get(source(name))!);
   }
 
   /**
@@ -88,8 +91,9 @@ export class Trainer {
    * @throws {NonFiniteLossError} If the loss is not finite.
    */
   async step(inputs: Readonly<Record<string, ArrayLike<number>>>, lr: number): Promise<number> {
+    const hyper = adamHyper(this.steps, { ...this.#hyper, lr });
     const step = ++this.steps;
-    this.step_plan.run({ ...inputs, "adam.hyper": adamHyper(step, { ...this.#options, lr }) });
+    this.step_plan.run({ ...inputs, "adam.hyper": hyper });
     const [loss] = await this.step_plan.read("loss");
     if (!Number.isFinite(loss)) {
       throw new NonFiniteLossError(
@@ -111,9 +115,9 @@ export class Trainer {
   /** Writes a checkpoint: `state.safetensors`, written beside and renamed, with the step in its metadata. */
   async save(dir: string): Promise<void> {
     await Deno.mkdir(dir, { recursive: true });
-    const tensors = this.#saved.map((name) => this.parameters.get(name)!);
-    const data = await readAll(this.#device, tensors);
-    const map = new Map(this.#saved.map((name, k) => [name, { shape: [...tensors[k]!.shape], data: data[k]! }]));
+    const tensors = this.#saved.map((name) => [name, this.parameters.get(name)!] as const);
+    const data = await readAll(tensors.map(([, tensor]) => tensor));
+    const map = new Map(tensors.map(([name, tensor]) => [name, { shape: [...tensor.shape], data: data.get(tensor)! }]));
     await writeSafetensors(`${dir}/state.safetensors`, map, { metadata: { step: String(this.steps) } });
   }
 

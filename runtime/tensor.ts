@@ -117,11 +117,12 @@ export class Tensor {
   readonly shape: Shape;
   /** Where the texels are. */
   readonly storage: Storage;
-  readonly #device: Device;
+  /** The device it lives on. */
+  readonly device: Device;
 
   /** Allocates a tensor and fills it with `data`, dense and row-major, or with zeros. */
   constructor(device: Device, shape: Shape, data?: ArrayLike<number>) {
-    this.#device = device;
+    this.device = device;
     this.shape = shape;
     this.storage = new Storage(device, texels(shape));
     if (data) this.write(data); // WebGPU gives new memory as zeros
@@ -134,7 +135,7 @@ export class Tensor {
 
   /** Reads the contents back, dense and row-major. */
   async read(): Promise<Float32Array> {
-    return (await readAll(this.#device, [this]))[0]!;
+    return (await readAll([this])).get(this)!;
   }
 
   /** Frees the memory. */
@@ -143,13 +144,15 @@ export class Tensor {
   }
 }
 
-/** Reads many tensors with one wait. */
-export async function readAll(device: Device, tensors: readonly Tensor[]): Promise<Float32Array[]> {
+/** Reads many tensors of one device with one wait, which costs about 12 ms on Deno whatever is read. */
+export async function readAll(tensors: readonly Tensor[]): Promise<Map<Tensor, Float32Array>> {
+  const device = tensors[0]?.device;
+  if (!device) return new Map();
   const encoder = device.gpu.createCommandEncoder();
   const backs = tensors.map((t) => t.storage.copyOut(encoder, texels(t.shape)));
   device.gpu.queue.submit([encoder.finish()]);
   const data = await Promise.all(backs.map((back) => mapped(device, back)));
-  return data.map((d, k) => unpack(tensors[k]!.shape, d));
+  return new Map(tensors.map((t, k) => [t, unpack(t.shape, data[k]!)]));
 }
 
 /** Waits for a mappable buffer, copies its floats and destroys it. */

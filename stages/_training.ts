@@ -5,6 +5,7 @@
  */
 
 import { z } from "zod";
+import { constantSchedule, cosineSchedule } from "../ops/optimizer.ts";
 import type { Trainer } from "../models/trainer.ts";
 import type { StageContext } from "../runtime/stage.ts";
 
@@ -26,12 +27,10 @@ export const trainingOptions = {
 /** The options above as a stage gets them. */
 export type TrainingOptions = z.output<z.ZodObject<typeof trainingOptions>>;
 
-/** Learning rate of a step, counted from 0: linear warm-up, then a half cosine down to 2 % or constant. */
-export function learningRate(step: number, { lr, warmup, decay, steps }: TrainingOptions): number {
-  if (step < warmup) return lr * (step + 1) / warmup;
-  if (decay === "constant") return lr;
-  const share = (step - warmup) / Math.max(1, steps - warmup);
-  return lr * (0.02 + 0.98 * 0.5 * (1 + Math.cos(Math.PI * share)));
+/** Learning rate of a step, counted from 0. */
+export function learningRate({ lr, warmup, decay, steps }: TrainingOptions): (step: number) => number {
+  const factor = decay === "cosine" ? cosineSchedule(steps, warmup) : constantSchedule(warmup);
+  return (step) => lr * factor(step);
 }
 
 /**
@@ -51,6 +50,7 @@ export async function train(
   // The GPU works on one step while the next one's batch is made; the loss is read late.
   let pending: { step: number; lr: number; loss: Promise<number> } | null = null;
   let average = NaN;
+  const rate = learningRate(options);
   const settle = async () => {
     if (!pending) return;
     const { step, lr } = pending;
@@ -63,7 +63,7 @@ export async function train(
   while (trainer.steps < options.steps) {
     const step = trainer.steps;
     const inputs = await batch(step);
-    const lr = learningRate(step, options);
+    const lr = rate(step);
     const loss = trainer.step(inputs, lr);
     loss.catch(() => {}); // settled below, where it is reported
     await settle();
