@@ -9,17 +9,20 @@ import { adamOp } from "./adam.ts";
 import { addOp } from "./add.ts";
 import { addSquaresOp } from "./add_squares.ts";
 import { clipFactorOp } from "./clip_factor.ts";
+import { concatOp } from "./concat.ts";
 import { conv2dOp } from "./conv2d.ts";
 import { conv2dBackwardInputOp } from "./conv2d_backward_input.ts";
 import { conv2dBackwardWeightOp } from "./conv2d_backward_weight.ts";
 import { expandOp } from "./expand.ts";
 import { matmulOp } from "./matmul.ts";
 import { mulOp } from "./mul.ts";
+import { permuteOp } from "./permute.ts";
 import { regroupOp } from "./regroup.ts";
 import { reshapeOp } from "./reshape.ts";
 import { scaleOp } from "./scale.ts";
 import { siluOp } from "./silu.ts";
 import { siluGradOp } from "./silu_grad.ts";
+import { sliceOp } from "./slice.ts";
 import { subOp } from "./sub.ts";
 import { sumOp } from "./sum.ts";
 import { sumLastOp } from "./sum_last.ts";
@@ -30,17 +33,20 @@ export const ops: readonly Op<never>[] = [
   addOp,
   addSquaresOp,
   clipFactorOp,
+  concatOp,
   conv2dOp,
   conv2dBackwardInputOp,
   conv2dBackwardWeightOp,
   expandOp,
   matmulOp,
   mulOp,
+  permuteOp,
   regroupOp,
   reshapeOp,
   scaleOp,
   siluOp,
   siluGradOp,
+  sliceOp,
   subOp,
   sumOp,
   sumLastOp,

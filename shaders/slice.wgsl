@@ -1,0 +1,33 @@
+// slice.  y[o, k, i] = x[o, k + start, i], zero outside x
+// in x: [O, A, inner]   out y: [O, B, inner]
+// blocks: inner counts texels; shifted: the innermost dimension, A and B count texels and start counts elements
+// grid: one invocation per output texel
+@compute @workgroup_size(WG)
+fn blocks(@builtin(global_invocation_id) id: vec3u) {
+  let t = thread(id);
+  if (t >= u.threads) { return; }
+  let i = t % u.inner;
+  let row = t / u.inner;
+  let k = row % u.B + u.start;
+  let o = row / u.B;
+  st_y(t, ldz_x(select(-1, (o * u.A + k) * u.inner + i, k >= 0 && k < u.A)));
+}
+
+@compute @workgroup_size(WG)
+fn shifted(@builtin(global_invocation_id) id: vec3u) {
+  let t = thread(id);
+  if (t >= u.threads) { return; }
+  let row = (t / u.B) * u.A;
+  let first = 4 * (t % u.B) + u.start;
+  let k = first >> 2u; // rounds down, also below zero
+  let a = ldz_x(select(-1, row + k, k >= 0 && k < u.A));
+  let b = ldz_x(select(-1, row + k + 1, k + 1 >= 0 && k + 1 < u.A));
+  var v = a;
+  switch (first & 3) {
+    case 1: { v = vec4f(a.yzw, b.x); }
+    case 2: { v = vec4f(a.zw, b.xy); }
+    case 3: { v = vec4f(a.w, b.xyz); }
+    default: {}
+  }
+  st_y(t, v);
+}
