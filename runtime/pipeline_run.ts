@@ -119,7 +119,6 @@ export async function runPipeline(pipeline: Pipeline, options: RunOptions): Prom
   const { root = "runs", reporter, signal = new AbortController().signal } = options;
   const home = resolve(root, pipeline.name);
   planRun(pipeline, root, options);
-  await Deno.mkdir(home, { recursive: true });
   using _lock = lockRun(pipeline.name, home);
   // Only now, as the run before may just have ended.
   recover(pipeline, home);
@@ -336,7 +335,13 @@ function sharedDevice(openDevice: () => Promise<Device>): SharedDevice {
 
 /** Takes the run's lock. The kernel frees it with the process, however that ends, so no lock is ever stale. */
 function lockRun(name: string, home: string): Disposable {
-  const file = Deno.openSync(join(home, ".lock"), { read: true, write: true, create: true });
+  let file: Deno.FsFile;
+  try {
+    Deno.mkdirSync(home, { recursive: true });
+    file = Deno.openSync(join(home, ".lock"), { read: true, write: true, create: true });
+  } catch (error) {
+    throw new RunError(`Cannot run pipeline "${name}" as ${home} cannot be written: ${(error as Error).message}`);
+  }
   if (!file.tryLockSync(true)) {
     file.close();
     const owner = Deno.readTextFileSync(join(home, ".lock")).trim() || "another process";

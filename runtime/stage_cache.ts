@@ -5,6 +5,7 @@
  */
 import { createHash } from "node:crypto";
 import { join } from "node:path";
+import { z } from "zod";
 import type { Pipeline, PipelineStage } from "./pipeline_file.ts";
 import type { Field } from "./stage.ts";
 
@@ -104,10 +105,25 @@ export function stageStates(pipeline: Pipeline, root: string): StageState[] {
   return [...states.values()];
 }
 
-/** Reads a finished folder's manifest; undefined if there is none that can be read. */
+const manifestSchema = z.looseObject({
+  key: z.string(),
+  kind: z.string(),
+  recipe: z.looseObject({
+    uses: z.string(),
+    options: z.record(z.string(), z.unknown()),
+    inputs: z.record(z.string(), z.record(z.string(), z.string())),
+    files: z.record(z.string(), z.string()),
+  }),
+  seconds: z.number(),
+  output: z.object({ files: z.number(), bytes: z.number() }),
+  summary: z.array(z.record(z.string(), z.unknown())),
+});
+
+/** Reads a finished folder's manifest; undefined if there is none or it is broken. */
 export function readManifest(dir: string): Manifest | undefined {
   try {
-    return JSON.parse(Deno.readTextFileSync(join(dir, "manifest.json")));
+    const json = JSON.parse(Deno.readTextFileSync(join(dir, "manifest.json")));
+    return manifestSchema.safeParse(json).success ? json : undefined;
   } catch (error) {
     if (error instanceof SyntaxError || error instanceof Deno.errors.NotFound) return undefined;
     throw error;
@@ -115,7 +131,7 @@ export function readManifest(dir: string): Manifest | undefined {
 }
 
 function whyNot(manifest: Manifest | undefined, key: string, recipe: Recipe, dir: string): string | null {
-  if (!manifest?.recipe) return "it has not been run";
+  if (!manifest) return "it has not been run";
   if (manifest.key !== key) return difference(manifest.recipe, recipe);
   const { files, bytes } = folderSize(dir);
   if (files === manifest.output.files && bytes === manifest.output.bytes) return null;
