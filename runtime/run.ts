@@ -157,6 +157,52 @@ export class Executable {
     return unpack(value.shape, await mapped(this.#device, back));
   }
 
+  /**
+   * Runs once with every dispatch in a pass of its own and times it.
+   *
+   * @returns Milliseconds by dispatch, in the order of `plan.dispatches`.
+   * @throws {TypeError} If the adapter has no timestamps.
+   */
+  async profile(): Promise<Float64Array> {
+    const { gpu } = this.#device;
+    if (!gpu.features.has("timestamp-query")) {
+      throw new TypeError("Cannot profile on this adapter as it lacks timestamp-query");
+    }
+    const count = this.#ready.length * 2;
+    const times = new Float64Array(this.#ready.length);
+    // A query set holds 4,096 queries at most.
+    for (let first = 0; first < count; first += 4096) {
+      const size = Math.min(4096, count - first);
+      const querySet = gpu.createQuerySet({ type: "timestamp", count: size });
+      const resolved = gpu.createBuffer({
+        size: size * 8,
+        usage: GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC,
+      });
+      const back = gpu.createBuffer({ size: size * 8, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
+      const encoder = gpu.createCommandEncoder();
+      for (let k = 0; k < size / 2; k++) {
+        const { pipeline, group, workgroups } = this.#ready[first / 2 + k]!;
+        const pass = encoder.beginComputePass({
+          timestampWrites: { querySet, beginningOfPassWriteIndex: 2 * k, endOfPassWriteIndex: 2 * k + 1 },
+        });
+        pass.setPipeline(pipeline);
+        pass.setBindGroup(0, group);
+        pass.dispatchWorkgroups(workgroups[0], workgroups[1]);
+        pass.end();
+      }
+      encoder.resolveQuerySet(querySet, 0, size, resolved, 0);
+      encoder.copyBufferToBuffer(resolved, 0, back, 0, size * 8);
+      gpu.queue.submit([encoder.finish()]);
+      await back.mapAsync(GPUMapMode.READ);
+      const ns = new BigUint64Array(back.getMappedRange());
+      for (let k = 0; k < size / 2; k++) times[first / 2 + k] = Number(ns[2 * k + 1]! - ns[2 * k]!) / 1e6;
+      for (const buffer of [back, resolved]) buffer.destroy();
+      querySet.destroy();
+    }
+    this.#device.check();
+    return times;
+  }
+
   /** Frees everything but the parameters. */
   destroy(): void {
     for (const storage of this.#own) storage.destroy();
