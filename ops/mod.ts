@@ -15,6 +15,8 @@ import { conv2dBackwardInputOp } from "./conv2d_backward_input.ts";
 import { conv2dBackwardWeightOp } from "./conv2d_backward_weight.ts";
 import { expandOp } from "./expand.ts";
 import { matmulOp } from "./matmul.ts";
+import { maxPoolOp } from "./max_pool.ts";
+import { maxPoolGradOp } from "./max_pool_grad.ts";
 import { mulOp } from "./mul.ts";
 import { permuteOp } from "./permute.ts";
 import { regroupOp } from "./regroup.ts";
@@ -26,6 +28,10 @@ import { sliceOp } from "./slice.ts";
 import { subOp } from "./sub.ts";
 import { sumOp } from "./sum.ts";
 import { sumLastOp } from "./sum_last.ts";
+import { sumRegionsOp } from "./sum_regions.ts";
+import { upsampleBilinearOp } from "./upsample_bilinear.ts";
+import { upsampleBilinearGradOp } from "./upsample_bilinear_grad.ts";
+import { upsampleNearestOp } from "./upsample_nearest.ts";
 
 /** Every op; a structural test holds each to a shader and a test. */
 export const ops: readonly Op<never>[] = [
@@ -39,6 +45,8 @@ export const ops: readonly Op<never>[] = [
   conv2dBackwardWeightOp,
   expandOp,
   matmulOp,
+  maxPoolOp,
+  maxPoolGradOp,
   mulOp,
   permuteOp,
   regroupOp,
@@ -50,4 +58,8 @@ export const ops: readonly Op<never>[] = [
   subOp,
   sumOp,
   sumLastOp,
+  sumRegionsOp,
+  upsampleBilinearOp,
+  upsampleBilinearGradOp,
+  upsampleNearestOp,
 ];

@@ -1,0 +1,18 @@
+import { showShape, type Value } from "../runtime/graph.ts";
+import { scale } from "./scale.ts";
+import { sumRegions } from "./sum_regions.ts";
+
+/**
+ * Means of non-overlapping squares of `size` by `size` pixels.
+ *
+ * @param x `[N, H, W, C]`.
+ * @returns `[N, H / size, W / size, C]`.
+ * @throws {TypeError} If `size` does not divide height and width.
+ */
+export function avgPool(x: Value, size = 2): Value {
+  const [H, W] = [x.shape[1]! / size, x.shape[2]! / size];
+  if (!Number.isInteger(H) || !Number.isInteger(W)) {
+    throw new TypeError(`Cannot pool ${showShape(x.shape)} by ${size}: it divides not both height and width`);
+  }
+  return scale(sumRegions(x, [H, W]), 1 / size ** 2);
+}

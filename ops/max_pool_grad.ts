@@ -1,0 +1,36 @@
+import { apply, elements, type Op, texels, type Value } from "../runtime/graph.ts";
+import source from "../shaders/max_pool_grad.wgsl" with { type: "text" };
+import { eachMaximum, type PoolAttrs, poolSizes } from "./max_pool.ts";
+
+/** The gradient of `max_pool`: `dy` goes to the first maximum of each window, in row-major order. */
+export const maxPoolGradOp: Op<PoolAttrs> = {
+  name: "max_pool_grad",
+  bound: "memory",
+  shapes: ([x]) => [x!],
+  lowering: {
+    kind: "kernel",
+    kernel: ({ inputs: [x], outputs: [dx], attrs }) => {
+      const { H, W, HO, WO, C4, K, S, pad } = poolSizes(x!.shape, attrs);
+      return {
+        source,
+        label: "shaders/max_pool_grad.wgsl",
+        entry: "forward",
+        reads: ["x", "dy"],
+        writes: ["dx"],
+        ints: { H, W, HO, WO, C4, K, S, pad },
+        threads: texels(dx!.shape),
+      };
+    },
+  },
+  flops: ({ inputs: [x], attrs: { kernel } }) => kernel ** 2 * elements(x!.shape),
+  reference([x, dy], attrs) {
+    const data = new Float64Array(x!.data.length);
+    eachMaximum(x!, attrs, (to, from) => data[from]! += dy!.data[to]!);
+    return [{ shape: x!.shape, data }];
+  },
+};
+
+/** Gradient of `maxPool` at `x`. */
+export function maxPoolGrad(x: Value, dy: Value, attrs: PoolAttrs): Value {
+  return apply(maxPoolGradOp, [x, dy], attrs);
+}

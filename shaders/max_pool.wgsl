@@ -1,0 +1,21 @@
+// max_pool.  y[n, h, w] = max of x[n, i, j] over i = S h - pad .. + K, j likewise
+// in x: [N, H, W, C]   out y: [N, HO, WO, C]
+// grid: one invocation per output texel
+@compute @workgroup_size(WG)
+fn forward(@builtin(global_invocation_id) id: vec3u) {
+  let t = thread(id);
+  if (t >= u.threads) { return; }
+  let c = t % u.C4;
+  var rest = t / u.C4;
+  let w = rest % u.WO;
+  rest = rest / u.WO;
+  let h = rest % u.HO;
+  let n = rest / u.HO;
+  var best = vec4f(-3.4e38);
+  for (var i = max(h * u.S - u.pad, 0); i < min(h * u.S - u.pad + u.K, u.H); i++) {
+    for (var j = max(w * u.S - u.pad, 0); j < min(w * u.S - u.pad + u.K, u.W); j++) {
+      best = max(best, ld_x(((n * u.H + i) * u.W + j) * u.C4 + c));
+    }
+  }
+  st_y(t, best);
+}

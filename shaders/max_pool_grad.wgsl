@@ -1,0 +1,31 @@
+// max_pool_grad.  dx[n, i, j] = sum of dy[n, h, w] over the windows whose first maximum is x[n, i, j]
+// in x: [N, H, W, C]   in dy: [N, HO, WO, C]   out dx: [N, H, W, C]
+// grid: one invocation per texel of dx
+@compute @workgroup_size(WG)
+fn forward(@builtin(global_invocation_id) id: vec3u) {
+  let t = thread(id);
+  if (t >= u.threads) { return; }
+  let c = t % u.C4;
+  var rest = t / u.C4;
+  let j = rest % u.W;
+  rest = rest / u.W;
+  let i = rest % u.H;
+  let n = rest / u.H;
+  let own = ld_x(t);
+  var total = vec4f();
+  // Windows that hold row i begin at rows S h - pad from i - K + 1 to i.
+  for (var h = max((i + u.pad - u.K + u.S) / u.S, 0); h <= min((i + u.pad) / u.S, u.HO - 1); h++) {
+    for (var w = max((j + u.pad - u.K + u.S) / u.S, 0); w <= min((j + u.pad) / u.S, u.WO - 1); w++) {
+      var first = vec4<bool>(true);
+      for (var a = max(h * u.S - u.pad, 0); a < min(h * u.S - u.pad + u.K, u.H); a++) {
+        for (var b = max(w * u.S - u.pad, 0); b < min(w * u.S - u.pad + u.K, u.W); b++) {
+          if (a == i && b == j) { continue; }
+          let other = ld_x(((n * u.H + a) * u.W + b) * u.C4 + c);
+          first &= select(own >= other, own > other, vec4<bool>(a < i || (a == i && b < j)));
+        }
+      }
+      total += select(vec4f(), ld_dy(((n * u.HO + h) * u.WO + w) * u.C4 + c), first);
+    }
+  }
+  st_dx(t, total);
+}
