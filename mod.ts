@@ -19,7 +19,7 @@
  *
  * @module
  */
-import { type Commands, main, pipelineCommands } from "./runtime/cli.ts";
+import { type Commands, main, pipelineCommands, print } from "./runtime/cli.ts";
 import { stages } from "./stages/mod.ts";
 
 export {
@@ -52,6 +52,19 @@ export { stages };
 
 const commands: Commands = {
   ...pipelineCommands(stages),
+  doctor: {
+    usage: "",
+    doc: "Prints the adapter and runs known-answer kernels on it.",
+    run: async () => (await import("./bench/doctor.ts")).doctor(print),
+  },
+  bench: {
+    usage: "[--json]",
+    doc: "Times the main kernels and a training step, as shares of what the adapter can do.",
+    async run(args) {
+      await (await import("./bench/bench.ts")).bench(args, print);
+      return 0;
+    },
+  },
 };
 
 if (import.meta.main) Deno.exitCode = await main(Deno.args, commands);

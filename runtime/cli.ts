@@ -6,7 +6,7 @@
  * @module
  */
 import { parseArgs, type ParseArgsConfig } from "node:util";
-import { openDevice } from "./device.ts";
+import { DeviceLostError, NoAdapterError, openDevice } from "./device.ts";
 import { PipelineFileError, readPipeline, type Registry } from "./pipeline_file.ts";
 import { planRun, RunError, runPipeline, StageError } from "./pipeline_run.ts";
 import { formatTable, reporterFor } from "./progress.ts";
@@ -223,16 +223,20 @@ export async function main(args: readonly string[], commands: Commands): Promise
     return await command.run(rest);
   } catch (error) {
     if (error instanceof UsageError) printError(`${error.message}\nusage: ${name} ${command.usage}`);
-    else if (error instanceof StageError) printError(error.message);
-    else if (isWrongInput(error)) printError((error as Error).message);
+    else if (isExplained(error)) printError(error.message);
     else printError(error instanceof Error ? error.stack ?? error.message : String(error));
     if (error instanceof StageError) return error.status === "interrupted" ? 130 : 1;
     return isWrongInput(error) ? 2 : 1;
   }
 }
 
-function isWrongInput(error: unknown): boolean {
+function isWrongInput(error: unknown): error is Error {
   return [UsageError, PipelineError, PipelineFileError, RunError].some((kind) => error instanceof kind);
+}
+
+/** Whether the message says all that a user needs; of other errors the trace is shown. */
+function isExplained(error: unknown): error is Error {
+  return isWrongInput(error) || [StageError, NoAdapterError, DeviceLostError].some((kind) => error instanceof kind);
 }
 
 function printHelp(commands: Commands): void {
