@@ -16,7 +16,7 @@ export const sumLastOp: Op<Record<string, never>> = {
       reads: ["x"],
       writes: ["y"],
       fusable: ["x"],
-      ints: { C4: Math.ceil(x!.shape.at(-1)! / 4) },
+      ints: { C: x!.shape.at(-1)!, C4: Math.ceil(x!.shape.at(-1)! / 4) },
       threads: elements(x!.shape.slice(0, -1)),
     }),
   },

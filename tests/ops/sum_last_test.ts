@@ -1,0 +1,25 @@
+import assert from "node:assert";
+import { scale } from "../../ops/scale.ts";
+import { sumLast, sumLastOp } from "../../ops/sum_last.ts";
+import { Graph } from "../../runtime/graph.ts";
+import { Executable } from "../../runtime/run.ts";
+import { checkOp, testDevice } from "../check_op.ts";
+
+checkOp(sumLastOp, [
+  { shapes: [[1]], attrs: {} },
+  { shapes: [[3, 7]], attrs: {} },
+  { shapes: [[2, 5, 8]], attrs: {} },
+]);
+
+Deno.test({
+  name: "sum_last() leaves out the padding of a fused expression",
+  sanitizeResources: false, // the device outlives a test
+  sanitizeOps: false,
+  async fn() {
+    const y = sumLast(scale(new Graph().input("x", [1, 2]), 1, 1));
+    const exe = new Executable(await testDevice(), { outputs: { y } });
+    exe.run({ x: [3, 4] });
+    assert.equal((await exe.read("y"))[0], 9);
+    exe.destroy();
+  },
+});
