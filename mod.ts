@@ -8,7 +8,7 @@
  * deno task run pipelines/full.yaml
  * ```
  *
- * As a library it reads and runs pipelines, and takes stages of your own:
+ * As a library it reads and runs pipelines, takes stages of your own, and reads, edits, draws and measures landmarks:
  *
  * ```ts ignore
  * import { openDevice, readPipeline, runPipeline, silent, stage, stages } from "@facewright/facewright";
@@ -48,6 +48,13 @@ export { type Manifest, type Recipe, type Size, type StageState } from "./runtim
 export { PipelineError, type Place, type Problem, type Source } from "./runtime/yaml_tree.ts";
 export { type Reporter, reporterFor, silent } from "./runtime/progress.ts";
 export { type Device, type DeviceOptions, openDevice } from "./runtime/device.ts";
+export * from "./faces/dataset.ts";
+export * from "./faces/draw.ts";
+export * from "./faces/edits.ts";
+export * from "./faces/image.ts";
+export * from "./faces/landmarks.ts";
+export * from "./faces/metrics.ts";
+export * from "./faces/pts.ts";
 export { stages };
 
 const commands: Commands = {

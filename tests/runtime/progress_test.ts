@@ -1,0 +1,61 @@
+import assert from "node:assert/strict";
+import { formatField, formatSeconds, formatTable, reporterFor } from "../../runtime/progress.ts";
+
+/** A reporter on a fake output and a clock that is set by hand. */
+function recorded(terminal: boolean) {
+  let text = "";
+  const clock = { ms: 0 };
+  const out = {
+    isTerminal: () => terminal,
+    writeSync(bytes: Uint8Array) {
+      text += new TextDecoder().decode(bytes);
+      return bytes.length;
+    },
+  };
+  return { clock, reporter: reporterFor(out, () => clock.ms), text: () => text };
+}
+
+Deno.test("elsewhere than on a terminal progress is a plain line every ten seconds", () => {
+  const { clock, reporter, text } = recorded(false);
+  reporter.line("[1/1] train");
+  for (let step = 1; step <= 250; step++) {
+    clock.ms = step * 100;
+    reporter.update("train", step, 300, { loss: 1 / step });
+  }
+  assert.equal(
+    text(),
+    "[1/1] train\n" +
+      "      train  101/300  10.0/s  20 s left  loss 0.009901\n" +
+      "      train  201/300  10.0/s  9.9 s left  loss 0.004975\n",
+  );
+});
+
+Deno.test("a slow step is told in seconds, and the time left follows the last half minute", () => {
+  const { clock, reporter, text } = recorded(false);
+  for (const [minute, step] of [[0, 0], [1, 600], [2, 610], [3, 620], [4, 630]] as const) {
+    clock.ms = minute * 60_000;
+    reporter.update("train", step, 640, {});
+  }
+  assert.match(text(), /630\/640 {2}6\.0 s each {2}1:00 left\n$/);
+});
+
+Deno.test("times, numbers and tables read well", () => {
+  assert.deepEqual([0.04, 9.94, 59, 61, 3723].map(formatSeconds), ["0.0 s", "9.9 s", "59 s", "1:01", "1:02:03"]);
+  assert.deepEqual([3, 0.123456, 1e-5, NaN].map((value) => formatField(value)), ["3", "0.1235", "1e-5", "NaN"]);
+  assert.equal(
+    formatTable([
+      { detector: "before", images: 160, nme_interocular: 8, auc_10: 0.5 },
+      { detector: "after", images: 1560, nme_interocular: 10.126, auc_10: 0.25 },
+      { styles: 8 },
+    ]),
+    `
+detector  images  nme_interocular  auc_10
+-----------------------------------------
+before       160             8.00  0.5000
+after       1560            10.13  0.2500
+
+styles
+------
+     8`.trimStart(),
+  );
+});
