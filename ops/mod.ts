@@ -14,13 +14,20 @@ import { conv2dOp } from "./conv2d.ts";
 import { conv2dBackwardInputOp } from "./conv2d_backward_input.ts";
 import { conv2dBackwardWeightOp } from "./conv2d_backward_weight.ts";
 import { expandOp } from "./expand.ts";
+import { groupSumsOp } from "./group_sums.ts";
 import { matmulOp } from "./matmul.ts";
 import { maxPoolOp } from "./max_pool.ts";
 import { maxPoolGradOp } from "./max_pool_grad.ts";
+import { momentsOp } from "./moments.ts";
+import { momentsPartsOp } from "./moments_parts.ts";
 import { mulOp } from "./mul.ts";
+import { normalizeOp } from "./normalize.ts";
+import { normalizeSumsOp } from "./normalize_sums.ts";
 import { permuteOp } from "./permute.ts";
 import { regroupOp } from "./regroup.ts";
 import { reshapeOp } from "./reshape.ts";
+import { rowMomentsOp } from "./row_moments.ts";
+import { rsqrtOp } from "./rsqrt.ts";
 import { scaleOp } from "./scale.ts";
 import { siluOp } from "./silu.ts";
 import { siluGradOp } from "./silu_grad.ts";
@@ -44,13 +51,20 @@ export const ops: readonly Op<never>[] = [
   conv2dBackwardInputOp,
   conv2dBackwardWeightOp,
   expandOp,
+  groupSumsOp,
   matmulOp,
   maxPoolOp,
   maxPoolGradOp,
+  momentsOp,
+  momentsPartsOp,
   mulOp,
+  normalizeOp,
+  normalizeSumsOp,
   permuteOp,
   regroupOp,
   reshapeOp,
+  rowMomentsOp,
+  rsqrtOp,
   scaleOp,
   siluOp,
   siluGradOp,
