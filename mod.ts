@@ -74,4 +74,5 @@ const commands: Commands = {
   },
 };
 
-if (import.meta.main) Deno.exitCode = await main(Deno.args, commands);
+// Exit at once: the driver's threads may outlive the work.
+if (import.meta.main) Deno.exit(await main(Deno.args, commands));

@@ -177,12 +177,16 @@ export async function runPipeline(pipeline: Pipeline, options: RunOptions): Prom
   return write();
 }
 
+/** A killed run forgets no more of its time than this. */
+const noteEverySeconds = 15;
+
 /** One try at a stage, from its context to its folder. */
 class Attempt {
   readonly #started = performance.now();
   readonly #work: string;
   readonly #draft: string;
   readonly #earlier: number;
+  #noted = 0;
   readonly #summary: Row[] = [];
   readonly #log: string[] = [];
   #adapter: string | null = null;
@@ -261,7 +265,10 @@ class Attempt {
         this.#adapter = device.name;
         return device;
       },
-      progress: (done, total, fields = {}) => this.reporter.update(stage.id, done, total, fields),
+      progress: (done, total, fields = {}) => {
+        this.reporter.update(stage.id, done, total, fields);
+        if (this.seconds() - this.#noted > noteEverySeconds) this.#note();
+      },
       metric: (record) => {
         this.#metrics ??= this.#openMetrics(-Infinity);
         this.#metrics.writeSync(new TextEncoder().encode(JSON.stringify(record) + "\n"));
@@ -302,6 +309,7 @@ class Attempt {
   #note(): void {
     const note = { key: this.state.key, seconds: this.seconds() };
     writeWhole(join(this.#work, "attempt.json"), JSON.stringify(note));
+    this.#noted = note.seconds;
   }
 
   /** Opens the metrics with the whole lines up to a step: a killed run may have left half a line and steps not saved. */

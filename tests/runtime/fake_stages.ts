@@ -51,7 +51,7 @@ const train = stage({
   async run(ctx, { data }, { steps, lr, stop_at, abort_at, sleep_ms }) {
     ran.push(ctx.id);
     const checkpoint = `${ctx.work}/step.json`;
-    const saved = await Deno.readTextFile(checkpoint).then(JSON.parse, () => 0);
+    const saved = await Deno.readTextFile(checkpoint).then(JSON.parse).catch(() => 0);
     // As a stage does that died after a metric and before the checkpoint: the step is done again.
     if (saved) ctx.resumeMetrics(saved - 1);
     for (let step = Math.max(1, saved); step <= steps; step++) {

@@ -232,51 +232,64 @@ Deno.test("a replacement that was cut off between its renames is ended by the ne
   assert.equal(b.at("first/metrics.jsonl").trim().split("\n").length, 4);
 });
 
-Deno.test("a killed process leaves nothing half-written, and Ctrl-C exits with 130", async () => {
+/** Starts the command line in a process of its own. */
+function spawnRun({ dir, file }: { dir: string; file: string }, ...sets: string[]): Deno.ChildProcess {
+  const permissions = ["--no-prompt", "-R", `-W=${dir}`, "--allow-env"];
+  const script = new URL("run_fake.ts", import.meta.url).pathname;
+  const args = ["run", "-q", ...permissions, script, "run", file, ...sets.flatMap((set) => ["--set", set])];
+  return new Deno.Command("deno", { args, cwd: dir, stdout: "piped", stderr: "piped" }).spawn();
+}
+
+const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+Deno.test("a killed process leaves nothing half-written, and Ctrl-C and SIGTERM exit with 130", async () => {
   using b = bench();
-  const set = "stages.first.with.sleep_ms=100";
-  const start = () =>
-    new Deno.Command("deno", {
-      args: [
-        "run",
-        "-q",
-        "--no-prompt",
-        "-R",
-        `-W=${b.dir}`,
-        "--allow-env",
-        resolveHere("run_fake.ts"),
-        "run",
-        b.file,
-        "--set",
-        set,
-      ],
-      cwd: b.dir,
-      stdout: "piped",
-      stderr: "piped",
-    }).spawn();
-  const work = join(b.root, "test/.work/first/files/step.json");
-  for (const [signal, code] of [["SIGKILL", 137], ["SIGINT", 130]] as const) {
-    const child = start();
-    while (!canRead(work)) await new Promise((resolve) => setTimeout(resolve, 10));
+  const slow = "stages.first.with.sleep_ms=100";
+  for (const [signal, code] of [["SIGKILL", 137], ["SIGINT", 130], ["SIGTERM", 130]] as const) {
+    const child = spawnRun(b, slow);
+    const reader = child.stdout.getReader();
+    let printed = "";
+    while (!printed.includes("first (fake/train)")) printed += new TextDecoder().decode((await reader.read()).value);
+    reader.releaseLock();
     child.kill(signal);
     const { code: ended, stderr } = await child.output();
     assert.equal(ended, code, new TextDecoder().decode(stderr));
-    assert(!canRead(join(b.root, "test/first/manifest.json")));
+    await assert.rejects(Deno.stat(join(b.root, "test/first")), Deno.errors.NotFound);
   }
-  const { code, stdout } = await start().output();
+  const { code, stdout } = await spawnRun(b, slow).output();
   assert.equal(code, 0);
   assert.match(new TextDecoder().decode(stdout), /\[2\/5\] faces: up to date\n[^]*\nstage +detector[^]*summary: /);
   assert.equal(b.at("first/metrics.jsonl").trim().split("\n").length, 4);
 });
 
-function resolveHere(name: string): string {
-  return new URL(name, import.meta.url).pathname;
-}
-
-function canRead(path: string): boolean {
-  try {
-    return Deno.readTextFileSync(path) !== "";
-  } catch {
-    return false;
+Deno.test("a run killed at any moments ends with the same bytes as one that was not", async () => {
+  using killed = bench();
+  using whole = bench();
+  const sets = ["first", "second"].flatMap((id) => [`stages.${id}.with.steps=40`, `stages.${id}.with.sleep_ms=5`]);
+  await whole.run(sets);
+  for (let kill = 0; kill < 20; kill++) {
+    const child = spawnRun(killed, ...sets);
+    await sleep(100 + 25 * kill);
+    try {
+      child.kill("SIGKILL");
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error; // it had ended
+    }
+    await child.output();
   }
-}
+  const { code, stderr } = await spawnRun(killed, ...sets).output();
+  assert.equal(code, 0, new TextDecoder().decode(stderr));
+  for (
+    const path of [
+      "faces/lines.txt",
+      "first/metrics.jsonl",
+      "first/model.txt",
+      "second/metrics.jsonl",
+      "report/all.txt",
+    ]
+  ) {
+    assert.equal(killed.at(path), whole.at(path), path);
+  }
+  const names = [...Deno.readDirSync(join(killed.root, "test"))].map(({ name }) => name);
+  assert.deepEqual(names.filter((name) => /\.(tmp|old)$/.test(name)), []);
+});
