@@ -32,6 +32,7 @@ import { scaleOp } from "./scale.ts";
 import { siluOp } from "./silu.ts";
 import { siluGradOp } from "./silu_grad.ts";
 import { sliceOp } from "./slice.ts";
+import { softmaxOp } from "./softmax.ts";
 import { subOp } from "./sub.ts";
 import { sumOp } from "./sum.ts";
 import { sumLastOp } from "./sum_last.ts";
@@ -69,6 +70,7 @@ export const ops: readonly Op<never>[] = [
   siluOp,
   siluGradOp,
   sliceOp,
+  softmaxOp,
   subOp,
   sumOp,
   sumLastOp,

@@ -1,0 +1,24 @@
+import assert from "node:assert";
+import { linear } from "../../ops/linear.ts";
+import { Graph } from "../../runtime/graph.ts";
+import { Executable } from "../../runtime/run.ts";
+import { testDevice } from "../check_op.ts";
+
+Deno.test({
+  name: "linear() multiplies each row and adds the bias",
+  sanitizeResources: false,
+  sanitizeOps: false,
+  async fn() {
+    const graph = new Graph();
+    const y = linear(
+      graph.input("x", [1, 2, 3]),
+      graph.constant([1, 2, 3, 4, 5, 6], [3, 2]),
+      graph.constant([10, 20], [2]),
+    );
+    assert.deepEqual(y.shape, [1, 2, 2]);
+    const exe = new Executable(await testDevice(), { outputs: { y } });
+    exe.run({ x: [1, 0, 0, 1, 1, 1] });
+    assert.deepEqual([...await exe.read("y")], [11, 22, 19, 32]);
+    exe.destroy();
+  },
+});
