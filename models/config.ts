@@ -1,0 +1,60 @@
+/**
+ * Reads `config.json` files of diffusers and transformers, which name dozens of options of which a network here knows some.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+
+/** A network's `config.json`: what it knows, and what it needs at one value only. */
+export interface ConfigFormat<T> {
+  /** `_class_name` (diffusers) or `model_type` (transformers) of the file. */
+  readonly name: string;
+  /** Options that are known, with the peers' defaults. */
+  readonly schema: z.ZodType<T>;
+  /** Options that must have this value where they are given. */
+  readonly fixed: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * Checks a parsed `config.json`. Options that are not known may only be null or false.
+ *
+ * @param where The file, for messages.
+ * @throws {TypeError} If an option is missing, wrong or of a kind of network that is not built here; all are named.
+ */
+export function readConfig<T>(format: ConfigFormat<T>, json: unknown, where: string): T {
+  const wrong: string[] = [];
+  const given = (json ?? {}) as Record<string, unknown>;
+  const known = new Set(Object.keys((format.schema as unknown as z.ZodObject).shape));
+  const options: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(given)) {
+    if (known.has(key)) options[key] = value;
+    else if (key in format.fixed) {
+      if (!equal(value, format.fixed[key])) {
+        wrong.push(`\n  "${key}" is ${JSON.stringify(value)}: only ${JSON.stringify(format.fixed[key])} is built here`);
+      }
+    } else if (!key.startsWith("_") && value !== null && value !== false) {
+      wrong.push(`\n  "${key}" is ${JSON.stringify(value)}: this option is not known here`);
+    }
+  }
+  const result = format.schema.safeParse(options);
+  if (!result.success) {
+    for (const { path, message } of result.error.issues) wrong.push(`\n  "${path.join(".")}": ${message}`);
+  }
+  if (wrong.length) {
+    throw new TypeError(`Cannot read ${where} as the configuration of ${format.name}:${wrong.join("")}`);
+  }
+  return result.data!;
+}
+
+/** What to write to `config.json`; {@linkcode readConfig} and the peers read it. */
+export function writeConfig<T extends object>(format: ConfigFormat<T>, config: T): Record<string, unknown> {
+  const tag = /[A-Z]/.test(format.name)
+    ? { _class_name: format.name, _diffusers_version: "0.20.2" }
+    : { model_type: format.name };
+  return { ...tag, ...format.fixed, ...config };
+}
+
+function equal(a: unknown, b: unknown): boolean {
+  return JSON.stringify(a) === JSON.stringify(b) || (a === null && b === undefined);
+}

@@ -1,0 +1,76 @@
+/**
+ * Holds networks, schedules, losses and metrics to golden numbers computed by their original implementations.
+ *
+ * A case is one `NAME.json`, with tensors in safetensors beside it, in a folder laid out like `tests/golden`. Its `kind`
+ * picks a check; a check computes what the case asks for and gives an error for each group of tensors, which must not
+ * exceed the case's own tolerance.
+ *
+ * @module
+ */
+
+import { type Device, openDevice } from "../runtime/device.ts";
+import { type GoldenCheck, type GoldenResult, openCase } from "./golden_case.ts";
+
+/** Checks by `kind`, loaded when a case needs them. */
+const checks: Readonly<Record<string, () => Promise<GoldenCheck>>> = {
+  "ddim-loop": async () => (await import("./golden_schedule.ts")).ddimLoopCheck,
+  "ddim-unit-tests": async () => (await import("./golden_schedule.ts")).ddimUnitTestsCheck,
+  "ddpm": async () => (await import("./golden_schedule.ts")).ddpmCheck,
+  "ldm-ddim-sampler": async () => (await import("./golden_schedule.ts")).ldmSamplerCheck,
+  "noise-schedule": async () => (await import("./golden_schedule.ts")).noiseScheduleCheck,
+};
+
+/** What {@linkcode runGolden} may be told. */
+export interface GoldenOptions {
+  /** Runs only the cases whose names contain this text. */
+  filter?: string;
+  /** Receives the lines; the console when not given. */
+  print?: (line: string) => void;
+}
+
+/**
+ * Runs the cases of a folder and prints a line for each: the worst of its groups, relative to its tolerance.
+ *
+ * @param dir Folder of the cases.
+ * @returns Exit code: 0 when every case passed or is of a kind without a check, else 1.
+ */
+export async function runGolden(dir: string, { filter = "", print }: GoldenOptions = {}): Promise<number> {
+  // deno-lint-ignore no-console
+  print ??= console.log;
+  const names: string[] = [];
+  for await (const { name } of Deno.readDir(dir)) {
+    if (name.endsWith(".json") && name.includes(filter)) names.push(name.slice(0, -".json".length));
+  }
+  let device: Device | undefined;
+  const count = { passed: 0, failed: 0, skipped: 0 };
+  for (const name of names.sort()) {
+    const c = await openCase(dir, name);
+    const start = performance.now();
+    let status: keyof typeof count, detail: string;
+    const check = checks[c.json.kind];
+    if (!check) [status, detail] = ["skipped", `unsupported: ${c.json.kind}`];
+    else {
+      try {
+        device ??= await openDevice();
+        const results = await (await check())(c, device);
+        status = results.length && results.every(passes) ? "passed" : "failed";
+        detail = results.filter((r) => status === "passed" || !passes(r)).map(show).join(", ");
+      } catch (error) {
+        [status, detail] = ["failed", `${error}`];
+      }
+      detail += `  (${((performance.now() - start) / 1000).toFixed(1)} s)`;
+    }
+    count[status]++;
+    print(`${status === "skipped" ? "-   " : status === "passed" ? "ok  " : "FAIL"} ${name.padEnd(30)} ${detail}`);
+  }
+  device?.destroy();
+  print(`${count.passed} passed, ${count.failed} failed, ${count.skipped} skipped`);
+  return count.failed ? 1 : 0;
+}
+
+const passes = ({ error, tolerance }: GoldenResult) => error <= tolerance;
+
+function show({ group, error, tolerance, tensor }: GoldenResult): string {
+  const text = `${group} ${error.toExponential(1)} of ${tolerance.toExponential(1)}`;
+  return error <= tolerance || !tensor ? text : `${text} at ${tensor}`;
+}
