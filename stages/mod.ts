@@ -10,5 +10,6 @@ export const stages: Registry = {
   "dataset/import": async () => (await import("./import.ts")).importFaces,
   "dataset/merge": async () => (await import("./merge.ts")).mergeDatasets,
   "dataset/split": async () => (await import("./split.ts")).splitDataset,
+  "faces/render": async () => (await import("./render.ts")).renderStage,
   "report/html": async () => (await import("./report.ts")).report,
 };

@@ -1,0 +1,21 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { readPipeline } from "../runtime/pipeline_file.ts";
+import { stages } from "../stages/mod.ts";
+
+for (const { name } of [...Deno.readDirSync("pipelines")].filter(({ name }) => name.endsWith(".yaml"))) {
+  Deno.test(`pipelines/${name} is valid`, async () => {
+    await readPipeline(join("pipelines", name), stages, { allowUnset: true });
+  });
+}
+
+Deno.test("the example in pipelines/README.md is valid", async () => {
+  const [, yaml] = /```yaml\n([^]*?)```/.exec(await Deno.readTextFile("pipelines/README.md"))!;
+  const dir = await Deno.makeTempDir({ prefix: "facewright_" });
+  const file = join(dir, "mine.yaml");
+  await Deno.writeTextFile(file, yaml!.replace(/^extends:.*\n/m, ""));
+  const { unset, stages: order } = await readPipeline(file, stages, { allowUnset: true });
+  assert.deepEqual(order.map(({ id }) => id), ["photos", "train", "report"]);
+  assert.deepEqual(Object.keys(unset), ["faces"]);
+  await Deno.remove(dir, { recursive: true });
+});
