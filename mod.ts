@@ -19,7 +19,7 @@
  *
  * @module
  */
-import { type Commands, main, pipelineCommands, print } from "./runtime/cli.ts";
+import { type Commands, main, one, parse, pipelineCommands, print } from "./runtime/cli.ts";
 import { stages } from "./stages/mod.ts";
 
 export {
@@ -63,6 +63,16 @@ const commands: Commands = {
     usage: "",
     doc: "Prints the adapter and runs known-answer kernels on it.",
     run: async () => (await import("./bench/doctor.ts")).doctor(print),
+  },
+  golden: {
+    usage: "DIR [--filter TEXT]",
+    doc: "Holds networks, schedules, losses and metrics to the golden numbers in a folder.",
+    async run(args) {
+      const options = { filter: { type: "string" } } as const;
+      const { values, positionals } = parse({ args, options, allowPositionals: true });
+      const dir = one(positionals, "folder of golden cases");
+      return (await import("./tests/golden.ts")).runGolden(dir, { ...values, print });
+    },
   },
   bench: {
     usage: "[--json]",

@@ -159,7 +159,8 @@ function printOptions({ properties = {}, required = [] }: JsonSchema, indent: st
   }
 }
 
-function one(positionals: readonly string[], what: string): string {
+/** The only positional argument; `what` names it in the error. */
+export function one(positionals: readonly string[], what: string): string {
   if (positionals.length === 1) return positionals[0]!;
   const given = positionals.length ? `given are ${positionals.join(" ")}` : "none is given";
   throw new UsageError(`Cannot run the command as it takes one ${what}: ${given}`);

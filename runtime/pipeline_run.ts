@@ -48,7 +48,7 @@ export interface Summary {
   readonly pipeline: string;
   /** `seconds` is the time it took to make the artifact, in this run or an earlier one. */
   readonly stages: Readonly<Record<string, { readonly status: Status; readonly seconds: number }>>;
-  /** All rows of all stages, in the order of the stages. */
+  /** What stages tell about detectors, in the order of the stages. */
   readonly results: readonly Row[];
 }
 
@@ -137,7 +137,9 @@ export async function runPipeline(pipeline: Pipeline, options: RunOptions): Prom
     rows.set(stage.id, good ? manifest.summary : []);
   }
   const write = (): Summary => {
-    const results = [...rows].flatMap(([stage, list]) => list.map((row) => ({ stage, ...row })));
+    const results = [...rows].flatMap(([stage, list]) =>
+      list.filter((row) => "detector" in row).map((row) => ({ stage, ...row }))
+    );
     const summary: Summary = { pipeline: pipeline.name, stages: Object.fromEntries(status), results };
     writeWhole(join(home, "summary.json"), JSON.stringify(summary, null, 2) + "\n");
     return summary;

@@ -56,7 +56,7 @@ export interface StageContext {
   resumeMetrics(step: number): void;
   /** Prints one line, and keeps it in the manifest's log. */
   log(line: string): void;
-  /** Adds a row to the results in `summary.json` and to the manifest; the stage's id is put in front. */
+  /** Adds a row to the manifest. A row with a `detector` is a result: it goes to `summary.json` with the stage's id in front. */
   summary(record: Readonly<Record<string, Field>>): void;
 }
 
