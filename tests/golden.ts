@@ -13,6 +13,8 @@ import { type GoldenCheck, type GoldenResult, openCase } from "./golden_case.ts"
 
 /** Checks by `kind`, loaded when a case needs them. */
 const checks: Readonly<Record<string, () => Promise<GoldenCheck>>> = {
+  "bert-wordpiece": async () => (await import("./golden_text.ts")).wordPieceCheck,
+  "clip-bpe": async () => (await import("./golden_text.ts")).clipBpeCheck,
   "ddim-loop": async () => (await import("./golden_schedule.ts")).ddimLoopCheck,
   "ddim-unit-tests": async () => (await import("./golden_schedule.ts")).ddimUnitTestsCheck,
   "ddpm": async () => (await import("./golden_schedule.ts")).ddpmCheck,
