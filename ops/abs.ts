@@ -1,0 +1,18 @@
+import { apply, type Op, type Value } from "../runtime/graph.ts";
+import source from "../shaders/abs.wgsl" with { type: "text" };
+import { elementwise } from "./_elementwise.ts";
+import { mul } from "./mul.ts";
+import { sign } from "./sign.ts";
+
+/** `y = |x|`; the gradient at 0 is 0. */
+export const absOp: Op<Record<string, never>> = elementwise({
+  name: "abs",
+  source,
+  value: ([x]) => Math.abs(x!),
+  gradient: ({ inputs: [x] }, dy) => [mul(dy, sign(x!))],
+});
+
+/** Absolute value, element-wise. */
+export function abs(x: Value): Value {
+  return apply(absOp, [x], {});
+}

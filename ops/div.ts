@@ -1,0 +1,18 @@
+import { apply, type Op, type Value } from "../runtime/graph.ts";
+import source from "../shaders/div.wgsl" with { type: "text" };
+import { elementwise } from "./_elementwise.ts";
+import { mul } from "./mul.ts";
+import { scale } from "./scale.ts";
+
+/** `y = a / b` with numpy broadcasting. */
+export const divOp: Op<Record<string, never>> = elementwise({
+  name: "div",
+  source,
+  value: ([a, b]) => a! / b!,
+  gradient: ({ inputs: [, b], outputs: [y] }, dy) => [div(dy, b!), scale(div(mul(dy, y!), b!), -1)],
+});
+
+/** Quotient of two tensors of shapes that broadcast. */
+export function div(a: Value, b: Value): Value {
+  return apply(divOp, [a, b], {});
+}

@@ -1,0 +1,17 @@
+import { apply, type Op, type Value } from "../runtime/graph.ts";
+import source from "../shaders/log.wgsl" with { type: "text" };
+import { elementwise } from "./_elementwise.ts";
+import { div } from "./div.ts";
+
+/** `y = log(x)`, natural. */
+export const logOp: Op<Record<string, never>> = elementwise({
+  name: "log",
+  source,
+  value: ([x]) => Math.log(x!),
+  gradient: ({ inputs: [x] }, dy) => [div(dy, x!)],
+});
+
+/** Natural logarithm, element-wise. */
+export function log(x: Value): Value {
+  return apply(logOp, [x], {});
+}

@@ -1,0 +1,23 @@
+import { apply, type Op, type Value } from "../runtime/graph.ts";
+import source from "../shaders/maximum.wgsl" with { type: "text" };
+import { elementwise } from "./_elementwise.ts";
+import { mul } from "./mul.ts";
+import { scale } from "./scale.ts";
+import { sign } from "./sign.ts";
+import { sub } from "./sub.ts";
+
+/** `y = max(a, b)` with numpy broadcasting; equal operands share the gradient, as in PyTorch. */
+export const maximumOp: Op<Record<string, never>> = elementwise({
+  name: "maximum",
+  source,
+  value: ([a, b]) => Math.max(a!, b!),
+  gradient: ({ inputs: [a, b] }, dy) => {
+    const d = sign(sub(a!, b!));
+    return [mul(dy, scale(d, 0.5, 0.5)), mul(dy, scale(d, -0.5, 0.5))];
+  },
+});
+
+/** The greater of two elements, shapes broadcast. */
+export function maximum(a: Value, b: Value): Value {
+  return apply(maximumOp, [a, b], {});
+}

@@ -1,0 +1,23 @@
+import { apply, type Op, type Value } from "../runtime/graph.ts";
+import source from "../shaders/minimum.wgsl" with { type: "text" };
+import { elementwise } from "./_elementwise.ts";
+import { mul } from "./mul.ts";
+import { scale } from "./scale.ts";
+import { sign } from "./sign.ts";
+import { sub } from "./sub.ts";
+
+/** `y = min(a, b)` with numpy broadcasting; equal operands share the gradient, as in PyTorch. */
+export const minimumOp: Op<Record<string, never>> = elementwise({
+  name: "minimum",
+  source,
+  value: ([a, b]) => Math.min(a!, b!),
+  gradient: ({ inputs: [a, b] }, dy) => {
+    const d = sign(sub(a!, b!));
+    return [mul(dy, scale(d, -0.5, 0.5)), mul(dy, scale(d, 0.5, 0.5))];
+  },
+});
+
+/** The smaller of two elements, shapes broadcast. */
+export function minimum(a: Value, b: Value): Value {
+  return apply(minimumOp, [a, b], {});
+}

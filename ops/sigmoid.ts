@@ -1,0 +1,18 @@
+import { apply, type Op, type Value } from "../runtime/graph.ts";
+import source from "../shaders/sigmoid.wgsl" with { type: "text" };
+import { elementwise } from "./_elementwise.ts";
+import { mul } from "./mul.ts";
+import { scale } from "./scale.ts";
+
+/** `y = 1 / (1 + exp(-x))`. */
+export const sigmoidOp: Op<Record<string, never>> = elementwise({
+  name: "sigmoid",
+  source,
+  value: ([x]) => 1 / (1 + Math.exp(-x!)),
+  gradient: ({ outputs: [y] }, dy) => [mul(dy, mul(y!, scale(y!, -1, 1)))],
+});
+
+/** Logistic function, element-wise. */
+export function sigmoid(x: Value): Value {
+  return apply(sigmoidOp, [x], {});
+}

@@ -1,0 +1,15 @@
+import { apply, type Op, type Value } from "../runtime/graph.ts";
+import source from "../shaders/sign.wgsl" with { type: "text" };
+import { elementwise } from "./_elementwise.ts";
+
+/** `y = -1, 0 or 1`; no gradient. */
+export const signOp: Op<Record<string, never>> = elementwise({
+  name: "sign",
+  source,
+  value: ([x]) => Math.sign(x!),
+});
+
+/** Sign, element-wise. */
+export function sign(x: Value): Value {
+  return apply(signOp, [x], {});
+}

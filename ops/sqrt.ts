@@ -1,0 +1,18 @@
+import { apply, type Op, type Value } from "../runtime/graph.ts";
+import source from "../shaders/sqrt.wgsl" with { type: "text" };
+import { elementwise } from "./_elementwise.ts";
+import { div } from "./div.ts";
+import { scale } from "./scale.ts";
+
+/** `y = sqrt(x)`. */
+export const sqrtOp: Op<Record<string, never>> = elementwise({
+  name: "sqrt",
+  source,
+  value: ([x]) => Math.sqrt(x!),
+  gradient: ({ outputs: [y] }, dy) => [scale(div(dy, y!), 0.5)],
+});
+
+/** Square root, element-wise. */
+export function sqrt(x: Value): Value {
+  return apply(sqrtOp, [x], {});
+}

@@ -1,0 +1,18 @@
+import assert from "node:assert";
+import { quickGelu } from "../../ops/quick_gelu.ts";
+import { Graph } from "../../runtime/graph.ts";
+import { Executable } from "../../runtime/run.ts";
+import { testDevice } from "../check_op.ts";
+
+Deno.test({
+  name: "quickGelu() is x / (1 + exp(-1.702 x))",
+  sanitizeResources: false,
+  sanitizeOps: false,
+  async fn() {
+    const x = Float32Array.from({ length: 41 }, (_, k) => (k - 20) / 4);
+    const exe = new Executable(await testDevice(), { outputs: { y: quickGelu(new Graph().input("x", [41])) } });
+    exe.run({ x });
+    (await exe.read("y")).forEach((y, k) => assert.ok(Math.abs(y - x[k]! / (1 + Math.exp(-1.702 * x[k]!))) < 2e-6));
+    exe.destroy();
+  },
+});
