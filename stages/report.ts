@@ -49,14 +49,16 @@ export const report = stage({
       const manifest = readManifest(artifact.dir);
       return manifest ? [{ ...artifact, manifest }] : [];
     });
-    const rows = sources.flatMap(({ stage, manifest }) => manifest.summary.map((row): Row => ({ stage, ...row })));
+    const rows = sources.flatMap(({ stage, manifest }) =>
+      manifest.summary.filter((row) => "detector" in row).map((row): Row => ({ stage, ...row }))
+    );
     const sections: [string, Part][] = [
       ["Results", results(rows)],
       ["Error curves", cedCharts(sources)],
       ["Generated pairs", await Promise.all(sources.map((source) => pairs(source, pairs_per_style)))],
       ["Contact sheets", sources.map(sheets)],
       ["Training", grid(sources.flatMap(trainingChart))],
-      ["Stages", timing(sources)],
+      ["Stages", [timing(sources), sources.map(log)]],
       [
         "Pipeline",
         markup`
@@ -217,15 +219,19 @@ function trainingChart({ dir, stage }: Source): Html[] {
 
 function timing(sources: readonly Source[]): Html {
   const total = sources.reduce((sum, { manifest }) => sum + manifest.seconds, 0);
-  const rows = sources.map(({ stage, manifest: { recipe, seconds, output, adapter } }) =>
+  const notes = ({ summary }: Manifest) =>
+    summary.filter((row) => !("detector" in row)).map((row) =>
+      Object.entries(row).map(([name, value]) => `${name} ${formatField(value, name)}`).join(", ")
+    ).join("; ");
+  const rows = sources.map(({ stage, manifest }) =>
     markup`
       <tr>
         <td>${stage}</td>
-        <td>${recipe.uses}</td>
-        <td class="number">${formatSeconds(seconds)}</td>
-        <td><meter max="${total}" value="${seconds}"></meter></td>
-        <td class="number">${(output.bytes / 1e6).toFixed(1)} MB</td>
-        <td>${adapter ?? ""}</td>
+        <td>${manifest.recipe.uses}</td>
+        <td class="number">${formatSeconds(manifest.seconds)}</td>
+        <td><meter max="${total}" value="${manifest.seconds}"></meter></td>
+        <td class="number">${(manifest.output.bytes / 1e6).toFixed(1)} MB</td>
+        <td>${notes(manifest)}</td>
       </tr>
     `
   );
@@ -236,10 +242,10 @@ function timing(sources: readonly Source[]): Html {
           <tr>
             <th>stage</th>
             <th>type</th>
-            <th>time</th>
+            <th class="number">time</th>
             <th></th>
-            <th>size</th>
-            <th>adapter</th>
+            <th class="number">size</th>
+            <th></th>
           </tr>
         </thead>
         <tbody>
@@ -249,6 +255,11 @@ function timing(sources: readonly Source[]): Html {
       </table>
     </div>
   `;
+}
+
+function log({ stage, manifest }: Source): Part {
+  if (!manifest.log.length) return undefined;
+  return markup`<details><summary>Lines of ${stage}</summary><pre>${manifest.log.join("\n")}</pre></details>`;
 }
 
 function resolvedYaml(sources: readonly Source[]): string {

@@ -45,6 +45,8 @@ const everything = stage({
     const curve = (scale: number) => x.map((value) => 1 - Math.exp(-value / scale));
     const ced = ["star", "detector"].map((detector, i) => ({ detector, dataset: "art & co", x, y: curve(6 - 3 * i) }));
     await Deno.writeTextFile(join(ctx.dir, "results.json"), JSON.stringify({ ced }));
+    ctx.summary({ images: 16, styles: 2 });
+    ctx.log("drew 16 <images>");
     const row = { dataset: "art & co", images: 160 };
     ctx.summary({ detector: "star", ...row, nme_interocular: 8.04, fr_10: 13.2, auc_10: 0.38 });
     ctx.summary({ detector: "detector", ...row, nme_interocular: 6.12, fr_10: 4.7, auc_10: 0.51 });
@@ -76,6 +78,8 @@ stages:
   assert.match(page, /<td class="number best">6.12<small> −24 %<\/small>/);
   assert.equal(page.match(/<img src="data:image\/png;base64,/g)!.length, 2 * 6 + 1);
   assert.equal(page.match(/<figure class="chart">/g)!.length, 2);
+  assert.match(page, /<td>images 16, styles 2<\/td>/);
+  assert.match(page, /<pre>drew 16 &lt;images&gt;<\/pre>/);
   assert.match(page, /note: &lt;\/pre&gt;/);
   if (!Deno.args[0]) await Deno.remove(dir, { recursive: true });
 });
