@@ -9,6 +9,8 @@ import { absOp } from "./abs.ts";
 import { adamOp } from "./adam.ts";
 import { addOp } from "./add.ts";
 import { addSquaresOp } from "./add_squares.ts";
+import { awingOp } from "./awing.ts";
+import { awingGradOp } from "./awing_grad.ts";
 import { clampOp } from "./clamp.ts";
 import { clipFactorOp } from "./clip_factor.ts";
 import { concatOp } from "./concat.ts";
@@ -23,6 +25,7 @@ import { geluGradOp } from "./gelu_grad.ts";
 import { groupSumsOp } from "./group_sums.ts";
 import { logOp } from "./log.ts";
 import { matmulOp } from "./matmul.ts";
+import { maxMiddleOp } from "./max_middle.ts";
 import { maxPoolOp } from "./max_pool.ts";
 import { maxPoolGradOp } from "./max_pool_grad.ts";
 import { maximumOp } from "./maximum.ts";
@@ -44,6 +47,8 @@ import { signOp } from "./sign.ts";
 import { siluOp } from "./silu.ts";
 import { siluGradOp } from "./silu_grad.ts";
 import { sliceOp } from "./slice.ts";
+import { smoothL1Op } from "./smooth_l1.ts";
+import { smoothL1GradOp } from "./smooth_l1_grad.ts";
 import { softmaxOp } from "./softmax.ts";
 import { sqrtOp } from "./sqrt.ts";
 import { stepOp } from "./step.ts";
@@ -56,6 +61,8 @@ import { upsampleBilinearOp } from "./upsample_bilinear.ts";
 import { upsampleBilinearGradOp } from "./upsample_bilinear_grad.ts";
 import { upsampleNearestOp } from "./upsample_nearest.ts";
 import { whereOp } from "./where.ts";
+import { wingOp } from "./wing.ts";
+import { wingGradOp } from "./wing_grad.ts";
 
 /** Every op; a structural test holds each to a shader and a test. */
 export const ops: readonly Op<never>[] = [
@@ -63,6 +70,8 @@ export const ops: readonly Op<never>[] = [
   adamOp,
   addOp,
   addSquaresOp,
+  awingOp,
+  awingGradOp,
   clampOp,
   clipFactorOp,
   concatOp,
@@ -77,6 +86,7 @@ export const ops: readonly Op<never>[] = [
   groupSumsOp,
   logOp,
   matmulOp,
+  maxMiddleOp,
   maxPoolOp,
   maxPoolGradOp,
   maximumOp,
@@ -98,6 +108,8 @@ export const ops: readonly Op<never>[] = [
   siluOp,
   siluGradOp,
   sliceOp,
+  smoothL1Op,
+  smoothL1GradOp,
   softmaxOp,
   sqrtOp,
   stepOp,
@@ -110,4 +122,6 @@ export const ops: readonly Op<never>[] = [
   upsampleBilinearGradOp,
   upsampleNearestOp,
   whereOp,
+  wingOp,
+  wingGradOp,
 ];

@@ -65,7 +65,8 @@ export function sumMiddle(x: Value): Value {
   return apply(sumOp, [parts > 1 ? apply(sumOp, [x], { parts }) : x], { parts: 1 });
 }
 
-function largestDivisor(n: number, most: number): number {
+/** Largest divisor of `n` up to `most`. */
+export function largestDivisor(n: number, most: number): number {
   for (let k = most; k > 1; k--) if (n % k === 0) return k;
   return 1;
 }

@@ -1,0 +1,17 @@
+// max_middle.  y[a, s, c] = max over the s-th part of b of x[a, b, c]
+// in x: [A, B, C]   out y: [A, S, C]; c counts texels
+// grid: one invocation per output texel
+@compute @workgroup_size(WG)
+fn forward(@builtin(global_invocation_id) id: vec3u) {
+  let t = thread(id);
+  if (t >= u.threads) { return; }
+  let c = t % u.C4;
+  let row = t / u.C4;
+  var i = ((row / u.S) * u.B + (row % u.S) * u.step) * u.C4 + c;
+  var best = ld_x(i);
+  for (var b = 1; b < u.step; b++) {
+    i += u.C4;
+    best = max(best, ld_x(i));
+  }
+  st_y(t, best);
+}
