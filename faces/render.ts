@@ -39,7 +39,7 @@ const CROP_SCALE = 1.54;
 const SAMPLES = 2;
 /** Samples drawn at once; bounds the memory at 80 bytes a sample. */
 const BATCH_SAMPLES = 1 << 20;
-const STYLE_FLOATS = 24 * 4;
+const STYLE_FLOATS = 25 * 4;
 
 interface Pipelines {
   landmarks: GPUComputePipeline;
@@ -111,6 +111,7 @@ function packStyle(style: StyleRender): Float32Array<ArrayBuffer> {
     [...rgb(medium.edge_colour), paper.weave],
     [PALETTES.indexOf(palette.kind), palette.colours.length, palette.mix, palette.dither],
     [lens.photo, lens.photo, lens.vignette, lens.fade],
+    [medium.detail, 0, 0, 0],
     [...rgb(background.colours[0]), background.kind === "gradient" || background.kind === "rays" ? 1 : 0],
     [...rgb(background.colours[1]), 0],
     ...palette.colours.map((hex) => [...rgb(hex), 0]),

@@ -118,12 +118,14 @@ export interface Shot {
   ambient: Rgb;
   /** Strength of light from behind. */
   rim: number;
-  /** Kind of background (0 gradient, 1 clouds, 2 shapes) and its two colours. */
+  /** Kind of background (0 gradient, 1 clouds, 2 shapes, 3 patches) and its two colours. */
   background: { kind: number; low: Rgb; high: Rgb };
   /** Clothes: two colours and stripes an eye width (0: none). */
   cloth: { colour: Rgb; second: Rgb; stripes: number };
   /** Blur (pixels), noise, exposure, warmth of the photograph. */
   lens: readonly [blur: number, noise: number, exposure: number, warmth: number];
+  /** Whether the photograph is black and white. */
+  grey: boolean;
   /** Side of the crop over 1.54 of the landmarks' box, and its shift as a share of the side. */
   frame: readonly [scale: number, x: number, y: number];
   /** For noise patterns: 0 to 999. */
@@ -226,7 +228,7 @@ export function samplePerson(random: RandomSource): Person {
     ? linear(pick(random, [0xb0303a, 0xc2566a, 0x8e2436]))
     : linear(0xb05a55);
   const lip = blend(blend(skin, redden, 0.45 + 0.25 * random.uniform()), scale(skin, 0.55), dark ? 0.4 : 0.1);
-  const front = -0.66 - 0.10 * random.normal() * 0.6 + 0.04 * shape.forehead -
+  const front = -0.63 - 0.05 * random.normal() + 0.04 * shape.forehead -
     (feminine ? 0 : 0.22 * age * random.uniform());
   const thick = 0.05 + 0.11 * random.uniform();
   const kind = random.uniform();
@@ -277,7 +279,7 @@ export function samplePerson(random: RandomSource): Person {
         ? linear(pick(random, [0x5b4a6a, 0x4b3b35, 0x7a5560, 0x3c5566]))
         : null,
     },
-    neck: feminine ? 0.42 + 0.04 * random.uniform() : 0.47 + 0.08 * random.uniform(),
+    neck: feminine ? 0.47 + 0.04 * random.uniform() : 0.54 + 0.08 * random.uniform(),
   };
 }
 
@@ -358,13 +360,14 @@ export function sampleShot(random: RandomSource, pose: PoseRange = DEFAULT_POSE)
     key: scale([1 + warm, 1, 1 - warm], 0.75 * hardness + 0.25),
     ambient: scale([1 - warm * 0.7, 1, 1 + warm * 0.7], 0.95 - 0.62 * hardness),
     rim: random.uniform() < 0.3 ? 0.35 * random.uniform() : 0,
-    background: { kind: random.int(3), low, high: blend(low, pick(random, WALLS), 0.3 + 0.7 * random.uniform()) },
+    background: { kind: random.int(4), low, high: blend(low, pick(random, WALLS), 0.3 + 0.7 * random.uniform()) },
     cloth: {
       colour: scale(pick(random, CLOTHES), 0.6 + 0.6 * random.uniform()),
       second: pick(random, CLOTHES),
       stripes: random.uniform() < 0.3 ? 12 + 40 * random.uniform() : 0,
     },
-    lens: [0.2 + 0.75 * sharp * sharp, 0.015 + 0.05 * random.uniform() ** 2, 0.10 * normal(2), 0.35 * normal(2)],
+    lens: [0.1 + 0.6 * sharp ** 3, 0.004 + 0.03 * random.uniform() ** 2, 0.10 * normal(2), 0.35 * normal(2)],
+    grey: random.uniform() < 0.07,
     frame: [1 + 0.05 * normal(2), 0.025 * normal(2), 0.025 * normal(2)],
     seed: random.int(1000),
   };
@@ -376,6 +379,12 @@ const TABLE_AT = 48;
 const TABLE_SIZE = 128;
 const TABLE_TOP = -1.6;
 const TABLE_STEP = 3.6 / 127;
+
+/** Brings a skin towards the lightness of the second lightest, for styles that draw with few tones. */
+function lighten(colour: Rgb, by: number): Rgb {
+  const lightness = (c: Rgb): number => 0.3 * c[0] + 0.59 * c[1] + 0.11 * c[2];
+  return scale(colour, Math.max(lightness(SKINS[1]!) / lightness(colour), 1) ** by);
+}
 
 type Point = readonly [across: number, y: number];
 
@@ -450,14 +459,14 @@ export function packHead(head: HeadParams, shape: StyleShape, size_px: number): 
   const { person, shot } = head;
   const out = new Float32Array(PARAM_TEXELS * 4);
   const put = (texel: number, ...values: readonly number[]): void => out.set(values, texel * 4);
-  const s = (trait: Trait): number => person.shape[trait] * shape.exaggerate;
+  const s = (trait: Trait): number => clamp(person.shape[trait] * shape.exaggerate, -3.4, 3.4);
 
   // Vertical layout. `place` moves a height of the mean face to this face: longer faces, and the dropped jaw.
   const longer = (1 + 0.05 * s("face_length")) * shape.face_length;
   const drop = 0.30 * shot.open;
   const chinGrow = shape.chin_length + 0.025 * s("chin_size");
   const place = (y: number): number => (y > 0 ? y * longer : y) + (drop + chinGrow) * smoothstep(0.6, 1.2, y);
-  const wider = (1 + 0.04 * s("face_width")) * shape.head_width;
+  const wider = 1.06 * (1 + 0.04 * s("face_width")) * shape.head_width;
   const jaw = (1 + 0.05 * s("jaw_width") + 0.03 * s("cheek")) * shape.jaw_width;
   const chin = (1 + 0.10 * s("chin_width")) * shape.chin_width;
   const width = (y: number, w: number): number =>
@@ -562,8 +571,8 @@ export function packHead(head: HeadParams, shape: StyleShape, size_px: number): 
   const lidsOf = (
     factor: number,
   ): number[] => [
-    0.066 * opening * factor * (0.3 + 0.7 * squint),
-    0.034 * opening * clamp(factor, 0.35, 1.2) * squint ** 2,
+    0.072 * opening * factor * (0.3 + 0.7 * squint),
+    0.037 * opening * clamp(factor, 0.35, 1.2) * squint ** 2,
     -0.06,
     0.12,
   ];
@@ -571,7 +580,7 @@ export function packHead(head: HeadParams, shape: StyleShape, size_px: number): 
   put(5, ...cornersOf(1));
   put(6, ...lidsOf(shot.eyes_open[0]));
   put(7, ...lidsOf(shot.eyes_open[1]));
-  const iris = 0.067 * mix(1, eyeScale, 0.85) * shape.iris_scale;
+  const iris = 0.071 * mix(1, eyeScale, 0.85) * shape.iris_scale;
   put(8, shot.gaze[0], shot.gaze[1], iris, shape.pupil);
 
   // Brows: outer end, inner end.
@@ -638,8 +647,8 @@ export function packHead(head: HeadParams, shape: StyleShape, size_px: number): 
     18,
     (0.035 + 0.014 * s("brow_ridge")) * depth,
     (0.085 + 0.012 * s("brow_ridge")) * depth,
-    (0.055 + 0.02 * s("cheekbone") + 0.03 * Math.max(shot.smile, 0)) * depth,
-    (0.01 + 0.03 * s("cheek") - 0.01 * person.age) * depth,
+    (0.055 + 0.014 * s("cheekbone") + 0.03 * Math.max(shot.smile, 0)) * depth,
+    clamp(0.01 + 0.03 * s("cheek") - 0.01 * person.age, -0.025, 0.08) * depth,
   );
   put(
     19,
@@ -656,8 +665,9 @@ export function packHead(head: HeadParams, shape: StyleShape, size_px: number): 
   put(23, person.beard[0], person.beard[1], person.beard[2], person.age);
   const key = shot.light;
   put(26, ...[0, 1, 2].map((i) => rows[0]![i]! * key[0] + rows[1]![i]! * key[1] + rows[2]![i]! * key[2]), 0);
-  put(27, ...person.skin, 0.22 + 0.12 * (1 - person.age));
-  put(28, ...person.lip);
+  const skin = lighten(person.skin, shape.light_skin);
+  put(27, ...skin, 0.14 + 0.10 * (1 - person.age));
+  put(28, ...lighten(person.lip, shape.light_skin * 0.5));
   put(29, ...person.iris);
   put(30, ...person.hair);
   put(31, ...scale(person.hair, 0.8), person.brow);
@@ -667,10 +677,11 @@ export function packHead(head: HeadParams, shape: StyleShape, size_px: number): 
   put(35, ...shot.background.high);
   put(36, 0.02, 0.018, 0.02);
   put(37, ...shot.cloth.second, shot.cloth.stripes);
-  put(38, person.makeup.lash, ...(person.makeup.shadow ?? [0, 0, 0]));
+  put(38, Math.max(person.makeup.lash, 0.15), ...(person.makeup.shadow ?? [0, 0, 0]));
   put(41, ...shot.key);
   put(42, ...shot.ambient, shot.rim);
   put(43, shot.lens[0] * size_px / 64, shot.lens[1], shot.lens[2], shot.lens[3]);
+  put(44, shot.grey ? 1 : 0);
   return out;
 }
 

@@ -39,6 +39,7 @@ const shapeSchema = z.strictObject({
   lip_scale: factor().describe("Thickness of the lips"),
   ear: factor().describe("Size of the ears"),
   hair: factor().describe("Thickness of the hair"),
+  light_skin: share(0).describe("How far dark skins are drawn light"),
   neck: factor().describe("Width of the neck"),
   relief: share(1, 2).describe("Depth of the modelling: cheeks, sockets, lips"),
 }).prefault({});
@@ -114,6 +115,7 @@ const renderSchema = z.strictObject({
     size: z.number().min(0.004).max(0.2).default(0.03).describe("Size of its parts, share of the side"),
     strength: share(1).describe("How far it replaces the plain picture"),
     edge: share(0.2).describe("Borders of the parts, unevenness of paint"),
+    detail: share(0.6).describe("How far eyes, nose and mouth keep the plain picture"),
     edge_colour: colour.default("#3a3630").describe("Colour of the borders"),
   }).prefault({}),
   palette: z.strictObject({

@@ -35,6 +35,7 @@ var<private> hair_form: vec4f; // style, curl height, curl frequency, parting x
 var<private> limits: vec4f; // top of the skull, chin, neck half-width, ear size
 var<private> beard: vec4f; // beard, moustache, beard length, age
 var<private> seed: f32;
+var<private> temple: vec2f; // half-width of the skull at the eyes and at the ears
 
 fn texel(i: i32) -> vec4f { return textureLoad(params, vec2i(i, face)); }
 
@@ -47,6 +48,7 @@ fn load_head(index: i32) {
   nose_line = texel(15); nose_wing = texel(16); nose_base = texel(17);
   bumps = texel(18); bumps_low = texel(19); hair = texel(20); hair_form = texel(21); limits = texel(22);
   beard = texel(23); seed = texel(24).x;
+  temple = sqrt(vec2f(slice(0.0).x, slice(0.15).x));
 }
 
 fn to_camera(p: vec3f) -> vec3f {
@@ -176,7 +178,7 @@ fn relief(p: vec3f) -> f32 {
   r += bumps_low.x * across * (0.8 * exp(-up * up) + exp(-low * low));
   r -= across * 0.03 * exp(-max(line, 0.0) * max(line, 0.0) / 0.0006) + 0.09 * across * smoothstep(0.0, 0.03, -line);
   r -= 0.014 * bell(p.x, p.y - (nose_base.w + centre.y) * 0.5, 0.035, 0.07);
-  r -= 0.03 * bell(ax - half - 0.02, p.y - centre.y, 0.05, 0.06);
+  r -= 0.018 * bell(ax - half - 0.02, p.y - centre.y, 0.06, 0.06);
   let chin = limits.y - 0.13;
   r += bumps_low.y * bell(p.x, p.y - chin, 0.17, 0.10);
   r -= bumps_low.z * bell(p.x, p.y - mix(centre.y + e.w, chin, 0.4), 0.2, 0.05);
@@ -196,31 +198,34 @@ fn nose(p: vec3f) -> f32 {
   let q = vec3f(abs(p.x), p.y, p.z);
   let tip = vec3f(0.0, nose_line.z, nose_line.w - nose_wing.x);
   let root = vec3f(0.0, nose_line.x, nose_line.y - nose_base.x);
-  var d = capsule(q, root, tip, nose_base.x, nose_wing.x * 0.72);
-  d = smin(d, distance(q, tip) - nose_wing.x, 0.05);
+  var d = capsule(q, root, tip, nose_base.x, nose_wing.x * 0.75);
+  d = smin(d, distance(q, tip) - nose_wing.x, 0.06);
   d = smin(d, capsule(q, tip, vec3f(0.0, nose_base.w - 0.03, nose_base.z), nose_wing.x * 0.5, 0.035), 0.04);
   let wing = (q - vec3f(nose_wing.y, nose_wing.z, nose_base.z)) / vec3f(0.9, 0.85, 1.25);
   return smin(d, length(wing) - nose_wing.w, 0.05);
 }
-fn skin(p: vec3f) -> f32 {
-  var d = skull(p);
-  if (d > 0.35) { return d - 0.12; }
-  d -= relief(p);
-  return smin(d, nose(p), 0.07);
+// Skin at a distance d from the skull; far away the features are a margin.
+fn skin_over(p: vec3f, d: f32) -> f32 {
+  if (d > 0.6) { return d - 0.15; }
+  var near = d - 0.08;
+  if (d < 0.18) { near = d - relief(p); }
+  if (abs(p.x) > 0.5 || abs(p.y - 0.25) > 0.7 || p.z < -0.3) { return near; }
+  return smin(near, nose(p), 0.14);
 }
+fn skin(p: vec3f) -> f32 { return skin_over(p, skull(p)); }
 fn ear(p: vec3f) -> f32 {
-  let q = vec3f(abs(p.x), p.y, p.z) - vec3f(sqrt(slice(0.15).x) + 0.035, 0.17, -0.74);
+  let q = vec3f(abs(p.x), p.y, p.z) - vec3f(temple.y + 0.035, 0.17, -0.74);
   let turned = vec3f(q.x * 0.92 + q.z * 0.38, q.y - q.z * 0.15, q.z * 0.92 - q.x * 0.38);
   let r = vec3f(0.06, 0.27, 0.17) * limits.w;
   let k = length(turned / r);
   return (k - 1.0) * k / (length(turned / (r * r)) + 1e-4);
 }
 fn neck(p: vec3f) -> f32 {
-  return capsule(vec3f(p.x * (0.5 / limits.z), p.y, p.z), vec3f(0.0, 0.6, -0.8), vec3f(0.0, 2.4, -0.95), 0.44, 0.52);
+  return capsule(vec3f(p.x * (0.5 / limits.z), p.y, p.z), vec3f(0.0, 0.6, -0.8), vec3f(0.0, 2.4, -0.95), 0.44, 0.56);
 }
 fn cloth(p: vec3f) -> f32 {
-  let r = vec3f(1.75, 0.9, 0.72);
-  let q = (p - vec3f(0.0, 2.62, -0.95)) / r;
+  let r = vec3f(1.95, 0.95, 0.75);
+  let q = (p - vec3f(0.0, 2.52, -0.95)) / r;
   let k = length(q);
   return (k - 1.0) * k / (length(q / r) + 1e-4);
 }
@@ -228,21 +233,25 @@ fn cloth(p: vec3f) -> f32 {
 fn hair_cover(p: vec3f) -> f32 {
   let side = smoothstep(-0.28, -0.62, p.z + 0.25 * max(abs(p.x) - 0.62, 0.0));
   let back = smoothstep(-0.62, -0.95, p.z);
-  let wave = 0.05 * noise(vec2f(p.x * 7.0, 3.0), 5.0) + 0.03 * noise(vec2f(p.x * 19.0, 9.0), 6.0);
+  let wave = 0.05 * sin(p.x * 9.0 + seed) + 0.03 * sin(p.x * 23.0 + seed * 2.0);
   let part = 0.10 * smoothstep(0.35, 0.0, abs(p.x - hair_form.w)) * step(0.01, abs(hair_form.w));
   let front = hair.y + wave - part + 0.28 * p.x * p.x * step(-0.45, hair.y) - 0.12 * bell(abs(p.x) - 0.5, 0.0, 0.18, 1.0);
   return mix(mix(front, hair.z, side), 0.75, back) - p.y;
 }
-fn hair_shape(p: vec3f) -> f32 {
+// Hair at a distance d from the skull.
+fn hair_over(p: vec3f, skull_at: f32) -> f32 {
   if (hair.x <= 0.0) { return 9.0; }
-  var d = skull(p);
+  var d = skull_at;
   if (d > 0.9) { return d - 0.6; }
   let cover = hair_cover(p);
-  let curl = hair_form.y * noise(vec2f(atan2(p.x, p.z + 0.7) * hair_form.z, p.y * hair_form.z * 0.8), 7.0);
+  var curl = 0.0;
+  if (cover > -0.1 && d < hair.x + 0.12 || hair.w > 0.3) {
+    curl = hair_form.y * noise(vec2f(atan2(p.x, p.z + 0.7) * hair_form.z, p.y * hair_form.z * 0.8), 7.0);
+  }
   d = d - mix(-0.10, hair.x + curl, smoothstep(-0.035, 0.05, cover));
   if (hair.w > 0.3) { // hanging hair behind and beside the face
     let middle = (hair.w - 1.0) * 0.5;
-    let r = vec3f(sqrt(slice(0.0).x) + hair.x + 0.10, (hair.w + 1.0) * 0.5, 0.52);
+    let r = vec3f(temple.x + hair.x + 0.10, (hair.w + 1.0) * 0.5, 0.52);
     let q = (p - vec3f(0.0, middle, -1.0)) / r;
     let k = length(vec3f(q.x, q.y * q.y * q.y, q.z));
     d = smin(d, (k - 1.0) * 0.5 * min(k, 1.3) + curl * 0.5, 0.08);
@@ -250,7 +259,8 @@ fn hair_shape(p: vec3f) -> f32 {
   return d * 0.8;
 }
 fn scene(p: vec3f) -> f32 {
-  return min(min(min(skin(p), ear(p)), hair_shape(p)), min(neck(p), cloth(p)));
+  let d = skull(p);
+  return min(min(min(skin_over(p, d), ear(p)), hair_over(p, d)), min(neck(p), cloth(p)));
 }
 fn skin_normal(p: vec3f) -> vec3f {
   let e = vec2f(0.006, -0.006);

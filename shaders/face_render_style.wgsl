@@ -18,6 +18,7 @@ struct Style {
   edge_colour: vec4f, // w: weave of the paper
   palette_form: vec4f, // kind (0 none, 1 by lightness, 2 nearest), colours, mix, dither
   lens: vec4f, // blur, noise, vignette, fade
+  medium_more: vec4f, // share of the plain picture at eyes, nose and mouth
   back_low: vec4f, // background colours of the style; w: use them
   back_high: vec4f,
   palette: array<vec4f, 8>,
@@ -233,7 +234,7 @@ fn shade(@builtin(global_invocation_id) id: vec3u) {
     if (own.w > 11.5 || own.w == 11.0) { ink = max(ink, 0.85); }
   }
   c = mix(c, mix(style.line_colour.xyz, c * style.line_colour.xyz, style.line_colour.w), ink * style.line.w);
-  textureStore(canvas_out, vec2i(id.xy), face, vec4f(c, own.w));
+  textureStore(canvas_out, vec2i(id.xy), face, vec4f(c, smoothstep(0.03, 0.004, lit.w)));
 }
 
 // --- paint ---
@@ -380,7 +381,9 @@ fn paint(@builtin(global_invocation_id) id: vec3u) {
     let bare = smoothstep(0.15, 0.9, tooth + 0.35 * noise(uv * 70.0, 91.0)) * style.medium.w;
     c = mix(mix(sum / 7.0, plain.xyz, 0.55), style.paper.xyz, bare);
   }
-  c = mix(plain.xyz, c, style.medium.z + select(0.0, 1.0 - style.medium.z, kind == 9));
+  // painters work finer round eyes, nose and mouth
+  let fine = select(0.0, plain.w * style.medium_more.x, kind != 4 && kind != 3 && kind != 8);
+  c = mix(plain.xyz, c, select(style.medium.z, 1.0, kind == 9) * (1.0 - fine));
   textureStore(canvas_out, vec2i(id.xy), face, vec4f(c, plain.w));
 }
 
@@ -410,7 +413,10 @@ fn pack(@builtin(global_invocation_id) id: vec3u) {
   }
   var c = sum.xyz / sum.w;
   let real = style.lens.y;
-  c = pow(c * (1.0 + real * lens.z), vec3f(1.0)) * (1.0 + real * lens.w * vec3f(0.12, 0.0, -0.12));
+  let curve = c * c * (3.0 - 2.0 * c);
+  c = mix(c, curve, real * 0.35);
+  c = mix(vec3f(grey(c)), c, 1.0 + real * mix(0.25, -1.0, texel(44).x));
+  c = c * (1.0 + real * lens.z) * (1.0 + real * lens.w * vec3f(0.12, 0.0, -0.12));
   let px = vec2i(id.xy);
   let salt = i32(seed);
   let grain = vec3f(hash(px.x, px.y, salt + 1), hash(px.x, px.y, salt + 2), hash(px.x, px.y, salt + 3)) - 0.5;

@@ -50,11 +50,11 @@ fn paint_eye(p: vec2f, corners: vec4f, lids: vec4f, soft: f32, was: Paint) -> Pa
   eyeball = mix(eyeball, vec3f(0.72, 0.42, 0.38), 0.5 * exp(-pow((1.0 - q.x) / 0.09, 2.0)));
   let iris = texel(29).xyz;
   let spokes = 0.85 + 0.3 * noise(vec2f(atan2(p.y - centre.y, p.x - centre.x) * 9.0, to_iris * 30.0), 3.0);
-  var inner = iris * mix(1.35, 0.75, to_iris / r) * spokes * mix(1.0, 0.35, smoothstep(r * 0.75, r, to_iris));
+  var inner = iris * mix(1.35, 0.75, to_iris / r) * spokes * mix(1.0, 0.25, smoothstep(r * 0.7, r, to_iris));
   inner = mix(inner, vec3f(0.02), cover(r * gaze.w - to_iris, soft));
   let on_iris = cover(r - to_iris, soft * 0.7);
   eyeball = mix(eyeball, inner, on_iris);
-  eyeball *= 1.0 - 0.55 * exp(-max(above, 0.0) / 0.022);
+  eyeball *= 1.0 - 0.45 * exp(-max(above, 0.0) / 0.018);
   let spark = centre + vec2f(0.35 * sign(texel(26).x), -0.40) * r;
   eyeball = mix(eyeball, vec3f(1.0), 0.9 * cover(r * 0.24 - distance(p, spark), soft));
   let seen = cover(inside, soft * 0.7);
@@ -64,7 +64,7 @@ fn paint_eye(p: vec2f, corners: vec4f, lids: vec4f, soft: f32, was: Paint) -> Pa
     out.gloss = 0.7;
   }
   // lashes: a dark line that thickens outwards; a faint one below
-  let lash = (0.010 + 0.010 * makeup.x) * (1.2 - 0.7 * q.x);
+  let lash = (0.014 + 0.010 * makeup.x) * (1.2 - 0.6 * q.x);
   let line = select(abs(above), 1.0, q.x < -0.04 || q.x > 1.02) + beyond * 0.6;
   out.colour = mix(out.colour, vec3f(0.06, 0.04, 0.035), (0.75 + 0.2 * makeup.x) * cover(lash - line, soft + 0.004));
   let under = abs(below) + beyond;
@@ -171,8 +171,9 @@ fn paint_skin(p: vec3f, soft: f32) -> Paint {
   if (growth > 0.5 && beard.z > 0.5) { out.material = HAIR; out.gloss = 0.1; }
   // nostrils, and the drawn line of the nose
   let hole = (vec3f(ax, p.y, p.z) - vec3f(nose_wing.y * 0.62, nose_base.w - 0.045, nose_base.z + 0.05))
-    / (vec3f(0.048, 0.026, 0.09) * nose_base.y);
-  let nostril = 1.0 - length(hole);
+    / (vec3f(0.048, 0.03, 0.07) * nose_base.y);
+  var nostril = 1.0 - length(hole);
+  if (nostril > -0.5) { nostril -= 1.2 * smoothstep(0.45, 0.0, skin_normal(p).y); } // only seen from below
   out.colour = mix(out.colour, vec3f(0.10, 0.035, 0.03), 0.85 * cover(nostril, 0.25));
   if (nostril > 0.1) { out.material = DARK; }
   out.ink = min(out.ink, max(-nostril, 0.0) * 0.03 * nose_base.y + 0.001);
@@ -218,7 +219,10 @@ fn paint_sky(uv: vec2f) -> Paint { // uv: 0 to 1 over the picture
   var t = uv.y + 0.25 * noise(uv * 2.0, 51.0);
   if (a.w > 0.5) { t = 0.5 + 0.5 * fbm(uv * 2.5, 52.0); }
   var c = mix(a.xyz, b.xyz, clamp(t, 0.0, 1.0));
-  if (a.w > 1.5) { // big soft shapes, as furniture and windows out of focus
+  if (a.w > 2.5) { // leaves, crowds: small uneven patches
+    let patches = noise(uv * 9.0, 53.0) + 0.7 * noise(uv * 19.0, 54.0);
+    c = mix(a.xyz, b.xyz, smoothstep(-0.5, 0.5, fbm(uv * 3.0, 55.0))) * clamp(0.8 + 0.7 * patches, 0.1, 2.0);
+  } else if (a.w > 1.5) { // big soft shapes, as furniture and windows out of focus
     for (var i = 0; i < 6; i++) {
       let at = vec2f(hash(i, 1, i32(seed)), hash(i, 2, i32(seed)));
       let size = 0.06 + 0.25 * vec2f(hash(i, 3, i32(seed)), hash(i, 4, i32(seed)));
@@ -247,10 +251,10 @@ fn surface(@builtin(global_invocation_id) id: vec3u) {
   var t = camera.x - 1.45;
   let far = camera.x + 2.4;
   var d = 1.0;
-  for (var i = 0; i < 56; i++) {
+  for (var i = 0; i < 44; i++) {
     d = scene(origin + dir * t);
     if (d < 0.0015 || t > far) { break; }
-    t += clamp(d * 0.8, 0.006, 0.35);
+    t += clamp(d * 0.85, 0.008, 0.5);
   }
   let at = vec2i(id.xy);
   if (t > far || d > 0.03) {
@@ -261,9 +265,10 @@ fn surface(@builtin(global_invocation_id) id: vec3u) {
     return;
   }
   let p = origin + dir * t;
-  let on_skin = skin(p);
+  let on_skull = skull(p);
+  let on_skin = skin_over(p, on_skull);
   let on_ear = ear(p);
-  let on_hair = hair_shape(p);
+  let on_hair = hair_over(p, on_skull);
   let on_neck = neck(p);
   let on_cloth = cloth(p);
   let nearest = min(min(min(on_skin, on_ear), on_hair), min(on_neck, on_cloth));
@@ -273,7 +278,7 @@ fn surface(@builtin(global_invocation_id) id: vec3u) {
   } else if (nearest == on_skin) {
     paint = paint_face(p, soft);
   } else if (nearest == on_ear) {
-    let q = (vec2f(abs(p.x), p.y) - vec2f(sqrt(slice(0.15).x) + 0.035, 0.17)) / vec2f(0.05, 0.16);
+    let q = (vec2f(abs(p.x), p.y) - vec2f(temple.y + 0.035, 0.17)) / vec2f(0.05, 0.16);
     paint = Paint(texel(27).xyz * mix(vec3f(0.72, 0.55, 0.52), vec3f(1.03, 0.93, 0.92), smoothstep(0.3, 1.1, length(q))), EAR, 9.0, 0.1);
   } else if (nearest == on_neck) {
     paint = Paint(texel(27).xyz * 0.94, NECK, 9.0, 0.1);
@@ -288,15 +293,15 @@ fn surface(@builtin(global_invocation_id) id: vec3u) {
   var hollow = 0.0;
   for (var i = 1; i < 4; i++) {
     let h = 0.07 * f32(i);
-    hollow += (h - scene(p + n * h)) / h * 0.45 / f32(i);
+    hollow += (h - scene(p + n * h)) / h * 0.34 / f32(i);
   }
   let open = clamp(1.0 - hollow, 0.0, 1.0);
   var lit = 1.0;
   var s = 0.05;
-  for (var i = 0; i < 10; i++) {
+  for (var i = 0; i < 8; i++) {
     let gap = scene(p + n * 0.02 + key.xyz * s);
-    lit = min(lit, 7.0 * gap / s);
-    s += clamp(gap, 0.05, 0.22);
+    lit = min(lit, 4.5 * gap / s + 0.05);
+    s += clamp(gap, 0.06, 0.3);
     if (lit < 0.02 || s > 1.5) { break; }
   }
   lit = clamp(lit, 0.0, 1.0);
