@@ -317,7 +317,19 @@ async function readOptions(id: string, at: Place, tree: Tree | undefined, spec: 
     }" in stage "${id}" as the ${what} is ${is}: current value is "${path}"`;
     problems.push({ at: place, message, hint });
   }
-  if (parsed.success && problems.length === 0 && spec.files) files.push(...spec.files(parsed.data as never));
+  if (parsed.success && problems.length === 0) {
+    try {
+      for (const path of spec.files?.(parsed.data as never) ?? []) {
+        files.push(path);
+        if (await Deno.stat(path).catch(() => undefined)) continue;
+        const near = [...Deno.readDirSync(dirname(path))].map(({ name }) => join(dirname(path), name));
+        const message = `Cannot read "${path}", which stage "${id}" needs, as there is no such file`;
+        problems.push({ at, message, hint: suggest(path, near) });
+      }
+    } catch (error) {
+      problems.push({ at, message: `Cannot find the files that stage "${id}" reads: ${(error as Error).message}` });
+    }
+  }
   return { options: parsed.data, files };
 }
 

@@ -121,7 +121,7 @@ function results(rows: readonly Row[]): Part {
       return markup`<td class="${mark}">${formatField(value, name)}<small>${change}</small></td>`;
     };
     return markup`
-      <div class="wide">
+      <div class="wide results">
         <table>
           <thead>
             <tr>${names.map((name) => heading(group[0]!, name))}</tr>
