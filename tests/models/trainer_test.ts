@@ -1,0 +1,79 @@
+import assert from "node:assert";
+import { createParameters, initialise, type ParameterSpec, Scope } from "../../models/params.ts";
+import { NonFiniteLossError, Trainer } from "../../models/trainer.ts";
+import { conv2d } from "../../ops/conv2d.ts";
+import { mul } from "../../ops/mul.ts";
+import { silu } from "../../ops/silu.ts";
+import { sub } from "../../ops/sub.ts";
+import { mean } from "../../ops/sum.ts";
+import { Graph } from "../../runtime/graph.ts";
+import { readAll } from "../../runtime/tensor.ts";
+import { spreadNumbers, testDevice } from "../check_op.ts";
+
+const options = { sanitizeResources: false, sanitizeOps: false }; // the device outlives a test
+
+/** Learns to turn a picture into its negative with two convolutions. */
+async function makeTrainer() {
+  const graph = new Graph();
+  const specs = new Map<string, ParameterSpec>();
+  const scope = new Scope(graph, specs, "net/");
+  const x = graph.input("x", [2, 8, 8, 3]);
+  const one = scope.conv("one", 3, 3, 3, 8);
+  const two = scope.conv("two", 3, 3, 8, 3);
+  const hidden = silu(conv2d(x, one.weight, { padding: 1, bias: one.bias! }));
+  const difference = sub(conv2d(hidden, two.weight, { padding: 1, bias: two.bias! }), graph.input("y", [2, 8, 8, 3]));
+  const device = await testDevice();
+  const parameters = createParameters(device, specs, initialise(specs, 3));
+  const trainable = new Map([...specs.keys()].map((name) => [name, graph.parameters.get(name)!]));
+  const spec = { loss: mean(mul(difference, difference)), trainable, clip_norm: 1, weight_decay: 0.01, ema: 0.9 };
+  return { device, trainer: new Trainer(device, spec, parameters) };
+}
+
+function batch(step: number) {
+  const x = Float32Array.from({ length: 2 * 8 * 8 * 3 }, (_, k) => spreadNumbers(step, k));
+  return { x, y: x.map((v) => -v) };
+}
+
+async function bytes(trainer: Trainer): Promise<string> {
+  const tensors = [...trainer.parameters].sort(([a], [b]) => a < b ? -1 : 1);
+  const data = await readAll(tensors.map(([, t]) => t));
+  return tensors.map(([name, t]) => name + [...new Uint32Array(data.get(t)!.buffer)].join()).join("\n");
+}
+
+Deno.test({
+  name: "Trainer learns, keeps its memory flat and resumes to the same bytes",
+  ...options,
+  async fn() {
+    const dir = await Deno.makeTempDir();
+    const { device, trainer } = await makeTrainer();
+    await trainer.start();
+    const losses: number[] = [];
+    let live = 0;
+    for (let k = 0; k < 100; k++) {
+      losses.push(await trainer.step(batch(k), 0.02));
+      if (k === 9) live = device.memory.live;
+      if (k === 49) await trainer.save(dir);
+    }
+    assert.equal(device.memory.live, live, "live bytes after step 10 and 100");
+    assert.ok(losses[99]! < losses[0]! / 4, `loss went from ${losses[0]} to ${losses[99]}`);
+
+    const { trainer: second } = await makeTrainer();
+    assert.ok(await second.resume(dir));
+    assert.equal(second.steps, 50);
+    const again: number[] = [];
+    for (let k = 50; k < 100; k++) again.push(await second.step(batch(k), 0.02));
+    assert.deepEqual(again, losses.slice(50));
+    assert.equal(await bytes(second), await bytes(trainer));
+    await Deno.remove(dir, { recursive: true });
+  },
+});
+
+Deno.test({
+  name: "Trainer stops at a loss that is not finite",
+  ...options,
+  async fn() {
+    const { trainer } = await makeTrainer();
+    const bad = { ...batch(0), y: new Float32Array(2 * 8 * 8 * 3).fill(Infinity) };
+    await assert.rejects(() => trainer.step(bad, 0.01), NonFiniteLossError);
+  },
+});

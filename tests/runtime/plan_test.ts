@@ -1,0 +1,86 @@
+import assert from "node:assert";
+import { add } from "../../ops/add.ts";
+import { conv2d } from "../../ops/conv2d.ts";
+import { mul } from "../../ops/mul.ts";
+import { reshape } from "../../ops/reshape.ts";
+import { scale } from "../../ops/scale.ts";
+import { silu } from "../../ops/silu.ts";
+import { sum } from "../../ops/sum.ts";
+import { Graph, type Target } from "../../runtime/graph.ts";
+import { broadcast, plan } from "../../runtime/plan.ts";
+import { expand, grid } from "../../runtime/wgsl.ts";
+
+const target: Target = { storage: "buffer", bindings: 16 };
+
+Deno.test("plan() fuses bias, activation and residual into the convolution before them", () => {
+  const g = new Graph();
+  const x = g.input("x", [1, 8, 8, 8]);
+  const h = conv2d(x, g.parameter("f", [3, 3, 8, 8]), { padding: 1, bias: g.parameter("b", [8]) });
+  const { dispatches } = plan({ outputs: { y: add(silu(h), x) } }, target);
+  assert.equal(dispatches.length, 1);
+  assert.equal(dispatches[0]!.name, "conv2d");
+});
+
+Deno.test("plan() stores a result that two kernels need, once", () => {
+  const g = new Graph();
+  const h = silu(g.input("x", [1, 8, 8, 8]));
+  const a = conv2d(h, g.parameter("a", [3, 3, 8, 8]), { padding: 1 });
+  const b = conv2d(h, g.parameter("b", [3, 3, 8, 8]), { padding: 1 });
+  const { dispatches } = plan({ outputs: { y: add(a, b) } }, target);
+  assert.deepEqual(dispatches.map((d) => d.name), ["silu", "conv2d", "conv2d"]);
+});
+
+Deno.test("plan() fuses an element-wise product into the loads of a sum", () => {
+  const g = new Graph();
+  const [a, b] = [g.input("a", [2, 3, 4]), g.input("b", [2, 3, 4])];
+  const { dispatches } = plan({ outputs: { y: sum(mul(a, b)) } }, target);
+  assert.ok(dispatches.every((d) => d.name.startsWith("sum")), dispatches.map((d) => d.name).join(" "));
+});
+
+Deno.test("plan() drops what no goal needs and takes a view for free", () => {
+  const g = new Graph();
+  const x = g.input("x", [4, 8]);
+  silu(x);
+  const { dispatches, resolve } = plan({ outputs: { y: reshape(x, [2, 16]) } }, target);
+  assert.equal(dispatches.length, 0);
+  assert.equal(resolve(reshape(x, [2, 16])), x);
+});
+
+Deno.test("plan() gives a chain of convolutions two buffers", () => {
+  const g = new Graph();
+  let h = g.input("x", [1, 8, 8, 8]);
+  for (let k = 0; k < 6; k++) h = conv2d(h, g.parameter(`f${k}`, [3, 3, 8, 8]), { padding: 1 });
+  assert.equal(plan({ outputs: { y: h } }, target).pool.length, 2);
+});
+
+Deno.test("plan() keeps the bindings of a dispatch under the limit", () => {
+  const g = new Graph();
+  let y = scale(g.input("x0", [8]), 2);
+  for (let k = 1; k < 40; k++) y = add(y, scale(g.input(`x${k}`, [8]), k));
+  for (const d of plan({ outputs: { y } }, { storage: "buffer", bindings: 8 }).dispatches) {
+    assert.ok(d.reads.length + d.writes.length + 1 <= 8);
+  }
+});
+
+Deno.test("broadcast() merges neighbouring dimensions", () => {
+  assert.deepEqual(broadcast([2, 4, 4, 8], [2, 4, 4, 8]), { indexing: null, splat: false });
+  assert.deepEqual(broadcast([8], [2, 4, 4, 8]).indexing, [{ inner: 1, size: 2, stride: 1, outermost: false }]);
+  assert.deepEqual(broadcast([2, 1, 1, 8], [2, 4, 4, 8]).indexing, [
+    { inner: 1, size: 2, stride: 1, outermost: false },
+    { inner: 32, size: 2, stride: 2, outermost: true },
+  ]);
+  assert.deepEqual(broadcast([1], [3, 8]), { indexing: [], splat: true });
+});
+
+Deno.test("expand() repeats blocks and evaluates expressions", () => {
+  const source = "//@ for p in P\nlet x$p = $(p * S + 1);\n//@ end";
+  assert.equal(expand(source, { P: 2, S: 3 }, "t"), "let x0 = 1;\nlet x1 = 4;");
+  assert.throws(() => expand("//@ for p in Q\n//@ end", {}, "shaders/t.wgsl"), /shaders\/t.wgsl: unknown name "Q"/);
+  assert.throws(() => expand("//@ for p in 2", {}, "t"), /not closed/);
+});
+
+Deno.test("grid() folds large grids into y", () => {
+  assert.deepEqual(grid(65535), [65535, 1]);
+  const [x, y] = grid(65536);
+  assert.ok(x <= 65535 && x * y >= 65536);
+});
