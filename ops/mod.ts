@@ -18,6 +18,8 @@ import { conv2dOp } from "./conv2d.ts";
 import { conv2dBackwardInputOp } from "./conv2d_backward_input.ts";
 import { conv2dBackwardWeightOp } from "./conv2d_backward_weight.ts";
 import { divOp } from "./div.ts";
+import { embeddingOp } from "./embedding.ts";
+import { embeddingGradOp } from "./embedding_grad.ts";
 import { expOp } from "./exp.ts";
 import { expandOp } from "./expand.ts";
 import { geluOp } from "./gelu.ts";
@@ -36,6 +38,8 @@ import { mulOp } from "./mul.ts";
 import { normalizeOp } from "./normalize.ts";
 import { normalizeSumsOp } from "./normalize_sums.ts";
 import { permuteOp } from "./permute.ts";
+import { randomNormalOp } from "./random_normal.ts";
+import { randomUniformOp } from "./random_uniform.ts";
 import { regroupOp } from "./regroup.ts";
 import { reluOp } from "./relu.ts";
 import { reshapeOp } from "./reshape.ts";
@@ -57,6 +61,7 @@ import { sumOp } from "./sum.ts";
 import { sumLastOp } from "./sum_last.ts";
 import { sumRegionsOp } from "./sum_regions.ts";
 import { tanhOp } from "./tanh.ts";
+import { timeEmbeddingOp } from "./time_embedding.ts";
 import { upsampleBilinearOp } from "./upsample_bilinear.ts";
 import { upsampleBilinearGradOp } from "./upsample_bilinear_grad.ts";
 import { upsampleNearestOp } from "./upsample_nearest.ts";
@@ -79,6 +84,8 @@ export const ops: readonly Op<never>[] = [
   conv2dBackwardInputOp,
   conv2dBackwardWeightOp,
   divOp,
+  embeddingOp,
+  embeddingGradOp,
   expOp,
   expandOp,
   geluOp,
@@ -97,6 +104,8 @@ export const ops: readonly Op<never>[] = [
   normalizeOp,
   normalizeSumsOp,
   permuteOp,
+  randomNormalOp,
+  randomUniformOp,
   regroupOp,
   reluOp,
   reshapeOp,
@@ -118,6 +127,7 @@ export const ops: readonly Op<never>[] = [
   sumLastOp,
   sumRegionsOp,
   tanhOp,
+  timeEmbeddingOp,
   upsampleBilinearOp,
   upsampleBilinearGradOp,
   upsampleNearestOp,
