@@ -1,0 +1,28 @@
+import type { Op, Value } from "../runtime/graph.ts";
+import philox from "../shaders/_philox.wgsl" with { type: "text" };
+import sinCos from "../shaders/_sin_cos.wgsl" with { type: "text" };
+import source from "../shaders/random_normal.wgsl" with { type: "text" };
+import { draw, type RandomAttrs, randomOp, type RandomOptions } from "./_random.ts";
+
+export { randomStep, stepWords } from "./_random.ts";
+
+/** Standard normal random numbers, those of `Random.fillNormal` but for rounding (2e-6). */
+export const randomNormalOp: Op<RandomAttrs> = randomOp(
+  "random_normal",
+  sinCos + philox + source,
+  (u) =>
+    [0, 2].flatMap((k) => {
+      const radius = Math.sqrt(-2 * Math.log(1 - u[k]!));
+      return [radius * Math.cos(2 * Math.PI * u[k + 1]!), radius * Math.sin(2 * Math.PI * u[k + 1]!)];
+    }),
+);
+
+/**
+ * Standard normal random numbers, those of `Random.fillNormal` but for rounding (2e-6).
+ *
+ * @param step `[4]`, usually `randomStep(graph)`.
+ * @param options Shape of the result, seed and stream.
+ */
+export function randomNormal(step: Value, options: RandomOptions): Value {
+  return draw(randomNormalOp, step, options);
+}
