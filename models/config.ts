@@ -4,7 +4,7 @@
  * @module
  */
 
-import { z } from "zod";
+import type { z } from "zod";
 
 /** A network's `config.json`: what it knows, and what it needs at one value only. */
 export interface ConfigFormat<T> {
@@ -14,6 +14,8 @@ export interface ConfigFormat<T> {
   readonly schema: z.ZodType<T>;
   /** Options that must have this value where they are given. */
   readonly fixed: Readonly<Record<string, unknown>>;
+  /** Options that do not matter here, such as dropout. */
+  readonly ignored?: RegExp;
 }
 
 /**
@@ -33,7 +35,7 @@ export function readConfig<T>(format: ConfigFormat<T>, json: unknown, where: str
       if (!equal(value, format.fixed[key])) {
         wrong.push(`\n  "${key}" is ${JSON.stringify(value)}: only ${JSON.stringify(format.fixed[key])} is built here`);
       }
-    } else if (!key.startsWith("_") && value !== null && value !== false) {
+    } else if (!key.startsWith("_") && !format.ignored?.test(key) && value !== null && value !== false) {
       wrong.push(`\n  "${key}" is ${JSON.stringify(value)}: this option is not known here`);
     }
   }

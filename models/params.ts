@@ -226,8 +226,8 @@ export interface TensorFile {
 
 /** How names in a file relate to ours. */
 export interface LoadOptions {
-  /** Name in the file of one of our names (without prefix); the same when not given. */
-  readonly rename?: (name: string) => string;
+  /** Name in the file of a parameter; its own without the prefix when not given. */
+  readonly nameOf?: (spec: ParameterSpec) => string;
   /** Names in the file that are passed over, such as `position_ids`. */
   readonly ignore?: RegExp;
 }
@@ -242,9 +242,8 @@ export interface LoadOptions {
 export async function* readParameters(
   file: TensorFile,
   specs: Specs,
-  { rename = (name) => name, ignore }: LoadOptions = {},
+  { nameOf = (spec) => fileName(spec.name), ignore }: LoadOptions = {},
 ): AsyncGenerator<[string, TensorData]> {
-  const nameOf = (spec: ParameterSpec) => rename(fileName(spec.name));
   const there = new Set(file.names);
   const wrong = compare(
     specs,

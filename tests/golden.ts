@@ -13,13 +13,17 @@ import { type GoldenCheck, type GoldenResult, openCase } from "./golden_case.ts"
 
 /** Checks by `kind`, loaded when a case needs them. */
 const checks: Readonly<Record<string, () => Promise<GoldenCheck>>> = {
+  "autoencoder-kl": async () => (await import("./golden_autoencoder.ts")).autoencoderCheck,
   "bert-wordpiece": async () => (await import("./golden_text.ts")).wordPieceCheck,
   "clip-bpe": async () => (await import("./golden_text.ts")).clipBpeCheck,
+  "clip-text": async () => (await import("./golden_text.ts")).clipTextCheck,
+  "controlnet": async () => (await import("./golden_diffusion.ts")).controlnetCheck,
   "ddim-loop": async () => (await import("./golden_schedule.ts")).ddimLoopCheck,
   "ddim-unit-tests": async () => (await import("./golden_schedule.ts")).ddimUnitTestsCheck,
   "ddpm": async () => (await import("./golden_schedule.ts")).ddpmCheck,
   "ldm-ddim-sampler": async () => (await import("./golden_schedule.ts")).ldmSamplerCheck,
   "noise-schedule": async () => (await import("./golden_schedule.ts")).noiseScheduleCheck,
+  "unet2d-condition": async () => (await import("./golden_diffusion.ts")).unetCheck,
 };
 
 /** What {@linkcode runGolden} may be told. */

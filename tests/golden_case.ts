@@ -4,7 +4,10 @@
  * @module
  */
 
+import { type HostTensors, type ParameterSpec, readParameters, type Specs, toFileLayout } from "../models/params.ts";
 import type { Device } from "../runtime/device.ts";
+import type { Graph, Value } from "../runtime/graph.ts";
+import type { Executable } from "../runtime/run.ts";
 import { readSafetensors, type TensorData } from "../runtime/safetensors.ts";
 
 /** The parsed `NAME.json`; only what all cases have in common is typed. */
@@ -137,4 +140,56 @@ function swap(data: Float32Array, N: number, rows: number, columns: number): Flo
     }
   }
   return out;
+}
+
+/** The inputs of a network case: `input/NAME` as values of a graph, and what to run it with; maps are channels-last. */
+export function inputsOf(
+  graph: Graph,
+  tensors: ReadonlyMap<string, TensorData>,
+): { values: Record<string, Value>; data: Record<string, Float32Array> } {
+  const values: Record<string, Value> = {};
+  const data: Record<string, Float32Array> = {};
+  for (const [full, tensor] of tensors) {
+    if (!full.startsWith("input/")) continue;
+    const name = full.slice("input/".length);
+    const laid = tensor.shape.length === 4 ? channelsLast(tensor) : tensor;
+    values[name] = graph.input(name, laid.shape);
+    data[name] = laid.data;
+  }
+  return { values, data };
+}
+
+/**
+ * The parameters of a network case, `param/NAME`, in the layout of the graph.
+ *
+ * @throws {TypeError} When names or shapes differ from the specs.
+ */
+export async function hostParametersOf(specs: Specs, tensors: ReadonlyMap<string, TensorData>): Promise<HostTensors> {
+  const file = {
+    path: "the case",
+    names: [...tensors.keys()].filter((name) => name.startsWith("param/")),
+    info: (name: string) => tensors.get(name)!,
+    read: (name: string) => Promise.resolve(tensors.get(name)!),
+  };
+  const nameOf = (spec: ParameterSpec) => `param/${spec.name}`;
+  return new Map(await Array.fromAsync(readParameters(file, specs, { nameOf })));
+}
+
+/**
+ * Reads outputs in PyTorch's layout.
+ *
+ * @param specOf The parameter that an output is a gradient of.
+ */
+export async function readOutputs(
+  exe: Executable,
+  outputs: Readonly<Record<string, Value>>,
+  specOf: (output: string) => ParameterSpec | undefined = () => undefined,
+): Promise<Map<string, Float32Array>> {
+  // All copies are queued before the first is waited for.
+  const read = Object.entries(outputs).map(async ([name, { shape }]) => {
+    const data = await exe.read(name);
+    const spec = specOf(name);
+    return [name, spec ? toFileLayout(spec, data) : shape.length === 4 ? channelsFirst(data, shape) : data] as const;
+  });
+  return new Map(await Promise.all(read));
 }

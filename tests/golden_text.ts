@@ -4,8 +4,13 @@
  * @module
  */
 
+import { readConfig } from "../models/config.ts";
+import { createParameters, type ParameterSpec, Scope } from "../models/params.ts";
+import { encodeText, textEncoderFormat } from "../models/text_encoder.ts";
 import { Tokenizer } from "../models/tokenizer.ts";
-import type { GoldenCheck } from "./golden_case.ts";
+import { Graph, type Value } from "../runtime/graph.ts";
+import { Executable } from "../runtime/run.ts";
+import { allTensors, compareGroups, type GoldenCheck, hostParametersOf, inputsOf, readOutputs } from "./golden_case.ts";
 
 /** Counts the texts whose ids differ; the first is named. */
 function compareTexts(texts: readonly { text: string; right: boolean }[]) {
@@ -81,4 +86,28 @@ export const wordPieceCheck: GoldenCheck = async ({ dir, json }) => {
       return { text: textOf(v), right: equal(tokenizer.encode(textOf(v)), padded) };
     }),
   );
+};
+
+/** CLIP text encoder: every hidden state and the pooled output. */
+export const clipTextCheck: GoldenCheck = async (c, device) => {
+  const want = await allTensors(c);
+  const specs = new Map<string, ParameterSpec>();
+  const graph = new Graph();
+  const { values, data } = inputsOf(graph, want);
+  const config = readConfig(textEncoderFormat, c.json.config, c.name);
+  const { context, hidden } = encodeText(new Scope(graph, specs), config, values.ids!);
+  const outputs: Record<string, Value> = { "output/last_hidden_state": context };
+  hidden.forEach((value, k) => outputs[`hidden/${k}`] = value);
+  const parameters = createParameters(device, specs, await hostParametersOf(specs, want));
+  const exe = new Executable(device, { outputs }, parameters);
+  exe.run(data);
+  const got = await readOutputs(exe, outputs);
+  exe.destroy();
+  for (const tensor of parameters.values()) tensor.destroy();
+  // The network has no use for the pooled output, the row of the last token, which has the largest id.
+  const [, T, D] = context.shape as [number, number, number];
+  const rows = (c.json.inputs.ids as number[][]).map((ids, n) => n * T + ids.indexOf(Math.max(...ids)));
+  const tokens = got.get("output/last_hidden_state")!;
+  got.set("output/pooled", Float32Array.from(rows.flatMap((row) => [...tokens.subarray(row * D, (row + 1) * D)])));
+  return compareGroups(c, want, got);
 };
