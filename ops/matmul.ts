@@ -123,7 +123,7 @@ export const matmulOp: Op<MatmulAttrs> = {
     const da = ta
       ? multiply(b!, merged_b, tb, dy!, merged_y, true, merged_a)
       : multiply(dy!, merged_y, false, b!, merged_b, !tb, merged_a);
-    if (!ta && !tb && heads === 1 && b!.shape[0] === 1) {
+    if (!ta && !tb && merged_a && merged_b && merged_y && heads === 1 && b!.shape[0] === 1) {
       // The gradient of a layer's weights: few outputs and a long sum, which is split into parts that run side by side.
       const [K, N] = b!.shape.slice(1) as [number, number];
       const [x, d] = [a!, dy!].map((v) => splitRows(v, Math.ceil(1024 / Math.ceil(K / 8) / Math.ceil(N / 8))));

@@ -13,4 +13,5 @@ checkOp(matmulOp, [
   { shapes: [[2, 7, 9], [2, 7, 5]], attrs: { ...plain, ta: true } },
   { shapes: [[2, 6, 24], [2, 10, 24]], attrs: { ...plain, tb: true, heads: 3, merged_y: false } },
   { shapes: [[2, 3, 6, 10], [2, 10, 24]], attrs: { ...plain, heads: 3, merged_a: false } },
+  { shapes: [[1, 1, 6, 10], [1, 10, 8]], attrs: { ...plain, merged_a: false } },
 ]);
