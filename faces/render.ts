@@ -113,7 +113,7 @@ function packStyle(style: StyleRender): Float32Array<ArrayBuffer> {
     [lens.photo, lens.photo, lens.vignette, lens.fade],
     [medium.detail, 0, 0, 0],
     [...rgb(background.colours[0]), background.kind === "gradient" || background.kind === "rays" ? 1 : 0],
-    [...rgb(background.colours[1]), 0],
+    [...rgb(background.colours[1]), background.vary],
     ...palette.colours.map((hex) => [...rgb(hex), 0]),
   ];
   rows.forEach((row, i) => out.set(row, i * 4));

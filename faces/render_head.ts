@@ -166,7 +166,7 @@ const linear = (hex: number): Rgb => {
 const blend = (a: Rgb, b: Rgb, t: number): Rgb => [mix(a[0], b[0], t), mix(a[1], b[1], t), mix(a[2], b[2], t)];
 const scale = (a: Rgb, by: number): Rgb => [a[0] * by, a[1] * by, a[2] * by];
 
-const SKINS = [0xf6d9c8, 0xecc3a8, 0xe0ac8a, 0xcd9470, 0xb07850, 0x8c5a3c, 0x6b412c, 0x4c2e21].map(linear);
+const SKINS = [0xf3d8ca, 0xe8c2ac, 0xd9ab92, 0xc69579, 0xa97a5f, 0x875c46, 0x684535, 0x4a3128].map(linear);
 const HAIRS = [0x1a1412, 0x2a1c14, 0x3f2a1c, 0x5d3d24, 0x7a5230, 0xa67c48, 0xcfae74, 0x8a3f1e, 0x8d8985, 0xcfcbc5].map(
   linear,
 );
@@ -223,7 +223,7 @@ export function samplePerson(random: RandomSource): Person {
   const skin = blend(SKINS[at]!, SKINS[at + 1]!, depth - at);
   const dark = depth > 3.5;
   let hair = pick(random, dark ? HAIRS.slice(0, 3) : HAIRS.slice(0, 8));
-  if (random.uniform() < age * 0.8) hair = blend(hair, pick(random, HAIRS.slice(8)), 0.4 + 0.6 * random.uniform());
+  if (random.uniform() < age * age) hair = blend(hair, pick(random, HAIRS.slice(8)), 0.4 + 0.6 * random.uniform());
   const redden: Rgb = feminine && random.uniform() < 0.45
     ? linear(pick(random, [0xb0303a, 0xc2566a, 0x8e2436]))
     : linear(0xb05a55);
@@ -306,7 +306,7 @@ export function sampleShot(random: RandomSource, pose: PoseRange = DEFAULT_POSE)
   } else if (mood < 0.52) { // laughs
     smile = 0.5 + 0.5 * amount;
     stretch = 0.4 + 0.5 * amount;
-    open = 0.12 + 0.33 * amount * random.uniform();
+    open = 0.22 + 0.45 * amount * random.uniform();
     teeth = 0.85 + 0.15 * random.uniform();
     lids *= 1 - 0.25 * amount;
   } else if (mood < 0.68) { // speaks
@@ -348,7 +348,7 @@ export function sampleShot(random: RandomSource, pose: PoseRange = DEFAULT_POSE)
     brow_raise: raise,
     frown,
     eyes_open: [left, right],
-    gaze: [0.45 * normal(2), 0.3 * normal(2)],
+    gaze: [0.32 * normal(2), 0.22 * normal(2)],
     skew: 0.4 * normal(2),
     pose: [
       turn * pose.yaw_deg * rad,
@@ -357,7 +357,7 @@ export function sampleShot(random: RandomSource, pose: PoseRange = DEFAULT_POSE)
     ],
     distance: 5.5 + 8 * random.uniform(),
     light: [light[0] / length, light[1] / length, light[2] / length],
-    key: scale([1 + warm, 1, 1 - warm], 0.75 * hardness + 0.25),
+    key: scale([1 + warm, 1, 1 - warm], 0.8 * hardness + 0.32),
     ambient: scale([1 - warm * 0.7, 1, 1 + warm * 0.7], 0.95 - 0.62 * hardness),
     rim: random.uniform() < 0.3 ? 0.35 * random.uniform() : 0,
     background: { kind: random.int(4), low, high: blend(low, pick(random, WALLS), 0.3 + 0.7 * random.uniform()) },
@@ -460,15 +460,18 @@ export function packHead(head: HeadParams, shape: StyleShape, size_px: number): 
   const out = new Float32Array(PARAM_TEXELS * 4);
   const put = (texel: number, ...values: readonly number[]): void => out.set(values, texel * 4);
   const s = (trait: Trait): number => clamp(person.shape[trait] * shape.exaggerate, -3.4, 3.4);
+  // Styles that take liberties take others with each picture.
+  const liberty = (part: number): number =>
+    Math.exp(shape.vary * clamp(2 * Math.sin(shot.seed * 12.9898 + part * 78.233), -1.6, 1.6));
 
   // Vertical layout. `place` moves a height of the mean face to this face: longer faces, and the dropped jaw.
-  const longer = (1 + 0.05 * s("face_length")) * shape.face_length;
+  const longer = (1 + 0.05 * s("face_length")) * shape.face_length * liberty(1) ** 0.5;
   const drop = 0.30 * shot.open;
   const chinGrow = shape.chin_length + 0.025 * s("chin_size");
   const place = (y: number): number => (y > 0 ? y * longer : y) + (drop + chinGrow) * smoothstep(0.6, 1.2, y);
-  const wider = 1.06 * (1 + 0.04 * s("face_width")) * shape.head_width;
-  const jaw = (1 + 0.05 * s("jaw_width") + 0.03 * s("cheek")) * shape.jaw_width;
-  const chin = (1 + 0.10 * s("chin_width")) * shape.chin_width;
+  const wider = 1.06 * (1 + 0.04 * s("face_width")) * shape.head_width * liberty(2) ** 0.6;
+  const jaw = (1 + 0.05 * s("jaw_width") + 0.03 * s("cheek")) * shape.jaw_width * liberty(3) ** 0.6;
+  const chin = (1 + 0.10 * s("chin_width")) * shape.chin_width * liberty(4);
   const width = (y: number, w: number): number =>
     w * wider * mix(1, jaw, smoothstep(0.35, 0.95, y)) * mix(1, chin, smoothstep(1, 1.2, y));
   const crown = -1.30 * shape.cranium;
@@ -550,6 +553,12 @@ export function packHead(head: HeadParams, shape: StyleShape, size_px: number): 
   put(39, ...levels.slice(0, 4).map(place));
   put(40, ...levels.slice(4).map(place));
 
+  // Features stay on the head however narrow it is.
+  const halfAt = (y: number): number => {
+    const span = widths[clamp(Math.round((y - TABLE_TOP) / TABLE_STEP), 0, TABLE_SIZE - 1)];
+    return span ? (span[1] - span[0]) / 2 : 0;
+  };
+
   // Camera. The head turns about a point near the top of the neck.
   const rows = rotation(shot.pose);
   const pivot = [0, 0.4, -0.55];
@@ -558,9 +567,10 @@ export function packHead(head: HeadParams, shape: StyleShape, size_px: number): 
   put(24, shot.seed, size_px);
 
   // Eyes: [outer corner, inner corner], heights of the lids.
-  const eyeScale = (1 + 0.045 * s("eye_size")) * shape.eye_scale;
-  const apart = (0.356 + 0.011 * s("eye_spacing")) * mix(1, eyeScale, 0.22) * Math.max(shape.eye_spacing, 0.5);
-  const half = 0.145 * eyeScale;
+  const eyeScale = (1 + 0.045 * s("eye_size")) * shape.eye_scale * liberty(5);
+  const spread = clamp(wider / 1.06, 0.6, 1.4) ** 0.8;
+  const apart = spread * (0.356 + 0.011 * s("eye_spacing")) * mix(1, eyeScale, 0.22) * Math.max(shape.eye_spacing, 0.5);
+  const half = Math.min(0.145 * eyeScale, apart * 0.75, halfAt(0) * 0.86 - apart);
   const tilt = 0.012 + 0.012 * s("eye_tilt") + shape.eye_tilt;
   const eyeY = 0.008 + shape.eye_y;
   const cornersOf = (
@@ -592,7 +602,7 @@ export function packHead(head: HeadParams, shape: StyleShape, size_px: number): 
     const odd = 0.02 * shot.skew * side;
     put(
       side < 0 ? 9 : 10,
-      side * 0.665 * mix(1, apart / 0.356, 0.7),
+      side * Math.min(0.665 * mix(1, apart / 0.356, 0.7), halfAt(eyeY - 0.13) * 0.87),
       eyeY - 0.125 - lift - grown - browTilt * 0.5 + odd,
       side * (0.135 - 0.02 * shot.frown) * mix(1, apart / 0.356, 0.5),
       eyeY - 0.188 - lift - grown + browTilt + frownIn + odd * 0.6,
@@ -608,9 +618,9 @@ export function packHead(head: HeadParams, shape: StyleShape, size_px: number): 
   );
 
   // Nose.
-  const tall = (1 + 0.06 * s("nose_length")) * shape.nose_length * longer;
-  const fat = (1 + 0.09 * s("nose_width")) * shape.nose_width;
-  const out_z = 0.185 + (0.33 + 0.03 * s("nose_depth")) * shape.nose_depth;
+  const tall = (1 + 0.06 * s("nose_length")) * shape.nose_length * longer * liberty(6) ** 0.4;
+  const fat = (1 + 0.09 * s("nose_width")) * shape.nose_width * liberty(7);
+  const out_z = 0.185 + (0.33 + 0.03 * s("nose_depth")) * shape.nose_depth * liberty(8);
   const baseY = Math.min(0.525 * tall, 0.60 * longer);
   const tipY = baseY - 0.115 * tall + 0.02 * s("nose_tip");
   put(15, -0.02, 0.215 + 0.012 * s("nose_bridge"), tipY, out_z);
@@ -621,16 +631,17 @@ export function packHead(head: HeadParams, shape: StyleShape, size_px: number): 
     baseY - 0.065 * tall,
     0.066 * mix(1, fat, 0.6),
   );
-  put(17, 0.052 * mix(1, fat, 0.5), shape.nostril, mix(0.27, out_z, 0.16), baseY);
+  put(17, 0.060 * mix(1, fat, 0.5), shape.nostril, mix(0.27, out_z, 0.16), baseY);
 
   // Mouth. Its corners spread and rise with a smile and come together as the jaw drops.
-  const broad = (0.315 + 0.02 * s("mouth_width")) * shape.mouth_width *
-    (1 + 0.16 * shot.stretch + 0.08 * Math.max(shot.smile, 0)) * (1 - 0.20 * shot.open);
+  const broadest = (0.315 + 0.02 * s("mouth_width")) * shape.mouth_width * liberty(9) *
+    (1 + 0.16 * shot.stretch + 0.08 * Math.max(shot.smile, 0)) * (1 - 0.20 * shot.open) * spread;
   const lineY = Math.max((0.725 + 0.018 * s("mouth_height")) * longer + shape.mouth_y, baseY + 0.14) + 0.09 * drop;
   const cornerY = lineY - 0.055 * shot.smile + 0.28 * drop;
+  const broad = Math.min(broadest, halfAt(cornerY) * 0.75);
   const oddMouth = 0.018 * shot.skew;
   put(12, -broad, cornerY + oddMouth, broad, cornerY - oddMouth);
-  const full = shape.lip_scale * (1 - 0.12 * Math.abs(shot.smile));
+  const full = shape.lip_scale * liberty(10) * (1 - 0.12 * Math.abs(shot.smile));
   const gap = drop * 0.95 + 0.02 * shot.open;
   put(
     13,
@@ -661,7 +672,7 @@ export function packHead(head: HeadParams, shape: StyleShape, size_px: number): 
   // Hair and the rest.
   put(20, person.cut[0] * shape.hair, person.cut[1] * mix(1, shape.cranium, 0.6), person.cut[2], person.cut[3]);
   put(21, 0, person.curls[0], person.curls[1], person.curls[2]);
-  put(22, crown, chinY, person.neck * shape.neck, (1 + 0.08 * s("ear")) * shape.ear);
+  put(22, crown, chinY, person.neck * shape.neck, (1 + 0.08 * s("ear")) * shape.ear * liberty(11));
   put(23, person.beard[0], person.beard[1], person.beard[2], person.age);
   const key = shot.light;
   put(26, ...[0, 1, 2].map((i) => rows[0]![i]! * key[0] + rows[1]![i]! * key[1] + rows[2]![i]! * key[2]), 0);
@@ -670,7 +681,7 @@ export function packHead(head: HeadParams, shape: StyleShape, size_px: number): 
   put(28, ...lighten(person.lip, shape.light_skin * 0.5));
   put(29, ...person.iris);
   put(30, ...person.hair);
-  put(31, ...scale(person.hair, 0.8), person.brow);
+  put(31, ...scale(blend(person.hair, person.skin, 0.1), 0.55), person.brow);
   put(32, ...shot.cloth.colour);
   put(33, ...person.marks);
   put(34, ...shot.background.low, shot.background.kind);

@@ -13,6 +13,7 @@ const offset = (limit: number) => z.number().min(-limit).max(limit).default(0);
 
 const shapeSchema = z.strictObject({
   exaggerate: z.number().min(0).max(3).default(1).describe("Factor on what sets a face apart from the mean face"),
+  vary: share(0).describe("How far proportions stray from picture to picture, as a log factor"),
   face_length: factor().describe("Length below the eyes"),
   head_width: factor().describe("Width of the whole head"),
   cranium: factor().describe("Height above the brows"),
@@ -80,6 +81,7 @@ const renderSchema = z.strictObject({
   background: z.strictObject({
     kind: z.enum(["scene", "paper", "gradient", "rays"]).default("scene").describe("What is behind the head"),
     colours: z.tuple([colour, colour]).default(["#808890", "#b0a890"]).describe("Colours of gradient and rays"),
+    vary: share(0.25).describe("How far the colours stray from picture to picture"),
     cloudy: share(0.5).describe("Unevenness of the gradient"),
   }).prefault({}),
   paper: z.strictObject({

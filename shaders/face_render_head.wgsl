@@ -210,7 +210,7 @@ fn skin_over(p: vec3f, d: f32) -> f32 {
   var near = d - 0.08;
   if (d < 0.18) { near = d - relief(p); }
   if (abs(p.x) > 0.5 || abs(p.y - 0.25) > 0.7 || p.z < -0.3) { return near; }
-  return smin(near, nose(p), 0.14);
+  return smin(near, nose(p), 0.17);
 }
 fn skin(p: vec3f) -> f32 { return skin_over(p, skull(p)); }
 fn ear(p: vec3f) -> f32 {
@@ -233,7 +233,7 @@ fn cloth(p: vec3f) -> f32 {
 fn hair_cover(p: vec3f) -> f32 {
   let side = smoothstep(-0.28, -0.62, p.z + 0.25 * max(abs(p.x) - 0.62, 0.0));
   let back = smoothstep(-0.62, -0.95, p.z);
-  let wave = 0.05 * sin(p.x * 9.0 + seed) + 0.03 * sin(p.x * 23.0 + seed * 2.0);
+  let wave = 0.03 * sin(p.x * 8.0 + seed) + 0.02 * sin(p.x * 21.0 + seed * 2.0) + 0.009 * sin(p.x * 57.0 + seed * 3.0);
   let part = 0.10 * smoothstep(0.35, 0.0, abs(p.x - hair_form.w)) * step(0.01, abs(hair_form.w));
   let front = hair.y + wave - part + 0.28 * p.x * p.x * step(-0.45, hair.y) - 0.12 * bell(abs(p.x) - 0.5, 0.0, 0.18, 1.0);
   return mix(mix(front, hair.z, side), 0.75, back) - p.y;
@@ -248,7 +248,7 @@ fn hair_over(p: vec3f, skull_at: f32) -> f32 {
   if (cover > -0.1 && d < hair.x + 0.12 || hair.w > 0.3) {
     curl = hair_form.y * noise(vec2f(atan2(p.x, p.z + 0.7) * hair_form.z, p.y * hair_form.z * 0.8), 7.0);
   }
-  d = d - mix(-0.10, hair.x + curl, smoothstep(-0.035, 0.05, cover));
+  d = d - mix(-0.10, hair.x + curl, smoothstep(-0.05, 0.15, cover));
   if (hair.w > 0.3) { // hanging hair behind and beside the face
     let middle = (hair.w - 1.0) * 0.5;
     let r = vec3f(temple.x + hair.x + 0.10, (hair.w + 1.0) * 0.5, 0.52);

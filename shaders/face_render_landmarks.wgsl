@@ -15,6 +15,7 @@ fn onto_skin(p: vec2f) -> vec3f {
     q.z -= max(d * 0.7, 0.0015);
     if (d < 0.001) { break; }
   }
+  q.z = max(q.z, slice(p.y).w); // beside the head: its widest place
   return q;
 }
 // A point of the jaw: t = 0 is the edge of the bone, t = 1 the middle of the face at that height.

@@ -212,6 +212,7 @@ fn shade(@builtin(global_invocation_id) id: vec3u) {
       var t = uv.y + 0.15 * fbm(uv * 3.0, 79.0) * style.tone.w;
       if (style.tone.z > 2.5) { t = 0.5 + 0.5 * sign(sin(atan2(uv.y - 0.5, uv.x - 0.5) * 12.0)); }
       c = mix(style.back_low.xyz, style.back_high.xyz, clamp(t, 0.0, 1.0));
+      c = turn_hue(c, style.back_high.w * 6.28 * (hash(i32(seed), 3, 3) - 0.5)) * (1.0 + style.back_high.w * (hash(i32(seed), 3, 4) - 0.5));
     }
   }
   let mean = grey(c);
@@ -415,7 +416,7 @@ fn pack(@builtin(global_invocation_id) id: vec3u) {
   let real = style.lens.y;
   let curve = c * c * (3.0 - 2.0 * c);
   c = mix(c, curve, real * 0.35);
-  c = mix(vec3f(grey(c)), c, 1.0 + real * mix(0.25, -1.0, texel(44).x));
+  c = mix(vec3f(grey(c)), c, 1.0 + real * mix(0.18, -1.0, texel(44).x));
   c = c * (1.0 + real * lens.z) * (1.0 + real * lens.w * vec3f(0.12, 0.0, -0.12));
   let px = vec2i(id.xy);
   let salt = i32(seed);

@@ -46,7 +46,7 @@ fn paint_eye(p: vec2f, corners: vec4f, lids: vec4f, soft: f32, was: Paint) -> Pa
   let centre = eye_point(corners, 0.5, (lids.x - lids.y) * 0.38) + gaze.xy * vec2f(wide * 0.26, 0.035);
   let r = gaze.z;
   let to_iris = distance(p, centre);
-  var eyeball = vec3f(0.86, 0.84, 0.82) * (1.0 - 0.3 * pow(clamp(abs(q.x - 0.5) * 2.0, 0.0, 1.0), 3.0));
+  var eyeball = vec3f(0.76, 0.74, 0.72) * (1.0 - 0.3 * pow(clamp(abs(q.x - 0.5) * 2.0, 0.0, 1.0), 3.0));
   eyeball = mix(eyeball, vec3f(0.72, 0.42, 0.38), 0.5 * exp(-pow((1.0 - q.x) / 0.09, 2.0)));
   let iris = texel(29).xyz;
   let spokes = 0.85 + 0.3 * noise(vec2f(atan2(p.y - centre.y, p.x - centre.x) * 9.0, to_iris * 30.0), 3.0);
@@ -69,7 +69,7 @@ fn paint_eye(p: vec2f, corners: vec4f, lids: vec4f, soft: f32, was: Paint) -> Pa
   out.colour = mix(out.colour, vec3f(0.06, 0.04, 0.035), (0.75 + 0.2 * makeup.x) * cover(lash - line, soft + 0.004));
   let under = abs(below) + beyond;
   out.colour *= 1.0 - (0.35 + 0.2 * makeup.x) * cover(0.006 - under, soft + 0.004);
-  out.ink = min(out.ink, min((line - lash) / 1.3, under * 1.6 + 0.003));
+  out.ink = min(out.ink, min((line - lash * 0.8) / 1.2, under * 2.2 + 0.004));
   out.ink = min(out.ink, select(9.0, abs(to_iris - r) * 1.4, seen > 0.3));
   out.ink = min(out.ink, select(9.0, to_iris - r * gaze.w, seen > 0.3));
   return out;
@@ -112,9 +112,9 @@ fn paint_mouth(p: vec2f, soft: f32, was: Paint) -> Paint {
     var dark = vec3f(0.16, 0.035, 0.03);
     let tongue = vec2f(q.x / 0.55, (q.y - e.z - 0.01) / max(gap * 0.45, 0.02));
     dark = mix(dark, vec3f(0.55, 0.20, 0.19), smile.w * cover(1.0 - length(tongue), 0.2));
-    let tooth = 0.80 + 0.15 * smoothstep(0.0, 0.10, abs(fract(q.x * 4.6 + 0.5) - 0.5));
+    let tooth = 0.84 + 0.14 * smoothstep(0.0, 0.10, abs(fract(q.x * 4.6 + 0.5) - 0.5));
     let ivory = vec3f(0.92, 0.89, 0.82) * tooth * (1.0 - 0.55 * q.x * q.x) * mix(0.75, 1.0, smoothstep(0.0, 0.2, deep));
-    let teeth = min(0.085, gap * 0.95) * smile.z * (1.0 - 0.35 * q.x * q.x);
+    let teeth = min(0.115, gap * 0.95) * smile.z * (1.0 - 0.35 * q.x * q.x);
     let on_teeth = cover(e.y + teeth - q.y, soft) * step(0.02, teeth);
     let inside = cover(in_mouth, soft * 0.7);
     out.colour = mix(out.colour, mix(dark, ivory, on_teeth), inside);
@@ -126,9 +126,10 @@ fn paint_mouth(p: vec2f, soft: f32, was: Paint) -> Paint {
   let seam = select(min(abs(q.y - e.y), abs(q.y - e.z)), abs(q.y - (e.y + e.z) * 0.5), gap < 0.012) + beyond;
   out.colour *= 1.0 - 0.6 * cover(0.007 - seam, soft + 0.005) * step(abs(q.x), 1.02);
   let ends = distance(vec2f(abs(q.x), q.y), vec2f(1.0, 0.0));
+  out.gloss *= 1.0 - exp(-ends * ends / 0.03);
   out.colour *= 1.0 - 0.3 * exp(-ends * ends / 0.006);
   out.ink = min(out.ink, select(9.0, seam - 0.004, abs(q.x) < 1.02));
-  out.ink = min(out.ink, select(9.0, min(abs(q.y - e.x), abs(q.y - e.w)) * 1.8 + 0.004, abs(q.x) < 0.97));
+  out.ink = min(out.ink, select(9.0, min(abs(q.y - e.x), abs(q.y - e.w)) * 3.0 + 0.009, abs(q.x) < 0.97));
   return out;
 }
 fn paint_skin(p: vec3f, soft: f32) -> Paint {
@@ -211,7 +212,7 @@ fn paint_hair(p: vec3f) -> Paint {
   let flow = select(vec2f(around * 15.0 + 0.6 * p.y, p.y * 1.6), vec2f(p.x * 26.0 + around * 4.0, p.y * 2.0), p.y > -0.3);
   let warp = hair_form.y * 30.0 * noise(p.xy * 4.0, 41.0);
   let strand = 0.6 * noise(flow + vec2f(warp, 0.0), 42.0) + 0.4 * noise(flow * vec2f(2.7, 1.4) + vec2f(warp * 2.0, 0.0), 43.0);
-  return Paint(base * (1.0 + 0.42 * strand), HAIR, 9.0, 0.35 + 0.25 * strand);
+  return Paint(base * (1.0 + 0.42 * strand), HAIR, 9.0, 0.2 + 0.2 * strand);
 }
 fn paint_sky(uv: vec2f) -> Paint { // uv: 0 to 1 over the picture
   let a = texel(34);
@@ -220,7 +221,8 @@ fn paint_sky(uv: vec2f) -> Paint { // uv: 0 to 1 over the picture
   if (a.w > 0.5) { t = 0.5 + 0.5 * fbm(uv * 2.5, 52.0); }
   var c = mix(a.xyz, b.xyz, clamp(t, 0.0, 1.0));
   if (a.w > 2.5) { // leaves, crowds: small uneven patches
-    let patches = noise(uv * 9.0, 53.0) + 0.7 * noise(uv * 19.0, 54.0);
+    let turned = vec2f(uv.x * 0.8 - uv.y * 0.6, uv.x * 0.6 + uv.y * 0.8);
+    let patches = noise(uv * 8.0, 53.0) + 0.8 * noise(turned * 15.0, 54.0) + 0.5 * noise(uv * 31.0, 56.0);
     c = mix(a.xyz, b.xyz, smoothstep(-0.5, 0.5, fbm(uv * 3.0, 55.0))) * clamp(0.8 + 0.7 * patches, 0.1, 2.0);
   } else if (a.w > 1.5) { // big soft shapes, as furniture and windows out of focus
     for (var i = 0; i < 6; i++) {
@@ -300,7 +302,7 @@ fn surface(@builtin(global_invocation_id) id: vec3u) {
   var s = 0.05;
   for (var i = 0; i < 8; i++) {
     let gap = scene(p + n * 0.02 + key.xyz * s);
-    lit = min(lit, 4.5 * gap / s + 0.05);
+    lit = min(lit, 3.2 * gap / s + 0.08);
     s += clamp(gap, 0.06, 0.3);
     if (lit < 0.02 || s > 1.5) { break; }
   }
