@@ -1,6 +1,7 @@
 import { apply, elements, type Op, type Shape, type Value } from "../runtime/graph.ts";
 import source from "../shaders/conv2d_backward_input.wgsl" with { type: "text" };
-import { type Conv2dAttrs, pixelTile } from "./conv2d.ts";
+import { type Conv2dAttrs, conv2dOp, pixelTile } from "./conv2d.ts";
+import { conv2dBackwardWeight } from "./conv2d_backward_weight.ts";
 
 /** Attributes of {@linkcode conv2dBackwardInputOp}: those of the convolution and the size of its input. */
 export type Conv2dBackwardInputAttrs = Conv2dAttrs & { readonly height: number; readonly width: number };
@@ -32,6 +33,11 @@ export const conv2dBackwardInputOp: Op<Conv2dBackwardInputAttrs> = {
       };
     },
   },
+  // Linear in dy, whose gradient is the convolution; dx and dy change places in that of the filters.
+  gradient: ({ inputs: [dy, f], attrs: { stride, padding } }, [g]) => [
+    apply(conv2dOp, [g!, f!], { stride, padding }),
+    conv2dBackwardWeight(g!, dy!, f!.shape, { stride, padding }),
+  ],
   flops: ({ inputs: [dy, f] }) => 2 * elements(dy!.shape) * elements(f!.shape.slice(0, 3)),
   reference([dy, f], { stride, padding, height, width }) {
     const [N, HO, WO, O] = dy!.shape as [number, number, number, number];

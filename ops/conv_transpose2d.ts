@@ -1,0 +1,26 @@
+import type { Value } from "../runtime/graph.ts";
+import { add } from "./add.ts";
+import { conv2dBackwardInput } from "./conv2d_backward_input.ts";
+
+/**
+ * Transposed convolution: what the gradient of a convolution does to its input. The size grows to
+ * `(H - 1) stride - 2 padding + KH`.
+ *
+ * @param x `[N, H, W, I]`. @param f Filters, `[KH, KW, O, I]`: those of the convolution that goes the other way.
+ * @param options `bias` is `[O]`.
+ * @returns `[N, HO, WO, O]`.
+ */
+export function convTranspose2d(
+  x: Value,
+  f: Value,
+  { stride = 1, padding = 0, bias }: { stride?: number; padding?: number; bias?: Value } = {},
+): Value {
+  const [N, H, W] = x.shape as [number, number, number];
+  const [KH, KW, O] = f.shape as [number, number, number];
+  const size = (n: number, k: number) => (n - 1) * stride - 2 * padding + k;
+  const y = conv2dBackwardInput(x, f, [N, size(H, KH), size(W, KW), O], {
+    stride,
+    padding: [padding, padding, padding, padding],
+  });
+  return bias ? add(y, bias) : y;
+}
