@@ -23,6 +23,8 @@ const checks: Readonly<Record<string, () => Promise<GoldenCheck>>> = {
   "ddpm": async () => (await import("./golden_schedule.ts")).ddpmCheck,
   "ldm-ddim-sampler": async () => (await import("./golden_schedule.ts")).ldmSamplerCheck,
   "noise-schedule": async () => (await import("./golden_schedule.ts")).noiseScheduleCheck,
+  "ops": async () => (await import("./golden_ops.ts")).opsCheck,
+  "optimizers": async () => (await import("./golden_ops.ts")).optimizersCheck,
   "unet2d-condition": async () => (await import("./golden_diffusion.ts")).unetCheck,
 };
 
