@@ -7,9 +7,12 @@ import type { Registry } from "../runtime/pipeline_file.ts";
 
 /** Stage types by id. */
 export const stages: Registry = {
+  "autoencoder/train": async () => (await import("./autoencoder_train.ts")).trainAutoencoder,
   "dataset/import": async () => (await import("./import.ts")).importFaces,
   "dataset/merge": async () => (await import("./merge.ts")).mergeDatasets,
   "dataset/split": async () => (await import("./split.ts")).splitDataset,
+  "diffusion/pretrain": async () => (await import("./diffusion_pretrain.ts")).pretrainDiffusion,
+  "diffusion/train": async () => (await import("./diffusion_train.ts")).trainDiffusion,
   "faces/render": async () => (await import("./render.ts")).renderStage,
   "report/html": async () => (await import("./report.ts")).report,
 };

@@ -1,0 +1,64 @@
+/**
+ * A network's folder in the layout of diffusers: `config.json` and one safetensors file.
+ *
+ * @module
+ */
+
+import { type ConfigFormat, readConfig, writeConfig } from "./config.ts";
+import { type HostTensors, loadSafetensors, saveSafetensors, type Specs } from "./params.ts";
+import type { TensorData } from "../runtime/safetensors.ts";
+import type { Tensor } from "../runtime/tensor.ts";
+
+/** Name of the weights' file: diffusers' own, and transformers' in the folder of a text encoder. */
+const FILES = ["diffusion_pytorch_model.safetensors", "model.safetensors"] as const;
+
+/** Reads `config.json` (`scheduler_config.json` of a schedule) of a network's folder. */
+export async function loadNetworkConfig<T>(dir: string, format: ConfigFormat<T>): Promise<T> {
+  const path = `${dir}/${configName(format)}`;
+  let text: string;
+  try {
+    text = await Deno.readTextFile(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    throw new TypeError(`Cannot read ${dir} as a ${format.name}: ${configName(format)} is missing`);
+  }
+  return readConfig(format, JSON.parse(text), path);
+}
+
+/** Reads the weights of a network's folder, in the layout of the graph. */
+export async function loadNetwork(dir: string, specs: Specs): Promise<HostTensors> {
+  for (const file of FILES) {
+    try {
+      await Deno.stat(`${dir}/${file}`);
+    } catch {
+      continue;
+    }
+    return await loadSafetensors(`${dir}/${file}`, specs, { ignore: /position_ids$/ });
+  }
+  throw new TypeError(`Cannot read the weights in ${dir}: it has neither ${FILES.join(" nor ")}`);
+}
+
+/** Writes a network's folder. */
+export async function saveNetwork<T extends object>(
+  dir: string,
+  format: ConfigFormat<T>,
+  config: T,
+  specs: Specs,
+  parameters: ReadonlyMap<string, Tensor | TensorData>,
+  options: { dtype?: "F32" | "F16" } = {},
+): Promise<void> {
+  await saveConfig(dir, format, config);
+  // Transformers' formats are named by a model type in lower case.
+  const file = /^[a-z_]+$/.test(format.name) ? FILES[1] : FILES[0];
+  await saveSafetensors(`${dir}/${file}`, specs, parameters, options);
+}
+
+/** Writes the configuration only, which is all that a schedule has. */
+export async function saveConfig<T extends object>(dir: string, format: ConfigFormat<T>, config: T): Promise<void> {
+  await Deno.mkdir(dir, { recursive: true });
+  await Deno.writeTextFile(`${dir}/${configName(format)}`, JSON.stringify(writeConfig(format, config), null, 2) + "\n");
+}
+
+function configName<T>(format: ConfigFormat<T>): string {
+  return format.name.endsWith("Scheduler") ? "scheduler_config.json" : "config.json";
+}

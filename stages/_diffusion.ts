@@ -1,0 +1,213 @@
+/**
+ * What the diffusion stages share: a model folder's networks in one graph, latents of a dataset, prompts, noise.
+ *
+ * @module
+ */
+
+import { drawCondition } from "../faces/draw.ts";
+import { autoencoderFormat, encodeImage } from "../models/autoencoder.ts";
+import { loadNetwork, loadNetworkConfig } from "../models/network_folder.ts";
+import {
+  createParameters,
+  type HostTensors,
+  type ParameterSpec,
+  Scope,
+  type Specs,
+  specsUnder,
+} from "../models/params.ts";
+import { makeSchedule, noiseLevel, type Schedule, scheduleFormat, targetFactors } from "../models/schedule.ts";
+import { loadTokenizer, type Tokenizer } from "../models/tokenizer.ts";
+import { add } from "../ops/add.ts";
+import { mul } from "../ops/mul.ts";
+import { scale } from "../ops/scale.ts";
+import { sub } from "../ops/sub.ts";
+import { mean } from "../ops/sum.ts";
+import type { Device } from "../runtime/device.ts";
+import { Graph, type Value } from "../runtime/graph.ts";
+import { Random } from "../runtime/rng.ts";
+import { Executable } from "../runtime/run.ts";
+import type { StageContext } from "../runtime/stage.ts";
+import { type Faces, imageOf, landmarksOf, toNetwork } from "./_faces.ts";
+
+/** Folders of a model, in the layout of diffusers, and their prefixes in a graph. */
+export const NETWORKS = ["vae", "text_encoder", "unet", "controlnet"] as const;
+
+/** Copies parts of a model folder as they are. */
+export async function copyParts(from: string, to: string, parts: readonly string[]): Promise<void> {
+  for (const part of parts) {
+    await Deno.mkdir(`${to}/${part}`, { recursive: true });
+    for await (const entry of Deno.readDir(`${from}/${part}`)) {
+      if (entry.isFile) await Deno.copyFile(`${from}/${part}/${entry.name}`, `${to}/${part}/${entry.name}`);
+    }
+  }
+}
+
+/** Whether a model folder has a part. */
+export async function hasPart(dir: string, part: string): Promise<boolean> {
+  try {
+    return (await Deno.stat(`${dir}/${part}`)).isDirectory;
+  } catch {
+    return false;
+  }
+}
+
+/** Parameters of all networks whose specs are given, from their folders in a model. */
+export async function loadParts(device: Device, dir: string, specs: Specs, more: HostTensors = new Map()) {
+  const source: HostTensors = new Map(more);
+  for (const part of NETWORKS) {
+    const own = specsUnder(specs, `${part}/`);
+    if (own.size === 0 || [...own.keys()].every((name) => source.has(name))) continue;
+    for (const [name, tensor] of await loadNetwork(`${dir}/${part}`, own)) source.set(name, tensor);
+  }
+  return createParameters(device, specs, source);
+}
+
+/**
+ * Encodes every image of a dataset to the mean of its latent distribution, times the scaling factor.
+ *
+ * @returns Latents `[n, side, side, C]`, and their side and channels.
+ */
+export async function encodeLatents(
+  ctx: StageContext,
+  dir: string,
+  faces: Faces,
+): Promise<{ data: Float32Array; side: number; channels: number }> {
+  const BATCH = 16;
+  const device = await ctx.device();
+  const config = await loadNetworkConfig(`${dir}/vae`, autoencoderFormat);
+  const graph = new Graph();
+  const specs = new Map<string, ParameterSpec>();
+  const x = graph.input("x", [BATCH, faces.size_px, faces.size_px, 3]);
+  const latent = scale(encodeImage(new Scope(graph, specs, "vae/"), config, x).mean, config.scaling_factor);
+  const [, side, , channels] = latent.shape as [number, number, number, number];
+  const parameters = await loadParts(device, dir, specs);
+  const encoder = new Executable(device, { outputs: { latent } }, parameters);
+  const size = side * side * channels;
+  const bytes = faces.size_px ** 2 * 3;
+  const data = new Float32Array(faces.records.length * size);
+  for (let first = 0; first < faces.records.length; first += BATCH) {
+    ctx.signal.throwIfAborted();
+    const count = Math.min(BATCH, faces.records.length - first);
+    const pixels = new Float32Array(BATCH * bytes);
+    for (let k = 0; k < count; k++) toNetwork(imageOf(faces, first + k).data, pixels, k * bytes);
+    encoder.run({ x: pixels });
+    data.set((await encoder.read("latent")).subarray(0, count * size), first * size);
+    ctx.progress(first + count, faces.records.length, { doing: "encoding images" });
+  }
+  encoder.destroy();
+  for (const tensor of parameters.values()) tensor.destroy();
+  return { data, side, channels };
+}
+
+/** The noise schedule of a model folder. */
+export async function loadSchedule(dir: string): Promise<Schedule> {
+  return makeSchedule(await loadNetworkConfig(`${dir}/scheduler`, scheduleFormat));
+}
+
+/** Token ids of prompts, padded to one length. */
+export class Prompts {
+  readonly #tokenizer: Tokenizer;
+  readonly #known = new Map<string, Float32Array>();
+
+  private constructor(tokenizer: Tokenizer) {
+    this.#tokenizer = tokenizer;
+  }
+
+  /** Opens the tokenizer of a model folder. */
+  static async open(dir: string): Promise<Prompts> {
+    return new Prompts(await loadTokenizer(`${dir}/tokenizer`));
+  }
+
+  /** Tokens in a prompt. */
+  get length(): number {
+    return this.#tokenizer.length;
+  }
+
+  /** Ids of a prompt, `[T]`. */
+  ids(prompt: string): Float32Array {
+    let ids = this.#known.get(prompt);
+    if (!ids) this.#known.set(prompt, ids = Float32Array.from(this.#tokenizer.encode(prompt)));
+    return ids;
+  }
+}
+
+/** A prompt template with the style's name filled in; the record's own prompt when there is no template. */
+export function promptOf(record: { style: string; prompt?: string }, template: string | null): string {
+  const style = record.style.replaceAll("_", " ");
+  return template === null ? record.prompt ?? `a portrait of ${style} style` : template.replaceAll("{style}", style);
+}
+
+/**
+ * The loss of denoising, and the inputs that it reads: `z`, `noise`, `timesteps`, `signal`, `sigma`, `target_signal`,
+ * `target_noise`.
+ *
+ * `mean((network(signal z + sigma noise, t) - target)^2)`, the target being the noise for an epsilon schedule (Ho et al.
+ * 2020, eq. 14).
+ *
+ * @param shape Of the latents, `[N, h, w, C]`.
+ * @param network The prediction from noisy latents and time steps.
+ */
+export function denoisingLoss(
+  graph: Graph,
+  shape: readonly [number, number, number, number],
+  network: (sample: Value, timesteps: Value) => Value,
+): Value {
+  const [z, noise] = [graph.input("z", shape), graph.input("noise", shape)];
+  const each = (name: string) => graph.input(name, [shape[0], 1, 1, 1]);
+  const mix = (signal: Value, sigma: Value) => add(mul(z, signal), mul(noise, sigma));
+  const output = network(mix(each("signal"), each("sigma")), graph.input("timesteps", [shape[0]]));
+  const difference = sub(output, mix(each("target_signal"), each("target_noise")));
+  return mean(mul(difference, difference));
+}
+
+/** What decides the batches of a diffusion training. */
+export interface BatchSpec {
+  readonly faces: Faces;
+  readonly latents: { readonly data: Float32Array; readonly side: number; readonly channels: number };
+  readonly schedule: Schedule;
+  readonly prompts: Prompts;
+  readonly batch: number;
+  /** Prompt template; null for the records' own prompts. */
+  readonly prompt: string | null;
+  /** Share of the images that get the empty prompt, for guidance. */
+  readonly prompt_dropout: number;
+  /** Whether landmark drawings are wanted, as input `cond`. */
+  readonly drawings: boolean;
+}
+
+/** Inputs of a training step: images, noise, time steps and prompts at random, a function of the step alone. */
+export function batchesOf(spec: BatchSpec, seed: number): (step: number) => Record<string, Float32Array> {
+  const { faces, latents, schedule, prompts, batch } = spec;
+  const size = latents.side ** 2 * latents.channels;
+  const T = schedule.config.num_train_timesteps;
+  const random = new Random(seed, "diffusion/batches");
+  return (step) => {
+    const draw = random.at(step);
+    const floats = (n: number) => new Float32Array(batch * n);
+    const inputs = {
+      z: floats(size),
+      timesteps: floats(1),
+      signal: floats(1),
+      sigma: floats(1),
+      target_signal: floats(1),
+      target_noise: floats(1),
+      ids: floats(prompts.length),
+      ...(spec.drawings ? { cond: floats(faces.size_px ** 2 * 3) } : {}),
+    };
+    for (let k = 0; k < batch; k++) {
+      const index = draw.int(faces.records.length);
+      const t = draw.int(T);
+      const prompt = draw.uniform() < spec.prompt_dropout ? "" : promptOf(faces.records[index]!, spec.prompt);
+      inputs.z.set(latents.data.subarray(index * size, (index + 1) * size), k * size);
+      inputs.timesteps[k] = t;
+      ({ signal: inputs.signal[k], noise: inputs.sigma[k] } = noiseLevel(schedule, t));
+      ({ signal: inputs.target_signal[k], noise: inputs.target_noise[k] } = targetFactors(schedule, t));
+      inputs.ids.set(prompts.ids(prompt), k * prompts.length);
+      if (inputs.cond) {
+        const own = inputs.cond.subarray(k * faces.size_px ** 2 * 3, (k + 1) * faces.size_px ** 2 * 3);
+        drawCondition(landmarksOf(faces, index), faces.size_px, faces.size_px, own);
+      }
+    }
+    return { ...inputs, noise: draw.fillNormal(floats(size)) };
+  };
+}
