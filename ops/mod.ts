@@ -18,6 +18,8 @@ import { conv2dOp } from "./conv2d.ts";
 import { conv2dBackwardInputOp } from "./conv2d_backward_input.ts";
 import { conv2dBackwardWeightOp } from "./conv2d_backward_weight.ts";
 import { divOp } from "./div.ts";
+import { eigen2x2Op } from "./eigen_2x2.ts";
+import { eigen2x2GradOp } from "./eigen_2x2_grad.ts";
 import { embeddingOp } from "./embedding.ts";
 import { embeddingGradOp } from "./embedding_grad.ts";
 import { expOp } from "./exp.ts";
@@ -84,6 +86,8 @@ export const ops: readonly Op<never>[] = [
   conv2dBackwardInputOp,
   conv2dBackwardWeightOp,
   divOp,
+  eigen2x2Op,
+  eigen2x2GradOp,
   embeddingOp,
   embeddingGradOp,
   expOp,

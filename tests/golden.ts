@@ -14,6 +14,7 @@ import { type GoldenCheck, type GoldenResult, openCase } from "./golden_case.ts"
 /** Checks by `kind`, loaded when a case needs them. */
 const checks: Readonly<Record<string, () => Promise<GoldenCheck>>> = {
   "autoencoder-kl": async () => (await import("./golden_autoencoder.ts")).autoencoderCheck,
+  "awing-loss": async () => (await import("./golden_star.ts")).awingCheck,
   "bert-wordpiece": async () => (await import("./golden_text.ts")).wordPieceCheck,
   "clip-bpe": async () => (await import("./golden_text.ts")).clipBpeCheck,
   "clip-text": async () => (await import("./golden_text.ts")).clipTextCheck,
@@ -25,6 +26,11 @@ const checks: Readonly<Record<string, () => Promise<GoldenCheck>>> = {
   "noise-schedule": async () => (await import("./golden_schedule.ts")).noiseScheduleCheck,
   "ops": async () => (await import("./golden_ops.ts")).opsCheck,
   "optimizers": async () => (await import("./golden_ops.ts")).optimizersCheck,
+  "star-decoder": async () => (await import("./golden_star.ts")).starDecoderCheck,
+  "star-ema": async () => (await import("./golden_star.ts")).starEmaCheck,
+  "star-loss": async () => (await import("./golden_star.ts")).starLossCheck,
+  "star-metrics": async () => (await import("./golden_star.ts")).starMetricsCheck,
+  "star-smoothl1-wing": async () => (await import("./golden_star.ts")).smoothL1WingCheck,
   "unet2d-condition": async () => (await import("./golden_diffusion.ts")).unetCheck,
 };
 

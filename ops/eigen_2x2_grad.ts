@@ -1,0 +1,43 @@
+import { apply, type Op, texels, type Value } from "../runtime/graph.ts";
+import source from "../shaders/eigen_2x2_grad.wgsl" with { type: "text" };
+import { eachRow } from "./eigen_2x2.ts";
+
+/**
+ * The gradient of `eigen_2x2`, from its result. Where both eigenvalues are equal no direction is an eigenvector more
+ * than another; the eigenvectors' gradient counts as zero there.
+ */
+export const eigen2x2GradOp: Op<Record<string, never>> = {
+  name: "eigen_2x2_grad",
+  bound: "memory",
+  shapes: ([y]) => [[...y!.slice(0, -1), 3]],
+  lowering: {
+    kind: "kernel",
+    kernel: ({ inputs: [y] }) => ({
+      source,
+      label: "shaders/eigen_2x2_grad.wgsl",
+      entry: "forward",
+      reads: ["y", "dy"],
+      writes: ["dm"],
+      fusable: ["y", "dy"],
+      threads: texels(y!.shape),
+    }),
+  },
+  flops: ({ inputs: [y] }) => 20 * texels(y!.shape),
+  reference: (inputs) =>
+    eachRow(inputs, 3, (y, dy) => {
+      const [low, high, c, s] = y as unknown as [number, number, number, number];
+      const [dlow, dhigh, dc, ds] = dy as unknown as [number, number, number, number];
+      // d high = v v^T, d low the same for the other vector, d angle = (cos 2a dxy - sin 2a (dxx - dyy) / 2) / (high - low)
+      const turn = high > low ? (c * ds - s * dc) / (high - low) : 0;
+      return [
+        dhigh * c * c + dlow * s * s - turn * c * s,
+        dhigh * s * s + dlow * c * c + turn * c * s,
+        2 * (dhigh - dlow) * c * s + turn * (c * c - s * s),
+      ];
+    }),
+};
+
+/** Gradient of `eigen2x2` with respect to the matrices, given its result `y`. */
+export function eigen2x2Grad(y: Value, dy: Value): Value {
+  return apply(eigen2x2GradOp, [y, dy], {});
+}

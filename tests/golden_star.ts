@@ -1,0 +1,211 @@
+/**
+ * Golden checks of the landmark side: losses, read-outs, metrics and the moving average of STAR.
+ *
+ * @module
+ */
+
+import { failureRate, nmePerImage } from "../faces/metrics.ts";
+import { add } from "../ops/add.ts";
+import { gradients } from "../ops/autodiff.ts";
+import { awingLoss } from "../ops/awing.ts";
+import { conv2d } from "../ops/conv2d.ts";
+import { eigen2x2 } from "../ops/eigen_2x2.ts";
+import { heatmapMoments } from "../ops/heatmap.ts";
+import { mul } from "../ops/mul.ts";
+import { batchNormTrain } from "../ops/norm.ts";
+import { adamHyper, adamUpdates } from "../ops/optimizer.ts";
+import { smoothDistance } from "../ops/smooth_l1.ts";
+import { heatmapSpread, type StarDistance, starLoss } from "../ops/star_loss.ts";
+import { sub } from "../ops/sub.ts";
+import { mean } from "../ops/sum.ts";
+import { sumLast } from "../ops/sum_last.ts";
+import { wingDistance } from "../ops/wing.ts";
+import { Graph, type Value } from "../runtime/graph.ts";
+import { Executable } from "../runtime/run.ts";
+import { Tensor } from "../runtime/tensor.ts";
+import {
+  allTensors,
+  channelsFirst,
+  channelsLast,
+  compareGroups,
+  exact,
+  type GoldenCheck,
+  goldenError,
+  inputsOf,
+} from "./golden_case.ts";
+
+type Values = Record<string, Value>;
+
+/** A check of functions of the case's inputs: builds its outputs, by the case's names, and compares them. */
+function functions(build: (inputs: Values, names: readonly string[]) => Values): GoldenCheck {
+  return async (c, device) => {
+    const want = await allTensors(c);
+    const { values, data } = inputsOf(new Graph(), want);
+    const outputs = build(values, [...want.keys()]);
+    const exe = new Executable(device, { outputs });
+    exe.run(data);
+    const got = new Map<string, Float32Array>();
+    for (const [name, value] of Object.entries(outputs)) {
+      const read = await exe.read(name);
+      got.set(name, value.shape.length === 4 ? channelsFirst(read, value.shape) : read);
+    }
+    exe.destroy();
+    return compareGroups(c, want, got);
+  };
+}
+
+/** Value and gradient of losses, under `value/NAME` and `grad/NAME`. */
+function lossAndGradient(losses: Values, wrt: Value): Values {
+  return Object.fromEntries(
+    Object.entries(losses).flatMap(([name, loss]) => [
+      [`value/${name}`, loss],
+      [`grad/${name}`, gradients(loss, [wrt])[0]!],
+    ]),
+  );
+}
+
+/** `awing-loss`. */
+export const awingCheck: GoldenCheck = functions(({ output, target }) =>
+  lossAndGradient({
+    weighted: awingLoss(output!, target!),
+    plain: awingLoss(output!, target!, { weighted: false }),
+  }, output!)
+);
+
+/** `star-smoothl1-wing`. */
+export const smoothL1WingCheck: GoldenCheck = functions(({ output, target }) => {
+  const difference = sub(output!, target!);
+  const squared = sumLast(mul(difference, difference));
+  return lossAndGradient({ smoothl1: mean(smoothDistance(squared, 0.01)), wing: mean(wingDistance(squared)) }, output!);
+});
+
+/** `star-decoder`. */
+export const starDecoderCheck: GoldenCheck = functions(({ heatmap }) => ({
+  "output/coords": heatmapMoments(heatmap!).mean,
+}));
+
+/** `star-loss`: values, gradients, and the mean, covariance and eigenvalues on the way. */
+export const starLossCheck: GoldenCheck = async (c, device) => {
+  const distances: Record<string, StarDistance> = { smoothl1: "smooth_l1", l1: "l1", l2: "l2", wing: "wing" };
+  const want = await allTensors(c);
+  const results = await functions(({ heatmap, groundtruth }, names) => {
+    const outputs: Values = { "mean/coords": heatmapSpread(heatmap!).mean };
+    for (const name of names) {
+      const [, loss, version, distance, weight] = /^value\/(STARLoss(_v2)?\.(\w+)\.w([\d.]+))$/.exec(name) ?? [];
+      if (!loss) continue;
+      const value = starLoss(heatmap!, groundtruth!, {
+        version: version ? 2 : 1,
+        distance: distances[distance!]!,
+        eigenvalue_weight: Number(weight),
+      });
+      const [dh, dt] = gradients(value, [heatmap!, groundtruth!]);
+      Object.assign(outputs, { [name]: value, [`grad/${loss}`]: dh, [`gradgt/${loss}`]: dt });
+    }
+    return outputs;
+  })({ ...c, json: { ...c.json, tolerance: { ...c.json.tolerance, cov: "below", eig: "below" } } }, device);
+
+  const heatmap = channelsLast(want.get("input/heatmap")!);
+  const graph = new Graph();
+  const { covariance } = heatmapSpread(graph.input("heatmap", heatmap.shape));
+  const exe = new Executable(device, { outputs: { covariance, axes: eigen2x2(covariance) } });
+  exe.run({ heatmap: heatmap.data });
+  const [cov, axes] = [await exe.read("covariance"), await exe.read("axes")];
+  exe.destroy();
+  const rows = (data: Float32Array, width: number) =>
+    Array.from({ length: data.length / width }, (_, r) => data.subarray(r * width, (r + 1) * width));
+  const compare = (group: string, name: string, got: number[]) =>
+    results.push({
+      group,
+      error: goldenError(got, want.get(name)!.data, c.json.group_scale![group]!),
+      tolerance: typeof c.json.tolerance![group] === "number" ? c.json.tolerance![group] as number : 1e-4,
+    });
+  compare("cov", "cov/cov", rows(cov, 3).flatMap(([xx, yy, xy]) => [xx!, xy!, xy!, yy!]));
+  compare("eig", "eig/values", rows(axes, 4).flatMap(([low, high]) => [low!, high!]));
+  // Columns are eigenvectors, each up to its sign.
+  const given = rows(want.get("eigenvectors/V")!.data, 4);
+  compare(
+    "eigenvectors",
+    "eigenvectors/V",
+    rows(axes, 4).flatMap(([, , cos, sin], k) => {
+      const [a, b, d, e] = given[k]! as unknown as [number, number, number, number];
+      const [low, high] = [Math.sign(-sin! * a + cos! * d), Math.sign(cos! * b + sin! * e)];
+      return [-sin! * low, cos! * high, cos! * low, sin! * high];
+    }),
+  );
+  return results;
+};
+
+/** `star-metrics`: NME of each image, FR and AUC at several thresholds. */
+export const starMetricsCheck: GoldenCheck = async (c) => {
+  const want = await allTensors(c);
+  const normaliser = typeof c.json["config"].nme_left_index === "number" ? "interocular" : "interpupil";
+  const nme = nmePerImage(want.get("input/predictions")!.data, want.get("input/groundtruth")!.data, { normaliser });
+  const results = compareGroups(c, want, new Map([["nme/per_image", nme.map((v) => v / 100)]]));
+  for (const [key, { fr, auc }] of Object.entries<{ fr: number; auc: number }>(c.json["results"])) {
+    const got = failureRate(nme, 100 * (key === "default" ? c.json["default_threshold"] : Number(key)));
+    results.push(exact(`FR at ${key}`, (got.fr / 100).toFixed(4) === fr.toFixed(4)));
+    results.push({ group: `AUC at ${key}`, error: Math.abs(got.auc - auc), tolerance: 2e-6 });
+  }
+  return results;
+};
+
+/** `star-ema`: moving average of parameters and running statistics while batch norm trains. */
+export const starEmaCheck: GoldenCheck = async (c, device) => {
+  const want = await allTensors(c);
+  const names = [...want.keys()].filter((name) => /^ema\/0\//.test(name)).map((name) => name.slice("ema/0/".length));
+  const graph = new Graph();
+  const shapeOf = (name: string) => {
+    const { shape } = want.get(`init/${name}`)!;
+    return shape.length === 4 ? [1, 1, shape[1]!, shape[0]!] : shape;
+  };
+  // A filter of 1 by 1 is [O, I] in the file and [I, O] here.
+  const laid = (name: string, data: Float32Array) => {
+    const [, , I, O] = shapeOf(name) as [number, number, number?, number?];
+    return O === undefined ? data : Float32Array.from(data, (_, k) => data[(k % O) * I! + Math.floor(k / O)]!);
+  };
+  const back = (name: string, data: Float32Array) => {
+    const [, , I, O] = shapeOf(name) as [number, number, number?, number?];
+    return O === undefined ? data : Float32Array.from(data, (_, k) => data[(k % I!) * O + Math.floor(k / I!)]!);
+  };
+  const live = new Map(names.map((name) => [name, graph.parameter(name, shapeOf(name))]));
+  const p = (name: string) => live.get(name)!;
+  const first = channelsLast(want.get("input/x0")!);
+  const x = graph.input("x", first.shape);
+  const { running_mean, running_var } = batchNormTrain(
+    conv2d(x, p("0.weight"), { bias: p("0.bias") }),
+    p("1.weight"),
+    p("1.bias"),
+    { mean: p("1.running_mean"), var: p("1.running_var") },
+  );
+  // With a learning rate of zero, a step of Adam only takes the average.
+  const zeros = [...live.values()].map((v) => add(v, mul(v, graph.constant([-1], [1]))));
+  const { updates } = adamUpdates(graph, live, zeros, { ema: true });
+  const tensors = new Map(
+    [...graph.parameters].map(([name, { shape }]) => [name, new Tensor(device, shape)]),
+  );
+  for (const name of names) {
+    const data = laid(name, want.get(`init/${name}`)!.data);
+    tensors.get(name)!.write(data);
+    tensors.get(`ema/${name}`)!.write(data);
+  }
+  const forward = new Executable(device, {
+    outputs: {},
+    updates: [[p("1.running_mean"), running_mean], [p("1.running_var"), running_var]],
+  }, tensors);
+  const average = new Executable(device, { outputs: {}, updates }, tensors);
+  const got = new Map<string, Float32Array>();
+  const steps = new Set([...want.keys()].filter((name) => name.startsWith("ema/")).map((name) => name.split("/")[1]!));
+  for (const step of steps) {
+    forward.run({ x: channelsLast(want.get(`input/x${step}`)!).data });
+    for (const name of names) {
+      const next = want.get(`input/p${step}/${name}`);
+      if (next) tensors.get(name)!.write(laid(name, next.data));
+    }
+    average.run({ "adam.hyper": adamHyper(0, { lr: 0, ema_decay: c.json["config"].decay }) });
+    for (const name of names) got.set(`ema/${step}/${name}`, back(name, await tensors.get(`ema/${name}`)!.read()));
+  }
+  forward.destroy();
+  average.destroy();
+  tensors.forEach((t) => t.destroy());
+  return compareGroups(c, want, got);
+};
