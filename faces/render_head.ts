@@ -306,7 +306,7 @@ export function sampleShot(random: RandomSource, pose: PoseRange = DEFAULT_POSE)
   } else if (mood < 0.52) { // laughs
     smile = 0.5 + 0.5 * amount;
     stretch = 0.4 + 0.5 * amount;
-    open = 0.22 + 0.45 * amount * random.uniform();
+    open = 0.28 + 0.45 * amount * random.uniform();
     teeth = 0.85 + 0.15 * random.uniform();
     lids *= 1 - 0.25 * amount;
   } else if (mood < 0.68) { // speaks
@@ -327,7 +327,7 @@ export function sampleShot(random: RandomSource, pose: PoseRange = DEFAULT_POSE)
   const left = shut < 0.04 || shut > 0.985 ? 0.12 : lids;
   const right = shut < 0.04 || (shut < 0.055) ? 0.12 : lids;
   const rad = Math.PI / 180;
-  const turn = clamp(random.normal() * 0.48, -1, 1);
+  const turn = clamp(random.normal() * 0.38, -1, 1);
   const around = random.uniform() * Math.PI * 2;
   const off = 0.25 + 0.75 * random.uniform();
   const light: [number, number, number] = [
@@ -338,7 +338,7 @@ export function sampleShot(random: RandomSource, pose: PoseRange = DEFAULT_POSE)
   const length = Math.hypot(...light);
   const warm = 0.14 * normal(1.8);
   const hardness = 0.55 + 0.5 * random.uniform();
-  const low = scale(pick(random, WALLS), 0.5 + 0.8 * random.uniform());
+  const low = scale(pick(random, WALLS), 0.12 + 1.1 * random.uniform());
   const sharp = random.uniform();
   return {
     open,
@@ -360,15 +360,15 @@ export function sampleShot(random: RandomSource, pose: PoseRange = DEFAULT_POSE)
     key: scale([1 + warm, 1, 1 - warm], 0.8 * hardness + 0.32),
     ambient: scale([1 - warm * 0.7, 1, 1 + warm * 0.7], 0.95 - 0.62 * hardness),
     rim: random.uniform() < 0.3 ? 0.35 * random.uniform() : 0,
-    background: { kind: random.int(4), low, high: blend(low, pick(random, WALLS), 0.3 + 0.7 * random.uniform()) },
+    background: { kind: random.int(4), low, high: blend(low, scale(pick(random, WALLS), 0.2 + 1.2 * random.uniform()), 0.4 + 0.6 * random.uniform()) },
     cloth: {
       colour: scale(pick(random, CLOTHES), 0.6 + 0.6 * random.uniform()),
       second: pick(random, CLOTHES),
       stripes: random.uniform() < 0.3 ? 12 + 40 * random.uniform() : 0,
     },
-    lens: [0.1 + 0.6 * sharp ** 3, 0.004 + 0.03 * random.uniform() ** 2, 0.10 * normal(2), 0.35 * normal(2)],
+    lens: [0.05 + 0.4 * sharp ** 4, 0.004 + 0.03 * random.uniform() ** 2, -0.04 + 0.12 * normal(2), 0.12 + 0.35 * normal(2)],
     grey: random.uniform() < 0.07,
-    frame: [1 + 0.05 * normal(2), 0.025 * normal(2), 0.025 * normal(2)],
+    frame: [1 + 0.05 * normal(2), 0.015 * normal(2), 0.015 * normal(2)],
     seed: random.int(1000),
   };
 }

@@ -26,7 +26,7 @@ const shapeSchema = z.strictObject({
   eye_tilt: offset(0.1).describe("Outer corners up, eye widths"),
   eye_y: offset(0.3).describe("Eyes down, eye widths"),
   iris_scale: factor().describe("Size of the irises in the eyes"),
-  pupil: share(0.42).describe("Pupil over iris"),
+  pupil: share(0.46).describe("Pupil over iris"),
   brow_thickness: factor().describe("Thickness of the brows"),
   brow_arch: factor().describe("Arch of the brows"),
   brow_raise: offset(0.2).describe("Brows up, eye widths"),

@@ -176,7 +176,7 @@ fn relief(p: vec3f) -> f32 {
   let low = (m.y - (e.z + e.w) * 0.5) / (lips.y * 0.65 + 0.02);
   let line = max(e.y - m.y, m.y - e.z);
   r += bumps_low.x * across * (0.8 * exp(-up * up) + exp(-low * low));
-  r -= across * 0.03 * exp(-max(line, 0.0) * max(line, 0.0) / 0.0006) + 0.09 * across * smoothstep(0.0, 0.03, -line);
+  r -= across * 0.03 * exp(-max(line, 0.0) * max(line, 0.0) / 0.0006) + 0.05 * across * smoothstep(0.0, 0.03, -line);
   r -= 0.014 * bell(p.x, p.y - (nose_base.w + centre.y) * 0.5, 0.035, 0.07);
   r -= 0.018 * bell(ax - half - 0.02, p.y - centre.y, 0.06, 0.06);
   let chin = limits.y - 0.13;

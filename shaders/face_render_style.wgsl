@@ -401,7 +401,7 @@ fn pack(@builtin(global_invocation_id) id: vec3u) {
   let uv = (vec2f(id.xy) + 0.5) / f32(size);
   let per = side / f32(size);
   let lens = texel(43); // this picture's own blur (pixels), noise, exposure, warmth
-  let sigma = max(per * 0.42, (style.lens.x * lens.x) * per);
+  let sigma = max(per * 0.36, (style.lens.x * lens.x) * per);
   let reach = i32(clamp(ceil(sigma * 2.0), 1.0, 8.0));
   let even = 1 - (i32(samples) / i32(size)) % 2; // the centre of a pixel lies between samples
   var sum = vec4f(0.0);
@@ -415,7 +415,7 @@ fn pack(@builtin(global_invocation_id) id: vec3u) {
   var c = sum.xyz / sum.w;
   let real = style.lens.y;
   let curve = c * c * (3.0 - 2.0 * c);
-  c = mix(c, curve, real * 0.35);
+  c = mix(c, curve, real * 0.75);
   c = mix(vec3f(grey(c)), c, 1.0 + real * mix(0.18, -1.0, texel(44).x));
   c = c * (1.0 + real * lens.z) * (1.0 + real * lens.w * vec3f(0.12, 0.0, -0.12));
   let px = vec2i(id.xy);

@@ -40,23 +40,23 @@ fn paint_eye(p: vec2f, corners: vec4f, lids: vec4f, soft: f32, was: Paint) -> Pa
   // skin around: crease over the lid, shadow under it
   let opening = lids.x + lids.y;
   let crease = abs(q.y - h.x - (0.035 + 0.02 * makeup.x) * (1.0 - pow(abs(2.0 * q.x - 1.0), 3.0)) - 0.01) + beyond * 2.0;
-  out.colour *= 1.0 - 0.35 * exp(-crease * crease / 0.00022) * step(-0.02, q.y);
-  out.colour *= 1.0 - 0.16 * exp(-pow((q.y + h.y + 0.03) / 0.03, 2.0)) * exp(-pow((q.x - 0.55) / 0.4, 2.0));
+  out.colour *= 1.0 - 0.45 * exp(-crease * crease / 0.0003) * step(-0.02, q.y);
+  out.colour *= 1.0 - 0.25 * exp(-pow((q.y + h.y + 0.02) / 0.03, 2.0)) * exp(-pow((q.x - 0.55) / 0.4, 2.0));
   out.colour = mix(out.colour, makeup.yzw, 0.6 * step(0.01, makeup.y) * cover(inside + 0.07, 0.03));
   let centre = eye_point(corners, 0.5, (lids.x - lids.y) * 0.38) + gaze.xy * vec2f(wide * 0.26, 0.035);
   let r = gaze.z;
   let to_iris = distance(p, centre);
-  var eyeball = vec3f(0.76, 0.74, 0.72) * (1.0 - 0.3 * pow(clamp(abs(q.x - 0.5) * 2.0, 0.0, 1.0), 3.0));
+  var eyeball = vec3f(0.64, 0.61, 0.59) * (1.0 - 0.3 * pow(clamp(abs(q.x - 0.5) * 2.0, 0.0, 1.0), 3.0));
   eyeball = mix(eyeball, vec3f(0.72, 0.42, 0.38), 0.5 * exp(-pow((1.0 - q.x) / 0.09, 2.0)));
   let iris = texel(29).xyz;
   let spokes = 0.85 + 0.3 * noise(vec2f(atan2(p.y - centre.y, p.x - centre.x) * 9.0, to_iris * 30.0), 3.0);
-  var inner = iris * mix(1.35, 0.75, to_iris / r) * spokes * mix(1.0, 0.25, smoothstep(r * 0.7, r, to_iris));
+  var inner = iris * mix(1.0, 0.55, to_iris / r) * spokes * mix(1.0, 0.25, smoothstep(r * 0.7, r, to_iris));
   inner = mix(inner, vec3f(0.02), cover(r * gaze.w - to_iris, soft));
   let on_iris = cover(r - to_iris, soft * 0.7);
   eyeball = mix(eyeball, inner, on_iris);
-  eyeball *= 1.0 - 0.45 * exp(-max(above, 0.0) / 0.018);
+  eyeball *= 1.0 - 0.6 * exp(-max(above, 0.0) / 0.022);
   let spark = centre + vec2f(0.35 * sign(texel(26).x), -0.40) * r;
-  eyeball = mix(eyeball, vec3f(1.0), 0.9 * cover(r * 0.24 - distance(p, spark), soft));
+  eyeball = mix(eyeball, vec3f(1.0), 0.85 * cover(r * 0.2 - distance(p, spark), soft));
   let seen = cover(inside, soft * 0.7);
   out.colour = mix(out.colour, eyeball, seen);
   if (seen > 0.5) {
@@ -64,11 +64,11 @@ fn paint_eye(p: vec2f, corners: vec4f, lids: vec4f, soft: f32, was: Paint) -> Pa
     out.gloss = 0.7;
   }
   // lashes: a dark line that thickens outwards; a faint one below
-  let lash = (0.014 + 0.010 * makeup.x) * (1.2 - 0.6 * q.x);
+  let lash = (0.018 + 0.011 * makeup.x) * (1.2 - 0.6 * q.x);
   let line = select(abs(above), 1.0, q.x < -0.04 || q.x > 1.02) + beyond * 0.6;
   out.colour = mix(out.colour, vec3f(0.06, 0.04, 0.035), (0.75 + 0.2 * makeup.x) * cover(lash - line, soft + 0.004));
   let under = abs(below) + beyond;
-  out.colour *= 1.0 - (0.35 + 0.2 * makeup.x) * cover(0.006 - under, soft + 0.004);
+  out.colour *= 1.0 - (0.5 + 0.2 * makeup.x) * cover(0.008 - under, soft + 0.004);
   out.ink = min(out.ink, min((line - lash * 0.8) / 1.2, under * 2.2 + 0.004));
   out.ink = min(out.ink, select(9.0, abs(to_iris - r) * 1.4, seen > 0.3));
   out.ink = min(out.ink, select(9.0, to_iris - r * gaze.w, seen > 0.3));
@@ -113,8 +113,8 @@ fn paint_mouth(p: vec2f, soft: f32, was: Paint) -> Paint {
     let tongue = vec2f(q.x / 0.55, (q.y - e.z - 0.01) / max(gap * 0.45, 0.02));
     dark = mix(dark, vec3f(0.55, 0.20, 0.19), smile.w * cover(1.0 - length(tongue), 0.2));
     let tooth = 0.84 + 0.14 * smoothstep(0.0, 0.10, abs(fract(q.x * 4.6 + 0.5) - 0.5));
-    let ivory = vec3f(0.92, 0.89, 0.82) * tooth * (1.0 - 0.55 * q.x * q.x) * mix(0.75, 1.0, smoothstep(0.0, 0.2, deep));
-    let teeth = min(0.115, gap * 0.95) * smile.z * (1.0 - 0.35 * q.x * q.x);
+    let ivory = vec3f(0.92, 0.89, 0.82) * tooth * (1.0 - 0.55 * q.x * q.x) * mix(0.85, 1.0, smoothstep(0.0, 0.2, deep));
+    let teeth = min(0.13, gap * 0.95) * smile.z * (1.0 - 0.35 * q.x * q.x);
     let on_teeth = cover(e.y + teeth - q.y, soft) * step(0.02, teeth);
     let inside = cover(in_mouth, soft * 0.7);
     out.colour = mix(out.colour, mix(dark, ivory, on_teeth), inside);
@@ -140,7 +140,7 @@ fn paint_skin(p: vec3f, soft: f32) -> Paint {
   var c = tone.xyz * (1.0 + 0.07 * mottle);
   let blush = bell(ax - 0.45, p.y - 0.36, 0.20, 0.17) + 0.8 * bell(p.x, p.y - nose_line.z, 0.13, 0.12) + 0.3 * bell(p.x, p.y - limits.y + 0.12, 0.2, 0.1);
   c *= mix(vec3f(1.0), vec3f(1.04, 0.80, 0.78), clamp(blush * marks.y, 0.0, 1.0));
-  c *= mix(vec3f(1.0), vec3f(0.80, 0.74, 0.76), 0.45 * bell(ax - 0.32, p.y - 0.04, 0.16, 0.10));
+  c *= mix(vec3f(1.0), vec3f(0.80, 0.74, 0.76), 0.75 * bell(ax - 0.31, p.y + 0.02, 0.19, 0.12));
   let spots = noise(p.xy * 34.0, 21.0) + 0.5 * noise(p.xy * 61.0, 22.0);
   c *= 1.0 - marks.x * 0.35 * smoothstep(0.55, 1.0, spots) * bell(ax - 0.3, p.y - 0.28, 0.4, 0.25);
   c *= 1.0 + marks.w * 0.06 * noise(p.xy * 85.0, 23.0);
@@ -212,7 +212,7 @@ fn paint_hair(p: vec3f) -> Paint {
   let flow = select(vec2f(around * 15.0 + 0.6 * p.y, p.y * 1.6), vec2f(p.x * 26.0 + around * 4.0, p.y * 2.0), p.y > -0.3);
   let warp = hair_form.y * 30.0 * noise(p.xy * 4.0, 41.0);
   let strand = 0.6 * noise(flow + vec2f(warp, 0.0), 42.0) + 0.4 * noise(flow * vec2f(2.7, 1.4) + vec2f(warp * 2.0, 0.0), 43.0);
-  return Paint(base * (1.0 + 0.42 * strand), HAIR, 9.0, 0.2 + 0.2 * strand);
+  return Paint(base * (1.0 + 0.6 * strand), HAIR, 9.0, 0.2 + 0.2 * strand);
 }
 fn paint_sky(uv: vec2f) -> Paint { // uv: 0 to 1 over the picture
   let a = texel(34);
@@ -222,16 +222,16 @@ fn paint_sky(uv: vec2f) -> Paint { // uv: 0 to 1 over the picture
   var c = mix(a.xyz, b.xyz, clamp(t, 0.0, 1.0));
   if (a.w > 2.5) { // leaves, crowds: small uneven patches
     let turned = vec2f(uv.x * 0.8 - uv.y * 0.6, uv.x * 0.6 + uv.y * 0.8);
-    let patches = noise(uv * 8.0, 53.0) + 0.8 * noise(turned * 15.0, 54.0) + 0.5 * noise(uv * 31.0, 56.0);
+    let patches = noise(uv * 8.0, 53.0) + 0.8 * noise(turned * 15.0, 54.0) + 0.8 * noise(uv * 33.0, 56.0);
     c = mix(a.xyz, b.xyz, smoothstep(-0.5, 0.5, fbm(uv * 3.0, 55.0))) * clamp(0.8 + 0.7 * patches, 0.1, 2.0);
   } else if (a.w > 1.5) { // big soft shapes, as furniture and windows out of focus
-    for (var i = 0; i < 6; i++) {
+    for (var i = 0; i < 8; i++) {
       let at = vec2f(hash(i, 1, i32(seed)), hash(i, 2, i32(seed)));
-      let size = 0.06 + 0.25 * vec2f(hash(i, 3, i32(seed)), hash(i, 4, i32(seed)));
+      let size = 0.03 + 0.25 * vec2f(hash(i, 3, i32(seed)), hash(i, 4, i32(seed)));
       let q = abs(uv - at) / size;
       let d = select(max(q.x, q.y), length(q), hash(i, 5, i32(seed)) > 0.6);
       let tint = mix(a.xyz, b.xyz, hash(i, 6, i32(seed))) * (0.35 + 1.3 * hash(i, 7, i32(seed)));
-      c = mix(c, tint, 0.85 * smoothstep(1.12, 0.9, d));
+      c = mix(c, tint, 0.9 * smoothstep(1.06, 0.97, d));
     }
   }
   return Paint(c, SKY, 9.0, 0.0);
