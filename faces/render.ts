@@ -12,7 +12,8 @@ import surfaceSource from "../shaders/face_render_surface.wgsl" with { type: "te
 import styleSource from "../shaders/face_render_style.wgsl" with { type: "text" };
 import type { Image } from "./image.ts";
 import { LANDMARK_COUNT, type Landmarks } from "./landmarks.ts";
-import { type HeadParams, packHead, PARAM_TEXELS, setCrop } from "./render_head.ts";
+import { packHead, PARAM_TEXELS, setCrop } from "./render_head.ts";
+import type { HeadParams } from "./render_person.ts";
 import type { StyleRender } from "./styles.ts";
 
 export {
@@ -23,7 +24,7 @@ export {
   samplePerson,
   sampleShot,
   type Shot,
-} from "./render_head.ts";
+} from "./render_person.ts";
 
 /** A drawn face. */
 export interface RenderedFace {
