@@ -229,7 +229,7 @@ export interface LoadOptions {
   /** Name in the file of a parameter; its own without the prefix when not given. */
   readonly nameOf?: (spec: ParameterSpec) => string;
   /** Names in the file that are passed over, such as `position_ids`. */
-  readonly ignore?: RegExp;
+  readonly ignore?: Pick<RegExp, "test">;
 }
 
 /**

@@ -61,6 +61,31 @@ export interface TextEncoded {
 }
 
 /**
+ * The places of tokens: 0, 1, ... as `[1, T]`.
+ *
+ * @throws {TypeError} If there are more tokens than positions.
+ */
+export function countTokens(ids: Value, positions: number): Value {
+  const T = ids.shape[1]!;
+  if (T > positions) {
+    throw new TypeError(
+      `Cannot encode tokens of shape ${showShape(ids.shape)}: the text encoder has ${positions} positions`,
+    );
+  }
+  return ids.graph.constant(Array.from({ length: T }, (_, k) => k), [1, T]);
+}
+
+/** Attention of tokens, `[N, T, D]`, among themselves, `width` wide inside; `bias` is for q, k and v. */
+export function selfAttention(
+  scope: Scope,
+  x: Value,
+  { heads, width, bias, causal = false }: { heads: number; width: number; bias: boolean; causal?: boolean },
+): Value {
+  const [q, k, v] = ["q_proj", "k_proj", "v_proj"].map((name) => project(scope, name, x, width, { bias }));
+  return project(scope, "out_proj", attention(q!, k!, v!, { heads, causal }), x.shape[2]!);
+}
+
+/**
  * Encodes token ids.
  *
  * @param scope Where the parameters are named: `new Scope(graph, specs, "text_encoder/")`.
@@ -70,26 +95,16 @@ export interface TextEncoded {
  */
 export function encodeText(scope: Scope, config: TextEncoderConfig, ids: Value): TextEncoded {
   const { hidden_size: D, max_position_embeddings, num_attention_heads: heads } = config;
-  const T = ids.shape[1]!;
-  if (T > max_position_embeddings) {
-    throw new TypeError(
-      `Cannot encode tokens of shape ${
-        showShape(ids.shape)
-      }: the text encoder has ${max_position_embeddings} positions`,
-    );
-  }
   const model = scope.at("text_model");
   const at = model.at("embeddings");
   const tokens = at.embedding("token_embedding", config.vocab_size, D, 0.02);
   const positions = at.embedding("position_embedding", max_position_embeddings, D, 0.02);
-  const order = scope.graph.constant(Array.from({ length: T }, (_, k) => k), [1, T]);
-  let h = add(embedding(tokens, ids), embedding(positions, order));
+  let h = add(embedding(tokens, ids), embedding(positions, countTokens(ids, max_position_embeddings)));
   const hidden = [h];
   for (let k = 0; k < config.num_hidden_layers; k++) {
     const layer = model.at(`encoder.layers.${k}`);
     const normed = normaliseTokens(layer, "layer_norm1", h, config.layer_norm_eps);
-    const [q, k_, v] = ["q_proj", "k_proj", "v_proj"].map((name) => project(layer.at("self_attn"), name, normed, D));
-    h = add(h, project(layer.at("self_attn"), "out_proj", attention(q!, k_!, v!, { heads, causal: true }), D));
+    h = add(h, selfAttention(layer.at("self_attn"), normed, { heads, width: D, bias: true, causal: true }));
     const wide = project(
       layer,
       "mlp.fc1",

@@ -16,13 +16,19 @@ const checks: Readonly<Record<string, () => Promise<GoldenCheck>>> = {
   "autoencoder-kl": async () => (await import("./golden_autoencoder.ts")).autoencoderCheck,
   "awing-loss": async () => (await import("./golden_star.ts")).awingCheck,
   "bert-wordpiece": async () => (await import("./golden_text.ts")).wordPieceCheck,
+  "cldm-original-names": async () => (await import("./golden_originals.ts")).cldmCheck,
   "clip-bpe": async () => (await import("./golden_text.ts")).clipBpeCheck,
   "clip-text": async () => (await import("./golden_text.ts")).clipTextCheck,
   "controlnet": async () => (await import("./golden_diffusion.ts")).controlnetCheck,
   "ddim-loop": async () => (await import("./golden_schedule.ts")).ddimLoopCheck,
   "ddim-unit-tests": async () => (await import("./golden_schedule.ts")).ddimUnitTestsCheck,
   "ddpm": async () => (await import("./golden_schedule.ts")).ddpmCheck,
+  "key-list": async () => (await import("./golden_originals.ts")).keyListCheck,
+  "ldm-autoencoder-kl-original-names": async () => (await import("./golden_originals.ts")).ldmAutoencoderCheck,
+  "ldm-bert": async () => (await import("./golden_originals.ts")).bertCheck,
+  "ldm-bert-original-names": async () => (await import("./golden_originals.ts")).ldmBertCheck,
   "ldm-ddim-sampler": async () => (await import("./golden_schedule.ts")).ldmSamplerCheck,
+  "ldm-unet-original-names": async () => (await import("./golden_originals.ts")).ldmUnetCheck,
   "noise-schedule": async () => (await import("./golden_schedule.ts")).noiseScheduleCheck,
   "ops": async () => (await import("./golden_ops.ts")).opsCheck,
   "optimizers": async () => (await import("./golden_ops.ts")).optimizersCheck,
@@ -67,8 +73,8 @@ export async function runGolden(dir: string, { filter = "", print }: GoldenOptio
       try {
         device ??= await openDevice();
         const results = await (await check())(c, device);
-        status = results.length && results.every(passes) ? "passed" : "failed";
-        detail = results.filter((r) => status === "passed" || !passes(r)).map(show).join(", ");
+        status = !results.length ? "skipped" : results.every(passes) ? "passed" : "failed";
+        detail = results.filter((r) => status === "passed" || !passes(r)).map(show).join(", ") || "unsupported";
       } catch (error) {
         [status, detail] = ["failed", `${error}`];
       }

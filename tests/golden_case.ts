@@ -4,7 +4,14 @@
  * @module
  */
 
-import { type HostTensors, type ParameterSpec, readParameters, type Specs, toFileLayout } from "../models/params.ts";
+import {
+  type HostTensors,
+  type LoadOptions,
+  type ParameterSpec,
+  readParameters,
+  type Specs,
+  toFileLayout,
+} from "../models/params.ts";
 import type { Device } from "../runtime/device.ts";
 import type { Graph, Value } from "../runtime/graph.ts";
 import type { Executable } from "../runtime/run.ts";
@@ -45,7 +52,7 @@ export interface GoldenResult {
   readonly tensor?: string;
 }
 
-/** Computes a case. */
+/** Computes a case; no results where what it is about is not built here. */
 export type GoldenCheck = (c: GoldenCase, device: Device) => Promise<GoldenResult[]>;
 
 /** Opens a case. */
@@ -164,15 +171,18 @@ export function inputsOf(
  *
  * @throws {TypeError} When names or shapes differ from the specs.
  */
-export async function hostParametersOf(specs: Specs, tensors: ReadonlyMap<string, TensorData>): Promise<HostTensors> {
+export async function hostParametersOf(
+  specs: Specs,
+  tensors: ReadonlyMap<string, TensorData>,
+  options: LoadOptions = { nameOf: (spec) => `param/${spec.name}` },
+): Promise<HostTensors> {
   const file = {
     path: "the case",
     names: [...tensors.keys()].filter((name) => name.startsWith("param/")),
     info: (name: string) => tensors.get(name)!,
     read: (name: string) => Promise.resolve(tensors.get(name)!),
   };
-  const nameOf = (spec: ParameterSpec) => `param/${spec.name}`;
-  return new Map(await Array.fromAsync(readParameters(file, specs, { nameOf })));
+  return new Map(await Array.fromAsync(readParameters(file, specs, options)));
 }
 
 /**
