@@ -90,7 +90,18 @@ export function controlnet(
   cond: Value,
   options: ControlOptions = {},
 ): Residuals {
-  const { mid, skips } = encode(scope, config, inputs, embedHint(scope, config, cond));
+  return controlFromHint(scope, config, inputs, embedHint(scope, config, cond), options);
+}
+
+/** As {@linkcode controlnet}, for a picture that {@linkcode embedHint} encoded before: once for all steps of a sampler. */
+export function controlFromHint(
+  scope: Scope,
+  config: ControlNetConfig,
+  inputs: UNetInputs,
+  hint: Value,
+  options: ControlOptions = {},
+): Residuals {
+  const { mid, skips } = encode(scope, config, inputs, hint);
   const zero = (name: string, x: Value) => convolve(scope, name, x, x.shape[3]!, { kernel: 1, init: ZEROS });
   const down = skips.map((skip, k) => zero(`controlnet_down_blocks.${k}`, skip));
   const joined = [...down, zero("controlnet_mid_block", mid)].map((residual, k, { length }) => {

@@ -5,7 +5,7 @@
  */
 
 import { gradients } from "../ops/autodiff.ts";
-import { adamHyper, type AdamOptions, adamUpdates } from "../ops/optimizer.ts";
+import { adamHyper, adamUpdates } from "../ops/optimizer.ts";
 import type { Device } from "../runtime/device.ts";
 import type { Value } from "../runtime/graph.ts";
 import { Executable } from "../runtime/run.ts";

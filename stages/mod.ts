@@ -8,9 +8,13 @@ import type { Registry } from "../runtime/pipeline_file.ts";
 /** Stage types by id. */
 export const stages: Registry = {
   "autoencoder/train": async () => (await import("./autoencoder_train.ts")).trainAutoencoder,
+  "dataset/generate": async () => (await import("./generate.ts")).generatePairs,
   "dataset/import": async () => (await import("./import.ts")).importFaces,
   "dataset/merge": async () => (await import("./merge.ts")).mergeDatasets,
   "dataset/split": async () => (await import("./split.ts")).splitDataset,
+  "detector/evaluate": async () => (await import("./detector_evaluate.ts")).evaluateDetectors,
+  "detector/load": async () => (await import("./detector_load.ts")).loadDetectorStage,
+  "detector/train": async () => (await import("./detector_train.ts")).trainDetector,
   "diffusion/pretrain": async () => (await import("./diffusion_pretrain.ts")).pretrainDiffusion,
   "diffusion/train": async () => (await import("./diffusion_train.ts")).trainDiffusion,
   "faces/render": async () => (await import("./render.ts")).renderStage,

@@ -1,0 +1,230 @@
+/**
+ * Generates aligned pairs: landmarks are edited, drawn, and turned into pictures of a style.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+import { DatasetWriter, type NewRecord, openDataset } from "../faces/dataset.ts";
+import { contactSheet, drawCondition, overlayLandmarks } from "../faces/draw.ts";
+import { applyEdits, readEdits } from "../faces/edits.ts";
+import { type Image, readImage, writePng } from "../faces/image.ts";
+import { mirrorLandmarks } from "../faces/landmarks.ts";
+import { loadStyle, loadStyles, type Style, stylePrompt } from "../faces/styles.ts";
+import { autoencoderFormat, decodeLatent } from "../models/autoencoder.ts";
+import { controlFromHint, controlnetFormat, embedHint } from "../models/controlnet.ts";
+import { loadNetworkConfig } from "../models/network_folder.ts";
+import { type ParameterSpec, Scope } from "../models/params.ts";
+import { Sampler, type SamplerSpec } from "../models/sampler.ts";
+import { ddimSteps } from "../models/schedule.ts";
+import { encodeText, textEncoderFormat } from "../models/text_encoder.ts";
+import { unet, unetFormat } from "../models/unet.ts";
+import { scale } from "../ops/scale.ts";
+import type { Device } from "../runtime/device.ts";
+import { Graph } from "../runtime/graph.ts";
+import { Random } from "../runtime/rng.ts";
+import { stage } from "../runtime/stage.ts";
+import { loadParts, loadSchedule, Prompts } from "./_diffusion.ts";
+import { toImage } from "./_faces.ts";
+
+const options = z.object({
+  styles: z.array(z.string().min(1)).min(1).optional().describe("Names of styles; all training styles when not given"),
+  styles_dir: z.string().min(1).default("pipelines/styles").describe("Folder of the style files"),
+  per_style: z.int().min(1).max(100_000).describe("Pairs of each style"),
+  edits: z.object({
+    pick: z.int().min(0).max(8).default(2).describe("Edits for each pair, drawn at random"),
+    names: z.array(z.string()).optional().describe("Edits to draw from; all of the folder when not given"),
+    dir: z.string().default("pipelines/edits").describe("Folder of the edit files"),
+  }).prefault({}).describe("Changes of the landmarks"),
+  mirror: z.boolean().default(true).describe("Mirrors every second face"),
+  steps: z.int().min(1).max(1000).default(20).describe("DDIM steps"),
+  guidance: z.number().min(1).max(30).default(2).describe("Scale of classifier-free guidance; 1 is none"),
+  eta: z.number().min(0).max(1).default(0).describe("Fresh noise in each step; 0 is deterministic"),
+  control_scale: z.number().min(0).max(3).default(1).describe("How strongly the landmarks act"),
+  batch: z.int().min(1).max(256).default(8).describe("Images sampled at once"),
+});
+
+/** A pair that is planned: everything about it but its picture. */
+interface Planned extends NewRecord {
+  readonly name: string;
+}
+
+/** `dataset/generate`: landmarks to pairs (the paper, section 3.3). */
+export const generatePairs = stage({
+  id: "dataset/generate",
+  doc: "Generates pairs of images and landmarks: edits landmarks and paints each face in the styles asked for.",
+  version: 1,
+  inputs: { model: "model", landmarks: "dataset" },
+  output: "dataset",
+  options,
+  files({ styles, styles_dir, edits }) {
+    const all = (dir: string) =>
+      [...Deno.readDirSync(dir)].map(({ name }) => `${dir}/${name}`).filter((f) => f.endsWith(".yaml")).sort();
+    return [...styles ? styles.map((name) => `${styles_dir}/${name}.yaml`) : all(styles_dir), ...all(edits.dir)];
+  },
+  async run(ctx, { model, landmarks }, given) {
+    const styles = await chosenStyles(given);
+    const edits = await readEdits(given.edits.dir, given.edits.names);
+    const source = await openDataset(landmarks.dir);
+    const { size_px } = source;
+    const total = styles.length * given.per_style;
+
+    /** Pair `index`: a face at random, mirrored or not, edited; a function of the seed and the index alone. */
+    const planPair = (index: number): Planned => {
+      const random = new Random(ctx.seed, "dataset/generate.landmarks").at(index);
+      const style = styles[index % styles.length]!;
+      const record = source.records[random.int(source.records.length)]!;
+      const mirrored = random.uniform() < 0.5 && given.mirror;
+      const start = mirrored ? mirrorLandmarks(record.landmarks, size_px) : record.landmarks;
+      const edited = applyEdits(start, edits, { pick: given.edits.pick, size_px }, random);
+      return {
+        name: `${String(index).padStart(6, "0")}.png`,
+        style: style.style,
+        group: `pair-${index}`,
+        landmarks: edited.landmarks,
+        prompt: stylePrompt(style),
+        source: `${record.file_name}${mirrored ? ", mirrored" : ""}`,
+        edits: edited.applied,
+        seed: index,
+      };
+    };
+
+    // Pictures are kept in the work folder as they are made, so that a stop loses at most one batch.
+    const made = new Set<string>();
+    for await (const { name } of Deno.readDir(ctx.work)) if (name.endsWith(".png")) made.add(name);
+    const missing = Array.from({ length: total }, (_, k) => k).filter((k) => !made.has(planPair(k).name));
+    if (made.size) ctx.log(`${made.size} pictures are there already`);
+    if (missing.length) {
+      const painter = await makePainter(ctx.device(), model.dir, size_px, given);
+      const began = performance.now();
+      for (let first = 0; first < missing.length; first += given.batch) {
+        ctx.signal.throwIfAborted();
+        const indices = missing.slice(first, first + given.batch);
+        const images = await painter.paint(indices.map((index) => ({
+          ...planPair(index),
+          negative_prompt: styles[index % styles.length]!.negative_prompt,
+          random: new Random(ctx.seed, "dataset/generate.noise").at(index),
+        })));
+        for (const [k, image] of images.entries()) {
+          const path = `${ctx.work}/${planPair(indices[k]!).name}`;
+          await writePng(`${path}.tmp`, image);
+          await Deno.rename(`${path}.tmp`, path);
+        }
+        const done = first + indices.length;
+        const per_minute = Math.round(done / (performance.now() - began) * 60_000);
+        ctx.progress(total - missing.length + done, total, { per_minute });
+      }
+      painter.destroy();
+    }
+
+    const writer = await DatasetWriter.create(ctx.dir);
+    const sheet: Image[] = [], labels: string[] = [];
+    const rows = Math.min(4, given.per_style);
+    for (let index = 0; index < total; index++) {
+      const { name, ...record } = planPair(index);
+      const image = await readImage(`${ctx.work}/${name}`);
+      await writer.add(image, record);
+      if (index < rows * styles.length) {
+        sheet.push(image, overlayLandmarks(image, record.landmarks));
+        labels.push(record.style, (record.edits ?? []).map(({ edit }) => edit).join(" "));
+      }
+    }
+    await writer.close();
+    await writePng(`${ctx.dir}/contact.png`, contactSheet(sheet, 12, { labels, cell_px: Math.max(96, size_px) }));
+    ctx.summary({ images: total, styles: styles.length });
+  },
+});
+
+async function chosenStyles({ styles, styles_dir }: z.output<typeof options>): Promise<Style[]> {
+  if (styles) return await Promise.all(styles.map((name) => loadStyle(`${styles_dir}/${name}.yaml`)));
+  return [...(await loadStyles(styles_dir)).values()].filter(({ name, held }) => !held && name !== "photo");
+}
+
+/** What a picture is painted from. */
+interface Request {
+  readonly landmarks: Float32Array;
+  readonly prompt?: string;
+  readonly negative_prompt: string;
+  readonly random: Random;
+}
+
+/** Loads the networks of a model and makes pictures of landmarks and prompts. */
+async function makePainter(
+  opening: Promise<Device>,
+  dir: string,
+  size_px: number,
+  given: z.output<typeof options>,
+) {
+  const device = await opening;
+  const { batch } = given;
+  const prompts = await Prompts.open(dir);
+  const [autoConfig, unetConfig, textConfig, controlConfig] = await Promise.all([
+    loadNetworkConfig(`${dir}/vae`, autoencoderFormat),
+    loadNetworkConfig(`${dir}/unet`, unetFormat),
+    loadNetworkConfig(`${dir}/text_encoder`, textEncoderFormat),
+    loadNetworkConfig(`${dir}/controlnet`, controlnetFormat),
+  ]);
+  const side = size_px / 2 ** (autoConfig.block_out_channels.length - 1);
+  const shape = [batch, side, side, autoConfig.latent_channels] as const;
+  const guided = given.guidance !== 1;
+  const copies = guided ? 2 * batch : batch;
+  const graph = new Graph();
+  const specs = new Map<string, ParameterSpec>();
+  const scope = (network: string) => new Scope(graph, specs, `${network}/`);
+  const spec = {
+    graph,
+    shape,
+    once: {
+      context: encodeText(scope("text_encoder"), textConfig, graph.input("ids", [copies, prompts.length])).context,
+      hint: embedHint(scope("controlnet"), controlConfig, graph.input("drawing", [copies, size_px, size_px, 3])),
+    },
+    predict(sample, timesteps, { context, hint }) {
+      const inputs = { sample, timesteps, context: context! };
+      const control = controlFromHint(scope("controlnet"), controlConfig, inputs, hint!, {
+        scale: given.control_scale,
+      });
+      return unet(scope("unet"), unetConfig, inputs, control);
+    },
+    finish: (x) => decodeLatent(scope("vae"), autoConfig, scale(x, 1 / autoConfig.scaling_factor)),
+    guided,
+    noisy: given.eta > 0,
+  } satisfies SamplerSpec;
+  // Describing the networks once names the parameters to load.
+  spec.finish(spec.predict(graph.input("sample", [copies, ...shape.slice(1)]), graph.input("t", [copies]), spec.once));
+  const parameters = await loadParts(device, dir, specs);
+  const sampler = new Sampler(device, spec, parameters);
+  const steps = ddimSteps(await loadSchedule(dir), given.steps, given.eta);
+  const size = side * side * autoConfig.latent_channels;
+
+  return {
+    /** Paints up to `batch` pictures. */
+    async paint(requests: readonly Request[]): Promise<Image[]> {
+      const floats = (n: number, rows = batch) => new Float32Array(rows * n);
+      const [start, ids, drawing] = [floats(size), floats(prompts.length, copies), floats(size_px ** 2 * 3, copies)];
+      const put = (into: Float32Array, row: number, values: Float32Array) => into.set(values, row * values.length);
+      for (const [k, { landmarks, prompt = "", negative_prompt, random }] of requests.entries()) {
+        put(start, k, random.fillNormal(new Float32Array(size)));
+        const picture = drawCondition(landmarks, size_px);
+        for (const [row, text] of [[k, prompt], [k + batch, negative_prompt]] as const) {
+          if (row >= copies) continue;
+          put(ids, row, prompts.ids(text));
+          put(drawing, row, picture);
+        }
+      }
+      const noise = () => {
+        const out = floats(size);
+        requests.forEach(({ random }, k) => put(out, k, random.fillNormal(new Float32Array(size))));
+        return out;
+      };
+      const { guidance } = given;
+      const pixels = await sampler.sample({ start, steps, inputs: { ids, drawing }, guidance, noise });
+      const bytes = size_px * size_px * 3;
+      return requests.map((_, k) => toImage(pixels.subarray(k * bytes, (k + 1) * bytes), size_px));
+    },
+    /** Frees networks and plans. */
+    destroy() {
+      sampler.destroy();
+      for (const tensor of parameters.values()) tensor.destroy();
+    },
+  };
+}
