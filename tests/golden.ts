@@ -37,6 +37,7 @@ const checks: Readonly<Record<string, () => Promise<GoldenCheck>>> = {
   "star-loss": async () => (await import("./golden_star.ts")).starLossCheck,
   "star-metrics": async () => (await import("./golden_star.ts")).starMetricsCheck,
   "star-smoothl1-wing": async () => (await import("./golden_star.ts")).smoothL1WingCheck,
+  "star-stacked-hourglass": async () => (await import("./golden_star.ts")).starNetworkCheck,
   "unet2d-condition": async () => (await import("./golden_diffusion.ts")).unetCheck,
 };
 

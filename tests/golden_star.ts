@@ -5,9 +5,12 @@
  */
 
 import { failureRate, nmePerImage } from "../faces/metrics.ts";
+import { createParameters, type ParameterSpec, Scope } from "../models/params.ts";
+import { star, STAR_DERIVED, starConfig, starTrainingLoss } from "../models/star.ts";
 import { add } from "../ops/add.ts";
 import { gradients } from "../ops/autodiff.ts";
 import { awingLoss } from "../ops/awing.ts";
+import { concat } from "../ops/concat.ts";
 import { conv2d } from "../ops/conv2d.ts";
 import { eigen2x2 } from "../ops/eigen_2x2.ts";
 import { heatmapMoments } from "../ops/heatmap.ts";
@@ -31,7 +34,9 @@ import {
   exact,
   type GoldenCheck,
   goldenError,
+  hostParametersOf,
   inputsOf,
+  readOutputs,
 } from "./golden_case.ts";
 
 type Values = Record<string, Value>;
@@ -207,5 +212,66 @@ export const starEmaCheck: GoldenCheck = async (c, device) => {
   forward.destroy();
   average.destroy();
   tensors.forEach((t) => t.destroy());
+  return compareGroups(c, want, got);
+};
+
+/** `star-stacked-hourglass`: evaluation, a training forward with running statistics, losses and gradients. */
+export const starNetworkCheck: GoldenCheck = async (c, device) => {
+  const want = await allTensors(c);
+  for (const name of want.keys()) if (STAR_DERIVED.test(name.replace(/^param\//, ""))) want.delete(name);
+  const { add_coord, use_AAM, ...options } = c.json["config"];
+  if (!add_coord || !use_AAM) throw new TypeError("Cannot check a STAR network without coordinates or attention maps");
+  const config = starConfig.parse(options);
+  const graph = new Graph();
+  const specs = new Map<string, ParameterSpec>();
+  const { values, data } = inputsOf(graph, want);
+  const targets = { landmarks: values["landmarks"]!, pointmaps: values["pointmaps"]!, edgemaps: values["edgemaps"]! };
+  const scope = new Scope(graph, specs);
+  const trained = star(scope, values["image"]!, config, true);
+  const outputs: Values = {};
+  for (
+    const [mode, { stacks }] of [["eval", star(scope, values["image"]!, config, false)], ["train", trained]] as const
+  ) {
+    stacks.forEach(({ landmarks, heatmaps, edgemaps }, s) => {
+      outputs[`${mode}_landmarks/${s}`] = landmarks;
+      outputs[`${mode}_fused_heatmaps/${s}`] = heatmaps;
+      outputs[`${mode}_edgemaps/${s}`] = edgemaps;
+    });
+  }
+  const names = [...want.keys()].filter((name) => /^grad(in)?\//.test(name));
+  const square = (a: Value, b: Value) => mean(mul(sub(a, b), sub(a, b)));
+  const mse = trained.stacks.flatMap((stack) =>
+    (["landmarks", "pointmaps", "edgemaps"] as const).map((key) => square(stack[key], targets[key]))
+  ).reduce((a, b) => add(a, b));
+  const wrt = names.map((name) => {
+    const of = name.slice(name.indexOf("/") + 1);
+    return name.startsWith("gradin/") ? values[of]! : graph.parameters.get(of)!;
+  });
+  gradients(mse, wrt).forEach((dx, k) => outputs[names[k]!] = dx);
+  outputs["loss/mse_total"] = mse;
+  outputs["loss/star_total"] = starTrainingLoss(trained, targets);
+  outputs["loss/star_parts"] = concat(
+    trained.stacks.flatMap(({ heatmaps, pointmaps, edgemaps }) => [
+      starLoss(heatmaps, targets.landmarks),
+      awingLoss(pointmaps, targets.pointmaps),
+      awingLoss(edgemaps, targets.edgemaps),
+    ]),
+  );
+
+  const parameters = createParameters(device, specs, await hostParametersOf(specs, want));
+  const kept = Object.fromEntries(Object.entries(outputs).filter(([name]) => want.has(name)));
+  const exe = new Executable(device, { outputs: kept, updates: trained.updates }, parameters);
+  exe.run(data);
+  const got = await readOutputs(
+    exe,
+    kept,
+    (name) => name.startsWith("grad/") ? specs.get(name.slice("grad/".length)) : undefined,
+  );
+  for (const name of want.keys()) {
+    const [group, of] = [name.slice(0, name.indexOf("/")), name.slice(name.indexOf("/") + 1)];
+    if (group === "after_train_step_stats") got.set(name, await parameters.get(of)!.read());
+  }
+  exe.destroy();
+  for (const tensor of parameters.values()) tensor.destroy();
   return compareGroups(c, want, got);
 };
