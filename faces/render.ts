@@ -21,9 +21,12 @@ export {
   type HeadParams,
   type Person,
   type PoseRange,
+  type RandomSource,
+  type Rgb,
   samplePerson,
   sampleShot,
   type Shot,
+  type Trait,
 } from "./render_person.ts";
 
 /** A drawn face. */

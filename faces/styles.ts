@@ -133,7 +133,8 @@ const renderSchema = z.strictObject({
   }).prefault({}),
 }).prefault({});
 
-const styleSchema = z.strictObject({
+/** The schema of a style file. */
+export const styleSchema = z.strictObject({
   style: z.string().regex(/^[a-z0-9]+([ _-][a-z0-9]+)*$/).describe("Name, as it stands in prompts"),
   doc: z.string().min(1).describe("One sentence"),
   held: z.boolean().default(false).describe("Kept out of training, to evaluate on styles never seen"),
@@ -152,9 +153,6 @@ export type Style = z.output<typeof styleSchema> & {
 
 /** How a style is drawn. */
 export type StyleRender = Style["render"];
-
-/** The schema of a style file. */
-export { styleSchema };
 
 /** The prompt of a style, with its name filled in. */
 export function stylePrompt(style: Pick<Style, "style" | "prompt">): string {

@@ -355,7 +355,7 @@ fn paint(@builtin(global_invocation_id) id: vec3u) {
     let g = gradient(uv + bleed, grain * 0.5);
     c *= 1.0 - style.medium.w * clamp(length(g) * 1.6, 0.0, 0.5);
     let wash = 0.5 + 0.5 * fbm(uv * 5.0, 88.0);
-    c = mix(style.paper.xyz, c, 0.72 + 0.28 * wash) * (1.0 - 0.10 * style.medium.w * noise(uv * 50.0, 89.0));
+    c = mix(style.paper.xyz, c, 0.72 + 0.28 * wash) * (1.0 - 0.12 * style.medium.w * noise(uv * 50.0, 89.0) * (1.2 - grey(c)));
   } else if (kind == 7) { // points of pure colour
     c = style.paper.xyz;
     for (var layer = 0; layer < 2; layer++) {
