@@ -28,6 +28,7 @@ import {
   type Specs,
   specsUnder,
 } from "../models/params.ts";
+import { star, STAR_DERIVED, starConfig } from "../models/star.ts";
 import { encodeText, textEncoderFormat } from "../models/text_encoder.ts";
 import { unet, unetFormat } from "../models/unet.ts";
 import { scale } from "../ops/scale.ts";
@@ -186,6 +187,14 @@ const clip: Describe = (graph, specs, json, name) => {
   return loadUnder(noNames, "", /position_ids$/);
 };
 
+const starOf: Describe = (graph, specs, json) => {
+  // The list has options of the peer that the network does not have, such as its metrics.
+  const given = Object.entries(json as object).filter(([key]) => key in starConfig.shape);
+  const config = starConfig.parse(Object.fromEntries(given));
+  star(new Scope(graph, specs), graph.input("image", [1, config.height, config.width, 3]), config, false);
+  return loadUnder(noNames, "", STAR_DERIVED);
+};
+
 function latentInputs(graph: Graph, config: { in_channels: number; cross_attention_dim: number }) {
   return {
     sample: graph.input("sample", [1, 8, 8, config.in_channels]),
@@ -208,6 +217,9 @@ const LISTS: Record<string, readonly [Describe, string?]> = {
   "keys-sd15-vae-compvis": [autoencoderOf("original"), "keys-sd15-vae-diffusers"],
   "keys-sd15-vae-diffusers": [autoencoderOf()],
   "keys-sd15-vae-diffusers-old": [autoencoderOf("old")],
+  "keys-star-300w": [starOf],
+  "keys-star-cofw": [starOf],
+  "keys-star-wflw": [starOf],
 };
 
 /** Names and shapes of a network of full size. */
