@@ -1,0 +1,94 @@
+import assert from "node:assert/strict";
+import { mirrorLandmarks } from "../../faces/landmarks.ts";
+import { detectorSpecs, loadDetector, readDetector, saveDetector, shrink } from "../../models/detector.ts";
+import { hourglassConfig } from "../../models/hourglass.ts";
+import { initialise } from "../../models/params.ts";
+import { Random } from "../../runtime/rng.ts";
+import { testDevice } from "../check_op.ts";
+import { inFolder } from "../stages/run_stages.ts";
+
+const options = { sanitizeResources: false, sanitizeOps: false }; // the device outlives a test
+
+const config = hourglassConfig.parse({ size_px: 32, heatmap_px: 16, stacks: 2, depth: 1, channels: 16, groups: 2 });
+const SIDE = 32;
+const BYTES = SIDE * SIDE * 3;
+
+/** An untrained network, its maps made sharper so that it looks at the images. */
+async function save(dir: string, dtype?: "F16"): Promise<void> {
+  const tensors = initialise(detectorSpecs(config), 11);
+  await saveDetector(dir, { ...config, temperature: 20 }, tensors, dtype ? { dtype } : {});
+}
+
+function noise(count: number): Uint8Array {
+  const random = new Random(2, "noise");
+  return Uint8Array.from({ length: count * BYTES }, () => random.int(256));
+}
+
+function far(a: Float32Array, b: Float32Array): number {
+  assert.equal(a.length, b.length);
+  return a.reduce((worst, v, i) => Math.max(worst, Math.abs(v - b[i]!)), 0);
+}
+
+Deno.test({
+  name: "Detector.predict() does not depend on the batch, and works in pixels of the images given",
+  ...options,
+  fn: () =>
+    inFolder(async (dir) => {
+      await save(dir);
+      const device = await testDevice();
+      const images = noise(5);
+      const [one, many] = [await loadDetector(device, dir, { batch: 2 }), await loadDetector(device, dir)];
+      const found = await many.predict(images, SIDE);
+      assert.ok(far(found, await one.predict(images, SIDE)) < 1e-3);
+      assert.ok(far(found.subarray(0, 136), found.subarray(136, 272)) > 0.05, "it looks at the images");
+
+      // Twice as many pixels of the same picture: a pixel's centre (p + 0.5) becomes 2 (p + 0.5).
+      const large = new Uint8Array(4 * BYTES);
+      for (let y = 0; y < 2 * SIDE; y++) {
+        for (let x = 0; x < 2 * SIDE; x++) {
+          const from = ((y >> 1) * SIDE + (x >> 1)) * 3;
+          large.set(images.subarray(from, from + 3), (y * 2 * SIDE + x) * 3);
+        }
+      }
+      const twice = await many.predict(large, 2 * SIDE);
+      assert.ok(far(twice.map((px) => (px + 0.5) / 2 - 0.5), found.subarray(0, 136)) < 1e-3);
+
+      const mirrored = new Uint8Array(BYTES);
+      for (let k = 0; k < SIDE * SIDE; k++) {
+        const x = k % SIDE;
+        mirrored.set(images.subarray((k - x + SIDE - 1 - x) * 3, (k - x + SIDE - x) * 3), k * 3);
+      }
+      const both = await many.predict(images.subarray(0, BYTES), SIDE, { flip: true });
+      const other = await many.predict(mirrored, SIDE, { flip: true });
+      assert.ok(
+        far(both, mirrorLandmarks(other, SIDE)) < 1e-3,
+        "with flip, the mirror image has the mirrored landmarks",
+      );
+      await assert.rejects(one.predict(images.subarray(1), SIDE), /\[n, 32, 32, 3\] is expected/);
+      for (const detector of [one, many]) detector.destroy();
+    }),
+});
+
+Deno.test("a detector's folder keeps network and weights, in half precision too", () =>
+  inFolder(async (dir) => {
+    await save(dir, "F16");
+    const { config: read, tensors } = await readDetector(dir);
+    assert.deepEqual(read, { ...config, temperature: 20 });
+    for (const [name, { data }] of initialise(detectorSpecs(config), 11)) {
+      assert.ok(far(tensors.get(name)!.data, data) < 1e-3, name);
+    }
+    await Deno.writeTextFile(`${dir}/config.json`, JSON.stringify({ model_type: "bert" }));
+    await assert.rejects(readDetector(dir), /"model_type" is "bert": only "hourglass" is built here/);
+    await Deno.remove(`${dir}/config.json`);
+    await assert.rejects(readDetector(dir), /config\.json is missing/);
+  }));
+
+Deno.test("shrink() takes area averages by a whole factor, and leaves small images alone", () => {
+  const images = noise(1);
+  assert.equal(shrink(images, SIDE, 20).images, images);
+  const { images: small, size_px } = shrink(images, SIDE, 10);
+  assert.deepEqual([size_px, small.length], [11, 11 * 11 * 3]);
+  const half = shrink(images, SIDE, 16).images;
+  const mean = [0, 1, SIDE, SIDE + 1].reduce((sum, k) => sum + images[k * 3]!, 0) / 4;
+  assert.ok(Math.abs(half[0]! - mean) <= 0.5);
+});
