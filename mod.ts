@@ -74,6 +74,12 @@ const commands: Commands = {
       return (await import("./tests/golden.ts")).runGolden(dir, { ...values, print });
     },
   },
+  score: {
+    usage: "(--detector DIR | --predicted DIR) --data DIR [--origin 0|1] [--crop none|landmarks] " +
+      "[--normaliser interocular|interpupil|box_diagonal] [--flip]",
+    doc: "Scores a detector, or another tool's .pts files, on images with .pts files beside them; one JSON line.",
+    run: async (args) => (await import("./stages/score.ts")).score(args, print),
+  },
   bench: {
     usage: "[--json]",
     doc: "Times the main kernels and a training step, as shares of what the adapter can do.",

@@ -1,0 +1,104 @@
+/**
+ * Measures detectors on datasets: the table of a pipeline, error curves, and sheets of the best and worst images.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+import { type LoadedDataset, openDataset } from "../faces/dataset.ts";
+import { contactSheet, overlayLandmarks } from "../faces/draw.ts";
+import { cropSquare, cropTransform, type Image, writePng } from "../faces/image.ts";
+import { LANDMARK_COUNT, transformLandmarks } from "../faces/landmarks.ts";
+import { cedCurve, evaluate, type Measures, type Normaliser } from "../faces/metrics.ts";
+import { loadDetector } from "../models/detector.ts";
+import { Random } from "../runtime/rng.ts";
+import { type Field, stage } from "../runtime/stage.ts";
+
+/** Columns of a sheet: the best images and as many of the worst. */
+const COLUMNS = 10;
+/** Least side of an image on a sheet, pixels. */
+const CELL_PX = 128;
+
+/** `detector/evaluate`: every detector on every dataset; `results.json` has the styles and regions too. */
+export const evaluateDetectors = stage({
+  id: "detector/evaluate",
+  doc: "Measures detectors on datasets: NME, failure rate and area under the error curve at 10 %.",
+  version: 1,
+  inputs: { "detectors*": "detector", "data*": "dataset" },
+  output: "table",
+  options: z.object({
+    normaliser: z.enum(["interocular", "interpupil", "box_diagonal"]).default("interocular")
+      .describe("What errors are divided by: outer eye corners, centres of the eyes, diagonal of the landmarks' box"),
+    flip: z.boolean().default(false).describe("Average what is found in an image and in its mirror image"),
+  }),
+  async run(ctx, { detectors, data }, { normaliser, flip }) {
+    const device = await ctx.device();
+    const results: Results = { rows: [], regions: [], ced: [] };
+    let done = 0;
+    for (const { dir, stage: dataset } of data) {
+      const { size_px, loadAll } = await openDataset(dir);
+      const faces = await loadAll();
+      const cells: Image[] = [], labels: string[] = [];
+      for (const { dir, stage: detector } of detectors) {
+        ctx.signal.throwIfAborted();
+        const network = await loadDetector(device, dir);
+        const found = await network.predict(faces.images, size_px, { flip });
+        network.destroy();
+        const { all, styles, per_image } = evaluate(found, faces.landmarks, new Random(ctx.seed, "bootstrap"), {
+          normaliser,
+          styles: faces.records.map(({ style }) => style),
+          groups: faces.records.map(({ group }) => group),
+        });
+        const row = tableRow(detector, dataset, all, normaliser);
+        ctx.summary(row);
+        results.rows.push(row);
+        for (const [style, measures] of Object.entries(styles)) {
+          results.rows.push(tableRow(detector, `${dataset}/${style}`, measures, normaliser));
+        }
+        results.regions.push({ detector, dataset, ...all.regions });
+        const { error, share } = cedCurve(per_image);
+        results.ced.push({ detector, dataset, x: error, y: share });
+        for (const index of bestAndWorst(per_image, COLUMNS / 2)) {
+          cells.push(overlay(faces, size_px, index, found));
+          labels.push(`${per_image[index]!.toFixed(1)} ${detector}`);
+        }
+        ctx.progress(++done, detectors.length * data.length);
+      }
+      await writePng(`${ctx.dir}/${dataset}.png`, contactSheet(cells, Math.min(COLUMNS, cells.length), { labels }));
+    }
+    await Deno.writeTextFile(`${ctx.dir}/results.json`, JSON.stringify(results, null, 1) + "\n");
+  },
+});
+
+type Row = Record<string, Field>;
+
+/** What `results.json` holds. */
+interface Results {
+  /** The table, and a row for each style of a dataset as `DATASET/STYLE`. */
+  rows: Row[];
+  /** NME of each region, percent. */
+  regions: Row[];
+  /** Share of the images (y) with at most an error (x, percent). */
+  ced: { detector: string; dataset: string; x: number[]; y: number[] }[];
+}
+
+function tableRow(detector: string, dataset: string, measures: Measures, normaliser: Normaliser): Row {
+  const { count, nme, fr, auc, nme_interval: [nme_low, nme_high] } = measures;
+  return { detector, dataset, images: count, [`nme_${normaliser}`]: nme, fr_10: fr, auc_10: auc, nme_low, nme_high };
+}
+
+/** Indices of the smallest and of the largest errors, smallest first; all when there are no more. */
+function bestAndWorst(errors: readonly number[], each: number): number[] {
+  const order = errors.map((_, i) => i).sort((a, b) => errors[a]! - errors[b]!);
+  return order.length <= 2 * each ? order : [...order.slice(0, each), ...order.slice(-each)];
+}
+
+/** An image with what was found in it, large enough to be looked at. */
+function overlay({ images }: LoadedDataset, size_px: number, index: number, found: Float32Array): Image {
+  const bytes = size_px * size_px * 3;
+  const image = { width: size_px, height: size_px, data: images.subarray(index * bytes, (index + 1) * bytes) };
+  const whole = { x: -0.5, y: -0.5, side: size_px };
+  const side = Math.max(CELL_PX, size_px);
+  const face = found.subarray(index * 2 * LANDMARK_COUNT, (index + 1) * 2 * LANDMARK_COUNT);
+  return overlayLandmarks(cropSquare(image, whole, side), transformLandmarks(face, cropTransform(whole, side)));
+}

@@ -1,0 +1,171 @@
+/**
+ * The command `score`: a detector, or landmarks that another tool found, against true landmarks.
+ *
+ * @module
+ */
+
+import { type Dataset, openDataset, openFolder, type Sample } from "../faces/dataset.ts";
+import { type Box, cropSquare, cropTransform } from "../faces/image.ts";
+import { boundingBox, faceBox, LANDMARK_COUNT, transformLandmarks } from "../faces/landmarks.ts";
+import { evaluate, type Normaliser } from "../faces/metrics.ts";
+import { type Origin, readPts } from "../faces/pts.ts";
+import { loadDetector } from "../models/detector.ts";
+import { parse, UsageError } from "../runtime/cli.ts";
+import { openDevice } from "../runtime/device.ts";
+import { Random } from "../runtime/rng.ts";
+
+const NORMALISERS: readonly Normaliser[] = ["interocular", "interpupil", "box_diagonal"];
+
+/** How images are cut before the detector sees them. */
+type Crop = "none" | "landmarks";
+
+/** Side of the square around a face as a multiple of the longer side of its landmarks' box: as `dataset/import` crops. */
+const CROP_SCALE = 1.54;
+
+/**
+ * Prints one JSON line about a detector (`--detector DIR`), or about a folder of `.pts` files that another tool wrote and
+ * that are named as the images (`--predicted DIR`), on `--data DIR`: a dataset, or images with `.pts` files beside them.
+ *
+ * `--origin` is what the `.pts` files call the centre of the first pixel, 0 unless given; 1 in 300-W's own files.
+ *
+ * `--crop none` takes whole images, which must be squares; `--crop landmarks` a square around the true landmarks, as
+ * `dataset/import` does, {@linkcode CROP_SCALE} times the longer side of their box. Without it whole images are taken if
+ * all are squares and that box takes between 0.45 and 0.9 of the side in half of them or more; the output says what was
+ * done.
+ *
+ * @returns The exit code.
+ * @throws {UsageError} If an argument is wrong, or the detector or the data cannot be used.
+ */
+export async function score(args: string[], print: (line: string) => void): Promise<number> {
+  const { values } = parse({
+    args,
+    options: {
+      detector: { type: "string" },
+      predicted: { type: "string" },
+      data: { type: "string" },
+      origin: { type: "string", default: "0" },
+      crop: { type: "string" },
+      normaliser: { type: "string", default: "interocular" },
+      flip: { type: "boolean", default: false },
+    },
+  });
+  const { detector, predicted, data: dir, flip } = values;
+  if (!dir || (detector === undefined) === (predicted === undefined)) {
+    throw new UsageError("Cannot score without --data and one of --detector and --predicted");
+  }
+  const origin = Number(oneOf("origin", values.origin, ["0", "1"])) as Origin;
+  const normaliser = oneOf("normaliser", values.normaliser, NORMALISERS);
+  const crop = values.crop === undefined ? undefined : oneOf("crop", values.crop, ["none", "landmarks"]);
+  try {
+    const data = await exists(`${dir}/metadata.jsonl`) ? await openDataset(dir) : await openFolder(dir, { origin });
+    const pairs = detector !== undefined
+      ? await detect(detector, data, crop, flip)
+      : await readPredicted(predicted!, data, origin);
+    const { all } = evaluate(pairs.found, pairs.truth, new Random(0, "score"), {
+      normaliser,
+      groups: data.records.map(({ group }) => group),
+    });
+    print(JSON.stringify({
+      images: all.count,
+      [`nme_${normaliser}`]: all.nme,
+      fr_10: all.fr,
+      auc_10: all.auc,
+      nme_interval: all.nme_interval,
+      regions: all.regions,
+      ...(pairs.crop && { crop: pairs.crop === "none" ? "none" : `landmarks, ${CROP_SCALE} x their box` }),
+      ...(detector !== undefined ? { detector } : { predicted }),
+      data: dir,
+    }));
+    return 0;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) throw new UsageError(`Cannot score: ${error.message}`);
+    if (error instanceof TypeError || error instanceof RangeError) throw new UsageError(error.message);
+    throw error;
+  }
+}
+
+function oneOf<T extends string>(name: string, value: string, allowed: readonly T[]): T {
+  const found = allowed.find((one) => one === value);
+  if (found !== undefined) return found;
+  throw new UsageError(`Cannot set --${name} to "${value}": it is ${allowed.join(" or ")}`);
+}
+
+/** Landmarks found and true ones, `[n, 68, 2]`, in one unit. */
+interface Pairs {
+  readonly found: Float32Array;
+  readonly truth: Float32Array;
+  readonly crop?: Crop;
+}
+
+async function detect(dir: string, data: Dataset, asked: Crop | undefined, flip: boolean): Promise<Pairs> {
+  const CHUNK = 64;
+  const crop = asked ?? await cropFor(data);
+  const device = await openDevice();
+  try {
+    const detector = await loadDetector(device, dir);
+    const side = detector.config.size_px;
+    const count = data.records.length;
+    const stride = 2 * LANDMARK_COUNT;
+    const [found, truth] = [new Float32Array(count * stride), new Float32Array(count * stride)];
+    for (let first = 0; first < count; first += CHUNK) {
+      const here = Math.min(CHUNK, count - first);
+      const images = new Uint8Array(here * side * side * 3);
+      for (let k = 0; k < here; k++) {
+        const sample = await data.load(first + k);
+        const box = boxOf(sample, crop);
+        images.set(cropSquare(sample.image, box, side).data, k * side * side * 3);
+        truth.set(transformLandmarks(sample.landmarks, cropTransform(box, side)), (first + k) * stride);
+      }
+      found.set(await detector.predict(images, side, { flip }), first * stride);
+    }
+    detector.destroy();
+    return { found, truth, crop };
+  } finally {
+    device.destroy();
+  }
+}
+
+/** Whether a folder's images are crops of faces already; see the command's help. */
+async function cropFor(data: Dataset): Promise<Crop> {
+  let fitting = 0;
+  for (const [k, { landmarks }] of data.records.entries()) {
+    let side = data.size_px;
+    if (side === 0) {
+      const { width, height } = (await data.load(k)).image;
+      if (width !== height) return "landmarks";
+      side = width;
+    }
+    const { width, height } = boundingBox(landmarks);
+    const share = Math.max(width, height) / side;
+    if (share >= 0.45 && share <= 0.9) fitting++;
+  }
+  return fitting >= data.records.length / 2 ? "none" : "landmarks";
+}
+
+function boxOf({ image: { width, height }, landmarks, record }: Sample, crop: Crop): Box {
+  if (crop === "landmarks") return faceBox(landmarks, CROP_SCALE);
+  if (width === height) return { x: -0.5, y: -0.5, side: width };
+  throw new TypeError(
+    `Cannot use ${record.file_name} whole: its size is ${width} x ${height}, hint: --crop landmarks`,
+  );
+}
+
+async function readPredicted(dir: string, { records }: Dataset, origin: Origin): Promise<Pairs> {
+  const stride = 2 * LANDMARK_COUNT;
+  const [found, truth] = [new Float32Array(records.length * stride), new Float32Array(records.length * stride)];
+  for (const [k, { file_name, landmarks }] of records.entries()) {
+    const name = file_name.replace(/^.*\//, "").replace(/\.[^.]*$/, "");
+    found.set(await readPts(`${dir}/${name}.pts`, origin), k * stride);
+    truth.set(landmarks, k * stride);
+  }
+  return { found, truth };
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await Deno.stat(path);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,144 @@
+import assert from "node:assert/strict";
+import { z } from "zod";
+import { DatasetWriter } from "../../faces/dataset.ts";
+import { drawLandmarks } from "../../faces/draw.ts";
+import { readImage } from "../../faces/image.ts";
+import { similarity, transformLandmarks } from "../../faces/landmarks.ts";
+import { openDevice } from "../../runtime/device.ts";
+import { readPipeline } from "../../runtime/pipeline_file.ts";
+import { runPipeline, type Summary } from "../../runtime/pipeline_run.ts";
+import { Random } from "../../runtime/rng.ts";
+import { type AnyStage, stage } from "../../runtime/stage.ts";
+import { stages } from "../../stages/mod.ts";
+import { score } from "../../stages/score.ts";
+import { neutralFace } from "../faces/neutral_face.ts";
+import { inFolder } from "./run_stages.ts";
+
+const SIDE = 32;
+
+/** Drawn landmarks as pictures: one face, moved and turned at random. */
+const drawings = stage({
+  id: "fake/drawings",
+  doc: "Draws landmarks.",
+  version: 1,
+  inputs: {},
+  output: "dataset",
+  options: z.object({ count: z.int(), first: z.int().default(0) }),
+  async run(ctx, _inputs, { count, first }) {
+    const writer = await DatasetWriter.create(ctx.dir);
+    for (let i = first; i < first + count; i++) {
+      const random = new Random(5, "drawings", i);
+      const spread = (size: number) => (2 * random.uniform() - 1) * size;
+      const move = similarity([15.5, 15.5], 0.9 + spread(0.15), spread(0.3), [spread(2), spread(2)]);
+      const landmarks = transformLandmarks(neutralFace(SIDE), move);
+      const style = i % 2 ? "odd" : "even";
+      await writer.add(drawLandmarks(landmarks, SIDE), { style, group: `${i}`, landmarks });
+    }
+    await writer.close();
+  },
+});
+
+const network = "{ size_px: 32, heatmap_px: 16, stacks: 1, depth: 2, channels: 16, groups: 2 }";
+const pipeline = (steps: number) => `
+stages:
+  data: { uses: fake/drawings, with: { count: 64 } }
+  more: { uses: fake/drawings, with: { count: 8, first: 64 } }
+  test: { uses: fake/drawings, with: { count: 20, first: 100 } }
+  first:
+    uses: detector/train
+    in: { data: [data, more], val: test }
+    with: { steps: ${steps}, batch: 8, lr: 1e-2, ema: 0.9, warmup: 5, checkpoint_every: 10, val_every: 20, mix: [3, 1], network: ${network} }
+  second:
+    uses: detector/train
+    in: { data: data, init: first }
+    with: { steps: 4, batch: 4, weights: f16 }
+  table:
+    uses: detector/evaluate
+    in: { detectors: [first, second], data: test }
+`;
+
+interface Update {
+  stage: string;
+  done: number;
+}
+
+async function run(
+  dir: string,
+  text: string,
+  options: { root?: string; at?: (update: Update) => void; signal?: AbortSignal } = {},
+) {
+  await Deno.writeTextFile(`${dir}/test.yaml`, text);
+  const registry = { ...stages, "fake/drawings": () => Promise.resolve(drawings as AnyStage) };
+  const { root = "runs", at, signal } = options;
+  return await runPipeline(await readPipeline(`${dir}/test.yaml`, registry), {
+    root: `${dir}/${root}`,
+    reporter: { line() {}, update: (stage, done) => at?.({ stage, done }) },
+    openDevice,
+    ...(signal && { signal }),
+  });
+}
+
+Deno.test("detector/train learns, detector/evaluate measures, score agrees", () =>
+  inFolder(async (dir) => {
+    const { results } = await run(dir, pipeline(100)) as Summary;
+    const at = (name: string) => `${dir}/runs/test/${name}`;
+    assert.deepEqual(results.map(({ stage, detector, dataset, images }) => [stage, detector, dataset, images]), [
+      ["table", "first", "test", 20],
+      ["table", "second", "test", 20],
+    ]);
+    assert.deepEqual(Object.keys(results[0]!).slice(4), ["nme_interocular", "fr_10", "auc_10", "nme_low", "nme_high"]);
+    const [first, second] = results.map(({ nme_interocular }) => Number(nme_interocular));
+    assert.ok(first! < 15, `NME is ${first}`);
+    assert.ok(second! < 1.5 * first!, `NME became ${second}`);
+
+    const { rows, regions, ced } = JSON.parse(await Deno.readTextFile(`${at("table")}/results.json`));
+    assert.deepEqual(rows.map((row: { dataset: string }) => row.dataset).slice(0, 3), [
+      "test",
+      "test/even",
+      "test/odd",
+    ]);
+    assert.equal(regions.length, 2);
+    assert.equal(ced[1].y.length, ced[1].x.length);
+    assert.ok((await readImage(`${at("table")}/test.png`)).width > 1000);
+
+    const metrics = (await Deno.readTextFile(`${at("first")}/metrics.jsonl`)).trim().split("\n").map((l) =>
+      JSON.parse(l)
+    );
+    assert.equal(metrics.filter(({ loss }) => loss !== undefined).length, 100);
+    assert.equal(metrics.filter(({ nme_val }) => nme_val !== undefined).length, 5);
+
+    const lines: string[] = [];
+    const args = ["--detector", at("second"), "--data", at("test"), "--crop", "none"];
+    assert.equal(await score(args, (line) => void lines.push(line)), 0);
+    const { images, nme_interocular, crop } = JSON.parse(lines[0]!);
+    assert.deepEqual([images, crop], [20, "none"]);
+    assert.ok(Math.abs(nme_interocular - second!) < 1e-4);
+    await assert.rejects(score([...args.slice(0, 2), "--data", dir], () => {}), /no PNG or JPEG/);
+  }));
+
+Deno.test("detector/train goes on after an interruption to the same bytes", () =>
+  inFolder(async (dir) => {
+    const text = pipeline(25).split("  second:")[0]!;
+    const artifact = async (root: string) => {
+      const at = `${dir}/${root}/test/first`;
+      return [await Deno.readFile(`${at}/model.safetensors`), await Deno.readTextFile(`${at}/metrics.jsonl`)];
+    };
+    await run(dir, text, { root: "whole" });
+    for (const stop of [3, 14]) {
+      const controller = new AbortController();
+      const at = ({ stage, done }: Update) => {
+        if (stage === "first" && done >= stop) controller.abort();
+      };
+      await assert.rejects(run(dir, text, { root: "broken", at, signal: controller.signal }), /goes on from there/);
+    }
+    await run(dir, text, { root: "broken" });
+    assert.deepEqual(await artifact("broken"), await artifact("whole"));
+  }));
+
+Deno.test("detector/train says what does not fit", () =>
+  inFolder(async (dir) => {
+    const wrong = pipeline(5).replace("mix: [3, 1]", "mix: [1]");
+    await assert.rejects(run(dir, wrong), /Cannot mix 2 datasets by \[1\]/);
+    const both = pipeline(1).replace("weights: f16", `network: ${network}`);
+    await assert.rejects(run(dir, both), /Cannot set "network" as the input "init" has its own/);
+  }));
