@@ -29,8 +29,11 @@ import { Executable } from "../runtime/run.ts";
 import type { StageContext } from "../runtime/stage.ts";
 import { type Faces, imageOf, landmarksOf, toNetwork } from "./_faces.ts";
 
-/** Folders of a model, in the layout of diffusers, and their prefixes in a graph. */
-export const NETWORKS = ["vae", "text_encoder", "unet", "controlnet"] as const;
+/** Networks of a model: their folders in the layout of diffusers and their prefixes in a graph. */
+const NETWORKS = ["vae", "text_encoder", "unet", "controlnet"] as const;
+
+/** All folders of a model. */
+export const MODEL_PARTS = [...NETWORKS, "tokenizer", "scheduler"] as const;
 
 /** Copies parts of a model folder as they are. */
 export async function copyParts(from: string, to: string, parts: readonly string[]): Promise<void> {

@@ -18,5 +18,7 @@ export const stages: Registry = {
   "diffusion/pretrain": async () => (await import("./diffusion_pretrain.ts")).pretrainDiffusion,
   "diffusion/train": async () => (await import("./diffusion_train.ts")).trainDiffusion,
   "faces/render": async () => (await import("./render.ts")).renderStage,
+  "model/export": async () => (await import("./model_export.ts")).exportModel,
+  "model/load": async () => (await import("./model_load.ts")).loadModel,
   "report/html": async () => (await import("./report.ts")).report,
 };

@@ -1,0 +1,56 @@
+/**
+ * Writes the result of a pipeline as one folder to keep: half the size, and in the layout that other tools read.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+import { readSafetensors, type TensorData, writeSafetensors } from "../runtime/safetensors.ts";
+import { stage } from "../runtime/stage.ts";
+import { hasPart, MODEL_PARTS } from "./_diffusion.ts";
+
+/** `model/export`: all networks of a model, and a detector beside them. */
+export const exportModel = stage({
+  id: "model/export",
+  doc: "Writes a model, and a detector beside it, in f16 or f32 with a model_index.json, to keep or to give away.",
+  version: 1,
+  inputs: { model: "model", "detector?": "detector" },
+  output: "model",
+  options: z.object({ dtype: z.enum(["f16", "f32"]).default("f16").describe("Type of the weights in the files") }),
+  async run(ctx, { model, detector }, { dtype }) {
+    const type = dtype === "f16" ? "F16" : "F32";
+    for (const part of MODEL_PARTS) {
+      if (await hasPart(model.dir, part)) await convert(`${model.dir}/${part}`, `${ctx.dir}/${part}`, type);
+    }
+    if (detector) await convert(detector.dir, `${ctx.dir}/detector`, type);
+    const index = {
+      _class_name: "StableDiffusionControlNetPipeline",
+      _diffusers_version: "0.20.2",
+      controlnet: ["diffusers", "ControlNetModel"],
+      feature_extractor: [null, null],
+      requires_safety_checker: false,
+      safety_checker: [null, null],
+      scheduler: ["diffusers", "DDIMScheduler"],
+      text_encoder: ["transformers", "CLIPTextModel"],
+      tokenizer: ["transformers", "CLIPTokenizer"],
+      unet: ["diffusers", "UNet2DConditionModel"],
+      vae: ["diffusers", "AutoencoderKL"],
+    };
+    await Deno.writeTextFile(`${ctx.dir}/model_index.json`, JSON.stringify(index, null, 2) + "\n");
+  },
+});
+
+/** Copies the files of a network, weights in the type wanted. */
+async function convert(from: string, to: string, dtype: "F16" | "F32"): Promise<void> {
+  await Deno.mkdir(to, { recursive: true });
+  for await (const { name, isFile } of Deno.readDir(from)) {
+    if (!isFile || !/\.(safetensors|json|txt)$/.test(name) || name === "manifest.json") continue;
+    if (!name.endsWith(".safetensors")) await Deno.copyFile(`${from}/${name}`, `${to}/${name}`);
+    else {
+      using file = await readSafetensors(`${from}/${name}`);
+      const tensors = new Map<string, TensorData>();
+      for (const tensor of file.names) tensors.set(tensor, await file.read(tensor));
+      await writeSafetensors(`${to}/${name}`, tensors, { dtype, metadata: file.metadata });
+    }
+  }
+}
