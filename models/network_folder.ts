@@ -5,8 +5,9 @@
  */
 
 import { type ConfigFormat, readConfig, writeConfig } from "./config.ts";
-import { type HostTensors, loadSafetensors, saveSafetensors, type Specs } from "./params.ts";
-import type { TensorData } from "../runtime/safetensors.ts";
+import { loadUnder, oldAutoencoderNames } from "./original_names.ts";
+import { type HostTensors, readParameters, saveSafetensors, type Specs } from "./params.ts";
+import { readSafetensors, type TensorData } from "../runtime/safetensors.ts";
 import type { Tensor } from "../runtime/tensor.ts";
 
 /** Name of the weights' file: diffusers' own, and transformers' in the folder of a text encoder. */
@@ -25,7 +26,14 @@ export async function loadNetworkConfig<T>(dir: string, format: ConfigFormat<T>)
   return readConfig(format, JSON.parse(text), path);
 }
 
-/** Reads the weights of a network's folder, in the layout of the graph. */
+/** Names that files of text encoders have and no network here has a use for. */
+const UNUSED = /(^|\.)to_logits\.|position_ids$/;
+
+/**
+ * Reads the weights of a network's folder, in the layout of the graph; an autoencoder may have diffusers' old names.
+ *
+ * @throws {TypeError} If there are none, or names or shapes differ.
+ */
 export async function loadNetwork(dir: string, specs: Specs): Promise<HostTensors> {
   for (const file of FILES) {
     try {
@@ -33,7 +41,10 @@ export async function loadNetwork(dir: string, specs: Specs): Promise<HostTensor
     } catch {
       continue;
     }
-    return await loadSafetensors(`${dir}/${file}`, specs, { ignore: /position_ids$/ });
+    using opened = await readSafetensors(`${dir}/${file}`);
+    const old = opened.names.some((name) => name.endsWith("attentions.0.proj_attn.weight"));
+    const options = old ? loadUnder(oldAutoencoderNames, "", UNUSED) : { ignore: UNUSED };
+    return new Map(await Array.fromAsync(readParameters(opened, specs, options)));
   }
   throw new TypeError(`Cannot read the weights in ${dir}: it has neither ${FILES.join(" nor ")}`);
 }
