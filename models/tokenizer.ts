@@ -95,9 +95,10 @@ export class Tokenizer {
     return [...ids, ...Array(length - ids.length).fill(vocab[pad]!)];
   }
 
-  /** Writes the files of a `tokenizer/` folder, which must exist. */
+  /** Writes the files of a `tokenizer/` folder. */
   async save(dir: string): Promise<void> {
     const { vocab, merges, start, end, pad, length } = this.files;
+    await Deno.mkdir(dir, { recursive: true });
     if (merges) {
       await Deno.writeTextFile(`${dir}/vocab.json`, JSON.stringify(vocab));
       await Deno.writeTextFile(`${dir}/merges.txt`, ["#version: 0.2", ...merges, ""].join("\n"));
