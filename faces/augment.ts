@@ -126,14 +126,18 @@ function recolour(out: Float32Array, random: RandomSource, { colour, grey, noise
   const tint = [spread() / 2, spread() / 2, spread() / 2];
   const saturation = random.uniform() < grey ? 0 : Math.exp(2 * spread());
   const sigma = random.uniform() * noise * 2;
+  // Philox would take longer over the noise than the GPU over the training step; xorshift32 (Marsaglia 2003) is enough.
+  let state = 1 + Math.floor(random.uniform() * 0xfffffffe);
   for (let o = 0; o < out.length; o += 3) {
     const luma = 0.299 * out[o]! + 0.587 * out[o + 1]! + 0.114 * out[o + 2]!;
     for (let k = 0; k < 3; k++) {
       const value = (luma + (out[o + k]! - luma) * saturation) * contrast + brightness + tint[k]!;
-      out[o + k] = Math.max(
-        -1,
-        Math.min(1, sigma > 0 ? value + sigma * (random.uniform() + random.uniform() - 1) * 2.45 : value),
-      );
+      state ^= state << 13;
+      state ^= state >>> 17;
+      state ^= state << 5;
+      // The sum of both halves is triangular, with a standard deviation of 1 / 2.45.
+      const grain = ((state & 0xffff) + (state >>> 16)) / 65536 - 1;
+      out[o + k] = Math.max(-1, Math.min(1, value + sigma * grain * 2.45));
     }
   }
 }

@@ -1,0 +1,61 @@
+import assert from "node:assert/strict";
+import { augment, augmentation } from "../../faces/augment.ts";
+import { Random } from "../../runtime/rng.ts";
+import { neutralFace } from "./neutral_face.ts";
+
+const SIDE = 64;
+const still = { flip: 0, rotation: 0, scale: 0, shift: 0, colour: 0, grey: 0, noise: 0, occlusion: 0 };
+
+/** A black picture with a bright bell of a few pixels about a point. */
+function bell(side: number, [x, y]: readonly [number, number]): Uint8Array {
+  return Uint8Array.from({ length: side * side * 3 }, (_, k) => {
+    const [i, j] = [Math.floor(k / 3) % side, Math.floor(k / 3 / side)];
+    return Math.round(255 * Math.exp(-((i - x) ** 2 + (j - y) ** 2) / (side / 16) ** 2));
+  });
+}
+
+/** Centre of the light in a picture of values from -1 to 1. */
+function centre(out: Float32Array, side: number): [number, number] {
+  let [x, y, sum] = [0, 0, 0];
+  for (let k = 0; k < out.length; k += 3) {
+    const light = Math.max(0, out[k]! + 0.7);
+    x += light * (k / 3 % side);
+    y += light * Math.floor(k / 3 / side);
+    sum += light;
+  }
+  return [x / sum, y / sum];
+}
+
+Deno.test("augment() moves the landmarks as it moves the picture, resampled to any size", () => {
+  const face = neutralFace(SIDE);
+  const options = augmentation.parse({ colour: 0, noise: 0, occlusion: 0 });
+  for (let step = 0; step < 40; step++) {
+    // A landmark that keeps its number in the mirror image.
+    const image = bell(SIDE, [face[60]!, face[61]!]);
+    for (const [to, how] of [[SIDE, options], [40, options], [40, null]] as const) {
+      const out = new Float32Array(to * to * 3);
+      const moved = augment(image, SIDE, face, new Random(1, "augment", step), how, to, out);
+      const [x, y] = centre(out, to);
+      assert.ok(
+        Math.hypot(x - moved[60]!, y - moved[61]!) < 0.25,
+        `step ${step}: ${[x, y]} is not ${moved[60]}, ${moved[61]}`,
+      );
+    }
+  }
+});
+
+Deno.test("augment() changes nothing when told so, and adds noise of the strength asked for", () => {
+  const image = new Uint8Array(SIDE * SIDE * 3).fill(128);
+  const out = new Float32Array(image.length);
+  augment(image, SIDE, neutralFace(SIDE), new Random(1, "augment"), still, SIDE, out);
+  assert.ok(out.every((v) => Math.abs(v - (128 / 127.5 - 1)) < 1e-6));
+  let squares = 0;
+  const draws = 200, noise = 0.05;
+  for (let step = 0; step < draws; step++) {
+    augment(image, SIDE, neutralFace(SIDE), new Random(1, "augment", step), { ...still, noise }, SIDE, out);
+    for (const v of out) squares += (v - (128 / 127.5 - 1)) ** 2;
+  }
+  // The strength is uniform from 0 to `noise` parts of the range, which is 2: its mean square is a third of the largest.
+  const rms = Math.sqrt(squares / draws / out.length);
+  assert.ok(Math.abs(rms / (2 * noise / Math.sqrt(3)) - 1) < 0.1, `${rms}`);
+});
