@@ -7,83 +7,54 @@
 import { drawCondition } from "../faces/draw.ts";
 import { autoencoderFormat, encodeImage } from "../models/autoencoder.ts";
 import { loadNetwork, loadNetworkConfig } from "../models/network_folder.ts";
-import {
-  createParameters,
-  type HostTensors,
-  type ParameterSpec,
-  Scope,
-  type Specs,
-  specsUnder,
-} from "../models/params.ts";
-import { makeSchedule, noiseLevel, type Schedule, scheduleFormat, targetFactors } from "../models/schedule.ts";
-import { loadTokenizer, type Tokenizer } from "../models/tokenizer.ts";
+import { createParameters, type ParameterSpec, Scope } from "../models/params.ts";
+import { noiseLevel, type Schedule, targetFactors } from "../models/schedule.ts";
+import type { Tokenizer } from "../models/tokenizer.ts";
 import { add } from "../ops/add.ts";
 import { mul } from "../ops/mul.ts";
 import { scale } from "../ops/scale.ts";
 import { sub } from "../ops/sub.ts";
 import { mean } from "../ops/sum.ts";
-import type { Device } from "../runtime/device.ts";
 import { Graph, type Value } from "../runtime/graph.ts";
 import { Random } from "../runtime/rng.ts";
 import { Executable } from "../runtime/run.ts";
 import type { StageContext } from "../runtime/stage.ts";
 import { type Faces, imageOf, landmarksOf, toNetwork } from "./_faces.ts";
 
-/** Networks of a model: their folders in the layout of diffusers and their prefixes in a graph. */
-const NETWORKS = ["vae", "text_encoder", "unet", "controlnet"] as const;
-
-/** All folders of a model. */
-export const MODEL_PARTS = [...NETWORKS, "tokenizer", "scheduler"] as const;
-
-/** Copies parts of a model folder as they are. */
-export async function copyParts(from: string, to: string, parts: readonly string[]): Promise<void> {
-  for (const part of parts) {
-    await Deno.mkdir(`${to}/${part}`, { recursive: true });
-    for await (const entry of Deno.readDir(`${from}/${part}`)) {
-      if (entry.isFile) await Deno.copyFile(`${from}/${part}/${entry.name}`, `${to}/${part}/${entry.name}`);
+/** Copies folders of a model as they are, those that are there. */
+export async function copyParts(from: string, to: string, leave: readonly string[] = []): Promise<void> {
+  for await (const part of Deno.readDir(from)) {
+    if (!part.isDirectory || leave.includes(part.name)) continue;
+    await Deno.mkdir(`${to}/${part.name}`, { recursive: true });
+    for await (const { name, isFile } of Deno.readDir(`${from}/${part.name}`)) {
+      if (isFile) await Deno.copyFile(`${from}/${part.name}/${name}`, `${to}/${part.name}/${name}`);
     }
   }
 }
 
-/** Whether a model folder has a part. */
-export async function hasPart(dir: string, part: string): Promise<boolean> {
-  try {
-    return (await Deno.stat(`${dir}/${part}`)).isDirectory;
-  } catch {
-    return false;
-  }
-}
-
-/** Parameters of all networks whose specs are given, from their folders in a model. */
-export async function loadParts(device: Device, dir: string, specs: Specs, more: HostTensors = new Map()) {
-  const source: HostTensors = new Map(more);
-  for (const part of NETWORKS) {
-    const own = specsUnder(specs, `${part}/`);
-    if (own.size === 0 || [...own.keys()].every((name) => source.has(name))) continue;
-    for (const [name, tensor] of await loadNetwork(`${dir}/${part}`, own)) source.set(name, tensor);
-  }
-  return createParameters(device, specs, source);
+/** Latents of a dataset. */
+export interface Latents {
+  /** Means of the latent distributions times the scaling factor, `[n, side, side, channels]`. */
+  readonly data: Float32Array;
+  readonly side: number;
+  readonly channels: number;
 }
 
 /**
- * Encodes every image of a dataset to the mean of its latent distribution, times the scaling factor.
+ * Encodes every image of a dataset.
  *
- * @returns Latents `[n, side, side, C]`, and their side and channels.
+ * @param dir Folder of the autoencoder.
  */
-export async function encodeLatents(
-  ctx: StageContext,
-  dir: string,
-  faces: Faces,
-): Promise<{ data: Float32Array; side: number; channels: number }> {
+export async function encodeLatents(ctx: StageContext, dir: string, faces: Faces): Promise<Latents> {
   const BATCH = 16;
   const device = await ctx.device();
-  const config = await loadNetworkConfig(`${dir}/vae`, autoencoderFormat);
+  const config = await loadNetworkConfig(dir, autoencoderFormat);
   const graph = new Graph();
   const specs = new Map<string, ParameterSpec>();
   const x = graph.input("x", [BATCH, faces.size_px, faces.size_px, 3]);
   const latent = scale(encodeImage(new Scope(graph, specs, "vae/"), config, x).mean, config.scaling_factor);
   const [, side, , channels] = latent.shape as [number, number, number, number];
-  const parameters = await loadParts(device, dir, specs);
+  const parameters = createParameters(device, specs, await loadNetwork(dir, specs));
   const encoder = new Executable(device, { outputs: { latent } }, parameters);
   const size = side * side * channels;
   const bytes = faces.size_px ** 2 * 3;
@@ -102,26 +73,17 @@ export async function encodeLatents(
   return { data, side, channels };
 }
 
-/** The noise schedule of a model folder. */
-export async function loadSchedule(dir: string): Promise<Schedule> {
-  return makeSchedule(await loadNetworkConfig(`${dir}/scheduler`, scheduleFormat));
-}
-
-/** Token ids of prompts, padded to one length. */
+/** Token ids of prompts, padded to one length and kept, as there are few prompts. */
 export class Prompts {
   readonly #tokenizer: Tokenizer;
   readonly #known = new Map<string, Float32Array>();
 
-  private constructor(tokenizer: Tokenizer) {
+  /** Uses a model's tokenizer. */
+  constructor(tokenizer: Tokenizer) {
     this.#tokenizer = tokenizer;
   }
 
-  /** Opens the tokenizer of a model folder. */
-  static async open(dir: string): Promise<Prompts> {
-    return new Prompts(await loadTokenizer(`${dir}/tokenizer`));
-  }
-
-  /** Tokens in a prompt. */
+  /** Tokens in a prompt, T. */
   get length(): number {
     return this.#tokenizer.length;
   }
@@ -166,7 +128,7 @@ export function denoisingLoss(
 /** What decides the batches of a diffusion training. */
 export interface BatchSpec {
   readonly faces: Faces;
-  readonly latents: { readonly data: Float32Array; readonly side: number; readonly channels: number };
+  readonly latents: Latents;
   readonly schedule: Schedule;
   readonly prompts: Prompts;
   readonly batch: number;

@@ -5,8 +5,9 @@
  */
 
 import { z } from "zod";
+import { saveModelIndex } from "../models/checkpoint.ts";
 import { saveConfig, saveNetwork } from "../models/network_folder.ts";
-import { initialise, type ParameterSpec, Scope, specsUnder } from "../models/params.ts";
+import { createParameters, initialise, type ParameterSpec, Scope, specsUnder } from "../models/params.ts";
 import { LATENT_SCHEDULE, makeSchedule, scheduleFormat } from "../models/schedule.ts";
 import { encodeText, textEncoderFormat } from "../models/text_encoder.ts";
 import { trainTokenizer } from "../models/tokenizer.ts";
@@ -14,7 +15,7 @@ import { Trainer } from "../models/trainer.ts";
 import { unet, unetFormat } from "../models/unet.ts";
 import { Graph } from "../runtime/graph.ts";
 import { stage } from "../runtime/stage.ts";
-import { batchesOf, copyParts, denoisingLoss, encodeLatents, loadParts, promptOf, Prompts } from "./_diffusion.ts";
+import { batchesOf, copyParts, denoisingLoss, encodeLatents, promptOf, Prompts } from "./_diffusion.ts";
 import { loadFaces } from "./_faces.ts";
 import { train, trainingOptions } from "./_training.ts";
 
@@ -52,14 +53,14 @@ export const pretrainDiffusion = stage({
       faces.records.map((record) => promptOf(record, options.prompt)),
       options.text_length,
     );
-    await copyParts(model.dir, ctx.dir, ["vae"]);
+    await copyParts(model.dir, ctx.dir);
     await tokenizer.save(`${ctx.dir}/tokenizer`);
     await saveConfig(`${ctx.dir}/scheduler`, scheduleFormat, LATENT_SCHEDULE);
-    const latents = await encodeLatents(ctx, model.dir, faces);
+    const latents = await encodeLatents(ctx, `${model.dir}/vae`, faces);
     const { side, channels: latent_channels } = latents;
 
     const textConfig = textEncoderFormat.schema.parse({
-      vocab_size: Object.keys(tokenizer.files.vocab).length,
+      vocab_size: tokenizer.size,
       hidden_size: options.text_width,
       intermediate_size: 4 * options.text_width,
       num_hidden_layers: options.text_layers,
@@ -92,10 +93,10 @@ export const pretrainDiffusion = stage({
     );
 
     const device = await ctx.device();
-    const parameters = await loadParts(device, model.dir, specs, initialise(specs, ctx.seed));
+    const parameters = createParameters(device, specs, initialise(specs, ctx.seed));
     const trainable = new Map([...specs.keys()].map((name) => [name, graph.parameters.get(name)!]));
     const trainer = new Trainer(device, { loss, trainable, ...options }, parameters);
-    const prompts = await Prompts.open(ctx.dir);
+    const prompts = new Prompts(tokenizer);
     const batches = batchesOf({
       faces,
       latents,
@@ -116,6 +117,7 @@ export const pretrainDiffusion = stage({
       specsUnder(specs, "text_encoder/"),
       averaged,
     );
+    await saveModelIndex(ctx.dir);
     trainer.destroy();
     for (const tensor of parameters.values()) tensor.destroy();
   },

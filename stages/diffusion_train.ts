@@ -5,24 +5,15 @@
  */
 
 import { z } from "zod";
+import { encodePrompt, loadModel, openModel, saveModelIndex } from "../models/checkpoint.ts";
 import { controlnet, controlnetConfigFor, controlnetFormat, copyEncoder } from "../models/controlnet.ts";
-import { loadNetwork, loadNetworkConfig, saveNetwork } from "../models/network_folder.ts";
-import { type HostTensors, initialise, type ParameterSpec, Scope, specsUnder } from "../models/params.ts";
-import { encodeText, textEncoderFormat } from "../models/text_encoder.ts";
+import { loadNetwork, saveNetwork } from "../models/network_folder.ts";
+import { createParameters, initialise, type ParameterSpec, Scope, specsUnder } from "../models/params.ts";
 import { Trainer } from "../models/trainer.ts";
-import { unet, unetFormat } from "../models/unet.ts";
+import { unet } from "../models/unet.ts";
 import { Graph } from "../runtime/graph.ts";
 import { stage } from "../runtime/stage.ts";
-import {
-  batchesOf,
-  copyParts,
-  denoisingLoss,
-  encodeLatents,
-  hasPart,
-  loadParts,
-  loadSchedule,
-  Prompts,
-} from "./_diffusion.ts";
+import { batchesOf, copyParts, denoisingLoss, encodeLatents, Prompts } from "./_diffusion.ts";
 import { loadFaces } from "./_faces.ts";
 import { train, trainingOptions } from "./_training.ts";
 
@@ -47,39 +38,40 @@ export const trainDiffusion = stage({
   async run(ctx, { model, data }, options) {
     const faces = await loadFaces(data);
     const { batch } = options;
-    const { dir } = model;
-    const goesOn = await hasPart(dir, "controlnet");
-    const config = await loadNetworkConfig(`${dir}/unet`, unetFormat);
-    const textConfig = await loadNetworkConfig(`${dir}/text_encoder`, textEncoderFormat);
-    const controlConfig = goesOn
-      ? await loadNetworkConfig(`${dir}/controlnet`, controlnetFormat)
-      : controlnetConfigFor(config, { conditioning_embedding_out_channels: options.hint_channels });
-    const latents = await encodeLatents(ctx, dir, faces);
+    const base = await openModel(model.dir);
+    const controlConfig = base.controlnet ??
+      controlnetConfigFor(base.unet, { conditioning_embedding_out_channels: options.hint_channels });
+    const latents = await encodeLatents(ctx, `${base.dir}/${base.folders.vae}`, faces);
     const { side, channels } = latents;
-    const prompts = await Prompts.open(dir);
+    const prompts = new Prompts(base.tokenizer);
 
     const graph = new Graph();
     const specs = new Map<string, ParameterSpec>();
     const ids = graph.input("ids", [batch, prompts.length]);
-    const { context } = encodeText(new Scope(graph, specs, "text_encoder/"), textConfig, ids);
+    const context = encodePrompt(new Scope(graph, specs, "text_encoder/"), base.text, ids);
     const cond = graph.input("cond", [batch, faces.size_px, faces.size_px, 3]);
     const loss = denoisingLoss(graph, [batch, side, side, channels], (sample, timesteps) => {
       const inputs = { sample, timesteps, context };
       const residuals = controlnet(new Scope(graph, specs, "controlnet/"), controlConfig, inputs, cond);
-      return unet(new Scope(graph, specs, "unet/"), config, inputs, residuals);
+      return unet(new Scope(graph, specs, "unet/"), base.unet, inputs, residuals);
     });
 
     const device = await ctx.device();
     const own = specsUnder(specs, "controlnet/");
-    const fresh: HostTensors = goesOn ? new Map() : initialise(own, ctx.seed);
-    if (!goesOn) copyEncoder(fresh, await loadNetwork(`${dir}/unet`, specsUnder(specs, "unet/")), own);
-    const parameters = await loadParts(device, dir, specs, fresh);
+    const frozen = new Map([...specs].filter(([name]) => !own.has(name)));
+    const start = await loadModel(base, base.controlnet ? specs : frozen);
+    if (!base.controlnet) {
+      const fresh = initialise(own, ctx.seed);
+      copyEncoder(fresh, await loadNetwork(`${base.dir}/${base.folders.unet}`, specsUnder(specs, "unet/")), own);
+      for (const [name, tensor] of fresh) start.set(name, tensor);
+    }
+    const parameters = createParameters(device, specs, start);
     const trainable = new Map([...own.keys()].map((name) => [name, graph.parameters.get(name)!]));
     const trainer = new Trainer(device, { loss, trainable, ...options }, parameters);
     const batches = batchesOf({
       faces,
       latents,
-      schedule: await loadSchedule(dir),
+      schedule: base.schedule,
       prompts,
       batch,
       prompt: options.prompt,
@@ -87,8 +79,9 @@ export const trainDiffusion = stage({
       drawings: true,
     }, ctx.seed);
     await train(ctx, trainer, options, batches);
-    await copyParts(dir, ctx.dir, ["vae", "unet", "text_encoder", "tokenizer", "scheduler"]);
+    await copyParts(base.dir, ctx.dir, ["controlnet"]);
     await saveNetwork(`${ctx.dir}/controlnet`, controlnetFormat, controlConfig, own, trainer.averaged());
+    await saveModelIndex(ctx.dir);
     trainer.destroy();
     for (const tensor of parameters.values()) tensor.destroy();
   },

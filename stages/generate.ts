@@ -11,20 +11,19 @@ import { applyEdits, readEdits } from "../faces/edits.ts";
 import { type Image, readImage, writePng } from "../faces/image.ts";
 import { mirrorLandmarks } from "../faces/landmarks.ts";
 import { loadStyle, loadStyles, type Style, stylePrompt } from "../faces/styles.ts";
-import { autoencoderFormat, decodeLatent } from "../models/autoencoder.ts";
-import { controlFromHint, controlnetFormat, embedHint } from "../models/controlnet.ts";
-import { loadNetworkConfig } from "../models/network_folder.ts";
-import { type ParameterSpec, Scope } from "../models/params.ts";
+import { decodeLatent } from "../models/autoencoder.ts";
+import { encodePrompt, loadModel, openModel } from "../models/checkpoint.ts";
+import { controlFromHint, embedHint } from "../models/controlnet.ts";
+import { createParameters, type ParameterSpec, Scope } from "../models/params.ts";
 import { Sampler, type SamplerSpec } from "../models/sampler.ts";
 import { ddimSteps } from "../models/schedule.ts";
-import { encodeText, textEncoderFormat } from "../models/text_encoder.ts";
-import { unet, unetFormat } from "../models/unet.ts";
+import { unet } from "../models/unet.ts";
 import { scale } from "../ops/scale.ts";
 import type { Device } from "../runtime/device.ts";
 import { Graph } from "../runtime/graph.ts";
 import { Random } from "../runtime/rng.ts";
 import { stage } from "../runtime/stage.ts";
-import { loadParts, loadSchedule, Prompts } from "./_diffusion.ts";
+import { Prompts } from "./_diffusion.ts";
 import { toImage } from "./_faces.ts";
 
 const options = z.object({
@@ -157,15 +156,16 @@ async function makePainter(
 ) {
   const device = await opening;
   const { batch } = given;
-  const prompts = await Prompts.open(dir);
-  const [autoConfig, unetConfig, textConfig, controlConfig] = await Promise.all([
-    loadNetworkConfig(`${dir}/vae`, autoencoderFormat),
-    loadNetworkConfig(`${dir}/unet`, unetFormat),
-    loadNetworkConfig(`${dir}/text_encoder`, textEncoderFormat),
-    loadNetworkConfig(`${dir}/controlnet`, controlnetFormat),
-  ]);
-  const side = size_px / 2 ** (autoConfig.block_out_channels.length - 1);
-  const shape = [batch, side, side, autoConfig.latent_channels] as const;
+  const model = await openModel(dir);
+  if (!model.controlnet) {
+    throw new TypeError(
+      `Cannot generate pairs with ${dir} as it has no controlnet/, hint: train one with diffusion/train`,
+    );
+  }
+  const { vae, controlnet } = model;
+  const prompts = new Prompts(model.tokenizer);
+  const side = size_px / 2 ** (vae.block_out_channels.length - 1);
+  const shape = [batch, side, side, vae.latent_channels] as const;
   const guided = given.guidance !== 1;
   const copies = guided ? 2 * batch : batch;
   const graph = new Graph();
@@ -175,26 +175,26 @@ async function makePainter(
     graph,
     shape,
     once: {
-      context: encodeText(scope("text_encoder"), textConfig, graph.input("ids", [copies, prompts.length])).context,
-      hint: embedHint(scope("controlnet"), controlConfig, graph.input("drawing", [copies, size_px, size_px, 3])),
+      context: encodePrompt(scope("text_encoder"), model.text, graph.input("ids", [copies, prompts.length])),
+      hint: embedHint(scope("controlnet"), controlnet, graph.input("drawing", [copies, size_px, size_px, 3])),
     },
     predict(sample, timesteps, { context, hint }) {
       const inputs = { sample, timesteps, context: context! };
-      const control = controlFromHint(scope("controlnet"), controlConfig, inputs, hint!, {
+      const control = controlFromHint(scope("controlnet"), controlnet, inputs, hint!, {
         scale: given.control_scale,
       });
-      return unet(scope("unet"), unetConfig, inputs, control);
+      return unet(scope("unet"), model.unet, inputs, control);
     },
-    finish: (x) => decodeLatent(scope("vae"), autoConfig, scale(x, 1 / autoConfig.scaling_factor)),
+    finish: (x) => decodeLatent(scope("vae"), vae, scale(x, 1 / vae.scaling_factor)),
     guided,
     noisy: given.eta > 0,
   } satisfies SamplerSpec;
   // Describing the networks once names the parameters to load.
   spec.finish(spec.predict(graph.input("sample", [copies, ...shape.slice(1)]), graph.input("t", [copies]), spec.once));
-  const parameters = await loadParts(device, dir, specs);
+  const parameters = createParameters(device, specs, await loadModel(model, specs));
   const sampler = new Sampler(device, spec, parameters);
-  const steps = ddimSteps(await loadSchedule(dir), given.steps, given.eta);
-  const size = side * side * autoConfig.latent_channels;
+  const steps = ddimSteps(model.schedule, given.steps, given.eta);
+  const size = side * side * vae.latent_channels;
 
   return {
     /** Paints up to `batch` pictures. */

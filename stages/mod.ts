@@ -19,6 +19,6 @@ export const stages: Registry = {
   "diffusion/train": async () => (await import("./diffusion_train.ts")).trainDiffusion,
   "faces/render": async () => (await import("./render.ts")).renderStage,
   "model/export": async () => (await import("./model_export.ts")).exportModel,
-  "model/load": async () => (await import("./model_load.ts")).loadModel,
+  "model/load": async () => (await import("./model_load.ts")).modelLoad,
   "report/html": async () => (await import("./report.ts")).report,
 };

@@ -5,9 +5,9 @@
  */
 
 import { z } from "zod";
+import { saveModelIndex } from "../models/checkpoint.ts";
 import { readSafetensors, type TensorData, writeSafetensors } from "../runtime/safetensors.ts";
 import { stage } from "../runtime/stage.ts";
-import { hasPart, MODEL_PARTS } from "./_diffusion.ts";
 
 /** `model/export`: all networks of a model, and a detector beside them. */
 export const exportModel = stage({
@@ -19,24 +19,11 @@ export const exportModel = stage({
   options: z.object({ dtype: z.enum(["f16", "f32"]).default("f16").describe("Type of the weights in the files") }),
   async run(ctx, { model, detector }, { dtype }) {
     const type = dtype === "f16" ? "F16" : "F32";
-    for (const part of MODEL_PARTS) {
-      if (await hasPart(model.dir, part)) await convert(`${model.dir}/${part}`, `${ctx.dir}/${part}`, type);
+    for await (const { name, isDirectory } of Deno.readDir(model.dir)) {
+      if (isDirectory) await convert(`${model.dir}/${name}`, `${ctx.dir}/${name}`, type);
     }
     if (detector) await convert(detector.dir, `${ctx.dir}/detector`, type);
-    const index = {
-      _class_name: "StableDiffusionControlNetPipeline",
-      _diffusers_version: "0.20.2",
-      controlnet: ["diffusers", "ControlNetModel"],
-      feature_extractor: [null, null],
-      requires_safety_checker: false,
-      safety_checker: [null, null],
-      scheduler: ["diffusers", "DDIMScheduler"],
-      text_encoder: ["transformers", "CLIPTextModel"],
-      tokenizer: ["transformers", "CLIPTokenizer"],
-      unet: ["diffusers", "UNet2DConditionModel"],
-      vae: ["diffusers", "AutoencoderKL"],
-    };
-    await Deno.writeTextFile(`${ctx.dir}/model_index.json`, JSON.stringify(index, null, 2) + "\n");
+    await saveModelIndex(ctx.dir);
   },
 });
 

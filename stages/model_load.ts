@@ -5,11 +5,12 @@
  */
 
 import { z } from "zod";
+import { openModel, saveModelIndex } from "../models/checkpoint.ts";
 import { folder, stage } from "../runtime/stage.ts";
-import { copyParts, hasPart, MODEL_PARTS } from "./_diffusion.ts";
+import { copyParts } from "./_diffusion.ts";
 
 /** `model/load`: a folder in the layout of diffusers. */
-export const loadModel = stage({
+export const modelLoad = stage({
   id: "model/load",
   doc: "Takes a latent diffusion model from a folder in the layout of diffusers, with or without a ControlNet.",
   version: 1,
@@ -17,14 +18,9 @@ export const loadModel = stage({
   output: "model",
   options: z.object({ path: folder().describe("Folder with vae/, unet/, text_encoder/, tokenizer/ and scheduler/") }),
   async run(ctx, _inputs, { path }) {
-    const parts: string[] = [];
-    for (const part of MODEL_PARTS) if (await hasPart(path, part)) parts.push(part);
-    const missing = MODEL_PARTS.filter((part) => part !== "controlnet" && !parts.includes(part));
-    if (missing.length) {
-      throw new TypeError(
-        `Cannot load a model from ${path} as it lacks ${missing.map((part) => `${part}/`).join(", ")}`,
-      );
-    }
-    await copyParts(path, ctx.dir, parts);
+    const { controlnet } = await openModel(path);
+    ctx.log(controlnet ? "a model with a ControlNet" : "a model without a ControlNet");
+    await copyParts(path, ctx.dir, ["detector"]);
+    await saveModelIndex(ctx.dir);
   },
 });
