@@ -206,7 +206,7 @@ fn nose(p: vec3f) -> f32 {
 }
 // Skin at a distance d from the skull; far away the features are a margin.
 fn skin_over(p: vec3f, d: f32) -> f32 {
-  if (d > 0.6) { return d - 0.15; }
+  if (d > 1.1) { return d - 0.8; }
   var near = d - 0.08;
   if (d < 0.18) { near = d - relief(p); }
   if (abs(p.x) > 0.5 || abs(p.y - 0.25) > 0.7 || p.z < -0.3) { return near; }

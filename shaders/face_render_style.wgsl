@@ -1,6 +1,6 @@
 // From what is seen to a picture in a style: light and lines (shade), the medium (paint), paper and lens (pack).
 // in params as face_render_head.wgsl; in style: packStyle() in faces/render.ts; lengths are shares of the picture's side
-// in shape, colour, light: what face_render_surface.wgsl wrote   in/out canvas: [side, side, faces] sRGB in 0..1, material
+// in shape, colour, light: what face_render_surface.wgsl wrote   in/out canvas: [side, side, faces] sRGB in 0..1, nearness of a feature
 // out pixels: [faces, size, size] RGBA, one byte each
 // grid: one invocation a sample (shade, paint) or a pixel (pack), workgroup (8 x 1, face)
 struct Style {
@@ -205,7 +205,10 @@ fn shade(@builtin(global_invocation_id) id: vec3u) {
     c = base * style.light.x;
   }
   c = pow(clamp(c, vec3f(0.0), vec3f(4.0)), vec3f(1.0 / 2.2));
-  if (kind < 0.5) { c = c / (1.0 + 0.18 * max(c - 0.6, vec3f(0.0))); }
+  if (kind < 0.5) { // highlights roll off as on film
+    let over = max(c - 0.7, vec3f(0.0));
+    c = min(c, vec3f(0.7)) + 0.28 * (1.0 - exp(-over / 0.28));
+  }
   if (behind) {
     if (style.tone.z > 0.5 && style.tone.z < 1.5) { c = style.paper.xyz; }
     if (style.back_low.w > 0.5) {
@@ -240,7 +243,7 @@ fn shade(@builtin(global_invocation_id) id: vec3u) {
 
 // --- paint ---
 
-// Direction across which the picture changes, start lightness around a point.
+// Direction across which the picture changes, by the lightness around a point.
 fn gradient(uv: vec2f, reach: f32) -> vec2f {
   let x = grey(canvas(uv + vec2f(reach, 0.0)).xyz) - grey(canvas(uv - vec2f(reach, 0.0)).xyz);
   let y = grey(canvas(uv + vec2f(0.0, reach)).xyz) - grey(canvas(uv - vec2f(0.0, reach)).xyz);

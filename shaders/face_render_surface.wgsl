@@ -172,7 +172,7 @@ fn paint_skin(p: vec3f, soft: f32) -> Paint {
   if (growth > 0.5 && beard.z > 0.5) { out.material = HAIR; out.gloss = 0.1; }
   // nostrils, and the drawn line of the nose
   let hole = (vec3f(ax, p.y, p.z) - vec3f(nose_wing.y * 0.62, nose_base.w - 0.045, nose_base.z + 0.05))
-    / (vec3f(0.048, 0.03, 0.07) * nose_base.y);
+    / (vec3f(0.048, 0.03, 0.07) * max(nose_base.y, 0.02));
   var nostril = 1.0 - length(hole);
   if (nostril > -0.5) { nostril -= 1.2 * smoothstep(0.45, 0.0, skin_normal(p).y); } // only seen from below
   out.colour = mix(out.colour, vec3f(0.10, 0.035, 0.03), 0.85 * cover(nostril, 0.25));
