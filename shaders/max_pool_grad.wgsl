@@ -29,3 +29,37 @@ fn forward(@builtin(global_invocation_id) id: vec3u) {
   }
   st_dx(t, total);
 }
+
+// Windows that share no pixel and leave none out: one invocation for a texel of dy writes all pixels of its window.
+@compute @workgroup_size(WG)
+fn disjoint(@builtin(global_invocation_id) id: vec3u) {
+  let t = thread(id);
+  if (t >= u.threads) { return; }
+  let c = t % u.C4;
+  let rest = t / u.C4;
+  let w = rest % u.WO;
+  let row = rest / u.WO; // n and h at once, as the windows fill the maps
+  let x0 = (row * $(D) * u.W + w * $(D)) * u.C4 + c;
+  //@ for i in D
+  //@ for j in D
+  let i$(i)_$j = x0 + ($i * u.W + $j) * u.C4;
+  let x$(i)_$j = ld_x(i$(i)_$j);
+  //@ end
+  //@ end
+  var best = x0_0;
+  //@ for i in D
+  //@ for j in D
+  best = max(best, x$(i)_$j);
+  //@ end
+  //@ end
+  var left = ld_dy(t); // what no pixel has taken yet
+  //@ for i in D
+  //@ for j in D
+  {
+    let own = select(vec4f(), left, x$(i)_$j == best);
+    st_dx(i$(i)_$j, own);
+    left = select(left, vec4f(), x$(i)_$j == best);
+  }
+  //@ end
+  //@ end
+}
