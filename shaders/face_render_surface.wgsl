@@ -132,7 +132,7 @@ fn paint_mouth(p: vec2f, soft: f32, was: Paint) -> Paint {
   out.ink = min(out.ink, select(9.0, min(abs(q.y - e.x), abs(q.y - e.w)) * 3.0 + 0.009, abs(q.x) < 0.97));
   return out;
 }
-fn paint_skin(p: vec3f, soft: f32) -> Paint {
+fn paint_skin(p: vec3f, n: vec3f, soft: f32) -> Paint {
   let tone = texel(27);
   let ax = abs(p.x);
   let mottle = fbm(p.xy * 5.0, 1.0);
@@ -174,7 +174,7 @@ fn paint_skin(p: vec3f, soft: f32) -> Paint {
   let hole = (vec3f(ax, p.y, p.z) - vec3f(nose_wing.y * 0.62, nose_base.w - 0.045, nose_base.z + 0.05))
     / (vec3f(0.048, 0.03, 0.07) * max(nose_base.y, 0.02));
   var nostril = 1.0 - length(hole);
-  if (nostril > -0.5) { nostril -= 1.2 * smoothstep(0.45, 0.0, skin_normal(p).y); } // only seen from below
+  nostril -= 1.2 * smoothstep(0.45, 0.0, n.y); // only seen from below
   out.colour = mix(out.colour, vec3f(0.10, 0.035, 0.03), 0.85 * cover(nostril, 0.25));
   if (nostril > 0.1) { out.material = DARK; }
   out.ink = min(out.ink, max(-nostril, 0.0) * 0.03 * nose_base.y + 0.001);
@@ -183,8 +183,8 @@ fn paint_skin(p: vec3f, soft: f32) -> Paint {
   out.ink = min(out.ink, select(9.0, abs(p.y - nose_base.w + 0.02 - 0.25 * ax) + 0.004, ax < nose_wing.y * 0.5));
   return out;
 }
-fn paint_face(p: vec3f, soft: f32) -> Paint {
-  var out = paint_skin(p, soft);
+fn paint_face(p: vec3f, n: vec3f, soft: f32) -> Paint {
+  var out = paint_skin(p, n, soft);
   if (p.z < -0.45) { return out; }
   out = paint_brow(p.xy, brow_left, arch.x, soft, out);
   out = paint_brow(p.xy, brow_right, arch.y, soft, out);
@@ -274,11 +274,13 @@ fn surface(@builtin(global_invocation_id) id: vec3u) {
   let on_neck = neck(p);
   let on_cloth = cloth(p);
   let nearest = min(min(min(on_skin, on_ear), on_hair), min(on_neck, on_cloth));
+  let e = vec2f(0.008, -0.008);
+  let n = normalize(e.xyy * scene(p + e.xyy) + e.yyx * scene(p + e.yyx) + e.yxy * scene(p + e.yxy) + e.xxx * scene(p + e.xxx));
   var paint: Paint;
   if (nearest == on_hair) {
     paint = paint_hair(p);
   } else if (nearest == on_skin) {
-    paint = paint_face(p, soft);
+    paint = paint_face(p, n, soft);
   } else if (nearest == on_ear) {
     let q = (vec2f(abs(p.x), p.y) - vec2f(temple.y + 0.035, 0.17)) / vec2f(0.05, 0.16);
     paint = Paint(texel(27).xyz * mix(vec3f(0.72, 0.55, 0.52), vec3f(1.03, 0.93, 0.92), smoothstep(0.3, 1.1, length(q))), EAR, 9.0, 0.1);
@@ -289,13 +291,11 @@ fn surface(@builtin(global_invocation_id) id: vec3u) {
     let band = step(0.0, sin(p.x * stripes.w + p.y * stripes.w * 0.3)) * step(0.1, stripes.w);
     paint = Paint(mix(texel(32).xyz, stripes.xyz, band) * (1.0 + 0.10 * fbm(p.xy * 4.0, 61.0)), CLOTH, 9.0, 0.05);
   }
-  let e = vec2f(0.008, -0.008);
-  let n = normalize(e.xyy * scene(p + e.xyy) + e.yyx * scene(p + e.yyx) + e.yxy * scene(p + e.yxy) + e.xxx * scene(p + e.xxx));
   let key = texel(26);
   var hollow = 0.0;
-  for (var i = 1; i < 4; i++) {
-    let h = 0.07 * f32(i);
-    hollow += (h - scene(p + n * h)) / h * 0.34 / f32(i);
+  for (var i = 1; i < 3; i++) {
+    let h = 0.09 * f32(i);
+    hollow += (h - scene(p + n * h)) / h * 0.40 / f32(i);
   }
   let open = clamp(1.0 - hollow, 0.0, 1.0);
   var lit = 1.0;
