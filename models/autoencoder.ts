@@ -59,7 +59,9 @@ export type AutoencoderConfig = z.output<typeof autoencoderSchema>;
 export const autoencoderFormat: ConfigFormat<AutoencoderConfig> = {
   name: "AutoencoderKL",
   schema: autoencoderSchema as z.ZodType<AutoencoderConfig>,
-  fixed: { act_fn: "silu", force_upcast: true, use_quant_conv: true, use_post_quant_conv: true },
+  fixed: { act_fn: "silu", use_quant_conv: true, use_post_quant_conv: true },
+  // About f16, and this is f32.
+  ignored: /^force_upcast$/,
 };
 
 /** A normal distribution over latents, independent for each element. */

@@ -46,14 +46,15 @@ export const controlnetFormat: ConfigFormat<ControlNetConfig> = {
     ...encoderFormat.fixed,
     controlnet_conditioning_channel_order: "rgb",
     global_pool_conditions: false,
+    mid_block_type: "UNetMidBlock2DCrossAttn",
     num_attention_heads: null,
-    upcast_attention: false,
   },
+  ignored: encoderFormat.ignored,
 };
 
 /** How strongly a ControlNet acts. */
 export interface ControlOptions {
-  /** Factor of all residuals: a number, or a value `[1]` that may change from run to run; 1 when not given. */
+  /** Factor of all residuals; 1 when not given. */
   readonly scale?: number;
   /** Weak at high resolutions, for use without a prompt. */
   readonly guess_mode?: boolean;

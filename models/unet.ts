@@ -53,6 +53,9 @@ const encoderSchema = {
   use_linear_projection: z.boolean().default(false),
 };
 
+/** Options that change nothing here: precision of f32 arithmetic, details of parts that must be absent, dropout of 0. */
+const INERT = /^(upcast_attention|addition_embed_type_num_heads|dropout)$/;
+
 const encoderFixed = {
   act_fn: "silu",
   downsample_padding: 1,
@@ -90,12 +93,13 @@ export const unetFormat: ConfigFormat<UNetConfig> = {
     num_attention_heads: null,
     resnet_out_scale_factor: 1,
     time_embedding_type: "positional",
-    upcast_attention: false,
+    attention_type: "default",
   },
+  ignored: INERT,
 };
 
 /** Schema of the options shared with a ControlNet, and their counterparts with one value only. */
-export const encoderFormat = { schema: encoderSchema, fixed: encoderFixed } as const;
+export const encoderFormat = { schema: encoderSchema, fixed: encoderFixed, ignored: INERT } as const;
 
 /** What a UNet looks at. */
 export interface UNetInputs {

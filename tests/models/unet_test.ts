@@ -51,7 +51,13 @@ Deno.test("unet() says which shape does not fit", () => {
 });
 
 Deno.test("a configuration survives writing and reading, and what is not built is named", () => {
-  const config = readConfig(unetFormat, { ...small, _name_or_path: "x", dropout: null }, "config.json");
+  const config = readConfig(unetFormat, {
+    ...small,
+    _name_or_path: "x",
+    addition_embed_type: null,
+    addition_embed_type_num_heads: 64,
+    dropout: 0,
+  }, "config.json");
   const written = JSON.parse(JSON.stringify(writeConfig(unetFormat, config)));
   assert.equal(written._class_name, "UNet2DConditionModel");
   assert.deepEqual(readConfig(unetFormat, written, "config.json"), config);
