@@ -125,8 +125,9 @@ export function controlnetConfigFor(
 /**
  * Copies a UNet's encoder into a ControlNet's first values, in place; the hint network and the zero convolutions stay.
  *
- * @param tensors First values, which hold those of the ControlNet under `prefix`.
- * @param unet Values of a UNet, under names with any prefix.
+ * @param tensors First values of the ControlNet.
+ * @param unet Values of a UNet and of nothing else, under names with any prefix.
+ * @param specs Parameters of the ControlNet.
  */
 export function copyEncoder(tensors: HostTensors, unet: HostTensors, specs: Specs): void {
   const sources = new Map([...unet].map(([name, tensor]) => [fileName(name), tensor]));
