@@ -277,7 +277,7 @@ export function plan(goals: Goals, target: Target): Plan {
     }
     const loads = node!.inputs.map((input): Load => {
       if (stored.has(input)) return { slot: slot(input) };
-      return { steps: fuse(input, false) };
+      return { shape: input.shape, steps: fuse(input, false) };
     });
     const writes = root ? [root] : [...node!.outputs];
     const stores = writes.map((value): Store => ({ shape: value.shape, steps: root ? fuse(root, true) : [] }));

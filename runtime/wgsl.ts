@@ -32,7 +32,7 @@ export type Step =
   };
 
 /** What a kernel finds behind `ld_x`: a tensor, or an expression over tensors. */
-export type Load = { readonly slot: number } | { readonly steps: readonly Step[] };
+export type Load = { readonly slot: number } | { readonly shape: Shape; readonly steps: readonly Step[] };
 
 /** What happens behind `st_y`: an expression over the stored texel (empty for none), then the write. */
 export interface Store {
@@ -151,6 +151,9 @@ class Uniforms {
   readonly fields: { name: string; type: "i32" | "f32"; value: number }[] = [];
   #count = 0;
 
+  /** Index arithmetic by pattern: operands that broadcast alike share it, as an integer division costs a dozen loads. */
+  readonly patterns = new Map<string, string>();
+
   add(type: "i32" | "f32", value: number, name = `k${this.#count++}`): string {
     this.fields.push({ name, type, value });
     return `u.${name}`;
@@ -167,6 +170,15 @@ class Uniforms {
     );
     return view.buffer as ArrayBuffer;
   }
+}
+
+/** The texel `value` at index `i` of a tensor with zeros in the lanes that pad its innermost dimension. */
+function unpadded(value: string, shape: Shape): string {
+  const last = shape.at(-1) ?? 1;
+  if (last % 4 === 0) return value;
+  const lanes = `vec4<bool>(${[0, 1, 2, 3].map((lane) => lane < last % 4).join(", ")})`;
+  const own = last < 4 ? lanes : `${lanes} | vec4<bool>(i % ${Math.ceil(last / 4)} != ${Math.floor(last / 4)})`;
+  return `select(vec4f(), ${value}, ${own})`;
 }
 
 /** Statements that evaluate fused steps at texel `i`; the last step is the result. */
@@ -186,11 +198,17 @@ function statements(steps: readonly Step[], uniforms: Uniforms): string {
 function index(indexing: Indexing, uniforms: Uniforms): string {
   if (indexing === null) return "i";
   if (indexing.length === 0) return "0";
-  return indexing.map(({ inner, size, stride, outermost }) => {
-    const shifted = inner === 1 ? "i" : `i / ${uniforms.add("i32", inner)}`;
-    const wrapped = outermost ? shifted : `(${shifted}) % ${uniforms.add("i32", size)}`;
-    return stride === 1 ? wrapped : `(${wrapped}) * ${uniforms.add("i32", stride)}`;
-  }).join(" + ");
+  const pattern = JSON.stringify(indexing);
+  let code = uniforms.patterns.get(pattern);
+  if (code === undefined) {
+    code = indexing.map(({ inner, size, stride, outermost }) => {
+      const shifted = inner === 1 ? "i" : `i / ${uniforms.add("i32", inner)}`;
+      const wrapped = outermost ? shifted : `(${shifted}) % ${uniforms.add("i32", size)}`;
+      return stride === 1 ? wrapped : `(${wrapped}) * ${uniforms.add("i32", stride)}`;
+    }).join(" + ");
+    uniforms.patterns.set(pattern, code);
+  }
+  return code;
 }
 
 /** Assembles the WGSL module of a program for a storage class. */
@@ -228,7 +246,7 @@ export function assemble(program: Program, storage: "texture" | "buffer", zeroOu
     const direct = "slot" in load;
     const body = direct
       ? `return r${load.slot}(i);`
-      : `${statements(load.steps, uniforms)} return s${load.steps.length - 1};`;
+      : `${statements(load.steps, uniforms)} return ${unpadded(`s${load.steps.length - 1}`, load.shape)};`;
     access.push(`fn ld_${name}(i: i32) -> vec4f { ${body} }`);
     // Reading outside a storage texture gives zero on adapters where a start-up probe saw that; elsewhere it is selected.
     access.push(
@@ -239,17 +257,7 @@ export function assemble(program: Program, storage: "texture" | "buffer", zeroOu
   });
   kernel.writes.forEach((name, k) => {
     const { shape, steps } = program.stores[k]!;
-    const last = shape.at(-1) ?? 1;
-    const result = steps.length ? `s${steps.length - 1}` : "v";
-    let stored = result;
-    if (last % 4) {
-      const lanes = [0, 1, 2, 3].map((lane) => lane < last % 4).join(", ");
-      stored = last < 4
-        ? `select(vec4f(), ${result}, vec4<bool>(${lanes}))`
-        : `select(vec4f(), ${result}, vec4<bool>(${lanes}) | vec4<bool>(i % ${Math.ceil(last / 4)} != ${
-          Math.floor(last / 4)
-        }))`;
-    }
+    const stored = unpadded(steps.length ? `s${steps.length - 1}` : "v", shape);
     access.push(`fn st_${name}(i: i32, v: vec4f) { ${statements(steps, uniforms)} w${k}(i, ${stored}); }`);
   });
 

@@ -35,7 +35,7 @@ function importsOf(path: string): string[] {
 }
 
 Deno.test("imports go one way: stages -> models, faces -> ops -> runtime", () => {
-  const allowed = ["shaders"];
+  const allowed = ["shaders", "deno.json"]; // data, not code
   const wrong: string[] = [];
   for (const row of LAYERS) {
     allowed.push(...row);
