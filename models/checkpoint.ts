@@ -17,7 +17,7 @@ import { type AutoencoderConfig, autoencoderFormat } from "./autoencoder.ts";
 import { type BertConfig, bertFormat, encodeBert } from "./bert_text_encoder.ts";
 import type { ConfigFormat } from "./config.ts";
 import { type ControlNetConfig, controlnetFormat } from "./controlnet.ts";
-import { loadNetwork, loadNetworkConfig } from "./network_folder.ts";
+import { loadNetwork, loadNetworkConfig, saveNetwork } from "./network_folder.ts";
 import { type HostTensors, type Scope, type Specs, specsUnder } from "./params.ts";
 import { makeSchedule, type Schedule, scheduleFormat } from "./schedule.ts";
 import { encodeText, type TextEncoderConfig, textEncoderFormat } from "./text_encoder.ts";
@@ -158,6 +158,17 @@ export async function loadModel({ dir, folders }: Model, specs: Specs): Promise<
     for (const [name, tensor] of await loadNetwork(`${dir}/${folder}`, own)) tensors.set(name, tensor);
   }
   return tensors;
+}
+
+/** Writes the folder of a text encoder, under the name that its kind has. */
+export async function saveText(
+  dir: string,
+  text: TextConfig,
+  specs: Specs,
+  parameters: Parameters<typeof saveNetwork>[4],
+): Promise<void> {
+  if (text.kind === "clip") await saveNetwork(`${dir}/text_encoder`, textEncoderFormat, text.config, specs, parameters);
+  else await saveNetwork(`${dir}/bert`, bertFormat, text.config, specs, parameters);
 }
 
 /** Writes `model_index.json` for the parts that are there, so that diffusers opens the folder as a pipeline. */

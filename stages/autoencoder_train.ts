@@ -8,7 +8,7 @@ import { z } from "zod";
 import { contactSheet } from "../faces/draw.ts";
 import { type Image, writePng } from "../faces/image.ts";
 import { autoencoderFormat, decodeLatent, encodeImage, sampleLatent } from "../models/autoencoder.ts";
-import { saveNetwork } from "../models/network_folder.ts";
+import { loadNetwork, loadNetworkConfig, saveNetwork } from "../models/network_folder.ts";
 import { createParameters, initialise, type ParameterSpec, Scope } from "../models/params.ts";
 import { Trainer } from "../models/trainer.ts";
 import { abs } from "../ops/abs.ts";
@@ -28,33 +28,36 @@ import { train, trainingOptions } from "./_training.ts";
 /** `autoencoder/train`: images to latents and back; the model folder has `vae/`. */
 export const trainAutoencoder = stage({
   id: "autoencoder/train",
-  doc: "Trains an autoencoder (KL) from scratch: the latent space of a diffusion model.",
+  doc: "Trains an autoencoder (KL), the latent space of a diffusion model, from scratch or from the one of init.",
   version: 1,
-  inputs: { "data*": "dataset" },
+  inputs: { "data*": "dataset", "init?": "model" },
   output: "model",
   options: z.object({
     ...trainingOptions,
     channels: z.array(z.int().min(4)).min(1).default([16, 32, 64]).describe(
       "Channels of each level; every level after the first halves the side",
     ),
-    latent_channels: z.int().min(1).max(64).default(4).describe("Channels of the latents"),
-    groups: z.int().min(1).default(8).describe("Groups of the normalisations"),
+    latent_channels: z.int().min(1).max(64).default(4).describe("Without init: channels of the latents"),
+    groups: z.int().min(1).default(8).describe("Without init: groups of the normalisations"),
     kl_weight: z.number().min(0).default(1e-6).describe("Weight of the Kullback-Leibler term"),
   }),
-  async run(ctx, { data }, options) {
+  async run(ctx, { data, init }, options) {
     const faces = await loadFaces(data);
     const { size_px, records } = faces;
-    const { channels, latent_channels, groups, batch } = options;
-    const config = autoencoderFormat.schema.parse({
-      down_block_types: channels.map(() => "DownEncoderBlock2D"),
-      up_block_types: channels.map(() => "UpDecoderBlock2D"),
-      block_out_channels: channels,
-      latent_channels,
-      norm_num_groups: groups,
-      sample_size: size_px,
-    });
+    const { channels, groups, batch } = options;
+    const config = init
+      ? await loadNetworkConfig(`${init.dir}/vae`, autoencoderFormat)
+      : autoencoderFormat.schema.parse({
+        down_block_types: channels.map(() => "DownEncoderBlock2D"),
+        up_block_types: channels.map(() => "UpDecoderBlock2D"),
+        block_out_channels: channels,
+        latent_channels: options.latent_channels,
+        norm_num_groups: groups,
+        sample_size: size_px,
+      });
+    const { latent_channels } = config;
     const bytes = size_px * size_px * 3;
-    const side = size_px / 2 ** (channels.length - 1);
+    const side = size_px / 2 ** (config.block_out_channels.length - 1);
 
     const graph = new Graph();
     const specs = new Map<string, ParameterSpec>();
@@ -72,7 +75,11 @@ export const trainAutoencoder = stage({
     const loss = add(add(mean(abs(difference)), mean(mul(difference, difference))), scale(kl, options.kl_weight));
 
     const device = await ctx.device();
-    const parameters = createParameters(device, specs, initialise(specs, ctx.seed));
+    const parameters = createParameters(
+      device,
+      specs,
+      init ? await loadNetwork(`${init.dir}/vae`, specs) : initialise(specs, ctx.seed),
+    );
     const trainable = new Map([...specs.keys()].map((name) => [name, graph.parameters.get(name)!]));
     const trainer = new Trainer(device, { loss, trainable, ...options }, parameters);
     const random = new Random(ctx.seed, "autoencoder/train");

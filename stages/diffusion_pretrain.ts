@@ -5,11 +5,11 @@
  */
 
 import { z } from "zod";
-import { saveModelIndex } from "../models/checkpoint.ts";
+import { encodePrompt, loadModel, openModel, saveModelIndex, saveText, type TextConfig } from "../models/checkpoint.ts";
 import { saveConfig, saveNetwork } from "../models/network_folder.ts";
 import { createParameters, initialise, type ParameterSpec, Scope, specsUnder } from "../models/params.ts";
 import { LATENT_SCHEDULE, makeSchedule, scheduleFormat } from "../models/schedule.ts";
-import { encodeText, textEncoderFormat } from "../models/text_encoder.ts";
+import { textEncoderFormat } from "../models/text_encoder.ts";
 import { trainTokenizer } from "../models/tokenizer.ts";
 import { Trainer } from "../models/trainer.ts";
 import { unet, unetFormat } from "../models/unet.ts";
@@ -22,9 +22,9 @@ import { train, trainingOptions } from "./_training.ts";
 /** `diffusion/pretrain`: text encoder and UNet from scratch, on the latents of a model's autoencoder. */
 export const pretrainDiffusion = stage({
   id: "diffusion/pretrain",
-  doc: "Trains a text-conditioned latent diffusion model (text encoder and UNet) from scratch.",
+  doc: "Trains a text-conditioned latent diffusion model (text encoder and UNet), from scratch or from those of init.",
   version: 1,
-  inputs: { model: "model", "data*": "dataset" },
+  inputs: { model: "model", "data*": "dataset", "init?": "model" },
   output: "model",
   options: z.object({
     ...trainingOptions,
@@ -45,11 +45,12 @@ export const pretrainDiffusion = stage({
     text_layers: z.int().min(1).default(2).describe("Layers of the text encoder"),
     text_length: z.int().min(4).max(77).default(12).describe("Tokens of a prompt"),
   }),
-  async run(ctx, { model, data }, options) {
+  async run(ctx, { model, data, init }, options) {
     const faces = await loadFaces(data);
     const { channels, batch } = options;
     const attention = options.attention_levels ?? channels.map((_, level) => level > 0);
-    const tokenizer = trainTokenizer(
+    const start = init && await openModel(init.dir);
+    const tokenizer = start?.tokenizer ?? trainTokenizer(
       faces.records.map((record) => promptOf(record, options.prompt)),
       options.text_length,
     );
@@ -59,15 +60,18 @@ export const pretrainDiffusion = stage({
     const latents = await encodeLatents(ctx, `${model.dir}/vae`, faces);
     const { side, channels: latent_channels } = latents;
 
-    const textConfig = textEncoderFormat.schema.parse({
-      vocab_size: tokenizer.size,
-      hidden_size: options.text_width,
-      intermediate_size: 4 * options.text_width,
-      num_hidden_layers: options.text_layers,
-      num_attention_heads: 4,
-      max_position_embeddings: options.text_length,
-    });
-    const config = unetFormat.schema.parse({
+    const text: TextConfig = start?.text ?? {
+      kind: "clip",
+      config: textEncoderFormat.schema.parse({
+        vocab_size: tokenizer.size,
+        hidden_size: options.text_width,
+        intermediate_size: 4 * options.text_width,
+        num_hidden_layers: options.text_layers,
+        num_attention_heads: 4,
+        max_position_embeddings: options.text_length,
+      }),
+    };
+    const config = start?.unet ?? unetFormat.schema.parse({
       sample_size: side,
       in_channels: latent_channels,
       out_channels: latent_channels,
@@ -81,11 +85,8 @@ export const pretrainDiffusion = stage({
     });
     const graph = new Graph();
     const specs = new Map<string, ParameterSpec>();
-    const { context } = encodeText(
-      new Scope(graph, specs, "text_encoder/"),
-      textConfig,
-      graph.input("ids", [batch, options.text_length]),
-    );
+    const ids = graph.input("ids", [batch, tokenizer.length]);
+    const context = encodePrompt(new Scope(graph, specs, "text_encoder/"), text, ids);
     const loss = denoisingLoss(
       graph,
       [batch, side, side, latent_channels],
@@ -93,7 +94,11 @@ export const pretrainDiffusion = stage({
     );
 
     const device = await ctx.device();
-    const parameters = createParameters(device, specs, initialise(specs, ctx.seed));
+    const parameters = createParameters(
+      device,
+      specs,
+      start ? await loadModel(start, specs) : initialise(specs, ctx.seed),
+    );
     const trainable = new Map([...specs.keys()].map((name) => [name, graph.parameters.get(name)!]));
     const trainer = new Trainer(device, { loss, trainable, ...options }, parameters);
     const prompts = new Prompts(tokenizer);
@@ -110,13 +115,7 @@ export const pretrainDiffusion = stage({
     await train(ctx, trainer, options, batches);
     const averaged = trainer.averaged();
     await saveNetwork(`${ctx.dir}/unet`, unetFormat, config, specsUnder(specs, "unet/"), averaged);
-    await saveNetwork(
-      `${ctx.dir}/text_encoder`,
-      textEncoderFormat,
-      textConfig,
-      specsUnder(specs, "text_encoder/"),
-      averaged,
-    );
+    await saveText(ctx.dir, text, specsUnder(specs, "text_encoder/"), averaged);
     await saveModelIndex(ctx.dir);
     trainer.destroy();
     for (const tensor of parameters.values()) tensor.destroy();
