@@ -49,8 +49,8 @@ Deno.test("imports go one way: stages -> models, faces -> ops -> runtime", () =>
 
 const sources = LAYERS.flat().flatMap((folder) => filesOf(folder, ".ts"));
 const shaders = filesOf("shaders", ".wgsl");
-// Files that start with "_" are private helpers, mod.ts is the registry.
-const ops = filesOf("ops", ".ts").map(nameOf).filter((name) => !name.startsWith("_") && name !== "mod");
+// Files that start with "_" are private helpers.
+const ops = filesOf("ops", ".ts").map(nameOf).filter((name) => !name.startsWith("_"));
 
 Deno.test("every shader has an op of its name or is a shared one", () => {
   const orphans = shaders.filter((path) => !ops.includes(nameOf(path)) && !SHARED_SHADERS.test(nameOf(path)));
