@@ -147,6 +147,7 @@ export function encodePrompt(scope: Scope, text: TextConfig, ids: Value): Value 
 
 /**
  * Reads the weights of all networks that specs name, under the prefixes `vae/`, `text_encoder/`, `unet/`, `controlnet/`.
+ * An autoencoder may be named in part, as sampling needs its decoder only.
  *
  * @throws {TypeError} If names or shapes differ, or a network has no weights that can be read.
  */
@@ -155,7 +156,9 @@ export async function loadModel({ dir, folders }: Model, specs: Specs): Promise<
   for (const [prefix, folder] of Object.entries(folders)) {
     const own = specsUnder(specs, `${prefix}/`);
     if (!own.size) continue;
-    for (const [name, tensor] of await loadNetwork(`${dir}/${folder}`, own)) tensors.set(name, tensor);
+    for (const [name, tensor] of await loadNetwork(`${dir}/${folder}`, own, prefix === "vae")) {
+      tensors.set(name, tensor);
+    }
   }
   return tensors;
 }

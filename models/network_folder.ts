@@ -32,9 +32,10 @@ const UNUSED = /(^|\.)to_logits\.|position_ids$/;
 /**
  * Reads the weights of a network's folder, in the layout of the graph; an autoencoder may have diffusers' old names.
  *
+ * @param part Whether specs are of a part of the network only, as of an autoencoder's encoder; other names are passed over.
  * @throws {TypeError} If there are none, or names or shapes differ.
  */
-export async function loadNetwork(dir: string, specs: Specs): Promise<HostTensors> {
+export async function loadNetwork(dir: string, specs: Specs, part = false): Promise<HostTensors> {
   for (const file of FILES) {
     try {
       await Deno.stat(`${dir}/${file}`);
@@ -43,7 +44,8 @@ export async function loadNetwork(dir: string, specs: Specs): Promise<HostTensor
     }
     using opened = await readSafetensors(`${dir}/${file}`);
     const old = opened.names.some((name) => name.endsWith("attentions.0.proj_attn.weight"));
-    const options = old ? loadUnder(oldAutoencoderNames, "", UNUSED) : { ignore: UNUSED };
+    const ignore = part ? /./ : UNUSED;
+    const options = old ? loadUnder(oldAutoencoderNames, "", ignore) : { ignore };
     return new Map(await Array.fromAsync(readParameters(opened, specs, options)));
   }
   throw new TypeError(`Cannot read the weights in ${dir}: it has neither ${FILES.join(" nor ")}`);

@@ -54,7 +54,7 @@ export async function encodeLatents(ctx: StageContext, dir: string, faces: Faces
   const x = graph.input("x", [BATCH, faces.size_px, faces.size_px, 3]);
   const latent = scale(encodeImage(new Scope(graph, specs, "vae/"), config, x).mean, config.scaling_factor);
   const [, side, , channels] = latent.shape as [number, number, number, number];
-  const parameters = createParameters(device, specs, await loadNetwork(dir, specs));
+  const parameters = createParameters(device, specs, await loadNetwork(dir, specs, true));
   const encoder = new Executable(device, { outputs: { latent } }, parameters);
   const size = side * side * channels;
   const bytes = faces.size_px ** 2 * 3;

@@ -1,0 +1,86 @@
+import assert from "node:assert/strict";
+import { openDataset } from "../../faces/dataset.ts";
+import { openModel } from "../../models/checkpoint.ts";
+import { openDevice } from "../../runtime/device.ts";
+import { readPipeline } from "../../runtime/pipeline_file.ts";
+import { runPipeline } from "../../runtime/pipeline_run.ts";
+import { readSafetensors } from "../../runtime/safetensors.ts";
+import { stages } from "../../stages/mod.ts";
+import { inFolder } from "./run_stages.ts";
+
+const WEIGHTS = "diffusion_pytorch_model.safetensors";
+
+const text = `stages:
+  faces: { uses: faces/render, with: { styles: [photo, ink], count: 6, size_px: 16 } }
+  autoencoder:
+    uses: autoencoder/train
+    in: { data: faces }
+    with: { steps: 3, batch: 2, lr: 1e-3, warmup: 1, channels: [8, 8], groups: 2 }
+  base:
+    uses: diffusion/pretrain
+    in: { model: autoencoder, data: faces }
+    with: { steps: 3, batch: 2, lr: 1e-3, warmup: 1, channels: [8, 16], groups: 2, heads: 2, text_width: 16, text_layers: 1 }
+  stage1:
+    uses: diffusion/train
+    in: { model: base, data: faces }
+    with: { prompt: "", steps: 3, batch: 2, lr: 1e-2, warmup: 1, hint_channels: [8, 8] }
+  kept: { uses: model/export, in: { model: stage1 } }
+  synth:
+    uses: dataset/generate
+    in: { model: kept, landmarks: faces }
+    with: { styles: [ink, anime], per_style: 2, steps: 2, batch: 3 }
+`;
+
+Deno.test({
+  name: "a model is trained, exported and paints pairs; a stop in between changes no byte",
+  // The device closes with the run; its poll timers may outlive the test by a moment.
+  sanitizeOps: false,
+  sanitizeResources: false,
+  async fn() {
+    await inFolder(async (dir) => {
+      await Deno.writeTextFile(`${dir}/test.yaml`, text);
+      const run = async (signal: AbortSignal, update: (label: string, done: number) => void) => {
+        const pipeline = await readPipeline(`${dir}/test.yaml`, stages);
+        await runPipeline(pipeline, { root: `${dir}/runs`, reporter: { line() {}, update }, openDevice, signal });
+      };
+      const at = (stage: string) => `${dir}/runs/test/${stage}`;
+      const pictures = () =>
+        Promise.all([0, 1, 2, 3].map((k) => Deno.readFile(`${at("synth")}/images/${String(k).padStart(6, "0")}.png`)));
+
+      // The first run is stopped in the middle of stage 1 and, gone on with, after the first batch of pairs.
+      for (const stop of ["stage1", "synth"]) {
+        const controller = new AbortController();
+        const until = (label: string, done: number) => {
+          if (label.includes(stop) && done >= 2 && done < 4) controller.abort();
+        };
+        await assert.rejects(() => run(controller.signal, until));
+      }
+      const go = () => run(new AbortController().signal, () => {});
+      await go();
+      const resumed = {
+        weights: await Deno.readFile(`${at("stage1")}/controlnet/${WEIGHTS}`),
+        pictures: await pictures(),
+      };
+      for (const stage of ["stage1", "synth"]) await Deno.remove(at(stage), { recursive: true });
+      await go();
+      assert.deepEqual(await Deno.readFile(`${at("stage1")}/controlnet/${WEIGHTS}`), resumed.weights);
+      assert.deepEqual(await pictures(), resumed.pictures);
+
+      const model = await openModel(at("kept"));
+      assert.deepEqual(model.unet.block_out_channels, [8, 16]);
+      assert.ok(model.controlnet);
+      using unet = await readSafetensors(`${at("kept")}/unet/${WEIGHTS}`);
+      assert.equal(unet.info("conv_in.weight").dtype, "F16");
+      assert.deepEqual(unet.info("conv_in.weight").shape, [8, 4, 3, 3]);
+
+      const pairs = await openDataset(at("synth"));
+      assert.deepEqual(pairs.records.map(({ style }) => style), ["ink", "anime", "ink", "anime"]);
+      assert.ok(pairs.records.every(({ edits }) => edits && edits.length > 0));
+      assert.equal(pairs.size_px, 16);
+      const lines = (await Deno.readTextFile(`${at("stage1")}/metrics.jsonl`)).trim().split("\n").map((l) =>
+        JSON.parse(l)
+      );
+      assert.deepEqual(lines.map(({ step }) => step), [1, 2, 3]);
+    });
+  },
+});
