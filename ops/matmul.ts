@@ -70,7 +70,7 @@ function kernel(a: Shape, b: Shape, attrs: MatmulAttrs, _target: Target): Kernel
   const N4 = Math.ceil(N / 4);
   const entry = attrs.ta ? "tn" : attrs.tb ? "nt" : "nn";
   const unit = attrs.ta ? Math.ceil(M / 4) : M;
-  // 8 x 2 is the sweet spot of speed and compile time (KERNELS.md, section 3); small matrices take smaller tiles.
+  // 8 x 2 is the sweet spot of speed and compile time (SPEED.md); small matrices take smaller tiles.
   const R = attrs.ta ? Math.min(2, unit) : unit >= 8 ? 8 : unit > 2 ? 4 : 1;
   const Q = N4 > 1 ? 2 : 1;
   const row_tiles = Math.ceil(unit / R);

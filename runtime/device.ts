@@ -10,7 +10,7 @@ export interface Device {
   readonly gpu: GPUDevice;
   /** Vendor, device and description of the adapter with the Deno version: the key of tuning caches and manifests. */
   readonly name: string;
-  /** Storage class of every tensor (DESIGN.md, section 4). */
+  /** Storage class of every tensor. */
   readonly storage: "texture" | "buffer";
   /** Whether reading outside a storage texture gave zeros on this adapter. */
   readonly zeroOutside: boolean;

@@ -27,7 +27,7 @@ export interface F64 {
 
 /** What the planner may count on when it asks an op for its kernel. */
 export interface Target {
-  /** Storage class of every tensor on this adapter (DESIGN.md, section 4). */
+  /** Storage class of every tensor on this adapter. */
   readonly storage: "texture" | "buffer";
   /** Most tensors that one dispatch may bind. */
   readonly bindings: number;

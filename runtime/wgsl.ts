@@ -7,7 +7,7 @@
 
 import type { Kernel, Shape } from "./graph.ts";
 
-/** Texels in a row of a storage texture; addressing is linear, so that a reshape costs nothing (KERNELS.md, section 6). */
+/** Texels in a row of a storage texture; addressing is linear, so that a reshape costs nothing. */
 export const ROW_TEXELS = 1024;
 
 /**
