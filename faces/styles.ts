@@ -199,3 +199,19 @@ export async function loadStyles(dir: string): Promise<Map<string, Style>> {
   const styles = await Promise.all(names.sort().map((name) => loadStyle(`${dir}/${name}`)));
   return new Map(styles.map((style) => [style.name, style]));
 }
+
+/** Which styles of a folder: those for training or those held back, photo in neither, or all. */
+export type Split = "train" | "held" | "all";
+
+/**
+ * Paths of the style files of a split, sorted, for those who must know them before a style is read.
+ * The mark is looked up in the text, so a file that is no style does no harm here.
+ */
+export function styleFiles(dir: string, split: Split): string[] {
+  return [...Deno.readDirSync(dir)].map(({ name }) => `${dir}/${name}`).filter((path) => /\.ya?ml$/.test(path)).sort()
+    .filter((path) => {
+      if (split === "all") return true;
+      const held = /^held:\s*true\b/m.test(Deno.readTextFileSync(path));
+      return !/\/photo\.ya?ml$/.test(path) && held === (split === "held");
+    });
+}

@@ -10,7 +10,7 @@ import { contactSheet, drawCondition, overlayLandmarks } from "../faces/draw.ts"
 import { applyEdits, readEdits } from "../faces/edits.ts";
 import { type Image, readImage, writePng } from "../faces/image.ts";
 import { mirrorLandmarks } from "../faces/landmarks.ts";
-import { loadStyle, loadStyles, type Style, stylePrompt } from "../faces/styles.ts";
+import { loadStyle, styleFiles, stylePrompt } from "../faces/styles.ts";
 import { decodeLatent } from "../models/autoencoder.ts";
 import { encodePrompt, loadModel, openModel } from "../models/checkpoint.ts";
 import { controlFromHint, embedHint } from "../models/controlnet.ts";
@@ -56,13 +56,9 @@ export const generatePairs = stage({
   inputs: { model: "model", landmarks: "dataset" },
   output: "dataset",
   options,
-  files({ styles, styles_dir, edits }) {
-    const all = (dir: string) =>
-      [...Deno.readDirSync(dir)].map(({ name }) => `${dir}/${name}`).filter((f) => f.endsWith(".yaml")).sort();
-    return [...styles ? styles.map((name) => `${styles_dir}/${name}.yaml`) : all(styles_dir), ...all(edits.dir)];
-  },
+  files: (given) => [...chosenFiles(given), ...editFiles(given.edits)],
   async run(ctx, { model, landmarks }, given) {
-    const styles = await chosenStyles(given);
+    const styles = await Promise.all(chosenFiles(given).map(loadStyle));
     const edits = await readEdits(given.edits.dir, given.edits.names);
     const source = await openDataset(landmarks.dir);
     const { size_px } = source;
@@ -134,9 +130,16 @@ export const generatePairs = stage({
   },
 });
 
-async function chosenStyles({ styles, styles_dir }: z.output<typeof options>): Promise<Style[]> {
-  if (styles) return await Promise.all(styles.map((name) => loadStyle(`${styles_dir}/${name}.yaml`)));
-  return [...(await loadStyles(styles_dir)).values()].filter(({ name, held }) => !held && name !== "photo");
+/** Files of the styles that are asked for. */
+function chosenFiles({ styles, styles_dir }: z.output<typeof options>): string[] {
+  return styles ? styles.map((name) => `${styles_dir}/${name}.yaml`) : styleFiles(styles_dir, "train");
+}
+
+/** Files of the edits that are asked for. */
+function editFiles({ names, dir }: z.output<typeof options>["edits"]): string[] {
+  const all = names ??
+    [...Deno.readDirSync(dir)].filter(({ name }) => name.endsWith(".yaml")).map(({ name }) => name.slice(0, -5));
+  return all.map((name) => `${dir}/${name}.yaml`).sort();
 }
 
 /** What a picture is painted from. */

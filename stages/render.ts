@@ -8,7 +8,7 @@ import { DatasetWriter } from "../faces/dataset.ts";
 import { contactSheet } from "../faces/draw.ts";
 import { type Image, writePng } from "../faces/image.ts";
 import { DEFAULT_POSE, type HeadParams, renderFaces, samplePerson, sampleShot } from "../faces/render.ts";
-import { loadStyle, loadStyles, type Style, stylePrompt } from "../faces/styles.ts";
+import { loadStyle, styleFiles, stylePrompt } from "../faces/styles.ts";
 import { Random } from "../runtime/rng.ts";
 import { stage } from "../runtime/stage.ts";
 
@@ -39,12 +39,9 @@ const options = z.object({
     path: ["count"],
   });
 
-async function chosenStyles({ styles, split, styles_dir }: z.output<typeof options>): Promise<Style[]> {
-  if (!split) return await Promise.all((styles ?? ["photo"]).map((name) => loadStyle(`${styles_dir}/${name}.yaml`)));
-  const all = [...(await loadStyles(styles_dir)).values()];
-  const found = split === "all" ? all : all.filter(({ name, held }) => name !== "photo" && held === (split === "held"));
-  if (found.length === 0) throw new TypeError(`Cannot draw split "${split}" as ${styles_dir} has no such style`);
-  return found;
+/** Files of the styles that are asked for. */
+function chosenFiles({ styles, split, styles_dir }: z.output<typeof options>): string[] {
+  return split ? styleFiles(styles_dir, split) : (styles ?? ["photo"]).map((name) => `${styles_dir}/${name}.yaml`);
 }
 
 /** `faces/render`: the data that the built-in pipelines start from. */
@@ -55,15 +52,13 @@ export const renderStage = stage({
   inputs: {},
   output: "dataset",
   options,
-  files({ styles, split, styles_dir }) {
-    if (!split) return (styles ?? ["photo"]).map((name) => `${styles_dir}/${name}.yaml`);
-    return [...Deno.readDirSync(styles_dir)].filter(({ name }) => name.endsWith(".yaml")).map(({ name }) =>
-      `${styles_dir}/${name}`
-    ).sort();
-  },
+  files: chosenFiles,
   async run(ctx, _inputs, given) {
     const { count, per_style, size_px, people, first_identity } = given;
-    const styles = await chosenStyles(given);
+    const styles = await Promise.all(chosenFiles(given).map(loadStyle));
+    if (styles.length === 0) {
+      throw new TypeError(`Cannot draw split "${given.split}" as ${given.styles_dir} has no such style`);
+    }
     const total = count ?? per_style! * styles.length;
     const identities = given.identities ?? total;
     // People come from a seed of their own, so that one name is one face in every stage and pipeline.
