@@ -65,10 +65,7 @@ export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
       limits[key] = value;
     }
   }
-  const gpu = await adapter.requestDevice({
-    requiredLimits: limits,
-    requiredFeatures: adapter.features.has("timestamp-query") ? ["timestamp-query"] : [],
-  });
+  const gpu = await adapter.requestDevice({ requiredLimits: limits });
   let failure: Error | null = null;
   let closed = false;
   gpu.addEventListener("uncapturederror", (event) => {
