@@ -92,7 +92,7 @@ const fileSchema = z.strictObject({
 });
 
 /** JSON schema of a pipeline file, options of stages aside. */
-export const fileJsonSchema = jsonSchema(fileSchema);
+const fileJsonSchema = jsonSchema(fileSchema);
 
 /**
  * Reads and checks a pipeline file.
