@@ -72,14 +72,3 @@ export function softmaxWeights(heatmaps: Value, temperature = 1): Value {
   const rows = reshape(heatmaps, [N, H * W, P]);
   return reshape(exp(scale(sub(rows, maxMiddle(rows)), 1 / temperature)), heatmaps.shape);
 }
-
-/**
- * Expected position under the softmax of each map.
- *
- * @param heatmaps `[N, H, W, P]`. @returns `[N, P, 2]`.
- *
- * Source: Honari et al. 2018, arXiv 1709.01591, section 3.2.
- */
-export function softArgmax(heatmaps: Value, temperature = 1): Value {
-  return heatmapMoments(softmaxWeights(heatmaps, temperature)).mean;
-}
