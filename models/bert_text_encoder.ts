@@ -50,7 +50,7 @@ export const bertFormat: ConfigFormat<BertConfig> = {
     /dropout|layerdrop|^(init_std|pad_token_id|num_hidden_layers|use_cache|.*classif.*|torch_dtype|transformers_version|model_type)$/,
 };
 
-/** Names that LDM's checkpoints have and the encoder has no use for. */
+/** Names that files of text encoders, LDM's and CLIP's, have and no network here has a use for. */
 export const BERT_UNUSED = /(^|\.)to_logits\.|position_ids$/;
 
 /**

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { BERT_UNUSED } from "./bert_text_encoder.ts";
 import { type ConfigFormat, readConfig, writeConfig } from "./config.ts";
 import { loadUnder, oldAutoencoderNames } from "./original_names.ts";
 import { type HostTensors, readParameters, saveSafetensors, type Specs } from "./params.ts";
@@ -26,9 +27,6 @@ export async function loadNetworkConfig<T>(dir: string, format: ConfigFormat<T>)
   return readConfig(format, JSON.parse(text), path);
 }
 
-/** Names that files of text encoders have and no network here has a use for. */
-const UNUSED = /(^|\.)to_logits\.|position_ids$/;
-
 /**
  * Reads the weights of a network's folder, in the layout of the graph; an autoencoder may have diffusers' old names.
  *
@@ -44,7 +42,7 @@ export async function loadNetwork(dir: string, specs: Specs, part = false): Prom
     }
     using opened = await readSafetensors(`${dir}/${file}`);
     const old = opened.names.some((name) => name.endsWith("attentions.0.proj_attn.weight"));
-    const ignore = part ? /./ : UNUSED;
+    const ignore = part ? /./ : BERT_UNUSED;
     const options = old ? loadUnder(oldAutoencoderNames, "", ignore) : { ignore };
     return new Map(await Array.fromAsync(readParameters(opened, specs, options)));
   }
