@@ -14,7 +14,7 @@ import type { Image } from "./image.ts";
 import { LANDMARK_COUNT, type Landmarks } from "./landmarks.ts";
 import { packHead, PARAM_TEXELS, setCrop } from "./render_head.ts";
 import type { HeadParams } from "./render_person.ts";
-import type { StyleRender } from "./styles.ts";
+import { KINDS, type StyleRender } from "./styles.ts";
 
 export {
   DEFAULT_POSE,
@@ -78,22 +78,6 @@ function pipelines(gpu: GPUDevice): Pipelines {
 }
 
 const rgb = (hex: string): number[] => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16) / 255);
-const BACKGROUNDS = ["scene", "paper", "gradient", "rays"];
-const MARKS = ["none", "hatch", "cross", "stipple", "halftone", "engrave", "cut"];
-const MEDIA = [
-  "none",
-  "oil",
-  "strokes",
-  "mosaic",
-  "pixels",
-  "glass",
-  "watercolour",
-  "points",
-  "stitches",
-  "facets",
-  "chalk",
-];
-const PALETTES = ["none", "lightness", "nearest"];
 
 /** Writes a style as the uniform `Style` of shaders/face_render_style.wgsl. */
 function packStyle(style: StyleRender): Float32Array<ArrayBuffer> {
@@ -101,19 +85,19 @@ function packStyle(style: StyleRender): Float32Array<ArrayBuffer> {
   const rad = Math.PI / 180;
   const out = new Float32Array(STYLE_FLOATS);
   const rows = [
-    [["smooth", "cel", "flat"].indexOf(shade.kind), shade.levels, shade.softness, shade.plain],
+    [KINDS.shade.indexOf(shade.kind), shade.levels, shade.softness, shade.plain],
     [shade.key, shade.ambient, shade.shine, shade.hardness],
     [...rgb(shade.shadow), shade.edge_red],
     [line.outline, line.feature, line.wobble, line.opacity],
     [...rgb(line.colour), line.mixes],
     [fill.amount, fill.saturation, fill.contrast, fill.brightness],
-    [fill.hue_deg * rad, fill.posterise, BACKGROUNDS.indexOf(background.kind), background.cloudy],
+    [fill.hue_deg * rad, fill.posterise, KINDS.background.indexOf(background.kind), background.cloudy],
     [...rgb(paper.colour), paper.grain],
-    [MARKS.indexOf(marks.kind), marks.spacing, marks.angle_deg * rad, marks.strength],
+    [KINDS.marks.indexOf(marks.kind), marks.spacing, marks.angle_deg * rad, marks.strength],
     [...rgb(marks.colour), marks.from],
-    [MEDIA.indexOf(medium.kind), medium.size, medium.strength, medium.edge],
+    [KINDS.medium.indexOf(medium.kind), medium.size, medium.strength, medium.edge],
     [...rgb(medium.edge_colour), paper.weave],
-    [PALETTES.indexOf(palette.kind), palette.colours.length, palette.mix, palette.dither],
+    [KINDS.palette.indexOf(palette.kind), palette.colours.length, palette.mix, palette.dither],
     [lens.photo, lens.photo, lens.vignette, lens.fade],
     [medium.detail, 0, 0, 0],
     [...rgb(background.colours[0]), background.kind === "gradient" || background.kind === "rays" ? 1 : 0],

@@ -6,6 +6,27 @@
 import { parse } from "yaml";
 import { z } from "zod";
 
+/** Values of enumerations in style files, in the order of their numbers in shaders/face_render_style.wgsl. */
+export const KINDS = {
+  shade: ["smooth", "cel", "flat"],
+  background: ["scene", "paper", "gradient", "rays"],
+  marks: ["none", "hatch", "cross", "stipple", "halftone", "engrave", "cut"],
+  medium: [
+    "none",
+    "oil",
+    "strokes",
+    "mosaic",
+    "pixels",
+    "glass",
+    "watercolour",
+    "points",
+    "stitches",
+    "facets",
+    "chalk",
+  ],
+  palette: ["none", "lightness", "nearest"],
+} as const;
+
 const colour = z.string().regex(/^#[0-9a-fA-F]{6}$/, { error: "a colour is written as #rrggbb" });
 const share = (fallback: number, max = 1) => z.number().min(0).max(max).default(fallback);
 const factor = (fallback = 1) => z.number().min(0.2).max(3).default(fallback);
@@ -51,7 +72,7 @@ export type StyleShape = z.output<typeof shapeSchema>;
 const renderSchema = z.strictObject({
   shape: shapeSchema,
   shade: z.strictObject({
-    kind: z.enum(["smooth", "cel", "flat"]).default("smooth").describe("Light: continuous, in steps, or none"),
+    kind: z.enum(KINDS.shade).default("smooth").describe("Light: continuous, in steps, or none"),
     levels: z.int().min(2).max(6).default(2).describe("Steps of cel shading"),
     softness: share(0.08, 0.5).describe("Width of the border between steps"),
     plain: share(0).describe("How far skin, hair and lips are one colour each"),
@@ -79,7 +100,7 @@ const renderSchema = z.strictObject({
     posterise: z.int().min(0).max(12).default(0).describe("Steps of each channel; 0: all"),
   }).prefault({}),
   background: z.strictObject({
-    kind: z.enum(["scene", "paper", "gradient", "rays"]).default("scene").describe("What is behind the head"),
+    kind: z.enum(KINDS.background).default("scene").describe("What is behind the head"),
     colours: z.tuple([colour, colour]).default(["#808890", "#b0a890"]).describe("Colours of gradient and rays"),
     vary: share(0.25).describe("How far the colours stray from picture to picture"),
     cloudy: share(0.5).describe("Unevenness of the gradient"),
@@ -90,7 +111,7 @@ const renderSchema = z.strictObject({
     weave: share(0).describe("Threads of the canvas"),
   }).prefault({}),
   marks: z.strictObject({
-    kind: z.enum(["none", "hatch", "cross", "stipple", "halftone", "engrave", "cut"]).default("none").describe(
+    kind: z.enum(KINDS.marks).default("none").describe(
       "Marks that make tones",
     ),
     spacing: z.number().min(0.004).max(0.2).default(0.02).describe("Distance of the marks, share of the side"),
@@ -100,20 +121,7 @@ const renderSchema = z.strictObject({
     colour: colour.default("#181614").describe("Colour of the marks"),
   }).prefault({}),
   medium: z.strictObject({
-    kind: z.enum([
-      "none",
-      "oil",
-      "strokes",
-      "mosaic",
-      "pixels",
-      "glass",
-      "watercolour",
-      "points",
-      "stitches",
-      "facets",
-      "chalk",
-    ])
-      .default("none").describe("What the picture is made of"),
+    kind: z.enum(KINDS.medium).default("none").describe("What the picture is made of"),
     size: z.number().min(0.004).max(0.2).default(0.03).describe("Size of its parts, share of the side"),
     strength: share(1).describe("How far it replaces the plain picture"),
     edge: share(0.2).describe("Borders of the parts, unevenness of paint"),
@@ -121,7 +129,7 @@ const renderSchema = z.strictObject({
     edge_colour: colour.default("#3a3630").describe("Colour of the borders"),
   }).prefault({}),
   palette: z.strictObject({
-    kind: z.enum(["none", "lightness", "nearest"]).default("none").describe("How colours are taken from the list"),
+    kind: z.enum(KINDS.palette).default("none").describe("How colours are taken from the list"),
     colours: z.array(colour).max(8).default([]).describe("From dark to light"),
     mix: share(1).describe("How far the list replaces colours"),
     dither: share(0).describe("Noise before choosing"),
@@ -140,8 +148,6 @@ export const styleSchema = z.strictObject({
   held: z.boolean().default(false).describe("Kept out of training, to evaluate on styles never seen"),
   prompt: z.string().min(1).default("a portrait of {style} style").describe("Prompt; {style} is the name"),
   negative_prompt: z.string().default("").describe("What guidance leads away from"),
-  guidance: z.number().min(0).max(30).default(5).describe("Scale of classifier-free guidance"),
-  steps: z.int().min(1).max(1000).default(50).describe("DDIM steps"),
   render: renderSchema,
 });
 
