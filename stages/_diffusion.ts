@@ -11,10 +11,9 @@ import { createParameters, type ParameterSpec, Scope } from "../models/params.ts
 import { noiseLevel, type Schedule, targetFactors } from "../models/schedule.ts";
 import type { Tokenizer } from "../models/tokenizer.ts";
 import { add } from "../ops/add.ts";
+import { mse } from "../ops/mse.ts";
 import { mul } from "../ops/mul.ts";
 import { scale } from "../ops/scale.ts";
-import { sub } from "../ops/sub.ts";
-import { mean } from "../ops/sum.ts";
 import { Graph, type Value } from "../runtime/graph.ts";
 import { Random } from "../runtime/rng.ts";
 import { Executable } from "../runtime/run.ts";
@@ -121,8 +120,7 @@ export function denoisingLoss(
   const each = (name: string) => graph.input(name, [shape[0], 1, 1, 1]);
   const mix = (signal: Value, sigma: Value) => add(mul(z, signal), mul(noise, sigma));
   const output = network(mix(each("signal"), each("sigma")), graph.input("timesteps", [shape[0]]));
-  const difference = sub(output, mix(each("target_signal"), each("target_noise")));
-  return mean(mul(difference, difference));
+  return mse(output, mix(each("target_signal"), each("target_noise")));
 }
 
 /** What decides the batches of a diffusion training. */

@@ -7,14 +7,13 @@
 import { z } from "zod";
 import { contactSheet } from "../faces/draw.ts";
 import { type Image, writePng } from "../faces/image.ts";
-import { autoencoderFormat, decodeLatent, encodeImage, sampleLatent } from "../models/autoencoder.ts";
+import { autoencoderFormat, decodeLatent, divergence, encodeImage, sampleLatent } from "../models/autoencoder.ts";
 import { loadNetwork, loadNetworkConfig, saveNetwork } from "../models/network_folder.ts";
 import { createParameters, initialise, type ParameterSpec, Scope } from "../models/params.ts";
 import { Trainer } from "../models/trainer.ts";
 import { abs } from "../ops/abs.ts";
 import { add } from "../ops/add.ts";
-import { exp } from "../ops/exp.ts";
-import { mul } from "../ops/mul.ts";
+import { mse } from "../ops/mse.ts";
 import { scale } from "../ops/scale.ts";
 import { sub } from "../ops/sub.ts";
 import { mean } from "../ops/sum.ts";
@@ -65,14 +64,8 @@ export const trainAutoencoder = stage({
     const x = graph.input("x", [batch, size_px, size_px, 3]);
     const posterior = encodeImage(scope, config, x);
     const y = decodeLatent(scope, config, sampleLatent(posterior, graph.input("noise", posterior.mean.shape)));
-    const { mean: mu, logvar } = posterior;
-    // KL to the standard normal: (mu^2 + exp(logvar) - 1 - logvar) / 2, summed over a latent.
-    const kl = scale(
-      mean(sub(add(mul(mu, mu), exp(logvar)), scale(logvar, 1, 1))),
-      0.5 * side * side * latent_channels,
-    );
-    const difference = sub(y, x);
-    const loss = add(add(mean(abs(difference)), mean(mul(difference, difference))), scale(kl, options.kl_weight));
+    const kl = mean(divergence(posterior));
+    const loss = add(add(mean(abs(sub(y, x))), mse(y, x)), scale(kl, options.kl_weight));
 
     const device = await ctx.device();
     const parameters = createParameters(
@@ -94,7 +87,7 @@ export const trainAutoencoder = stage({
 
     // The diffusion model works on latents of unit variance: their spread over the data sets the scaling factor.
     const averaged = trainer.averaged();
-    const check = new Executable(device, { outputs: { mean: mu, y } }, averaged);
+    const check = new Executable(device, { outputs: { mean: posterior.mean, y } }, averaged);
     const sheet: Image[] = [];
     let squares = 0, count = 0;
     const rounds = Math.min(8, Math.ceil(records.length / batch));
