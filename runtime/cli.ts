@@ -43,9 +43,14 @@ export function parse<const T extends ParseArgsConfig>(config: T): ReturnType<ty
   }
 }
 
-/** Prints one line. */
+/** Prints one line; ends the process when nobody reads any more, as in `| head`. */
 export function print(line = ""): void {
-  Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`));
+  try {
+    Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`));
+  } catch (error) {
+    if (error instanceof Deno.errors.BrokenPipe) Deno.exit(141); // as a shell tells of SIGPIPE
+    throw error;
+  }
 }
 
 function printError(line: string): void {
