@@ -44,7 +44,7 @@ export const hourglassOptions = {
   depth: z.int().min(1).max(6).default(4).describe("How often a hourglass halves the side"),
   channels: z.int().min(8).max(512).default(96).describe("Channels of the features"),
   groups: z.int().min(1).default(8).describe("Groups of the normalisations; divides half the channels"),
-  temperature: z.number().positive().default(1).describe("Factor of the heatmaps before the softmax"),
+  temperature: z.number().positive().default(5).describe("Factor of the heatmaps before the softmax"),
 };
 
 /** See {@linkcode hourglassOptions}. */

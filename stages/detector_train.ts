@@ -39,7 +39,7 @@ export const trainDetector = stage({
   options: z.object({
     ...trainingOptions,
     batch: trainingOptions.batch.default(16),
-    lr: trainingOptions.lr.default(2e-3),
+    lr: trainingOptions.lr.default(3e-3),
     clip_norm: trainingOptions.clip_norm.default(10),
     mix: z.array(z.number().min(0)).optional().describe(
       "Share of each of data in a batch, in any unit; by default as many as it has images",
