@@ -119,7 +119,7 @@ async function trainingStep(device: Device, ceiling: number): Promise<Figure> {
   const parameters = createParameters(device, specs, initialise(specs, 0));
   const trainer = new Trainer(device, {
     loss: mse(noise, graph.input("noise", sample.shape)),
-    trainable: new Map(graph.parameters),
+    trainable: specs.keys(),
     clip_norm: 1,
     weight_decay: 0,
     ema: 0.999,

@@ -19,8 +19,8 @@ export const EMA = "ema/";
 export interface TrainerSpec {
   /** Scalar to minimise. */
   readonly loss: Value;
-  /** Parameters that change, by name; all others are frozen. */
-  readonly trainable: ReadonlyMap<string, Value>;
+  /** Names of the parameters that change; all others are frozen. */
+  readonly trainable: Iterable<string>;
   /** Largest norm of all gradients together. */
   readonly clip_norm: number;
   /** Decoupled weight decay. */
@@ -56,9 +56,10 @@ export class Trainer {
   constructor(device: Device, spec: TrainerSpec, parameters: ReadonlyMap<string, Tensor>) {
     this.#hyper = { weight_decay: spec.weight_decay, ema_decay: spec.ema };
     const { graph } = spec.loss;
-    const names = [...spec.trainable.keys()];
-    const grads = gradients(spec.loss, [...spec.trainable.values()]);
-    const { updates } = adamUpdates(graph, spec.trainable, grads, { ema: true, clip_norm: spec.clip_norm });
+    const names = [...spec.trainable];
+    const trainable = new Map(names.map((name) => [name, graph.parameters.get(name)!]));
+    const grads = gradients(spec.loss, [...trainable.values()]);
+    const { updates } = adamUpdates(graph, trainable, grads, { ema: true, clip_norm: spec.clip_norm });
     const all = new Map(parameters);
     for (const [name, value] of graph.parameters) {
       if (all.has(name)) continue;

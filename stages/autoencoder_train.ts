@@ -73,8 +73,7 @@ export const trainAutoencoder = stage({
       specs,
       init ? await loadNetwork(`${init.dir}/vae`, specs) : initialise(specs, ctx.seed),
     );
-    const trainable = new Map([...specs.keys()].map((name) => [name, graph.parameters.get(name)!]));
-    const trainer = new Trainer(device, { loss, trainable, ...options }, parameters);
+    const trainer = new Trainer(device, { loss, trainable: specs.keys(), ...options }, parameters);
     const random = new Random(ctx.seed, "autoencoder/train");
     await train(ctx, trainer, options, (step) => {
       const draw = random.at(step);

@@ -65,8 +65,11 @@ export const trainDetector = stage({
 
     const device = await ctx.device();
     const parameters = createParameters(device, specs, start?.tensors ?? initialise(specs, ctx.seed));
-    const trainable = new Map([...specs.keys()].map((name) => [name, graph.parameters.get(name)!]));
-    const trainer = new Trainer(device, { loss, trainable, outputs: { landmarks }, ...options }, parameters);
+    const trainer = new Trainer(
+      device,
+      { loss, trainable: specs.keys(), outputs: { landmarks }, ...options },
+      parameters,
+    );
     const detector = new Detector(device, config, trainer.averaged());
     const validation = val && await loadFaces(val, config.size_px);
     const draw = batches(await Promise.all(data.map((d) => loadFaces(d, config.size_px))), config, options);

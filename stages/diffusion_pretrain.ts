@@ -99,8 +99,7 @@ export const pretrainDiffusion = stage({
       specs,
       start ? await loadModel(start, specs) : initialise(specs, ctx.seed),
     );
-    const trainable = new Map([...specs.keys()].map((name) => [name, graph.parameters.get(name)!]));
-    const trainer = new Trainer(device, { loss, trainable, ...options }, parameters);
+    const trainer = new Trainer(device, { loss, trainable: specs.keys(), ...options }, parameters);
     const prompts = new Prompts(tokenizer);
     const batches = batchesOf({
       faces,

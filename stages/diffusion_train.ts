@@ -66,8 +66,7 @@ export const trainDiffusion = stage({
       for (const [name, tensor] of fresh) start.set(name, tensor);
     }
     const parameters = createParameters(device, specs, start);
-    const trainable = new Map([...own.keys()].map((name) => [name, graph.parameters.get(name)!]));
-    const trainer = new Trainer(device, { loss, trainable, ...options }, parameters);
+    const trainer = new Trainer(device, { loss, trainable: own.keys(), ...options }, parameters);
     const batches = batchesOf({
       faces,
       latents,

@@ -24,8 +24,13 @@ async function makeTrainer() {
   const difference = sub(conv2d(hidden, two.weight, { padding: 1, bias: two.bias! }), graph.input("y", [2, 8, 8, 3]));
   const device = await testDevice();
   const parameters = createParameters(device, specs, initialise(specs, 3));
-  const trainable = new Map([...specs.keys()].map((name) => [name, graph.parameters.get(name)!]));
-  const spec = { loss: mean(mul(difference, difference)), trainable, clip_norm: 1, weight_decay: 0.01, ema: 0.9 };
+  const spec = {
+    loss: mean(mul(difference, difference)),
+    trainable: specs.keys(),
+    clip_norm: 1,
+    weight_decay: 0.01,
+    ema: 0.9,
+  };
   return { device, trainer: new Trainer(device, spec, parameters) };
 }
 
