@@ -177,7 +177,7 @@ fn paint_skin(p: vec3f, n: vec3f, soft: f32) -> Paint {
   nostril -= 1.2 * smoothstep(0.45, 0.0, n.y); // only seen from below
   out.colour = mix(out.colour, vec3f(0.10, 0.035, 0.03), 0.85 * cover(nostril, 0.25));
   if (nostril > 0.1) { out.material = DARK; }
-  out.ink = min(out.ink, max(-nostril, 0.0) * 0.03 * nose_base.y + 0.001);
+  out.ink = min(out.ink, select(9.0, max(-nostril, 0.0) * 0.03 * nose_base.y + 0.001, nose_base.y > 0.01)); // none, no line
   let wing = vec2f(ax - nose_wing.y, p.y - nose_wing.z) / (nose_wing.w * vec2f(1.0, 0.95));
   out.ink = min(out.ink, select(9.0, abs(length(wing) - 1.0) * nose_wing.w + 0.004, wing.x > 0.25 && wing.y > -0.7));
   out.ink = min(out.ink, select(9.0, abs(p.y - nose_base.w + 0.02 - 0.25 * ax) + 0.004, ax < nose_wing.y * 0.5));
