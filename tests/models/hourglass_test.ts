@@ -52,7 +52,7 @@ Deno.test({
       channels: 32,
       groups: 4,
     });
-    const { graph, specs, loss, landmarks } = build(config, batch);
+    const { specs, loss, landmarks } = build(config, batch);
     const device = await testDevice();
     const parameters = createParameters(device, specs, initialise(specs, 3));
     const trainer = new Trainer(device, {
