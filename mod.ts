@@ -25,6 +25,7 @@ import { stages } from "./stages/mod.ts";
 export {
   type AnyStage,
   type Artifact,
+  type Costs,
   type Field,
   type InputKind,
   type InputsOf,

@@ -8,7 +8,7 @@
 import { parseArgs, type ParseArgsConfig } from "node:util";
 import { DeviceLostError, NoAdapterError, openDevice } from "./device.ts";
 import { PipelineFileError, readPipeline, type Registry } from "./pipeline_file.ts";
-import { planRun, RunError, runPipeline, StageError } from "./pipeline_run.ts";
+import { planRun, RunError, runPipeline, stageCosts, StageError } from "./pipeline_run.ts";
 import { formatTable, reporterFor } from "./progress.ts";
 import { inWords, type JsonSchema, jsonSchema, optionsOf } from "./schema_text.ts";
 import { PipelineError, suggest } from "./yaml_tree.ts";
@@ -121,13 +121,21 @@ export function pipelineCommands(registry: Registry): Commands {
       doc: "Prints which stages a run would make and why; writes nothing and uses no GPU.",
       async run(args) {
         const { pipeline, values } = await read(args);
-        const rows = planRun(pipeline, "runs", values).map(({ stage, run, reason }) => ({
+        const planned = planRun(pipeline, "runs", values);
+        const rows = planned.map(({ stage, run, reason }) => ({
           stage: stage.id,
           uses: stage.spec.id,
           needs: stage.needs.join(" ") || "-",
           plan: run !== null ? `run: ${run}` : reason === null ? "up to date" : `left out: ${reason}`,
         }));
         print(formatTable(rows));
+        const costs = [];
+        for (const state of planned) {
+          if (state.run === null) continue;
+          const takes = await stageCosts(state) ?? { takes: "is known once its inputs are made" };
+          if (Object.keys(takes).length) costs.push({ stage: state.stage.id, ...takes });
+        }
+        if (costs.length) print(`\n${formatTable(costs)}`);
         return 0;
       },
     },

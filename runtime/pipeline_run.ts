@@ -11,9 +11,9 @@
  */
 import { join, resolve } from "node:path";
 import type { Device } from "./device.ts";
-import type { Pipeline } from "./pipeline_file.ts";
+import type { Pipeline, PipelineStage } from "./pipeline_file.ts";
 import { formatSeconds, type Reporter } from "./progress.ts";
-import type { Artifact, Field, StageContext } from "./stage.ts";
+import type { Artifact, Costs, Field, StageContext } from "./stage.ts";
 import { folderSize, type Manifest, readManifest, type StageState, stageStates } from "./stage_cache.ts";
 import { suggest } from "./yaml_tree.ts";
 
@@ -106,6 +106,29 @@ export function planRun(pipeline: Pipeline, root: string, { only, from, until }:
     throw new RunError(`Cannot run only stage "${only}" as ${why}, hint: use --until ${only}`);
   }
   return planned;
+}
+
+/**
+ * What a run of a stage takes, as far as its type tells; undefined if that depends on an input that is not there yet.
+ */
+export async function stageCosts({ stage, dir }: StageState): Promise<Costs | undefined> {
+  try {
+    return await stage.spec.cost?.(stage.options as never, inputsOf(stage, resolve(dir, ".."))) ?? {};
+  } catch (error) {
+    ignoreMissing(error);
+    return undefined;
+  }
+}
+
+/** A stage's inputs as its type takes them. */
+function inputsOf(stage: PipelineStage, home: string): never {
+  const artifact = (id: string): Artifact => ({ dir: join(home, id), stage: id });
+  const inputs = Object.keys(stage.spec.inputs).map((key) => {
+    const name = key.replace(/[?*]$/, "");
+    const from = stage.inputs[name]?.map(artifact);
+    return [name, key.endsWith("*") ? from ?? [] : from?.[0]];
+  });
+  return Object.fromEntries(inputs) as never;
 }
 
 /**
@@ -222,15 +245,9 @@ class Attempt {
 
   async run(): Promise<Manifest> {
     const { stage, dir } = this.state;
-    const artifact = (id: string): Artifact => ({ dir: join(this.home, id), stage: id });
-    const inputs = Object.keys(stage.spec.inputs).map((key) => {
-      const name = key.replace(/[?*]$/, "");
-      const from = stage.inputs[name]?.map(artifact);
-      return [name, key.endsWith("*") ? from ?? [] : from?.[0]];
-    });
     try {
       this.signal.throwIfAborted();
-      await stage.spec.run(this.#context(), Object.fromEntries(inputs) as never, stage.options as never);
+      await stage.spec.run(this.#context(), inputsOf(stage, this.home), stage.options as never);
       this.signal.throwIfAborted();
       this.#closeMetrics();
       const metrics = join(this.#work, "metrics.jsonl");

@@ -85,9 +85,17 @@ export function formatField(value: Field | undefined, name = ""): string {
   if (typeof value !== "number") return String(value ?? "");
   if (/^(nme|fr)_/.test(name)) return value.toFixed(2);
   if (/^auc_/.test(name)) return value.toFixed(4);
+  if (/(^|_)bytes$/.test(name)) return `${scaled(value)}B`;
+  if (/(^|_)(parameters|flops)$/.test(name)) return scaled(value).trimEnd();
   if (Number.isInteger(value) || !Number.isFinite(value)) return String(value);
   const short = Number(value.toPrecision(4));
   return Math.abs(short) < 1e-3 ? short.toExponential() : String(short);
+}
+
+/** `12.3 M`; the unit is to follow. */
+function scaled(value: number): string {
+  const power = Math.min(5, Math.max(0, Math.floor(Math.log10(Math.abs(value) || 1) / 3)));
+  return `${power ? (value / 1000 ** power).toPrecision(3) : value} ${["", "k", "M", "G", "T", "P"][power]}`;
 }
 
 /** Rows as aligned text; rows with other columns make a table of their own. */

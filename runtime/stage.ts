@@ -60,6 +60,15 @@ export interface StageContext {
   summary(record: Readonly<Record<string, Field>>): void;
 }
 
+/**
+ * What a run of a stage takes, for `plan`: each name ends in its unit, such as `parameters`, `gpu_bytes` or `step_flops`,
+ * so that it is printed as people read it.
+ *
+ * It is told without a GPU and nothing is written. A folder of `inputs` may not be there yet: let `Deno.errors.NotFound`
+ * pass, and the plan says that the input comes first.
+ */
+export type Costs = Readonly<Record<string, number | string>>;
+
 /** A zod object whose values are `O`; told by structure, so that the public types need no package's. */
 export interface OptionsSchema<O> {
   /** Where zod keeps its types. */
@@ -82,14 +91,18 @@ export interface Stage<I extends InputSpec, O extends object> {
   readonly options: OptionsSchema<O>;
   /** Files that are read beyond inputs and path options, such as style definitions; their contents count as options do. */
   files?(options: O): string[];
+  /** What a run of the stage takes, see {@link Costs}. */
+  cost?(options: O, inputs: InputsOf<I>): Costs | Promise<Costs>;
   /** Writes the artifact to `ctx.dir`. */
   run(ctx: StageContext, inputs: InputsOf<I>, options: O): Promise<void>;
 }
 
 /** A stage of which only the spec is known; call `run` with inputs and options that were checked against it. */
-export interface AnyStage extends Omit<Stage<InputSpec, object>, "run" | "files"> {
+export interface AnyStage extends Omit<Stage<InputSpec, object>, "run" | "files" | "cost"> {
   /** See {@link Stage.files}. */
   files?(options: never): string[];
+  /** See {@link Stage.cost}. */
+  cost?(options: never, inputs: never): Costs | Promise<Costs>;
   /** See {@link Stage.run}. */
   run(ctx: StageContext, inputs: never, options: never): Promise<void>;
 }

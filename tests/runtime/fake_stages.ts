@@ -48,6 +48,9 @@ const train = stage({
     abort_at: z.int().optional().describe("Step at which the run is interrupted"),
     sleep_ms: z.int().default(0).describe("Time of a step"),
   }),
+  async cost({ steps }, { data }) {
+    return { input_bytes: (await Deno.stat(`${data.dir}/lines.txt`)).size, steps };
+  },
   async run(ctx, { data }, { steps, lr, stop_at, abort_at, sleep_ms }) {
     ran.push(ctx.id);
     const checkpoint = `${ctx.work}/step.json`;

@@ -6,6 +6,7 @@ import {
   RunError,
   type RunOptions,
   runPipeline,
+  stageCosts,
   StageError,
   type Summary,
 } from "../../runtime/pipeline_run.ts";
@@ -132,6 +133,20 @@ Deno.test("a second run skips everything, and a change runs only what depends on
   const [extra, , , second] = planRun(await b.read(), b.root);
   assert.equal(extra!.run, 'option "styles" was ["ink"], now []');
   assert.equal(second!.run, 'input "data" from stage "extra" changed');
+});
+
+Deno.test("a stage tells what it takes once its inputs are there", async () => {
+  using b = bench();
+  const costs = async () => {
+    const plan = planRun(await b.read(), b.root);
+    const all = await Promise.all(plan.map(async (state) => [state.stage.id, await stageCosts(state)]));
+    return Object.fromEntries(all);
+  };
+  assert.deepEqual((await costs()).first, undefined);
+  await b.run([], { until: "faces" });
+  const { faces, first } = await costs();
+  assert.deepEqual(faces, {});
+  assert.deepEqual(first, { input_bytes: b.at("faces/lines.txt").length, steps: 4 });
 });
 
 Deno.test("a folder that was changed by hand, or a file that a stage reads, makes the stage run again", async () => {

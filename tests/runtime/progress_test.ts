@@ -42,6 +42,12 @@ Deno.test("a slow step is told in seconds, and the time left follows the last ha
 Deno.test("times, numbers and tables read well", () => {
   assert.deepEqual([0.04, 9.94, 59, 61, 3723].map(formatSeconds), ["0.0 s", "9.9 s", "59 s", "1:01", "1:02:03"]);
   assert.deepEqual([3, 0.123456, 1e-5, NaN].map((value) => formatField(value)), ["3", "0.1235", "1e-5", "NaN"]);
+  assert.deepEqual(
+    [["gpu_bytes", 1.5e9], ["parameters", 865_910_724], ["step_flops", 2.5e12], ["bytes", 12]].map(([name, value]) =>
+      formatField(value!, String(name))
+    ),
+    ["1.50 GB", "866 M", "2.50 T", "12 B"],
+  );
   assert.equal(
     formatTable([
       { detector: "before", images: 160, nme_interocular: 8, auc_10: 0.5 },
