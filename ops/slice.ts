@@ -16,33 +16,18 @@ export const sliceOp: Op<SliceAttrs> = {
   },
   lowering: {
     kind: "kernel",
-    kernel: ({ inputs: [x], outputs: [y], attrs: { axis, start, size } }) => {
-      const innermost = axis === x!.shape.length - 1;
-      const extent = x!.shape[axis]!;
-      const common = {
-        source,
-        label: "shaders/slice.wgsl",
-        reads: ["x"],
-        writes: ["y"],
-        threads: texels(y!.shape),
-      };
-      const A4 = Math.ceil(extent / 4);
-      const B4 = Math.ceil(size / 4);
-      if (innermost && start % 4) return { ...common, entry: "shifted", ints: { A: A4, B: B4, start, inner: 1 } };
-      // The padding lanes of a fused expression are not zero, so they must not become part of the result.
-      const inside = start >= 0 && start + size <= extent;
-      return {
-        ...common,
-        entry: "blocks",
-        ...(!innermost || inside ? { fusable: ["x"] } : {}),
-        ints: innermost
-          ? { A: A4, B: B4, start: start / 4, inner: 1 }
-          : { A: extent, B: size, start, inner: texels(x!.shape.slice(axis + 1)) },
-      };
-    },
+    kernel: ({ inputs: [x], outputs: [y], attrs: { axis, start, size } }) => ({
+      source,
+      label: "shaders/slice.wgsl",
+      entry: "forward",
+      reads: ["x"],
+      writes: ["y"],
+      ints: { A: Math.ceil(x!.shape[axis]! / 4), B: Math.ceil(size / 4), start },
+      threads: texels(y!.shape),
+    }),
   },
   gradient: ({ inputs: [x], attrs: { axis, start } }, [dy]) => [
-    apply(sliceOp, [dy!], { axis, start: -start, size: x!.shape[axis]! }),
+    window(dy!, { axis, start: -start, size: x!.shape[axis]! }),
   ],
   flops: () => 0,
   reference([x], { axis, start, size }) {
@@ -56,6 +41,28 @@ export const sliceOp: Op<SliceAttrs> = {
   },
 };
 
+/** The same in whole texels: the planner makes it an address in whatever uses it, so that it needs no pass of its own. */
+export const sliceTexelsOp: Op<SliceAttrs> = {
+  ...sliceOp,
+  name: "slice_texels",
+  lowering: {
+    kind: "window",
+    window: ({ inputs: [x], attrs: { axis, start, size } }) => {
+      const innermost = axis === x!.shape.length - 1;
+      const inner = innermost ? 1 : texels(x!.shape.slice(axis + 1));
+      const [A, B, first] = innermost
+        ? [Math.ceil(x!.shape[axis]! / 4), Math.ceil(size / 4), start / 4]
+        : [x!.shape[axis]!, size, start];
+      return { period: B * inner, skip: (A - B) * inner, offset: first * inner, extent: A * inner };
+    },
+  },
+};
+
+function window(x: Value, attrs: SliceAttrs): Value {
+  const whole = attrs.axis < x.shape.length - 1 || attrs.start % 4 === 0;
+  return apply(whole ? sliceTexelsOp : sliceOp, [x], attrs);
+}
+
 /**
  * Elements `start` to `start + size` of one dimension.
  *
@@ -65,12 +72,10 @@ export function slice(x: Value, axis: number, start: number, size: number): Valu
   if (start < 0 || size < 1 || start + size > (x.shape[axis] ?? 0)) {
     throw new RangeError(`Cannot slice ${showShape(x.shape)} along dimension ${axis}: ${start} + ${size} is outside`);
   }
-  return size === x.shape[axis] ? x : apply(sliceOp, [x], { axis, start, size });
+  return size === x.shape[axis] ? x : window(x, { axis, start, size });
 }
 
 /** Puts zeros before and after the elements of one dimension. */
 export function pad(x: Value, axis: number, before: number, after: number): Value {
-  return before + after === 0
-    ? x
-    : apply(sliceOp, [x], { axis, start: -before, size: x.shape[axis]! + before + after });
+  return before + after === 0 ? x : window(x, { axis, start: -before, size: x.shape[axis]! + before + after });
 }

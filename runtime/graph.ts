@@ -73,8 +73,21 @@ export type Lowering<A> =
   | { readonly kind: "elementwise"; readonly source: string; floats?(attrs: A): readonly number[] }
   /** Same texels under another shape; costs nothing. */
   | { readonly kind: "view" }
+  /** Texels of the input, or zeros, by their index: a load with another address wherever the result is used. */
+  | { readonly kind: "window"; window(node: Node<A>): Window }
   /** A kernel of its own. */
   | { readonly kind: "kernel"; kernel(node: Node<A>, target: Target): Kernel };
+
+/**
+ * Texel `i` of the result is texel `i + floor(i / period) * skip + offset` of the input; zero where
+ * `i % period + offset` is not in `[0, extent)`.
+ */
+export interface Window {
+  readonly period: number;
+  readonly skip: number;
+  readonly offset: number;
+  readonly extent: number;
+}
 
 /** A differentiable operation. One file in `ops/` each, with a shader of the same name. */
 export interface Op<A = Attrs> {

@@ -120,8 +120,9 @@ export function plan(goals: Goals, target: Target): Plan {
     const kernel = kernels.get(node);
     node.inputs.forEach((input, k) => {
       if (kernel && !kernel.fusable?.includes(kernel.reads[k]!)) stored.add(input);
-      // A broadcast operand would be computed again for every element that it is spread over.
-      if (node.op?.lowering.kind === "elementwise" && !sameShape(input.shape, node.outputs[0]!.shape)) {
+      // A broadcast operand would be computed again for every element that it is spread over; a window has an address.
+      const kind = node.op?.lowering.kind;
+      if (kind === "window" || kind === "elementwise" && !sameShape(input.shape, node.outputs[0]!.shape)) {
         stored.add(input);
       }
     });
@@ -233,7 +234,10 @@ export function plan(goals: Goals, target: Target): Plan {
         else if (stored.has(v) && !top) {
           at = steps.push({ kind: "load", slot: slot(v), indexing: null, splat: false }) - 1;
         } else if (v.node.op!.lowering.kind === "view") at = visit(v.node.inputs[0]!, false);
-        else {
+        else if (v.node.op!.lowering.kind === "window") {
+          const window = v.node.op!.lowering.window(v.node);
+          at = steps.push({ kind: "window", slot: slot(v.node.inputs[0]!), window }) - 1;
+        } else {
           const low = v.node.op!.lowering as { source: string; floats?(attrs: unknown): readonly number[] };
           const args = v.node.inputs.map((input) => {
             const how = broadcast(input.shape, v.shape);
@@ -349,8 +353,8 @@ function expressionLeaves(value: Value, stored: ReadonlySet<Value>, resolve: (v:
 function inPlace(root: Value, leaf: Value, stored: ReadonlySet<Value>, resolve: (v: Value) => Value): boolean {
   const visit = (v: Value): boolean =>
     v.node.inputs.every((input) => {
-      const view = v.node.op!.lowering.kind === "view";
-      const own = view || sameShape(input.shape, v.shape);
+      const { kind } = v.node.op!.lowering;
+      const own = kind === "view" || kind === "elementwise" && sameShape(input.shape, v.shape);
       if (stored.has(input)) return own || resolve(input) !== leaf;
       return own && visit(input);
     });

@@ -130,8 +130,15 @@ export class Executable {
       // An input that nothing depends on has no tensor.
       this.#inputs.get(name)?.write(data);
     }
-    const { gpu } = this.#device;
-    const encoder = gpu.createCommandEncoder();
+    const encoder = this.#encode();
+    for (const { from, to, count } of this.#copies) from.copyTo(encoder, to, count);
+    this.#device.gpu.queue.submit([encoder.finish()]);
+    this.#device.check();
+  }
+
+  /** Records every dispatch. */
+  #encode(): GPUCommandEncoder {
+    const encoder = this.#device.gpu.createCommandEncoder();
     const pass = encoder.beginComputePass();
     let last: GPUComputePipeline | null = null;
     for (const { pipeline, group, workgroups } of this.#ready) {
@@ -140,9 +147,7 @@ export class Executable {
       pass.dispatchWorkgroups(workgroups[0], workgroups[1]);
     }
     pass.end();
-    for (const { from, to, count } of this.#copies) from.copyTo(encoder, to, count);
-    gpu.queue.submit([encoder.finish()]);
-    this.#device.check();
+    return encoder;
   }
 
   /** Reads an output of the latest run; the copy is queued at once, so later runs do not disturb it. */
@@ -169,6 +174,9 @@ export class Executable {
     const LEAST_MS = 40;
     const known = new Map<string, number>();
     const times = new Float64Array(this.#ready.length);
+    // Shaders are compiled at their first dispatch, which must not be timed.
+    gpu.queue.submit([this.#encode().finish()]);
+    await gpu.queue.onSubmittedWorkDone();
     for (const [k, { pipeline, group, workgroups }] of this.#ready.entries()) {
       const { program, reads } = this.plan.dispatches[k]!;
       const key = JSON.stringify([program.kernel.label, program.kernel.ints, workgroups, reads.map((v) => v.shape)]);

@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Kernel, Shape } from "./graph.ts";
+import type { Kernel, Shape, Window } from "./graph.ts";
 
 /** Texels in a row of a storage texture; addressing is linear, so that a reshape costs nothing. */
 export const ROW_TEXELS = 1024;
@@ -22,6 +22,8 @@ export type Step =
   | { readonly kind: "value" }
   /** A texel of the dispatch's read number `slot`; `splat` spreads its first lane over all four. */
   | { readonly kind: "load"; readonly slot: number; readonly indexing: Indexing; readonly splat: boolean }
+  /** A texel of a window into that read, or zero. */
+  | { readonly kind: "window"; readonly slot: number; readonly window: Window }
   /** An element-wise op on earlier steps. */
   | {
     readonly kind: "call";
@@ -189,9 +191,22 @@ function statements(steps: readonly Step[], uniforms: Uniforms): string {
       const args = [...step.args.map((a) => `s${a}`), ...step.floats.map((f) => uniforms.add("f32", f))];
       return `let s${k} = op_${step.name}(${args.join(", ")});`;
     }
+    if (step.kind === "window") return `let s${k} = ${windowed(step, uniforms)};`;
     const load = `r${step.slot}(${index(step.indexing, uniforms)})`;
     return `let s${k} = ${step.splat ? `vec4f(${load}.x)` : load};`;
   }).join(" ");
+}
+
+/** WGSL of a texel of a window; one integer division, shared by the windows of a period. */
+function windowed({ slot, window: { period, skip, offset, extent } }: Step & { kind: "window" }, uniforms: Uniforms) {
+  const add = (value: number) => uniforms.add("i32", value);
+  const key = `window ${period}`;
+  const row = uniforms.patterns.get(key) ?? `(i / ${add(period)})`;
+  uniforms.patterns.set(key, row);
+  const load = `r${slot}(i + ${row} * ${add(skip)} + ${add(offset)})`;
+  if (offset >= 0 && period + offset <= extent) return load;
+  const at = `i - ${row} * ${add(period)} + ${add(offset)}`;
+  return `select(vec4f(), ${load}, ${at} >= 0 && ${at} < ${add(extent)})`;
 }
 
 /** WGSL of a broadcast index. */

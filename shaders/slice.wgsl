@@ -1,20 +1,8 @@
-// slice.  y[o, k, i] = x[o, k + start, i], zero outside x
-// in x: [O, A, inner]   out y: [O, B, inner]
-// blocks: inner counts texels; shifted: the innermost dimension, A and B count texels and start counts elements
+// slice.  y[o, k] = x[o, k + start], zero outside x
+// in x: [O, 4 A]   out y: [O, 4 B]; start counts elements
 // grid: one invocation per output texel
 @compute @workgroup_size(WG)
-fn blocks(@builtin(global_invocation_id) id: vec3u) {
-  let t = thread(id);
-  if (t >= u.threads) { return; }
-  let i = t % u.inner;
-  let row = t / u.inner;
-  let k = row % u.B + u.start;
-  let o = row / u.B;
-  st_y(t, ldz_x(select(-1, (o * u.A + k) * u.inner + i, k >= 0 && k < u.A)));
-}
-
-@compute @workgroup_size(WG)
-fn shifted(@builtin(global_invocation_id) id: vec3u) {
+fn forward(@builtin(global_invocation_id) id: vec3u) {
   let t = thread(id);
   if (t >= u.threads) { return; }
   let row = (t / u.B) * u.A;
