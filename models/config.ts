@@ -16,6 +16,8 @@ export interface ConfigFormat<T> {
   readonly fixed: Readonly<Record<string, unknown>>;
   /** Options that do not matter here, such as dropout. */
   readonly ignored?: RegExp;
+  /** A second class of network that may be in its place, by the file's `_class_name`, and whether a configuration is of it. */
+  readonly other?: { readonly format: ConfigFormat<T>; is(config: T): boolean };
 }
 
 /**
@@ -27,6 +29,8 @@ export interface ConfigFormat<T> {
 export function readConfig<T>(format: ConfigFormat<T>, json: unknown, where: string): T {
   const wrong: string[] = [];
   const given = (json ?? {}) as Record<string, unknown>;
+  const other = format.other?.format;
+  if (other && given["_class_name"] === other.name) return readConfig(other, json, where);
   const known = new Set(Object.keys((format.schema as unknown as z.ZodObject).shape));
   const options: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(given)) {
@@ -51,6 +55,7 @@ export function readConfig<T>(format: ConfigFormat<T>, json: unknown, where: str
 
 /** What to write to `config.json`; {@linkcode readConfig} and the peers read it. */
 export function writeConfig<T extends object>(format: ConfigFormat<T>, config: T): Record<string, unknown> {
+  if (format.other?.is(config)) return writeConfig(format.other.format, config);
   const tag = /[A-Z]/.test(format.name)
     ? { _class_name: format.name, _diffusers_version: "0.20.2" }
     : { model_type: format.name };

@@ -74,17 +74,23 @@ const HINT = (steps: number): readonly Rule[] => [
 const AUTOENCODER = (levels: number): readonly Rule[] => [
   [/^(encoder|decoder)\.mid_block\.resnets\.0\./, "$1.mid.block_1."],
   [/^(encoder|decoder)\.mid_block\.resnets\.1\./, "$1.mid.block_2."],
-  [/^(encoder|decoder)\.mid_block\.attentions\.0\.group_norm\./, "$1.mid.attn_1.norm."],
-  [/^(encoder|decoder)\.mid_block\.attentions\.0\.to_([qkv])\./, "$1.mid.attn_1.$2."],
-  [/^(encoder|decoder)\.mid_block\.attentions\.0\.to_out\.0\./, "$1.mid.attn_1.proj_out."],
+  [/^(encoder|decoder)\.mid_block\.attentions\.0\./, "$1.mid.attn_1."],
   [/^(encoder|decoder)\.conv_norm_out\./, "$1.norm_out."],
   [/^encoder\.down_blocks\.(\d+)\.resnets\.(\d+)\./, (b, k) => `encoder.down.${b}.block.${k}.`],
+  [/^encoder\.down_blocks\.(\d+)\.attentions\.(\d+)\./, (b, k) => `encoder.down.${b}.attn.${k}.`],
   [/^encoder\.down_blocks\.(\d+)\.downsamplers\.0\./, (b) => `encoder.down.${b}.downsample.`],
   [/^decoder\.up_blocks\.(\d+)\.resnets\.(\d+)\./, (b, k) => `decoder.up.${levels - 1 - b!}.block.${k}.`],
+  [/^decoder\.up_blocks\.(\d+)\.attentions\.(\d+)\./, (b, k) => `decoder.up.${levels - 1 - b!}.attn.${k}.`],
   [/^decoder\.up_blocks\.(\d+)\.upsamplers\.0\./, (b) => `decoder.up.${levels - 1 - b!}.upsample.`],
 ];
 
-const SHORTCUT: readonly Rule[] = [[/\.conv_shortcut\./, ".nin_shortcut."]];
+/** What the original calls the layers of an autoencoder's blocks. */
+const AUTOENCODER_LAYERS: readonly Rule[] = [
+  [/\.conv_shortcut\./, ".nin_shortcut."],
+  [/\.group_norm\./, ".norm."],
+  [/\.to_([qkv])\./, ".$1."],
+  [/\.to_out\.0\./, ".proj_out."],
+];
 
 /** Attention of an autoencoder in files that diffusers wrote before v0.15. */
 const OLD_ATTENTION: readonly Rule[] = [
@@ -144,10 +150,10 @@ export function controlnetNames(
   return (name) => /\.resnets\./.test(name) ? rewrite(RESNET, rewrite(blocks, name)) : rewrite(blocks, name);
 }
 
-/** CompVis' names of an autoencoder. */
+/** CompVis' names of an autoencoder, KL or VQ. */
 export function autoencoderNames(config: { readonly block_out_channels: readonly number[] }): Renaming {
   const rules = AUTOENCODER(config.block_out_channels.length);
-  return (name) => rewrite(SHORTCUT, rewrite(rules, name));
+  return (name) => rewrite(AUTOENCODER_LAYERS, rewrite(rules, name));
 }
 
 /** The names of an autoencoder in old diffusers files. */

@@ -39,6 +39,7 @@ const checks: Readonly<Record<string, () => Promise<GoldenCheck>>> = {
   "star-smoothl1-wing": async () => (await import("./golden_star.ts")).smoothL1WingCheck,
   "star-stacked-hourglass": async () => (await import("./golden_star.ts")).starNetworkCheck,
   "unet2d-condition": async () => (await import("./golden_diffusion.ts")).unetCheck,
+  "vq-model": async () => (await import("./golden_autoencoder.ts")).vqCheck,
 };
 
 /** What {@linkcode runGolden} may be told. */

@@ -10,7 +10,16 @@ import { mul } from "../ops/mul.ts";
 import { scale } from "../ops/scale.ts";
 import { sub } from "../ops/sub.ts";
 import { mean } from "../ops/sum.ts";
-import { autoencoderFormat, decodeLatent, divergence, encodeImage, sampleLatent } from "../models/autoencoder.ts";
+import {
+  autoencoderFormat,
+  codebookLoss,
+  decodeLatent,
+  divergence,
+  encodeImage,
+  encodeLatent,
+  quantise,
+  sampleLatent,
+} from "../models/autoencoder.ts";
 import { readConfig } from "../models/config.ts";
 import { createParameters, type ParameterSpec, Scope } from "../models/params.ts";
 import { Graph, type Value } from "../runtime/graph.ts";
@@ -56,6 +65,33 @@ export const autoencoderCheck: GoldenCheck = async (c, device) => {
     outputs,
     (name) => name.startsWith("grad/") ? specs.get(name.slice(5)) : undefined,
   );
+  exe.destroy();
+  for (const tensor of parameters.values()) tensor.destroy();
+  return compareGroups(c, want, got);
+};
+
+/** An autoencoder with a codebook: latents, codes, loss and reconstruction. */
+export const vqCheck: GoldenCheck = async (c, device) => {
+  const want = await allTensors(c);
+  const specs = new Map<string, ParameterSpec>();
+  const graph = new Graph();
+  const { values, data } = inputsOf(graph, want);
+  const config = readConfig(autoencoderFormat, { _class_name: "VQModel", ...c.json.config }, c.name);
+  const scope = new Scope(graph, specs);
+  const latent = encodeLatent(scope, config, values["image"]!);
+  const { code, ids } = quantise(scope, config, latent);
+  const outputs: Record<string, Value> = {
+    "output/latents": latent,
+    "output/quantized": code,
+    "output/decoded": decodeLatent(scope, config, latent),
+    "output/decoded_not_quantized": decodeLatent(scope, config, latent, { quantised: true }),
+    "loss/vq": codebookLoss(latent, code),
+    "index/codes": ids,
+  };
+  const parameters = createParameters(device, specs, await hostParametersOf(specs, want));
+  const exe = new Executable(device, { outputs }, parameters);
+  exe.run(data);
+  const got = await readOutputs(exe, outputs);
   exe.destroy();
   for (const tensor of parameters.values()) tensor.destroy();
   return compareGroups(c, want, got);

@@ -4,7 +4,13 @@
  * @module
  */
 
-import { autoencoderFormat, decodeLatent, encodeImage } from "../models/autoencoder.ts";
+import {
+  type AutoencoderConfig,
+  autoencoderFormat,
+  decodeLatent,
+  encodeImage,
+  encodeLatent,
+} from "../models/autoencoder.ts";
 import { BERT_UNUSED, type BertConfig, bertFormat, encodeBert } from "../models/bert_text_encoder.ts";
 import { readConfig } from "../models/config.ts";
 import { controlnet, controlnetFormat } from "../models/controlnet.ts";
@@ -177,6 +183,41 @@ const autoencoderOf = (rename?: "original" | "old"): Describe => (graph, specs, 
   return loadUnder(rename === "original" ? autoencoderNames(config) : rename ? oldAutoencoderNames : noNames);
 };
 
+/** CompVis' own configuration of an autoencoder with a codebook. */
+const compVisVq: Describe = (graph, specs, json) => {
+  const { embed_dim, n_embed, ddconfig } = json as { embed_dim: number; n_embed: number; ddconfig: CompVisAutoencoder };
+  const attention = ddconfig.ch_mult.map((_, k) => ddconfig.attn_resolutions.includes(ddconfig.resolution / 2 ** k));
+  const config: AutoencoderConfig = {
+    in_channels: ddconfig.in_channels,
+    out_channels: ddconfig.out_ch,
+    down_block_types: attention.map((yes) => yes ? "AttnDownEncoderBlock2D" : "DownEncoderBlock2D"),
+    up_block_types: attention.toReversed().map((yes) => yes ? "AttnUpDecoderBlock2D" : "UpDecoderBlock2D"),
+    block_out_channels: ddconfig.ch_mult.map((m) => ddconfig.ch * m),
+    layers_per_block: ddconfig.num_res_blocks,
+    norm_num_groups: 32,
+    sample_size: ddconfig.resolution,
+    scaling_factor: 1,
+    mid_block_add_attention: true,
+    latent_channels: ddconfig.z_channels,
+    num_vq_embeddings: n_embed,
+    vq_embed_dim: embed_dim,
+  };
+  const scope = new Scope(graph, specs);
+  decodeLatent(scope, config, encodeLatent(scope, config, graph.input("image", [1, 64, 64, 3])));
+  return loadUnder(autoencoderNames(config));
+};
+
+interface CompVisAutoencoder {
+  z_channels: number;
+  resolution: number;
+  in_channels: number;
+  out_ch: number;
+  ch: number;
+  ch_mult: number[];
+  num_res_blocks: number;
+  attn_resolutions: number[];
+}
+
 const bertOf = (original: boolean): Describe => (graph, specs, json, name) => {
   encodeBert(new Scope(graph, specs), readConfig(bertFormat, json, name), graph.input("ids", [1, 77]));
   return loadUnder(original ? bertNames : noNames, "", BERT_UNUSED);
@@ -209,6 +250,7 @@ const LISTS: Record<string, readonly [Describe, string?]> = {
   "keys-ldm-text2im-bert-diffusers": [bertOf(false)],
   "keys-ldm-text2im-unet-compvis": [unetOf(true), "keys-ldm-text2im-unet-diffusers"],
   "keys-ldm-text2im-unet-diffusers": [unetOf(false)],
+  "keys-ldm-vq-f8-compvis": [compVisVq],
   "keys-sd15-clip-text-hf": [clip],
   "keys-sd15-controlnet-diffusers": [controlnetOf(false)],
   "keys-sd15-controlnet-original": [controlnetOf(true), "keys-sd15-controlnet-diffusers"],
