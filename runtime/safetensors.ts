@@ -18,7 +18,8 @@ export type SafetensorsDtype =
   | ("BOOL" | "U8" | "I8" | "U16" | "I16" | "U32" | "I32" | "U64" | "I64")
   | ("F16" | "BF16" | "F32" | "F64");
 
-const ELEMENT_BYTES: Record<SafetensorsDtype, number> = {
+/** Bytes of an element. */
+export const ELEMENT_BYTES: Readonly<Record<SafetensorsDtype, number>> = {
   BOOL: 1,
   U8: 1,
   I8: 1,
@@ -49,6 +50,11 @@ export interface TensorData {
   /** Elements, row-major. */
   data: Float32Array;
 }
+
+/** A tensor that is there when it is needed: in memory, or read one at a time. */
+export type TensorSource =
+  | { readonly shape: readonly number[]; readonly data: Float32Array }
+  | { readonly shape: readonly number[]; read(): Promise<Float32Array> };
 
 /** A tensor as it lies in the file. */
 export interface RawTensor extends SafetensorsInfo {
@@ -186,14 +192,14 @@ export interface WriteSafetensorsOptions {
  * tensors give the same bytes.
  *
  * @param path Where to; the folder must exist.
- * @param tensors Shape and elements by name.
+ * @param tensors Shape and elements by name; one that is read holds memory only while it is written.
  * @param options Element type and metadata.
  * @throws {TypeError} If a shape does not fit its data, or a name is the format's own `__metadata__`.
  * @throws {RangeError} If a finite value does not fit F16.
  */
 export async function writeSafetensors(
   path: string,
-  tensors: ReadonlyMap<string, { readonly shape: readonly number[]; readonly data: Float32Array }>,
+  tensors: ReadonlyMap<string, TensorSource>,
   options: WriteSafetensorsOptions = {},
 ): Promise<void> {
   const { dtype = "F32", metadata } = options;
@@ -203,16 +209,13 @@ export async function writeSafetensors(
   if (metadata) header.__metadata__ = metadata;
   let offset = 0;
   for (const name of names) {
-    const { shape, data } = tensors.get(name)!;
+    const source = tensors.get(name)!;
+    const { shape } = source;
     if (name === "__metadata__") {
       throw new TypeError(`Cannot write tensor "${name}" to ${path}: the format keeps that name for metadata`);
     }
-    if (countElements(shape) !== data.length) {
-      throw new TypeError(
-        `Cannot write tensor "${name}" to ${path}: shape [${shape.join(", ")}] does not hold ${data.length} elements`,
-      );
-    }
-    const end = offset + data.length * ELEMENT_BYTES[dtype];
+    if ("data" in source) checkLength(path, name, shape, source.data);
+    const end = offset + countElements(shape) * ELEMENT_BYTES[dtype];
     header[name] = { dtype, shape, data_offsets: [offset, end] };
     offset = end;
   }
@@ -227,7 +230,12 @@ export async function writeSafetensors(
     {
       using file = await Deno.open(unfinished, { write: true, create: true, truncate: true });
       await writeAll(file, start);
-      for (const name of names) await writeAll(file, encode(path, name, tensors.get(name)!.data, dtype));
+      for (const name of names) {
+        const source = tensors.get(name)!;
+        const data = "data" in source ? source.data : await source.read();
+        checkLength(path, name, source.shape, data);
+        await writeAll(file, encode(path, name, data, dtype));
+      }
       await file.sync();
     }
     await Deno.rename(unfinished, path);
@@ -235,6 +243,13 @@ export async function writeSafetensors(
     await Deno.remove(unfinished).catch(() => {});
     throw error;
   }
+}
+
+function checkLength(path: string, name: string, shape: readonly number[], data: Float32Array): void {
+  if (countElements(shape) === data.length) return;
+  throw new TypeError(
+    `Cannot write tensor "${name}" to ${path}: shape [${shape.join(", ")}] does not hold ${data.length} elements`,
+  );
 }
 
 interface Header {
@@ -340,13 +355,17 @@ function isSizes(value: unknown): value is number[] {
   return Array.isArray(value) && value.every((size) => Number.isSafeInteger(size) && size >= 0);
 }
 
-/** Elements of a shape; past 2^53 it is not exact, but then no file is as large either. */
-function countElements(shape: readonly number[]): number {
+/** Number of elements of a shape; past 2^53 it is not exact, but then no file is as large either. */
+export function countElements(shape: readonly number[]): number {
   return shape.reduce((product, size) => product * size, 1);
 }
 
-/** Reads `length` bytes at a position, without giving up the turn. */
-function readAt(file: Deno.FsFile, path: string, position: number, length: number): Uint8Array<ArrayBuffer> {
+/**
+ * Reads `length` bytes at a position, without giving up the turn.
+ *
+ * @throws {RangeError} If the file ends before.
+ */
+export function readAt(file: Deno.FsFile, path: string, position: number, length: number): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(length);
   file.seekSync(position, Deno.SeekMode.Start);
   for (let done = 0; done < length;) {
@@ -377,7 +396,8 @@ function encode(path: string, name: string, data: Float32Array, dtype: "F32" | "
   return new Uint8Array(halves.buffer);
 }
 
-function toFloat32(dtype: SafetensorsDtype, buffer: ArrayBuffer): Float32Array {
+/** The nearest f32 of each element; 0 or 1 for BOOL. An F32 buffer is used as it is. */
+export function toFloat32(dtype: SafetensorsDtype, buffer: ArrayBuffer): Float32Array {
   switch (dtype) {
     case "F32":
       return new Float32Array(buffer);
@@ -385,7 +405,7 @@ function toFloat32(dtype: SafetensorsDtype, buffer: ArrayBuffer): Float32Array {
       return new Float32Array(new Float16Array(buffer));
     case "BF16":
       // The upper half of an f32.
-      return new Float32Array(new Uint32Array(new Uint16Array(buffer)).map((bits) => bits << 16).buffer);
+      return upperHalves(new Uint16Array(buffer));
     case "F64":
       return new Float32Array(new Float64Array(buffer));
     case "I64":
@@ -407,4 +427,10 @@ function toFloat32(dtype: SafetensorsDtype, buffer: ArrayBuffer): Float32Array {
     case "BOOL":
       return Float32Array.from(new Uint8Array(buffer), (byte) => byte === 0 ? 0 : 1);
   }
+}
+
+function upperHalves(halves: Uint16Array): Float32Array {
+  const bits = new Uint32Array(halves);
+  for (let k = 0; k < bits.length; k++) bits[k]! <<= 16;
+  return new Float32Array(bits.buffer);
 }

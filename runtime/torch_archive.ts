@@ -1,0 +1,317 @@
+/**
+ * Reads checkpoints that PyTorch wrote (`.ckpt`, `.pth`, `.bin`, `.pkl`): a zip archive of a pickle and of raw storages.
+ *
+ *     NAME/data.pkl          dictionaries and lists, in which a tensor is a storage's key, an offset, sizes and strides
+ *     NAME/data/KEY          bytes of a storage
+ *     NAME/byteorder         "little"; not there in files of old versions
+ *
+ * Tensors of all levels have names: the keys on the way to them, joined by dots. They are read when asked for.
+ *
+ * Nothing that a file names is run ({@linkcode unpickle}); a tensor must lie within its storage and a storage be as long as
+ * its entry, and entries are checked against their checksums where the writer made some.
+ *
+ * Easy to get wrong:
+ * - tensors may share a storage, be cut out of it or transposed: strides count, not only sizes;
+ * - files of PyTorch before 1.6 are no archives, and not read.
+ *
+ * Source: PyTorch 2.13, torch/serialization.py and caffe2/serialize/inline_container.cc.
+ *
+ * @module
+ */
+
+import { crc32 } from "node:zlib";
+import { PickleError, type PickleGlobal, show, unpickle } from "./pickle.ts";
+import {
+  countElements,
+  ELEMENT_BYTES,
+  type RawTensor,
+  readAt,
+  type SafetensorsDtype,
+  type SafetensorsInfo,
+  type TensorData,
+  toFloat32,
+} from "./safetensors.ts";
+import { readZipDirectory, type ZipEntry } from "./zip.ts";
+
+/** The longest pickle that is read, in bytes; that of Stable Diffusion with its optimizer has about one million. */
+const PICKLE_LIMIT = 8_000_000;
+/** What no checkpoint of a network comes near: of names, nested containers, characters of a name and dimensions. */
+const LIMITS = { visits: 1_000_000, depth: 32, name: 1000, dimensions: 16 } as const;
+
+const STORAGES: Readonly<Record<string, SafetensorsDtype>> = {
+  BFloat16Storage: "BF16",
+  BoolStorage: "BOOL",
+  ByteStorage: "U8",
+  CharStorage: "I8",
+  DoubleStorage: "F64",
+  FloatStorage: "F32",
+  HalfStorage: "F16",
+  IntStorage: "I32",
+  LongStorage: "I64",
+  ShortStorage: "I16",
+};
+
+/** Names that stand in published checkpoints as values or keys, and are never called. */
+const VALUES = [
+  ...["float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool"]
+    .map((name) => `torch.${name}`),
+  "pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint",
+];
+
+/** The bytes of one or several tensors. */
+interface Storage {
+  readonly dtype: SafetensorsDtype;
+  readonly entry: ZipEntry;
+  /** Number of elements. */
+  readonly length: number;
+}
+
+/** A tensor as the pickle describes it. */
+class Described {
+  constructor(
+    readonly storage: Storage,
+    readonly offset: number,
+    readonly shape: readonly number[],
+    readonly strides: readonly number[],
+  ) {}
+}
+
+/**
+ * An open checkpoint of PyTorch, whose tensors are read when asked for.
+ *
+ * Made by {@link readTorchArchive}; close it, or declare it with `using`.
+ */
+export class TorchArchive implements Disposable {
+  /** Where the file is. */
+  readonly path: string;
+  readonly #file: Deno.FsFile;
+  readonly #tensors: ReadonlyMap<string, Described>;
+
+  /** Takes over an open file and its checked contents; use {@link readTorchArchive}. */
+  constructor(path: string, file: Deno.FsFile, tensors: ReadonlyMap<string, unknown>) {
+    this.path = path;
+    this.#file = file;
+    this.#tensors = tensors as ReadonlyMap<string, Described>;
+  }
+
+  /** Names of the tensors, in the order of the file. */
+  get names(): string[] {
+    return [...this.#tensors.keys()];
+  }
+
+  /** Whether there is a tensor of that name. */
+  has(name: string): boolean {
+    return this.#tensors.has(name);
+  }
+
+  /**
+   * Element type and shape of a tensor.
+   *
+   * @throws {RangeError} If there is none of that name.
+   */
+  info(name: string): SafetensorsInfo {
+    const { storage: { dtype }, shape } = this.#tensor(name);
+    return { dtype, shape };
+  }
+
+  /**
+   * Reads a tensor as f32, whatever its type in the file: the nearest f32, and 0 or 1 for BOOL.
+   *
+   * @throws {RangeError} If there is none of that name, or the file was cut short since it was opened.
+   * @throws {TypeError} If its bytes do not have the checksum of the archive.
+   */
+  async read(name: string): Promise<TensorData> {
+    const { dtype, shape, bytes } = await this.readRaw(name);
+    return { shape: [...shape], data: toFloat32(dtype, bytes.buffer) };
+  }
+
+  /** Reads a tensor's elements as they are, row-major; throws as {@link TorchArchive.read} does. */
+  // deno-lint-ignore require-await
+  async readRaw(name: string): Promise<RawTensor> {
+    const { storage: { dtype, entry, length }, offset, shape, strides } = this.#tensor(name);
+    const size = ELEMENT_BYTES[dtype];
+    const count = countElements(shape);
+    if (!count) return { dtype, shape, bytes: new Uint8Array(0) };
+    const span = spanOf(shape, strides);
+    const bytes = readAt(this.#file, this.path, entry.begin + offset * size, span * size);
+    // A part of a storage has no checksum of its own.
+    if (span === length && entry.crc && crc32(bytes) !== entry.crc) {
+      throw new TypeError(
+        `Cannot read tensor "${name}" of ${this.path}: its bytes do not have the archive's checksum, hint: copy the file again`,
+      );
+    }
+    return { dtype, shape, bytes: isDense(shape, strides) ? bytes : gather(bytes, size, shape, strides) };
+  }
+
+  /** Closes the file; what was read stays. */
+  close(): void {
+    this.#file.close();
+  }
+
+  /** Same as {@link TorchArchive.close}. */
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #tensor(name: string): Described {
+    const tensor = this.#tensors.get(name);
+    if (tensor) return tensor;
+    throw new RangeError(`Cannot read tensor "${name}" of ${this.path}: it has ${this.#tensors.size} others`);
+  }
+}
+
+/**
+ * Opens a checkpoint of PyTorch and checks all of it but the tensors' bytes; reads no tensor yet.
+ *
+ * @throws {TypeError} If the file is no such archive, is damaged, or asks for anything but tensors and plain containers;
+ *   the message says where and how.
+ */
+export async function readTorchArchive(path: string): Promise<TorchArchive> {
+  const file = await Deno.open(path);
+  const fail = (problem: string): never => {
+    throw new TypeError(`Cannot read ${path} as a PyTorch checkpoint: ${problem}`);
+  };
+  try {
+    const { size } = await file.stat();
+    const entries = readZipDirectory(file, path, size, fail);
+    const pickles = [...entries.keys()].filter((name) => /^[^/]+\/data\.pkl$/.test(name));
+    if (pickles.length !== 1) return fail(`it has ${pickles.length} entries NAME/data.pkl, not one`);
+    const folder = pickles[0]!.slice(0, -"data.pkl".length);
+    const read = (name: string): Uint8Array<ArrayBuffer> => {
+      const entry = entries.get(name)!;
+      if (entry.size > PICKLE_LIMIT) fail(`entry "${name}" has ${entry.size} bytes, more than ${PICKLE_LIMIT}`);
+      const bytes = readAt(file, path, entry.begin, entry.size);
+      if (entry.crc && crc32(bytes) !== entry.crc) fail(`entry "${name}" does not have its checksum`);
+      return bytes;
+    };
+    if (entries.has(`${folder}byteorder`)) {
+      const order = new TextDecoder().decode(read(`${folder}byteorder`));
+      if (order !== "little") fail(`its byte order is ${show(order)}: only little-endian files are read`);
+    }
+    try {
+      const root = unpickle(read(`${folder}data.pkl`), {
+        globals: GLOBALS,
+        persistent: (id) => storageOf(id, entries, folder),
+      });
+      return new TorchArchive(path, file, nameTensors(root));
+    } catch (error) {
+      if (error instanceof PickleError) fail(`in data.pkl, ${error.message}`);
+      throw error;
+    }
+  } catch (error) {
+    file.close();
+    throw error;
+  }
+}
+
+const GLOBALS: ReadonlyMap<string, PickleGlobal> = new Map<string, PickleGlobal>([
+  ...VALUES.map((name) => [name, {}] as const),
+  ...Object.keys(STORAGES).map((name) => [`torch.${name}`, {}] as const),
+  ["torch._utils._rebuild_tensor_v2", { call: describe }],
+  ["torch._utils._rebuild_parameter", { call: ([data]) => data }],
+  ["torch.Size", { call: ([sizes]) => sizes }],
+  ["torch.device", { call: ([name]) => name }],
+]);
+
+/** The storage of a persistent id, `("storage", type, key, location, elements)`. */
+function storageOf(id: unknown, entries: ReadonlyMap<string, ZipEntry>, folder: string): Storage {
+  const [kind, type, key, , length] = Array.isArray(id) ? id : [];
+  const dtype = STORAGES[String(type?.label).replace(/^torch\./, "")];
+  if (kind !== "storage" || !dtype || typeof key !== "string" || !isSize(length)) {
+    throw new PickleError("a persistent id is no storage of a type that is read here");
+  }
+  const entry = entries.get(`${folder}data/${key}`);
+  if (!entry) throw new PickleError(`storage ${show(key)} is not in the archive`);
+  if (entry.size !== length * ELEMENT_BYTES[dtype]) {
+    throw new PickleError(`storage ${show(key)} has ${entry.size} bytes, which are not ${length} elements of ${dtype}`);
+  }
+  return { dtype, entry, length };
+}
+
+/** A tensor from the arguments of PyTorch's own function: storage, offset, sizes, strides, and more that says nothing. */
+function describe([storage, offset, shape, strides]: readonly unknown[]): Described {
+  const isStorage = typeof storage === "object" && storage !== null && "entry" in storage;
+  if (!isStorage || !isSize(offset) || !isSizes(shape) || !isSizes(strides) || shape.length !== strides.length) {
+    throw new PickleError("a tensor is not made of a storage, an offset, sizes and strides");
+  }
+  const { length, dtype } = storage as Storage;
+  const [count, span] = [countElements(shape), spanOf(shape, strides)];
+  if (count > length || (count > 0 && offset + span > length)) {
+    const what = `a tensor of ${dtype} [${shape.join(", ")}] with strides [${strides.join(", ")}]`;
+    throw new PickleError(`${what} at ${offset} does not lie in its storage of ${length} elements`);
+  }
+  // Copied, as the pickle may go on to change its lists.
+  return new Described(storage as Storage, offset, [...shape], [...strides]);
+}
+
+/** Elements of a storage from a tensor's first to its last. */
+function spanOf(shape: readonly number[], strides: readonly number[]): number {
+  return shape.reduce((last, size, k) => last + (size - 1) * strides[k]!, 0) + 1;
+}
+
+/** Whether elements lie one after the other, row-major. */
+function isDense(shape: readonly number[], strides: readonly number[]): boolean {
+  let next = 1;
+  for (let k = shape.length - 1; k >= 0; k--) {
+    if (shape[k] !== 1 && strides[k] !== next) return false;
+    next *= shape[k]!;
+  }
+  return true;
+}
+
+/** Brings the elements of a tensor into their order. */
+function gather(
+  bytes: Uint8Array<ArrayBuffer>,
+  size: number,
+  shape: readonly number[],
+  strides: readonly number[],
+): Uint8Array<ArrayBuffer> {
+  const Words = { 1: Uint8Array, 2: Uint16Array, 4: Uint32Array, 8: BigUint64Array }[size]!;
+  const from = new Words(bytes.buffer);
+  const to = new Words(countElements(shape));
+  const place = shape.map(() => 0);
+  for (let k = 0, at = 0; k < to.length; k++) {
+    to[k] = from[at]!;
+    for (let d = shape.length - 1; d >= 0; d--) {
+      at += strides[d]!;
+      if (++place[d]! < shape[d]!) break;
+      at -= strides[d]! * shape[d]!;
+      place[d] = 0;
+    }
+  }
+  return new Uint8Array(to.buffer);
+}
+
+/** All tensors below a value, by the keys on the way joined by dots. */
+function nameTensors(root: unknown): Map<string, Described> {
+  const tensors = new Map<string, Described>();
+  let visits = 0;
+  const visit = (value: unknown, name: string, depth: number) => {
+    if (++visits > LIMITS.visits) throw new PickleError(`its containers hold more than ${LIMITS.visits} values`);
+    if (value instanceof Described) {
+      if (tensors.has(name)) throw new PickleError(`two tensors are called ${show(name)}`);
+      tensors.set(name, value);
+      return;
+    }
+    const entries = value instanceof Map || Array.isArray(value) ? value.entries() : [];
+    for (const [key, child] of entries) {
+      if (typeof child !== "object") continue;
+      if (depth === LIMITS.depth) throw new PickleError(`containers lie more than ${depth} deep in each other`);
+      const label = typeof key === "string" ? key : show(key);
+      const full = name === "" ? label : `${name}.${label}`;
+      if (full.length > LIMITS.name) throw new PickleError(`the name ${show(full)} has ${full.length} characters`);
+      visit(child, full, depth + 1);
+    }
+  };
+  visit(root, "", 0);
+  if (!tensors.size) throw new PickleError("it holds no tensor");
+  return tensors;
+}
+
+function isSize(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+function isSizes(value: unknown): value is number[] {
+  return Array.isArray(value) && value.length <= LIMITS.dimensions && value.every(isSize);
+}

@@ -1,0 +1,97 @@
+/**
+ * Writes pickles and zip archives as PyTorch does, and wrong ones.
+ *
+ * @module
+ */
+
+import { crc32 } from "node:zlib";
+
+/** Bytes of numbers, text and other bytes, one after the other. */
+export function bytesOf(...parts: (number | string | Uint8Array)[]): Uint8Array<ArrayBuffer> {
+  const all = parts.map((part) =>
+    typeof part === "number" ? [part] : typeof part === "string" ? [...new TextEncoder().encode(part)] : [...part]
+  );
+  return new Uint8Array(all.flat());
+}
+
+/** Little-endian bytes of an unsigned integer. */
+export function little(value: number | bigint, size: number): Uint8Array {
+  const view = new DataView(new ArrayBuffer(8));
+  view.setBigUint64(0, BigInt(value), true);
+  return new Uint8Array(view.buffer, 0, size);
+}
+
+/** A string of a pickle. */
+export function text(value: string): Uint8Array {
+  const encoded = new TextEncoder().encode(value);
+  return bytesOf(0x58, little(encoded.length, 4), encoded);
+}
+
+/** A name of a pickle. */
+export const name = (module: string, label: string) => bytesOf("c", module, "\n", label, "\n");
+
+/** A tuple of integers. */
+export const sizes = (values: readonly number[]) => bytesOf("(", ...values.map((v) => bytesOf("J", little(v, 4))), "t");
+
+/** What a tensor is made of. */
+export interface TensorParts {
+  readonly key: string;
+  readonly shape: readonly number[];
+  readonly storage?: string;
+  readonly elements?: number;
+  readonly offset?: number;
+  readonly strides?: readonly number[];
+}
+
+/** A tensor of a pickle, dense if nothing else is said. */
+export function tensor(
+  { key, shape, storage = "FloatStorage", elements, offset = 0, strides }: TensorParts,
+): Uint8Array {
+  const count = shape.reduce((a, b) => a * b, 1);
+  const dense = shape.map((_, k) => shape.slice(k + 1).reduce((a, b) => a * b, 1));
+  const id = bytesOf("(", text("storage"), name("torch", storage), text(key), text("cpu"));
+  return bytesOf(
+    name("torch._utils", "_rebuild_tensor_v2"),
+    ...["(", id, "J", little(elements ?? count, 4), "tQ", "J", little(offset, 4)],
+    ...[sizes(shape), sizes(strides ?? dense), 0x89, name("collections", "OrderedDict"), ")RtR"],
+  );
+}
+
+/** A dictionary of a pickle. */
+export const dictionary = (entries: readonly (readonly [string, Uint8Array])[]) =>
+  bytesOf("}(", ...entries.flatMap(([key, value]) => [text(key), value]), "u");
+
+/** A whole pickle. */
+export const pickle = (value: Uint8Array) => bytesOf(0x80, 2, value, ".");
+
+/** What the directory of an archive says of an entry, where it is not true. */
+export type Lies = Readonly<Partial<Record<"size" | "packed" | "from" | "crc" | "method" | "flags", number>>>;
+
+/** A zip archive of stored entries. */
+export function zip(entries: readonly (readonly [string, Uint8Array, Lies?])[]): Uint8Array<ArrayBuffer> {
+  const files: Uint8Array[] = [], directory: Uint8Array[] = [];
+  let at = 0;
+  for (const [label, bytes, lies = {}] of entries) {
+    const encoded = new TextEncoder().encode(label);
+    const { size = bytes.length, packed = bytes.length, from = at, crc = crc32(bytes), method = 0, flags = 0 } = lies;
+    const common = bytesOf(...[little(flags, 2), little(method, 2), little(0, 4), little(crc, 4)]);
+    const sizes = bytesOf(little(packed, 4), little(size, 4), little(encoded.length, 2), little(0, 2));
+    files.push(bytesOf(little(0x04034b50, 4), little(0, 2), common, sizes, encoded, bytes));
+    const rest = bytesOf(little(0, 2), little(0, 2), little(0, 2), little(0, 4), little(from, 4));
+    directory.push(bytesOf(little(0x02014b50, 4), little(0, 4), common, sizes, rest, encoded));
+    at += files.at(-1)!.length;
+  }
+  const listed = bytesOf(...directory);
+  const count = little(entries.length, 2);
+  const end = bytesOf(little(0x06054b50, 4), little(0, 4), count, count, little(listed.length, 4), little(at, 4));
+  return bytesOf(...files, listed, end, little(0, 2));
+}
+
+/** A checkpoint as PyTorch writes it. */
+export function torchFile(root: Uint8Array, storages: Readonly<Record<string, Uint8Array>> = {}) {
+  return zip([
+    ["a/data.pkl", pickle(root)],
+    ["a/byteorder", bytesOf("little")],
+    ...Object.entries(storages).map(([key, bytes]) => [`a/data/${key}`, bytes] as const),
+  ]);
+}
