@@ -117,9 +117,10 @@ export class SafetensorsFile implements Disposable {
    *
    * @throws {RangeError} If there is none of that name, or the file was cut short since it was opened.
    */
+  // deno-lint-ignore require-await
   async read(name: string): Promise<TensorData> {
-    const { dtype, shape, bytes } = await this.readRaw(name);
-    return { shape: [...shape], data: toFloat32(dtype, bytes.buffer) };
+    const { dtype, shape, begin, end } = this.#entry(name);
+    return { shape: [...shape], data: readFloat32(this.#file, this.path, dtype, begin, end) };
   }
 
   /**
@@ -394,6 +395,24 @@ function encode(path: string, name: string, data: Float32Array, dtype: "F32" | "
     );
   }
   return new Uint8Array(halves.buffer);
+}
+
+/** Reads elements as f32 without holding them twice. */
+function readFloat32(
+  file: Deno.FsFile,
+  path: string,
+  dtype: SafetensorsDtype,
+  begin: number,
+  end: number,
+): Float32Array {
+  const size = ELEMENT_BYTES[dtype];
+  const step = size << 18;
+  if (dtype === "F32" || end - begin <= step) return toFloat32(dtype, readAt(file, path, begin, end - begin).buffer);
+  const data = new Float32Array((end - begin) / size);
+  for (let at = begin; at < end; at += step) {
+    data.set(toFloat32(dtype, readAt(file, path, at, Math.min(step, end - at)).buffer), (at - begin) / size);
+  }
+  return data;
 }
 
 /** The nearest f32 of each element; 0 or 1 for BOOL. An F32 buffer is used as it is. */

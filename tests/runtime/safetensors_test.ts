@@ -246,7 +246,7 @@ Deno.test("writeSafetensors() reads what is not in memory, one tensor at a time"
 
 Deno.test("single tensors of a file of 3 GB are read in little memory", () =>
   withPath(async (path) => {
-    const [count, bytes] = [48, 2 ** 26];
+    const [count, bytes] = [96, 2 ** 25];
     const header = fileOf(Object.fromEntries(
       Array.from({ length: count }, (_, k) => [`t${k}`, entry("BF16", [bytes / 2], k * bytes, (k + 1) * bytes)]),
     ));
@@ -266,10 +266,10 @@ Deno.test("single tensors of a file of 3 GB are read in little memory", () =>
     const before = Deno.memoryUsage().rss;
     let most = 0;
     using file = await readSafetensors(path);
-    for (const name of ["t0", "t23", "t46", "t47"]) {
+    for (const name of ["t0", "t47", "t94", "t95"]) {
       const { data } = await file.read(name);
       assert.equal(data.length, bytes / 2);
-      assert.equal(data.at(-1), name === "t47" ? 1.5 : 0);
+      assert.equal(data.at(-1), name === "t95" ? 1.5 : 0);
       most = Math.max(most, Deno.memoryUsage().rss - before);
     }
     assert.ok(most < 500e6, `${most} bytes`);
