@@ -13,7 +13,7 @@
  */
 
 import type { Value } from "../runtime/graph.ts";
-import { type AutoencoderConfig, autoencoderFormat } from "./autoencoder.ts";
+import { type AutoencoderConfig, autoencoderFormat, latentChannels } from "./autoencoder.ts";
 import { type BertConfig, bertFormat, encodeBert } from "./bert_text_encoder.ts";
 import type { ConfigFormat } from "./config.ts";
 import { type ControlNetConfig, controlnetFormat } from "./controlnet.ts";
@@ -99,7 +99,7 @@ export async function openModel(dir: string): Promise<Model> {
     if (given !== other) problems.push(`\n  ${a} is ${given} and ${b} is ${other}: they must agree`);
   };
   if (unet && vae) {
-    agree("in_channels of unet", unet.in_channels, `latent_channels of ${folders.vae}`, vae.latent_channels);
+    agree("in_channels of unet", unet.in_channels, `latent_channels of ${folders.vae}`, latentChannels(vae));
   }
   if (unet && text) {
     const [width, name] = text.kind === "clip"
@@ -177,7 +177,10 @@ export async function saveText(
 /** Writes `model_index.json` for the parts that are there, so that diffusers opens the folder as a pipeline. */
 export async function saveModelIndex(dir: string): Promise<void> {
   const there = await partsOf(dir);
-  const parts = Object.entries(CLASSES).filter(([part]) => there.has(part));
+  const parts: [string, readonly [string, string]][] = [];
+  for (const [part, entry] of Object.entries(CLASSES)) {
+    if (there.has(part)) parts.push([part, [entry[0], await classOf(`${dir}/${part}`) ?? entry[1]]]);
+  }
   const pipeline = there.has("bert")
     ? "LDMTextToImagePipeline"
     : there.has("controlnet")
@@ -188,6 +191,16 @@ export async function saveModelIndex(dir: string): Promise<void> {
     : {};
   const index = { _class_name: pipeline, _diffusers_version: "0.20.2", ...Object.fromEntries(parts), ...none };
   await Deno.writeTextFile(`${dir}/model_index.json`, JSON.stringify(index, null, 2) + "\n");
+}
+
+/** The class that the `config.json` of a part tells, as an autoencoder's may be of two. */
+async function classOf(dir: string): Promise<string | undefined> {
+  try {
+    return JSON.parse(await Deno.readTextFile(`${dir}/config.json`))._class_name;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
 }
 
 async function partsOf(dir: string): Promise<Set<string>> {

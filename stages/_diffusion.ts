@@ -5,7 +5,7 @@
  */
 
 import { drawCondition } from "../faces/draw.ts";
-import { autoencoderFormat, encodeImage } from "../models/autoencoder.ts";
+import { autoencoderFormat, encodeLatent } from "../models/autoencoder.ts";
 import { loadNetwork, loadNetworkConfig } from "../models/network_folder.ts";
 import { createParameters, type ParameterSpec, Scope } from "../models/params.ts";
 import { noiseLevel, type Schedule, targetFactors } from "../models/schedule.ts";
@@ -33,7 +33,7 @@ export async function copyParts(from: string, to: string, leave: readonly string
 
 /** Latents of a dataset. */
 export interface Latents {
-  /** Means of the latent distributions times the scaling factor, `[n, side, side, channels]`. */
+  /** Means of the latent distributions, or latents before they are quantised, times the scaling factor, `[n, side, side, channels]`. */
   readonly data: Float32Array;
   readonly side: number;
   readonly channels: number;
@@ -51,7 +51,7 @@ export async function encodeLatents(ctx: StageContext, dir: string, faces: Faces
   const graph = new Graph();
   const specs = new Map<string, ParameterSpec>();
   const x = graph.input("x", [BATCH, faces.size_px, faces.size_px, 3]);
-  const latent = scale(encodeImage(new Scope(graph, specs, "vae/"), config, x).mean, config.scaling_factor);
+  const latent = scale(encodeLatent(new Scope(graph, specs, "vae/"), config, x), config.scaling_factor);
   const [, side, , channels] = latent.shape as [number, number, number, number];
   const parameters = createParameters(device, specs, await loadNetwork(dir, specs, true));
   const encoder = new Executable(device, { outputs: { latent } }, parameters);

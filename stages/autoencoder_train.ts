@@ -7,7 +7,19 @@
 import { z } from "zod";
 import { contactSheet } from "../faces/draw.ts";
 import { type Image, writePng } from "../faces/image.ts";
-import { autoencoderFormat, decodeLatent, divergence, encodeImage, sampleLatent } from "../models/autoencoder.ts";
+import {
+  type AutoencoderConfig,
+  autoencoderFormat,
+  codebookLoss,
+  decodeLatent,
+  divergence,
+  encodeImage,
+  encodeLatent,
+  hasCodebook,
+  latentChannels,
+  quantise,
+  sampleLatent,
+} from "../models/autoencoder.ts";
 import { loadNetwork, loadNetworkConfig, saveNetwork } from "../models/network_folder.ts";
 import { createParameters, initialise, type ParameterSpec, Scope } from "../models/params.ts";
 import { Trainer } from "../models/trainer.ts";
@@ -17,17 +29,64 @@ import { mse } from "../ops/mse.ts";
 import { scale } from "../ops/scale.ts";
 import { sub } from "../ops/sub.ts";
 import { mean } from "../ops/sum.ts";
-import { Graph } from "../runtime/graph.ts";
+import { Graph, type Value } from "../runtime/graph.ts";
 import { Random } from "../runtime/rng.ts";
 import { Executable } from "../runtime/run.ts";
 import { stage } from "../runtime/stage.ts";
 import { imageOf, loadFaces, toImage, toNetwork } from "./_faces.ts";
 import { train, trainingOptions } from "./_training.ts";
 
+/** What the loss of an autoencoder is made of. */
+interface LossOptions {
+  readonly kl_weight: number;
+  readonly codebook_weight?: number | undefined;
+  readonly commitment_weight?: number | undefined;
+  readonly reconstruction?: "l1" | "l2" | "l1+l2" | undefined;
+}
+
+/** Configuration of a new autoencoder. */
+function newConfig(
+  options: { channels: readonly number[]; latent_channels: number; groups: number; codebook?: number | undefined },
+  size_px: number,
+): AutoencoderConfig {
+  const { channels, codebook } = options;
+  const format = codebook === undefined ? autoencoderFormat : autoencoderFormat.other!.format;
+  return format.schema.parse({
+    down_block_types: channels.map(() => "DownEncoderBlock2D"),
+    up_block_types: channels.map(() => "UpDecoderBlock2D"),
+    block_out_channels: channels,
+    latent_channels: options.latent_channels,
+    norm_num_groups: options.groups,
+    sample_size: size_px,
+    ...(codebook === undefined ? {} : { num_vq_embeddings: codebook }),
+  });
+}
+
+/** Latents, reconstruction and loss of images `x`; the codes' numbers where there is a codebook. Input `noise` is KL's. */
+function lossOf(scope: Scope, config: AutoencoderConfig, options: LossOptions, x: Value) {
+  const distance = (y: Value) => {
+    const { reconstruction = "l1+l2" } = options;
+    if (reconstruction === "l2") return mse(y, x);
+    const l1 = mean(abs(sub(y, x)));
+    return reconstruction === "l1" ? l1 : add(l1, mse(y, x));
+  };
+  if (hasCodebook(config)) {
+    const latent = encodeLatent(scope, config, x);
+    const { code, latent: quantised, ids } = quantise(scope, config, latent);
+    const y = decodeLatent(scope, config, quantised, { quantised: true });
+    const { codebook_weight: codebook = 0.25, commitment_weight: commitment = 1 } = options;
+    return { latent, y, loss: add(distance(y), codebookLoss(latent, code, { codebook, commitment })), ids };
+  }
+  const posterior = encodeImage(scope, config, x);
+  const y = decodeLatent(scope, config, sampleLatent(posterior, x.graph.input("noise", posterior.mean.shape)));
+  const kl = mean(divergence(posterior));
+  return { latent: posterior.mean, y, loss: add(distance(y), scale(kl, options.kl_weight)) };
+}
+
 /** `autoencoder/train`: images to latents and back; the model folder has `vae/`. */
 export const trainAutoencoder = stage({
   id: "autoencoder/train",
-  doc: "Trains an autoencoder (KL), the latent space of a diffusion model, from scratch or from the one of init.",
+  doc: "Trains an autoencoder (KL or VQ), the latent space of a diffusion model, from scratch or from the one of init.",
   version: 1,
   inputs: { "data*": "dataset", "init?": "model" },
   output: "model",
@@ -38,23 +97,26 @@ export const trainAutoencoder = stage({
     ),
     latent_channels: z.int().min(1).max(64).default(4).describe("Without init: channels of the latents"),
     groups: z.int().min(1).default(8).describe("Without init: groups of the normalisations"),
-    kl_weight: z.number().min(0).default(1e-6).describe("Weight of the Kullback-Leibler term"),
+    kl_weight: z.number().min(0).default(1e-6).describe("KL: weight of the Kullback-Leibler term"),
+    codebook: z.int().min(2).max(1 << 20).optional().describe(
+      "Without init: codes of a VQ autoencoder, such as 1024; KL when not given",
+    ),
+    codebook_weight: z.number().min(0).optional().describe(
+      "VQ: weight of the term that moves codes to latents; 0.25 when not given, as in LDM",
+    ),
+    commitment_weight: z.number().min(0).optional().describe(
+      "VQ: weight of the term that moves latents to codes; 1 when not given, as in LDM",
+    ),
+    reconstruction: z.enum(["l1", "l2", "l1+l2"]).optional().describe(
+      "Distance of an image and its reconstruction: mean absolute, mean squared, or their sum when not given",
+    ),
   }),
   async run(ctx, { data, init }, options) {
     const faces = await loadFaces(data);
     const { size_px, records } = faces;
-    const { channels, groups, batch } = options;
-    const config = init
-      ? await loadNetworkConfig(`${init.dir}/vae`, autoencoderFormat)
-      : autoencoderFormat.schema.parse({
-        down_block_types: channels.map(() => "DownEncoderBlock2D"),
-        up_block_types: channels.map(() => "UpDecoderBlock2D"),
-        block_out_channels: channels,
-        latent_channels: options.latent_channels,
-        norm_num_groups: groups,
-        sample_size: size_px,
-      });
-    const { latent_channels } = config;
+    const { batch } = options;
+    const config = init ? await loadNetworkConfig(`${init.dir}/vae`, autoencoderFormat) : newConfig(options, size_px);
+    const latent_channels = latentChannels(config);
     const bytes = size_px * size_px * 3;
     const side = size_px / 2 ** (config.block_out_channels.length - 1);
 
@@ -62,10 +124,7 @@ export const trainAutoencoder = stage({
     const specs = new Map<string, ParameterSpec>();
     const scope = new Scope(graph, specs, "vae/");
     const x = graph.input("x", [batch, size_px, size_px, 3]);
-    const posterior = encodeImage(scope, config, x);
-    const y = decodeLatent(scope, config, sampleLatent(posterior, graph.input("noise", posterior.mean.shape)));
-    const kl = mean(divergence(posterior));
-    const loss = add(add(mean(abs(sub(y, x))), mse(y, x)), scale(kl, options.kl_weight));
+    const { latent, y, loss, ids } = lossOf(scope, config, options, x);
 
     const device = await ctx.device();
     const parameters = createParameters(
@@ -86,8 +145,9 @@ export const trainAutoencoder = stage({
 
     // The diffusion model works on latents of unit variance: their spread over the data sets the scaling factor.
     const averaged = trainer.averaged();
-    const check = new Executable(device, { outputs: { mean: posterior.mean, y } }, averaged);
+    const check = new Executable(device, { outputs: { latent, y, ...(ids ? { ids } : {}) } }, averaged);
     const sheet: Image[] = [];
+    const used = new Set<number>();
     let squares = 0, count = 0;
     const rounds = Math.min(8, Math.ceil(records.length / batch));
     for (let round = 0; round < rounds; round++) {
@@ -98,8 +158,9 @@ export const trainAutoencoder = stage({
       );
       picked.forEach((index, k) => toNetwork(imageOf(faces, index).data, pixels, k * bytes));
       check.run({ x: pixels });
-      const [means, out] = await Promise.all([check.read("mean"), check.read("y")]);
-      for (const v of means) [squares, count] = [squares + v * v, count + 1];
+      const [latents, out] = await Promise.all([check.read("latent"), check.read("y")]);
+      if (ids) { for (const id of await check.read("ids")) used.add(id); }
+      for (const v of latents) [squares, count] = [squares + v * v, count + 1];
       picked.forEach((index, k) =>
         sheet.push(imageOf(faces, index), toImage(out.subarray(k * bytes, (k + 1) * bytes), size_px))
       );
@@ -107,6 +168,7 @@ export const trainAutoencoder = stage({
     await writePng(`${ctx.dir}/contact.png`, contactSheet(sheet.slice(0, 96), 12));
     const scaling_factor = 1 / Math.sqrt(squares / count);
     ctx.log(`latents of ${side} x ${side} x ${latent_channels}, scaling factor ${scaling_factor.toFixed(3)}`);
+    if (ids) ctx.log(`${used.size} of ${config.num_vq_embeddings} codes occur in ${rounds * batch} images`);
     await saveNetwork(`${ctx.dir}/vae`, autoencoderFormat, { ...config, scaling_factor }, specs, averaged);
     check.destroy();
     trainer.destroy();

@@ -11,7 +11,7 @@ import { applyEdits, readEdits } from "../faces/edits.ts";
 import { type Image, readImage, writePng } from "../faces/image.ts";
 import { mirrorLandmarks } from "../faces/landmarks.ts";
 import { loadStyle, styleFiles, stylePrompt } from "../faces/styles.ts";
-import { decodeLatent } from "../models/autoencoder.ts";
+import { decodeLatent, latentChannels } from "../models/autoencoder.ts";
 import { encodePrompt, loadModel, openModel } from "../models/checkpoint.ts";
 import { controlFromHint, embedHint } from "../models/controlnet.ts";
 import { createParameters, type ParameterSpec, Scope } from "../models/params.ts";
@@ -168,7 +168,7 @@ async function makePainter(
   const { vae, controlnet } = model;
   const prompts = new Prompts(model.tokenizer);
   const side = size_px / 2 ** (vae.block_out_channels.length - 1);
-  const shape = [batch, side, side, vae.latent_channels] as const;
+  const shape = [batch, side, side, latentChannels(vae)] as const;
   const guided = given.guidance !== 1;
   const copies = guided ? 2 * batch : batch;
   const graph = new Graph();
@@ -197,7 +197,7 @@ async function makePainter(
   const parameters = createParameters(device, specs, await loadModel(model, specs));
   const sampler = new Sampler(device, spec, parameters);
   const steps = ddimSteps(model.schedule, given.steps, given.eta);
-  const size = side * side * vae.latent_channels;
+  const size = side * side * latentChannels(vae);
 
   return {
     /** Paints up to `batch` pictures. */

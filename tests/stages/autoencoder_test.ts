@@ -1,0 +1,50 @@
+import assert from "node:assert/strict";
+import { hasCodebook } from "../../models/autoencoder.ts";
+import { openModel } from "../../models/checkpoint.ts";
+import { openDevice } from "../../runtime/device.ts";
+import { readPipeline } from "../../runtime/pipeline_file.ts";
+import { runPipeline } from "../../runtime/pipeline_run.ts";
+import { silent } from "../../runtime/progress.ts";
+import { readSafetensors } from "../../runtime/safetensors.ts";
+import { stages } from "../../stages/mod.ts";
+import { inFolder } from "./run_stages.ts";
+
+Deno.test({
+  name: "a diffusion model learns on the latents of an autoencoder with a codebook",
+  // The device closes with the run; its poll timers may outlive the test by a moment.
+  sanitizeOps: false,
+  sanitizeResources: false,
+  async fn() {
+    await inFolder(async (dir) => {
+      await Deno.writeTextFile(
+        `${dir}/test.yaml`,
+        `stages:
+  faces: { uses: faces/render, with: { styles: [photo], count: 4, size_px: 16 } }
+  autoencoder:
+    uses: autoencoder/train
+    in: { data: faces }
+    with: { steps: 12, batch: 4, lr: 1e-2, warmup: 1, channels: [8, 8], groups: 2, codebook: 16, latent_channels: 3, reconstruction: l1 }
+  base:
+    uses: diffusion/pretrain
+    in: { model: autoencoder, data: faces }
+    with: { steps: 1, batch: 2, lr: 1e-3, channels: [8, 16], groups: 2, heads: 2, text_width: 16, text_layers: 1 }
+`,
+      );
+      const pipeline = await readPipeline(`${dir}/test.yaml`, stages);
+      await runPipeline(pipeline, { root: `${dir}/runs`, reporter: silent, openDevice });
+      const base = `${dir}/runs/test/base`;
+      const model = await openModel(base);
+      assert.ok(hasCodebook(model.vae));
+      assert.equal(model.unet.in_channels, 3);
+      const config = JSON.parse(await Deno.readTextFile(`${base}/vae/config.json`));
+      assert.deepEqual([config._class_name, config.num_vq_embeddings], ["VQModel", 16]);
+      const index = JSON.parse(await Deno.readTextFile(`${base}/model_index.json`));
+      assert.deepEqual(index.vae, ["diffusers", "VQModel"]);
+      using weights = await readSafetensors(`${base}/vae/diffusion_pytorch_model.safetensors`);
+      assert.deepEqual(weights.info("quantize.embedding.weight").shape, [16, 3]);
+      const metrics = await Deno.readTextFile(`${dir}/runs/test/autoencoder/metrics.jsonl`);
+      const losses = metrics.trim().split("\n").map((line) => JSON.parse(line).loss as number);
+      assert.ok(losses.at(-1)! < losses[0]!, `the loss went from ${losses[0]} to ${losses.at(-1)}`);
+    });
+  },
+});
