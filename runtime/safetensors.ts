@@ -368,17 +368,21 @@ export function countElements(shape: readonly number[]): number {
  */
 export function readAt(file: Deno.FsFile, path: string, position: number, length: number): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(length);
+  readInto(file, path, position, bytes);
+  return bytes;
+}
+
+function readInto(file: Deno.FsFile, path: string, position: number, bytes: Uint8Array): void {
   file.seekSync(position, Deno.SeekMode.Start);
-  for (let done = 0; done < length;) {
+  for (let done = 0; done < bytes.length;) {
     const read = file.readSync(bytes.subarray(done));
     if (read === null) {
       throw new RangeError(
-        `Cannot read ${length} bytes at ${position} of ${path}: the file ends after ${done} of them`,
+        `Cannot read ${bytes.length} bytes at ${position} of ${path}: the file ends after ${done} of them`,
       );
     }
     done += read;
   }
-  return bytes;
 }
 
 async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
@@ -407,10 +411,17 @@ function readFloat32(
 ): Float32Array {
   const size = ELEMENT_BYTES[dtype];
   const step = size << 18;
-  if (dtype === "F32" || end - begin <= step) return toFloat32(dtype, readAt(file, path, begin, end - begin).buffer);
+  if ((dtype !== "F16" && dtype !== "BF16") || end - begin <= step) {
+    return toFloat32(dtype, readAt(file, path, begin, end - begin).buffer);
+  }
   const data = new Float32Array((end - begin) / size);
+  const part = new Uint8Array(step);
   for (let at = begin; at < end; at += step) {
-    data.set(toFloat32(dtype, readAt(file, path, at, Math.min(step, end - at)).buffer), (at - begin) / size);
+    const length = Math.min(step, end - at);
+    readInto(file, path, at, part.subarray(0, length));
+    const from = (at - begin) / size;
+    if (dtype === "BF16") widen(new Uint16Array(part.buffer, 0, length / size), data.subarray(from));
+    else data.set(new Float16Array(part.buffer, 0, length / size), from);
   }
   return data;
 }
@@ -423,8 +434,7 @@ export function toFloat32(dtype: SafetensorsDtype, buffer: ArrayBuffer): Float32
     case "F16":
       return new Float32Array(new Float16Array(buffer));
     case "BF16":
-      // The upper half of an f32.
-      return upperHalves(new Uint16Array(buffer));
+      return widen(new Uint16Array(buffer), new Float32Array(buffer.byteLength / 2));
     case "F64":
       return new Float32Array(new Float64Array(buffer));
     case "I64":
@@ -448,8 +458,9 @@ export function toFloat32(dtype: SafetensorsDtype, buffer: ArrayBuffer): Float32
   }
 }
 
-function upperHalves(halves: Uint16Array): Float32Array {
-  const bits = new Uint32Array(halves);
-  for (let k = 0; k < bits.length; k++) bits[k]! <<= 16;
-  return new Float32Array(bits.buffer);
+/** BF16 is the upper half of an f32. */
+function widen(halves: Uint16Array, to: Float32Array): Float32Array {
+  const bits = new Uint32Array(to.buffer, to.byteOffset, halves.length);
+  for (let k = 0; k < bits.length; k++) bits[k] = halves[k]! << 16;
+  return to;
 }
