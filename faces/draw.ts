@@ -120,12 +120,18 @@ export function drawCondition(
  *
  * @param image The picture; it stays as it is.
  * @param landmarks `[68, 2]`, pixels of the picture.
+ * @param scale The picture is made this many times as large before, so that fine lines stay fine on a small one.
  * @returns A new picture.
  */
-export function overlayLandmarks(image: Image, landmarks: Landmarks): Image {
-  const result: Image = { ...image, data: image.data.slice() };
-  const unit = Math.max(image.width, image.height) / 256;
-  drawFace(result, landmarks, Math.max(0.6, unit), Math.max(1, 2 * unit));
+export function overlayLandmarks(image: Image, landmarks: Landmarks, scale: number = 1): Image {
+  const result = resizeArea(image, image.width * scale, image.height * scale);
+  const unit = Math.max(result.width, result.height) / 256;
+  drawFace(
+    result,
+    landmarks.map((value) => (value + 0.5) * scale - 0.5),
+    Math.max(0.6, unit),
+    Math.max(1, 2 * unit),
+  );
   return result;
 }
 
@@ -166,7 +172,7 @@ export interface SheetOptions {
 /**
  * Puts images side by side on a dark sheet.
  *
- * @param images Of any size; larger ones than a cell are made smaller.
+ * @param images Of any size; larger ones than a cell are made smaller, small ones a whole number of times as large.
  * @param columns Images in a row.
  * @param options See {@linkcode SheetOptions}.
  * @returns The sheet.
@@ -184,10 +190,11 @@ export function contactSheet(images: readonly Image[], columns: number, options:
     [24, 24, 24],
   );
   images.forEach((original, i) => {
-    const shrink = Math.min(1, cell_px / Math.max(original.width, original.height));
-    const width = Math.max(1, Math.round(original.width * shrink));
-    const height = Math.max(1, Math.round(original.height * shrink));
-    const image = shrink === 1 ? original : resizeArea(original, width, height);
+    const fit = cell_px / Math.max(original.width, original.height);
+    const factor = fit < 1 ? fit : Math.floor(fit);
+    const width = Math.max(1, Math.round(original.width * factor));
+    const height = Math.max(1, Math.round(original.height * factor));
+    const image = factor === 1 ? original : resizeArea(original, width, height);
     const x = GAP + (i % used) * (cell_px + GAP), y = GAP + Math.floor(i / used) * rowHeight;
     for (let row = 0; row < image.height; row++) {
       const line = image.data.subarray(row * image.width * 3, (row + 1) * image.width * 3);

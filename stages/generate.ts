@@ -113,22 +113,29 @@ export const generatePairs = stage({
     }
 
     const writer = await DatasetWriter.create(ctx.dir);
-    const sheet: Image[] = [], labels: string[] = [];
-    const rows = Math.min(4, given.per_style);
     for (let index = 0; index < total; index++) {
       const { name, ...record } = planPair(index);
-      const image = await readImage(`${ctx.work}/${name}`);
-      await writer.add(image, record);
-      if (index < rows * styles.length) {
-        sheet.push(image, overlayLandmarks(image, record.landmarks));
-        labels.push(record.style, (record.edits ?? []).map(({ edit }) => edit).join(" "));
-      }
+      await writer.add(await readImage(`${ctx.work}/${name}`), record);
     }
     await writer.close();
-    await writePng(`${ctx.dir}/contact.png`, contactSheet(sheet, 12, { labels, cell_px: Math.max(96, size_px) }));
+
+    // A row is a style: each picture, and beside it the landmarks that were asked for.
+    const sheet: Image[] = [], labels: string[] = [];
+    const enlarge = Math.max(1, Math.floor(128 / size_px));
+    const shown = Math.min(PAIRS_ON_SHEET, given.per_style);
+    for (let cell = 0; cell < styles.length * shown; cell++) {
+      const pair = planPair((cell % shown) * styles.length + Math.floor(cell / shown));
+      const image = await readImage(`${ctx.work}/${pair.name}`);
+      sheet.push(image, overlayLandmarks(image, pair.landmarks, enlarge));
+      labels.push(pair.style, (pair.edits ?? []).map(({ edit }) => edit).join(" "));
+    }
+    await writePng(`${ctx.dir}/contact.png`, contactSheet(sheet, 2 * shown, { labels, cell_px: size_px * enlarge }));
     ctx.summary({ images: total, styles: styles.length });
   },
 });
+
+/** Pairs of a style on the contact sheet, at most. */
+const PAIRS_ON_SHEET = 5;
 
 /** Files of the styles that are asked for. */
 function chosenFiles({ styles, styles_dir }: z.output<typeof options>): string[] {
