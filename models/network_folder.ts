@@ -1,5 +1,5 @@
 /**
- * A network's folder in the layout of diffusers: `config.json` and one safetensors file.
+ * A network's folder in the layout of diffusers: `config.json` and the weights, written as one safetensors file.
  *
  * @module
  */
@@ -7,12 +7,10 @@
 import { BERT_UNUSED } from "./bert_text_encoder.ts";
 import { type ConfigFormat, readConfig, writeConfig } from "./config.ts";
 import { loadUnder, oldAutoencoderNames } from "./original_names.ts";
-import { type HostTensors, readParameters, saveSafetensors, type Specs } from "./params.ts";
-import { readSafetensors, type TensorData } from "../runtime/safetensors.ts";
+import { type HostTensors, type LoadOptions, readParameters, saveSafetensors, type Specs } from "./params.ts";
+import type { TensorData } from "../runtime/safetensors.ts";
 import type { Tensor } from "../runtime/tensor.ts";
-
-/** Name of the weights' file: diffusers' own, and transformers' in the folder of a text encoder. */
-const FILES = ["diffusion_pytorch_model.safetensors", "model.safetensors"] as const;
+import { openNetworkTensors } from "./tensor_files.ts";
 
 /** Reads `config.json` (`scheduler_config.json` of a schedule) of a network's folder. */
 export async function loadNetworkConfig<T>(dir: string, format: ConfigFormat<T>): Promise<T> {
@@ -34,19 +32,15 @@ export async function loadNetworkConfig<T>(dir: string, format: ConfigFormat<T>)
  * @throws {TypeError} If there are none, or names or shapes differ.
  */
 export async function loadNetwork(dir: string, specs: Specs, part = false): Promise<HostTensors> {
-  for (const file of FILES) {
-    try {
-      await Deno.stat(`${dir}/${file}`);
-    } catch {
-      continue;
-    }
-    using opened = await readSafetensors(`${dir}/${file}`);
-    const old = opened.names.some((name) => name.endsWith("attentions.0.proj_attn.weight"));
-    const ignore = part ? /./ : BERT_UNUSED;
-    const options = old ? loadUnder(oldAutoencoderNames, "", ignore) : { ignore };
-    return new Map(await Array.fromAsync(readParameters(opened, specs, options)));
-  }
-  throw new TypeError(`Cannot read the weights in ${dir}: it has neither ${FILES.join(" nor ")}`);
+  using file = await openNetworkTensors(dir);
+  return new Map(await Array.fromAsync(readParameters(file, specs, networkNames(file, part))));
+}
+
+/** How names in the file of a network's folder relate to ours; `part` as in {@linkcode loadNetwork}. */
+export function networkNames(file: { readonly names: readonly string[] }, part = false): LoadOptions {
+  const old = file.names.some((name) => name.endsWith("attentions.0.proj_attn.weight"));
+  const ignore = part ? /./ : BERT_UNUSED;
+  return old ? loadUnder(oldAutoencoderNames, "", ignore) : { ignore };
 }
 
 /** Writes a network's folder. */
@@ -59,9 +53,13 @@ export async function saveNetwork<T extends object>(
   options: { dtype?: "F32" | "F16" } = {},
 ): Promise<void> {
   await saveConfig(dir, format, config);
+  await saveSafetensors(`${dir}/${weightsName(format)}`, specs, parameters, options);
+}
+
+/** Name of the weights' file: diffusers' own, and transformers' for a network of theirs. */
+export function weightsName<T>(format: ConfigFormat<T>): string {
   // Transformers' formats are named by a model type in lower case.
-  const file = /^[a-z_]+$/.test(format.name) ? FILES[1] : FILES[0];
-  await saveSafetensors(`${dir}/${file}`, specs, parameters, options);
+  return /^[a-z_]+$/.test(format.name) ? "model.safetensors" : "diffusion_pytorch_model.safetensors";
 }
 
 /** Writes the configuration only, which is all that a schedule has. */

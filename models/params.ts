@@ -13,7 +13,7 @@
 import type { Device } from "../runtime/device.ts";
 import { elements, type Graph, sameShape, type Shape, showShape, type Value } from "../runtime/graph.ts";
 import { Random } from "../runtime/rng.ts";
-import { readSafetensors, type TensorData, writeSafetensors } from "../runtime/safetensors.ts";
+import { readSafetensors, type SafetensorsDtype, type TensorData, writeSafetensors } from "../runtime/safetensors.ts";
 import { readAll, Tensor } from "../runtime/tensor.ts";
 
 /** How a parameter is first filled. */
@@ -218,8 +218,8 @@ export interface TensorFile {
   readonly path: string;
   /** Names of its tensors. */
   readonly names: readonly string[];
-  /** Shape of a tensor, in the file's layout. */
-  info(name: string): { readonly shape: Shape };
+  /** Shape of a tensor, in the file's layout, and its element type where that is known. */
+  info(name: string): { readonly shape: Shape; readonly dtype?: SafetensorsDtype };
   /** Reads a tensor as f32. */
   read(name: string): Promise<TensorData>;
 }
@@ -237,7 +237,8 @@ export interface LoadOptions {
  *
  * A filter of 1 by 1 may be a linear layer in the file and the other way round: checkpoints of several ages differ there.
  *
- * @throws {TypeError} Before anything is read, naming all parameters that are missing, unexpected or of another shape.
+ * @throws {TypeError} Before anything is read, naming all parameters that are missing, unexpected, of another shape or not
+ * of a floating-point type; later, if a value is not finite.
  */
 export async function* readParameters(
   file: TensorFile,
@@ -254,11 +255,34 @@ export async function* readParameters(
   const wanted = new Set([...specs.values()].map(nameOf));
   const extra = file.names.filter((name) => !wanted.has(name) && !ignore?.test(name));
   wrong.push(...few(extra.map((name) => `\n  "${name}" is unexpected`)));
+  wrong.push(...few(
+    [...wanted].filter((name) => there.has(name) && !/F/.test(file.info(name).dtype ?? "F32"))
+      .map((name) => `\n  "${name}" is of ${file.info(name).dtype}, not of F16, BF16, F32 or F64`),
+  ));
   if (wrong.length) throw new TypeError(`Cannot read the parameters from ${file.path}:${wrong.join("")}`);
   for (const spec of specs.values()) {
     const { data } = await file.read(nameOf(spec));
+    checkFinite(file.path, nameOf(spec), data);
     yield [spec.name, { shape: [...spec.shape], data: fromFileLayout(spec, data) }];
   }
+}
+
+/**
+ * Checks that weights are numbers, as one that is not makes all that a network computes not a number.
+ *
+ * @throws {TypeError} If one is NaN or infinite; it is named.
+ */
+export function checkFinite(path: string, name: string, data: Float32Array): void {
+  // Zero times anything finite is zero: one pass without a branch.
+  let sum = 0;
+  for (let k = 0; k < data.length; k++) sum += 0 * data[k]!;
+  if (sum === 0) return;
+  const k = data.findIndex((value) => !Number.isFinite(value));
+  throw new TypeError(
+    `Cannot use "${name}" of ${path} as weights: element ${k} is ${
+      data[k]
+    }, hint: the training diverged or the file is damaged`,
+  );
 }
 
 /**
