@@ -75,6 +75,12 @@ const commands: Commands = {
       return (await import("./tests/golden.ts")).runGolden(dir, { ...values, print });
     },
   },
+  detect: {
+    usage: "IMAGE|FOLDER… --detector DIR [--box X,Y,W,H | --boxes FILE | --crop none] [--flip] [--out DIR]",
+    doc: "Finds landmarks in pictures: a JSON line each, and with --out a .pts file and an overlay. Without a box it " +
+      "searches for the face, which is approximate.",
+    run: async (args) => (await import("./stages/detect.ts")).detect(args, print),
+  },
   score: {
     usage: "(--detector DIR | --predicted DIR) --data DIR [--origin 0|1] [--crop none|landmarks] " +
       "[--normaliser interocular|interpupil|box_diagonal] [--flip]",

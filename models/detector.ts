@@ -6,19 +6,19 @@
 
 import { augment } from "../faces/augment.ts";
 import { resizeArea } from "../faces/image.ts";
-import { type Landmarks, mirrorLandmarks } from "../faces/landmarks.ts";
+import { LANDMARK_COUNT, type Landmarks, MIRROR, mirrorLandmarks } from "../faces/landmarks.ts";
+import { concat } from "../ops/concat.ts";
 import type { Device } from "../runtime/device.ts";
 import { Graph, type Value } from "../runtime/graph.ts";
 import { Executable, type Parameters } from "../runtime/run.ts";
 import type { TensorData } from "../runtime/safetensors.ts";
 import type { Tensor } from "../runtime/tensor.ts";
 import type { ConfigFormat } from "./config.ts";
-import { hourglass, type HourglassConfig, hourglassConfig, landmarksIn } from "./hourglass.ts";
+import { covarianceIn, hourglass, type HourglassConfig, hourglassConfig, landmarksIn } from "./hourglass.ts";
 import { loadNetwork, loadNetworkConfig, saveNetwork } from "./network_folder.ts";
 import { createParameters, type HostTensors, type ParameterSpec, Scope, type Specs } from "./params.ts";
 
-/** Landmarks that a detector finds. */
-const P = 68;
+const P = LANDMARK_COUNT;
 
 /** Where the network's parameters are in a graph. */
 export const DETECTOR = "detector/";
@@ -35,12 +35,13 @@ export function detectorSpecs(config: HourglassConfig): Specs {
   return build(config, 1).specs;
 }
 
-function build(config: HourglassConfig, batch: number): { specs: Specs; landmarks: Value } {
+/** The network for a batch; `found` is x, y and the covariance xx, yy, xy of each landmark: `[batch, P, 5]`. */
+function build(config: HourglassConfig, batch: number): { specs: Specs; found: Value } {
   const graph = new Graph();
   const specs = new Map<string, ParameterSpec>();
   const images = graph.input("images", [batch, config.size_px, config.size_px, 3]);
   const outputs = hourglass(new Scope(graph, specs, DETECTOR), images, config);
-  return { specs, landmarks: landmarksIn(outputs, config) };
+  return { specs, found: concat([landmarksIn(outputs, config), covarianceIn(outputs, config)]) };
 }
 
 /**
@@ -76,11 +77,20 @@ export async function loadDetector(device: Device, dir: string, options: { batch
   return new Detector(device, config, parameters, { ...options, own: true });
 }
 
+/** What a detector finds in n images. */
+export interface Prediction {
+  /** `[n, 68, 2]`, pixels of the images. */
+  readonly landmarks: Float32Array;
+  /** Covariance of each landmark's heatmap, xx, yy and xy: `[n, 68, 3]`, squared pixels of the images. */
+  readonly covariance: Float32Array;
+}
+
 /** Finds landmarks. */
 export class Detector {
   /** The network. */
   readonly config: HourglassConfig;
-  readonly #batch: number;
+  /** Images that go through the network at once. */
+  readonly batch: number;
   readonly #executable: Executable;
   readonly #own: Tensor[];
 
@@ -95,10 +105,10 @@ export class Detector {
     { batch = 16, own = false }: { batch?: number; own?: boolean } = {},
   ) {
     this.config = config;
-    this.#batch = batch;
+    this.batch = batch;
     this.#own = own ? [...parameters.values()] : [];
-    const { landmarks } = build(config, batch);
-    this.#executable = new Executable(device, { outputs: { landmarks } }, parameters);
+    const { found } = build(config, batch);
+    this.#executable = new Executable(device, { outputs: { found } }, parameters);
   }
 
   /**
@@ -106,10 +116,10 @@ export class Detector {
    *
    * @param images `[n, size_px, size_px, 3]`, 0 to 255; faces cropped as those that it was trained on.
    * @param size_px Side of the images; they are resampled to what the network takes.
-   * @param options `flip`: the mean of what is found in an image and in its mirror image.
-   * @returns `[n, 68, 2]`, pixels of the images given.
+   * @param options `flip`: the mean of what is found in an image and in its mirror image; where the two differ, the
+   * covariance is the larger for it.
    */
-  async predict(images: Uint8Array, size_px: number, { flip = false } = {}): Promise<Float32Array> {
+  async predict(images: Uint8Array, size_px: number, { flip = false } = {}): Promise<Prediction> {
     const bytes = size_px * size_px * 3;
     const count = images.length / bytes;
     if (!Number.isInteger(count)) {
@@ -119,33 +129,35 @@ export class Detector {
     }
     const side = this.config.size_px;
     const small = shrink(images, size_px, side);
-    const found = new Float32Array(count * P * 2);
+    const landmarks = new Float32Array(count * P * 2), covariance = new Float32Array(count * P * 3);
     const stride = side * side * 3;
-    for (let first = 0; first < count; first += this.#batch) {
-      const here = Math.min(this.#batch, count - first);
-      const input = new Float32Array(this.#batch * stride);
+    for (let first = 0; first < count; first += this.batch) {
+      const here = Math.min(this.batch, count - first);
+      const input = new Float32Array(this.batch * stride);
       for (let k = 0; k < here; k++) {
         resample(small, first + k, side, input.subarray(k * stride, (k + 1) * stride));
       }
       const once = await this.#run(input);
-      const twice = flip ? await this.#run(mirrored(input, side)) : null;
-      for (let k = 0; k < here; k++) {
-        const at = [k * P * 2, (k + 1) * P * 2] as const;
-        const face = once.subarray(...at);
-        const other = twice && mirrorLandmarks(twice.subarray(...at), side);
-        const to = found.subarray((first + k) * P * 2);
-        for (let i = 0; i < P * 2; i++) {
-          const px = other ? (face[i]! + other[i]!) / 2 : face[i]!;
-          to[i] = (px + 0.5) * size_px / side - 0.5;
-        }
+      const both = flip ? average(once, unmirrored(await this.#run(mirrorImages(input, side)), side)) : once;
+      const ratio = size_px / side;
+      for (let k = 0; k < here * P; k++) {
+        const to = first * P + k;
+        for (let i = 0; i < 2; i++) landmarks[to * 2 + i] = (both.landmarks[k * 2 + i]! + 0.5) * ratio - 0.5;
+        for (let i = 0; i < 3; i++) covariance[to * 3 + i] = both.covariance[k * 3 + i]! * ratio * ratio;
       }
     }
-    return found;
+    return { landmarks, covariance };
   }
 
-  #run(images: Float32Array): Promise<Float32Array> {
+  async #run(images: Float32Array): Promise<Prediction> {
     this.#executable.run({ images });
-    return this.#executable.read("landmarks");
+    const found = await this.#executable.read("found");
+    const columns = (first: number, count: number) =>
+      Float32Array.from(
+        { length: this.batch * P * count },
+        (_, k) => found[Math.floor(k / count) * 5 + first + k % count]!,
+      );
+    return { landmarks: columns(0, 2), covariance: columns(2, 3) };
   }
 
   /** Frees the plan, and the parameters if they are its own. */
@@ -193,13 +205,37 @@ function resample({ images, size_px }: Squares, index: number, side: number, out
   augment(images.subarray(index * bytes, (index + 1) * bytes), size_px, NO_LANDMARKS, NO_RANDOM, null, side, out);
 }
 
-/** Mirrors `[n, side, side, 3]`. */
-function mirrored(images: Float32Array, side: number): Float32Array {
-  const out = new Float32Array(images.length);
+/** Mirrors images, `[n, side, side, 3]`. */
+export function mirrorImages<T extends Float32Array | Uint8Array>(images: T, side: number): T {
+  const out = images.slice() as T;
   for (let row = 0; row < images.length; row += side * 3) {
     for (let x = 0; x < side; x++) {
       for (let c = 0; c < 3; c++) out[row + x * 3 + c] = images[row + (side - 1 - x) * 3 + c]!;
     }
   }
   return out;
+}
+
+/** What was found in mirrored images, for the images themselves. */
+function unmirrored({ landmarks, covariance }: Prediction, side: number): Prediction {
+  const faces = landmarks.length / (2 * P);
+  const [points, spreads] = [new Float32Array(landmarks.length), new Float32Array(covariance.length)];
+  for (let k = 0; k < faces; k++) {
+    points.set(mirrorLandmarks(landmarks.subarray(k * P * 2, (k + 1) * P * 2), side), k * P * 2);
+    for (let i = 0; i < P; i++) {
+      const [xx, yy, xy] = covariance.subarray((k * P + MIRROR[i]!) * 3);
+      spreads.set([xx!, yy!, -xy!], (k * P + i) * 3);
+    }
+  }
+  return { landmarks: points, covariance: spreads };
+}
+
+/** Mean and covariance of an equal mixture of the two: half their distance counts as spread. */
+function average(a: Prediction, b: Prediction): Prediction {
+  const covariance = a.covariance.map((value, k) => {
+    const half = (axis: number) =>
+      (a.landmarks[Math.floor(k / 3) * 2 + axis]! - b.landmarks[Math.floor(k / 3) * 2 + axis]!) / 2;
+    return (value + b.covariance[k]!) / 2 + [half(0) ** 2, half(1) ** 2, half(0) * half(1)][k % 3]!;
+  });
+  return { landmarks: a.landmarks.map((value, k) => (value + b.landmarks[k]!) / 2), covariance };
 }

@@ -68,6 +68,8 @@ export interface StackOutput {
   readonly mean: Value;
   /** Mean squared distance from the middle of the map, heatmap pixels: `[N, P, 1]`. */
   readonly square: Value;
+  /** Share of each pixel in the mean, rows of the map one after the other: `[N, P, H W]`. */
+  readonly weights: Value;
 }
 
 /**
@@ -129,15 +131,20 @@ function withCoordinates(images: Value): Value {
 function readOut(heatmaps: Value, temperature: number): StackOutput {
   const [N, H, W, P] = heatmaps.shape as [number, number, number, number];
   const weights = softmax(permute(reshape(heatmaps, [N, H * W, P]), [0, 2, 1]), { scale: temperature });
-  const places = Float32Array.from({ length: H * W * 3 }, (_, k) => {
-    const [x, y] = [Math.floor(k / 3) % W - (W - 1) / 2, Math.floor(k / 3 / W) - (H - 1) / 2];
-    return [x, y, x * x + y * y][k % 3]!;
-  });
-  const sums = matmul(reshape(weights, [N * P, H * W]), heatmaps.graph.constant(places, [H * W, 3]));
-  return {
-    mean: reshape(slice(sums, 1, 0, 2), [N, P, 2]),
-    square: reshape(slice(sums, 1, 2, 1), [N, P, 1]),
-  };
+  const sums = expectation(weights, H, (x, y) => [x, y, x * x + y * y]);
+  return { mean: slice(sums, 2, 0, 2), square: slice(sums, 2, 2, 1), weights };
+}
+
+/** Means of three functions of the place, in heatmap pixels about the middle of the map: `[N, P, 3]`. */
+function expectation(weights: Value, height: number, of: (x: number, y: number) => [number, number, number]): Value {
+  const [N, P, pixels] = weights.shape as [number, number, number];
+  const W = pixels / height;
+  const places = Array.from(
+    { length: pixels },
+    (_, k) => of(k % W - (W - 1) / 2, Math.floor(k / W) - (height - 1) / 2),
+  );
+  const sums = matmul(reshape(weights, [N * P, pixels]), weights.graph.constant(places.flat(), [pixels, 3]));
+  return reshape(sums, [N, P, 3]);
 }
 
 /** Share of the variance in the loss. */
@@ -167,4 +174,12 @@ export function toHeatmap(px: number, { size_px, heatmap_px }: HourglassConfig):
 /** The detector's landmarks in pixels of its images, `[N, P, 2]`. */
 export function landmarksIn(outputs: readonly StackOutput[], { size_px, heatmap_px }: HourglassConfig): Value {
   return scale(outputs.at(-1)!.mean, size_px / heatmap_px, (size_px - 1) / 2);
+}
+
+/** The covariance of the detector's heatmaps, xx, yy and xy in squared pixels of its images: `[N, P, 3]`. */
+export function covarianceIn(outputs: readonly StackOutput[], { size_px, heatmap_px }: HourglassConfig): Value {
+  const { mean, weights } = outputs.at(-1)!;
+  const [x, y] = [slice(mean, 2, 0, 1), slice(mean, 2, 1, 1)];
+  const second = expectation(weights, heatmap_px, (x, y) => [x * x, y * y, x * y]);
+  return scale(sub(second, mul(concat([mean, x]), concat([mean, y]))), (size_px / heatmap_px) ** 2);
 }

@@ -42,7 +42,7 @@ export const evaluateDetectors = stage({
       for (const { dir, stage: detector } of detectors) {
         ctx.signal.throwIfAborted();
         const network = await loadDetector(device, dir);
-        const found = await network.predict(faces.images, size_px, { flip });
+        const { landmarks: found } = await network.predict(faces.images, size_px, { flip });
         network.destroy();
         const { all, styles, per_image } = evaluate(found, faces.landmarks, new Random(ctx.seed, "bootstrap"), {
           normaliser,

@@ -75,8 +75,8 @@ export const trainDetector = stage({
     const draw = batches(await Promise.all(data.map((d) => loadFaces(d, config.size_px))), config, options);
 
     const look = async (faces: Faces) => {
-      const found = await detector.predict(faces.images, faces.size_px);
-      return average(nmePerImage(found, faces.landmarks));
+      const { landmarks } = await detector.predict(faces.images, faces.size_px);
+      return average(nmePerImage(landmarks, faces.landmarks));
     };
     const glance = validation && spread(validation, GLANCE);
     const random = new Random(ctx.seed, "detector/train");

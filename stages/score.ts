@@ -116,7 +116,7 @@ async function detect(dir: string, data: Dataset, asked: Crop | undefined, flip:
         images.set(cropSquare(sample.image, box, side).data, k * side * side * 3);
         truth.set(transformLandmarks(sample.landmarks, cropTransform(box, side)), (first + k) * stride);
       }
-      found.set(await detector.predict(images, side, { flip }), first * stride);
+      found.set((await detector.predict(images, side, { flip })).landmarks, first * stride);
     }
     detector.destroy();
     return { found, truth, crop };

@@ -1,6 +1,13 @@
 import assert from "node:assert/strict";
-import { mirrorLandmarks } from "../../faces/landmarks.ts";
-import { detectorSpecs, loadDetector, readDetector, saveDetector, shrink } from "../../models/detector.ts";
+import { MIRROR, mirrorLandmarks } from "../../faces/landmarks.ts";
+import {
+  detectorSpecs,
+  loadDetector,
+  mirrorImages,
+  readDetector,
+  saveDetector,
+  shrink,
+} from "../../models/detector.ts";
 import { hourglassConfig } from "../../models/hourglass.ts";
 import { initialise } from "../../models/params.ts";
 import { Random } from "../../runtime/rng.ts";
@@ -38,8 +45,9 @@ Deno.test({
       const device = await testDevice();
       const images = noise(5);
       const [one, many] = [await loadDetector(device, dir, { batch: 2 }), await loadDetector(device, dir)];
-      const found = await many.predict(images, SIDE);
-      assert.ok(far(found, await one.predict(images, SIDE)) < 1e-3);
+      const { landmarks: found, covariance } = await many.predict(images, SIDE);
+      const alone = await one.predict(images, SIDE);
+      assert.ok(far(found, alone.landmarks) < 1e-3 && far(covariance, alone.covariance) < 1e-2);
       assert.ok(far(found.subarray(0, 136), found.subarray(136, 272)) > 0.05, "it looks at the images");
 
       // Twice as many pixels of the same picture: a pixel's centre (p + 0.5) becomes 2 (p + 0.5).
@@ -51,19 +59,24 @@ Deno.test({
         }
       }
       const twice = await many.predict(large, 2 * SIDE);
-      assert.ok(far(twice.map((px) => (px + 0.5) / 2 - 0.5), found.subarray(0, 136)) < 1e-3);
-
-      const mirrored = new Uint8Array(BYTES);
-      for (let k = 0; k < SIDE * SIDE; k++) {
-        const x = k % SIDE;
-        mirrored.set(images.subarray((k - x + SIDE - 1 - x) * 3, (k - x + SIDE - x) * 3), k * 3);
+      assert.ok(far(twice.landmarks.map((px) => (px + 0.5) / 2 - 0.5), found.subarray(0, 136)) < 1e-3);
+      assert.ok(far(twice.covariance.map((v) => v / 4), covariance.subarray(0, 204)) < 1e-2);
+      for (let k = 0; k < covariance.length; k += 3) {
+        const [xx, yy, xy] = covariance.subarray(k);
+        assert.ok(xx! > 0 && yy! > 0 && xy! ** 2 <= xx! * yy!, "a covariance");
+        assert.ok(xx! + yy! < SIDE ** 2, "the map is no wider than the image");
       }
+
       const both = await many.predict(images.subarray(0, BYTES), SIDE, { flip: true });
-      const other = await many.predict(mirrored, SIDE, { flip: true });
+      const other = await many.predict(mirrorImages(images.subarray(0, BYTES), SIDE), SIDE, { flip: true });
       assert.ok(
-        far(both, mirrorLandmarks(other, SIDE)) < 1e-3,
+        far(both.landmarks, mirrorLandmarks(other.landmarks, SIDE)) < 1e-3,
         "with flip, the mirror image has the mirrored landmarks",
       );
+      MIRROR.forEach((from, k) => {
+        const [[xx, yy, xy], [mxx, myy, mxy]] = [both.covariance.subarray(3 * k), other.covariance.subarray(3 * from)];
+        assert.ok(Math.max(Math.abs(xx! - mxx!), Math.abs(yy! - myy!), Math.abs(xy! + mxy!)) < 1e-2);
+      });
       await assert.rejects(one.predict(images.subarray(1), SIDE), /\[n, 32, 32, 3\] is expected/);
       for (const detector of [one, many]) detector.destroy();
     }),
