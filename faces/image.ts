@@ -305,10 +305,10 @@ interface Taps {
 }
 
 /** Output cell j covers `[from + j * scale, from + (j + 1) * scale]` of the source. */
-function taps(kind: "area" | "linear", from: number, scale: number, count: number): Taps[] {
+function taps(kind: "area" | "triangle" | "linear", from: number, scale: number, count: number): Taps[] {
   return Array.from({ length: count }, (_, j) => {
     const centre = from + (j + 0.5) * scale;
-    const radius = kind === "area" ? scale / 2 : Math.max(1, scale);
+    const radius = kind === "area" ? scale / 2 : kind === "linear" ? 1 : Math.max(1, scale);
     const start = Math.ceil(centre - radius - 0.5), end = Math.floor(centre + radius + 0.5);
     const weights = new Float64Array(end - start + 1);
     let sum = 0;
@@ -384,11 +384,13 @@ export function resizeArea(image: Image, width: number, height: number): Image {
  * @param box The square, which may leave the image.
  * @param size_px Side of the result.
  * @param fill What stands where the square leaves the image.
+ * @param antialias False for plain bilinear sampling also where it shrinks, as OpenCV's `warpPerspective` does.
  * @returns A new image of `size_px` x `size_px`; {@linkcode cropTransform} takes landmarks along.
  */
-export function cropSquare(image: Image, box: Box, size_px: number, fill: Fill = "edge"): Image {
+export function cropSquare(image: Image, box: Box, size_px: number, fill: Fill = "edge", antialias = true): Image {
   const scale = box.side / size_px;
-  return resample(image, taps("linear", box.x, scale, size_px), taps("linear", box.y, scale, size_px), fill);
+  const kind = antialias ? "triangle" : "linear";
+  return resample(image, taps(kind, box.x, scale, size_px), taps(kind, box.y, scale, size_px), fill);
 }
 
 /**

@@ -25,6 +25,7 @@
  */
 
 import { z } from "zod";
+import type { Box } from "../faces/image.ts";
 import { add } from "../ops/add.ts";
 import { awingLoss } from "../ops/awing.ts";
 import { concat } from "../ops/concat.ts";
@@ -231,4 +232,16 @@ export function toStar(px: number, size_px: number): number {
 /** The inverse of {@linkcode toStar}. */
 export function fromStar(place: number, size_px: number): number {
   return ((place + 1) * size_px - 1) / 2;
+}
+
+/**
+ * The square that STAR cuts out for its detector: 200 pixels times the face's scale about its centre.
+ *
+ * @param scale The longer side of the face's box divided by 200, as lists of 300-W have it.
+ * @param centre Middle of the box, pixels.
+ * @returns For `cropSquare`; the peer fills with black and does not antialias.
+ */
+export function starBox(scale: number, [x, y]: readonly [number, number]): Box {
+  const side = 200 * scale;
+  return { x: x - side / 2, y: y - side / 2, side };
 }

@@ -4,9 +4,12 @@
  * @module
  */
 
+import { cropSquare, cropTransform } from "../faces/image.ts";
+import { transformLandmarks } from "../faces/landmarks.ts";
 import { failureRate, nmePerImage } from "../faces/metrics.ts";
+import { edgeCurve, pointMap, starMaps } from "../faces/star_maps.ts";
 import { createParameters, type ParameterSpec, Scope } from "../models/params.ts";
-import { star, STAR_DERIVED, starConfig, starTrainingLoss } from "../models/star.ts";
+import { fromStar, star, STAR_DERIVED, starBox, starConfig, starTrainingLoss, toStar } from "../models/star.ts";
 import { add } from "../ops/add.ts";
 import { gradients } from "../ops/autodiff.ts";
 import { awingLoss } from "../ops/awing.ts";
@@ -274,4 +277,63 @@ export const starNetworkCheck: GoldenCheck = async (c, device) => {
   exe.destroy();
   for (const tensor of parameters.values()) tensor.destroy();
   return compareGroups(c, want, got);
+};
+
+/** `star-crop`: the square of a face, its pixels, and landmarks in it and in the network's coordinates. */
+export const starCropCheck: GoldenCheck = async (c) => {
+  const want = await allTensors(c);
+  const { shape: [height, width], data } = want.get("input/image_u8")!;
+  const image = { width: width!, height: height!, data: Uint8Array.from(data) };
+  const { image_size, target_face_scale } = c.json["config"];
+  const got = new Map<string, ArrayLike<number>>();
+  const pixels: number[] = [];
+  const crops = c.json["crops"] as { scale: number; center_w: number; center_h: number }[];
+  crops.forEach(({ scale, center_w, center_h }, k) => {
+    const box = starBox(scale * target_face_scale, [center_w, center_h]);
+    const affine = cropTransform(box, image_size);
+    got.set(`matrix/${k}`, [...affine, 0, 0, 1]);
+    got.set(`points_out/${k}`, transformLandmarks(want.get(`input/points_${k}`)!.data, affine));
+    const crop = cropSquare(image, box, image_size, [0, 0, 0], false);
+    crop.data.forEach((v, i) => pixels.push(Math.abs(v - want.get(`image_out/${k}`)!.data[i]!)));
+  });
+  for (const name of want.keys()) {
+    const k = /^norm\/points_(\d+)$/.exec(name)?.[1];
+    if (k === undefined) continue;
+    // The peer clips to the picture's corners.
+    const places = Array.from(got.get(`points_out/${k}`)!, (px) => Math.max(-1, Math.min(1, toStar(px, image_size))));
+    got.set(name, places);
+    got.set(`norm/denorm_back_${k}`, places.map((place) => fromStar(place, image_size)));
+  }
+  return [
+    ...compareGroups(c, want, got),
+    // OpenCV's fractions have five bits.
+    { group: "image_out, largest", error: Math.max(...pixels), tolerance: 3 },
+    { group: "image_out, mean", error: pixels.reduce((a, b) => a + b, 0) / pixels.length, tolerance: 0.6 },
+  ];
+};
+
+/** `star-heatmaps`: maps of landmarks and of edges. */
+export const starHeatmapsCheck: GoldenCheck = async (c) => {
+  const want = await allTensors(c);
+  const points = want.get("input/points")!.data;
+  const { image: size_px, edge_info } = c.json["config"];
+  const { pointmaps, edgemaps } = starMaps(points, size_px, edge_info);
+  const side = size_px / 4;
+  const first = (data: Float32Array) => channelsFirst(data, [1, side, side, data.length / side ** 2]);
+  const got = new Map<string, ArrayLike<number>>([["output/pointmaps", first(pointmaps)]]);
+  for (const [name, { shape: [count] }] of want) {
+    if (/^full\/pointmaps_first/.test(name)) {
+      got.set(
+        name,
+        Array.from({ length: count! }, (_, p) => [...pointMap(points[p * 2]!, points[p * 2 + 1]!, size_px)]).flat(),
+      );
+    }
+    const edge = /^curve\/edge(\d+)$/.exec(name)?.[1];
+    if (edge === undefined) continue;
+    const [closed, members] = edge_info[Number(edge)] as [boolean, number[]];
+    got.set(name, edgeCurve(members.flatMap((p) => [...points.subarray(p * 2, p * 2 + 2)]), closed));
+  }
+  const edges = want.get("edge/edgemaps")!.data;
+  const difference = first(edgemaps).reduce((total, v, k) => total + Math.abs(v - edges[k]!), 0) / edges.length;
+  return [...compareGroups(c, want, got), { group: "edge, mean", error: difference, tolerance: 0.01 }];
 };
