@@ -47,7 +47,7 @@ export {
 } from "./runtime/pipeline_file.ts";
 export { type Manifest, type Recipe, type Size, type StageState } from "./runtime/stage_cache.ts";
 export { PipelineError, type Place, type Problem, type Source } from "./runtime/yaml_tree.ts";
-export { type Reporter, reporterFor, silent } from "./runtime/progress.ts";
+export { jsonReporter, type Output, type Reporter, reporterFor, type RunEvent, silent } from "./runtime/progress.ts";
 export { type Device, type DeviceOptions, openDevice } from "./runtime/device.ts";
 export * from "./faces/dataset.ts";
 export * from "./faces/draw.ts";

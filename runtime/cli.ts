@@ -9,7 +9,8 @@ import { parseArgs, type ParseArgsConfig } from "node:util";
 import { DeviceLostError, NoAdapterError, openDevice } from "./device.ts";
 import { PipelineFileError, readPipeline, type Registry } from "./pipeline_file.ts";
 import { planRun, RunError, runPipeline, stageCosts, StageError } from "./pipeline_run.ts";
-import { formatTable, reporterFor } from "./progress.ts";
+import { formatField, formatSeconds, formatTable, jsonReporter, reporterFor } from "./progress.ts";
+import { readRun, type RunState } from "./run_status.ts";
 import { inWords, type JsonSchema, jsonSchema, optionsOf } from "./schema_text.ts";
 import { PipelineError, suggest } from "./yaml_tree.ts";
 
@@ -68,7 +69,8 @@ const selectionUsage = "FILE [--set KEY=VALUE]… [--only STAGE | --from STAGE |
 /** The commands about pipelines. */
 export function pipelineCommands(registry: Registry): Commands {
   const read = async (args: string[]) => {
-    const { values, positionals } = parse({ args, options: selection, allowPositionals: true });
+    const options = { ...selection, json: { type: "boolean" } } as const;
+    const { values, positionals } = parse({ args, options, allowPositionals: true });
     const file = one(positionals, "pipeline file");
     if (values.only !== undefined && (values.from ?? values.until) !== undefined) {
       throw new UsageError("Cannot use --only with --from or --until");
@@ -77,14 +79,15 @@ export function pipelineCommands(registry: Registry): Commands {
   };
   return {
     run: {
-      usage: selectionUsage,
-      doc: "Runs a pipeline; stages that are up to date are skipped.",
+      usage: `${selectionUsage} [--json]`,
+      doc: "Runs a pipeline; stages that are up to date are skipped. --json prints an event a line, for machines.",
       async run(args) {
         const { pipeline, values } = await read(args);
         const { signal, release } = stopSignal();
-        const reporter = reporterFor(Deno.stdout);
+        const reporter = values.json ? jsonReporter(Deno.stdout) : reporterFor(Deno.stdout);
         try {
           const { results } = await runPipeline(pipeline, { ...values, signal, reporter, openDevice });
+          if (values.json) return 0;
           if (results.length) print(`\n${formatTable(results)}\n`);
           const folders = pipeline.stages.filter(({ spec }) => spec.output === "report").map(({ id }) => id);
           for (const id of folders) print(`report: runs/${pipeline.name}/${id}/index.html`);
@@ -117,7 +120,7 @@ export function pipelineCommands(registry: Registry): Commands {
       },
     },
     plan: {
-      usage: selectionUsage,
+      usage: `${selectionUsage} [--json]`,
       doc: "Prints which stages a run would make and why; writes nothing and uses no GPU.",
       async run(args) {
         const { pipeline, values } = await read(args);
@@ -128,14 +131,40 @@ export function pipelineCommands(registry: Registry): Commands {
           needs: stage.needs.join(" ") || "-",
           plan: run !== null ? `run: ${run}` : reason === null ? "up to date" : `left out: ${reason}`,
         }));
-        print(formatTable(rows));
         const costs = [];
         for (const state of planned) {
           if (state.run === null) continue;
           const takes = await stageCosts(state) ?? { takes: "is known once its inputs are made" };
           if (Object.keys(takes).length) costs.push({ stage: state.stage.id, ...takes });
         }
-        if (costs.length) print(`\n${formatTable(costs)}`);
+        if (values.json) print(JSON.stringify({ stages: rows, costs }));
+        else print([rows, costs].filter(({ length }) => length).map(formatTable).join("\n\n"));
+        return 0;
+      },
+    },
+    status: {
+      usage: "[DIR] [--json]",
+      doc: "Tells the state of the run in a folder, whether it is going on or not; of all in runs/ without one.",
+      async run(args) {
+        const { values, positionals } = parse({ args, options: { json: { type: "boolean" } }, allowPositionals: true });
+        if (!positionals.length) {
+          const names = statOf("runs") ? [...Deno.readDirSync("runs")].map(({ name }) => name).sort() : [];
+          const states = names.flatMap((name) => readRun(`runs/${name}`) ?? []);
+          if (values.json) print(JSON.stringify(states));
+          else if (states.length) {
+            print(formatTable(states.map((state) => ({ run: state.pipeline, ...headline(state) }))));
+          } else print("there is no run in runs/");
+          return await Promise.resolve(0);
+        }
+        const dir = one(positionals, "folder of a run");
+        const state = readRun(dir);
+        if (!state) {
+          throw new UsageError(
+            `Cannot tell the state of "${dir}" as no run left a log there, hint: name a folder such as runs/full`,
+          );
+        }
+        if (values.json) print(JSON.stringify(state));
+        else printState(state);
         return 0;
       },
     },
@@ -161,6 +190,46 @@ export function pipelineCommands(registry: Registry): Commands {
       },
     },
   };
+}
+
+/** A run in a few words. */
+function headline({ status, owner, stages, updated }: RunState) {
+  const done = stages.filter((stage) => stage.status === "done" || stage.status === "skipped").length;
+  const at = stages.find((stage) => !["done", "skipped", "waiting"].includes(stage.status));
+  return {
+    state: owner ? `${status}, process ${owner.process}` : status,
+    stages: `${done} of ${stages.length} done`,
+    at: at ? `${at.stage}${at.progress ? ` ${at.progress.done}/${at.progress.total}` : ""}` : "-",
+    updated: updated ? ago(updated) : "-",
+  };
+}
+
+function ago(time: string): string {
+  const seconds = (Date.now() - Date.parse(time)) / 1000;
+  // The clock may have been moved back meanwhile.
+  return seconds < 0 ? time : `${formatSeconds(seconds)} ago`;
+}
+
+function printState(state: RunState): void {
+  const { state: words, updated } = headline(state);
+  print(`${state.pipeline}: ${words}; last news ${updated}`);
+  if (state.message) print(state.message);
+  print();
+  print(formatTable(state.stages.map(({ stage, status, seconds, progress }) => ({
+    stage,
+    state: status,
+    time: formatSeconds(seconds),
+    progress: progress
+      ? [
+        `${progress.done}/${progress.total}`,
+        ...Object.entries(progress.fields).map(([name, value]) => `${name} ${formatField(value, name)}`),
+      ].join("  ")
+      : "",
+  }))));
+  if (state.results.length) print(`\n${formatTable(state.results)}`);
+  if (state.status !== "running" && state.status !== "done" && state.file) {
+    print(`\nhint: go on with deno task run ${state.file}`);
+  }
 }
 
 function printOptions({ properties = {}, required = [] }: JsonSchema, indent: string): void {

@@ -5,14 +5,26 @@
  * - `<stage>/`: the artifact, with `manifest.json` and, if it has any, `metrics.jsonl`;
  * - `.<stage>.tmp/`: the artifact while it is made;
  * - `.work/<stage>/`: checkpoints and metrics of an unfinished stage;
- * - `summary.json`, `pipeline.yaml`: states and results, and the pipeline with everything resolved.
+ * - `summary.json`, `pipeline.yaml`: states and results, and the pipeline with everything resolved;
+ * - `log.jsonl`, `.lock`: what happened when, and the process that is running.
  *
  * @module
  */
 import { join, resolve } from "node:path";
-import type { Device } from "./device.ts";
+import { type Device, DeviceLostError } from "./device.ts";
 import type { Pipeline, PipelineStage } from "./pipeline_file.ts";
-import { formatSeconds, type Reporter } from "./progress.ts";
+import type { Reporter } from "./progress.ts";
+import {
+  exists,
+  ignoreMissing,
+  ownerOf,
+  readJson,
+  removeIfThere,
+  replaceFolder,
+  RunLog,
+  takeLock,
+  writeWhole,
+} from "./run_folder.ts";
 import type { Artifact, Costs, Field, StageContext } from "./stage.ts";
 import { folderSize, type Manifest, readManifest, type StageState, stageStates } from "./stage_cache.ts";
 import { suggest } from "./yaml_tree.ts";
@@ -141,12 +153,14 @@ function inputsOf(stage: PipelineStage, home: string): never {
 export async function runPipeline(pipeline: Pipeline, options: RunOptions): Promise<Summary> {
   const { root = "runs", reporter, signal = new AbortController().signal } = options;
   const home = resolve(root, pipeline.name);
-  planRun(pipeline, root, options);
-  using _lock = lockRun(pipeline.name, home);
+  const prepare = <T>(act: () => T) => explained(pipeline, home, act);
+  prepare(() => planRun(pipeline, root, options));
+  using _lock = await lockRun(pipeline.name, home);
   // Only now, as the run before may just have ended.
-  recover(pipeline, home);
-  const plan = planRun(pipeline, root, options);
-  writeWhole(join(home, "pipeline.yaml"), pipeline.resolved);
+  prepare(() => recover(pipeline, home));
+  const plan = prepare(() => planRun(pipeline, root, options));
+  prepare(() => writeWhole(join(home, "pipeline.yaml"), pipeline.resolved));
+  using log = prepare(() => new RunLog(home, reporter));
 
   const gpu = sharedDevice(options.openDevice);
   const status = new Map<string, { status: Status; seconds: number }>();
@@ -168,42 +182,116 @@ export async function runPipeline(pipeline: Pipeline, options: RunOptions): Prom
     return summary;
   };
   try {
+    log.tell({ event: "run", pipeline: pipeline.name, file: pipeline.file, process: Deno.pid });
     for (const [index, planned] of plan.entries()) {
       const { stage: { id, spec } } = planned;
-      const count = `[${index + 1}/${plan.length}]`;
+      const count = { number: index + 1, of: plan.length };
       if (planned.run === null) {
-        if (planned.reason === null) reporter.line(`${count} ${id}: up to date`);
+        if (planned.reason === null) log.tell({ event: "skip", stage: id, ...count });
         continue;
       }
-      reporter.line(`${count} ${id} (${spec.id}): ${planned.run}`);
+      log.tell({ event: "stage", stage: id, uses: spec.id, reason: planned.run, ...count });
       write();
-      const attempt = new Attempt(pipeline.name, home, planned, signal, reporter, gpu);
+      let attempt: Attempt | undefined;
       try {
+        attempt = new Attempt(pipeline.name, home, planned, signal, log, gpu);
         const manifest = await attempt.run();
         status.set(id, { status: "done", seconds: manifest.seconds });
         rows.set(id, manifest.summary);
-        reporter.line(`      done in ${formatSeconds(manifest.seconds)}`);
+        log.tell({ event: "done", stage: id, seconds: manifest.seconds });
       } catch (error) {
         const stopped = signal.aborted ? "interrupted" : "failed";
-        status.set(id, { status: stopped, seconds: attempt.seconds() });
-        const reason = error instanceof Error ? error.message : String(error);
+        status.set(id, { status: stopped, seconds: attempt?.seconds() ?? 0 });
         const message = stopped === "interrupted"
           ? `Stopped in stage "${id}", hint: the same command goes on from there`
-          : `Cannot finish stage "${id}" (${spec.id}): ${reason}\n      trace: ${
-            join(root, pipeline.name, ".work", id, "error.txt")
-          }`;
+          : describeFailure(error, planned, join(root, pipeline.name), attempt?.resumed ?? false);
         throw new StageError(id, stopped, message, error);
       }
     }
+    const summary = write();
+    log.tell({ event: "end", status: "done" });
+    return summary;
+  } catch (error) {
+    const { status, stage = "" } = error instanceof StageError ? error : { status: "failed" as const };
+    // The disk may be what failed: the error itself must get through.
+    attemptTo(() => write());
+    attemptTo(() => log.tell({ event: "end", status, stage, message: messageOf(error) }));
+    throw error;
   } finally {
-    write();
     await gpu.close();
   }
-  return write();
 }
 
-/** A killed run forgets no more of its time than this. */
-const noteEverySeconds = 15;
+/** Does what a run begins with; the disk's errors become those of the run. */
+function explained<T>({ name }: Pipeline, home: string, act: () => T): T {
+  try {
+    return act();
+  } catch (error) {
+    if (error instanceof RunError) throw error;
+    throw new RunError(`Cannot run pipeline "${name}" in ${home}: ${explain(error)}`);
+  }
+}
+
+async function lockRun(name: string, home: string): Promise<Disposable> {
+  let lock: Disposable | undefined;
+  try {
+    lock = await takeLock(home);
+  } catch (error) {
+    throw new RunError(`Cannot run pipeline "${name}" as ${home} cannot be written: ${explain(error)}`);
+  }
+  if (lock) return lock;
+  const owner = ownerOf(home);
+  throw new RunError(
+    `Cannot run pipeline "${name}" as ${
+      owner ? `process ${owner.process} (since ${owner.since})` : "another process"
+    } is ` +
+      `running it in ${home}, hint: wait for it, or give a copy of the file another name`,
+  );
+}
+
+function describeFailure(error: unknown, { stage }: PlannedStage, home: string, resumed: boolean): string {
+  const work = join(home, ".work", stage.id);
+  const lines = [`Cannot finish stage "${stage.id}" (${stage.spec.id}): ${explain(error)}`];
+  if (error instanceof DeviceLostError) lines.push("hint: the same command goes on from the last checkpoint");
+  else if (resumed) lines.push(`hint: it went on from a checkpoint; should that be damaged, remove ${work}`);
+  if (exists(join(work, "error.txt"))) lines.push(`trace: ${join(work, "error.txt")}`);
+  return lines.join("\n      ");
+}
+
+/** An error's message; of a disk that cannot be written also what to do. */
+function explain(error: unknown): string {
+  const hints: Record<string, string> = {
+    ENOSPC: "free space on that disk; the same command goes on from the last checkpoint",
+    EDQUOT: "free space within your quota; the same command goes on from the last checkpoint",
+    EROFS: "the disk is mounted read-only; make it writable, or run elsewhere",
+    EACCES: "make the folder writable for you, or run elsewhere",
+    EPERM: "make the folder writable for you, or run elsewhere",
+  };
+  const hint = hints[(error as { code?: string } | null)?.code ?? ""];
+  return messageOf(error) + (hint ? `, hint: ${hint}` : "");
+}
+
+const messageOf = (error: unknown) => error instanceof Error ? error.message : String(error);
+
+/** Does what is of no more use if it fails. */
+function attemptTo(act: () => void): void {
+  try {
+    act();
+  } catch { /* something else went wrong before, which is told */ }
+}
+
+/** A killed run forgets no more of its time and progress than this. */
+const noteEverySeconds = 1;
+
+/** What is kept of a stage on its way, `.work/<stage>/attempt.json`. */
+export interface AttemptNote {
+  /** Key of the stage, so that a later attempt knows whether it may go on. */
+  readonly key: string;
+  /** Time of all attempts together. */
+  readonly seconds: number;
+  /** How far it is, as last told. */
+  readonly progress?: { readonly done: number; readonly total: number; readonly fields: Row };
+}
 
 /** One try at a stage, from its context to its folder. */
 class Attempt {
@@ -211,7 +299,10 @@ class Attempt {
   readonly #work: string;
   readonly #draft: string;
   readonly #earlier: number;
+  /** Whether an attempt before left something to go on from. */
+  readonly resumed: boolean;
   #noted = 0;
+  #progress: AttemptNote["progress"];
   readonly #summary: Row[] = [];
   readonly #log: string[] = [];
   #adapter: string | null = null;
@@ -222,16 +313,17 @@ class Attempt {
     private readonly home: string,
     private readonly state: PlannedStage,
     private readonly signal: AbortSignal,
-    private readonly reporter: Reporter,
+    private readonly log: RunLog,
     private readonly gpu: SharedDevice,
   ) {
     const { stage, key } = state;
     this.#draft = draftOf(home, stage.id);
     this.#work = join(home, ".work", stage.id);
-    const before = readJson<{ key: string; seconds: number }>(join(this.#work, "attempt.json"));
+    const before = readJson<AttemptNote>(join(this.#work, "attempt.json"));
+    this.resumed = before?.key === key;
     // Checkpoints of other options or inputs are of no use.
-    if (before?.key !== key) removeIfThere(this.#work);
-    this.#earlier = before?.key === key ? before.seconds : 0;
+    if (!this.resumed) removeIfThere(this.#work);
+    this.#earlier = this.resumed ? before!.seconds : 0;
     Deno.mkdirSync(join(this.#work, "files"), { recursive: true });
     this.#note();
     removeIfThere(this.#draft);
@@ -258,11 +350,12 @@ class Attempt {
       removeIfThere(this.#work);
       return manifest;
     } catch (error) {
-      this.#note();
-      removeIfThere(this.#draft);
+      // First what takes space, as that may be what lacks.
+      attemptTo(() => removeIfThere(this.#draft));
+      attemptTo(() => this.#note());
       if (!this.signal.aborted) {
         const trace = error instanceof Error ? error.stack ?? error.message : String(error);
-        Deno.writeTextFileSync(join(this.#work, "error.txt"), `${trace}\n`);
+        attemptTo(() => writeWhole(join(this.#work, "error.txt"), `${trace}\n`));
       }
       throw error;
     } finally {
@@ -285,7 +378,8 @@ class Attempt {
         return device;
       },
       progress: (done, total, fields = {}) => {
-        this.reporter.update(stage.id, done, total, fields);
+        this.#progress = { done, total, fields };
+        this.log.tell({ event: "progress", stage: stage.id, done, total, fields });
         if (this.seconds() - this.#noted > noteEverySeconds) this.#note();
       },
       metric: (record) => {
@@ -299,7 +393,7 @@ class Attempt {
       },
       log: (line) => {
         this.#log.push(line);
-        this.reporter.line(`      ${line}`);
+        this.log.tell({ event: "log", stage: stage.id, text: line });
       },
       summary: (record) => void this.#summary.push({ ...record }),
     };
@@ -324,9 +418,12 @@ class Attempt {
     };
   }
 
-  /** Keeps key and time, so that a later attempt knows whether it may go on. */
   #note(): void {
-    const note = { key: this.state.key, seconds: this.seconds() };
+    const note: AttemptNote = {
+      key: this.state.key,
+      seconds: this.seconds(),
+      ...(this.#progress && { progress: this.#progress }),
+    };
     writeWhole(join(this.#work, "attempt.json"), JSON.stringify(note));
     this.#noted = note.seconds;
   }
@@ -335,7 +432,7 @@ class Attempt {
   #openMetrics(step: number): Deno.FsFile {
     const path = join(this.#work, "metrics.jsonl");
     const lines = exists(path) ? Deno.readTextFileSync(path).split("\n").slice(0, -1) : [];
-    const kept = lines.filter((line) => JSON.parse(line).step <= step);
+    const kept = lines.filter((line) => stepOf(line) <= step);
     writeWhole(path, kept.map((line) => `${line}\n`).join(""));
     return Deno.openSync(path, { append: true });
   }
@@ -343,6 +440,15 @@ class Attempt {
   #closeMetrics(): void {
     this.#metrics?.close();
     this.#metrics = undefined;
+  }
+}
+
+/** The step of a line of metrics; of a line that is broken, one that no run reaches. */
+function stepOf(line: string): number {
+  try {
+    return Number(JSON.parse(line).step);
+  } catch {
+    return Infinity;
   }
 }
 
@@ -360,28 +466,6 @@ function sharedDevice(openDevice: () => Promise<Device>): SharedDevice {
   };
 }
 
-/** Takes the run's lock. The kernel frees it with the process, however that ends, so no lock is ever stale. */
-function lockRun(name: string, home: string): Disposable {
-  let file: Deno.FsFile;
-  try {
-    Deno.mkdirSync(home, { recursive: true });
-    file = Deno.openSync(join(home, ".lock"), { read: true, write: true, create: true });
-  } catch (error) {
-    throw new RunError(`Cannot run pipeline "${name}" as ${home} cannot be written: ${(error as Error).message}`);
-  }
-  if (!file.tryLockSync(true)) {
-    file.close();
-    const owner = Deno.readTextFileSync(join(home, ".lock")).trim() || "another process";
-    throw new RunError(
-      `Cannot run pipeline "${name}" as ${owner} is running it in ${home}, hint: wait for it, or give a copy of the ` +
-        "file another name",
-    );
-  }
-  file.truncateSync();
-  file.writeSync(new TextEncoder().encode(`process ${Deno.pid} (since ${new Date().toISOString()})\n`));
-  return { [Symbol.dispose]: () => file.close() };
-}
-
 /** Ends a replacement that was cut off between its two renames. */
 function recover(pipeline: Pipeline, home: string): void {
   for (const { id } of pipeline.stages) {
@@ -395,50 +479,4 @@ function recover(pipeline: Pipeline, home: string): void {
   }
 }
 
-/** Puts a whole folder in the place of another. */
-function replaceFolder(from: string, to: string): void {
-  const old = `${from}.old`;
-  removeIfThere(old);
-  if (exists(to)) Deno.renameSync(to, old);
-  Deno.renameSync(from, to);
-  removeIfThere(old);
-}
-
-/** Writes a file that is either the old or the new one at any moment. */
-function writeWhole(path: string, text: string): void {
-  Deno.writeTextFileSync(`${path}.tmp`, text);
-  Deno.renameSync(`${path}.tmp`, path);
-}
-
 const draftOf = (home: string, id: string) => join(home, `.${id}.tmp`);
-
-function exists(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch (error) {
-    ignoreMissing(error);
-    return false;
-  }
-}
-
-function removeIfThere(path: string): void {
-  try {
-    Deno.removeSync(path, { recursive: true });
-  } catch (error) {
-    ignoreMissing(error);
-  }
-}
-
-function ignoreMissing(error: unknown): void {
-  if (!(error instanceof Deno.errors.NotFound)) throw error;
-}
-
-function readJson<T>(path: string): T | undefined {
-  try {
-    return JSON.parse(Deno.readTextFileSync(path));
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) ignoreMissing(error);
-    return undefined;
-  }
-}

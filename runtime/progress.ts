@@ -5,58 +5,120 @@
  */
 import type { Field } from "./stage.ts";
 
-/** Receives what happens in a run. */
+/** What happens in a run: the lines of `log.jsonl` and of `run --json`, which have a `time` as well. */
+export type RunEvent =
+  | { readonly event: "run"; readonly pipeline: string; readonly file: string; readonly process: number }
+  | { readonly event: "skip"; readonly stage: string; readonly number: number; readonly of: number }
+  | {
+    readonly event: "stage";
+    readonly stage: string;
+    readonly uses: string;
+    readonly reason: string;
+    readonly number: number;
+    readonly of: number;
+  }
+  | {
+    readonly event: "progress";
+    readonly stage: string;
+    readonly done: number;
+    readonly total: number;
+    readonly fields: Readonly<Record<string, Field>>;
+  }
+  | { readonly event: "log"; readonly stage: string; readonly text: string }
+  | { readonly event: "done"; readonly stage: string; readonly seconds: number }
+  | { readonly event: "end"; readonly status: "done" }
+  | {
+    readonly event: "end";
+    readonly status: "failed" | "interrupted";
+    readonly stage: string;
+    readonly message: string;
+  };
+
+/** Is told what happens in a run. */
 export interface Reporter {
-  /** A line about the run. */
-  line(text: string): void;
-  /** The running stage is at `done` of `total`. */
-  update(label: string, done: number, total: number, fields: Readonly<Record<string, Field>>): void;
+  /** Something happened. */
+  event(event: RunEvent): void;
 }
 
 /** Prints nothing. */
-export const silent: Reporter = { line() {}, update() {} };
+export const silent: Reporter = { event() {} };
+
+/** Where a reporter prints. */
+export interface Output {
+  /** As of `Deno.stdout`. */
+  writeSync(bytes: Uint8Array): number;
+  /** As of `Deno.stdout`. */
+  isTerminal(): boolean;
+}
 
 const plainEveryMs = 10_000;
 const barEveryMs = 100;
+const jsonEveryMs = 1000;
 const rateWindowMs = 30_000;
 
+/** A JSON line for each event, for machines; progress at most once a second. */
+export function jsonReporter(out: Output, now: () => number = () => performance.now()): Reporter {
+  let told = -Infinity;
+  return {
+    event(event) {
+      if (event.event === "progress" && event.done < event.total) {
+        if (now() - told < jsonEveryMs) return;
+        told = now();
+      }
+      const line = { time: new Date().toISOString(), ...event };
+      out.writeSync(new TextEncoder().encode(`${JSON.stringify(line)}\n`));
+    },
+  };
+}
+
 /** A bar that is drawn over if `out` is a terminal, else a line every ten seconds. */
-export function reporterFor(
-  out: { writeSync(bytes: Uint8Array): number; isTerminal(): boolean },
-  now: () => number = () => performance.now(),
-): Reporter {
+export function reporterFor(out: Output, now: () => number = () => performance.now()): Reporter {
   const terminal = out.isTerminal();
   const print = (text: string) => void out.writeSync(new TextEncoder().encode(text));
   const clear = terminal ? "\r\x1b[K" : "";
+  const line = (text: string) => print(`${clear}${text}\n`);
   let label = "";
   let printed = -Infinity;
   let samples: { time: number; done: number }[] = [];
+  const update = (name: string, done: number, total: number, fields: Readonly<Record<string, Field>>) => {
+    const time = now();
+    if (name !== label) {
+      label = name;
+      samples = [];
+      // A first plain line only after a while: quick stages need none.
+      printed = terminal ? -Infinity : time;
+    }
+    samples.push({ time, done });
+    while (samples.length > 2 && time - samples[0]!.time > rateWindowMs) samples.shift();
+    if (time - printed < (terminal ? barEveryMs : plainEveryMs)) return;
+    printed = time;
+    const first = samples[0]!;
+    const rate = time > first.time ? (done - first.done) * 1000 / (time - first.time) : 0;
+    const words = [
+      `${done}/${total}`,
+      rate > 0 ? formatRate(rate) : "",
+      rate > 0 && done < total ? `${formatSeconds((total - done) / rate)} left` : "",
+      ...Object.entries(fields).map(([key, value]) => `${key} ${formatField(value, key)}`),
+    ].filter(Boolean).join("  ");
+    if (!terminal) return print(`      ${label}  ${words}\n`);
+    const width = Deno.consoleSize().columns;
+    const bar = drawBar(done / Math.max(1, total), 24);
+    print(`${clear}${`${label} ${bar} ${words}`.slice(0, width - 1)}`);
+  };
   return {
-    line: (text) => print(`${clear}${text}\n`),
-    update(name, done, total, fields) {
-      const time = now();
-      if (name !== label) {
-        label = name;
-        samples = [];
-        // A first plain line only after a while: quick stages need none.
-        printed = terminal ? -Infinity : time;
+    event(event) {
+      switch (event.event) {
+        case "skip":
+          return line(`[${event.number}/${event.of}] ${event.stage}: up to date`);
+        case "stage":
+          return line(`[${event.number}/${event.of}] ${event.stage} (${event.uses}): ${event.reason}`);
+        case "progress":
+          return update(event.stage, event.done, event.total, event.fields);
+        case "log":
+          return line(`      ${event.text}`);
+        case "done":
+          return line(`      done in ${formatSeconds(event.seconds)}`);
       }
-      samples.push({ time, done });
-      while (samples.length > 2 && time - samples[0]!.time > rateWindowMs) samples.shift();
-      if (time - printed < (terminal ? barEveryMs : plainEveryMs)) return;
-      printed = time;
-      const first = samples[0]!;
-      const rate = time > first.time ? (done - first.done) * 1000 / (time - first.time) : 0;
-      const words = [
-        `${done}/${total}`,
-        rate > 0 ? formatRate(rate) : "",
-        rate > 0 && done < total ? `${formatSeconds((total - done) / rate)} left` : "",
-        ...Object.entries(fields).map(([key, value]) => `${key} ${formatField(value, key)}`),
-      ].filter(Boolean).join("  ");
-      if (!terminal) return print(`      ${label}  ${words}\n`);
-      const width = Deno.consoleSize().columns;
-      const bar = drawBar(done / Math.max(1, total), 24);
-      print(`${clear}${`${label} ${bar} ${words}`.slice(0, width - 1)}`);
     },
   };
 }

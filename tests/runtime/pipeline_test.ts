@@ -10,8 +10,10 @@ import {
   StageError,
   type Summary,
 } from "../../runtime/pipeline_run.ts";
-import { silent } from "../../runtime/progress.ts";
+import { DeviceLostError } from "../../runtime/device.ts";
+import { jsonReporter, silent } from "../../runtime/progress.ts";
 import type { AnyStage } from "../../runtime/stage.ts";
+import { readLog, readRun } from "../../runtime/run_status.ts";
 import type { Manifest } from "../../runtime/stage_cache.ts";
 import { newInterrupt, ran, registry } from "./fake_stages.ts";
 
@@ -115,7 +117,13 @@ Deno.test("a run leaves whole folders, a summary and the resolved pipeline", asy
   assert.deepEqual([manifest.kind, manifest.adapter, manifest.output.files], ["model", null, 2]);
   const names = [...Deno.readDirSync(join(b.root, "test"))].map(({ name }) => name).sort();
   const folders = ["extra", "faces", "first", "report", "second"];
-  assert.deepEqual(names, [".lock", ".work", ...folders, "pipeline.yaml", "summary.json"].sort());
+  assert.deepEqual(names, [".lock", ".work", ...folders, "log.jsonl", "pipeline.yaml", "summary.json"].sort());
+  const events = readLog(join(b.root, "test"));
+  assert.deepEqual([events[0]!.event, events.at(-1)!.event], ["run", "end"]);
+  assert.equal(events.filter(({ event }) => event === "done").length, 5);
+  const state = readRun(join(b.root, "test"))!;
+  assert.deepEqual([state.status, state.owner, state.file], ["done", null, b.file]);
+  assert.deepEqual(state.stages.map(({ stage, status }) => [stage, status]), ran.map((id) => [id, "done"]));
 });
 
 Deno.test("a second run skips everything, and a change runs only what depends on it", async () => {
@@ -147,6 +155,24 @@ Deno.test("a stage tells what it takes once its inputs are there", async () => {
   const { faces, first } = await costs();
   assert.deepEqual(faces, {});
   assert.deepEqual(first, { input_bytes: b.at("faces/lines.txt").length, steps: 4 });
+});
+
+Deno.test("a run tells machines what happens, an event a line", async () => {
+  using b = bench();
+  let text = "";
+  const out = {
+    isTerminal: () => false,
+    writeSync: (bytes: Uint8Array) => (text += new TextDecoder().decode(bytes)).length,
+  };
+  await b.run([], { until: "first", reporter: jsonReporter(out) });
+  const events = text.trim().split("\n").map((line) => JSON.parse(line));
+  assert.deepEqual(
+    events.map(({ event, stage }) => stage ? `${event} ${stage}` : event),
+    ["run", "stage faces", "done faces", "stage first", "progress first", "progress first", "done first", "end"],
+  );
+  const { time, ...first } = events[4];
+  assert.match(time, /^\d{4}-\d\d-\d\dT/);
+  assert.deepEqual(first, { event: "progress", stage: "first", done: 1, total: 4, fields: { loss: 1e-4 } });
 });
 
 Deno.test("a folder that was changed by hand, or a file that a stage reads, makes the stage run again", async () => {
@@ -195,6 +221,10 @@ Deno.test("a stage that fails is named, leaves no folder, and goes on from its c
   );
   assert.deepEqual(JSON.parse(b.at("summary.json")).stages.first.status, "failed");
   assert.match(b.at(".work/first/error.txt"), /fake_stages\.ts/);
+  const state = readRun(join(b.root, "test"))!;
+  assert.equal(state.status, "failed");
+  assert.equal(state.message, error.message);
+  assert.deepEqual(state.stages.find(({ stage }) => stage === "first")!.progress!.done, 3);
   assert.equal(b.at("first/metrics.jsonl"), whole, "the old artifact is still there");
   await b.run(set);
   assert.deepEqual(ran, ["first", "second", "report"]);
@@ -224,6 +254,9 @@ Deno.test("a second run of the same pipeline is refused while the first goes on"
       return {
         ...spec,
         async run(ctx) {
+          const { status, owner, stages } = readRun(join(b.root, "test"))!;
+          assert.deepEqual([status, owner!.process, stages[0]!.status], ["running", Deno.pid, "waiting"]);
+          assert.equal(stages.find(({ stage }) => stage === "faces")!.status, "running");
           await assert.rejects(
             b.run(),
             (error) => error instanceof RunError && /as process \d+ .* is running it/.test(error.message),
@@ -235,6 +268,78 @@ Deno.test("a second run of the same pipeline is refused while the first goes on"
   };
   const pipeline = await readPipeline(b.file, slow);
   await runPipeline(pipeline, { root: b.root, until: "faces", reporter: silent, openDevice: () => assert.fail() });
+});
+
+/** The stages with one of another kind of run in the place of fake/draw. */
+async function withDraw(run: AnyStage["run"]): Promise<Registry> {
+  const spec = await registry["fake/draw"]!();
+  return { ...registry, "fake/draw": () => Promise.resolve({ ...spec, run }) };
+}
+
+Deno.test("a full disk and a lost device are named with what to do, and the next run succeeds", async () => {
+  using b = bench();
+  const full = Object.assign(new Error("No space left on device (os error 28)"), { code: "ENOSPC" });
+  const lost = new DeviceLostError("The GPU was lost (unknown): driver reset");
+  const options = { root: b.root, until: "faces", reporter: silent, openDevice: () => assert.fail() };
+  for (
+    const [error, message] of [
+      [full, /^Cannot finish stage "faces" \(fake\/draw\): No space left .*, hint: free space on that disk;/],
+      [lost, /The GPU was lost .*\n {6}hint: the same command goes on from the last checkpoint/],
+    ] as const
+  ) {
+    const failing = await withDraw(async (ctx) => {
+      await Deno.writeTextFile(`${ctx.dir}/half.txt`, "half");
+      throw error;
+    });
+    await assert.rejects(
+      runPipeline(await readPipeline(b.file, failing), options),
+      (error) => error instanceof StageError && message.test(error.message),
+    );
+    assert.deepEqual([...Deno.readDirSync(join(b.root, "test"))].filter(({ name }) => name.includes("faces")), []);
+  }
+  assert.deepEqual(statusOf(await b.run([], { until: "faces" })).faces, "done");
+});
+
+Deno.test("a run's folder that cannot be written is named", async () => {
+  using b = bench();
+  Deno.mkdirSync(b.root);
+  Deno.writeTextFileSync(join(b.root, "test"), "a file in its place");
+  await assert.rejects(
+    b.run(),
+    (error) => error instanceof RunError && /^Cannot run pipeline "test" in .*: Not a directory/.test(error.message),
+  );
+  Deno.removeSync(join(b.root, "test"));
+  Deno.mkdirSync(join(b.root, "test/log.jsonl"), { recursive: true });
+  await assert.rejects(
+    b.run(),
+    (error) => error instanceof RunError && /^Cannot run pipeline "test" in /.test(error.message),
+  );
+  Deno.removeSync(join(b.root, "test/log.jsonl"));
+  await b.run();
+});
+
+Deno.test("broken files of a run are passed over, or made again", async () => {
+  using b = bench();
+  await b.run(["stages.first.with.stop_at=3"]).catch(() => {});
+  const home = join(b.root, "test");
+  const metrics = join(home, ".work/first/metrics.jsonl");
+  Deno.writeTextFileSync(metrics, `${Deno.readTextFileSync(metrics)}\0\0\0\n{"step":`);
+  Deno.writeTextFileSync(join(home, "summary.json"), "{");
+  Deno.writeTextFileSync(join(home, "log.jsonl"), '{"event":"run"', { append: true });
+  Deno.writeTextFileSync(join(home, ".lock"), "what");
+  assert.equal(readRun(home), undefined);
+  await b.run(["stages.first.with.stop_at=3"]);
+  assert.equal(b.at("first/metrics.jsonl").trim().split("\n").length, 4);
+  assert.equal(readRun(home)!.status, "done");
+  for (const id of ["extra", "faces", "first", "second", "report"]) {
+    const file = join(home, id, "manifest.json");
+    Deno.writeTextFileSync(file, Deno.readTextFileSync(file).slice(0, 100));
+    await b.run();
+    assert(ran.includes(id), id);
+  }
+  Deno.writeTextFileSync(join(home, "first/model.txt"), "cut");
+  await b.run();
+  assert(ran.includes("first"));
 });
 
 Deno.test("a replacement that was cut off between its renames is ended by the next run", async () => {
@@ -269,8 +374,21 @@ Deno.test("a killed process leaves nothing half-written, and Ctrl-C and SIGTERM 
     child.kill(signal);
     const { code: ended, stderr } = await child.output();
     assert.equal(ended, code, new TextDecoder().decode(stderr));
+    const { status, stages } = readRun(join(b.root, "test"))!;
+    const told = signal === "SIGKILL" ? "killed" : "interrupted";
+    assert.deepEqual([status, stages.find(({ stage }) => stage === "first")!.status], [told, told]);
     await assert.rejects(Deno.stat(join(b.root, "test/first")), Deno.errors.NotFound);
   }
+  // The second Ctrl-C does not wait for the step.
+  const stuck = spawnRun(b, "stages.first.with.sleep_ms=100000");
+  const reader = stuck.stderr.getReader();
+  while (readLog(join(b.root, "test")).at(-1)!.event !== "progress") await sleep(20);
+  stuck.kill("SIGINT");
+  await reader.read();
+  reader.releaseLock();
+  stuck.kill("SIGINT");
+  assert.equal((await stuck.output()).code, 130);
+
   const { code, stdout } = await spawnRun(b, slow).output();
   assert.equal(code, 0);
   assert.match(new TextDecoder().decode(stdout), /\[2\/5\] faces: up to date\n[^]*\nstage +detector[^]*summary: /);

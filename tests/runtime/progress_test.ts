@@ -17,16 +17,19 @@ function recorded(terminal: boolean) {
 
 Deno.test("elsewhere than on a terminal progress is a plain line every ten seconds", () => {
   const { clock, reporter, text } = recorded(false);
-  reporter.line("[1/1] train");
+  reporter.event({ event: "stage", stage: "train", uses: "fake/train", reason: "it is new", number: 1, of: 2 });
   for (let step = 1; step <= 250; step++) {
     clock.ms = step * 100;
-    reporter.update("train", step, 300, { loss: 1 / step });
+    reporter.event({ event: "progress", stage: "train", done: step, total: 300, fields: { loss: 1 / step } });
   }
+  reporter.event({ event: "log", stage: "train", text: "well" });
+  reporter.event({ event: "done", stage: "train", seconds: 25 });
   assert.equal(
     text(),
-    "[1/1] train\n" +
+    "[1/2] train (fake/train): it is new\n" +
       "      train  101/300  10.0/s  20 s left  loss 0.009901\n" +
-      "      train  201/300  10.0/s  9.9 s left  loss 0.004975\n",
+      "      train  201/300  10.0/s  9.9 s left  loss 0.004975\n" +
+      "      well\n      done in 25 s\n",
   );
 });
 
@@ -34,7 +37,7 @@ Deno.test("a slow step is told in seconds, and the time left follows the last ha
   const { clock, reporter, text } = recorded(false);
   for (const [minute, step] of [[0, 0], [1, 600], [2, 610], [3, 620], [4, 630]] as const) {
     clock.ms = minute * 60_000;
-    reporter.update("train", step, 640, {});
+    reporter.event({ event: "progress", stage: "train", done: step, total: 640, fields: {} });
   }
   assert.match(text(), /630\/640 {2}6\.0 s each {2}1:00 left\n$/);
 });

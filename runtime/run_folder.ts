@@ -1,0 +1,153 @@
+/**
+ * A run's folder on disk: its lock, its log, and files that are whole at any moment.
+ *
+ * @module
+ */
+import { join } from "node:path";
+import type { Reporter, RunEvent } from "./progress.ts";
+
+/** The process that holds a run's lock, `.lock`. */
+export interface Owner {
+  /** Its id. */
+  readonly process: number;
+  /** When it took the lock, ISO 8601. */
+  readonly since: string;
+}
+
+/**
+ * Takes a run's lock; undefined when another process holds it. The kernel frees it with the process, however that ends,
+ * so no lock is ever stale.
+ *
+ * @param home The run's folder, made if it is not there.
+ */
+export async function takeLock(home: string): Promise<Disposable | undefined> {
+  Deno.mkdirSync(home, { recursive: true });
+  const file = Deno.openSync(join(home, ".lock"), { read: true, write: true, create: true });
+  // Whoever asks for the owner holds the lock for a moment.
+  for (let left = 5; !file.tryLockSync(true); left--) {
+    if (left === 0) return void file.close();
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  file.truncateSync();
+  const owner: Owner = { process: Deno.pid, since: new Date().toISOString() };
+  file.writeSync(new TextEncoder().encode(`${JSON.stringify(owner)}\n`));
+  return { [Symbol.dispose]: () => file.close() };
+}
+
+/** The process that is running in a folder; undefined when none is, null when it is not known yet which. Reads only. */
+export function ownerOf(home: string): Owner | null | undefined {
+  let file: Deno.FsFile;
+  try {
+    file = Deno.openSync(join(home, ".lock"));
+  } catch (error) {
+    ignoreMissing(error);
+    return undefined;
+  }
+  using _file = file;
+  if (file.tryLockSync(false)) return undefined;
+  return readJson<Owner>(join(home, ".lock")) ?? null;
+}
+
+/** How often the log tells of progress. */
+const progressEveryMs = 10_000;
+
+/** A run's log, `log.jsonl`: every event of every run in the folder, each on a line with its time. */
+export class RunLog implements Disposable {
+  readonly #file: Deno.FsFile;
+  #told = -Infinity;
+
+  /** Opens the log for appending; tells all events to a reporter, too. */
+  constructor(home: string, private readonly reporter: Reporter) {
+    this.#file = Deno.openSync(join(home, "log.jsonl"), { read: true, append: true, create: true });
+    const { size } = this.#file.statSync();
+    const last = new Uint8Array(1);
+    if (size > 0) {
+      this.#file.seekSync(-1, Deno.SeekMode.End);
+      this.#file.readSync(last);
+    }
+    // A killed run may have left half a line.
+    if (size > 0 && last[0] !== 10) this.#file.writeSync(Uint8Array.of(10));
+  }
+
+  /** Tells an event; of progress only now and then in the file. */
+  tell(event: RunEvent): void {
+    try {
+      this.#write(event);
+    } finally {
+      // After the file, so that who is told finds it there.
+      this.reporter.event(event);
+    }
+  }
+
+  #write(event: RunEvent): void {
+    if (event.event === "progress") {
+      const now = performance.now();
+      if (now - this.#told < progressEveryMs) return;
+      this.#told = now;
+    }
+    const line = { time: new Date().toISOString(), ...event };
+    this.#file.writeSync(new TextEncoder().encode(`${JSON.stringify(line)}\n`));
+  }
+
+  /** Closes the file. */
+  [Symbol.dispose](): void {
+    this.#file.close();
+  }
+}
+
+/** Puts a whole folder in the place of another. */
+export function replaceFolder(from: string, to: string): void {
+  const old = `${from}.old`;
+  removeIfThere(old);
+  if (exists(to)) Deno.renameSync(to, old);
+  Deno.renameSync(from, to);
+  removeIfThere(old);
+}
+
+/** Writes a file that is either the old or the new one at any moment. */
+export function writeWhole(path: string, text: string): void {
+  try {
+    Deno.writeTextFileSync(`${path}.tmp`, text);
+    Deno.renameSync(`${path}.tmp`, path);
+  } catch (error) {
+    try {
+      removeIfThere(`${path}.tmp`);
+    } catch { /* the first error is the one to tell */ }
+    throw error;
+  }
+}
+
+/** Whether there is something at a path. */
+export function exists(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return true;
+  } catch (error) {
+    ignoreMissing(error);
+    return false;
+  }
+}
+
+/** Removes a file or a folder with all in it. */
+export function removeIfThere(path: string): void {
+  try {
+    Deno.removeSync(path, { recursive: true });
+  } catch (error) {
+    ignoreMissing(error);
+  }
+}
+
+/** Throws any error but that something is not there. */
+export function ignoreMissing(error: unknown): void {
+  if (!(error instanceof Deno.errors.NotFound)) throw error;
+}
+
+/** A JSON file's content; undefined when it is missing or broken. */
+export function readJson<T>(path: string): T | undefined {
+  try {
+    return JSON.parse(Deno.readTextFileSync(path)) ?? undefined;
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) ignoreMissing(error);
+    return undefined;
+  }
+}
