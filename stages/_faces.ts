@@ -1,5 +1,5 @@
 /**
- * What stages that train on faces share: datasets in memory, images as network inputs, contact sheets.
+ * What stages that take faces share: datasets in memory, images as network inputs, contact sheets.
  *
  * @module
  */
@@ -7,6 +7,9 @@
 import { type DatasetRecord, type LoadedDataset, openDataset } from "../faces/dataset.ts";
 import type { Image } from "../faces/image.ts";
 import type { Artifact } from "../runtime/stage.ts";
+
+/** Side of the square around a face as a multiple of the longer side of its landmarks' box; what detectors are used to. */
+export const CROP_SCALE = 1.54;
 
 /** Several datasets as one, in memory. */
 export interface Faces extends LoadedDataset {

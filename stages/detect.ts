@@ -13,9 +13,7 @@ import { type Detector, loadDetector } from "../models/detector.ts";
 import { searchFace } from "../models/face_search.ts";
 import { parse, UsageError } from "../runtime/cli.ts";
 import { openDevice } from "../runtime/device.ts";
-
-/** Side of the crop as a multiple of the longer side of a box around a face: as `dataset/import` crops. */
-const CROP_SCALE = 1.54;
+import { CROP_SCALE } from "./_faces.ts";
 
 /** A picture with the crop that goes to the detector. */
 interface Work {

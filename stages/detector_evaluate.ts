@@ -5,14 +5,14 @@
  */
 
 import { z } from "zod";
-import { type LoadedDataset, openDataset } from "../faces/dataset.ts";
 import { contactSheet, overlayLandmarks } from "../faces/draw.ts";
 import { cropSquare, cropTransform, type Image, writePng } from "../faces/image.ts";
-import { LANDMARK_COUNT, transformLandmarks } from "../faces/landmarks.ts";
+import { transformLandmarks } from "../faces/landmarks.ts";
 import { cedCurve, evaluate, type Measures, type Normaliser } from "../faces/metrics.ts";
 import { loadDetector } from "../models/detector.ts";
 import { Random } from "../runtime/rng.ts";
 import { type Field, stage } from "../runtime/stage.ts";
+import { type Faces, imageOf, landmarksOf, loadFaces } from "./_faces.ts";
 
 /** Columns of a sheet: the best images and as many of the worst. */
 const COLUMNS = 10;
@@ -35,14 +35,14 @@ export const evaluateDetectors = stage({
     const device = await ctx.device();
     const results: Results = { rows: [], regions: [], ced: [] };
     let done = 0;
-    for (const { dir, stage: dataset } of data) {
-      const { size_px, loadAll } = await openDataset(dir);
-      const faces = await loadAll();
+    for (const artifact of data) {
+      const dataset = artifact.stage;
+      const faces = await loadFaces([artifact]);
       const cells: Image[] = [], labels: string[] = [];
       for (const { dir, stage: detector } of detectors) {
         ctx.signal.throwIfAborted();
         const network = await loadDetector(device, dir);
-        const { landmarks: found } = await network.predict(faces.images, size_px, { flip });
+        const { landmarks: found } = await network.predict(faces.images, faces.size_px, { flip });
         network.destroy();
         const { all, styles, per_image } = evaluate(found, faces.landmarks, new Random(ctx.seed, "bootstrap"), {
           normaliser,
@@ -59,7 +59,7 @@ export const evaluateDetectors = stage({
         const { error, share } = cedCurve(per_image);
         results.ced.push({ detector, dataset, x: error, y: share });
         for (const index of bestAndWorst(per_image, COLUMNS / 2)) {
-          cells.push(overlay(faces, size_px, index, found));
+          cells.push(overlay(faces, index, found));
           labels.push(`${per_image[index]!.toFixed(1)} ${detector}`);
         }
         ctx.progress(++done, detectors.length * data.length);
@@ -94,11 +94,9 @@ function bestAndWorst(errors: readonly number[], each: number): number[] {
 }
 
 /** An image with what was found in it, large enough to be looked at. */
-function overlay({ images }: LoadedDataset, size_px: number, index: number, found: Float32Array): Image {
-  const bytes = size_px * size_px * 3;
-  const image = { width: size_px, height: size_px, data: images.subarray(index * bytes, (index + 1) * bytes) };
-  const whole = { x: -0.5, y: -0.5, side: size_px };
-  const side = Math.max(CELL_PX, size_px);
-  const face = found.subarray(index * 2 * LANDMARK_COUNT, (index + 1) * 2 * LANDMARK_COUNT);
-  return overlayLandmarks(cropSquare(image, whole, side), transformLandmarks(face, cropTransform(whole, side)));
+function overlay(faces: Faces, index: number, found: Float32Array): Image {
+  const whole = { x: -0.5, y: -0.5, side: faces.size_px };
+  const side = Math.max(CELL_PX, faces.size_px);
+  const face = transformLandmarks(landmarksOf({ landmarks: found }, index), cropTransform(whole, side));
+  return overlayLandmarks(cropSquare(imageOf(faces, index), whole, side), face);
 }

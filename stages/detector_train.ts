@@ -6,10 +6,9 @@
 
 import { z } from "zod";
 import { augment, type Augmentation, augmentation } from "../faces/augment.ts";
-import { openDataset } from "../faces/dataset.ts";
 import { LANDMARK_COUNT } from "../faces/landmarks.ts";
 import { nmePerImage } from "../faces/metrics.ts";
-import { DETECTOR, Detector, readDetector, saveDetector, shrink, type Squares } from "../models/detector.ts";
+import { DETECTOR, Detector, readDetector, saveDetector, shrink } from "../models/detector.ts";
 import {
   hourglass,
   type HourglassConfig,
@@ -24,6 +23,7 @@ import { Trainer } from "../models/trainer.ts";
 import { Graph } from "../runtime/graph.ts";
 import { Random } from "../runtime/rng.ts";
 import { type Artifact, stage } from "../runtime/stage.ts";
+import { type Faces, imageOf, landmarksOf, loadFaces } from "./_faces.ts";
 import { train, trainingOptions } from "./_training.ts";
 
 /** Validation images of a look between; the look at the end takes all. */
@@ -71,10 +71,10 @@ export const trainDetector = stage({
       parameters,
     );
     const detector = new Detector(device, config, trainer.averaged());
-    const validation = val && await loadFaces(val, config.size_px);
-    const draw = batches(await Promise.all(data.map((d) => loadFaces(d, config.size_px))), config, options);
+    const validation = val && await facesFor(val, config.size_px);
+    const draw = batches(await Promise.all(data.map((d) => facesFor(d, config.size_px))), config, options);
 
-    const look = async (faces: Faces) => {
+    const look = async (faces: Pictures) => {
       const { landmarks } = await detector.predict(faces.images, faces.size_px);
       return average(nmePerImage(landmarks, faces.landmarks));
     };
@@ -97,7 +97,7 @@ export const trainDetector = stage({
     if (validation) {
       const nme_val = await look(validation);
       ctx.metric({ step: options.steps, nme_val });
-      ctx.log(`NME ${nme_val.toFixed(2)} % on ${validation.count} images held back`);
+      ctx.log(`NME ${nme_val.toFixed(2)} % on ${validation.records.length} images held back`);
     }
     await saveDetector(ctx.dir, config, trainer.averaged(), { dtype: options.weights === "f16" ? "F16" : "F32" });
     detector.destroy();
@@ -106,33 +106,29 @@ export const trainDetector = stage({
   },
 });
 
-/** A dataset in memory, its images no more than needed larger than the network's. */
-interface Faces extends Squares {
-  /** `[count, 68, 2]`, pixels. */
-  readonly landmarks: Float32Array;
-  readonly count: number;
-}
+/** What a batch or a look takes of {@linkcode Faces}. */
+type Pictures = Pick<Faces, "images" | "landmarks" | "size_px">;
 
-async function loadFaces({ dir }: Artifact, to_px: number): Promise<Faces> {
-  const dataset = await openDataset(dir);
-  const { images, landmarks } = await dataset.loadAll();
-  const small = shrink(images, dataset.size_px, to_px);
-  const ratio = small.size_px / dataset.size_px;
-  return { ...small, landmarks: landmarks.map((px) => (px + 0.5) * ratio - 0.5), count: dataset.records.length };
+/** A dataset in memory, its images no more than needed larger than the network's. */
+async function facesFor(artifact: Artifact, to_px: number): Promise<Faces> {
+  const faces = await loadFaces([artifact]);
+  const small = shrink(faces.images, faces.size_px, to_px);
+  const ratio = small.size_px / faces.size_px;
+  return { ...faces, ...small, landmarks: faces.landmarks.map((px) => (px + 0.5) * ratio - 0.5) };
 }
 
 /** Some images of a dataset, evenly spread over it. */
-function spread(faces: Faces, most: number): Faces {
-  const { images, landmarks, size_px } = faces;
-  const count = Math.min(most, faces.count);
+function spread(faces: Faces, most: number): Pictures {
+  const { records, size_px } = faces;
+  const count = Math.min(most, records.length);
   const bytes = size_px * size_px * 3;
-  const [some, points] = [new Uint8Array(count * bytes), new Float32Array(count * 2 * LANDMARK_COUNT)];
+  const [images, landmarks] = [new Uint8Array(count * bytes), new Float32Array(count * 2 * LANDMARK_COUNT)];
   for (let k = 0; k < count; k++) {
-    const i = Math.floor(k * faces.count / count);
-    some.set(images.subarray(i * bytes, (i + 1) * bytes), k * bytes);
-    points.set(landmarks.subarray(i * 2 * LANDMARK_COUNT, (i + 1) * 2 * LANDMARK_COUNT), k * 2 * LANDMARK_COUNT);
+    const i = Math.floor(k * records.length / count);
+    images.set(imageOf(faces, i).data, k * bytes);
+    landmarks.set(landmarksOf(faces, i), k * 2 * LANDMARK_COUNT);
   }
-  return { images: some, landmarks: points, size_px, count };
+  return { images, landmarks, size_px };
 }
 
 /** Draws batches: the images, their landmarks in pixels, and those as the loss takes them. */
@@ -141,7 +137,7 @@ function batches(
   config: HourglassConfig,
   { batch, mix, augment: how }: { batch: number; mix?: number[] | undefined; augment: Augmentation | null },
 ) {
-  const shares = mix ?? datasets.map(({ count }) => count);
+  const shares = mix ?? datasets.map(({ records }) => records.length);
   const total = shares.reduce((a, b) => a + b, 0);
   if (shares.length !== datasets.length || !(total > 0)) {
     throw new RangeError(
@@ -155,13 +151,11 @@ function batches(
     for (let k = 0; k < batch; k++) {
       let place = random.uniform() * total;
       const from = Math.max(0, shares.findIndex((share) => (place -= share) < 0));
-      const { images: pixels, landmarks: points, size_px, count } = datasets[from]!;
-      const index = random.int(count);
-      const bytes = size_px * size_px * 3;
-      const image = pixels.subarray(index * bytes, (index + 1) * bytes);
-      const face = points.subarray(index * 2 * LANDMARK_COUNT, (index + 1) * 2 * LANDMARK_COUNT);
+      const faces = datasets[from]!;
+      const index = random.int(faces.records.length);
+      const [{ data: image }, face] = [imageOf(faces, index), landmarksOf(faces, index)];
       const out = images.subarray(k * side * side * 3, (k + 1) * side * side * 3);
-      landmarks.set(augment(image, size_px, face, random, how, side, out), k * 2 * LANDMARK_COUNT);
+      landmarks.set(augment(image, faces.size_px, face, random, how, side, out), k * 2 * LANDMARK_COUNT);
     }
     return { images, landmarks, target: landmarks.map((px) => toHeatmap(px, config)) };
   };

@@ -16,6 +16,7 @@ import {
   transformLandmarks,
 } from "../faces/landmarks.ts";
 import { folder, stage } from "../runtime/stage.ts";
+import { CROP_SCALE } from "./_faces.ts";
 import { chooser } from "./_glob.ts";
 
 /** Images on the contact sheet, at most. */
@@ -36,7 +37,7 @@ export const importFaces = stage({
     style: z.string().min(1).default("photo").describe("Style of images that index.csv gives none"),
     crop: z.enum(["landmarks", "none"]).default("landmarks")
       .describe("landmarks: a square around the landmarks; none: the whole image, which must be square"),
-    crop_scale: z.number().min(1).max(5).default(1.54)
+    crop_scale: z.number().min(1).max(5).default(CROP_SCALE)
       .describe("Side of that square as a multiple of the longer side of the landmarks' box"),
     include: z.array(z.string()).default([]).describe("Names to take, with * and ?; all when empty"),
     exclude: z.array(z.string()).default([]).describe("Names to leave out, with * and ?"),

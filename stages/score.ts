@@ -13,14 +13,12 @@ import { loadDetector } from "../models/detector.ts";
 import { parse, UsageError } from "../runtime/cli.ts";
 import { openDevice } from "../runtime/device.ts";
 import { Random } from "../runtime/rng.ts";
+import { CROP_SCALE } from "./_faces.ts";
 
 const NORMALISERS: readonly Normaliser[] = ["interocular", "interpupil", "box_diagonal"];
 
 /** How images are cut before the detector sees them. */
 type Crop = "none" | "landmarks";
-
-/** Side of the square around a face as a multiple of the longer side of its landmarks' box: as `dataset/import` crops. */
-const CROP_SCALE = 1.54;
 
 /**
  * Prints one JSON line about a detector (`--detector DIR`), or about a folder of `.pts` files that another tool wrote and
