@@ -10,8 +10,9 @@
  * @module
  */
 import { z } from "zod";
-import { inWords, jsonSchema, schemaAt } from "../runtime/schema_text.ts";
-import { descend, parseYaml, PipelineError, plain, type Problem, suggest } from "../runtime/yaml_tree.ts";
+import { schemaProblems } from "../runtime/schema_problems.ts";
+import { jsonSchema } from "../runtime/schema_text.ts";
+import { descend, parseYaml, PipelineError, plain, type Problem } from "../runtime/yaml_tree.ts";
 import {
   CONTOURS,
   interocular,
@@ -133,26 +134,8 @@ export function parseEdit(text: string, file: string): Edit {
   if (tree === null) throw new PipelineError(problems, file);
   const parsed = editFile.safeParse(plain(tree));
   if (!parsed.success) {
-    const schema = jsonSchema(editFile);
-    for (const issue of parsed.error.issues) {
-      const { path, message } = issue, name = path.join(".");
-      if (issue.code === "unrecognized_keys") {
-        const hint = suggest(issue.keys[0]!, Object.keys(schemaAt(schema, path)?.properties ?? {}), "known keys");
-        complain(
-          path,
-          `Cannot use key "${issue.keys.join('", "')}" in ${name || "an edit"}: there is no such key`,
-          hint,
-        );
-        continue;
-      }
-      const here = schemaAt(schema, path), node = descend(tree, path);
-      const rule = issue.code === "invalid_format" || !here ? message : `it must be ${inWords(here)}`;
-      complain(
-        path,
-        `Cannot read "${name}" as ${node ? rule : `it is missing: ${rule}`}` +
-          (node ? `: current value is ${JSON.stringify(plain(node))}` : ""),
-      );
-    }
+    const about = { owner: "the edit", type: "an edit" };
+    problems.push(...schemaProblems(parsed.error, tree, jsonSchema(editFile), about));
     throw new PipelineError(problems, file);
   }
   const { edit: name, doc, amount, draws, moves, transforms } = parsed.data;

@@ -3,8 +3,10 @@
  *
  * @module
  */
-import { parse } from "yaml";
 import { z } from "zod";
+import { schemaProblems } from "../runtime/schema_problems.ts";
+import { jsonSchema } from "../runtime/schema_text.ts";
+import { descend, parseYaml, PipelineError, plain, type Problem } from "../runtime/yaml_tree.ts";
 
 /** Values of enumerations in style files, in the order of their numbers in shaders/face_render_style.wgsl. */
 export const KINDS = {
@@ -168,35 +170,32 @@ export function stylePrompt(style: Pick<Style, "style" | "prompt">): string {
 /**
  * Reads a style file.
  *
- * @throws {TypeError} If the file is no style: names the key and what is wrong.
+ * @throws {PipelineError} If the file is no style: every error with its line.
  */
 export async function loadStyle(path: string): Promise<Style> {
   const name = path.replace(/^.*[/\\]/, "").replace(/\.ya?ml$/, "");
-  const text = await Deno.readTextFile(path);
-  let content: unknown;
-  try {
-    content = parse(text);
-  } catch (error) {
-    throw new TypeError(`Cannot read ${path} as YAML: ${(error as Error).message}`);
+  const problems: Problem[] = [];
+  const tree = parseYaml({ name: path, text: await Deno.readTextFile(path) }, problems);
+  if (!tree) throw new PipelineError(problems, path);
+  const { data, error } = styleSchema.safeParse(plain(tree));
+  if (error) {
+    const about = { owner: "the style", type: "a style" };
+    throw new PipelineError(schemaProblems(error, tree, jsonSchema(styleSchema), about), path);
   }
-  const result = styleSchema.safeParse(content);
-  if (!result.success) {
-    const lines = result.error.issues.map((issue) => `  ${issue.path.join(".") || "file"}: ${issue.message}`);
-    throw new TypeError(`Cannot read ${path} as a style:\n${lines.join("\n")}`);
-  }
-  const { kind, colours } = result.data.render.palette;
+  const { kind, colours } = data.render.palette;
   if (kind !== "none" && colours.length < 2) {
-    throw new TypeError(
-      `Cannot read ${path} as a style: palette.colours has ${colours.length} colours, "${kind}" needs 2 to 8`,
-    );
+    const at = (descend(tree, ["render", "palette", "colours"]) ?? descend(tree, ["render", "palette"]))!.at;
+    const message = `Cannot use the palette "${kind}" with ${colours.length} colours: it needs 2 to 8`;
+    throw new PipelineError([{ at, message }], path);
   }
-  return { ...result.data, name };
+  return { ...data, name };
 }
 
 /**
  * Reads all styles of a folder, by name.
  *
- * @throws {TypeError} If a file is no style, or the folder has none.
+ * @throws {PipelineError} If a file is no style.
+ * @throws {TypeError} If the folder has none.
  */
 export async function loadStyles(dir: string): Promise<Map<string, Style>> {
   const names: string[] = [];

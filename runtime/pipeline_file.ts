@@ -6,7 +6,8 @@
 import { stringify } from "yaml";
 import { z } from "zod";
 import { basename, dirname, join } from "node:path";
-import { declaredPaths, inWords, type JsonSchema, jsonSchema, optionsOf, schemaAt } from "./schema_text.ts";
+import { schemaProblems } from "./schema_problems.ts";
+import { declaredPaths, jsonSchema, optionsOf } from "./schema_text.ts";
 import type { AnyStage } from "./stage.ts";
 import {
   child,
@@ -109,7 +110,10 @@ export async function readPipeline(file: string, registry: Registry, options: Re
   for (const text of options.set ?? []) tree = applySet(tree, text, problems);
 
   const shape = fileSchema.safeParse(plain(tree));
-  if (!shape.success) report(shape.error, tree, fileJsonSchema, "the pipeline", problems);
+  if (!shape.success) {
+    const about = { owner: "the pipeline", type: "a pipeline" };
+    problems.push(...schemaProblems(shape.error, tree, fileJsonSchema, about));
+  }
   const params = readParams(tree, options.allowUnset ?? false, problems);
   const entries = entriesOf(child(tree, "stages"));
   for (const [id, { at }] of entries) {
@@ -303,7 +307,9 @@ async function readOptions(id: string, at: Place, tree: Tree | undefined, spec: 
   const schema = optionsOf(spec);
   const json = jsonSchema(schema);
   const parsed = schema.safeParse(plain(given));
-  if (!parsed.success) report(parsed.error, given, json, `stage "${id}"`, problems, spec.id, at);
+  if (!parsed.success) {
+    problems.push(...schemaProblems(parsed.error, given, json, { owner: `stage "${id}"`, type: spec.id, at }));
+  }
   const files: string[] = [];
   for (const { key, path, what } of declaredPaths(json, parsed.data ?? plain(given))) {
     const place = descend(given, key)?.at ?? at;
@@ -331,50 +337,6 @@ async function readOptions(id: string, at: Place, tree: Tree | undefined, spec: 
     }
   }
   return { options: parsed.data, files };
-}
-
-/** Turns zod's issues into problems at the key or value that they are about. */
-function report(
-  error: z.ZodError,
-  tree: Tree,
-  schema: JsonSchema,
-  owner: string,
-  problems: Problem[],
-  type = "a pipeline",
-  start = tree.at,
-): void {
-  for (const issue of error.issues) {
-    const { path } = issue;
-    if (path.some((_, i) => isUnset(descend(tree, path.slice(0, i + 1))))) continue;
-    const label = path.map(String).join(".");
-    const node = descend(tree, path);
-    const parent = descend(tree, path.slice(0, -1)) ?? tree;
-    const here = schemaAt(schema, path);
-    if (issue.code === "unrecognized_keys") {
-      for (const key of issue.keys) {
-        const entry = node?.kind === "map" ? node.entries.get(key) : undefined;
-        const hint = suggest(key, Object.keys(here?.properties ?? {}), "known keys");
-        const inside = label ? `"${label}" of ${owner}` : owner;
-        const message = `Cannot use key "${key}" in ${inside}: ${type} has no such key`;
-        problems.push({ at: entry?.at ?? node?.at ?? tree.at, message, hint });
-      }
-      continue;
-    }
-    const rule = issue.code === "custom" || issue.code === "invalid_format" || !here
-      ? issue.message
-      : `it must be ${inWords(here)}`;
-    const about = here?.description && `${label}: ${here.description}`;
-    if (!node) {
-      const message = `Cannot read ${owner} as "${label}" is missing: ${rule}`;
-      problems.push({ at: parent === tree ? start : parent.at, message, hint: about });
-    } else {
-      const given = plain(node);
-      const value = JSON.stringify(given);
-      const near = typeof given === "string" && here?.enum ? suggest(given, here.enum.map(String)) : undefined;
-      const message = `Cannot read "${label}" in ${owner} as ${rule}: current value is ${value}`;
-      problems.push({ at: node.at, message, hint: near ?? about });
-    }
-  }
 }
 
 /** Checks the inputs of all stages and fills in `inputs`. */

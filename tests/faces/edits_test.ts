@@ -134,15 +134,15 @@ Deno.test("parseEdit() points at every mistake", () => {
     [
       "0.2]",
       "2]",
-      /test\.yaml:7:37: Cannot read "moves\.0\.by_iod\.1" as it must be a number from -1 to 1: current value is 2/,
+      /test\.yaml:7:37: Cannot read "moves\.0\.by_iod\.1" in the edit as it must be a number from -1 to 1: current value is 2/,
     ],
     ["0.2] }", "0.2], times: side }", /test\.yaml:7:50: Cannot multiply by "side".*\n.*\n.*\n.*draws: aside/],
     ["min: -1", "min: 0", /test\.yaml:5:17: Cannot draw "aside" from 0 to 1 as it is lateral/],
-    ["min: 1,", "min: 2,", /test\.yaml:4:16: Cannot read "amount\.min" as it must be/],
+    ["min: 1,", "min: 2,", /test\.yaml:4:16: Cannot read "amount\.min" in the edit as it must be/],
     [
       "doc:",
       "dcc:",
-      /"doc" as it is missing: it must be a text[^]*key "dcc"[^]*did you mean "doc"[^]*2 errors in test\.yaml/,
+      /the edit as "doc" is missing: it must be a text[^]*key "dcc"[^]*did you mean "doc"[^]*2 errors in test\.yaml/,
     ],
   ];
   for (const [from, to, message] of cases) {

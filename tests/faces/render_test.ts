@@ -154,7 +154,14 @@ Deno.test("loadStyle() names the key that is wrong", async () => {
   const path = await Deno.makeTempFile({ suffix: ".yaml" });
   try {
     await Deno.writeTextFile(path, "style: x\ndoc: X.\nrender: { line: { outline: 2 } }\n");
-    await assert.rejects(loadStyle(path), /render\.line\.outline/);
+    await assert.rejects(
+      loadStyle(path),
+      /:3:28: Cannot read "render\.line\.outline" in the style as it must be a number from 0 to 0\.05: current value is 2/,
+    );
+    await Deno.writeTextFile(path, "");
+    await assert.rejects(loadStyle(path), /:1:1: Cannot read the style as it must be a map with style, doc, /);
+    await Deno.writeTextFile(path, 'style: x\ndoc: X.\nrender: { palette: { kind: nearest, colours: ["#000000"] } }\n');
+    await assert.rejects(loadStyle(path), /:3:46: Cannot use the palette "nearest" with 1 colours: it needs 2 to 8/);
   } finally {
     await Deno.remove(path);
   }
