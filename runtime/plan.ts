@@ -157,9 +157,22 @@ export function plan(goals: Goals, target: Target): Plan {
     leavesOf.set(value, union());
     stepsOf.set(value, steps());
   };
+  // What a kernel fuses into its loads must not bind more than the adapter allows: the widest operands are stored.
+  const fit = (inputs: readonly Value[], kernel: Kernel) => {
+    const bound = () => new Set(inputs.flatMap((v) => [...leavesOf.get(v)!])).size + kernel.writes.length;
+    while (bound() > target.bindings) {
+      const widest = inputs.filter((v) => !stored.has(v))
+        .sort((a, b) => leavesOf.get(b)!.size - leavesOf.get(a)!.size)[0];
+      if (!widest) break;
+      stored.add(widest);
+      settle(widest);
+    }
+  };
   for (const node of nodes) {
+    const kernel = kernels.get(node);
+    if (kernel) fit(node.inputs, kernel);
     for (const value of node.outputs) {
-      if (node.op && !kernels.has(node)) expression(value);
+      if (node.op && !kernel) expression(value);
       settle(value);
     }
   }
@@ -195,7 +208,7 @@ export function plan(goals: Goals, target: Target): Plan {
       .sort((a, b) => b.node.id - a.node.id)[0];
     if (!candidate) continue;
     const kernel = kernels.get(candidate.node)!;
-    if (kernel.reads.length * (kernel.fusable ? maxLeaves : 1) + leaves.length + 2 > target.bindings) continue;
+    if (kernel.reads.length * (kernel.fusable ? maxLeaves : 1) + leaves.length + 1 > target.bindings) continue;
     absorbed.set(root, candidate);
     inside.add(candidate.node);
   }
@@ -286,12 +299,12 @@ export function plan(goals: Goals, target: Target): Plan {
     const writes = root ? [root] : [...node!.outputs];
     const stores = writes.map((value): Store => ({ shape: value.shape, steps: root ? fuse(root, true) : [] }));
     flops += node!.op!.flops ? node!.op!.flops(node!) : elements(node!.outputs[0]!.shape);
-    if (reads.length + writes.length + 1 > target.bindings) {
+    if (reads.length + writes.length > target.bindings) {
       throw new RangeError(
         `Cannot bind ${reads.length + writes.length} tensors for ${node!.op!.name} ${
           showShape(node!.outputs[0]!.shape)
         }` +
-          ` as the adapter allows ${target.bindings - 1} in a dispatch`,
+          ` as the adapter allows ${target.bindings} in a dispatch`,
       );
     }
     return { program: { kernel, reads: reads.length, loads, stores }, reads, writes, flops, name: node!.op!.name };
