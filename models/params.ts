@@ -243,8 +243,25 @@ export interface LoadOptions {
 export async function* readParameters(
   file: TensorFile,
   specs: Specs,
-  { nameOf = (spec) => fileName(spec.name), ignore }: LoadOptions = {},
+  options: LoadOptions = {},
 ): AsyncGenerator<[string, TensorData]> {
+  for (const [name, { shape, read }] of findParameters(file, specs, options)) {
+    const spec = specs.get(name)!;
+    yield [name, { shape: [...shape], data: fromFileLayout(spec, await read()) }];
+  }
+}
+
+/**
+ * Finds parameters in an open file, which are read when asked for: what {@linkcode writeSafetensors} takes.
+ *
+ * @returns By the parameters' names; shapes are those of the graph, elements in the layout of files.
+ * @throws {TypeError} As {@linkcode readParameters} does.
+ */
+export function findParameters(
+  file: TensorFile,
+  specs: Specs,
+  { nameOf = (spec) => fileName(spec.name), ignore }: LoadOptions = {},
+): Map<string, { readonly shape: Shape; read(): Promise<Float32Array> }> {
   const there = new Set(file.names);
   const wrong = compare(
     specs,
@@ -260,11 +277,14 @@ export async function* readParameters(
       .map((name) => `\n  "${name}" is of ${file.info(name).dtype}, not of F16, BF16, F32 or F64`),
   ));
   if (wrong.length) throw new TypeError(`Cannot read the parameters from ${file.path}:${wrong.join("")}`);
-  for (const spec of specs.values()) {
-    const { data } = await file.read(nameOf(spec));
-    checkFinite(file.path, nameOf(spec), data);
-    yield [spec.name, { shape: [...spec.shape], data: fromFileLayout(spec, data) }];
-  }
+  return new Map([...specs.values()].map((spec) => [spec.name, {
+    shape: spec.shape,
+    async read() {
+      const { data } = await file.read(nameOf(spec));
+      checkFinite(file.path, nameOf(spec), data);
+      return data;
+    },
+  }]));
 }
 
 /**

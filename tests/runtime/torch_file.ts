@@ -9,9 +9,15 @@ import { crc32 } from "node:zlib";
 /** Bytes of numbers, text and other bytes, one after the other. */
 export function bytesOf(...parts: (number | string | Uint8Array)[]): Uint8Array<ArrayBuffer> {
   const all = parts.map((part) =>
-    typeof part === "number" ? [part] : typeof part === "string" ? [...new TextEncoder().encode(part)] : [...part]
+    typeof part === "number" ? Uint8Array.of(part) : typeof part === "string" ? new TextEncoder().encode(part) : part
   );
-  return new Uint8Array(all.flat());
+  const bytes = new Uint8Array(all.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of all) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return bytes;
 }
 
 /** Little-endian bytes of an unsigned integer. */
