@@ -6,6 +6,7 @@
 import { stringify } from "yaml";
 import { z } from "zod";
 import { basename, dirname, join } from "node:path";
+import { expandMatrix, type Variant } from "./pipeline_matrix.ts";
 import { schemaProblems } from "./schema_problems.ts";
 import { declaredPaths, jsonSchema, optionsOf } from "./schema_text.ts";
 import type { AnyStage } from "./stage.ts";
@@ -32,8 +33,12 @@ export type Registry = Readonly<Record<string, () => Promise<AnyStage>>>;
 
 /** A stage of a pipeline, checked. */
 export interface PipelineStage {
-  /** Its name in the pipeline, and of its folder. */
+  /** Its name in the pipeline, and of its folder; `name@key=value` if a matrix made it. */
   readonly id: string;
+  /** Its name in the file, which is the id unless a matrix made it. */
+  readonly of: string;
+  /** The pipeline's seed, or that of the matrix; the stage's own is made from it and the name in the file. */
+  readonly seed: number;
   /** Its type. */
   readonly spec: AnyStage;
   /** Options with defaults filled in. */
@@ -81,6 +86,7 @@ const stageSchema = z.strictObject({
   uses: z.string(),
   doc: z.string().optional(),
   in: z.record(z.string(), input).nullish(),
+  matrix: z.record(z.string().regex(/^\w+$/), z.union([z.array(z.unknown()).min(1), z.string()])).nullish(),
   with: z.record(z.string(), z.unknown()).nullish(),
 });
 const fileSchema = z.strictObject({
@@ -121,16 +127,27 @@ export async function readPipeline(file: string, registry: Registry, options: Re
   }
 
   const drafts: Draft[] = [];
-  for (const [id, { at, node }] of entries) {
-    drafts.push(await readStage(id, at, interpolate(node, params, problems), registry, problems));
+  // Variants of a stage have the same faults: one is enough.
+  const faulty = new Set<string>();
+  const before = problems.length;
+  const variants = expandMatrix(entries, (node) => interpolate(node, params, problems), problems);
+  const varied = problems.length === before;
+  for (const variant of variants) {
+    const found: Problem[] = [];
+    const given = new Map([...params, ...[...variant.values].map(([key, node]) => [key, { node }] as const)]);
+    drafts.push(await readStage(variant, interpolate(variant.node, given, found), registry, found));
+    if (!faulty.has(variant.of)) problems.push(...found);
+    if (found.length) faulty.add(variant.of);
   }
+  // Without its stages a wrong matrix would have more wrong than there is.
+  if (!varied) throw fail();
   connect(drafts, problems);
   const order = sort(drafts, problems);
   if (problems.length) throw fail();
 
   const name = String(plain(child(tree, "name")!));
   const seed = Number(plainAt(tree, "seed") ?? 0);
-  const stages = order.map((draft) => finish(draft));
+  const stages = order.map((draft) => finish(draft, seed));
   const doc = String(plainAt(tree, "doc") ?? "");
   const missing = Object.fromEntries([...params].flatMap(([key, { need }]) => need ? [[key, need]] : []));
   const steps = stages.map(({ id, spec, inputs, options }) => [id, { uses: spec.id, in: inputs, with: options }]);
@@ -269,6 +286,8 @@ function interpolate(tree: Tree, params: Map<string, Param>, problems: Problem[]
 /** A stage on its way: what is known of it even when something about it is wrong. */
 interface Draft {
   readonly id: string;
+  readonly of: string;
+  readonly seed: number | undefined;
   readonly at: Place;
   readonly tree: Tree;
   readonly spec: AnyStage | undefined;
@@ -280,13 +299,13 @@ interface Draft {
 }
 
 async function readStage(
-  id: string,
-  at: Place,
+  { id, of, at, values }: Variant,
   tree: Tree,
   registry: Registry,
   problems: Problem[],
 ): Promise<Draft> {
-  const draft = { id, at, tree, inputs: {}, all: [], files: [] };
+  const seed = values.get("seed");
+  const draft = { id, of, at, tree, seed: seed && Number(plain(seed)), inputs: {}, all: [], files: [] };
   const uses = child(tree, "uses");
   if (uses?.kind !== "scalar" || typeof uses.value !== "string") {
     return { ...draft, spec: undefined, options: undefined };
@@ -340,10 +359,12 @@ async function readOptions(id: string, at: Place, tree: Tree | undefined, spec: 
 }
 
 /** Checks the inputs of all stages and fills in `inputs`. */
-function connect(drafts: readonly Draft[], problems: Problem[]): void {
+function connect(drafts: readonly Draft[], all: Problem[]): void {
   const byId = new Map(drafts.map((draft) => [draft.id, draft]));
+  const faulty = new Set<string>();
   for (const draft of drafts) {
     if (!draft.spec) continue;
+    const problems: Problem[] = [];
     const wanted = Object.entries(draft.spec.inputs).map(([key, kind]) => {
       const [, name, mark] = /^(\w+)([?*]?)$/.exec(key)!;
       return { name: name!, kind, optional: mark === "?", list: mark === "*" };
@@ -382,6 +403,8 @@ function connect(drafts: readonly Draft[], problems: Problem[]): void {
         return typeof id === "string" && byId.has(id) ? [id] : [];
       });
     }
+    if (!faulty.has(draft.of)) all.push(...problems);
+    if (problems.length) faulty.add(draft.of);
   }
   for (const draft of drafts) {
     // "*" is every stage that neither takes "*" itself nor depends on this one.
@@ -455,14 +478,24 @@ function sort(drafts: readonly Draft[], problems: Problem[]): Draft[] {
   return order;
 }
 
-function finish(draft: Draft): PipelineStage {
-  const { id, spec, options = {}, inputs, files } = draft;
+function finish(draft: Draft, runSeed: number): PipelineStage {
+  const { id, of, seed = runSeed, spec, options = {}, inputs, files } = draft;
   const given = child(draft.tree, "with");
   const origins = Object.keys(options).map((key) => {
     const node = child(given, key);
     return [key, node ? originOf(node.at) : "default"];
   });
-  return { id, spec: spec!, options, origins: Object.fromEntries(origins), inputs, needs: needsOf(draft), files };
+  return {
+    id,
+    of,
+    seed,
+    spec: spec!,
+    options,
+    origins: Object.fromEntries(origins),
+    inputs,
+    needs: needsOf(draft),
+    files,
+  };
 }
 
 function originOf(place: Place): string {

@@ -97,22 +97,31 @@ export interface PlannedStage extends StageState {
  */
 export function planRun(pipeline: Pipeline, root: string, { only, from, until }: Selection = {}): PlannedStage[] {
   const ids = pipeline.stages.map(({ id }) => id);
+  // The name of a stage with a matrix stands for all that it made.
+  const named = (name: string) =>
+    pipeline.stages.filter(({ id, of }) => id === name || of === name).map(({ id }) => id);
   for (const id of [only, from, until]) {
-    if (id === undefined || ids.includes(id)) continue;
+    if (id === undefined || named(id).length) continue;
     const hint = suggest(id, ids, "its stages");
     throw new RunError(`Cannot choose stage "${id}" as ${pipeline.file} has no such stage, hint: ${hint}`);
   }
   const needs = new Map(pipeline.stages.map((stage) => [stage.id, stage.needs]));
   const before = (id: string): Set<string> => new Set([id, ...needs.get(id)!.flatMap((need) => [...before(need)])]);
-  const wanted = only !== undefined ? new Set([only]) : until !== undefined ? before(until) : new Set(ids);
+  const wanted = only !== undefined
+    ? new Set(named(only))
+    : until !== undefined
+    ? new Set(named(until).flatMap((id) => [...before(id)]))
+    : new Set(ids);
   const states = stageStates(pipeline, root);
-  const again = (id: string) => id === only || from !== undefined && before(id).has(from);
+  const again = (id: string) =>
+    only !== undefined ? wanted.has(id) : from !== undefined && named(from).some((first) => before(id).has(first));
   const planned = states.map((state) => {
     const { id } = state.stage;
     const run = !wanted.has(id) ? null : again(id) ? state.reason ?? "you asked for it" : state.reason;
     return { ...state, run };
   });
-  const missing = only && states.find(({ stage, reason }) => reason !== null && needs.get(only)!.includes(stage.id));
+  const inputs = only !== undefined ? named(only).flatMap((id) => needs.get(id)!) : [];
+  const missing = states.find(({ stage, reason }) => reason !== null && inputs.includes(stage.id));
   if (missing) {
     const why = `its input from stage "${missing.stage.id}" is not up to date: ${missing.reason}`;
     throw new RunError(`Cannot run only stage "${only}" as ${why}, hint: use --until ${only}`);

@@ -89,7 +89,7 @@ export function stageStates(pipeline: Pipeline, root: string): StageState[] {
     const recipe: Recipe = {
       uses: stage.spec.id,
       version: stage.spec.version,
-      seed: stageSeed(pipeline.seed, stage.id),
+      seed: stageSeed(stage.seed, stage.of),
       options: stage.options,
       inputs: Object.fromEntries(Object.entries(stage.inputs).map(([name, ids]) => [name, keyed(ids)])),
       files: Object.fromEntries(stage.files.map((path) => [path, hashOnce(path)])),

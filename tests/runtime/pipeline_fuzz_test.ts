@@ -15,6 +15,7 @@ const words = [
   "in",
   "with",
   "extends",
+  "matrix",
   "fake/draw",
   "fake/train",
   "${lines}",

@@ -80,6 +80,44 @@ Deno.test("a pipeline that extends another changes what it names and takes out w
   assert.equal(pipeline.stages[0]!.options["count"], 1);
 });
 
+Deno.test("a matrix makes stages of a stage and of those that take from it, which share what does not vary", async () => {
+  using b = bench(`
+name: test
+seed: 7
+params: { looks: [ink, oil] }
+stages:
+  faces: { uses: fake/draw, matrix: { look: "\${looks}" }, with: { count: 2, domain: "\${look}" } }
+  extra: { uses: fake/draw, with: { count: 3 } }
+  net: { uses: fake/train, in: { data: faces }, matrix: { seed: [1, 2] }, with: { steps: 2 } }
+  other: { uses: fake/train, in: { data: extra, init: net }, with: { steps: 1 } }
+  some: { uses: fake/collect, in: { all: [net@*, extra, "other@look=oil,seed=2"] } }
+  report: { uses: fake/collect, in: { all: "*" } }
+`);
+  const { stages } = await b.read();
+  const byId = new Map(stages.map((stage) => [stage.id, stage]));
+  const nets = ["ink", "oil"].flatMap((look) => [1, 2].map((seed) => `net@look=${look},seed=${seed}`));
+  assert.deepEqual(stages.filter(({ of }) => of === "net").map(({ id }) => id), nets);
+  assert.equal(byId.get("faces@look=oil")!.options["domain"], "oil");
+  assert.deepEqual(byId.get("other@look=oil,seed=2")!.inputs, { data: ["extra"], init: ["net@look=oil,seed=2"] });
+  assert.deepEqual(byId.get("some")!.needs, [...nets, "extra", "other@look=oil,seed=2"]);
+  assert.equal(byId.get("report")!.needs.length, 2 + 1 + 4 + 4 + 1);
+  await b.run([], { until: "net" });
+  assert.equal(ran.length, 2 + 4);
+  const seedOf = (id: string) => JSON.parse(b.at(`${id}/manifest.json`)).recipe.seed;
+  assert.equal(seedOf(nets[0]!), seedOf(nets[2]!), "the same seed in each style");
+  assert.notEqual(seedOf(nets[0]!), seedOf(nets[1]!));
+  await b.run(["looks=[ink, oil, photo]"]);
+  assert.deepEqual(ran.slice(0, 5), [
+    "faces@look=photo",
+    "extra",
+    "net@look=photo,seed=1",
+    "net@look=photo,seed=2",
+    "other@look=ink,seed=1",
+  ]);
+  await b.run(["looks=[ink, oil, photo]"], { only: "net@look=ink,seed=2" });
+  assert.deepEqual(ran, ["net@look=ink,seed=2"]);
+});
+
 Deno.test("a wrong --set is an error at its own text", async () => {
   using b = bench();
   const message = (set: string) => b.read(set).then(() => "", (error) => error.message.split("\n\n")[0]);
