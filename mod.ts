@@ -87,6 +87,12 @@ const commands: Commands = {
     doc: "Scores a detector, or another tool's .pts files, on images with .pts files beside them; one JSON line.",
     run: async (args) => (await import("./stages/score.ts")).score(args, print),
   },
+  convert: {
+    usage: "IN OUT [--dtype f16|f32] [--config FILE] [--tokenizer DIR] [--ema]",
+    doc:
+      "Turns a checkpoint (.ckpt, .pth, .bin, .pkl, .safetensors, a folder) into a folder in the layout of diffusers.",
+    run: async (args) => (await import("./models/convert.ts")).convert(args, print),
+  },
   bench: {
     usage: "[--json]",
     doc: "Times the main kernels and a training step, as shares of what the adapter can do.",
