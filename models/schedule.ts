@@ -155,6 +155,27 @@ export function targetFactors(schedule: Schedule, t: number): { signal: number; 
 }
 
 /**
+ * Weight of a time step's squared error by min-SNR: that of the error of the clean sample, `min(SNR, gamma)`, turned into
+ * one of what the network predicts.
+ *
+ * Source: Hang et al. 2023, arXiv 2303.09556, section 3.4.
+ *
+ * @param gamma Largest weight; the paper's is 5.
+ */
+export function minSnrWeight(schedule: Schedule, t: number, gamma: number): number {
+  const { signal, noise } = noiseLevel(schedule, t);
+  const snr = (signal / noise) ** 2;
+  switch (schedule.config.prediction_type) {
+    case "epsilon":
+      return Math.min(1, gamma / snr);
+    case "sample":
+      return Math.min(snr, gamma);
+    case "v_prediction":
+      return Math.min(snr, gamma) / (snr + 1);
+  }
+}
+
+/**
  * A step of a sampler as numbers:
  *
  *     x_0  = clip(x0[0] x + x0[1] output)         clip to [-clip, clip], infinite for none

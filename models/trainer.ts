@@ -5,15 +5,31 @@
  */
 
 import { gradients } from "../ops/autodiff.ts";
-import { adamHyper, adamUpdates } from "../ops/optimizer.ts";
+import { add } from "../ops/add.ts";
+import { mul } from "../ops/mul.ts";
+import { adamHyper, adamUpdates, momentumUpdates } from "../ops/optimizer.ts";
+import { scale } from "../ops/scale.ts";
 import type { Device } from "../runtime/device.ts";
 import type { Value } from "../runtime/graph.ts";
+import type { Goals } from "../runtime/plan.ts";
 import { Executable } from "../runtime/run.ts";
 import { readSafetensors, writeSafetensors } from "../runtime/safetensors.ts";
 import { readAll, Tensor } from "../runtime/tensor.ts";
 
 /** Prefix of the moving averages among a trainer's parameters. */
 export const EMA = "ema/";
+
+/** Prefix of the sums of gradients over the parts of a step. */
+const SUM = "accumulated/";
+
+/** Decay of RMSprop's mean square, torch's default. */
+const ALPHA = 0.99;
+
+/** AdamW, SGD with momentum 0.9, or RMSprop without momentum. */
+export type OptimizerKind = "adam" | "sgd" | "rmsprop";
+
+/** Inputs of the graph for one run. */
+export type Inputs = Readonly<Record<string, ArrayLike<number>>>;
 
 /** What to train. */
 export interface TrainerSpec {
@@ -23,10 +39,14 @@ export interface TrainerSpec {
   readonly trainable: Iterable<string>;
   /** Largest norm of all gradients together. */
   readonly clip_norm: number;
-  /** Decoupled weight decay. */
+  /** Weight decay: decoupled for Adam, an L2 term of the gradient for the others. */
   readonly weight_decay: number;
   /** Decay of the moving average of the parameters, reached after a while. */
   readonly ema: number;
+  /** Adam when not given. */
+  readonly optimizer?: OptimizerKind | undefined;
+  /** Batches whose mean gradient makes a step, one after the other; 1 when not given. */
+  readonly accumulate?: number | undefined;
   /** More values to read after a step. */
   readonly outputs?: Readonly<Record<string, Value>>;
   /** More assignments of a step, such as running statistics. */
@@ -38,28 +58,68 @@ export class NonFiniteLossError extends Error {
   override name = "NonFiniteLossError";
 }
 
+/**
+ * What a step computes.
+ *
+ * @returns `step` for each batch, and `move`, which moves the parameters, where a step has several batches.
+ */
+export function stepGoals(
+  spec: TrainerSpec,
+  trainable: ReadonlyMap<string, Value>,
+): { readonly step: Goals; readonly move: Goals | null } {
+  const { loss, clip_norm, weight_decay, optimizer = "adam", accumulate = 1 } = spec;
+  const { graph } = loss;
+  const move = (grads: readonly Value[]) =>
+    optimizer === "adam"
+      ? adamUpdates(graph, trainable, grads, { ema: true, clip_norm }).updates
+      : momentumUpdates(graph, trainable, grads, {
+        ema: true,
+        clip_norm,
+        weight_decay,
+        ...(optimizer === "rmsprop" ? { alpha: ALPHA, momentum: 0 } : {}),
+      });
+  const grads = gradients(loss, [...trainable.values()]);
+  const outputs = { loss, ...spec.outputs };
+  const more = spec.updates ?? [];
+  if (accumulate === 1) return { step: { outputs, updates: [...move(grads), ...more] }, move: null };
+  // The first batch of a step does not keep what the last step left.
+  const keep = graph.input("keep", [1]);
+  const sums = [...trainable].map(([name, { shape }]) => graph.parameter(SUM + name, shape));
+  const adding = sums.map((sum, k) => [sum, add(mul(sum, keep), grads[k]!)] as const);
+  return {
+    step: { outputs, updates: [...adding, ...more] },
+    move: { outputs: {}, updates: move(sums.map((sum) => scale(sum, 1 / accumulate))) },
+  };
+}
+
 /** A training in progress. */
 export class Trainer {
-  /** Parameters, moments (`adam.m/`, `adam.v/`) and averages (`ema/`), by name. */
+  /** Parameters, the optimiser's state (such as `adam.m/`, `adam.v/`) and averages (`ema/`), by name. */
   readonly parameters: ReadonlyMap<string, Tensor>;
-  /** The planned step, for its costs. */
+  /** The planned step, for its costs; of several batches, what is done for each. */
   readonly step_plan: Executable;
+  /** Batches in a step. */
+  readonly accumulate: number;
   /** Steps taken. */
   steps = 0;
-  readonly #hyper: { weight_decay: number; ema_decay: number };
+  readonly #spec: TrainerSpec;
+  readonly #given: ReadonlyMap<string, Tensor>;
   readonly #own: Tensor[] = [];
   readonly #saved: string[];
+  /** Moves the parameters, where that is not a part of `step_plan`. */
+  readonly #move: Executable | null;
 
   /**
    * @param parameters Starting values of every parameter of the graph; they are trained in place.
    */
   constructor(device: Device, spec: TrainerSpec, parameters: ReadonlyMap<string, Tensor>) {
-    this.#hyper = { weight_decay: spec.weight_decay, ema_decay: spec.ema };
+    this.#spec = spec;
+    this.#given = parameters;
+    this.accumulate = spec.accumulate ?? 1;
     const { graph } = spec.loss;
     const names = [...spec.trainable];
     const trainable = new Map(names.map((name) => [name, graph.parameters.get(name)!]));
-    const grads = gradients(spec.loss, [...trainable.values()]);
-    const { updates } = adamUpdates(graph, trainable, grads, { ema: true, clip_norm: spec.clip_norm });
+    const goals = stepGoals(spec, trainable);
     const all = new Map(parameters);
     for (const [name, value] of graph.parameters) {
       if (all.has(name)) continue;
@@ -69,11 +129,10 @@ export class Trainer {
     }
     this.parameters = all;
     const running = (spec.updates ?? []).map(([parameter]) => (parameter.node.leaf as { name: string }).name);
-    this.#saved = [...names, ...running, ...[...all.keys()].filter((name) => /^(adam\.[mv]|ema)\//.test(name))];
-    this.step_plan = new Executable(device, {
-      outputs: { loss: spec.loss, ...spec.outputs },
-      updates: [...updates, ...(spec.updates ?? [])],
-    }, all);
+    const state = [...all.keys()].filter((name) => !parameters.has(name) && !name.startsWith(SUM));
+    this.#saved = [...names, ...running, ...state];
+    this.step_plan = new Executable(device, goals.step, all);
+    this.#move = goals.move && new Executable(device, goals.move, all);
   }
 
   /** Starts the moving averages at the parameters; call once the parameters have their values, unless a checkpoint is loaded. */
@@ -87,31 +146,46 @@ export class Trainer {
   /**
    * Queues one step and returns its loss when the GPU has it; further steps can be queued before.
    *
-   * @param inputs The graph's inputs.
+   * @param inputs The graph's inputs, for each of the batches of the step.
    * @param lr Learning rate of this step.
    * @throws {NonFiniteLossError} If the loss is not finite.
    */
-  async step(inputs: Readonly<Record<string, ArrayLike<number>>>, lr: number): Promise<number> {
-    // A young average follows closely: with the full decay, 0.998^900 = 16 % of it would still be the random start.
-    const ema_decay = Math.min(this.#hyper.ema_decay, (1 + this.steps) / (10 + this.steps));
-    const hyper = adamHyper(this.steps, { ...this.#hyper, ema_decay, lr });
+  async step(inputs: Inputs | readonly Inputs[], lr: number): Promise<number> {
+    const batches = Array.isArray(inputs) ? inputs as readonly Inputs[] : [inputs as Inputs];
+    if (batches.length !== this.accumulate) {
+      throw new TypeError(`Cannot make a step of ${batches.length} batches: ${this.accumulate} are expected`);
+    }
+    const hyper = this.#hyper(lr);
     const step = ++this.steps;
-    this.step_plan.run({ ...inputs, "adam.hyper": hyper });
-    const [loss] = await this.step_plan.read("loss");
+    const losses = batches.map((batch, k) => {
+      this.step_plan.run({ ...batch, ...(this.#move ? { keep: [Math.min(k, 1)] } : hyper) });
+      return this.step_plan.read("loss");
+    });
+    this.#move?.run(hyper);
+    const values = (await Promise.all(losses)).map(([value]) => value!);
+    const loss = values.reduce((a, b) => a + b) / values.length;
     if (!Number.isFinite(loss)) {
       throw new NonFiniteLossError(
         `The loss is ${loss} in step ${step}, hint: lower the learning rate or clip the gradients`,
       );
     }
-    return loss!;
+    return loss;
+  }
+
+  /** The inputs that the optimiser reads in the next step. */
+  #hyper(lr: number): Inputs {
+    const { weight_decay, ema, optimizer = "adam" } = this.#spec;
+    // A young average follows closely: with the full decay, 0.998^900 = 16 % of it would still be the random start.
+    const ema_decay = Math.min(ema, (1 + this.steps) / (10 + this.steps));
+    return optimizer === "adam"
+      ? { "adam.hyper": adamHyper(this.steps, { weight_decay, ema_decay, lr }) }
+      : { lr: [lr], "ema.rate": [1 - ema_decay] };
   }
 
   /** Parameters under the values of their moving averages where there are any: what to save as the result. */
   averaged(): Map<string, Tensor> {
     const result = new Map<string, Tensor>();
-    for (const [name, tensor] of this.parameters) {
-      if (!/^(adam\.[mv]|ema)\//.test(name)) result.set(name, this.parameters.get(EMA + name) ?? tensor);
-    }
+    for (const [name, tensor] of this.#given) result.set(name, this.parameters.get(EMA + name) ?? tensor);
     return result;
   }
 
@@ -137,6 +211,7 @@ export class Trainer {
   /** Frees the plan and the optimiser's state; the parameters given stay. */
   destroy(): void {
     this.step_plan.destroy();
+    this.#move?.destroy();
     for (const tensor of this.#own) tensor.destroy();
   }
 }

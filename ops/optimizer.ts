@@ -1,16 +1,22 @@
 /**
- * Optimisers and learning-rate schedules: Adam and AdamW with gradient clipping and a moving average of the weights.
+ * Optimisers and learning-rate schedules: Adam and AdamW, SGD with momentum, RMSprop, all with gradient clipping and a
+ * moving average of the weights.
  *
- * A step needs no readback: what changes from step to step is the graph input `adam.hyper`.
+ * A step needs no readback: what changes from step to step is an input of the graph.
  *
  * @module
  */
 
 import type { Graph, Value } from "../runtime/graph.ts";
 import { adam, HYPER } from "./adam.ts";
+import { add } from "./add.ts";
 import { sumOfSquares } from "./add_squares.ts";
 import { clipFactor } from "./clip_factor.ts";
+import { div } from "./div.ts";
 import { mul } from "./mul.ts";
+import { scale } from "./scale.ts";
+import { sqrt } from "./sqrt.ts";
+import { sub } from "./sub.ts";
 
 /** Options of {@linkcode adamUpdates}. */
 export interface AdamOptions {
@@ -52,6 +58,63 @@ export function adamUpdates(
     old.forEach((value, j) => updates.push([value, next[j]!]));
   }
   return squared_norm ? { updates, squared_norm } : { updates };
+}
+
+/** Options of {@linkcode momentumUpdates}. */
+export interface MomentumOptions {
+  /** Share of the last step that is made again; 0.9 when not given. */
+  readonly momentum?: number;
+  /** Decay of the mean square by whose root gradients are divided, which makes it RMSprop; SGD when not given. */
+  readonly alpha?: number;
+  /** RMSprop: added to the root; 1e-8 when not given. */
+  readonly eps?: number;
+  /** Weight decay, an L2 term of the gradient; 0 when not given. */
+  readonly weight_decay?: number;
+  /** See {@linkcode AdamOptions}. */
+  readonly ema?: boolean;
+  /** See {@linkcode AdamOptions}. */
+  readonly clip_norm?: number;
+}
+
+/**
+ * Steps of SGD with momentum, or of RMSprop, for all parameters; the arithmetic is torch's.
+ *
+ * State is in parameters of the graph: `momentum/<name>`, `squares/<name>` (RMSprop) and `ema/<name>`, as for
+ * {@linkcode adamUpdates}. Inputs of the graph are `lr` and, with `ema`, `ema.rate`, one minus its decay, both `[1]`.
+ *
+ * @param parameters Parameters to train, by name.
+ * @param grads Their gradients, in the same order.
+ * @returns Assignments for the goals of an executable.
+ */
+export function momentumUpdates(
+  graph: Graph,
+  parameters: ReadonlyMap<string, Value>,
+  grads: readonly Value[],
+  { momentum = 0.9, alpha, eps = 1e-8, weight_decay = 0, ema, clip_norm }: MomentumOptions = {},
+): [Value, Value][] {
+  const lr = graph.input("lr", [1]);
+  const factor = clip_norm === undefined ? undefined : clipFactor(sumOfSquares(grads), clip_norm);
+  const updates: [Value, Value][] = [];
+  for (const [k, [name, p]] of [...parameters].entries()) {
+    const state = (prefix: string) => graph.parameter(`${prefix}/${name}`, p.shape);
+    let g = factor ? mul(grads[k]!, factor) : grads[k]!;
+    if (weight_decay) g = add(g, scale(p, weight_decay));
+    if (alpha !== undefined) {
+      const squares = state("squares");
+      const next = add(scale(squares, alpha), scale(mul(g, g), 1 - alpha));
+      updates.push([squares, next]);
+      g = div(g, scale(sqrt(next), 1, eps));
+    }
+    const velocity = state("momentum");
+    const step = add(scale(velocity, momentum), g);
+    const moved = sub(p, mul(step, lr));
+    updates.push([velocity, step], [p, moved]);
+    if (ema) {
+      const average = state("ema");
+      updates.push([average, add(average, mul(sub(moved, average), graph.input("ema.rate", [1])))]);
+    }
+  }
+  return updates;
 }
 
 /** Hyper-parameters of one step of Adam. */

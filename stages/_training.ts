@@ -6,22 +6,32 @@
 
 import { z } from "zod";
 import { constantSchedule, cosineSchedule } from "../ops/optimizer.ts";
-import type { Trainer } from "../models/trainer.ts";
+import type { Inputs, Trainer } from "../models/trainer.ts";
 import type { StageContext } from "../runtime/stage.ts";
 
 /** Options that every training stage has. */
 export const trainingOptions = {
   steps: z.int().min(1).describe("Optimiser steps"),
   batch: z.int().min(1).max(4096).describe("Images in a step"),
-  lr: z.number().min(0).max(1).describe("Learning rate of AdamW at its highest"),
+  lr: z.number().min(0).max(1).describe("Learning rate at its highest"),
+  optimizer: z.enum(["adam", "sgd", "rmsprop"]).optional().describe(
+    "AdamW when not given; SGD with momentum 0.9, or RMSprop",
+  ),
   warmup: z.int().min(0).default(20).describe("Steps over which the learning rate rises"),
   decay: z.enum(["cosine", "constant"]).default("cosine").describe("Course of the learning rate after the warm-up"),
-  weight_decay: z.number().min(0).default(0).describe("Decoupled weight decay"),
+  weight_decay: z.number().min(0).default(0).describe("Weight decay, decoupled for AdamW"),
   clip_norm: z.number().positive().default(1).describe("Largest norm of the gradient"),
   ema: z.number().min(0).max(1).default(0.995).describe(
     "Decay of the moving average of the weights, which is what is saved",
   ),
   checkpoint_every: z.int().min(1).default(100).describe("Steps between checkpoints"),
+};
+
+/** Option of the stages whose batches are functions of their number alone. */
+export const accumulation = {
+  accumulate: z.int().min(1).max(4096).optional().describe(
+    "Batches whose mean gradient makes a step, for more images than memory holds at once; 1 when not given",
+  ),
 };
 
 /** The options above as a stage gets them. */
@@ -36,13 +46,14 @@ export function learningRate({ lr, warmup, decay, steps }: TrainingOptions): (st
 /**
  * Trains to `options.steps`, going on from the checkpoint in `ctx.work` when there is one.
  *
- * @param batch Inputs of a step; a function of the step alone, so that a resumed run sees what an undisturbed one sees.
+ * @param batch Inputs of a batch; a function of its number alone, so that a resumed run sees what an undisturbed one
+ * sees. A step has one batch, or as many as the trainer accumulates.
  */
 export async function train(
   ctx: StageContext,
   trainer: Trainer,
   options: TrainingOptions,
-  batch: (step: number) => Promise<Record<string, ArrayLike<number>>> | Record<string, ArrayLike<number>>,
+  batch: (index: number) => Promise<Record<string, ArrayLike<number>>> | Record<string, ArrayLike<number>>,
 ): Promise<void> {
   if (!await trainer.resume(ctx.work)) await trainer.start();
   else ctx.log(`going on from step ${trainer.steps}`);
@@ -62,7 +73,8 @@ export async function train(
   };
   while (trainer.steps < options.steps) {
     const step = trainer.steps;
-    const inputs = await batch(step);
+    const inputs: Inputs[] = [];
+    for (let k = 0; k < trainer.accumulate; k++) inputs.push(await batch(step * trainer.accumulate + k));
     const lr = rate(step);
     const loss = trainer.step(inputs, lr);
     loss.catch(() => {}); // settled below, where it is reported

@@ -34,7 +34,7 @@ import { Random } from "../runtime/rng.ts";
 import { Executable } from "../runtime/run.ts";
 import { stage } from "../runtime/stage.ts";
 import { imageOf, loadFaces, toImage, toNetwork } from "./_faces.ts";
-import { train, trainingOptions } from "./_training.ts";
+import { accumulation, train, trainingOptions } from "./_training.ts";
 
 /** What the loss of an autoencoder is made of. */
 interface LossOptions {
@@ -92,6 +92,7 @@ export const trainAutoencoder = stage({
   output: "model",
   options: z.object({
     ...trainingOptions,
+    ...accumulation,
     channels: z.array(z.int().min(4)).min(1).default([16, 32, 64]).describe(
       "Channels of each level; every level after the first halves the side",
     ),

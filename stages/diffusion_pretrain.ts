@@ -15,9 +15,17 @@ import { Trainer } from "../models/trainer.ts";
 import { unet, unetFormat } from "../models/unet.ts";
 import { Graph } from "../runtime/graph.ts";
 import { stage } from "../runtime/stage.ts";
-import { batchesOf, copyParts, denoisingLoss, encodeLatents, promptOf, Prompts } from "./_diffusion.ts";
+import {
+  batchesOf,
+  copyParts,
+  denoisingLoss,
+  denoisingOptions,
+  encodeLatents,
+  promptOf,
+  Prompts,
+} from "./_diffusion.ts";
 import { loadFaces } from "./_faces.ts";
-import { train, trainingOptions } from "./_training.ts";
+import { accumulation, train, trainingOptions } from "./_training.ts";
 
 /** `diffusion/pretrain`: text encoder and UNet from scratch, on the latents of a model's autoencoder. */
 export const pretrainDiffusion = stage({
@@ -28,12 +36,11 @@ export const pretrainDiffusion = stage({
   output: "model",
   options: z.object({
     ...trainingOptions,
+    ...accumulation,
     prompt: z.string().nullable().default(null).describe(
       "Prompt template with {style}; null takes each image's own prompt",
     ),
-    prompt_dropout: z.number().min(0).max(1).default(0.1).describe(
-      "Share of the images with the empty prompt, for guidance",
-    ),
+    ...denoisingOptions,
     channels: z.array(z.int().min(4)).min(1).default([64, 128]).describe("Channels of each level of the UNet"),
     layers: z.int().min(1).default(1).describe("Residual blocks of a level"),
     attention_levels: z.array(z.boolean()).optional().describe(
@@ -91,6 +98,7 @@ export const pretrainDiffusion = stage({
       graph,
       [batch, side, side, latent_channels],
       (sample, timesteps) => unet(new Scope(graph, specs, "unet/"), config, { sample, timesteps, context }),
+      options.min_snr !== undefined,
     );
 
     const device = await ctx.device();
@@ -109,6 +117,7 @@ export const pretrainDiffusion = stage({
       batch,
       prompt: options.prompt,
       prompt_dropout: options.prompt_dropout,
+      min_snr: options.min_snr,
       drawings: false,
     }, ctx.seed);
     await train(ctx, trainer, options, batches);

@@ -10,14 +10,14 @@ import { controlnet, controlnetConfigFor, controlnetFormat, copyEncoder } from "
 import { loadNetwork, saveNetwork } from "../models/network_folder.ts";
 import { createParameters, initialise, type ParameterSpec, Scope, specsUnder } from "../models/params.ts";
 import { Trainer } from "../models/trainer.ts";
-import { unet } from "../models/unet.ts";
+import { unet, unetFormat } from "../models/unet.ts";
 import { Graph } from "../runtime/graph.ts";
 import { stage } from "../runtime/stage.ts";
-import { batchesOf, copyParts, denoisingLoss, encodeLatents, Prompts } from "./_diffusion.ts";
+import { batchesOf, copyParts, denoisingLoss, denoisingOptions, encodeLatents, Prompts } from "./_diffusion.ts";
 import { loadFaces } from "./_faces.ts";
-import { train, trainingOptions } from "./_training.ts";
+import { accumulation, train, trainingOptions } from "./_training.ts";
 
-/** `diffusion/train`: the ControlNet learns to follow drawn landmarks; the base model is frozen (the paper, section 3.2). */
+/** `diffusion/train`: the ControlNet learns to follow drawn landmarks; the base model is frozen unless told otherwise (the paper, section 3.2). */
 export const trainDiffusion = stage({
   id: "diffusion/train",
   doc:
@@ -27,13 +27,15 @@ export const trainDiffusion = stage({
   output: "model",
   options: z.object({
     ...trainingOptions,
+    ...accumulation,
     prompt: z.string().nullable().default(null)
       .describe('Prompt template with {style}; "" for stage 1; null takes each image\'s own prompt'),
-    prompt_dropout: z.number().min(0).max(1).default(0.1).describe(
-      "Share of the images with the empty prompt, for guidance",
-    ),
+    ...denoisingOptions,
     hint_channels: z.array(z.int().min(4)).min(2).default([16, 32, 64])
       .describe("Channels of a new ControlNet's hint encoder; each after the first halves the side"),
+    sd_locked: z.boolean().optional().describe(
+      "Whether the whole base model is frozen, which it is when not given; false trains its UNet's decoder too",
+    ),
   }),
   async run(ctx, { model, data }, options) {
     const faces = await loadFaces(data);
@@ -54,10 +56,13 @@ export const trainDiffusion = stage({
       const inputs = { sample, timesteps, context };
       const residuals = controlnet(new Scope(graph, specs, "controlnet/"), controlConfig, inputs, cond);
       return unet(new Scope(graph, specs, "unet/"), base.unet, inputs, residuals);
-    });
+    }, options.min_snr !== undefined);
 
     const device = await ctx.device();
     const own = specsUnder(specs, "controlnet/");
+    // ControlNet's choice: up blocks and the layers behind them.
+    const decoder = new Map([...specs].filter(([name]) => /^unet\/(up_blocks|conv_norm_out|conv_out)\./.test(name)));
+    const trainable = options.sd_locked === false ? new Map([...own, ...decoder]) : own;
     const frozen = new Map([...specs].filter(([name]) => !own.has(name)));
     const start = await loadModel(base, base.controlnet ? specs : frozen);
     if (!base.controlnet) {
@@ -66,7 +71,7 @@ export const trainDiffusion = stage({
       for (const [name, tensor] of fresh) start.set(name, tensor);
     }
     const parameters = createParameters(device, specs, start);
-    const trainer = new Trainer(device, { loss, trainable: own.keys(), ...options }, parameters);
+    const trainer = new Trainer(device, { loss, trainable: trainable.keys(), ...options }, parameters);
     const batches = batchesOf({
       faces,
       latents,
@@ -75,11 +80,16 @@ export const trainDiffusion = stage({
       batch,
       prompt: options.prompt,
       prompt_dropout: options.prompt_dropout,
+      min_snr: options.min_snr,
       drawings: true,
     }, ctx.seed);
     await train(ctx, trainer, options, batches);
-    await copyParts(base.dir, ctx.dir, ["controlnet"]);
-    await saveNetwork(`${ctx.dir}/controlnet`, controlnetFormat, controlConfig, own, trainer.averaged());
+    const averaged = trainer.averaged();
+    await copyParts(base.dir, ctx.dir, trainable === own ? ["controlnet"] : ["controlnet", "unet"]);
+    await saveNetwork(`${ctx.dir}/controlnet`, controlnetFormat, controlConfig, own, averaged);
+    if (trainable !== own) {
+      await saveNetwork(`${ctx.dir}/unet`, unetFormat, base.unet, specsUnder(specs, "unet/"), averaged);
+    }
     await saveModelIndex(ctx.dir);
     trainer.destroy();
     for (const tensor of parameters.values()) tensor.destroy();

@@ -36,6 +36,7 @@ import {
   constantSchedule,
   cosineSchedule,
   linearSchedule,
+  momentumUpdates,
   stepSchedule,
 } from "../ops/optimizer.ts";
 import { quickGelu } from "../ops/quick_gelu.ts";
@@ -230,7 +231,7 @@ async function runOp(op: string, tensors: ReadonlyMap<string, TensorData>, devic
   return got;
 }
 
-/** Adam, Adam with L2 and AdamW, clipping and learning-rate schedules; SGD and RMSprop are not part of the product. */
+/** Adam, Adam with L2, AdamW, SGD with momentum, RMSprop, clipping and learning-rate schedules. */
 export const optimizersCheck: GoldenCheck = async (c, device) => {
   const want = await allTensors(c);
   const { group_scale, tolerance, config, lr_schedules } = c.json;
@@ -247,18 +248,21 @@ export const optimizersCheck: GoldenCheck = async (c, device) => {
   const grads = want.get("input/grads")!;
   const size = want.get("input/p0")!.data.length;
 
-  for (const name of ["adam", "adam_l2", "adamw"]) {
-    const { lr, betas: [beta1, beta2], eps, weight_decay } = config[name];
+  for (const name of ["adam", "adam_l2", "adamw", "sgd_momentum", "rmsprop"]) {
+    const { lr, betas: [beta1, beta2] = [], ...options } = config[name];
     const graph = new Graph();
-    const p = graph.parameter("p", shape);
-    const { updates } = adamUpdates(graph, new Map([["p", p]]), [graph.input("g", shape)], { l2: name === "adam_l2" });
+    const trainable = new Map([["p", graph.parameter("p", shape)]]);
+    const g = [graph.input("g", shape)];
+    const updates = beta1 === undefined
+      ? momentumUpdates(graph, trainable, g, options)
+      : adamUpdates(graph, trainable, g, { l2: name === "adam_l2" }).updates;
     const tensors = new Map([...graph.parameters.keys()].map((n) => [n, new Tensor(device, shape)]));
     tensors.get("p")!.write(want.get("input/p0")!.data);
     const exe = new Executable(device, { outputs: {}, updates }, tensors);
     const steps: number[] = [];
     for (let step = 0; step < grads.shape[0]!; step++) {
-      const hyper = adamHyper(step, { lr, beta1, beta2, eps, weight_decay: weight_decay ?? 0 });
-      exe.run({ "adam.hyper": hyper, g: grads.data.subarray(step * size, (step + 1) * size) });
+      const hyper = adamHyper(step, { lr, beta1, beta2, ...options });
+      exe.run({ "adam.hyper": hyper, lr: [lr], g: grads.data.subarray(step * size, (step + 1) * size) });
       steps.push(...await tensors.get("p")!.read());
     }
     compare(`p/${name}`, steps);

@@ -7,6 +7,8 @@ import {
   ddimSteps,
   LATENT_SCHEDULE,
   makeSchedule,
+  minSnrWeight,
+  noiseLevel,
   targetFactors,
   timesteps,
   velocity,
@@ -54,4 +56,17 @@ Deno.test("velocity() is the target of v prediction", () => {
 
 Deno.test("timesteps() refuses more steps than there are", () => {
   assert.throws(() => timesteps(schedule, 1001), { message: "Cannot sample in 1001 steps: the schedule has 1000" });
+});
+
+Deno.test("minSnrWeight() is the same weight of the clean sample whatever is predicted", () => {
+  for (const t of [0, 100, 500, 999]) {
+    const { signal, noise } = noiseLevel(schedule, t);
+    const snr = (signal / noise) ** 2;
+    const weight = (prediction_type: "epsilon" | "v_prediction" | "sample") =>
+      minSnrWeight(makeSchedule({ ...LATENT_SCHEDULE, prediction_type }), t, 5);
+    // An error d of the clean sample is one of d signal / noise in the noise, and of d / noise in the velocity.
+    assert.ok(Math.abs(weight("sample") - Math.min(snr, 5)) < 1e-12);
+    assert.ok(Math.abs(weight("epsilon") * snr - weight("sample")) < 1e-9);
+    assert.ok(Math.abs(weight("v_prediction") / noise ** 2 - weight("sample")) < 1e-9);
+  }
 });

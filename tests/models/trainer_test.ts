@@ -1,6 +1,6 @@
 import assert from "node:assert";
 import { createParameters, initialise, type ParameterSpec, Scope } from "../../models/params.ts";
-import { NonFiniteLossError, Trainer } from "../../models/trainer.ts";
+import { NonFiniteLossError, Trainer, type TrainerSpec } from "../../models/trainer.ts";
 import { conv2d } from "../../ops/conv2d.ts";
 import { mul } from "../../ops/mul.ts";
 import { silu } from "../../ops/silu.ts";
@@ -13,7 +13,7 @@ import { spreadNumbers, testDevice } from "../check_op.ts";
 const options = { sanitizeResources: false, sanitizeOps: false }; // the device outlives a test
 
 /** Learns to turn a picture into its negative with two convolutions. */
-async function makeTrainer() {
+async function makeTrainer(more: Partial<TrainerSpec> = {}) {
   const graph = new Graph();
   const specs = new Map<string, ParameterSpec>();
   const scope = new Scope(graph, specs, "net/");
@@ -30,6 +30,7 @@ async function makeTrainer() {
     clip_norm: 1,
     weight_decay: 0.01,
     ema: 0.9,
+    ...more,
   };
   return { device, trainer: new Trainer(device, spec, parameters) };
 }
@@ -80,5 +81,49 @@ Deno.test({
     const { trainer } = await makeTrainer();
     const bad = { ...batch(0), y: new Float32Array(2 * 8 * 8 * 3).fill(Infinity) };
     await assert.rejects(() => trainer.step(bad, 0.01), NonFiniteLossError);
+  },
+});
+
+Deno.test({
+  name: "Trainer takes the mean gradient of several batches, with any optimiser, and resumes to the same bytes",
+  ...options,
+  async fn() {
+    const dir = await Deno.makeTempDir();
+    for (const optimizer of ["adam", "sgd", "rmsprop"] as const) {
+      const more = { optimizer, accumulate: 2 };
+      const parts = (step: number) => [batch(2 * step), batch(2 * step + 1)];
+      const { trainer } = await makeTrainer(more);
+      await trainer.start();
+      const losses: number[] = [];
+      for (let k = 0; k < 12; k++) {
+        losses.push(await trainer.step(parts(k), 0.01));
+        if (k === 5) await trainer.save(`${dir}/${optimizer}`);
+      }
+      assert.ok(
+        losses.at(-1)! < losses[0]! * 0.95,
+        `${optimizer}: the loss went from ${losses[0]} to ${losses.at(-1)}`,
+      );
+      const { trainer: second } = await makeTrainer(more);
+      // What a step left of its sum of gradients must not matter.
+      await second.step(parts(3), 0.01);
+      assert.ok(await second.resume(`${dir}/${optimizer}`));
+      const again: number[] = [];
+      for (let k = 6; k < 12; k++) again.push(await second.step(parts(k), 0.01));
+      assert.deepEqual(again, losses.slice(6));
+      for (const [name, tensor] of trainer.averaged()) {
+        assert.deepEqual(await second.averaged().get(name)!.read(), await tensor.read());
+      }
+    }
+    await Deno.remove(dir, { recursive: true });
+
+    // One batch twice is one batch: Adam's step does not tell sum from mean, clipping would.
+    const [once, twice] = [await makeTrainer(), await makeTrainer({ accumulate: 2 })];
+    const loss = await once.trainer.step(batch(0), 0.01);
+    assert.equal(await twice.trainer.step([batch(0), batch(0)], 0.01), loss);
+    for (const [name, tensor] of once.trainer.parameters) {
+      const [a, b] = [await tensor.read(), await twice.trainer.parameters.get(name)!.read()];
+      a.forEach((v, k) => assert.ok(Math.abs(v - b[k]!) < 1e-6, `${name}: ${v}, ${b[k]}`));
+    }
+    await assert.rejects(() => twice.trainer.step(batch(0), 0.01), /a step of 1 batches: 2 are expected/);
   },
 });

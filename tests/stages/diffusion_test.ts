@@ -4,6 +4,7 @@ import { openModel } from "../../models/checkpoint.ts";
 import { openDevice } from "../../runtime/device.ts";
 import { readPipeline } from "../../runtime/pipeline_file.ts";
 import { runPipeline } from "../../runtime/pipeline_run.ts";
+import type { Reporter } from "../../runtime/progress.ts";
 import { readSafetensors } from "../../runtime/safetensors.ts";
 import { stages } from "../../stages/mod.ts";
 import { inFolder } from "./run_stages.ts";
@@ -23,13 +24,15 @@ const text = `stages:
   stage1:
     uses: diffusion/train
     in: { model: base, data: faces }
-    with: { prompt: "", steps: 3, batch: 2, lr: 1e-2, warmup: 1, hint_channels: [8, 8] }
+    with: { prompt: "", steps: 3, batch: 2, lr: 1e-2, warmup: 1, hint_channels: [8, 8], accumulate: 2, min_snr: 5, sd_locked: false }
   kept: { uses: model/export, in: { model: stage1 } }
   synth:
     uses: dataset/generate
     in: { model: kept, landmarks: faces }
     with: { styles: [ink, anime], per_style: 2, steps: 2, batch: 3 }
 `;
+
+const equal = (a: { data: Float32Array }, b: { data: Float32Array }) => a.data.every((v, k) => v === b.data[k]);
 
 Deno.test({
   name: "a model is trained, exported and paints pairs; a stop in between changes no byte",
@@ -39,9 +42,9 @@ Deno.test({
   async fn() {
     await inFolder(async (dir) => {
       await Deno.writeTextFile(`${dir}/test.yaml`, text);
-      const run = async (signal: AbortSignal, update: (label: string, done: number) => void) => {
+      const run = async (signal: AbortSignal, event: Reporter["event"]) => {
         const pipeline = await readPipeline(`${dir}/test.yaml`, stages);
-        await runPipeline(pipeline, { root: `${dir}/runs`, reporter: { line() {}, update }, openDevice, signal });
+        await runPipeline(pipeline, { root: `${dir}/runs`, reporter: { event }, openDevice, signal });
       };
       const at = (stage: string) => `${dir}/runs/test/${stage}`;
       const pictures = () =>
@@ -50,8 +53,10 @@ Deno.test({
       // The first run is stopped in the middle of stage 1 and, gone on with, after the first batch of pairs.
       for (const stop of ["stage1", "synth"]) {
         const controller = new AbortController();
-        const until = (label: string, done: number) => {
-          if (label.includes(stop) && done >= 2 && done < 4) controller.abort();
+        const until: Reporter["event"] = (event) => {
+          if (event.event === "progress" && event.stage === stop && event.done >= 2 && event.done < 4) {
+            controller.abort();
+          }
         };
         await assert.rejects(() => run(controller.signal, until));
       }
@@ -59,12 +64,22 @@ Deno.test({
       await go();
       const resumed = {
         weights: await Deno.readFile(`${at("stage1")}/controlnet/${WEIGHTS}`),
+        unet: await Deno.readFile(`${at("stage1")}/unet/${WEIGHTS}`),
         pictures: await pictures(),
       };
       for (const stage of ["stage1", "synth"]) await Deno.remove(at(stage), { recursive: true });
       await go();
       assert.deepEqual(await Deno.readFile(`${at("stage1")}/controlnet/${WEIGHTS}`), resumed.weights);
+      assert.deepEqual(await Deno.readFile(`${at("stage1")}/unet/${WEIGHTS}`), resumed.unet);
       assert.deepEqual(await pictures(), resumed.pictures);
+
+      // Not locked, the decoder of the base model learns too, and nothing else of it.
+      using before = await readSafetensors(`${at("base")}/unet/${WEIGHTS}`);
+      using after = await readSafetensors(`${at("stage1")}/unet/${WEIGHTS}`);
+      for (const name of before.names) {
+        const same = equal(await before.read(name), await after.read(name));
+        assert.equal(same, !/^(up_blocks|conv_norm_out|conv_out)\./.test(name), name);
+      }
 
       const model = await openModel(at("kept"));
       assert.deepEqual(model.unet.block_out_channels, [8, 16]);
