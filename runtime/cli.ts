@@ -12,6 +12,7 @@ import { planRun, RunError, runPipeline, stageCosts, StageError } from "./pipeli
 import { formatField, formatSeconds, formatTable, jsonReporter, reporterFor } from "./progress.ts";
 import { readRun, type RunState } from "./run_status.ts";
 import { inWords, type JsonSchema, jsonSchema, optionsOf } from "./schema_text.ts";
+import { pipelinesSchema, stagesPage } from "./stage_docs.ts";
 import { PipelineError, suggest } from "./yaml_tree.ts";
 
 /** A command of the command line. */
@@ -169,16 +170,22 @@ export function pipelineCommands(registry: Registry): Commands {
       },
     },
     stages: {
-      usage: "[STAGE]",
-      doc: "Lists the stage types, or all about one of them.",
+      usage: "[STAGE] [--markdown | --schema]",
+      doc:
+        "Lists the stage types, or all about one of them; as a page, or as the JSON schema of pipelines for editors.",
       async run(args) {
-        const { positionals } = parse({ args, allowPositionals: true, options: {} });
+        const options = { markdown: { type: "boolean" }, schema: { type: "boolean" } } as const;
+        const { values, positionals } = parse({ args, allowPositionals: true, options });
         const ids = positionals.length ? [one(positionals, "stage type")] : Object.keys(registry);
         if (positionals.length && !registry[ids[0]!]) {
           const hint = suggest(ids[0]!, Object.keys(registry), "stage types");
           throw new UsageError(`Cannot describe "${ids[0]}" as there is no such stage type, hint: ${hint}`);
         }
         const specs = await Promise.all(ids.map((id) => registry[id]!()));
+        if (values.markdown ?? values.schema) {
+          print((values.markdown ? stagesPage(specs) : JSON.stringify(pipelinesSchema(specs), null, 1)).trimEnd());
+          return 0;
+        }
         for (const spec of specs) {
           const { id, doc, inputs, output } = spec;
           print(`${id}  ${doc}`);

@@ -8,7 +8,7 @@ import { z } from "zod";
 import { basename, dirname, join } from "node:path";
 import { expandMatrix, type Variant } from "./pipeline_matrix.ts";
 import { schemaProblems } from "./schema_problems.ts";
-import { declaredPaths, jsonSchema, optionsOf } from "./schema_text.ts";
+import { declaredPaths, type JsonSchema, jsonSchema, optionsOf } from "./schema_text.ts";
 import type { AnyStage } from "./stage.ts";
 import {
   child,
@@ -83,23 +83,25 @@ const word = /^[a-z][a-z0-9_-]*$/;
 const wordRule = "it must be lower-case letters, digits, _ and -, a letter first";
 const input = z.union([z.string(), z.array(z.string()).min(1)]);
 const stageSchema = z.strictObject({
-  uses: z.string(),
-  doc: z.string().optional(),
-  in: z.record(z.string(), input).nullish(),
-  matrix: z.record(z.string().regex(/^\w+$/), z.union([z.array(z.unknown()).min(1), z.string()])).nullish(),
-  with: z.record(z.string(), z.unknown()).nullish(),
+  uses: z.string().describe("Type of the stage"),
+  doc: z.string().optional().describe("What it is for"),
+  in: z.record(z.string(), input).nullish().describe("The stages it takes from, by input"),
+  matrix: z.record(z.string().regex(/^\w+$/), z.union([z.array(z.unknown()).min(1), z.string()])).nullish().describe(
+    "Lists of values; the stage and those that take from it stand once for each combination",
+  ),
+  with: z.record(z.string(), z.unknown()).nullish().describe("Options"),
 });
 const fileSchema = z.strictObject({
-  name: z.string().regex(word, wordRule).optional(),
-  doc: z.string().optional(),
-  extends: z.string().optional(),
-  seed: z.int().min(0).max(2 ** 32 - 1).optional(),
-  params: z.record(z.string(), z.unknown()).nullish(),
-  stages: z.record(z.string(), stageSchema),
+  name: z.string().regex(word, wordRule).optional().describe("Folder of the run; by default the name of the file"),
+  doc: z.string().optional().describe("What the pipeline is for"),
+  extends: z.string().optional().describe("A pipeline to start from; relative to this file"),
+  seed: z.int().min(0).max(2 ** 32 - 1).optional().describe("What all random numbers are made from"),
+  params: z.record(z.string(), z.unknown()).nullish().describe("Values that ${name} stands for, changed by --set"),
+  stages: z.record(z.string(), stageSchema).describe("Stages by name"),
 });
 
 /** JSON schema of a pipeline file, options of stages aside. */
-const fileJsonSchema = jsonSchema(fileSchema);
+export const pipelineJsonSchema: JsonSchema = jsonSchema(fileSchema);
 
 /**
  * Reads and checks a pipeline file.
@@ -118,7 +120,7 @@ export async function readPipeline(file: string, registry: Registry, options: Re
   const shape = fileSchema.safeParse(plain(tree));
   if (!shape.success) {
     const about = { owner: "the pipeline", type: "a pipeline" };
-    problems.push(...schemaProblems(shape.error, tree, fileJsonSchema, about));
+    problems.push(...schemaProblems(shape.error, tree, pipelineJsonSchema, about));
   }
   const params = readParams(tree, options.allowUnset ?? false, problems);
   const entries = entriesOf(child(tree, "stages"));

@@ -1,11 +1,30 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { readPipeline } from "../runtime/pipeline_file.ts";
+import type { AnyStage } from "../runtime/stage.ts";
+import { pipelinesSchema, stagesPage } from "../runtime/stage_docs.ts";
 import { stages } from "../stages/mod.ts";
 
 for (const { name } of [...Deno.readDirSync("pipelines")].filter(({ name }) => name.endsWith(".yaml"))) {
   Deno.test(`pipelines/${name} is valid`, async () => {
     await readPipeline(join("pipelines", name), stages, { allowUnset: true });
+  });
+}
+
+// Written anew by `deno test -RWE tests/pipelines_test.ts -- --update`.
+const update = Deno.args.includes("--update");
+
+for (
+  const [path, make] of [
+    ["docs/stages.md", stagesPage],
+    ["pipelines/schema.json", (specs: AnyStage[]) => `${JSON.stringify(pipelinesSchema(specs), null, 1)}\n`],
+  ] as const
+) {
+  Deno.test(`${path} says what the schemas say`, async () => {
+    const text = make(await Promise.all(Object.values(stages).map((load) => load())));
+    if (update) await Deno.writeTextFile(path, text);
+    const hint = "hint: deno test -RWE tests/pipelines_test.ts -- --update";
+    assert.equal(await Deno.readTextFile(path), text, hint);
   });
 }
 

@@ -1,0 +1,132 @@
+/**
+ * What the stages' specs say, for people (`docs/stages.md`) and for editors (`pipelines/schema.json`).
+ *
+ * @module
+ */
+import { pipelineJsonSchema } from "./pipeline_file.ts";
+import { inWords, type JsonSchema, jsonSchema, optionsOf } from "./schema_text.ts";
+import type { AnyStage } from "./stage.ts";
+
+/** A name of a stage type's inputs, in words: what it takes. */
+function inputInWords(key: string, kind: string): string {
+  const what = kind === "any" ? "any stage" : `a ${kind}`;
+  if (key.endsWith("*")) return `${what}, or a list of them`;
+  return key.endsWith("?") ? `${what}; may be left out` : what;
+}
+
+/** One page in Markdown about all stage types. */
+export function stagesPage(specs: readonly AnyStage[]): string {
+  const out = [
+    "# Stages",
+    "",
+    "<!-- Made from the schemas by `deno task cli stages --markdown`; a test holds it to them. -->",
+    "",
+    "What `uses` may name in a pipeline, what each takes (`in`) and its options (`with`).",
+    "",
+    ...specs.map(({ id }) => `- [${id}](#${id.replaceAll("/", "")})`),
+  ];
+  for (const spec of specs) {
+    out.push("", `## ${spec.id}`, "", spec.doc, "");
+    const inputs = Object.entries(spec.inputs);
+    out.push(`Makes a ${spec.output}. ${inputs.length ? "Takes:" : "Takes nothing."}`);
+    if (inputs.length) out.push("");
+    for (const [key, kind] of inputs) out.push(`- \`${key.replace(/[?*]$/, "")}\`: ${inputInWords(key, kind)}`);
+    const options = optionLines(jsonSchema(optionsOf(spec)), "");
+    out.push("", options.length ? "Options:" : "It has no options.");
+    if (options.length) out.push("", ...options);
+  }
+  return `${out.join("\n")}\n`;
+}
+
+function optionLines({ properties = {}, required = [] }: JsonSchema, indent: string): string[] {
+  return Object.entries(properties).flatMap(([name, schema]) => {
+    const inner = [schema, ...schema.anyOf ?? []].find((choice) => choice.properties);
+    const rule = inner && inner !== schema ? "a map, or null" : inner ? "a map" : inWords(schema);
+    const fallback = schema.default === undefined || inner ? "" : `; by default ${JSON.stringify(schema.default)}`;
+    const need = required.includes(name) ? "; must be given" : "";
+    const doc = schema.description ? `${schema.description.replace(/\.$/, "")}: ` : "";
+    return [
+      `${indent}- \`${name}\`: ${doc}${rule}${fallback}${need}`,
+      ...inner ? optionLines(inner, `${indent}  `) : [],
+    ];
+  });
+}
+
+/**
+ * The JSON schema of pipeline files, by which editors complete and check them.
+ *
+ * It asks for no key, as an `extends` may have given it, and lets a parameter stand for any value; what is missing is
+ * found by `validate`.
+ */
+export function pipelinesSchema(specs: readonly AnyStage[]): Record<string, unknown> {
+  const { properties = {} } = pipelineJsonSchema;
+  const stage = properties["stages"]!.additionalProperties as JsonSchema;
+  const stages = {
+    ...loosened(stage),
+    properties: {
+      ...loosened(stage).properties,
+      uses: { oneOf: specs.map(({ id, doc }) => ({ const: id, description: doc })) },
+    },
+    allOf: specs.map((spec) => ({
+      if: { properties: { uses: { const: spec.id } }, required: ["uses"] },
+      then: {
+        properties: {
+          in: {
+            type: ["object", "null"],
+            properties: Object.fromEntries(
+              Object.entries(spec.inputs).map(([key, kind]) => [
+                key.replace(/[?*]$/, ""),
+                {
+                  description: `Takes ${inputInWords(key, kind)}`,
+                  ...key.endsWith("*") ? { type: ["string", "array"], items: { type: "string" } } : { type: "string" },
+                },
+              ]),
+            ),
+            additionalProperties: false,
+          },
+          with: orNull(loosened(jsonSchema(optionsOf(spec)))),
+        },
+      },
+    })),
+  };
+  return {
+    $schema: "https://json-schema.org/draft/2020-12/schema",
+    title: "A pipeline of Facewright",
+    type: "object",
+    properties: {
+      ...loosened(pipelineJsonSchema).properties,
+      seed: properties["seed"],
+      stages: { type: "object", additionalProperties: { anyOf: [{ type: "null" }, stages] } },
+    },
+    additionalProperties: false,
+  };
+}
+
+const orNull = (schema: JsonSchema) => ({ ...schema, type: ["object", "null"] });
+
+/** The schema with no key required, in which `${name}` may stand for any value. */
+function loosened(schema: JsonSchema, top = true): JsonSchema {
+  const { required: _required, path: _path, $schema: _schema, ...rest } = schema as JsonSchema & { $schema?: string };
+  const loose: JsonSchema = { ...rest };
+  if (rest.properties) {
+    loose.properties = Object.fromEntries(
+      Object.entries(rest.properties).map(([name, inner]) => [name, loosened(inner, false)]),
+    );
+  }
+  if (rest.items) loose.items = loosened(rest.items, false);
+  if (rest.prefixItems) loose.prefixItems = rest.prefixItems.map((inner) => loosened(inner, false));
+  if (rest.anyOf) loose.anyOf = rest.anyOf.map((inner) => loosened(inner, true));
+  if (rest.oneOf) loose.oneOf = rest.oneOf.map((inner) => loosened(inner, true));
+  if (typeof rest.additionalProperties === "object") {
+    loose.additionalProperties = loosened(rest.additionalProperties, false);
+  }
+  if (top || loose.type === "string" && !loose.enum || loose.type === undefined && !loose.anyOf && !loose.oneOf) {
+    return loose;
+  }
+  const { description, default: fallback, ...rule } = loose;
+  return {
+    ...description !== undefined && { description },
+    ...fallback !== undefined && { default: fallback },
+    anyOf: [rule, { type: "string", pattern: "^\\$\\{\\w+\\}$" }],
+  } as JsonSchema;
+}
