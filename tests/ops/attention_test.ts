@@ -5,7 +5,7 @@ import { Executable } from "../../runtime/run.ts";
 import { spreadNumbers, testDevice } from "../check_op.ts";
 
 Deno.test({
-  name: "attention() weighs values by scores, head by head, causal or not",
+  name: "attention() weighs values by scores, head by head, causal or not, whole or in blocks",
   sanitizeResources: false,
   sanitizeOps: false,
   async fn() {
@@ -19,10 +19,11 @@ Deno.test({
     const outputs = {
       all: attention(q!, k!, v!, { heads }),
       causal: attention(q!, k!, v!, { heads, causal: true }),
+      blocks: attention(q!, k!, v!, { heads, most_scores: 2 * N * heads * L }),
     };
     const exe = new Executable(await testDevice(), { outputs });
     exe.run({ q: data[0]!, k: data[1]!, v: data[2]! });
-    for (const name of ["all", "causal"] as const) {
+    for (const name of ["all", "causal", "blocks"] as const) {
       const got = await exe.read(name);
       got.forEach((value, i) => {
         const [c, l, n] = [i % width, Math.floor(i / width) % L, Math.floor(i / width / L)];
