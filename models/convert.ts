@@ -274,6 +274,7 @@ async function convertFile(from: string, to: string, options: ConvertOptions): P
     if (options.tokenizer) throw new TypeError(`Cannot put a tokenizer beside ${from}: it has one network only`);
     return [await writePart(parts[0]!, to, "", options)];
   }
+  const schedule = await inferSchedule(file, given?.original);
   const written = [];
   const isLdm = parts.some(({ kind }) => kind === KINDS.bert);
   for (const part of parts) {
@@ -281,7 +282,7 @@ async function convertFile(from: string, to: string, options: ConvertOptions): P
     const folder = isLdm && part.kind === KINDS.autoencoder ? "vqvae" : part.kind.folder(part.config);
     written.push(await writePart(part, to, folder, options));
   }
-  await saveConfig(`${to}/scheduler`, scheduleFormat, await inferSchedule(file, given?.original));
+  await saveConfig(`${to}/scheduler`, scheduleFormat, schedule);
   if (options.tokenizer) await (await loadTokenizer(options.tokenizer)).save(`${to}/tokenizer`);
   await saveModelIndex(to);
   return written;
@@ -292,7 +293,7 @@ async function convertFolder(from: string, to: string, options: ConvertOptions):
   if (options.ema) throw new TypeError(`Cannot use --ema with ${from}: diffusers' folders hold one set of weights`);
   const there = new Set(await Array.fromAsync(Deno.readDir(from), ({ name }) => name));
   if (there.has("config.json")) {
-    const json = JSON.parse(await Deno.readTextFile(`${from}/config.json`));
+    const json = await readJson(`${from}/config.json`);
     const kind = kindOf(json, `${from}/config.json`);
     return [await writeFolder(from, to, "", kind, options)];
   }

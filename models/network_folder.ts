@@ -6,7 +6,7 @@
 
 import { BERT_UNUSED } from "./bert_text_encoder.ts";
 import { type ConfigFormat, readConfig, writeConfig } from "./config.ts";
-import { loadUnder, oldAutoencoderNames } from "./original_names.ts";
+import { bareTextNames, loadUnder, oldAutoencoderNames } from "./original_names.ts";
 import { type HostTensors, type LoadOptions, readParameters, saveSafetensors, type Specs } from "./params.ts";
 import type { TensorData } from "../runtime/safetensors.ts";
 import type { Tensor } from "../runtime/tensor.ts";
@@ -26,7 +26,8 @@ export async function loadNetworkConfig<T>(dir: string, format: ConfigFormat<T>)
 }
 
 /**
- * Reads the weights of a network's folder, in the layout of the graph; an autoencoder may have diffusers' old names.
+ * Reads the weights of a network's folder, in the layout of the graph; an autoencoder may have
+ * diffusers' old names, a text encoder transformers' new ones.
  *
  * @param part Whether specs are of a part of the network only, as of an autoencoder's encoder; other names are passed over.
  * @throws {TypeError} If there are none, or names or shapes differ.
@@ -38,9 +39,12 @@ export async function loadNetwork(dir: string, specs: Specs, part = false): Prom
 
 /** How names in the file of a network's folder relate to ours; `part` as in {@linkcode loadNetwork}. */
 export function networkNames(file: { readonly names: readonly string[] }, part = false): LoadOptions {
-  const old = file.names.some((name) => name.endsWith("attentions.0.proj_attn.weight"));
   const ignore = part ? /./ : BERT_UNUSED;
-  return old ? loadUnder(oldAutoencoderNames, "", ignore) : { ignore };
+  if (file.names.some((name) => name.endsWith("attentions.0.proj_attn.weight"))) {
+    return loadUnder(oldAutoencoderNames, "", ignore);
+  }
+  if (file.names.includes("embeddings.token_embedding.weight")) return loadUnder(bareTextNames, "", ignore);
+  return { ignore };
 }
 
 /** Writes a network's folder. */

@@ -159,6 +159,9 @@ export function autoencoderNames(config: { readonly block_out_channels: readonly
 /** The names of an autoencoder in old diffusers files. */
 export const oldAutoencoderNames: Renaming = (name) => rewrite(OLD_ATTENTION, name);
 
+/** The names of a CLIP text encoder in files of transformers 5 and later. */
+export const bareTextNames: Renaming = (name) => name.replace(/^text_model\./, "");
+
 /** CompVis' names of LDM's text encoder. */
 export const bertNames: Renaming = (name) => rewrite(BERT, name);
 

@@ -49,7 +49,7 @@ export const textEncoderFormat: ConfigFormat<TextEncoderConfig> = {
   fixed: { architectures: ["CLIPTextModel"] },
   // None of these changes what the network computes.
   ignored:
-    /^(attention_dropout|dropout|initializer_|.*_token_id|projection_dim|torch_dtype|transformers_version|model_type)/,
+    /^(attention_dropout|dropout|initializer_|.*_token_id|projection_dim|(torch_)?dtype|transformers_version|model_type)/,
 };
 
 /** What a text encoder gives. */

@@ -3,6 +3,7 @@
  *
  *     tokenizer/vocab.json, merges.txt     CLIP: bytes merged pair by pair into words (BPE)
  *     tokenizer/vocab.txt                  BERT: longest pieces first (WordPiece), for the text-to-image LDM
+ *     tokenizer/tokenizer.json             the same of either in one file
  *     tokenizer/tokenizer_config.json, special_tokens_map.json     which token starts, ends and pads
  *
  * The merging itself is done by `@huggingface/tokenizers`. A small world of our own has a CLIP tokenizer too, learnt from
@@ -167,14 +168,7 @@ function bertJson({ vocab }: TokenizerFiles) {
  * @throws {TypeError} If it holds neither `vocab.json` with `merges.txt` nor `vocab.txt`, or lacks a token it names.
  */
 export async function loadTokenizer(dir: string): Promise<Tokenizer> {
-  const clip = await readText(`${dir}/vocab.json`);
-  const merges = await readText(`${dir}/merges.txt`);
-  const bert = await readText(`${dir}/vocab.txt`);
-  if (!(clip && merges) && !bert) {
-    throw new TypeError(
-      `Cannot read ${dir} as a tokenizer: it has neither vocab.json with merges.txt (CLIP) nor vocab.txt (BERT)`,
-    );
-  }
+  const { vocab, merges } = await readVocabulary(dir);
   const config = {
     ...JSON.parse(await readText(`${dir}/tokenizer_config.json`) ?? "{}"),
     ...JSON.parse(await readText(`${dir}/special_tokens_map.json`) ?? "{}"),
@@ -183,18 +177,18 @@ export async function loadTokenizer(dir: string): Promise<Tokenizer> {
   const token = (key: string, fallback: string) => config[key]?.content ?? config[key] ?? fallback;
   // "No limit" is written as 10^30.
   const length = config.model_max_length < 1e6 ? config.model_max_length : 77;
-  const files: TokenizerFiles = clip && merges
+  const files: TokenizerFiles = merges
     ? {
-      vocab: JSON.parse(clip),
-      merges: lines(merges).filter((line) => !line.startsWith("#version")),
+      vocab,
+      merges,
       start: token("bos_token", START),
       end: token("eos_token", END),
       pad: token("pad_token", END),
       length,
     }
     : {
-      vocab: Object.fromEntries(lines(bert!).map((line, id) => [line, id])),
-      merges: null,
+      vocab,
+      merges,
       start: token("cls_token", "[CLS]"),
       end: token("sep_token", "[SEP]"),
       pad: token("pad_token", "[PAD]"),
@@ -206,6 +200,26 @@ export async function loadTokenizer(dir: string): Promise<Tokenizer> {
     }
   }
   return new Tokenizer(files);
+}
+
+/** Vocabulary and merges of a folder, in the files of their own or, as transformers writes since version 5, in one. */
+async function readVocabulary(dir: string): Promise<Pick<TokenizerFiles, "vocab" | "merges">> {
+  const clip = await readText(`${dir}/vocab.json`);
+  const merges = await readText(`${dir}/merges.txt`);
+  if (clip && merges) {
+    return { vocab: JSON.parse(clip), merges: lines(merges).filter((line) => !line.startsWith("#version")) };
+  }
+  const bert = await readText(`${dir}/vocab.txt`);
+  if (bert) return { vocab: Object.fromEntries(lines(bert).map((line, id) => [line, id])), merges: null };
+  const model = JSON.parse(await readText(`${dir}/tokenizer.json`) ?? "{}").model;
+  if (model?.type === "WordPiece") return { vocab: model.vocab, merges: null };
+  if (model?.type === "BPE" && model.end_of_word_suffix === "</w>") {
+    return { vocab: model.vocab, merges: model.merges.map((pair: string | string[]) => [pair].flat().join(" ")) };
+  }
+  throw new TypeError(
+    `Cannot read ${dir} as a tokenizer: it has neither vocab.json with merges.txt (CLIP) nor vocab.txt (BERT) nor ` +
+      "a tokenizer.json of one of the two",
+  );
 }
 
 /**

@@ -14,7 +14,14 @@ import {
   inferUNet,
 } from "../../models/infer_config.ts";
 import { loadNetwork, loadNetworkConfig } from "../../models/network_folder.ts";
-import { autoencoderNames, bertNames, controlnetNames, type Renaming, unetNames } from "../../models/original_names.ts";
+import {
+  autoencoderNames,
+  bareTextNames,
+  bertNames,
+  controlnetNames,
+  type Renaming,
+  unetNames,
+} from "../../models/original_names.ts";
 import {
   fileName,
   fileShape,
@@ -168,6 +175,9 @@ Deno.test("convertCheckpoint() makes a pipeline's folder of a complete checkpoin
       ["out", "half"].map((name) => Deno.stat(`${dir}/${name}/unet/diffusion_pytorch_model.safetensors`)),
     );
     assert.ok(sizes[1]!.size < 0.6 * sizes[0]!.size);
+    const path = `${dir}/out/text_encoder/model.safetensors`;
+    await writeSafetensors(path, new Map(weights("text_encoder", "", bareTextNames)));
+    sameTensors(await loadNetwork(`${dir}/out/text_encoder`, specsOf("text_encoder")), valuesOf("text_encoder"));
     await convertCheckpoint(`${dir}/half/unet`, `${dir}/one`);
     assert.deepEqual(await loadNetworkConfig(`${dir}/one`, unetFormat), unetConfig);
   }));

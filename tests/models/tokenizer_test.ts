@@ -23,6 +23,16 @@ Deno.test("loadTokenizer() reads what save() wrote", async () => {
     const again = await loadTokenizer(dir);
     assert.deepEqual(again.files, tokenizer.files);
     for (const text of [...prompts, "unseen words!"]) assert.deepEqual(again.encode(text), tokenizer.encode(text));
+
+    // As transformers writes it since version 5.
+    const { vocab, merges } = tokenizer.files;
+    const pairs = merges!.map((pair) => pair.split(" "));
+    const json = { model: { type: "BPE", end_of_word_suffix: "</w>", vocab, merges: pairs } };
+    await Deno.writeTextFile(`${dir}/tokenizer.json`, JSON.stringify(json));
+    for (const name of ["vocab.json", "merges.txt"]) await Deno.remove(`${dir}/${name}`);
+    assert.deepEqual((await loadTokenizer(dir)).files, tokenizer.files);
+    await Deno.writeTextFile(`${dir}/tokenizer.json`, JSON.stringify({ model: { ...json.model, type: "Unigram" } }));
+    await assert.rejects(loadTokenizer(dir), { message: /nor a tokenizer\.json of one of the two/ });
     await assert.rejects(loadTokenizer(`${dir}/none`), { message: /neither vocab.json with merges.txt/ });
   } finally {
     await Deno.remove(dir, { recursive: true });
