@@ -8,6 +8,7 @@
 import { parseArgs, type ParseArgsConfig } from "node:util";
 import { DeviceLostError, NoAdapterError, openDevice } from "./device.ts";
 import { PipelineFileError, readPipeline, type Registry } from "./pipeline_file.ts";
+import { drawPipeline } from "./pipeline_graph.ts";
 import { planRun, RunError, runPipeline, stageCosts, StageError } from "./pipeline_run.ts";
 import { formatField, formatSeconds, formatTable, jsonReporter, reporterFor } from "./progress.ts";
 import { readRun, type RunState } from "./run_status.ts";
@@ -140,6 +141,16 @@ export function pipelineCommands(registry: Registry): Commands {
         }
         if (values.json) print(JSON.stringify({ stages: rows, costs }));
         else print([rows, costs].filter(({ length }) => length).map(formatTable).join("\n\n"));
+        return 0;
+      },
+    },
+    graph: {
+      usage: selectionUsage,
+      doc: "Prints the stages as an SVG picture; those that a run would make have a dashed border.",
+      async run(args) {
+        const { pipeline, values } = await read(args);
+        const planned = planRun(pipeline, "runs", values).filter(({ run }) => run !== null);
+        print(drawPipeline(pipeline, new Set(planned.map(({ stage }) => stage.id))).trimEnd());
         return 0;
       },
     },

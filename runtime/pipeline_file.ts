@@ -77,6 +77,11 @@ export interface ReadOptions {
   readonly set?: readonly string[];
   /** Whether required parameters may be left out, as in `validate`. */
   readonly allowUnset?: boolean;
+  /**
+   * Folders in which files may lie that the pipeline reads, beside the current folder, that of the pipeline, and paths that
+   * `set` names.
+   */
+  readonly roots?: readonly string[];
 }
 
 const word = /^[a-z][a-z0-9_-]*$/;
@@ -113,7 +118,8 @@ export const pipelineJsonSchema: JsonSchema = jsonSchema(fileSchema);
 export async function readPipeline(file: string, registry: Registry, options: ReadOptions = {}): Promise<Pipeline> {
   const problems: Problem[] = [];
   const fail = () => new PipelineError(problems, file);
-  let tree = await readTree(file, [], problems);
+  const roots = await rootsOf(file, options);
+  let tree = await readTree(file, [], roots, problems);
   if (!tree) throw fail();
   for (const text of options.set ?? []) tree = applySet(tree, text, problems);
 
@@ -137,7 +143,7 @@ export async function readPipeline(file: string, registry: Registry, options: Re
   for (const variant of variants) {
     const found: Problem[] = [];
     const given = new Map([...params, ...[...variant.values].map(([key, node]) => [key, { node }] as const)]);
-    drafts.push(await readStage(variant, interpolate(variant.node, given, found), registry, found));
+    drafts.push(await readStage(variant, interpolate(variant.node, given, found), registry, roots, found));
     if (!faulty.has(variant.of)) problems.push(...found);
     if (found.length) faulty.add(variant.of);
   }
@@ -158,7 +164,12 @@ export async function readPipeline(file: string, registry: Registry, options: Re
 }
 
 /** The file's tree laid upon those it extends. The name is the file's own, by default its base name. */
-async function readTree(file: string, above: readonly string[], problems: Problem[]): Promise<Tree | null> {
+async function readTree(
+  file: string,
+  above: readonly string[],
+  roots: readonly string[],
+  problems: Problem[],
+): Promise<Tree | null> {
   const tree = parseYaml({ name: file, text: await readText(file) }, problems);
   if (!tree) return null;
   if (tree.kind !== "map") {
@@ -186,8 +197,31 @@ async function readTree(file: string, above: readonly string[], problems: Proble
     problems.push({ at: base.at, message: `Cannot extend "${String(base.value)}" as there is no file ${path}`, hint });
     return null;
   }
-  const under = await readTree(path, chain, problems);
+  if (!await liesIn(path, roots)) {
+    const hint = "copy it into the project";
+    problems.push({ at: base.at, message: `Cannot extend "${String(base.value)}" as ${await outside(path)}`, hint });
+    return null;
+  }
+  const under = await readTree(path, chain, roots, problems);
   return under && merge(under, over);
+}
+
+/** Real paths of the folders and files that a pipeline may read. */
+async function rootsOf(file: string, { set = [], roots = [] }: ReadOptions): Promise<string[]> {
+  const named = set.map((text) => text.slice(text.indexOf("=") + 1).trim().replace(/^(["'])(.*)\1$/, "$2"));
+  const paths = [".", dirname(file), ...roots, ...named.filter((text) => text && !text.includes("\0"))];
+  const real = await Promise.all(paths.map((path) => Deno.realPath(path).catch(() => undefined)));
+  return real.filter((path) => path !== undefined);
+}
+
+/** Whether a path, with links followed, lies in one of the folders; a path that leads nowhere lies in all. */
+async function liesIn(path: string, roots: readonly string[]): Promise<boolean> {
+  const real = await Deno.realPath(path).catch(() => undefined);
+  return real === undefined || roots.some((root) => real === root || real.startsWith(root.replace(/\/?$/, "/")));
+}
+
+async function outside(path: string): Promise<string> {
+  return `it leads to ${await Deno.realPath(path)}, outside of the project`;
 }
 
 async function readText(file: string): Promise<string> {
@@ -304,6 +338,7 @@ async function readStage(
   { id, of, at, values }: Variant,
   tree: Tree,
   registry: Registry,
+  roots: readonly string[],
   problems: Problem[],
 ): Promise<Draft> {
   const seed = values.get("seed");
@@ -319,11 +354,18 @@ async function readStage(
     return { ...draft, spec: undefined, options: undefined };
   }
   const spec = await load();
-  const { options, files } = await readOptions(id, at, child(tree, "with"), spec, problems);
+  const { options, files } = await readOptions(id, at, child(tree, "with"), spec, roots, problems);
   return { ...draft, spec, options, files };
 }
 
-async function readOptions(id: string, at: Place, tree: Tree | undefined, spec: AnyStage, problems: Problem[]) {
+async function readOptions(
+  id: string,
+  at: Place,
+  tree: Tree | undefined,
+  spec: AnyStage,
+  roots: readonly string[],
+  problems: Problem[],
+) {
   const given = tree?.kind === "map" ? tree : { kind: "map" as const, at, entries: new Map() };
   const schema = optionsOf(spec);
   const json = jsonSchema(schema);
@@ -337,7 +379,17 @@ async function readOptions(id: string, at: Place, tree: Tree | undefined, spec: 
     files.push(path);
     const info = await Deno.stat(path).catch(() => undefined);
     const is = info?.isDirectory ? "a folder" : info ? "a file" : "missing";
-    if (is === `a ${what}`) continue;
+    if (is === `a ${what}`) {
+      if (await liesIn(path, roots)) continue;
+      const message = `Cannot read "${key.join(".")}" in stage "${id}" as ${await outside(
+        path,
+      )}: current value is "${path}"`;
+      const hint = `only the command line may name it: --set stages.${id.replace(/@.*/, "")}.with.${
+        key.join(".")
+      }=${path}`;
+      problems.push({ at: place, message, hint });
+      continue;
+    }
     const hint = "paths are relative to the folder in which the command is run";
     const message = `Cannot read "${
       key.join(".")
@@ -348,7 +400,11 @@ async function readOptions(id: string, at: Place, tree: Tree | undefined, spec: 
     try {
       for (const path of spec.files?.(parsed.data as never) ?? []) {
         files.push(path);
-        if (await Deno.stat(path).catch(() => undefined)) continue;
+        if (await Deno.stat(path).catch(() => undefined)) {
+          if (await liesIn(path, roots)) continue;
+          problems.push({ at, message: `Cannot read "${path}", which stage "${id}" needs, as ${await outside(path)}` });
+          continue;
+        }
         const near = [...Deno.readDirSync(dirname(path))].map(({ name }) => join(dirname(path), name));
         const message = `Cannot read "${path}", which stage "${id}" needs, as there is no such file`;
         problems.push({ at, message, hint: suggest(path, near) });

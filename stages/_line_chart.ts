@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { type Html, markup } from "./_html.ts";
+import { type Html, markup } from "../runtime/html.ts";
 
 /** A line of a chart. */
 export interface Series {

@@ -13,7 +13,7 @@ import { type DatasetRecord, openDataset } from "../faces/dataset.ts";
 import { formatField, formatSeconds } from "../runtime/progress.ts";
 import { type Artifact, type Field, stage } from "../runtime/stage.ts";
 import { type Manifest, readManifest } from "../runtime/stage_cache.ts";
-import { Html, markup, type Part } from "./_html.ts";
+import { Html, markup, type Part } from "../runtime/html.ts";
 import { lineChart, type Series } from "./_line_chart.ts";
 import style from "./report.css" with { type: "text" };
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { readPipeline, type Registry } from "../../runtime/pipeline_file.ts";
+import { drawPipeline } from "../../runtime/pipeline_graph.ts";
 import {
   planRun,
   RunError,
@@ -13,6 +14,7 @@ import {
 import { DeviceLostError } from "../../runtime/device.ts";
 import { jsonReporter, silent } from "../../runtime/progress.ts";
 import type { AnyStage } from "../../runtime/stage.ts";
+import { PipelineError } from "../../runtime/yaml_tree.ts";
 import { readLog, readRun } from "../../runtime/run_status.ts";
 import type { Manifest } from "../../runtime/stage_cache.ts";
 import { newInterrupt, ran, registry } from "./fake_stages.ts";
@@ -118,6 +120,28 @@ stages:
   assert.deepEqual(ran, ["net@look=ink,seed=2"]);
 });
 
+Deno.test("a pipeline reads nothing outside of the project but what the command line names", async () => {
+  using b = bench();
+  using other = bench();
+  const set = [`stages.faces.with.from=${other.dir}`];
+  await b.read(...set);
+  Deno.symlinkSync(other.dir, join(b.dir, "link"));
+  for (const path of [other.dir, join(b.dir, "link"), join(b.dir, "..", other.dir.split("/").at(-1)!)]) {
+    const file = join(b.dir, "sly.yaml");
+    Deno.writeTextFileSync(file, `stages:\n  faces: { uses: fake/draw, with: { count: 1, from: "${path}" } }\n`);
+    await assert.rejects(readPipeline(file, registry), (error) => {
+      assert(error instanceof PipelineError);
+      const [where, what] = ["sly\\.yaml:2:53", `it leads to ${other.dir}, outside of the project`];
+      assert.match(error.message, new RegExp(`${where}: Cannot read "from" in stage "faces" as ${what}: current`));
+      assert.match(error.message, /hint: only the command line may name it: --set stages\.faces\.with\.from=/);
+      return true;
+    });
+    await readPipeline(file, registry, { roots: [other.dir] });
+  }
+  Deno.writeTextFileSync(join(b.dir, "sly.yaml"), `extends: ${"../".repeat(9)}${other.file}\n`);
+  await assert.rejects(readPipeline(join(b.dir, "sly.yaml"), registry), /Cannot extend ".*" as it leads to .*outside/);
+});
+
 Deno.test("a wrong --set is an error at its own text", async () => {
   using b = bench();
   const message = (set: string) => b.read(set).then(() => "", (error) => error.message.split("\n\n")[0]);
@@ -179,6 +203,17 @@ Deno.test("a second run skips everything, and a change runs only what depends on
   const [extra, , , second] = planRun(await b.read(), b.root);
   assert.equal(extra!.run, 'option "styles" was ["ink"], now []');
   assert.equal(second!.run, 'input "data" from stage "extra" changed');
+});
+
+Deno.test("a pipeline is drawn with a box for each stage and a line for each input", async () => {
+  using b = bench();
+  const pipeline = await b.read();
+  const svg = drawPipeline({ ...pipeline, name: "a <b>" }, new Set(["first"]));
+  assert.match(svg, /<title>a &lt;b&gt;<\/title>/);
+  assert.equal(svg.match(/<path /g)!.length, 4, "of the report's only the last");
+  assert.equal(svg.match(/stroke-dasharray/g)!.length, 1);
+  for (const { id } of pipeline.stages) assert(svg.includes(`>${id}</text>`), id);
+  assert.doesNotMatch(svg, /NaN|undefined/);
 });
 
 Deno.test("a stage tells what it takes once its inputs are there", async () => {

@@ -57,7 +57,7 @@ export async function runStages(dir: string, text: string): Promise<(stage: stri
   await Deno.writeTextFile(`${dir}/test.yaml`, `stages:\n${text}`);
   const registry = { ...stages, "fake/squares": () => Promise.resolve(squares as AnyStage) };
   const openDevice = () => assert.fail("no stage of this test needs a GPU");
-  await runPipeline(await readPipeline(`${dir}/test.yaml`, registry), {
+  await runPipeline(await readPipeline(`${dir}/test.yaml`, registry, { roots: ["../shared"] }), {
     root: `${dir}/runs`,
     reporter: silent,
     openDevice,
