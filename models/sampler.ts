@@ -19,6 +19,7 @@ import { slice } from "../ops/slice.ts";
 import { sub } from "../ops/sub.ts";
 import type { Device } from "../runtime/device.ts";
 import { elements, type Graph, type Shape, type Value } from "../runtime/graph.ts";
+import type { Goals } from "../runtime/plan.ts";
 import { Executable } from "../runtime/run.ts";
 import { Tensor } from "../runtime/tensor.ts";
 import type { StepCoefficients } from "./schedule.ts";
@@ -72,6 +73,42 @@ function stepBack(spec: SamplerSpec, x: Value, output: Value): Value {
   return terms.reduce(add);
 }
 
+/** What a sampler computes. */
+export interface SamplerGoals {
+  /** Parameters that hold the latents and what is computed once. */
+  readonly kept: readonly Value[];
+  /** Before the first step. */
+  readonly once: Goals;
+  /** Each step. */
+  readonly step: Goals;
+  /** After the last. */
+  readonly finish: Goals;
+}
+
+/** The three computations of a sampler, which share parameters. */
+export function samplerGoals(spec: SamplerSpec): SamplerGoals {
+  const { graph, shape } = spec;
+  const keep = (name: string, shape: Shape): Value => graph.parameter(PREFIX + name, shape);
+  const x = keep("x", shape);
+  const kept = Object.fromEntries(
+    Object.entries(spec.once).map(([name, value]) => [name, keep(`once.${name}`, value.shape)]),
+  );
+  const N = shape[0]!;
+  const timesteps = graph.input(`${PREFIX}timesteps`, [spec.guided ? 2 * N : N]);
+  let output = spec.predict(spec.guided ? concat([x, x], 0) : x, timesteps, kept);
+  if (spec.guided) {
+    const [cond, uncond] = [slice(output, 0, 0, N), slice(output, 0, N, N)];
+    output = add(uncond, mul(sub(cond, uncond), graph.input(`${PREFIX}guidance`, [1])));
+  }
+  const before = stepBack(spec, x, output);
+  return {
+    kept: [x, ...Object.values(kept)],
+    once: { outputs: {}, updates: Object.entries(spec.once).map(([name, value]) => [kept[name]!, value] as const) },
+    step: { outputs: {}, updates: [[x, before]] },
+    finish: { outputs: { result: spec.finish?.(x) ?? x } },
+  };
+}
+
 /**
  * A sampler, planned once and run for batch after batch.
  *
@@ -113,29 +150,14 @@ export class Sampler {
   /** Plans the steps; `parameters` holds those of all networks. */
   constructor(device: Device, spec: SamplerSpec, parameters: ReadonlyMap<string, Tensor>) {
     this.#spec = spec;
-    const { graph, shape } = spec;
-    const keep = (name: string, shape: Shape): Value => {
-      this.#own.set(PREFIX + name, new Tensor(device, shape));
-      return graph.parameter(PREFIX + name, shape);
-    };
-    const x = keep("x", shape);
-    const kept = Object.fromEntries(
-      Object.entries(spec.once).map(([name, value]) => [name, keep(`once.${name}`, value.shape)]),
-    );
-    const N = shape[0]!;
-    const timesteps = graph.input(`${PREFIX}timesteps`, [spec.guided ? 2 * N : N]);
-    let output = spec.predict(spec.guided ? concat([x, x], 0) : x, timesteps, kept);
-    if (spec.guided) {
-      const [cond, uncond] = [slice(output, 0, 0, N), slice(output, 0, N, N)];
-      output = add(uncond, mul(sub(cond, uncond), graph.input(`${PREFIX}guidance`, [1])));
+    const { kept, once, step, finish } = samplerGoals(spec);
+    for (const { node, shape } of kept) {
+      this.#own.set((node.leaf as { name: string }).name, new Tensor(device, shape));
     }
-    const before = stepBack(spec, x, output);
-
     const all = new Map([...parameters, ...this.#own]);
-    const updates = Object.entries(spec.once).map(([name, value]) => [kept[name]!, value] as const);
-    this.#once = new Executable(device, { outputs: {}, updates }, all);
-    this.#step = new Executable(device, { outputs: {}, updates: [[x, before]] }, all);
-    this.#finish = new Executable(device, { outputs: { result: spec.finish?.(x) ?? x } }, all);
+    this.#once = new Executable(device, once, all);
+    this.#step = new Executable(device, step, all);
+    this.#finish = new Executable(device, finish, all);
   }
 
   /** Floating point operations of a step. */

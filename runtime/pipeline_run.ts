@@ -88,6 +88,8 @@ export class RunError extends Error {
 export interface PlannedStage extends StageState {
   /** Why it will run; null if it will not. */
   readonly run: string | null;
+  /** The folder of each stage, or, before it is made, one that tells what it will be. */
+  readonly folders: ReadonlyMap<string, string>;
 }
 
 /**
@@ -115,10 +117,15 @@ export function planRun(pipeline: Pipeline, root: string, { only, from, until }:
   const states = stageStates(pipeline, root);
   const again = (id: string) =>
     only !== undefined ? wanted.has(id) : from !== undefined && named(from).some((first) => before(id).has(first));
+  const folders = new Map<string, string>();
+  for (const { stage, dir, manifest } of states) {
+    const preview = manifest ? undefined : stage.spec.preview?.(stage.options as never, inputsOf(stage, folders));
+    folders.set(stage.id, resolve(preview ?? dir));
+  }
   const planned = states.map((state) => {
     const { id } = state.stage;
     const run = !wanted.has(id) ? null : again(id) ? state.reason ?? "you asked for it" : state.reason;
-    return { ...state, run };
+    return { ...state, run, folders };
   });
   const inputs = only !== undefined ? named(only).flatMap((id) => needs.get(id)!) : [];
   const missing = states.find(({ stage, reason }) => reason !== null && inputs.includes(stage.id));
@@ -132,9 +139,9 @@ export function planRun(pipeline: Pipeline, root: string, { only, from, until }:
 /**
  * What a run of a stage takes, as far as its type tells; undefined if that depends on an input that is not there yet.
  */
-export async function stageCosts({ stage, dir }: StageState): Promise<Costs | undefined> {
+export async function stageCosts({ stage, folders }: PlannedStage): Promise<Costs | undefined> {
   try {
-    return await stage.spec.cost?.(stage.options as never, inputsOf(stage, resolve(dir, ".."))) ?? {};
+    return await stage.spec.cost?.(stage.options as never, inputsOf(stage, folders)) ?? {};
   } catch (error) {
     ignoreMissing(error);
     return undefined;
@@ -142,8 +149,8 @@ export async function stageCosts({ stage, dir }: StageState): Promise<Costs | un
 }
 
 /** A stage's inputs as its type takes them. */
-function inputsOf(stage: PipelineStage, home: string): never {
-  const artifact = (id: string): Artifact => ({ dir: join(home, id), stage: id });
+function inputsOf(stage: PipelineStage, folders: ReadonlyMap<string, string>): never {
+  const artifact = (id: string): Artifact => ({ dir: folders.get(id)!, stage: id });
   const inputs = Object.keys(stage.spec.inputs).map((key) => {
     const name = key.replace(/[?*]$/, "");
     const from = stage.inputs[name]?.map(artifact);
@@ -348,7 +355,8 @@ class Attempt {
     const { stage, dir } = this.state;
     try {
       this.signal.throwIfAborted();
-      await stage.spec.run(this.#context(), inputsOf(stage, this.home), stage.options as never);
+      const folders = new Map(stage.needs.map((id) => [id, join(this.home, id)]));
+      await stage.spec.run(this.#context(), inputsOf(stage, folders), stage.options as never);
       this.signal.throwIfAborted();
       this.#closeMetrics();
       const metrics = join(this.#work, "metrics.jsonl");

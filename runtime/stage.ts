@@ -93,16 +93,23 @@ export interface Stage<I extends InputSpec, O extends object> {
   files?(options: O): string[];
   /** What a run of the stage takes, see {@link Costs}. */
   cost?(options: O, inputs: InputsOf<I>): Costs | Promise<Costs>;
+  /**
+   * A folder from which `cost` of later stages can tell what they would read in the artifact, before it is made; no more
+   * is promised of it.
+   */
+  preview?(options: O, inputs: InputsOf<I>): string | undefined;
   /** Writes the artifact to `ctx.dir`. */
   run(ctx: StageContext, inputs: InputsOf<I>, options: O): Promise<void>;
 }
 
 /** A stage of which only the spec is known; call `run` with inputs and options that were checked against it. */
-export interface AnyStage extends Omit<Stage<InputSpec, object>, "run" | "files" | "cost"> {
+export interface AnyStage extends Omit<Stage<InputSpec, object>, "run" | "files" | "cost" | "preview"> {
   /** See {@link Stage.files}. */
   files?(options: never): string[];
   /** See {@link Stage.cost}. */
   cost?(options: never, inputs: never): Costs | Promise<Costs>;
+  /** See {@link Stage.preview}. */
+  preview?(options: never, inputs: never): string | undefined;
   /** See {@link Stage.run}. */
   run(ctx: StageContext, inputs: never, options: never): Promise<void>;
 }

@@ -5,17 +5,72 @@
  */
 
 import { z } from "zod";
-import { encodePrompt, loadModel, openModel, saveModelIndex } from "../models/checkpoint.ts";
-import { controlnet, controlnetConfigFor, controlnetFormat, copyEncoder } from "../models/controlnet.ts";
+import { latentChannels } from "../models/autoencoder.ts";
+import { encodePrompt, loadModel, type Model, openModel, saveModelIndex } from "../models/checkpoint.ts";
+import {
+  controlnet,
+  type ControlNetConfig,
+  controlnetConfigFor,
+  controlnetFormat,
+  copyEncoder,
+} from "../models/controlnet.ts";
 import { loadNetwork, saveNetwork } from "../models/network_folder.ts";
-import { createParameters, initialise, type ParameterSpec, Scope, specsUnder } from "../models/params.ts";
-import { Trainer } from "../models/trainer.ts";
+import {
+  countParameters,
+  createParameters,
+  initialise,
+  type ParameterSpec,
+  Scope,
+  specsUnder,
+} from "../models/params.ts";
+import { stepGoals, Trainer } from "../models/trainer.ts";
 import { unet, unetFormat } from "../models/unet.ts";
 import { Graph } from "../runtime/graph.ts";
+import type { Goals } from "../runtime/plan.ts";
 import { stage } from "../runtime/stage.ts";
+import { costsOf, exact, networksOf, sizeOf } from "./_costs.ts";
 import { batchesOf, copyParts, denoisingLoss, denoisingOptions, encodeLatents, Prompts } from "./_diffusion.ts";
 import { loadFaces } from "./_faces.ts";
 import { accumulation, train, trainingOptions } from "./_training.ts";
+
+/** A model's ControlNet, or that which it is to have. */
+function controlConfigOf({ unet, controlnet }: Pick<Model, "unet" | "controlnet">, hint: number[]): ControlNetConfig {
+  return controlnet ?? controlnetConfigFor(unet, { conditioning_embedding_out_channels: hint });
+}
+
+/** `4 images`, or `2 x 4 images` when they are accumulated. */
+function stepImages({ batch, accumulate = 1 }: { batch: number; accumulate?: number | undefined }): string {
+  return accumulate === 1 ? `${batch} images` : `${accumulate} x ${batch} images`;
+}
+
+/**
+ * The loss of a ControlNet and its base model.
+ *
+ * @param sides Of latents and of images.
+ * @param tokens Of a prompt.
+ */
+function lossOf(
+  base: Pick<Model, "vae" | "text" | "unet">,
+  controlConfig: ControlNetConfig,
+  [side, size_px]: readonly [number, number],
+  tokens: number,
+  { batch, min_snr, sd_locked }: { batch: number; min_snr?: number | undefined; sd_locked?: boolean | undefined },
+) {
+  const graph = new Graph();
+  const specs = new Map<string, ParameterSpec>();
+  const ids = graph.input("ids", [batch, tokens]);
+  const context = encodePrompt(new Scope(graph, specs, "text_encoder/"), base.text, ids);
+  const cond = graph.input("cond", [batch, size_px, size_px, 3]);
+  const loss = denoisingLoss(graph, [batch, side, side, latentChannels(base.vae)], (sample, timesteps) => {
+    const inputs = { sample, timesteps, context };
+    const residuals = controlnet(new Scope(graph, specs, "controlnet/"), controlConfig, inputs, cond);
+    return unet(new Scope(graph, specs, "unet/"), base.unet, inputs, residuals);
+  }, min_snr !== undefined);
+  const own = specsUnder(specs, "controlnet/");
+  // ControlNet's choice: up blocks and the layers behind them.
+  const decoder = new Map([...specs].filter(([name]) => /^unet\/(up_blocks|conv_norm_out|conv_out)\./.test(name)));
+  return { loss, specs, own, trainable: sd_locked === false ? new Map([...own, ...decoder]) : own };
+}
 
 /** `diffusion/train`: the ControlNet learns to follow drawn landmarks; the base model is frozen unless told otherwise (the paper, section 3.2). */
 export const trainDiffusion = stage({
@@ -37,32 +92,33 @@ export const trainDiffusion = stage({
       "Whether the whole base model is frozen, which it is when not given; false trains its UNet's decoder too",
     ),
   }),
+  preview: (_options, { model }) => model.dir,
+  async cost(options, { model, data }) {
+    const networks = await networksOf(model.dir);
+    const size_px = await sizeOf(data, networks);
+    const side = size_px / 2 ** (networks.vae.block_out_channels.length - 1);
+    const config = controlConfigOf(networks, options.hint_channels);
+    const { loss, own, trainable } = lossOf(networks, config, [side, size_px], networks.tokens, options);
+    const values = new Map([...trainable.keys()].map((name) => [name, loss.graph.parameters.get(name)!]));
+    const { step, move } = stepGoals({ loss, trainable: trainable.keys(), ...options }, values);
+    return {
+      step: `training, ${stepImages(options)} of ${size_px} px`,
+      ...costsOf([...Array<Goals>(options.accumulate ?? 1).fill(step), ...(move ? [move] : [])]),
+      controlnet_parameters: exact(countParameters(own)),
+    };
+  },
   async run(ctx, { model, data }, options) {
     const faces = await loadFaces(data);
     const { batch } = options;
     const base = await openModel(model.dir);
-    const controlConfig = base.controlnet ??
-      controlnetConfigFor(base.unet, { conditioning_embedding_out_channels: options.hint_channels });
+    const controlConfig = controlConfigOf(base, options.hint_channels);
     const latents = await encodeLatents(ctx, `${base.dir}/${base.folders.vae}`, faces);
-    const { side, channels } = latents;
+    const { side } = latents;
     const prompts = new Prompts(base.tokenizer);
 
-    const graph = new Graph();
-    const specs = new Map<string, ParameterSpec>();
-    const ids = graph.input("ids", [batch, prompts.length]);
-    const context = encodePrompt(new Scope(graph, specs, "text_encoder/"), base.text, ids);
-    const cond = graph.input("cond", [batch, faces.size_px, faces.size_px, 3]);
-    const loss = denoisingLoss(graph, [batch, side, side, channels], (sample, timesteps) => {
-      const inputs = { sample, timesteps, context };
-      const residuals = controlnet(new Scope(graph, specs, "controlnet/"), controlConfig, inputs, cond);
-      return unet(new Scope(graph, specs, "unet/"), base.unet, inputs, residuals);
-    }, options.min_snr !== undefined);
+    const { loss, specs, own, trainable } = lossOf(base, controlConfig, [side, faces.size_px], prompts.length, options);
 
     const device = await ctx.device();
-    const own = specsUnder(specs, "controlnet/");
-    // ControlNet's choice: up blocks and the layers behind them.
-    const decoder = new Map([...specs].filter(([name]) => /^unet\/(up_blocks|conv_norm_out|conv_out)\./.test(name)));
-    const trainable = options.sd_locked === false ? new Map([...own, ...decoder]) : own;
     const frozen = new Map([...specs].filter(([name]) => !own.has(name)));
     const start = await loadModel(base, base.controlnet ? specs : frozen);
     if (!base.controlnet) {

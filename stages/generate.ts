@@ -12,17 +12,18 @@ import { type Image, readImage, writePng } from "../faces/image.ts";
 import { mirrorLandmarks } from "../faces/landmarks.ts";
 import { loadStyle, styleFiles, stylePrompt } from "../faces/styles.ts";
 import { decodeLatent, latentChannels } from "../models/autoencoder.ts";
-import { encodePrompt, loadModel, openModel } from "../models/checkpoint.ts";
-import { controlFromHint, embedHint } from "../models/controlnet.ts";
+import { encodePrompt, loadModel, type Model, openModel } from "../models/checkpoint.ts";
+import { controlFromHint, type ControlNetConfig, controlnetConfigFor, embedHint } from "../models/controlnet.ts";
 import { createParameters, type ParameterSpec, Scope } from "../models/params.ts";
-import { Sampler, type SamplerSpec } from "../models/sampler.ts";
+import { Sampler, samplerGoals, type SamplerSpec } from "../models/sampler.ts";
 import { ddimSteps } from "../models/schedule.ts";
 import { unet } from "../models/unet.ts";
 import { scale } from "../ops/scale.ts";
 import type { Device } from "../runtime/device.ts";
-import { Graph } from "../runtime/graph.ts";
+import { elements, Graph } from "../runtime/graph.ts";
 import { Random } from "../runtime/rng.ts";
 import { stage } from "../runtime/stage.ts";
+import { costsOf, networksOf, sizeOf } from "./_costs.ts";
 import { Prompts } from "./_diffusion.ts";
 import { toImage } from "./_faces.ts";
 
@@ -57,6 +58,18 @@ export const generatePairs = stage({
   output: "dataset",
   options,
   files: (given) => [...chosenFiles(given), ...editFiles(given.edits)],
+  async cost(given, { model, landmarks }) {
+    const networks = await networksOf(model.dir);
+    const controlnet = networks.controlnet ?? controlnetConfigFor(networks.unet);
+    const size_px = await sizeOf([landmarks], networks);
+    const { spec } = samplerOf({ ...networks, controlnet }, size_px, networks.tokens, given);
+    const { once, step, finish } = samplerGoals(spec);
+    return {
+      step: `DDIM, ${given.batch} images of ${size_px} px${spec.guided ? ", guided" : ""}`,
+      ...costsOf([step], [once, finish]),
+      images: chosenFiles(given).length * given.per_style,
+    };
+  },
   async run(ctx, { model, landmarks }, given) {
     const styles = await Promise.all(chosenFiles(given).map(loadStyle));
     const edits = await readEdits(given.edits.dir, given.edits.names);
@@ -157,6 +170,44 @@ interface Request {
   readonly random: Random;
 }
 
+/** A sampler of a model's networks, and the parameters that it names. */
+function samplerOf(
+  { vae, text, unet: unetConfig, controlnet }: Pick<Model, "vae" | "text" | "unet"> & { controlnet: ControlNetConfig },
+  size_px: number,
+  tokens: number,
+  given: z.output<typeof options>,
+) {
+  const { batch } = given;
+  const side = size_px / 2 ** (vae.block_out_channels.length - 1);
+  const shape = [batch, side, side, latentChannels(vae)] as const;
+  const guided = given.guidance !== 1;
+  const copies = guided ? 2 * batch : batch;
+  const graph = new Graph();
+  const specs = new Map<string, ParameterSpec>();
+  const scope = (network: string) => new Scope(graph, specs, `${network}/`);
+  const spec = {
+    graph,
+    shape,
+    once: {
+      context: encodePrompt(scope("text_encoder"), text, graph.input("ids", [copies, tokens])),
+      hint: embedHint(scope("controlnet"), controlnet, graph.input("drawing", [copies, size_px, size_px, 3])),
+    },
+    predict(sample, timesteps, { context, hint }) {
+      const inputs = { sample, timesteps, context: context! };
+      const control = controlFromHint(scope("controlnet"), controlnet, inputs, hint!, {
+        scale: given.control_scale,
+      });
+      return unet(scope("unet"), unetConfig, inputs, control);
+    },
+    finish: (x) => decodeLatent(scope("vae"), vae, scale(x, 1 / vae.scaling_factor)),
+    guided,
+    noisy: given.eta > 0,
+  } satisfies SamplerSpec;
+  // Describing the networks once names the parameters to load.
+  spec.finish(spec.predict(graph.input("sample", [copies, ...shape.slice(1)]), graph.input("t", [copies]), spec.once));
+  return { spec, specs, copies };
+}
+
 /** Loads the networks of a model and makes pictures of landmarks and prompts. */
 async function makePainter(
   opening: Promise<Device>,
@@ -172,39 +223,13 @@ async function makePainter(
       `Cannot generate pairs with ${dir} as it has no controlnet/, hint: train one with diffusion/train`,
     );
   }
-  const { vae, controlnet } = model;
+  const { controlnet } = model;
   const prompts = new Prompts(model.tokenizer);
-  const side = size_px / 2 ** (vae.block_out_channels.length - 1);
-  const shape = [batch, side, side, latentChannels(vae)] as const;
-  const guided = given.guidance !== 1;
-  const copies = guided ? 2 * batch : batch;
-  const graph = new Graph();
-  const specs = new Map<string, ParameterSpec>();
-  const scope = (network: string) => new Scope(graph, specs, `${network}/`);
-  const spec = {
-    graph,
-    shape,
-    once: {
-      context: encodePrompt(scope("text_encoder"), model.text, graph.input("ids", [copies, prompts.length])),
-      hint: embedHint(scope("controlnet"), controlnet, graph.input("drawing", [copies, size_px, size_px, 3])),
-    },
-    predict(sample, timesteps, { context, hint }) {
-      const inputs = { sample, timesteps, context: context! };
-      const control = controlFromHint(scope("controlnet"), controlnet, inputs, hint!, {
-        scale: given.control_scale,
-      });
-      return unet(scope("unet"), model.unet, inputs, control);
-    },
-    finish: (x) => decodeLatent(scope("vae"), vae, scale(x, 1 / vae.scaling_factor)),
-    guided,
-    noisy: given.eta > 0,
-  } satisfies SamplerSpec;
-  // Describing the networks once names the parameters to load.
-  spec.finish(spec.predict(graph.input("sample", [copies, ...shape.slice(1)]), graph.input("t", [copies]), spec.once));
+  const { spec, specs, copies } = samplerOf({ ...model, controlnet }, size_px, prompts.length, given);
   const parameters = createParameters(device, specs, await loadModel(model, specs));
   const sampler = new Sampler(device, spec, parameters);
   const steps = ddimSteps(model.schedule, given.steps, given.eta);
-  const size = side * side * latentChannels(vae);
+  const size = elements(spec.shape) / batch;
 
   return {
     /** Paints up to `batch` pictures. */

@@ -7,6 +7,7 @@
 import { z } from "zod";
 import { openModel, saveModelIndex } from "../models/checkpoint.ts";
 import { folder, stage } from "../runtime/stage.ts";
+import { countNetworks, networksOf } from "./_costs.ts";
 import { copyParts } from "./_diffusion.ts";
 
 /** `model/load`: a folder in the layout of diffusers. */
@@ -17,6 +18,8 @@ export const modelLoad = stage({
   inputs: {},
   output: "model",
   options: z.object({ path: folder().describe("Folder with vae/, unet/, text_encoder/, tokenizer/ and scheduler/") }),
+  preview: ({ path }) => path,
+  cost: async ({ path }) => countNetworks(await networksOf(path)),
   async run(ctx, _inputs, { path }) {
     const { controlnet } = await openModel(path);
     ctx.log(controlnet ? "a model with a ControlNet" : "a model without a ControlNet");
