@@ -36,7 +36,15 @@ import {
   originalConfig,
 } from "./infer_config.ts";
 import { loadNetworkConfig, networkNames, saveConfig, weightsName } from "./network_folder.ts";
-import { autoencoderNames, bertNames, controlnetNames, loadUnder, type Renaming, unetNames } from "./original_names.ts";
+import {
+  autoencoderNames,
+  bertNames,
+  controlnetNames,
+  loadUnder,
+  ORIGINAL_PREFIX,
+  type Renaming,
+  unetNames,
+} from "./original_names.ts";
 import {
   countParameters,
   fileName,
@@ -106,7 +114,7 @@ const KINDS = {
   unet: {
     folder: () => "unet",
     format: unetFormat,
-    prefixes: ["model.diffusion_model.", ""],
+    prefixes: [ORIGINAL_PREFIX.unet, ""],
     mark: "output_blocks.0.0.in_layers.0.weight",
     infer: inferUNet,
     names: unetNames,
@@ -115,7 +123,7 @@ const KINDS = {
   controlnet: {
     folder: () => "controlnet",
     format: controlnetFormat,
-    prefixes: ["control_model.", ""],
+    prefixes: [ORIGINAL_PREFIX.controlnet, ""],
     mark: "input_hint_block.0.weight",
     infer: inferControlNet,
     names: controlnetNames,
@@ -128,7 +136,7 @@ const KINDS = {
   autoencoder: {
     folder: (config) => hasCodebook(config) ? "vqvae" : "vae",
     format: autoencoderFormat,
-    prefixes: ["first_stage_model.", ""],
+    prefixes: [ORIGINAL_PREFIX.vae, ""],
     mark: "encoder.down.0.block.0.norm1.weight",
     infer: inferAutoencoder,
     names: autoencoderNames,
@@ -143,7 +151,7 @@ const KINDS = {
   clip: {
     folder: () => "text_encoder",
     format: textEncoderFormat,
-    prefixes: ["cond_stage_model.transformer.", ""],
+    prefixes: [ORIGINAL_PREFIX.clip, ""],
     mark: "text_model.embeddings.token_embedding.weight",
     infer: inferTextEncoder,
     names: () => same,
@@ -153,7 +161,7 @@ const KINDS = {
   bert: {
     folder: () => "bert",
     format: bertFormat,
-    prefixes: ["cond_stage_model.", ""],
+    prefixes: [ORIGINAL_PREFIX.bert, ""],
     mark: "transformer.token_emb.weight",
     infer: inferBert,
     names: () => bertNames,

@@ -1,14 +1,16 @@
 /**
  * Names of parameters in the original checkpoints of latent diffusion, Stable Diffusion and ControlNet.
  *
- * The networks here have diffusers' names. Each table below is a list of rules from a diffusers name to the original; the
- * first that fits the start of a name replaces it. Blocks are numbered through in the originals, so a rule may count.
+ * The networks here have diffusers' names. `original_names.json` has tables of `[ours, theirs]`: the first entry whose
+ * left side is in a name is put in its place there. What starts with a dot may be anywhere in a name, the rest at its start.
+ * `{k}` stands for a number; blocks are numbered through in the originals, so the right side may count: `{b*stride+k+1}`.
  *
  * Easy to get wrong:
  * - original blocks count residual blocks and resamplers together: a level takes `layers + 1` numbers;
  * - an upsampler is behind the attention where there is one: `output_blocks.5.2`, otherwise `output_blocks.2.1`;
  * - the original decoder counts its levels from the highest resolution, diffusers from the lowest;
- * - old diffusers files of an autoencoder have their own names for the attention.
+ * - old diffusers files of an autoencoder have their own names for the attention;
+ * - a STAR detector has the same names here and there.
  *
  * Sources: CompVis/latent-diffusion a506df5, CompVis/stable-diffusion 21f890f, lllyasviel/ControlNet ed85cd1; diffusers
  * v0.20.2, convert_from_ckpt.
@@ -16,11 +18,9 @@
  * @module
  */
 
+import tables from "./original_names.json" with { type: "json" };
 import { fileName, type LoadOptions, type ParameterSpec } from "./params.ts";
 import type { UNetConfig } from "./unet.ts";
-
-/** A start of a diffusers name, and what the original has in its place; numbers come in the order of the groups. */
-type Rule = readonly [RegExp, string | ((...numbers: number[]) => string)];
 
 /** In front of each network's names in a complete checkpoint. */
 export const ORIGINAL_PREFIX = {
@@ -31,139 +31,86 @@ export const ORIGINAL_PREFIX = {
   vae: "first_stage_model.",
 } as const;
 
-/** What the original calls the layers of a residual block; attention has the same names in both. */
-const RESNET: readonly Rule[] = [
-  [/\.norm1\./, ".in_layers.0."],
-  [/\.conv1\./, ".in_layers.2."],
-  [/\.time_emb_proj\./, ".emb_layers.1."],
-  [/\.norm2\./, ".out_layers.0."],
-  [/\.conv2\./, ".out_layers.3."],
-  [/\.conv_shortcut\./, ".skip_connection."],
-];
-
-const ENCODER = (layers: number): readonly Rule[] => [
-  [/^conv_in\./, "input_blocks.0.0."],
-  [/^time_embedding\.linear_1\./, "time_embed.0."],
-  [/^time_embedding\.linear_2\./, "time_embed.2."],
-  [/^down_blocks\.(\d+)\.resnets\.(\d+)\./, (b, k) => `input_blocks.${b! * (layers + 1) + k! + 1}.0.`],
-  [/^down_blocks\.(\d+)\.attentions\.(\d+)\./, (b, k) => `input_blocks.${b! * (layers + 1) + k! + 1}.1.`],
-  [/^down_blocks\.(\d+)\.downsamplers\.0\.conv\./, (b) => `input_blocks.${(b! + 1) * (layers + 1)}.0.op.`],
-  [/^mid_block\.resnets\.(\d)\./, (k) => `middle_block.${2 * k!}.`],
-  [/^mid_block\.attentions\.0\./, "middle_block.1."],
-];
-
-const DECODER = (layers: number, attention: readonly boolean[]): readonly Rule[] => [
-  [/^up_blocks\.(\d+)\.resnets\.(\d+)\./, (b, k) => `output_blocks.${b! * (layers + 1) + k!}.0.`],
-  [/^up_blocks\.(\d+)\.attentions\.(\d+)\./, (b, k) => `output_blocks.${b! * (layers + 1) + k!}.1.`],
-  [
-    /^up_blocks\.(\d+)\.upsamplers\.0\./,
-    (b) => `output_blocks.${b! * (layers + 1) + layers}.${attention[b!] ? 2 : 1}.`,
-  ],
-  [/^conv_norm_out\./, "out.0."],
-  [/^conv_out\./, "out.2."],
-];
-
-const HINT = (steps: number): readonly Rule[] => [
-  [/^controlnet_cond_embedding\.conv_in\./, "input_hint_block.0."],
-  [/^controlnet_cond_embedding\.blocks\.(\d+)\./, (k) => `input_hint_block.${2 * (k! + 1)}.`],
-  [/^controlnet_cond_embedding\.conv_out\./, `input_hint_block.${2 * (2 * steps + 1)}.`],
-  [/^controlnet_down_blocks\.(\d+)\./, (k) => `zero_convs.${k}.0.`],
-  [/^controlnet_mid_block\./, "middle_block_out.0."],
-];
-
-const AUTOENCODER = (levels: number): readonly Rule[] => [
-  [/^(encoder|decoder)\.mid_block\.resnets\.0\./, "$1.mid.block_1."],
-  [/^(encoder|decoder)\.mid_block\.resnets\.1\./, "$1.mid.block_2."],
-  [/^(encoder|decoder)\.mid_block\.attentions\.0\./, "$1.mid.attn_1."],
-  [/^(encoder|decoder)\.conv_norm_out\./, "$1.norm_out."],
-  [/^encoder\.down_blocks\.(\d+)\.resnets\.(\d+)\./, (b, k) => `encoder.down.${b}.block.${k}.`],
-  [/^encoder\.down_blocks\.(\d+)\.attentions\.(\d+)\./, (b, k) => `encoder.down.${b}.attn.${k}.`],
-  [/^encoder\.down_blocks\.(\d+)\.downsamplers\.0\./, (b) => `encoder.down.${b}.downsample.`],
-  [/^decoder\.up_blocks\.(\d+)\.resnets\.(\d+)\./, (b, k) => `decoder.up.${levels - 1 - b!}.block.${k}.`],
-  [/^decoder\.up_blocks\.(\d+)\.attentions\.(\d+)\./, (b, k) => `decoder.up.${levels - 1 - b!}.attn.${k}.`],
-  [/^decoder\.up_blocks\.(\d+)\.upsamplers\.0\./, (b) => `decoder.up.${levels - 1 - b!}.upsample.`],
-];
-
-/** What the original calls the layers of an autoencoder's blocks. */
-const AUTOENCODER_LAYERS: readonly Rule[] = [
-  [/\.conv_shortcut\./, ".nin_shortcut."],
-  [/\.group_norm\./, ".norm."],
-  [/\.to_([qkv])\./, ".$1."],
-  [/\.to_out\.0\./, ".proj_out."],
-];
-
-/** Attention of an autoencoder in files that diffusers wrote before v0.15. */
-const OLD_ATTENTION: readonly Rule[] = [
-  [/\.attentions\.0\.to_q\./, ".attentions.0.query."],
-  [/\.attentions\.0\.to_k\./, ".attentions.0.key."],
-  [/\.attentions\.0\.to_v\./, ".attentions.0.value."],
-  [/\.attentions\.0\.to_out\.0\./, ".attentions.0.proj_attn."],
-];
-
-const BERT: readonly Rule[] = [
-  [/^model\.embed_tokens\./, "transformer.token_emb."],
-  [/^model\.embed_positions\./, "transformer.pos_emb.emb."],
-  [/^model\.layer_norm\./, "transformer.norm."],
-  [/^model\.layers\.(\d+)\.self_attn_layer_norm\./, (k) => `transformer.attn_layers.layers.${2 * k!}.0.`],
-  [/^model\.layers\.(\d+)\.self_attn\.q_proj\./, (k) => `transformer.attn_layers.layers.${2 * k!}.1.to_q.`],
-  [/^model\.layers\.(\d+)\.self_attn\.k_proj\./, (k) => `transformer.attn_layers.layers.${2 * k!}.1.to_k.`],
-  [/^model\.layers\.(\d+)\.self_attn\.v_proj\./, (k) => `transformer.attn_layers.layers.${2 * k!}.1.to_v.`],
-  [/^model\.layers\.(\d+)\.self_attn\.out_proj\./, (k) => `transformer.attn_layers.layers.${2 * k!}.1.to_out.`],
-  [/^model\.layers\.(\d+)\.final_layer_norm\./, (k) => `transformer.attn_layers.layers.${2 * k! + 1}.0.`],
-  [/^model\.layers\.(\d+)\.fc1\./, (k) => `transformer.attn_layers.layers.${2 * k! + 1}.1.net.0.0.`],
-  [/^model\.layers\.(\d+)\.fc2\./, (k) => `transformer.attn_layers.layers.${2 * k! + 1}.1.net.2.`],
-];
-
-function rewrite(rules: readonly Rule[], name: string): string {
-  for (const [pattern, to] of rules) {
-    if (!pattern.test(name)) continue;
-    return typeof to === "string"
-      ? name.replace(pattern, to)
-      : name.replace(pattern, (...groups) => to(...groups.slice(1, -2).map(Number)));
-  }
-  return name;
-}
-
 /** A function from diffusers' names to others. */
 export type Renaming = (name: string) => string;
+
+/** Numbers that a table's right sides may name, or lists of them by block. */
+type Numbers = Readonly<Record<string, number | readonly number[]>>;
+
+/** Puts tables to use one after the other; those of one step are one table. */
+function renaming(steps: readonly (readonly (keyof typeof tables)[])[], numbers: Numbers = {}): Renaming {
+  const compiled = steps.map((names) =>
+    names.flatMap((name) => tables[name]).map((rule) => {
+      const [ours, theirs] = rule as [string, string];
+      const pattern = ours.replaceAll(".", "\\.").replace(/\{(\w+)\}/g, "(?<$1>\\d+)");
+      return { pattern: new RegExp(ours.startsWith(".") ? pattern : `^${pattern}`), theirs };
+    })
+  );
+  return (name) => {
+    for (const rules of compiled) {
+      for (const { pattern, theirs } of rules) {
+        const found = pattern.exec(name);
+        if (!found) continue;
+        const known = { ...numbers };
+        for (const [key, value] of Object.entries(found.groups ?? {})) known[key] = Number(value);
+        const to = theirs.replace(/\{([^}]+)\}/g, (_, sum: string) => String(evaluate(sum, known)));
+        name = name.slice(0, found.index) + to + name.slice(found.index + found[0].length);
+        break;
+      }
+    }
+    return name;
+  };
+}
+
+/** A sum of products of integers, names and `name[name]`. */
+function evaluate(sum: string, numbers: Numbers): number {
+  const factor = (text: string): number => {
+    if (/^\d+$/.test(text)) return Number(text);
+    const [, name, index] = /^(\w+)(?:\[(\w+)\])?$/.exec(text)!;
+    const value = numbers[name!]!;
+    return typeof value === "number" ? value : value[numbers[index!] as number]!;
+  };
+  return sum.split(/(?=[+-])/).reduce((total, term) => {
+    const product = term.replace(/^[+-]/, "").split("*").map(factor).reduce((a, b) => a * b);
+    return term.startsWith("-") ? total - product : total + product;
+  }, 0);
+}
 
 /** What the numbering of blocks depends on. */
 type Layers = Pick<UNetConfig, "layers_per_block">;
 
-function layersOf({ layers_per_block }: Layers): number {
-  if (typeof layers_per_block === "number") return layers_per_block;
+function strideOf({ layers_per_block }: Layers): { layers: number; stride: number } {
+  if (typeof layers_per_block === "number") return { layers: layers_per_block, stride: layers_per_block + 1 };
   throw new TypeError("Cannot name the blocks of the original as layers_per_block differs from level to level");
 }
 
 /** CompVis' names of a UNet. */
 export function unetNames(config: Layers & Pick<UNetConfig, "up_block_types">): Renaming {
-  const layers = layersOf(config);
-  const blocks = [...ENCODER(layers), ...DECODER(layers, config.up_block_types.map((t) => t === "CrossAttnUpBlock2D"))];
-  return (name) => /\.resnets\./.test(name) ? rewrite(RESNET, rewrite(blocks, name)) : rewrite(blocks, name);
+  const upsampler = config.up_block_types.map((type) => type === "CrossAttnUpBlock2D" ? 2 : 1);
+  return renaming([["resnet"], ["encoder", "decoder"]], { ...strideOf(config), upsampler });
 }
 
 /** The original names of a ControlNet. */
 export function controlnetNames(
   config: Layers & { readonly conditioning_embedding_out_channels: readonly number[] },
 ): Renaming {
-  const blocks = [...HINT(config.conditioning_embedding_out_channels.length - 1), ...ENCODER(layersOf(config))];
-  return (name) => /\.resnets\./.test(name) ? rewrite(RESNET, rewrite(blocks, name)) : rewrite(blocks, name);
+  const steps = config.conditioning_embedding_out_channels.length - 1;
+  return renaming([["resnet"], ["hint", "encoder"]], { ...strideOf(config), steps });
 }
 
 /** CompVis' names of an autoencoder, KL or VQ. */
 export function autoencoderNames(config: { readonly block_out_channels: readonly number[] }): Renaming {
-  const rules = AUTOENCODER(config.block_out_channels.length);
-  return (name) => rewrite(AUTOENCODER_LAYERS, rewrite(rules, name));
+  return renaming([["autoencoder"], ["autoencoder_layers"]], { last: config.block_out_channels.length - 1 });
 }
 
 /** The names of an autoencoder in old diffusers files. */
-export const oldAutoencoderNames: Renaming = (name) => rewrite(OLD_ATTENTION, name);
+export const oldAutoencoderNames: Renaming = renaming([["old_autoencoder"]]);
 
 /** The names of a CLIP text encoder in files of transformers 5 and later. */
-export const bareTextNames: Renaming = (name) => name.replace(/^text_model\./, "");
+export const bareTextNames: Renaming = renaming([["bare_text"]]);
 
 /** CompVis' names of LDM's text encoder. */
-export const bertNames: Renaming = (name) => rewrite(BERT, name);
+export const bertNames: Renaming = renaming([["bert"]]);
 
 /**
  * Options to load a network from a checkpoint under other names.
