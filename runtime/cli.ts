@@ -70,14 +70,14 @@ const selectionUsage = "FILE [--set KEY=VALUE]… [--only STAGE | --from STAGE |
 
 /** The commands about pipelines. */
 export function pipelineCommands(registry: Registry): Commands {
-  const read = async (args: string[]) => {
+  const read = async (args: string[], allowUnset = false) => {
     const options = { ...selection, json: { type: "boolean" } } as const;
     const { values, positionals } = parse({ args, options, allowPositionals: true });
     const file = one(positionals, "pipeline file");
     if (values.only !== undefined && (values.from ?? values.until) !== undefined) {
       throw new UsageError("Cannot use --only with --from or --until");
     }
-    return { pipeline: await readPipeline(file, registry, { set: values.set ?? [] }), values };
+    return { pipeline: await readPipeline(file, registry, { set: values.set ?? [], allowUnset }), values };
   };
   return {
     run: {
@@ -110,8 +110,8 @@ export function pipelineCommands(registry: Registry): Commands {
         for (const file of positionals.flatMap(pipelineFiles)) {
           try {
             const { stages, unset } = await readPipeline(file, registry, { allowUnset: true });
-            const asks = Object.keys(unset).map((name) => ` --set ${name}=…`).join("");
-            print(`ok ${file}: ${stages.length} stages${asks && `, run with${asks}`}`);
+            const needs = asks(unset);
+            print(`ok ${file}: ${stages.length} stages${needs && `, run with${needs}`}`);
           } catch (error) {
             if (!(error instanceof PipelineError)) throw error;
             printError(error.message);
@@ -125,7 +125,7 @@ export function pipelineCommands(registry: Registry): Commands {
       usage: `${selectionUsage} [--json]`,
       doc: "Prints which stages a run would make and why; writes nothing and uses no GPU.",
       async run(args) {
-        const { pipeline, values } = await read(args);
+        const { pipeline, values } = await read(args, true);
         const planned = planRun(pipeline, "runs", values);
         const rows = planned.map(({ stage, run, reason }) => ({
           stage: stage.id,
@@ -140,7 +140,10 @@ export function pipelineCommands(registry: Registry): Commands {
           if (Object.keys(takes).length) costs.push({ stage: state.stage.id, ...takes });
         }
         if (values.json) print(JSON.stringify({ stages: rows, costs }));
-        else print([rows, costs].filter(({ length }) => length).map(formatTable).join("\n\n"));
+        else {
+          print([rows, costs].filter(({ length }) => length).map(formatTable).join("\n\n"));
+          if (Object.keys(pipeline.unset).length) print(`\nrun with${asks(pipeline.unset)}`);
+        }
         return 0;
       },
     },
@@ -208,6 +211,11 @@ export function pipelineCommands(registry: Registry): Commands {
       },
     },
   };
+}
+
+/** What is to be given for parameters that have no value. */
+function asks(unset: Readonly<Record<string, string>>): string {
+  return Object.keys(unset).map((name) => ` --set ${name}=…`).join("");
 }
 
 /** A run in a few words. */

@@ -8,7 +8,7 @@ import { openDataset } from "../faces/dataset.ts";
 import { autoencoderFormat, decodeLatent, encodeLatent } from "../models/autoencoder.ts";
 import { bertFormat } from "../models/bert_text_encoder.ts";
 import { encodePrompt, type Model, type TextConfig } from "../models/checkpoint.ts";
-import { controlnetFormat } from "../models/controlnet.ts";
+import { type ControlNetConfig, controlnetConfigFor, controlnetFormat } from "../models/controlnet.ts";
 import { loadNetworkConfig } from "../models/network_folder.ts";
 import { countParameters, type ParameterSpec, Scope } from "../models/params.ts";
 import { textEncoderFormat } from "../models/text_encoder.ts";
@@ -54,6 +54,17 @@ export async function sizeOf(data: readonly Artifact[], { unet, vae }: Networks)
     if (!(error instanceof Deno.errors.NotFound)) throw error;
     return (unet.sample_size ?? 64) * 2 ** (vae.block_out_channels.length - 1);
   }
+}
+
+/**
+ * The ControlNet of a model, or one as it may have: with the hint channels wanted, if these bring images to the size of
+ * the latents. A model that another stage is yet to train may have them from there.
+ */
+export function expectedControlnet({ vae, unet, controlnet }: Networks, wanted?: readonly number[]): ControlNetConfig {
+  const levels = vae.block_out_channels.length;
+  const usual = Array.from({ length: levels }, (_, k) => [16, 32, 96, 256][Math.min(k, 3)]!);
+  const channels = wanted?.length === levels ? [...wanted] : usual;
+  return controlnet ?? controlnetConfigFor(unet, { conditioning_embedding_out_channels: channels });
 }
 
 /** A number with all its digits, in groups of three. */

@@ -28,13 +28,24 @@ import { unet, unetFormat } from "../models/unet.ts";
 import { Graph } from "../runtime/graph.ts";
 import type { Goals } from "../runtime/plan.ts";
 import { stage } from "../runtime/stage.ts";
-import { costsOf, exact, networksOf, sizeOf } from "./_costs.ts";
+import { costsOf, exact, expectedControlnet, networksOf, sizeOf } from "./_costs.ts";
 import { batchesOf, copyParts, denoisingLoss, denoisingOptions, encodeLatents, Prompts } from "./_diffusion.ts";
 import { loadFaces } from "./_faces.ts";
 import { accumulation, train, trainingOptions } from "./_training.ts";
 
-/** A model's ControlNet, or that which it is to have. */
-function controlConfigOf({ unet, controlnet }: Pick<Model, "unet" | "controlnet">, hint: number[]): ControlNetConfig {
+/**
+ * A model's ControlNet, or that which it is to have.
+ *
+ * @throws {TypeError} If the hint channels do not bring images to the size of the latents.
+ */
+function controlConfigOf({ vae, unet, controlnet }: Model, hint: number[]): ControlNetConfig {
+  const levels = vae.block_out_channels.length;
+  if (!controlnet && hint.length !== levels) {
+    throw new TypeError(
+      `Cannot use hint_channels ${JSON.stringify(hint)}: they halve the side ${hint.length - 1} times and the ` +
+        `autoencoder ${levels - 1} times, hint: give ${levels} numbers`,
+    );
+  }
   return controlnet ?? controlnetConfigFor(unet, { conditioning_embedding_out_channels: hint });
 }
 
@@ -97,7 +108,7 @@ export const trainDiffusion = stage({
     const networks = await networksOf(model.dir);
     const size_px = await sizeOf(data, networks);
     const side = size_px / 2 ** (networks.vae.block_out_channels.length - 1);
-    const config = controlConfigOf(networks, options.hint_channels);
+    const config = expectedControlnet(networks, options.hint_channels);
     const { loss, own, trainable } = lossOf(networks, config, [side, size_px], networks.tokens, options);
     const values = new Map([...trainable.keys()].map((name) => [name, loss.graph.parameters.get(name)!]));
     const { step, move } = stepGoals({ loss, trainable: trainable.keys(), ...options }, values);

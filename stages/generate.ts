@@ -12,9 +12,9 @@ import { type Image, readImage, writePng } from "../faces/image.ts";
 import { mirrorLandmarks } from "../faces/landmarks.ts";
 import { loadStyle, styleFiles, stylePrompt } from "../faces/styles.ts";
 import { decodeLatent, latentChannels } from "../models/autoencoder.ts";
-import { encodePrompt, loadModel, type Model, openModel } from "../models/checkpoint.ts";
-import { controlFromHint, type ControlNetConfig, controlnetConfigFor, embedHint } from "../models/controlnet.ts";
-import { createParameters, type ParameterSpec, Scope } from "../models/params.ts";
+import { encodePrompt, type Model, openModel, readModel } from "../models/checkpoint.ts";
+import { controlFromHint, type ControlNetConfig, embedHint } from "../models/controlnet.ts";
+import { type ParameterSpec, Scope, uploadParameters } from "../models/params.ts";
 import { Sampler, samplerGoals, type SamplerSpec } from "../models/sampler.ts";
 import { ddimSteps } from "../models/schedule.ts";
 import { unet } from "../models/unet.ts";
@@ -23,7 +23,7 @@ import type { Device } from "../runtime/device.ts";
 import { elements, Graph } from "../runtime/graph.ts";
 import { Random } from "../runtime/rng.ts";
 import { stage } from "../runtime/stage.ts";
-import { costsOf, networksOf, sizeOf } from "./_costs.ts";
+import { costsOf, expectedControlnet, networksOf, sizeOf } from "./_costs.ts";
 import { Prompts } from "./_diffusion.ts";
 import { toImage } from "./_faces.ts";
 
@@ -60,7 +60,7 @@ export const generatePairs = stage({
   files: (given) => [...chosenFiles(given), ...editFiles(given.edits)],
   async cost(given, { model, landmarks }) {
     const networks = await networksOf(model.dir);
-    const controlnet = networks.controlnet ?? controlnetConfigFor(networks.unet);
+    const controlnet = expectedControlnet(networks);
     const size_px = await sizeOf([landmarks], networks);
     const { spec } = samplerOf({ ...networks, controlnet }, size_px, networks.tokens, given);
     const { once, step, finish } = samplerGoals(spec);
@@ -226,7 +226,7 @@ async function makePainter(
   const { controlnet } = model;
   const prompts = new Prompts(model.tokenizer);
   const { spec, specs, copies } = samplerOf({ ...model, controlnet }, size_px, prompts.length, given);
-  const parameters = createParameters(device, specs, await loadModel(model, specs));
+  const parameters = await uploadParameters(device, readModel(model, specs));
   const sampler = new Sampler(device, spec, parameters);
   const steps = ddimSteps(model.schedule, given.steps, given.eta);
   const size = elements(spec.shape) / batch;
