@@ -49,6 +49,7 @@ export { type Manifest, type Recipe, type Size, type StageState } from "./runtim
 export { PipelineError, type Place, type Problem, type Source } from "./runtime/yaml_tree.ts";
 export { jsonReporter, type Output, type Reporter, reporterFor, type RunEvent, silent } from "./runtime/progress.ts";
 export { type Device, type DeviceOptions, openDevice } from "./runtime/device.ts";
+export * from "./faces/annotation_lists.ts";
 export * from "./faces/dataset.ts";
 export * from "./faces/draw.ts";
 export * from "./faces/edits.ts";

@@ -11,6 +11,7 @@ import type { AppliedEdit } from "./edits.ts";
 import { encodePng, type Image, readImage, readImageHeader } from "./image.ts";
 import { LANDMARK_COUNT, type Landmarks } from "./landmarks.ts";
 import { formatPts, type Origin, readPts } from "./pts.ts";
+import { type ListedFace, type ListFormat, parseAnnotations, parseText } from "./annotation_lists.ts";
 
 const appliedEdit = z.object({
   edit: z.string(),
@@ -272,9 +273,13 @@ export interface BadFile {
 
 /** How a plain folder is read. */
 export interface FolderOptions {
-  /** 1 when the `.pts` files count pixels from 1, as 300-W's own do; 0 unless given. */
+  /** Where the landmarks are: a `.pts` file (unless given) or a `.txt` file beside each image, or one file of many faces. */
+  format?: "pts" | "text" | ListFormat;
+  /** The one file, where the format has one. */
+  annotations?: string;
+  /** 1 when the landmarks count pixels from 1, as 300-W's own do; 0 unless given. */
   origin?: Origin;
-  /** Style of images that `index.csv` gives none; "photo" unless given. */
+  /** Style of images that have none of their own; "photo" unless given. */
   style?: string;
   /** Which images to take, by name without ending; all unless given. */
   filter?: (name: string) => boolean;
@@ -283,49 +288,99 @@ export interface FolderOptions {
 }
 
 /**
- * Opens any folder of images (PNG, JPEG) with a 300-W `.pts` file of the same name beside each.
+ * Opens any folder of images (PNG, JPEG) with a 300-W `.pts` file of the same name beside each, or with landmarks in
+ * another format.
  *
  * An `index.csv` in the folder may give `style` and `group` by `name` (the file's name without ending). Without it every
  * image is a group of its own, named for its file.
  *
  * @param dir The folder.
  * @param options See {@linkcode FolderOptions}.
- * @returns The dataset, in the order of the names, and the files that were set aside.
- * @throws {TypeError} If there is no image, or if files are bad and `on_bad` is "stop".
+ * @returns The dataset, in the order of the names or of the file, and the files and faces that were set aside.
+ * @throws {TypeError} If there is no image, if files are bad and `on_bad` is "stop", or if `annotations` are missing or
+ * not for this format.
  */
 export async function openFolder(dir: string, options: FolderOptions = {}): Promise<Dataset & { bad: BadFile[] }> {
-  const { origin = 0, style = "photo", filter = () => true, on_bad = "stop" } = options;
-  const names: string[] = [];
-  for await (const entry of Deno.readDir(dir)) {
-    if (entry.isFile && /\.(png|jpe?g)$/i.test(entry.name) && filter(stem(entry.name))) names.push(entry.name);
-  }
-  names.sort();
-  if (names.length === 0) {
-    throw new TypeError(`Cannot use ${dir} as a folder of faces: no PNG or JPEG was chosen in it`);
-  }
+  const { style = "photo", on_bad = "stop" } = options;
+  const found = await facesIn(dir, options);
   const index = await readIndex(`${dir}/index.csv`);
-  const records: DatasetRecord[] = [], bad: BadFile[] = [];
+  const records: DatasetRecord[] = [], bad = [...found.bad];
   const sizes = new Set<string>();
+  const seen = new Map<string, number>();
   let size_px = 0;
-  for (const file_name of names) {
+  for (const { image: file_name, landmarks, ...given } of found.faces) {
     const name = stem(file_name);
     try {
       const { width, height } = await headerOf(`${dir}/${file_name}`);
-      const landmarks = await readPts(`${dir}/${name}.pts`, origin);
       sizes.add(`${width} x ${height}`);
       size_px = width === height ? width : 0;
-      const { style: listed, group = name } = index.get(name) ?? {};
-      records.push({ file_name, style: listed ?? style, group, landmarks, source: name });
+      const listed = { ...index.get(name), ...given };
+      const count = (seen.get(name) ?? 0) + 1; // faces of the image so far
+      seen.set(name, count);
+      records.push({
+        file_name,
+        style: listed.style ?? style,
+        group: listed.group ?? name,
+        landmarks: landmarks instanceof Float32Array ? landmarks : await landmarks(),
+        source: count === 1 ? name : `${name}#${count}`,
+      });
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) {
-        bad.push({ file: file_name, reason: `there is no ${name}.pts beside it` });
+        bad.push({ file: file_name, reason: "there is no such image" });
       } else if (error instanceof TypeError || error instanceof RangeError) {
         bad.push({ file: file_name, reason: error.message });
       } else throw error;
     }
   }
-  if (bad.length > 0 && (on_bad === "stop" || records.length === 0)) throw badFilesError(dir, bad, names.length);
+  const total = found.faces.length + found.bad.length;
+  if (bad.length > 0 && (on_bad === "stop" || records.length === 0)) throw badFilesError(dir, bad, total);
   return { ...dataset(dir, sizes.size === 1 ? size_px : 0, records), bad };
+}
+
+/** A face whose landmarks may still have to be read. */
+interface FaceFile extends Omit<ListedFace, "landmarks"> {
+  readonly landmarks: Landmarks | (() => Promise<Landmarks>);
+}
+
+async function facesIn(dir: string, options: FolderOptions): Promise<{ faces: FaceFile[]; bad: BadFile[] }> {
+  const { format = "pts", annotations, origin = 0, filter = () => true } = options;
+  if (format !== "pts" && format !== "text") {
+    if (annotations === undefined) {
+      throw new TypeError(`Cannot read ${dir} as ${format}: annotations, the file with the landmarks, is not given`);
+    }
+    const { faces, bad } = parseAnnotations(await Deno.readTextFile(annotations), format, {
+      name: annotations,
+      origin,
+    });
+    const chosen = faces.filter(({ image }) => filter(stem(image)));
+    if (chosen.length + bad.length === 0) throw new TypeError(`Cannot use ${annotations}: no face was chosen in it`);
+    return { faces: chosen, bad };
+  }
+  if (annotations !== undefined) {
+    throw new TypeError(`Cannot use ${annotations} as ${format}: this format has a file beside each image`);
+  }
+  const names: string[] = [];
+  for await (const entry of Deno.readDir(dir)) {
+    if (entry.isFile && /\.(png|jpe?g)$/i.test(entry.name) && filter(stem(entry.name))) names.push(entry.name);
+  }
+  if (names.length === 0) {
+    throw new TypeError(`Cannot use ${dir} as a folder of faces: no PNG or JPEG was chosen in it`);
+  }
+  const faces = names.sort().map((image): FaceFile => {
+    const file = `${stem(image)}.${format === "pts" ? "pts" : "txt"}`;
+    const path = `${dir}/${file}`;
+    const landmarks = async () => {
+      try {
+        if (format === "pts") return await readPts(path, origin);
+        return parseText(await Deno.readTextFile(path), { name: path, origin });
+      } catch (error) {
+        if (error instanceof Deno.errors.NotFound) throw new TypeError(`there is no ${file} beside it`);
+        throw error;
+      }
+    };
+    return { image, landmarks };
+  });
+  return { faces, bad: [] };
 }
 
 /**

@@ -1,5 +1,5 @@
 /**
- * Brings faces from a folder of images and `.pts` files into a dataset.
+ * Brings faces from a folder of images with landmarks into a dataset.
  *
  * @module
  */
@@ -15,7 +15,7 @@ import {
   type Landmarks,
   transformLandmarks,
 } from "../faces/landmarks.ts";
-import { folder, stage } from "../runtime/stage.ts";
+import { file, folder, stage } from "../runtime/stage.ts";
 import { CROP_SCALE } from "./_faces.ts";
 import { chooser } from "./_glob.ts";
 
@@ -25,15 +25,21 @@ const SHEET = 60;
 /** `dataset/import`: crops, resizes, and draws `contact.png` with the landmarks on the images. */
 export const importFaces = stage({
   id: "dataset/import",
-  doc: "Imports a folder of PNG or JPEG images with a 300-W .pts file beside each.",
+  doc: "Imports a folder of PNG or JPEG images with a 300-W .pts file beside each, or with landmarks in other formats.",
   version: 1,
   inputs: {},
   output: "dataset",
   options: z.object({
     path: folder().describe("Folder of the images; an index.csv in it may give style and group by name"),
     size_px: z.int().min(8).max(2048).describe("Side of the images that are written, pixels"),
+    format: z.enum(["pts", "text", "wflw", "coco", "ffhq", "csv"]).optional().describe(
+      "Where the landmarks are. By default pts. text: a .txt file with 68 times x y beside each image, as CariFace; one " +
+        "file, named by annotations: wflw (98 points a line, mapped to 68), coco (68 keypoints, or face_kpts), ffhq " +
+        "(ffhq-dataset-v2.json), csv (name,x0,y0 to x67,y67, and style,group)",
+    ),
+    annotations: file().optional().describe("The one file of those formats; its images are named relative to path"),
     origin: z.union([z.literal(0), z.literal(1)]).default(0)
-      .describe("What the .pts files call the centre of the first pixel; 1 in 300-W's own files"),
+      .describe("What the landmarks call the centre of the first pixel; 1 in 300-W's own files"),
     style: z.string().min(1).default("photo").describe("Style of images that index.csv gives none"),
     crop: z.enum(["landmarks", "none"]).default("landmarks")
       .describe("landmarks: a square around the landmarks; none: the whole image, which must be square"),
@@ -45,8 +51,15 @@ export const importFaces = stage({
       .describe("stop: a bad file stops the import; skip: it is named in bad.jsonl and left out"),
   }),
   async run(ctx, _inputs, options) {
-    const { path, size_px, origin, style, crop, crop_scale, include, exclude, on_bad } = options;
-    const source = await openFolder(path, { origin, style, filter: chooser(include, exclude), on_bad });
+    const { path, size_px, format, annotations, origin, style, crop, crop_scale, include, exclude, on_bad } = options;
+    const source = await openFolder(path, {
+      ...(format && { format }),
+      ...(annotations !== undefined && { annotations }),
+      origin,
+      style,
+      filter: chooser(include, exclude),
+      on_bad,
+    });
     const writer = await DatasetWriter.create(ctx.dir);
     const bad: BadFile[] = [...source.bad];
     const every = Math.ceil(source.records.length / SHEET);

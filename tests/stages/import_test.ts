@@ -92,6 +92,49 @@ Deno.test("dataset/import stops at bad files and names all of them, or sets them
     assert.deepEqual(bad, ["d.jpg", "b.jpg", "c.png", "e.png"]);
   }));
 
+Deno.test("dataset/import reads a list of faces, several of one image, and names the bad ones", () =>
+  inFolder(async (dir) => {
+    await Deno.mkdir(`${dir}/in/sub`, { recursive: true });
+    await Deno.writeFile(`${dir}/in/sub/a.png`, encodePng(picture()));
+    const columns = Array.from(face, (_, i) => `${i % 2 ? "y" : "x"}${i >> 1}`);
+    const rows = ["sub/a.png", "sub/a.png", "sub/none.png"].map((name) => `${name},${[...face].join()}`);
+    await Deno.writeTextFile(`${dir}/faces.csv`, [`name,${columns}`, ...rows, "sub/a.png,1"].join("\n"));
+    const use = (more: string) =>
+      runStages(
+        dir,
+        `  faces: { uses: dataset/import, with: { path: ${dir}/in, size_px: 32, format: csv, ${more} } }`,
+      );
+    const of = await use(`annotations: ${dir}/faces.csv, on_bad: skip`);
+    const { records } = await openDataset(of("faces"));
+    assert.deepEqual(records.map(({ source, group }) => [source, group]), [["sub/a", "sub/a"], ["sub/a#2", "sub/a"]]);
+    const bad = (await Deno.readTextFile(`${of("faces")}/bad.jsonl`)).trim().split("\n").map((line) =>
+      JSON.parse(line)
+    );
+    assert.deepEqual(bad.map(({ file, reason }) => `${file.replace(dir, "")} ${reason}`), [
+      "/faces.csv:5 there are 2 fields instead of 137",
+      "sub/none.png there is no such image",
+    ]);
+    await assert.rejects(use(`annotations: ${dir}/faces.csv`), /2 of 4 files are bad[^]*faces\.csv:5[^]*none\.png/);
+    await assert.rejects(use("style: ink"), /as csv: annotations, the file with the landmarks, is not given/);
+  }));
+
+Deno.test("dataset/import reads text files beside the images, as CariFace has them", () =>
+  inFolder(async (dir) => {
+    await Deno.mkdir(`${dir}/in`);
+    for (const name of ["a", "b"]) await Deno.writeFile(`${dir}/in/${name}.png`, encodePng(picture()));
+    const lines = Array.from({ length: 68 }, (_, i) => `${face[2 * i]} ${face[2 * i + 1]}`);
+    await Deno.writeTextFile(`${dir}/in/a.txt`, lines.join("\n"));
+    const of = await runStages(
+      dir,
+      `  faces: { uses: dataset/import, with: { path: ${dir}/in, size_px: 32, format: text, on_bad: skip } }`,
+    );
+    assert.equal((await openDataset(of("faces"))).records.length, 1);
+    assert.match(
+      await Deno.readTextFile(`${of("faces")}/bad.jsonl`),
+      /"b\.png","reason":"there is no b\.txt beside it"/,
+    );
+  }));
+
 Deno.test("dataset/import without a crop wants square images", () =>
   inFolder(async (dir) => {
     await writeFaces(`${dir}/in`, { a: face });
