@@ -13,11 +13,12 @@
  */
 
 import type { Value } from "../runtime/graph.ts";
+import type { TensorData } from "../runtime/safetensors.ts";
 import { type AutoencoderConfig, autoencoderFormat, latentChannels } from "./autoencoder.ts";
 import { type BertConfig, bertFormat, encodeBert } from "./bert_text_encoder.ts";
 import type { ConfigFormat } from "./config.ts";
 import { type ControlNetConfig, controlnetFormat } from "./controlnet.ts";
-import { loadNetwork, loadNetworkConfig, saveNetwork } from "./network_folder.ts";
+import { loadNetworkConfig, readNetwork, saveNetwork } from "./network_folder.ts";
 import { type HostTensors, type Scope, type Specs, specsUnder } from "./params.ts";
 import { makeSchedule, type Schedule, scheduleFormat } from "./schedule.ts";
 import { encodeText, type TextEncoderConfig, textEncoderFormat } from "./text_encoder.ts";
@@ -151,16 +152,16 @@ export function encodePrompt(scope: Scope, text: TextConfig, ids: Value): Value 
  *
  * @throws {TypeError} If names or shapes differ, or a network has no weights that can be read.
  */
-export async function loadModel({ dir, folders }: Model, specs: Specs): Promise<HostTensors> {
-  const tensors: HostTensors = new Map();
+export async function loadModel(model: Model, specs: Specs): Promise<HostTensors> {
+  return new Map(await Array.fromAsync(readModel(model, specs)));
+}
+
+/** As {@linkcode loadModel}, one tensor after the other. */
+export async function* readModel({ dir, folders }: Model, specs: Specs): AsyncGenerator<[string, TensorData]> {
   for (const [prefix, folder] of Object.entries(folders)) {
     const own = specsUnder(specs, `${prefix}/`);
-    if (!own.size) continue;
-    for (const [name, tensor] of await loadNetwork(`${dir}/${folder}`, own, prefix === "vae")) {
-      tensors.set(name, tensor);
-    }
+    if (own.size) yield* readNetwork(`${dir}/${folder}`, own, prefix === "vae");
   }
-  return tensors;
 }
 
 /** Writes the folder of a text encoder, under the name that its kind has. */
@@ -205,6 +206,9 @@ async function classOf(dir: string): Promise<string | undefined> {
 
 async function partsOf(dir: string): Promise<Set<string>> {
   const parts = new Set<string>();
+  if ((await Deno.stat(dir)).isFile) {
+    throw new TypeError(`Cannot open ${dir} as a model's folder: it is a file, hint: deno task convert ${dir} OUT`);
+  }
   for await (const { name, isDirectory } of Deno.readDir(dir)) if (isDirectory) parts.add(name);
   return parts;
 }

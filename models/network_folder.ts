@@ -33,8 +33,13 @@ export async function loadNetworkConfig<T>(dir: string, format: ConfigFormat<T>)
  * @throws {TypeError} If there are none, or names or shapes differ.
  */
 export async function loadNetwork(dir: string, specs: Specs, part = false): Promise<HostTensors> {
+  return new Map(await Array.fromAsync(readNetwork(dir, specs, part)));
+}
+
+/** As {@linkcode loadNetwork}, one tensor after the other. */
+export async function* readNetwork(dir: string, specs: Specs, part = false): AsyncGenerator<[string, TensorData]> {
   using file = await openNetworkTensors(dir);
-  return new Map(await Array.fromAsync(readParameters(file, specs, networkNames(file, part))));
+  yield* readParameters(file, specs, networkNames(file, part));
 }
 
 /** How names in the file of a network's folder relate to ours; `part` as in {@linkcode loadNetwork}. */

@@ -212,6 +212,29 @@ export function createParameters(
   );
 }
 
+/**
+ * Puts parameters on a device as they are read, so that memory holds one at a time.
+ *
+ * @param tensors By name, in the layout of the graph: {@linkcode readParameters}.
+ */
+export async function uploadParameters(
+  device: Device,
+  tensors: AsyncIterable<readonly [string, TensorData]>,
+): Promise<Map<string, Tensor>> {
+  const parameters = new Map<string, Tensor>();
+  try {
+    for await (const [name, { shape, data }] of tensors) {
+      parameters.set(name, new Tensor(device, shape, data));
+      // What is written waits in memory until something is submitted.
+      device.gpu.queue.submit([]);
+    }
+  } catch (error) {
+    for (const tensor of parameters.values()) tensor.destroy();
+    throw error;
+  }
+  return parameters;
+}
+
 /** A file of named tensors; `SafetensorsFile` is one. */
 export interface TensorFile {
   /** Where it is, for messages. */

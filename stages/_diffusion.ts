@@ -7,8 +7,8 @@
 import { z } from "zod";
 import { drawCondition } from "../faces/draw.ts";
 import { autoencoderFormat, encodeLatent } from "../models/autoencoder.ts";
-import { loadNetwork, loadNetworkConfig } from "../models/network_folder.ts";
-import { createParameters, type ParameterSpec, Scope } from "../models/params.ts";
+import { loadNetworkConfig, readNetwork } from "../models/network_folder.ts";
+import { type ParameterSpec, Scope, uploadParameters } from "../models/params.ts";
 import { minSnrWeight, noiseLevel, type Schedule, targetFactors } from "../models/schedule.ts";
 import type { Tokenizer } from "../models/tokenizer.ts";
 import { add } from "../ops/add.ts";
@@ -56,7 +56,7 @@ export async function encodeLatents(ctx: StageContext, dir: string, faces: Faces
   const x = graph.input("x", [BATCH, faces.size_px, faces.size_px, 3]);
   const latent = scale(encodeLatent(new Scope(graph, specs, "vae/"), config, x), config.scaling_factor);
   const [, side, , channels] = latent.shape as [number, number, number, number];
-  const parameters = createParameters(device, specs, await loadNetwork(dir, specs, true));
+  const parameters = await uploadParameters(device, readNetwork(dir, specs, true));
   const encoder = new Executable(device, { outputs: { latent } }, parameters);
   const size = side * side * channels;
   const bytes = faces.size_px ** 2 * 3;

@@ -102,6 +102,7 @@ Deno.test("openModel() and loadModel() give back what was saved, also under old 
 
 Deno.test("openModel() names all parts that are missing or do not fit", () =>
   withModel(async (dir) => {
+    await assert.rejects(openModel(`${dir}/unet/config.json`), /it is a file, hint: deno task convert /);
     await Deno.remove(`${dir}/scheduler`, { recursive: true });
     await saveConfig(`${dir}/unet`, unetFormat, { ...configs.unet, in_channels: 8, cross_attention_dim: 16 });
     await assert.rejects(openModel(dir), {

@@ -216,6 +216,31 @@ Deno.test("readSafetensors() accepts or names any damage, and never fails otherw
     );
   }));
 
+Deno.test("readSafetensors() refuses any claim that the file does not keep", () =>
+  withPath(async (path) => {
+    const size = fc.oneof(fc.nat(40), fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER }));
+    const one = fc.record({
+      dtype: fc.constantFrom("F32", "F16", "BF16", "I64", "U8", "F8_E4M3", "C64"),
+      shape: fc.array(size, { maxLength: 3 }),
+      data_offsets: fc.array(size, { minLength: 2, maxLength: 2 }),
+    });
+    const header = fc.dictionary(fc.constantFrom("a", "b", "c"), one);
+    const length = fc.option(fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }), { nil: undefined });
+    await fc.assert(
+      fc.asyncProperty(header, length, async (header, length) => {
+        await Deno.writeFile(path, fileOf(header, new Uint8Array(40), length));
+        try {
+          using file = await readSafetensors(path);
+          const bytes = await Promise.all(file.names.map(async (name) => (await file.readRaw(name)).bytes.length));
+          assert.equal(bytes.reduce((a, b) => a + b, 0), 40);
+        } catch (error) {
+          assert.match((error as Error).message, /^Cannot read .* as safetensors: /);
+        }
+      }),
+      { numRuns: 200 },
+    );
+  }));
+
 Deno.test("readSafetensors() takes a header of megabytes", () =>
   withPath(async (path) => {
     const text = 'a"\\'.repeat(1_000_000);

@@ -116,6 +116,37 @@ Deno.test("a checkpoint that calls for anything else is refused by name, and not
     }
   }));
 
+Deno.test("any name that is not of a tensor or a plain container is refused", () => {
+  const word = fc.stringMatching(/^[a-z_]{1,12}(\.[a-z_]{1,8})?$/);
+  const call = fc.constantFrom(")R", ")\x81", ")R}b", "");
+  fc.assert(fc.property(word, word, call, (module, label, call) => {
+    const root = pickle(bytesOf(name(module, label), call));
+    assert.throws(() => unpickle(root, NOTHING), (error: Error) => {
+      assert.ok(error.message.startsWith(`it calls for "${module}.${label}", which is neither`), error.message);
+      return true;
+    });
+  }));
+});
+
+Deno.test("a tensor that claims more than its storage has is refused, however large the claim", () =>
+  withPath(async (path) => {
+    const huge = fc.integer({ min: 0, max: 2 ** 31 - 1 });
+    const claim = fc.record({ shape: fc.array(huge, { maxLength: 5 }), stride: huge, offset: huge, elements: huge });
+    await fc.assert(
+      fc.asyncProperty(claim, async ({ shape, stride, offset, elements }) => {
+        const parts = { key: "0", shape, strides: shape.map(() => stride), offset, elements };
+        await Deno.writeFile(path, torchFile(dictionary([["x", tensor(parts)]]), { 0: floats(1, 2) }));
+        try {
+          using file = await readTorchArchive(path);
+          assert.ok((await file.read("x")).data.length <= 2);
+        } catch (error) {
+          assert.match((error as Error).message, /^Cannot read .* as a PyTorch checkpoint: in data\.pkl, /);
+        }
+      }),
+      { numRuns: 60 },
+    );
+  }));
+
 Deno.test("readTorchArchive() names what is wrong with a file", () =>
   withPath(async (path) => {
     const good = tensor({ key: "0", shape: [2] });
