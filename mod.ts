@@ -94,6 +94,11 @@ const commands: Commands = {
       "Turns a checkpoint (.ckpt, .pth, .bin, .pkl, .safetensors, a folder) into a folder in the layout of diffusers.",
     run: async (args) => (await import("./models/convert.ts")).convert(args, print),
   },
+  watch: {
+    usage: "DIR [--port PORT]",
+    doc: "Serves a page that follows the run in a folder, to this machine only.",
+    run: async (args) => (await import("./stages/watch.ts")).watch(args, print),
+  },
   bench: {
     usage: "[--json]",
     doc: "Times the main kernels and a training step, as shares of what the adapter can do.",

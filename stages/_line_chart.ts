@@ -75,6 +75,26 @@ export function lineChart(
   `;
 }
 
+/** The losses of a `metrics.jsonl` over the steps, other numbers aside; nothing if there are none. */
+export function trainingChart(title: string, text: string): Html[] {
+  const records = text.split("\n").flatMap((line): Record<string, unknown>[] => {
+    try {
+      return [JSON.parse(line)];
+    } catch {
+      return []; // half a line, while a stage writes it
+    }
+  });
+  const names = [...new Set(records.flatMap(Object.keys))].filter((name) => /loss|nme/.test(name));
+  const series = names.map((name): Series => {
+    const list = records.filter((record) => typeof record[name] === "number");
+    return { name, x: list.map(({ step }) => Number(step)), y: list.map((record) => Number(record[name])) };
+  });
+  if (!series.length) return [];
+  const values = series.flatMap(({ y }) => y);
+  const [low, high] = [values.reduce((a, b) => Math.min(a, b), Infinity), values.reduce((a, b) => Math.max(a, b), 0)];
+  return [lineChart(series, { title, xLabel: "step", yLabel: names.join(", "), log: low > 0 && high / low > 20 })];
+}
+
 /** Finite points; of many, the means of neighbours. */
 function thin({ name, x, y }: Series): Series {
   const points = x.map((value, i) => [value, y[i]!] as const).filter((point) => point.every(Number.isFinite));
@@ -113,6 +133,9 @@ function decades(low: number, high: number): number[] {
     .filter((value) => Math.log10(value) >= low && Math.log10(value) <= high);
 }
 
-const label = (value: number) =>
-  Math.abs(value) >= 1e4 ? `${round(value / 1000)}k` : String(Number(value.toPrecision(3)));
+const label = (value: number) => {
+  if (Math.abs(value) >= 1e4) return `${round(value / 1000)}k`;
+  const short = Number(value.toPrecision(3));
+  return short !== 0 && Math.abs(short) < 1e-3 ? short.toExponential() : String(short);
+};
 const round = (value: number) => Math.round(value * 10) / 10;

@@ -14,7 +14,7 @@ import { formatField, formatSeconds } from "../runtime/progress.ts";
 import { type Artifact, type Field, stage } from "../runtime/stage.ts";
 import { type Manifest, readManifest } from "../runtime/stage_cache.ts";
 import { Html, markup, type Part } from "../runtime/html.ts";
-import { lineChart, type Series } from "./_line_chart.ts";
+import { lineChart, trainingChart } from "./_line_chart.ts";
 import style from "./report.css" with { type: "text" };
 
 type Row = Readonly<Record<string, Field>>;
@@ -57,7 +57,10 @@ export const report = stage({
       ["Error curves", cedCharts(sources)],
       ["Generated pairs", await Promise.all(sources.map((source) => pairs(source, pairs_per_style)))],
       ["Contact sheets", sources.map(sheets)],
-      ["Training", grid(sources.flatMap(trainingChart))],
+      [
+        "Training",
+        grid(sources.flatMap(({ dir, stage }) => trainingChart(stage, readIfThere(join(dir, "metrics.jsonl")) ?? ""))),
+      ],
       ["Stages", [timing(sources), sources.map(log)]],
       [
         "Pipeline",
@@ -198,23 +201,6 @@ function sheets({ dir, stage }: Source): Part {
       <figure class="sheet"><figcaption>${caption}</figcaption><img src="${url}" alt="${stage}: ${name}"></figure>
     `;
   });
-}
-
-/** The losses of `metrics.jsonl` over the steps, other numbers aside. */
-function trainingChart({ dir, stage }: Source): Html[] {
-  const lines = (readIfThere(join(dir, "metrics.jsonl")) ?? "").split("\n").filter(Boolean);
-  const records: Row[] = lines.map((line) => JSON.parse(line));
-  const names = [...new Set(records.flatMap(Object.keys))].filter((name) => /loss|nme/.test(name));
-  const series = names.map((name): Series => {
-    const list = records.filter((record) => typeof record[name] === "number");
-    return { name, x: list.map(({ step }) => Number(step)), y: list.map((record) => Number(record[name])) };
-  });
-  if (!series.length) return [];
-  const values = series.flatMap(({ y }) => y);
-  const [low, high] = [values.reduce((a, b) => Math.min(a, b)), values.reduce((a, b) => Math.max(a, b))];
-  return [
-    lineChart(series, { title: stage, xLabel: "step", yLabel: names.join(", "), log: low > 0 && high / low > 20 }),
-  ];
 }
 
 function timing(sources: readonly Source[]): Html {
