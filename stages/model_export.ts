@@ -6,7 +6,7 @@
 
 import { z } from "zod";
 import { saveModelIndex } from "../models/checkpoint.ts";
-import { readSafetensors, type TensorData, writeSafetensors } from "../runtime/safetensors.ts";
+import { readSafetensors, type TensorSource, writeSafetensors } from "../runtime/safetensors.ts";
 import { stage } from "../runtime/stage.ts";
 
 /** `model/export`: all networks of a model, and a detector beside them. */
@@ -35,8 +35,12 @@ async function convert(from: string, to: string, dtype: "F16" | "F32"): Promise<
     if (!name.endsWith(".safetensors")) await Deno.copyFile(`${from}/${name}`, `${to}/${name}`);
     else {
       using file = await readSafetensors(`${from}/${name}`);
-      const tensors = new Map<string, TensorData>();
-      for (const tensor of file.names) tensors.set(tensor, await file.read(tensor));
+      const tensors = new Map<string, TensorSource>(
+        file.names.map((name) => [name, {
+          shape: file.info(name).shape,
+          read: async () => (await file.read(name)).data,
+        }]),
+      );
       await writeSafetensors(`${to}/${name}`, tensors, { dtype, metadata: file.metadata });
     }
   }
