@@ -9,39 +9,21 @@ import { resizeArea } from "../faces/image.ts";
 import { LANDMARK_COUNT, type Landmarks, MIRROR, mirrorLandmarks } from "../faces/landmarks.ts";
 import { concat } from "../ops/concat.ts";
 import type { Device } from "../runtime/device.ts";
-import { Graph, type Value } from "../runtime/graph.ts";
+import { Graph } from "../runtime/graph.ts";
 import { Executable, type Parameters } from "../runtime/run.ts";
 import type { TensorData } from "../runtime/safetensors.ts";
 import type { Tensor } from "../runtime/tensor.ts";
 import type { ConfigFormat } from "./config.ts";
-import { covarianceIn, hourglass, type HourglassConfig, hourglassConfig, landmarksIn } from "./hourglass.ts";
+import { DETECTOR_FORMATS, type DetectorConfig, detectorNetwork, isStar } from "./detector_network.ts";
+import { onnxModel } from "./onnx.ts";
 import { loadNetwork, loadNetworkConfig, saveNetwork } from "./network_folder.ts";
-import { createParameters, type HostTensors, type ParameterSpec, Scope, type Specs } from "./params.ts";
+import { createParameters, type HostTensors, type Specs } from "./params.ts";
 
 const P = LANDMARK_COUNT;
 
-/** Where the network's parameters are in a graph. */
-export const DETECTOR = "detector/";
-
-/** `config.json` of a detector. */
-const format: ConfigFormat<HourglassConfig> = {
-  name: "hourglass",
-  schema: hourglassConfig,
-  fixed: { model_type: "hourglass" },
-};
-
 /** Parameters of the network of a config. */
-export function detectorSpecs(config: HourglassConfig): Specs {
-  return build(config, 1).specs;
-}
-
-/** The network for a batch; `found` is x, y and the covariance xx, yy, xy of each landmark: `[batch, P, 5]`. */
-function build(config: HourglassConfig, batch: number): { specs: Specs; found: Value } {
-  const graph = new Graph();
-  const specs = new Map<string, ParameterSpec>();
-  const images = graph.input("images", [batch, config.size_px, config.size_px, 3]);
-  const outputs = hourglass(new Scope(graph, specs, DETECTOR), images, config);
-  return { specs, found: concat([landmarksIn(outputs, config), covarianceIn(outputs, config)]) };
+export function detectorSpecs(config: DetectorConfig): Specs {
+  return detectorNetwork(new Graph(), config, 1).specs;
 }
 
 /**
@@ -50,9 +32,24 @@ function build(config: HourglassConfig, batch: number): { specs: Specs; found: V
  * @returns The network and its parameters' values, in the layout of the graph.
  * @throws {TypeError} If a file is missing or is not what it should be.
  */
-export async function readDetector(dir: string): Promise<{ config: HourglassConfig; tensors: HostTensors }> {
-  const config = await loadNetworkConfig(dir, format);
+export async function readDetector(dir: string): Promise<{ config: DetectorConfig; tensors: HostTensors }> {
+  const config = await loadNetworkConfig<DetectorConfig>(dir, await formatIn(dir));
   return { config, tensors: await loadNetwork(dir, detectorSpecs(config)) };
+}
+
+async function formatIn(dir: string): Promise<ConfigFormat<DetectorConfig>> {
+  const path = `${dir}/config.json`;
+  let text: string;
+  try {
+    text = await Deno.readTextFile(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    throw new TypeError(`Cannot read ${dir} as a detector: config.json is missing`);
+  }
+  const { model_type } = JSON.parse(text) as { model_type?: unknown };
+  if (model_type === "hourglass" || model_type === "star") return DETECTOR_FORMATS[model_type];
+  const names = Object.keys(DETECTOR_FORMATS).map((name) => `"${name}"`).join(" or ");
+  throw new TypeError(`Cannot read ${path} as a detector: "model_type" is ${JSON.stringify(model_type)}, not ${names}`);
 }
 
 /**
@@ -63,11 +60,31 @@ export async function readDetector(dir: string): Promise<{ config: HourglassConf
  */
 export async function saveDetector(
   dir: string,
-  config: HourglassConfig,
+  config: DetectorConfig,
   parameters: ReadonlyMap<string, Tensor | TensorData>,
   options: { dtype?: "F32" | "F16" } = {},
 ): Promise<void> {
+  const format: ConfigFormat<DetectorConfig> = DETECTOR_FORMATS[isStar(config) ? "star" : "hourglass"];
   await saveNetwork(dir, format, config, detectorSpecs(config), parameters, options);
+}
+
+/**
+ * Writes a detector as an ONNX model, for one image at a time.
+ *
+ * Its input is `images`, `[1, size_px, size_px, 3]`, RGB from -1 to 1; its outputs are `landmarks`, `[1, 68, 2]`, and
+ * `covariance`, `[1, 68, 3]`, as of {@linkcode Prediction}.
+ *
+ * @returns The file.
+ */
+export function detectorOnnx(config: DetectorConfig, tensors: HostTensors): Uint8Array<ArrayBuffer> {
+  const { landmarks, covariance } = detectorNetwork(new Graph(), config, 1);
+  return onnxModel({ landmarks, covariance }, tensors, {
+    name: "detector",
+    doc:
+      `68 facial landmarks. images: RGB from -1 to 1, [1, ${config.size_px}, ${config.size_px}, 3], a square of 1.54 ` +
+      "times the longer side of the landmarks' box. landmarks: pixels of the image, 0 is the centre of the first one. " +
+      "covariance: xx, yy, xy of each landmark's heatmap, squared pixels.",
+  });
 }
 
 /** Puts a detector on a device. */
@@ -88,26 +105,28 @@ export interface Prediction {
 /** Finds landmarks. */
 export class Detector {
   /** The network. */
-  readonly config: HourglassConfig;
+  readonly config: DetectorConfig;
   /** Images that go through the network at once. */
   readonly batch: number;
   readonly #executable: Executable;
   readonly #own: Tensor[];
 
   /**
-   * @param parameters The network's, by name below {@linkcode DETECTOR}.
+   * @param parameters The network's, by name below `detector/`.
    * @param options `batch` images go through the network at once; `own` parameters are freed with the detector.
    */
   constructor(
     device: Device,
-    config: HourglassConfig,
+    config: DetectorConfig,
     parameters: Parameters,
     { batch = 16, own = false }: { batch?: number; own?: boolean } = {},
   ) {
     this.config = config;
     this.batch = batch;
     this.#own = own ? [...parameters.values()] : [];
-    const { found } = build(config, batch);
+    const { landmarks, covariance } = detectorNetwork(new Graph(), config, batch);
+    // One output, as every read is a wait: x, y and the covariance xx, yy, xy of each landmark.
+    const found = concat([landmarks, covariance]);
     this.#executable = new Executable(device, { outputs: { found } }, parameters);
   }
 

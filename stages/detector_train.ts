@@ -8,22 +8,17 @@ import { z } from "zod";
 import { augment, type Augmentation, augmentation } from "../faces/augment.ts";
 import { LANDMARK_COUNT } from "../faces/landmarks.ts";
 import { nmePerImage } from "../faces/metrics.ts";
-import { DETECTOR, Detector, readDetector, saveDetector, shrink } from "../models/detector.ts";
-import {
-  hourglass,
-  type HourglassConfig,
-  hourglassConfig,
-  hourglassLoss,
-  hourglassOptions,
-  landmarksIn,
-  toHeatmap,
-} from "../models/hourglass.ts";
-import { createParameters, initialise, type ParameterSpec, Scope } from "../models/params.ts";
+import { Detector, readDetector, saveDetector, shrink } from "../models/detector.ts";
+import { DETECTOR, type DetectorConfig, detectorTraining, STAR_SIZES } from "../models/detector_network.ts";
+import { hourglassConfig, hourglassOptions } from "../models/hourglass.ts";
+import { createParameters, initialise } from "../models/params.ts";
 import { Trainer } from "../models/trainer.ts";
 import { Graph } from "../runtime/graph.ts";
 import { Random } from "../runtime/rng.ts";
 import { type Artifact, stage } from "../runtime/stage.ts";
+import { Best } from "./_best_weights.ts";
 import { type Faces, imageOf, landmarksOf, loadFaces } from "./_faces.ts";
+import { chooser } from "./_glob.ts";
 import { train, trainingOptions } from "./_training.ts";
 
 /** Validation images of a look between; the look at the end takes all. */
@@ -32,7 +27,7 @@ const GLANCE = 96;
 /** `detector/train`: writes `config.json` and `model.safetensors`, the moving average of the weights. */
 export const trainDetector = stage({
   id: "detector/train",
-  doc: "Trains a landmark detector, a stacked hourglass, from scratch or from the detector given as init.",
+  doc: "Trains a landmark detector, a stacked hourglass or STAR's, from scratch or from the detector given as init.",
   version: 1,
   inputs: { "data*": "dataset", "init?": "detector", "val?": "dataset" },
   output: "detector",
@@ -46,28 +41,51 @@ export const trainDetector = stage({
     ),
     augment: augmentation.nullable().prefault({}).describe("Random changes of the images; null for none"),
     network: z.strictObject(hourglassOptions).optional().describe("The network; only without init, which has its own"),
+    star: z.enum(["star", "small", "tiny"]).optional().describe(
+      "In place of the compact hourglass STAR's network, trained by STAR's losses: star is as published, 256 pixels, " +
+        "4 stacks, 256 channels; small 128, 2, 128; tiny 64, 2, 64",
+    ),
+    freeze: z.array(z.string().min(1)).optional().describe(
+      "Names of parameters that stay as they are, with * and ?: pre.*, hgs.0.*",
+    ),
+    keep: z.enum(["last", "best"]).optional().describe(
+      "best: the weights of the look at val with the smallest NME, those of the end beside them in last/; by default last",
+    ),
+    patience: z.int().min(1).optional().describe("Stop when so many steps have brought no smaller NME on val"),
     val_every: z.int().min(1).default(200).describe("Steps between looks at val"),
     weights: z.enum(["f32", "f16"]).default("f32").describe("Element type of the file"),
   }),
   async run(ctx, { data, init, val }, options) {
-    if (init && options.network) {
-      throw new TypeError(`Cannot set "network" as the input "init" has its own: leave one of them out`);
+    const own = (["network", "star"] as const).filter((key) => options[key] !== undefined);
+    if (own.length > (init ? 0 : 1)) {
+      throw new TypeError(
+        init
+          ? `Cannot set "${own[0]}" as the input "init" has its own: leave one of them out`
+          : `Cannot set both "network" and "star": leave one of them out`,
+      );
+    }
+    if (!val && (options.keep === "best" || options.patience !== undefined)) {
+      throw new TypeError(
+        `Cannot tell the best weights: the input "val" is missing, hint: it is for keep and patience`,
+      );
     }
     const start = init && await readDetector(init.dir);
-    const config = start?.config ?? hourglassConfig.parse(options.network ?? {});
-    const { batch } = options;
-    const graph = new Graph();
-    const specs = new Map<string, ParameterSpec>();
-    const images = graph.input("images", [batch, config.size_px, config.size_px, 3]);
-    const outputs = hourglass(new Scope(graph, specs, DETECTOR), images, config);
-    const loss = hourglassLoss(outputs, graph.input("target", [batch, LANDMARK_COUNT, 2]));
-    const landmarks = landmarksIn(outputs, config);
+    const config = start?.config ??
+      (options.star ? STAR_SIZES[options.star] : hourglassConfig.parse(options.network ?? {}));
+    const { specs, loss, landmarks, updates, targets } = detectorTraining(new Graph(), config, options.batch);
+    const moves = trained(specs.keys(), options.freeze ?? []);
 
     const device = await ctx.device();
     const parameters = createParameters(device, specs, start?.tensors ?? initialise(specs, ctx.seed));
     const trainer = new Trainer(
       device,
-      { loss, trainable: specs.keys(), outputs: { landmarks }, ...options },
+      {
+        loss,
+        trainable: [...specs.keys()].filter((name) => moves(name) && !STATISTICS.test(name)),
+        updates: updates.filter(([{ node }]) => node.leaf?.kind === "parameter" && moves(node.leaf.name)),
+        outputs: { landmarks },
+        ...options,
+      },
       parameters,
     );
     const detector = new Detector(device, config, trainer.averaged());
@@ -80,8 +98,12 @@ export const trainDetector = stage({
     };
     const glance = validation && spread(validation, GLANCE);
     const random = new Random(ctx.seed, "detector/train");
+    const dtype = options.weights === "f16" ? "F16" : "F32";
+    const save = (dir: string) => saveDetector(dir, config, trainer.averaged(), { dtype });
+    const best = new Best(`${ctx.work}/best`);
+    const course = { ...options }; // its steps are where to stop
     let last: Float32Array | null = null; // landmarks of the batch of the step before
-    await train(ctx, trainer, options, async (step) => {
+    await train(ctx, trainer, course, async (step) => {
       if (last && step % options.val_every === 0) {
         const found = await trainer.step_plan.read("landmarks");
         const nme_train = average(nmePerImage(found, last));
@@ -89,22 +111,53 @@ export const trainDetector = stage({
         ctx.metric({ step, nme_train, ...(nme_val !== undefined && { nme_val }) });
         const held = nme_val === undefined ? "" : `, ${nme_val.toFixed(2)} % on images held back`;
         ctx.log(`step ${step}: NME ${nme_train.toFixed(2)} % on the batch${held}`);
+        if (nme_val !== undefined && (options.keep === "best" || options.patience !== undefined)) {
+          const since = await best.offer(step, nme_val, save);
+          if (since >= (options.patience ?? Infinity)) {
+            ctx.log(`no smaller NME in ${since} steps: the training ends here`);
+            course.steps = step + 1;
+          }
+        }
       }
-      const { images, landmarks, target } = draw(random.at(step));
+      const { images, landmarks } = draw(random.at(step));
       last = landmarks;
-      return { images, target };
+      return { images, ...targets(landmarks) };
     });
     if (validation) {
       const nme_val = await look(validation);
-      ctx.metric({ step: options.steps, nme_val });
+      ctx.metric({ step: course.steps, nme_val });
       ctx.log(`NME ${nme_val.toFixed(2)} % on ${validation.records.length} images held back`);
     }
-    await saveDetector(ctx.dir, config, trainer.averaged(), { dtype: options.weights === "f16" ? "F16" : "F32" });
+    if (options.keep === "best") {
+      // The end is looked at as the rest was, on the images of a glance.
+      await best.offer(course.steps, await look(glance!), save);
+      await save(`${ctx.dir}/last`);
+      await best.copyTo(ctx.dir);
+      ctx.log(`kept are the weights of step ${best.step}`);
+    } else await save(ctx.dir);
     detector.destroy();
     trainer.destroy();
     for (const tensor of parameters.values()) tensor.destroy();
   },
 });
+
+/** Parameters that batch norms keep for themselves. */
+const STATISTICS = /\.running_(mean|var)$/;
+
+/** Tells which parameters are trained; throws for a pattern that fits none. */
+function trained(names: Iterable<string>, freeze: readonly string[]): (name: string) => boolean {
+  const short = (name: string) => name.slice(DETECTOR.length);
+  const all = [...names].map(short);
+  for (const pattern of freeze) {
+    if (all.some(chooser([pattern], []))) continue;
+    throw new TypeError(`Cannot freeze "${pattern}": the network has no such parameter, hint: "${all[0]}" is one`);
+  }
+  const moves = chooser([], freeze);
+  if (!all.some((name) => moves(name) && !STATISTICS.test(name))) {
+    throw new TypeError(`Cannot train with all parameters frozen by [${freeze.join(", ")}]`);
+  }
+  return (name) => moves(short(name));
+}
 
 /** What a batch or a look takes of {@linkcode Faces}. */
 type Pictures = Pick<Faces, "images" | "landmarks" | "size_px">;
@@ -131,10 +184,10 @@ function spread(faces: Faces, most: number): Pictures {
   return { images, landmarks, size_px };
 }
 
-/** Draws batches: the images, their landmarks in pixels, and those as the loss takes them. */
+/** Draws batches: the images, and their landmarks in pixels. */
 function batches(
   datasets: readonly Faces[],
-  config: HourglassConfig,
+  config: DetectorConfig,
   { batch, mix, augment: how }: { batch: number; mix?: number[] | undefined; augment: Augmentation | null },
 ) {
   const shares = mix ?? datasets.map(({ records }) => records.length);
@@ -157,7 +210,7 @@ function batches(
       const out = images.subarray(k * side * side * 3, (k + 1) * side * side * 3);
       landmarks.set(augment(image, faces.size_px, face, random, how, side, out), k * 2 * LANDMARK_COUNT);
     }
-    return { images, landmarks, target: landmarks.map((px) => toHeatmap(px, config)) };
+    return { images, landmarks };
   };
 }
 

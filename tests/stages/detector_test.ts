@@ -4,6 +4,9 @@ import { DatasetWriter } from "../../faces/dataset.ts";
 import { drawLandmarks } from "../../faces/draw.ts";
 import { readImage } from "../../faces/image.ts";
 import { similarity, transformLandmarks } from "../../faces/landmarks.ts";
+import { detectorSpecs, readDetector, saveDetector } from "../../models/detector.ts";
+import type { StarDetectorConfig } from "../../models/detector_network.ts";
+import { initialise } from "../../models/params.ts";
 import { openDevice } from "../../runtime/device.ts";
 import { readPipeline } from "../../runtime/pipeline_file.ts";
 import { runPipeline, type Summary } from "../../runtime/pipeline_run.ts";
@@ -72,7 +75,7 @@ async function run(
   const { root = "runs", at, signal } = options;
   return await runPipeline(await readPipeline(`${dir}/test.yaml`, registry), {
     root: `${dir}/${root}`,
-    reporter: { line() {}, update: (stage, done) => at?.({ stage, done }) },
+    reporter: { event: (event) => event.event === "progress" ? at?.(event) : undefined },
     openDevice,
     ...(signal && { signal }),
   });
@@ -141,4 +144,43 @@ Deno.test("detector/train says what does not fit", () =>
     await assert.rejects(run(dir, wrong), /Cannot mix 2 datasets by \[1\]/);
     const both = pipeline(1).replace("weights: f16", `network: ${network}`);
     await assert.rejects(run(dir, both), /Cannot set "network" as the input "init" has its own/);
+  }));
+
+Deno.test("detector/train keeps the best weights, stops early, and freezes what it is told to", () =>
+  inFolder(async (dir) => {
+    const star: StarDetectorConfig = { size_px: SIDE, stacks: 1, depth: 1, channels: 16 };
+    const tensors = initialise(detectorSpecs(star), 2);
+    await saveDetector(`${dir}/star`, star, tensors);
+    const stagesWith = (more: string) => `
+stages:
+  data: { uses: fake/drawings, with: { count: 16 } }
+  loaded: { uses: detector/load, with: { path: ${dir}/star } }
+  tuned:
+    uses: detector/train
+    in: { data: data, init: loaded, val: data }
+    with: { steps: 12, batch: 2, lr: 1e-2, ema: 0, warmup: 0, val_every: 2, ${more} }
+`;
+    await run(dir, stagesWith(`keep: best, patience: 4, freeze: ["pre.*", "hgs.0.*"]`));
+    const at = `${dir}/runs/test/tuned`;
+    const metrics = (await Deno.readTextFile(`${at}/metrics.jsonl`)).trim().split("\n").map((line) => JSON.parse(line));
+    const looks = metrics.filter(({ nme_train }) => nme_train !== undefined);
+    const best = looks.reduce((a, b) => b.nme_val < a.nme_val ? b : a);
+    const { log } = JSON.parse(await Deno.readTextFile(`${at}/manifest.json`)) as { log: string[] };
+    const end = metrics.filter(({ loss }) => loss !== undefined).at(-1).step;
+    assert.ok(log.some((line) => /kept are the weights of step \d+/.test(line)));
+    if (end < 12) assert.ok(log.includes(`no smaller NME in 4 steps: the training ends here`) && end - best.step <= 5);
+    const [kept, last] = [await readDetector(at), await readDetector(`${at}/last`)];
+    assert.deepEqual(kept.config, star);
+    for (const [name, { data }] of tensors) {
+      const frozen = /^detector\/(pre|hgs\.0)\./.test(name);
+      for (const { tensors: now } of frozen ? [kept, last] : []) assert.deepEqual(now.get(name)!.data, data, name);
+    }
+    const head = "detector/out_heatmaps.0.conv.weight";
+    assert.notDeepEqual(last.tensors.get(head)!.data, tensors.get(head)!.data);
+
+    await assert.rejects(run(dir, stagesWith(`freeze: ["hsg.*"]`)), /Cannot freeze "hsg\.\*": the network has no such/);
+    await assert.rejects(run(dir, stagesWith(`freeze: ["*"]`)), /with all parameters frozen/);
+    await assert.rejects(run(dir, stagesWith(`star: tiny`)), /Cannot set "star" as the input "init" has its own/);
+    const blind = stagesWith(`keep: best`).replace(", val: data", "");
+    await assert.rejects(run(dir, blind), /"val" is missing/);
   }));
