@@ -82,6 +82,11 @@ const commands: Commands = {
       "searches for the face, which is approximate.",
     run: async (args) => (await import("./stages/detect.ts")).detect(args, print),
   },
+  export: {
+    usage: "--detector DIR --format onnx --out FILE",
+    doc: "Writes a detector for other programs.",
+    run: async (args) => (await import("./stages/export.ts")).exportDetector(args, print),
+  },
   score: {
     usage: "(--detector DIR | --predicted DIR) --data DIR [--origin 0|1] [--crop none|landmarks] " +
       "[--normaliser interocular|interpupil|box_diagonal] [--flip]",

@@ -1,0 +1,83 @@
+import assert from "node:assert/strict";
+import * as ort from "onnxruntime-web";
+import { Detector, detectorOnnx, detectorSpecs, readDetector } from "../../models/detector.ts";
+import type { StarDetectorConfig } from "../../models/detector_network.ts";
+import { onnxModel } from "../../models/onnx.ts";
+import { createParameters, initialise } from "../../models/params.ts";
+import { softmax } from "../../ops/softmax.ts";
+import { tanh } from "../../ops/tanh.ts";
+import { Graph } from "../../runtime/graph.ts";
+import { exportDetector } from "../../stages/export.ts";
+import { testDevice } from "../check_op.ts";
+import { inFolder } from "../stages/run_stages.ts";
+
+ort.env.wasm.numThreads = 1;
+const options = { sanitizeResources: false, sanitizeOps: false }; // the device outlives a test
+
+/** A smooth picture with some grain. */
+function picture(side: number): Uint8Array {
+  return Uint8Array.from({ length: side * side * 3 }, (_, i) => {
+    const [x, y] = [Math.floor(i / 3) % side / side, Math.floor(i / 3 / side) / side];
+    return 128 + 70 * Math.sin(9 * x + i % 3) * Math.cos(7 * y) + (i * i) % 37;
+  });
+}
+
+function far(a: Float32Array, b: Float32Array): number {
+  assert.equal(a.length, b.length);
+  return a.reduce((worst, v, i) => Math.max(worst, Math.abs(v - b[i]!)), 0);
+}
+
+const star: StarDetectorConfig = { size_px: 32, stacks: 2, depth: 1, channels: 16 };
+const cases = {
+  "the small hourglass that ships": await readDetector("models/tiny/detector"),
+  "a STAR detector": { config: star, tensors: initialise(detectorSpecs(star), 4) },
+};
+for (const [name, { config, tensors }] of Object.entries(cases)) {
+  Deno.test({
+    name: `ONNX Runtime finds the same landmarks as ${name}`,
+    ...options,
+    fn: async () => {
+      const side = config.size_px;
+      const bytes = picture(side);
+      const parameters = createParameters(await testDevice(), detectorSpecs(config), tensors);
+      const detector = new Detector(await testDevice(), config, parameters, { batch: 1, own: true });
+      const { landmarks, covariance } = await detector.predict(bytes, side);
+      detector.destroy();
+
+      const session = await ort.InferenceSession.create(detectorOnnx(config, tensors));
+      const images = new ort.Tensor("float32", Float32Array.from(bytes, (byte) => byte / 127.5 - 1), [
+        1,
+        side,
+        side,
+        3,
+      ]);
+      const found = await session.run({ images });
+      await session.release();
+      assert.deepEqual(found["landmarks"]!.dims, [1, 68, 2]);
+      assert.ok(far(landmarks, found["landmarks"]!.data as Float32Array) < 0.05);
+      assert.ok(far(covariance, found["covariance"]!.data as Float32Array) < 0.5);
+    },
+  });
+}
+
+Deno.test("onnxModel() names an op that it cannot write", () => {
+  const x = new Graph().input("x", [2, 4, 4]);
+  const write = (y: typeof x) => onnxModel({ y }, new Map(), { name: "test", doc: "" });
+  assert.throws(() => write(tanh(x)), /Cannot write tanh as ONNX/);
+  assert.throws(() => write(softmax(x, { causal: true })), /causal softmax/);
+  const parameter = x.graph.parameter("w", [2, 4, 4]);
+  assert.throws(() => write(parameter), /a value of .*"w"/);
+});
+
+Deno.test("export writes a file once, and says what is wrong", () =>
+  inFolder(async (dir) => {
+    const args = ["--detector", "models/tiny/detector", "--format", "onnx", "--out", `${dir}/net.onnx`];
+    const lines: string[] = [];
+    assert.equal(await exportDetector(args, (line) => lines.push(line)), 0);
+    assert.equal(JSON.parse(lines[0]!).bytes, (await Deno.stat(`${dir}/net.onnx`)).size);
+    const run = (...args: string[]) => exportDetector(args, () => {});
+    await assert.rejects(run(...args), /net\.onnx: it is there already/);
+    await assert.rejects(run(...args.with(3, "pth")), /Cannot set --format to "pth": it is onnx/);
+    await assert.rejects(run(...args.with(1, dir)), /config\.json is missing/);
+    await assert.rejects(run("--format", "onnx"), /without --detector and --out/);
+  }));
