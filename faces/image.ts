@@ -47,6 +47,15 @@ export interface ImageHeader {
 /** Most pixels an image may have unless the caller says otherwise: 64 megapixels, 192 MiB as RGB. */
 export const MAX_PIXELS = 1 << 26;
 
+/** Longest file that is read, bytes: more than an image of {@linkcode MAX_PIXELS} takes without compression. */
+const MAX_BYTES = 4 * MAX_PIXELS;
+
+/**
+ * Most pixels that a byte can stand for. PNG: 8 of one bit each, which deflate shortens to 1/1032 at best. JPEG: a bit is
+ * the least that a block of 8 x 8 takes, so 512; twice that, to be safe.
+ */
+const PIXELS_PER_BYTE = { png: 8 * 1032, jpeg: 1024 } as const;
+
 interface JpegExports {
   memory: WebAssembly.Memory;
   walloc(bytes: number): number;
@@ -120,6 +129,10 @@ export function createImage(
 export function readImageHeader(bytes: Uint8Array, name = "image"): ImageHeader {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (bytes.length >= 24 && view.getUint32(0) === 0x89504e47 && view.getUint32(4) === 0x0d0a1a0a) {
+    const type = new TextDecoder().decode(bytes.subarray(12, 16));
+    if (type !== "IHDR" || view.getUint32(8) !== 13) {
+      throw new TypeError(`Cannot read ${name} as a PNG: it does not start with a header, hint: the file is damaged`);
+    }
     return { format: "png", width: view.getUint32(16), height: view.getUint32(20) };
   }
   if (bytes.length >= 4 && view.getUint16(0) === 0xffd8) {
@@ -159,6 +172,13 @@ export function decodeImage(bytes: Uint8Array, options: { name?: string; maxPixe
     throw new RangeError(
       `Cannot decode ${name} as its size is ${width} x ${height}: at least 1 and at most ${maxPixels} pixels are allowed, ` +
         `hint: make a smaller copy`,
+    );
+  }
+  // What no encoder makes so small is a damaged file, or one that is made to fill the memory.
+  if (width * height > bytes.length * PIXELS_PER_BYTE[format]) {
+    throw new TypeError(
+      `Cannot decode ${name} as ${format.toUpperCase()}: its header claims ${width} x ${height} pixels and the file has ${bytes.length} ` +
+        "bytes, hint: the file is damaged or cut short",
     );
   }
   try {
@@ -221,6 +241,10 @@ function decodeJpeg(wasm: JpegExports, bytes: Uint8Array): Image {
  * @throws As {@linkcode decodeImage}, and what reading a file throws.
  */
 export async function readImage(path: string, options: { maxPixels?: number } = {}): Promise<Image> {
+  const { size } = await Deno.stat(path);
+  if (size > MAX_BYTES) {
+    throw new RangeError(`Cannot read ${path} as an image: it has ${size} bytes and ${MAX_BYTES} are allowed`);
+  }
   return decodeImage(await Deno.readFile(path), { name: path, ...options });
 }
 

@@ -112,3 +112,23 @@ Deno.test("cropSquare() fills what lies outside", () => {
   assert.deepEqual([...cropSquare(image, box, 8, [1, 2, 3]).data.subarray(0, 3)], [1, 2, 3]);
   assert.deepEqual([...cropSquare(image, box, 8).data.subarray(0, 3)], [200, 200, 200]);
 });
+
+Deno.test("decodeImage() refuses a header that claims more than the file can hold, before it allocates", () => {
+  const png = encodePng(createImage(64, 64)), jpeg = encodeJpeg(createImage(64, 64));
+  const claim = (bytes: Uint8Array, at: number, ...sides: number[]) => {
+    const copy = bytes.slice(), view = new DataView(copy.buffer);
+    sides.forEach((side, i) => at === 16 ? view.setUint32(at + 4 * i, side) : view.setUint16(at + 2 * i, side));
+    return copy;
+  };
+  const frame = jpeg.findIndex((byte, i) => byte === 0xff && jpeg[i + 1] === 0xc0) + 5;
+  for (const bytes of [claim(png, 16, 8000, 8000), claim(jpeg, frame, 8000, 8000)]) {
+    assert.throws(
+      () => decodeImage(bytes, { name: "bomb" }),
+      /Cannot decode bomb as .*: its header claims 8000 x 8000 pixels/,
+    );
+  }
+  assert.throws(() => decodeImage(claim(png, 16, 2 ** 31, 2 ** 31)), /at most 67108864 pixels/);
+  assert.throws(() => readImageHeader(claim(png, 12, 0)), /does not start with a header/);
+  // The plainest images are no bombs.
+  for (const encode of [encodePng, encodeJpeg]) decodeImage(encode(createImage(1500, 1000, [255, 255, 255])));
+});
