@@ -252,16 +252,17 @@ Deno.test("a run of 10 stages that are up to date starts and ends within a secon
   const draws = Array.from({ length: 9 }, (_, i) => `  draw${i}: { uses: fake/draw, with: { count: 512 } }\n`);
   using b = bench(`name: test\nstages:\n${draws.join("")}  report: { uses: fake/collect, in: { all: "*" } }\n`);
   await b.run();
-  // The best of some, as others may use the machine.
-  let best = Infinity;
-  for (let left = 5; left > 0 && best >= 1000; left--) {
+  const timed = async (command: () => Promise<Deno.CommandOutput>) => {
     const start = performance.now();
-    const { code, stdout } = await spawnRun(b).output();
-    best = Math.min(best, performance.now() - start);
+    const { code, stdout } = await command();
     assert.equal(code, 0);
-    assert.match(new TextDecoder().decode(stdout), /\[10\/10\] report: up to date/);
-  }
-  assert(best < 1000, `${best} ms`);
+    return { ms: performance.now() - start, text: new TextDecoder().decode(stdout) };
+  };
+  // Where others use the machine, an empty program takes its time, too.
+  const empty = await timed(() => new Deno.Command("deno", { args: ["eval", "0"] }).output());
+  const { ms, text } = await timed(() => spawnRun(b).output());
+  assert.match(text, /\[10\/10\] report: up to date/);
+  assert(ms < Math.max(1000, 8 * empty.ms), `${ms} ms, an empty program ${empty.ms} ms`);
 });
 
 Deno.test("a folder that was changed by hand, or a file that a stage reads, makes the stage run again", async () => {
