@@ -22,6 +22,7 @@ import { type AutoencoderConfig, autoencoderFormat, decodeLatent, encodeLatent, 
 import { BERT_UNUSED, type BertConfig, bertFormat, encodeBert } from "./bert_text_encoder.ts";
 import { saveModelIndex } from "./checkpoint.ts";
 import { type ConfigFormat, readConfig } from "./config.ts";
+import { DETECTOR_FORMATS, type StarDetectorConfig } from "./detector_network.ts";
 import { controlnet, type ControlNetConfig, controlnetFormat } from "./controlnet.ts";
 import {
   inferAutoencoder,
@@ -56,12 +57,11 @@ import {
   type Specs,
 } from "./params.ts";
 import { scheduleFormat } from "./schedule.ts";
-import { star, STAR_DERIVED, type StarConfig, starConfig } from "./star.ts";
+import { star, STAR_300W, STAR_DERIVED } from "./star.ts";
 import { openNetworkTensors, type OpenTensors, openTensors } from "./tensor_files.ts";
 import { encodeText, type TextEncoderConfig, textEncoderFormat } from "./text_encoder.ts";
 import { loadTokenizer } from "./tokenizer.ts";
 import { unet, type UNetConfig, unetFormat } from "./unet.ts";
-import type { z } from "zod";
 
 /** How {@linkcode convertCheckpoint} converts. */
 export interface ConvertOptions {
@@ -84,13 +84,6 @@ export interface ConvertedPart {
   readonly tensors: number;
   readonly parameters: number;
 }
-
-/** `config.json` of a STAR detector. */
-const starFormat: ConfigFormat<StarConfig> = {
-  name: "star",
-  schema: starConfig as z.ZodType<StarConfig>,
-  fixed: { model_type: "star" },
-};
 
 /** A kind of network: how it is recognised under its original names, what it is called there, and how it is declared. */
 interface Kind<T extends object> {
@@ -170,15 +163,17 @@ const KINDS = {
   } satisfies Kind<BertConfig>,
   star: {
     folder: () => "detector",
-    format: starFormat,
+    format: DETECTOR_FORMATS.star,
     prefixes: [""],
     mark: "hgs.0.coordconv.conv.weight",
     infer: inferStar,
     names: () => same,
     unused: STAR_DERIVED,
-    declare: (scope, config) =>
-      star(scope, scope.graph.input("image", [1, config.height, config.width, 3]), config, false),
-  } satisfies Kind<StarConfig>,
+    declare(scope, { size_px, stacks, depth, channels }) {
+      const size = { width: size_px, height: size_px, nstack: stacks, nlevels: depth, in_channel: channels };
+      star(scope, scope.graph.input("image", [1, size_px, size_px, 3]), { ...STAR_300W, ...size }, false);
+    },
+  } satisfies Kind<StarDetectorConfig>,
 };
 
 // deno-lint-ignore no-explicit-any
@@ -305,7 +300,7 @@ async function convertFolder(from: string, to: string, options: ConvertOptions):
     const kind = kindOf(json, `${from}/config.json`);
     return [await writeFolder(from, to, "", kind, options)];
   }
-  const kinds = ALL.filter(({ format }) => format !== starFormat);
+  const kinds = ALL.filter(({ format }) => format !== DETECTOR_FORMATS.star);
   const written = [];
   for (const kind of kinds) {
     for (const folder of kind === KINDS.autoencoder ? ["vae", "vqvae"] : [kind.folder({})]) {

@@ -14,9 +14,10 @@ import type { SafetensorsInfo, TensorData } from "../runtime/safetensors.ts";
 import { type AutoencoderConfig, autoencoderFormat } from "./autoencoder.ts";
 import { type BertConfig, bertFormat } from "./bert_text_encoder.ts";
 import type { ConfigFormat } from "./config.ts";
+import type { StarDetectorConfig } from "./detector_network.ts";
 import { type ControlNetConfig, controlnetFormat } from "./controlnet.ts";
 import { betas, LATENT_SCHEDULE, type ScheduleConfig } from "./schedule.ts";
-import { STAR_300W, type StarConfig } from "./star.ts";
+import { STAR_300W } from "./star.ts";
 import { type TextEncoderConfig, textEncoderFormat } from "./text_encoder.ts";
 import { type EncoderConfig, type UNetConfig, unetFormat } from "./unet.ts";
 
@@ -30,7 +31,7 @@ export interface NamedShapes {
   read(name: string): Promise<TensorData>;
 }
 
-const blockParams = z.object({ num_heads: z.number(), num_head_channels: z.number(), image_size: z.number() })
+const blockParams = z.object({ num_heads: z.number(), num_head_channels: z.number() })
   .partial();
 const part = <T extends z.ZodType>(params: T) => z.object({ params }).optional();
 
@@ -132,7 +133,8 @@ export function inferUNet(file: NamedShapes, original?: OriginalConfig): UNetCon
   const encoder = inferEncoder(file, "UNet", original?.unet_config?.params);
   return checked(file, unetFormat, {
     ...encoder,
-    sample_size: original?.unet_config?.params.image_size ?? 64,
+    // For pictures of 512 pixels; the originals' own image_size is not used there, and often wrong.
+    sample_size: 64,
     out_channels: sizeOf(file, "UNet", "out.2.weight", 0),
     up_block_types: encoder.down_block_types!.toReversed()
       .map((type) => type === "DownBlock2D" ? "UpBlock2D" : "CrossAttnUpBlock2D"),
@@ -218,26 +220,19 @@ export function inferBert(file: NamedShapes): BertConfig {
   });
 }
 
-/** Of a STAR detector of 68 landmarks as those of 300-W, which is what the published edges are known for here. */
-export function inferStar(file: NamedShapes): StarConfig {
+/** Of a STAR detector of 68 landmarks as those of 300-W; its images are as large as in all that was published. */
+export function inferStar(file: NamedShapes): StarDetectorConfig {
   const what = "STAR detector";
-  const nstack = count(file, (k) => `out_heatmaps.${k}.conv.weight`);
-  const [P, E, points] = ["heatmaps", "edgemaps", "pointmaps"]
-    .map((name) => sizeOf(file, what, `out_${name}.0.conv.weight`, 0)) as [number, number, number];
-  if (String([P, E, points]) !== String(STAR_300W.classes_num)) {
-    const edges = "its edges cannot be told, hint: give them with --config";
-    fail(
-      file,
-      what,
-      `it has ${P} landmarks and ${E} edges, not ${STAR_300W.classes_num.slice(0, 2).join(" and ")}: ${edges}`,
-    );
+  const [P, E] = ["heatmaps", "edgemaps"].map((name) => sizeOf(file, what, `out_${name}.0.conv.weight`, 0));
+  if (P !== STAR_300W.classes_num[0] || E !== STAR_300W.classes_num[1]) {
+    fail(file, what, `it has ${P} landmarks and ${E} edges, and only the 68 and 9 of 300-W are built here`);
   }
   return {
-    ...STAR_300W,
-    nstack,
+    size_px: STAR_300W.width,
+    stacks: count(file, (k) => `out_heatmaps.${k}.conv.weight`),
     // Each level of an hourglass holds the next one as its low2.
-    nlevels: count(file, (k) => `hgs.0.${"low2.".repeat(k)}up1.conv1.conv.weight`),
-    in_channel: sizeOf(file, what, "out_heatmaps.0.conv.weight", 1),
+    depth: count(file, (k) => `hgs.0.${"low2.".repeat(k)}up1.conv1.conv.weight`),
+    channels: sizeOf(file, what, "out_heatmaps.0.conv.weight", 1),
   };
 }
 

@@ -75,6 +75,18 @@ Deno.test("readTorchArchive() gives back any tensors, whatever their strides", (
     );
   }));
 
+Deno.test("a class that a trainer left as a key is a key and no more", () =>
+  withPath(async (path) => {
+    const label = name("pytorch_lightning.callbacks.model_checkpoint", "ModelCheckpoint");
+    const callbacks = bytesOf("}(", label, dictionary([["best", tensor({ key: "0", shape: [1] })]]), "u");
+    const state = dictionary([["w", tensor({ key: "1", shape: [1] })]]);
+    const root = dictionary([["callbacks", callbacks], ["state_dict", state], ["type", name("torch", "float32")]]);
+    await Deno.writeFile(path, torchFile(root, { 0: floats(1), 1: floats(2) }));
+    using file = await readTorchArchive(path);
+    assert.deepEqual(file.names, ["callbacks.object.best", "state_dict.w"]);
+    assert.deepEqual((await file.read("state_dict.w")).data, new Float32Array([2]));
+  }));
+
 Deno.test("unpickle() reads plain data", () => {
   const read = (...parts: (number | string | Uint8Array)[]) => unpickle(pickle(bytesOf(...parts)), NOTHING);
   assert.deepEqual(read("(K", 255, "M", little(65535, 2), "J", little(0xffffffff, 4), "Nt"), [255, 65535, -1, null]);
