@@ -127,10 +127,11 @@ export function pipelineCommands(registry: Registry): Commands {
       async run(args) {
         const { pipeline, values } = await read(args, true);
         const planned = planRun(pipeline, "runs", values);
-        const rows = planned.map(({ stage, run, reason }) => ({
+        const rows = planned.map(({ stage, run, reason, manifest }) => ({
           stage: stage.id,
           uses: stage.spec.id,
           needs: stage.needs.join(" ") || "-",
+          took: manifest ? formatSeconds(manifest.seconds) : "-",
           plan: run !== null ? `run: ${run}` : reason === null ? "up to date" : `left out: ${reason}`,
         }));
         const costs = [];
@@ -151,7 +152,7 @@ export function pipelineCommands(registry: Registry): Commands {
       usage: selectionUsage,
       doc: "Prints the stages as an SVG picture; those that a run would make have a dashed border.",
       async run(args) {
-        const { pipeline, values } = await read(args);
+        const { pipeline, values } = await read(args, true);
         const planned = planRun(pipeline, "runs", values).filter(({ run }) => run !== null);
         print(drawPipeline(pipeline, new Set(planned.map(({ stage }) => stage.id))).trimEnd());
         return 0;

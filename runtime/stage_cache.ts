@@ -138,17 +138,21 @@ function whyNot(manifest: Manifest | undefined, key: string, recipe: Recipe, dir
   return `its folder was changed: ${files} files of ${bytes} bytes, not ${manifest.output.files} of ${manifest.output.bytes}`;
 }
 
-/** The first thing that differs, in words. */
+/** The most differences that are told. */
+const MOST = 3;
+
+/** What differs, in words. */
 function difference(old: Recipe, now: Recipe): string {
   if (old.uses !== now.uses) return `it used ${old.uses}, now ${now.uses}`;
-  if (old.version !== now.version) return `${now.uses} has a new version`;
-  if (old.seed !== now.seed) return "the seed changed";
+  const changes: string[] = [];
+  if (old.version !== now.version) changes.push(`${now.uses} has a new version`);
+  if (old.seed !== now.seed) changes.push("the seed changed");
   for (const key of new Set([...Object.keys(old.options), ...Object.keys(now.options)])) {
     const [was, is] = [canonical(old.options[key]), canonical(now.options[key])];
-    if (was !== is) return `option "${key}" was ${short(was)}, now ${short(is)}`;
+    if (was !== is) changes.push(`option "${key}" was ${short(was)}, now ${short(is)}`);
   }
   for (const key of new Set([...Object.keys(old.files), ...Object.keys(now.files)])) {
-    if (old.files[key] !== now.files[key]) return `${key} changed`;
+    if (old.files[key] !== now.files[key]) changes.push(`${key} changed`);
   }
   const flat = (recipe: Recipe) =>
     Object.fromEntries(
@@ -157,8 +161,11 @@ function difference(old: Recipe, now: Recipe): string {
       ),
     );
   const [was, is] = [flat(old), flat(now)];
-  const changed = [...new Set([...Object.keys(was), ...Object.keys(is)])].find((name) => was[name] !== is[name]);
-  return `${changed ?? "its recipe"} changed`;
+  for (const name of new Set([...Object.keys(was), ...Object.keys(is)])) {
+    if (was[name] !== is[name]) changes.push(`${name} changed`);
+  }
+  const more = changes.length > MOST ? `; ${changes.length - MOST} more` : "";
+  return changes.slice(0, MOST).join("; ") + more || "its recipe changed";
 }
 
 const short = (text: string) => text.length > 60 ? `${text.slice(0, 57)}...` : text;

@@ -202,6 +202,8 @@ Deno.test("a second run skips everything, and a change runs only what depends on
   assert.deepEqual(ran, ["extra", "second", "report"]);
   const [extra, , , second] = planRun(await b.read(), b.root);
   assert.equal(extra!.run, 'option "styles" was ["ink"], now []');
+  const [changed] = planRun(await b.read("styles=[oil]", "stages.extra.with.count=4", "seed=8"), b.root);
+  assert.equal(changed!.run, 'the seed changed; option "count" was 3, now 4; option "styles" was ["ink"], now ["oil"]');
   assert.equal(second!.run, 'input "data" from stage "extra" changed');
 });
 
