@@ -1,5 +1,7 @@
 import { apply, elements, type Op, type Shape, showShape, type Value } from "../runtime/graph.ts";
 import source from "../shaders/conv2d.wgsl" with { type: "text" };
+import tiled from "../shaders/conv2d.tiled.wgsl" with { type: "text" };
+import { directWorkgroup, fillsTiles, gemmKernel } from "./_gemm.ts";
 import { add } from "./add.ts";
 import { conv2dBackwardInput } from "./conv2d_backward_input.ts";
 import { conv2dBackwardWeight } from "./conv2d_backward_weight.ts";
@@ -40,23 +42,39 @@ export const conv2dOp: Op<Conv2dAttrs> = {
   shapes: ([x, f], attrs) => [[x![0]!, ...conv2dSize(x!, f!, attrs), f![3]!]],
   lowering: {
     kind: "kernel",
-    kernel({ inputs: [x, f], outputs: [y], attrs: { stride, padding } }) {
+    kernel({ inputs: [x, f], outputs: [y], attrs: { stride, padding } }, target) {
       const [, H, W, I] = x!.shape as [number, number, number, number];
       const [KH, KW] = f!.shape as [number, number];
       const [N, HO, WO, O] = y!.shape as [number, number, number, number];
+      const [I4, O4] = [Math.ceil(I / 4), Math.ceil(O / 4)];
+      const ints = { H, W, I, I4, HO, WO, O4, pad_top: padding[0], pad_left: padding[1] };
+      const common = { reads: ["x", "f"], writes: ["y"] };
+      if (target.tiled && fillsTiles(N * HO * WO, O4)) {
+        const tap_steps = Math.ceil(I / 16);
+        return gemmKernel({
+          ...common,
+          source: tiled,
+          label: "shaders/conv2d.tiled.wgsl",
+          batches: 1,
+          rows: N * HO * WO,
+          columns4: O4,
+          steps: KH * KW * tap_steps,
+          transposed: { x: false, w: false },
+          constants: { KW, S: stride },
+          ints: { ...ints, tap_steps, rows: N * HO * WO },
+        });
+      }
       const P = pixelTile(WO);
-      const O4 = Math.ceil(O / 4);
       const w_tiles = Math.ceil(WO / P);
       return {
+        ...common,
         source,
         label: "shaders/conv2d.wgsl",
         entry: "forward",
-        reads: ["x", "f"],
-        writes: ["y"],
         constants: { P, KH, KW, S: stride },
-        ints: { H, W, I, I4: Math.ceil(I / 4), HO, WO, O4, w_tiles, pad_top: padding[0], pad_left: padding[1] },
+        ints: { ...ints, w_tiles },
         threads: N * HO * w_tiles * O4,
-        workgroup: 8,
+        workgroup: directWorkgroup(target),
       };
     },
   },

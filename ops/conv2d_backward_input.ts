@@ -1,5 +1,7 @@
 import { apply, elements, type Op, type Shape, type Value } from "../runtime/graph.ts";
 import source from "../shaders/conv2d_backward_input.wgsl" with { type: "text" };
+import tiled from "../shaders/conv2d_backward_input.tiled.wgsl" with { type: "text" };
+import { directWorkgroup, fillsTiles, gemmKernel } from "./_gemm.ts";
 import { type Conv2dAttrs, conv2dOp, pixelTile } from "./conv2d.ts";
 import { conv2dBackwardWeight } from "./conv2d_backward_weight.ts";
 
@@ -13,23 +15,39 @@ export const conv2dBackwardInputOp: Op<Conv2dBackwardInputAttrs> = {
   shapes: ([dy, f], { height, width }) => [[dy![0]!, height, width, f![2]!]],
   lowering: {
     kind: "kernel",
-    kernel({ inputs: [dy, f], outputs: [dx], attrs: { stride, padding } }) {
+    kernel({ inputs: [dy, f], outputs: [dx], attrs: { stride, padding } }, target) {
       const [, HO, WO, O] = dy!.shape as [number, number, number, number];
       const [KH, KW] = f!.shape as [number, number];
       const [N, H, W, I] = dx!.shape as [number, number, number, number];
+      const [I4, O4] = [Math.ceil(I / 4), Math.ceil(O / 4)];
+      const ints = { H, W, I, I4, HO, WO, O4, pad_top: padding[0], pad_left: padding[1] };
+      const common = { reads: ["dy", "f"], writes: ["dx"] };
+      if (target.tiled && fillsTiles(N * H * W, I4)) {
+        const tap_steps = Math.ceil(O / 16);
+        return gemmKernel({
+          ...common,
+          source: tiled,
+          label: "shaders/conv2d_backward_input.tiled.wgsl",
+          batches: 1,
+          rows: N * H * W,
+          columns4: I4,
+          steps: KH * KW * tap_steps,
+          transposed: { x: false, w: true },
+          constants: { KW, S: stride },
+          ints: { ...ints, tap_steps, rows: N * H * W },
+        });
+      }
       const P = pixelTile(W);
-      const I4 = Math.ceil(I / 4);
       const w_tiles = Math.ceil(W / P);
       return {
+        ...common,
         source,
         label: "shaders/conv2d_backward_input.wgsl",
         entry: "forward",
-        reads: ["dy", "f"],
-        writes: ["dx"],
         constants: { P, KH, KW, S: stride },
-        ints: { H, W, I, I4, HO, WO, O4: Math.ceil(O / 4), w_tiles, pad_top: padding[0], pad_left: padding[1] },
+        ints: { ...ints, w_tiles },
         threads: N * H * w_tiles * I4,
-        workgroup: 8,
+        workgroup: directWorkgroup(target),
       };
     },
   },

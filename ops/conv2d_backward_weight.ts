@@ -1,5 +1,7 @@
 import { apply, elements, type Op, type Shape, type Value } from "../runtime/graph.ts";
 import source from "../shaders/conv2d_backward_weight.wgsl" with { type: "text" };
+import tiled from "../shaders/conv2d_backward_weight.tiled.wgsl" with { type: "text" };
+import { directWorkgroup, fillsTiles, gemmKernel } from "./_gemm.ts";
 import type { Conv2dAttrs } from "./conv2d.ts";
 import { reshape } from "./reshape.ts";
 import { sumMiddle } from "./sum.ts";
@@ -17,32 +19,36 @@ export const conv2dBackwardWeightOp: Op<Conv2dBackwardWeightAttrs> = {
   shapes: ([x, dy], { kernel: [KH, KW], parts }) => [[parts, KH, KW, x![3]!, dy![3]!]],
   lowering: {
     kind: "kernel",
-    kernel({ inputs: [x, dy], attrs: { stride, padding, kernel: [KH, KW], parts } }) {
+    kernel({ inputs: [x, dy], attrs: { stride, padding, kernel: [KH, KW], parts } }, target) {
       const [N, H, W, I] = x!.shape as [number, number, number, number];
       const [, HO, WO, O] = dy!.shape as [number, number, number, number];
       const [I4, O4] = [Math.ceil(I / 4), Math.ceil(O / 4)];
+      const step = Math.ceil(N * HO / parts);
+      const ints = { H, W, I, I4, HO, WO, O4, rows: N * HO, step, pad_top: padding[0], pad_left: padding[1] };
+      const common = { reads: ["x", "dy"], writes: ["df"] };
+      if (target.tiled && fillsTiles(I, O4)) {
+        return gemmKernel({
+          ...common,
+          source: tiled,
+          label: "shaders/conv2d_backward_weight.tiled.wgsl",
+          batches: parts * KH * KW,
+          rows: I,
+          columns4: O4,
+          steps: Math.ceil(step * WO / 16),
+          transposed: { x: true, w: false },
+          constants: { KH, KW, S: stride },
+          ints,
+        });
+      }
       return {
+        ...common,
         source,
         label: "shaders/conv2d_backward_weight.wgsl",
         entry: "forward",
-        reads: ["x", "dy"],
-        writes: ["df"],
         constants: { P: 4, KH, KW, S: stride },
-        ints: {
-          H,
-          W,
-          I,
-          I4,
-          HO,
-          WO,
-          O4,
-          rows: N * HO,
-          step: Math.ceil(N * HO / parts),
-          pad_top: padding[0],
-          pad_left: padding[1],
-        },
+        ints,
         threads: parts * KH * I4 * O4,
-        workgroup: 8,
+        workgroup: directWorkgroup(target),
       };
     },
   },

@@ -10,6 +10,8 @@ import {
   type Value,
 } from "../runtime/graph.ts";
 import source from "../shaders/matmul.wgsl" with { type: "text" };
+import tiled from "../shaders/matmul.tiled.wgsl" with { type: "text" };
+import { directWorkgroup, fillsTiles, gemmKernel } from "./_gemm.ts";
 import { reshape } from "./reshape.ts";
 import { sumTo } from "./sum.ts";
 
@@ -64,10 +66,41 @@ function product(a: Shape, b: Shape, attrs: MatmulAttrs) {
   return { shape, ly: layout(shape, attrs.merged_y, attrs.heads) };
 }
 
-function kernel(a: Shape, b: Shape, attrs: MatmulAttrs, _target: Target): Kernel {
+function kernel(a: Shape, b: Shape, attrs: MatmulAttrs, target: Target): Kernel {
   const { la, lb, M, N, K, n } = sizes(a, b, attrs);
   const { ly } = product(a, b, attrs);
   const N4 = Math.ceil(N / 4);
+  const ints = {
+    M,
+    N,
+    N4,
+    K,
+    K4: Math.ceil(K / 4),
+    H: attrs.heads,
+    x_n: la.stride_n,
+    x_h: la.stride_h,
+    x_row: la.stride_row,
+    w_n: lb.n === 1 ? 0 : lb.stride_n,
+    w_h: lb.stride_h,
+    w_row: lb.stride_row,
+    y_n: ly.stride_n,
+    y_h: ly.stride_h,
+    y_row: ly.stride_row,
+  };
+  if (target.tiled && fillsTiles(M, N4)) {
+    return gemmKernel({
+      source: tiled,
+      label: "shaders/matmul.tiled.wgsl",
+      reads: ["x", "w"],
+      writes: ["y"],
+      batches: n * attrs.heads,
+      rows: M,
+      columns4: N4,
+      steps: Math.ceil(K / 16),
+      transposed: { x: attrs.ta, w: attrs.tb },
+      ints,
+    });
+  }
   const entry = attrs.ta ? "tn" : attrs.tb ? "nt" : "nn";
   const unit = attrs.ta ? Math.ceil(M / 4) : M;
   // 8 x 2 is the sweet spot of speed and compile time (SPEED.md); small matrices take smaller tiles.
@@ -82,27 +115,9 @@ function kernel(a: Shape, b: Shape, attrs: MatmulAttrs, _target: Target): Kernel
     reads: ["x", "w"],
     writes: ["y"],
     constants: { R, Q },
-    ints: {
-      M,
-      N,
-      N4,
-      K,
-      K4: Math.ceil(K / 4),
-      H: attrs.heads,
-      row_tiles,
-      col_tiles,
-      x_n: la.stride_n,
-      x_h: la.stride_h,
-      x_row: la.stride_row,
-      w_n: lb.n === 1 ? 0 : lb.stride_n,
-      w_h: lb.stride_h,
-      w_row: lb.stride_row,
-      y_n: ly.stride_n,
-      y_h: ly.stride_h,
-      y_row: ly.stride_row,
-    },
+    ints: { ...ints, row_tiles, col_tiles },
     threads: n * attrs.heads * row_tiles * col_tiles,
-    workgroup: 8,
+    workgroup: directWorkgroup(target),
   };
 }
 

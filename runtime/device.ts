@@ -16,6 +16,8 @@ export interface Device {
   readonly zeroOutside: boolean;
   /** Most tensors that one dispatch may bind. */
   readonly bindings: number;
+  /** Whether kernels tile in workgroup memory. */
+  readonly tiled: boolean;
   /** Throws the first error that the device reported since it was opened, with its text. */
   check(): void;
   /** Pipelines by entry point and code, shared by all plans of the device. */
@@ -30,6 +32,8 @@ export interface Device {
 export interface DeviceOptions {
   /** Storage class; `auto` measures both on this adapter and takes the faster. */
   storage?: "auto" | "texture" | "buffer";
+  /** Whether kernels tile in workgroup memory; unless given, those of the buffer class on hardware do. */
+  tiled?: boolean;
 }
 
 /** Raised when no adapter is found: the machine lacks a Vulkan driver. */
@@ -96,6 +100,7 @@ export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
     bindings: storage === "texture"
       ? gpu.limits.maxStorageTexturesPerShaderStage
       : gpu.limits.maxStorageBuffersPerShaderStage,
+    tiled: options.tiled ?? (storage === "buffer" && !isSoftware(adapter)),
     check() {
       if (failure) throw failure;
     },
@@ -184,6 +189,11 @@ async function texturesAreFaster(gpu: GPUDevice): Promise<boolean> {
   texture.destroy();
   buffer.destroy();
   return t < b;
+}
+
+/** Whether a processor computes for the adapter. `isFallbackAdapter` is missing in Deno's types (2.9.6). */
+function isSoftware({ info }: GPUAdapter): boolean {
+  return (info as GPUAdapterInfo & { isFallbackAdapter?: boolean }).isFallbackAdapter ?? false;
 }
 
 /** `GPU.wgslLanguageFeatures`, which Deno has and its types lack (Deno 2.9.6). */

@@ -31,6 +31,8 @@ export interface Target {
   readonly storage: "texture" | "buffer";
   /** Most tensors that one dispatch may bind. */
   readonly bindings: number;
+  /** Whether kernels should tile in workgroup memory: fast on hardware, slow on software drivers. */
+  readonly tiled: boolean;
 }
 
 /**

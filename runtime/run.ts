@@ -34,7 +34,8 @@ export class Executable {
   /** Plans `goals` and allocates; every parameter of the graph must be in `parameters`. */
   constructor(device: Device, goals: Goals, parameters: Parameters = new Map()) {
     this.#device = device;
-    this.plan = plan(goals, { storage: device.storage, bindings: device.bindings });
+    const { storage, bindings, tiled } = device;
+    this.plan = plan(goals, { storage, bindings, tiled });
     const { gpu } = device;
     for (const leaf of this.plan.leaves) this.#storage.set(leaf, this.#leaf(leaf, parameters));
     const pool = this.plan.pool.map((count) => {

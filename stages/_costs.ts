@@ -92,7 +92,7 @@ export function countNetworks({ vae, text, unet: config }: Networks) {
 }
 
 /** Buffers of a hardware adapter, and the limit of tensors in a dispatch that WebGPU itself asks of one for ten more. */
-const TARGET = { storage: "buffer", bindings: 16 } as const;
+const TARGET = { storage: "buffer", bindings: 16, tiled: true } as const;
 
 /**
  * GPU memory of computations that share parameters, and the arithmetic of those that are counted.

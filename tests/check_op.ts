@@ -27,6 +27,8 @@ export interface Case<A> {
 export interface Tolerance {
   readonly tol?: number;
   readonly gradTol?: number;
+  /** Also runs forward with kernels that tile in workgroup memory. */
+  readonly tiled?: boolean;
 }
 
 /** A deterministic spread of numbers without structure that a wrong index could hide behind. */
@@ -36,10 +38,16 @@ export function spreadNumbers(input: number, element: number): number {
 }
 
 let shared: Promise<Device> | undefined;
+let tiles: Promise<Device> | undefined;
 
 /** The device of the test run, one for a process. */
 export function testDevice(): Promise<Device> {
   return shared ??= openDevice();
+}
+
+/** The same adapter as if it were hardware: storage buffers, and kernels that tile in workgroup memory. */
+function tiledDevice(): Promise<Device> {
+  return tiles ??= openDevice({ storage: "buffer", tiled: true });
 }
 
 function close(name: string, got: ArrayLike<number>, want: ArrayLike<number>, tol: number) {
@@ -63,7 +71,7 @@ function close(name: string, got: ArrayLike<number>, want: ArrayLike<number>, to
 export function checkOp<A extends Attrs>(
   op: Op<A>,
   cases: readonly Case<A>[],
-  { tol = 1e-5, gradTol = 1e-4 }: Tolerance = {},
+  { tol = 1e-5, gradTol = 1e-4, tiled = false }: Tolerance = {},
 ): void {
   const filled = (c: Case<A>) =>
     c.shapes.map((shape, input): F64 => ({
@@ -72,27 +80,30 @@ export function checkOp<A extends Attrs>(
     }));
   const options = { sanitizeResources: false, sanitizeOps: false }; // the device outlives a test
 
-  Deno.test({
-    name: `${op.name}() matches the reference`,
-    ...options,
-    async fn() {
-      const device = await testDevice();
-      for (const c of cases) {
-        const inputs = filled(c);
-        const graph = new Graph();
-        const values = inputs.map((x, k) => graph.input(`x${k}`, x.shape));
-        const outputs = graph.apply(op, values, c.attrs);
-        const exe = new Executable(device, { outputs: Object.fromEntries(outputs.map((v, k) => [`y${k}`, v])) });
-        exe.run(Object.fromEntries(inputs.map((x, k) => [`x${k}`, Float32Array.from(x.data)])));
-        const want = op.reference(inputs, c.attrs);
-        for (const [k, y] of want.entries()) {
-          assert.deepEqual(outputs[k]!.shape, y.shape, "shape");
-          close(`${JSON.stringify(c.shapes)} ${JSON.stringify(c.attrs)} y${k}`, await exe.read(`y${k}`), y.data, tol);
+  const variants = [{ name: "", open: testDevice }, ...tiled ? [{ name: ", in tiles", open: tiledDevice }] : []];
+  for (const { name, open } of variants) {
+    Deno.test({
+      name: `${op.name}() matches the reference${name}`,
+      ...options,
+      async fn() {
+        const device = await open();
+        for (const c of cases) {
+          const inputs = filled(c);
+          const graph = new Graph();
+          const values = inputs.map((x, k) => graph.input(`x${k}`, x.shape));
+          const outputs = graph.apply(op, values, c.attrs);
+          const exe = new Executable(device, { outputs: Object.fromEntries(outputs.map((v, k) => [`y${k}`, v])) });
+          exe.run(Object.fromEntries(inputs.map((x, k) => [`x${k}`, Float32Array.from(x.data)])));
+          const want = op.reference(inputs, c.attrs);
+          for (const [k, y] of want.entries()) {
+            assert.deepEqual(outputs[k]!.shape, y.shape, "shape");
+            close(`${JSON.stringify(c.shapes)} ${JSON.stringify(c.attrs)} y${k}`, await exe.read(`y${k}`), y.data, tol);
+          }
+          exe.destroy();
         }
-        exe.destroy();
-      }
-    },
-  });
+      },
+    });
+  }
 
   if (!op.gradient) return;
   Deno.test({

@@ -14,4 +14,9 @@ checkOp(matmulOp, [
   { shapes: [[2, 6, 24], [2, 10, 24]], attrs: { ...plain, tb: true, heads: 3, merged_y: false } },
   { shapes: [[2, 3, 6, 10], [2, 10, 24]], attrs: { ...plain, heads: 3, merged_a: false } },
   { shapes: [[1, 1, 6, 10], [1, 10, 8]], attrs: { ...plain, merged_a: false } },
-]);
+  { shapes: [[2, 70, 21], [1, 21, 67]], attrs: plain },
+  { shapes: [[2, 33, 18], [2, 70, 18]], attrs: { ...plain, tb: true } },
+  { shapes: [[2, 37, 66], [2, 37, 34]], attrs: { ...plain, ta: true } },
+  { shapes: [[2, 40, 24], [2, 36, 24]], attrs: { ...plain, tb: true, heads: 2, merged_y: false } },
+  { shapes: [[2, 2, 36, 20], [2, 20, 72]], attrs: { ...plain, heads: 2, merged_a: false } },
+], { tiled: true });

@@ -11,7 +11,7 @@ import { Graph, type Target } from "../../runtime/graph.ts";
 import { broadcast, plan } from "../../runtime/plan.ts";
 import { expand, grid } from "../../runtime/wgsl.ts";
 
-const target: Target = { storage: "buffer", bindings: 16 };
+const target: Target = { storage: "buffer", bindings: 16, tiled: false };
 
 Deno.test("plan() fuses bias, activation and residual into the convolution before them", () => {
   const g = new Graph();
@@ -58,7 +58,7 @@ Deno.test("plan() keeps the bindings of a dispatch under the limit", () => {
   const g = new Graph();
   let y = scale(g.input("x0", [8]), 2);
   for (let k = 1; k < 40; k++) y = add(y, scale(g.input(`x${k}`, [8]), k));
-  for (const d of plan({ outputs: { y } }, { storage: "buffer", bindings: 8 }).dispatches) {
+  for (const d of plan({ outputs: { y } }, { ...target, bindings: 8 }).dispatches) {
     assert.ok(d.reads.length + d.writes.length <= 8);
   }
 });
