@@ -69,7 +69,7 @@ Deno.test("any text is a pipeline or a PipelineError whose places lie in the tex
           for (const { at } of error.problems) assert(at.offset >= 0 && at.offset <= at.source.text.length);
         }
       }),
-      { numRuns: 1000 },
+      { numRuns: 2000 },
     );
   } finally {
     await Deno.remove(dir, { recursive: true });
