@@ -89,7 +89,7 @@ const commands: Commands = {
   },
   score: {
     usage: "(--detector DIR | --predicted DIR) --data DIR [--origin 0|1] [--crop none|landmarks] " +
-      "[--normaliser interocular|interpupil|box_diagonal] [--flip]",
+      "[--normaliser interocular|interpupil|box_diagonal] [--thresholds N,…] [--flip]",
     doc: "Scores a detector, or another tool's .pts files, on images with .pts files beside them; one JSON line.",
     run: async (args) => (await import("./stages/score.ts")).score(args, print),
   },

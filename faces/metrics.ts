@@ -158,14 +158,22 @@ export function bootstrapMean(
   return [at(0.025), at(0.975)];
 }
 
+/** FR and AUC with their threshold. */
+export interface Failures extends FailureRate {
+  /** Percent. */
+  threshold: number;
+}
+
 /** The measures of a set of images. */
-export interface Measures extends FailureRate {
+export interface Measures {
   /** Images. */
   count: number;
   /** Mean over the images, percent. */
   nme: number;
   /** 95 % bootstrap interval of `nme`, percent. */
   nme_interval: [number, number];
+  /** FR and AUC at each threshold, in the order of the options. */
+  failures: Failures[];
   /** Mean error of the landmarks of each region, percent. */
   regions: Record<Region, number>;
 }
@@ -178,16 +186,14 @@ export interface EvaluateOptions {
   groups?: readonly string[];
   /** "interocular" unless given. */
   normaliser?: Normaliser;
-  /** Of FR and AUC, percent; 10 unless given. */
-  threshold?: number;
+  /** Of FR and AUC, percent; only 10 unless given. */
+  thresholds?: readonly number[];
 }
 
 /** Measures of all images and of each style. */
 export interface Evaluation {
   /** What errors were divided by. */
   normaliser: Normaliser;
-  /** Of FR and AUC, percent. */
-  threshold: number;
   /** All images. */
   all: Measures;
   /** Each style, in the order of the names. */
@@ -212,7 +218,7 @@ export function evaluate(
   random: RandomSource,
   options: EvaluateOptions = {},
 ): Evaluation {
-  const { normaliser = "interocular", threshold = 10 } = options;
+  const { normaliser = "interocular", thresholds = [10] } = options;
   const nme = nmePerImage(predicted, truth, { normaliser });
   const styles = options.styles ?? Array<string>(nme.length).fill("all");
   const groups = options.groups ?? Array.from(nme, (_, i) => String(i));
@@ -226,7 +232,7 @@ export function evaluate(
     return {
       count: chosen.length,
       nme: mean(nme, chosen),
-      ...failureRate(errors, threshold),
+      failures: thresholds.map((threshold) => ({ threshold, ...failureRate(errors, threshold) })),
       nme_interval: bootstrapMean(errors, chosen.map((i) => groups[i]!), random),
       regions: Object.fromEntries(
         regional.map(([region, values]) => [region, mean(values, chosen)]),
@@ -237,7 +243,6 @@ export function evaluate(
   const byStyle = Map.groupBy(indices, (i) => styles[i]!);
   return {
     normaliser,
-    threshold,
     all: measure(indices),
     styles: Object.fromEntries([...byStyle.keys()].sort().map((style) => [style, measure(byStyle.get(style)!)])),
     per_image: [...nme],

@@ -6,6 +6,7 @@
 
 import { type DatasetRecord, type LoadedDataset, openDataset } from "../faces/dataset.ts";
 import type { Image } from "../faces/image.ts";
+import type { Failures } from "../faces/metrics.ts";
 import type { Artifact } from "../runtime/stage.ts";
 
 /** Side of the square around a face as a multiple of the longer side of its landmarks' box; what detectors are used to. */
@@ -58,6 +59,13 @@ export function imageOf({ images, size_px }: { images: Uint8Array; size_px: numb
 /** Landmarks of image `index`, `[68, 2]`, sharing memory. */
 export function landmarksOf({ landmarks }: { landmarks: Float32Array }, index: number): Float32Array {
   return landmarks.subarray(index * 136, (index + 1) * 136);
+}
+
+/** Columns of a table: `fr_10` and `auc_10` of a threshold of 10 %. */
+export function rates(failures: readonly Failures[]): Record<string, number> {
+  return Object.fromEntries(
+    failures.flatMap(({ threshold, fr, auc }) => [[`fr_${threshold}`, fr], [`auc_${threshold}`, auc]]),
+  );
 }
 
 /** Writes an image to a batch as values from -1 to 1. */

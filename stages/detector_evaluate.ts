@@ -12,7 +12,7 @@ import { cedCurve, evaluate, type Measures, type Normaliser } from "../faces/met
 import { loadDetector } from "../models/detector.ts";
 import { Random } from "../runtime/rng.ts";
 import { type Field, stage } from "../runtime/stage.ts";
-import { type Faces, imageOf, landmarksOf, loadFaces } from "./_faces.ts";
+import { type Faces, imageOf, landmarksOf, loadFaces, rates } from "./_faces.ts";
 
 /** Columns of a sheet: the best images and as many of the worst. */
 const COLUMNS = 10;
@@ -22,16 +22,18 @@ const CELL_PX = 128;
 /** `detector/evaluate`: every detector on every dataset; `results.json` has the styles and regions too. */
 export const evaluateDetectors = stage({
   id: "detector/evaluate",
-  doc: "Measures detectors on datasets: NME, failure rate and area under the error curve at 10 %.",
+  doc: "Measures detectors on datasets: NME, and at each threshold failure rate and area under the error curve.",
   version: 1,
   inputs: { "detectors*": "detector", "data*": "dataset" },
   output: "table",
   options: z.object({
     normaliser: z.enum(["interocular", "interpupil", "box_diagonal"]).default("interocular")
       .describe("What errors are divided by: outer eye corners, centres of the eyes, diagonal of the landmarks' box"),
+    thresholds: z.array(z.number().positive()).min(1).optional()
+      .describe("Errors above which a face counts as a failure, percent; by default only 10"),
     flip: z.boolean().default(false).describe("Average what is found in an image and in its mirror image"),
   }),
-  async run(ctx, { detectors, data }, { normaliser, flip }) {
+  async run(ctx, { detectors, data }, { normaliser, thresholds, flip }) {
     const device = await ctx.device();
     const results: Results = { rows: [], regions: [], ced: [] };
     let done = 0;
@@ -46,6 +48,7 @@ export const evaluateDetectors = stage({
         network.destroy();
         const { all, styles, per_image } = evaluate(found, faces.landmarks, new Random(ctx.seed, "bootstrap"), {
           normaliser,
+          ...(thresholds && { thresholds }),
           styles: faces.records.map(({ style }) => style),
           groups: faces.records.map(({ group }) => group),
         });
@@ -83,8 +86,8 @@ interface Results {
 }
 
 function tableRow(detector: string, dataset: string, measures: Measures, normaliser: Normaliser): Row {
-  const { count, nme, fr, auc, nme_interval: [nme_low, nme_high] } = measures;
-  return { detector, dataset, images: count, [`nme_${normaliser}`]: nme, fr_10: fr, auc_10: auc, nme_low, nme_high };
+  const { count, nme, failures, nme_interval: [nme_low, nme_high] } = measures;
+  return { detector, dataset, images: count, [`nme_${normaliser}`]: nme, ...rates(failures), nme_low, nme_high };
 }
 
 /** Indices of the smallest and of the largest errors, smallest first; all when there are no more. */

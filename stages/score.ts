@@ -13,7 +13,7 @@ import { loadDetector } from "../models/detector.ts";
 import { parse, UsageError } from "../runtime/cli.ts";
 import { openDevice } from "../runtime/device.ts";
 import { Random } from "../runtime/rng.ts";
-import { CROP_SCALE } from "./_faces.ts";
+import { CROP_SCALE, rates } from "./_faces.ts";
 
 const NORMALISERS: readonly Normaliser[] = ["interocular", "interpupil", "box_diagonal"];
 
@@ -23,6 +23,9 @@ type Crop = "none" | "landmarks";
 /**
  * Prints one JSON line about a detector (`--detector DIR`), or about a folder of `.pts` files that another tool wrote and
  * that are named as the images (`--predicted DIR`), on `--data DIR`: a dataset, or images with `.pts` files beside them.
+ *
+ * `--thresholds 8,10` are the errors, percent, that FR and AUC are counted at. Several styles, from a dataset or from the
+ * folder's `index.csv`, are also told one by one, in `styles`.
  *
  * `--origin` is what the `.pts` files call the centre of the first pixel, 0 unless given; 1 in 300-W's own files.
  *
@@ -44,6 +47,7 @@ export async function score(args: string[], print: (line: string) => void): Prom
       origin: { type: "string", default: "0" },
       crop: { type: "string" },
       normaliser: { type: "string", default: "interocular" },
+      thresholds: { type: "string", default: "10" },
       flip: { type: "boolean", default: false },
     },
   });
@@ -53,23 +57,35 @@ export async function score(args: string[], print: (line: string) => void): Prom
   }
   const origin = Number(oneOf("origin", values.origin, ["0", "1"])) as Origin;
   const normaliser = oneOf("normaliser", values.normaliser, NORMALISERS);
+  const thresholds = values.thresholds.split(",").map(Number);
+  if (!thresholds.every((threshold) => threshold > 0)) {
+    throw new UsageError(`Cannot set --thresholds to "${values.thresholds}": numbers above 0 with commas are expected`);
+  }
   const crop = values.crop === undefined ? undefined : oneOf("crop", values.crop, ["none", "landmarks"]);
   try {
     const data = await exists(`${dir}/metadata.jsonl`) ? await openDataset(dir) : await openFolder(dir, { origin });
     const pairs = detector !== undefined
       ? await detect(detector, data, crop, flip)
       : await readPredicted(predicted!, data, origin);
-    const { all } = evaluate(pairs.found, pairs.truth, new Random(0, "score"), {
+    const { all, styles } = evaluate(pairs.found, pairs.truth, new Random(0, "score"), {
       normaliser,
+      thresholds,
+      styles: data.records.map(({ style }) => style),
       groups: data.records.map(({ group }) => group),
     });
     print(JSON.stringify({
       images: all.count,
       [`nme_${normaliser}`]: all.nme,
-      fr_10: all.fr,
-      auc_10: all.auc,
+      ...rates(all.failures),
       nme_interval: all.nme_interval,
       regions: all.regions,
+      ...(Object.keys(styles).length > 1 && {
+        styles: Object.fromEntries(
+          Object.entries(styles).map(([style, { count, nme, failures, nme_interval }]) =>
+            [style, { images: count, [`nme_${normaliser}`]: nme, ...rates(failures), nme_interval }] as const
+          ),
+        ),
+      }),
       ...(pairs.crop && { crop: pairs.crop === "none" ? "none" : `landmarks, ${CROP_SCALE} x their box` }),
       ...(detector !== undefined ? { detector } : { predicted }),
       data: dir,

@@ -120,10 +120,16 @@ Deno.test("evaluate() measures styles and regions apart", () => {
   for (let i = 0; i < 3; i++) truth.set(face, 136 * i);
   const predicted = truth.slice();
   for (let point = 48; point < 68; point++) predicted[136 + 2 * point]! += 35.6; // the mouth of image 1, by one iod
-  const result = evaluate(predicted, truth, random(), { styles: ["ink", "photo", "ink"], groups: ["a", "a", "b"] });
+  const result = evaluate(predicted, truth, random(), {
+    styles: ["ink", "photo", "ink"],
+    groups: ["a", "a", "b"],
+    thresholds: [8, 100],
+  });
   assert.deepEqual(Object.keys(result.styles), ["ink", "photo"]);
   const { photo, ink } = result.styles;
-  assert.deepEqual([ink!.count, ink!.nme, ink!.fr, photo!.count, photo!.fr], [2, 0, 0, 1, 100]);
+  assert.deepEqual([ink!.count, ink!.nme, photo!.count], [2, 0, 1]);
+  assert.deepEqual(photo!.failures.map(({ threshold }) => threshold), [8, 100]);
+  assert.deepEqual([ink!.failures[0]!.fr, photo!.failures[0]!.fr], [0, 100]);
   assert.ok(Math.abs(photo!.regions.mouth - 100) < 1e-3 && photo!.regions.eyes === 0);
   assert.ok(Math.abs(photo!.nme - 100 * 20 / 68) < 1e-3);
   assert.ok(Math.abs(result.all.nme - photo!.nme / 3) < 1e-9 && result.per_image.length === 3);

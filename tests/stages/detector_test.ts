@@ -116,6 +116,18 @@ Deno.test("detector/train learns, detector/evaluate measures, score agrees", () 
     const { images, nme_interocular, crop } = JSON.parse(lines[0]!);
     assert.deepEqual([images, crop], [20, "none"]);
     assert.ok(Math.abs(nme_interocular - second!) < 1e-4);
+    await score([...args, "--thresholds", "5,20"], (line) => void lines.push(line));
+    const more = JSON.parse(lines[1]!);
+    assert.deepEqual(["fr_5", "auc_5", "fr_20", "auc_20", "fr_10"].map((key) => key in more), [
+      true,
+      true,
+      true,
+      true,
+      false,
+    ]);
+    assert.ok(more.fr_20 <= more.fr_5 && more.auc_20 >= more.auc_5);
+    assert.deepEqual(Object.values<{ images: number }>(more.styles).map(({ images }) => images), [10, 10]);
+    await assert.rejects(score([...args, "--thresholds", "5,x"], () => {}), /--thresholds to "5,x"/);
     await assert.rejects(score([...args.slice(0, 2), "--data", dir], () => {}), /no PNG or JPEG/);
   }));
 
