@@ -29,6 +29,12 @@ export const augmentation = z.strictObject({
   grey: z.number().min(0).max(1).default(0.1).describe("Share of the images without colour"),
   noise: z.number().min(0).max(1).default(0.02).describe("Largest standard deviation of noise, parts of the range"),
   occlusion: z.number().min(0).max(1).default(0.2).describe("Share of the images with a rectangle painted over"),
+  blur: z.number().positive().max(0.1).optional().describe(
+    "Largest standard deviation of a blur, parts of the image's side; by default none",
+  ),
+  gamma: z.number().positive().max(1).optional().describe(
+    "Standard deviation of the logarithm of the gamma that brightness is raised to; by default none",
+  ),
 });
 
 /** See {@linkcode augmentation}. */
@@ -76,6 +82,9 @@ export function augment(
   const affine = composeAffine(similarity([centre, centre], size, angle, shift), resize);
   const mirrored = random.uniform() < options.flip;
   warp(image, from_px, invertAffine(affine), to_px, mirrored, out);
+  // What is not asked for draws no number, so that other changes stay the same.
+  if (options.blur !== undefined) blur(out, to_px, random.uniform() * options.blur * to_px);
+  if (options.gamma !== undefined) raise(out, Math.exp(clip(random.normal()) * options.gamma));
   recolour(out, random, options);
   if (random.uniform() < options.occlusion) occlude(out, to_px, random);
   const moved = transformLandmarks(landmarks, affine);
@@ -140,6 +149,36 @@ function recolour(out: Float32Array, random: RandomSource, { colour, grey, noise
       out[o + k] = Math.max(-1, Math.min(1, value + sigma * grain * 2.45));
     }
   }
+}
+
+/** Gaussian blur, rows and then columns; the border is repeated outside. */
+function blur(out: Float32Array, side: number, sigma: number): void {
+  const reach = Math.ceil(2.5 * sigma);
+  if (sigma < 0.2) return; // the neighbours would weigh nothing
+  const weights = Float64Array.from(
+    { length: 2 * reach + 1 },
+    (_, k) => Math.exp(-((k - reach) ** 2) / (2 * sigma ** 2)),
+  );
+  const total = weights.reduce((a, b) => a + b);
+  const line = new Float64Array(side * 3);
+  for (const [along, across] of [[3, side * 3], [side * 3, 3]] as const) {
+    for (let j = 0; j < side; j++) {
+      line.fill(0);
+      for (let i = 0; i < side; i++) {
+        for (let k = -reach; k <= reach; k++) {
+          const from = j * across + Math.max(0, Math.min(side - 1, i + k)) * along;
+          const weight = weights[k + reach]! / total;
+          for (let c = 0; c < 3; c++) line[i * 3 + c]! += weight * out[from + c]!;
+        }
+      }
+      for (let i = 0; i < side; i++) for (let c = 0; c < 3; c++) out[j * across + i * along + c] = line[i * 3 + c]!;
+    }
+  }
+}
+
+/** Raises brightness, from 0 to 1, to a power. */
+function raise(out: Float32Array, gamma: number): void {
+  for (let o = 0; o < out.length; o++) out[o] = 2 * Math.max(0, (out[o]! + 1) / 2) ** gamma - 1;
 }
 
 /** Paints a rectangle of one colour, up to a third of the side. */

@@ -59,3 +59,32 @@ Deno.test("augment() changes nothing when told so, and adds noise of the strengt
   const rms = Math.sqrt(squares / draws / out.length);
   assert.ok(Math.abs(rms / (2 * noise / Math.sqrt(3)) - 1) < 0.1, `${rms}`);
 });
+
+Deno.test("augment() blurs by a share of the side, and raises brightness to a power", () => {
+  const face = neutralFace(SIDE);
+  const image = bell(SIDE, [20, 40]);
+  const [plain, out] = [new Float32Array(image.length), new Float32Array(image.length)];
+  augment(image, SIDE, face, new Random(1, "augment"), still, SIDE, plain);
+  const variance = (values: Float32Array) => {
+    const [x, y] = centre(values, SIDE);
+    let [squares, sum] = [0, 0];
+    for (let k = 0; k < values.length; k += 3) {
+      const light = values[k]! + 1;
+      squares += light * ((k / 3 % SIDE - x) ** 2 + (Math.floor(k / 3 / SIDE) - y) ** 2) / 2;
+      sum += light;
+    }
+    return squares / sum;
+  };
+  for (let step = 0; step < 10; step++) {
+    augment(image, SIDE, face, new Random(2, "augment", step), { ...still, blur: 0.04 }, SIDE, out);
+    const [[x0, y0], [x1, y1]] = [centre(plain, SIDE), centre(out, SIDE)];
+    assert.ok(Math.hypot(x0 - x1, y0 - y1) < 0.1, "the light stays where it is");
+    // Variances of a blur add up, and this one's deviation is at most 2.56 pixels.
+    const added = variance(out) - variance(plain);
+    assert.ok(added > -0.1 && added < 2.56 ** 2 + 0.1, `${added}`);
+  }
+  augment(image, SIDE, face, new Random(2, "augment"), { ...still, gamma: 0.3 }, SIDE, out);
+  const powers = [...out.keys()].filter((k) => plain[k]! > -0.9 && plain[k]! < 0.9)
+    .map((k) => Math.log((out[k]! + 1) / 2) / Math.log((plain[k]! + 1) / 2));
+  assert.ok(powers.every((power) => Math.abs(power - powers[0]!) < 1e-2) && Math.abs(powers[0]! - 1) > 0.01);
+});
