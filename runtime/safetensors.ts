@@ -120,7 +120,7 @@ export class SafetensorsFile implements Disposable {
   // deno-lint-ignore require-await
   async read(name: string): Promise<TensorData> {
     const { dtype, shape, begin, end } = this.#entry(name);
-    return { shape: [...shape], data: readFloat32(this.#file, this.path, dtype, begin, end) };
+    return { shape: [...shape], data: readFloat32(this.#file, this.path, dtype, [begin, end]) };
   }
 
   /**
@@ -401,27 +401,35 @@ function encode(path: string, name: string, data: Float32Array, dtype: "F32" | "
   return new Uint8Array(halves.buffer);
 }
 
-/** Reads elements as f32 without holding them twice. */
-function readFloat32(
+/**
+ * Reads elements as f32, as {@linkcode toFloat32} does, without holding those of half the size twice.
+ *
+ * @param seen Called with all bytes, part after part.
+ * @throws {RangeError} If the file ends before.
+ */
+export function readFloat32(
   file: Deno.FsFile,
   path: string,
   dtype: SafetensorsDtype,
-  begin: number,
-  end: number,
+  [begin, end]: readonly [begin: number, end: number],
+  seen?: (bytes: Uint8Array<ArrayBuffer>) => void,
 ): Float32Array {
   const size = ELEMENT_BYTES[dtype];
   const step = size << 18;
   if ((dtype !== "F16" && dtype !== "BF16") || end - begin <= step) {
-    return toFloat32(dtype, readAt(file, path, begin, end - begin).buffer);
+    const bytes = readAt(file, path, begin, end - begin);
+    seen?.(bytes);
+    return toFloat32(dtype, bytes.buffer);
   }
   const data = new Float32Array((end - begin) / size);
   const part = new Uint8Array(step);
   for (let at = begin; at < end; at += step) {
-    const length = Math.min(step, end - at);
-    readInto(file, path, at, part.subarray(0, length));
-    const from = (at - begin) / size;
-    if (dtype === "BF16") widen(new Uint16Array(part.buffer, 0, length / size), data.subarray(from));
-    else data.set(new Float16Array(part.buffer, 0, length / size), from);
+    const bytes = part.subarray(0, Math.min(step, end - at));
+    readInto(file, path, at, bytes);
+    seen?.(bytes);
+    const [from, count] = [(at - begin) / size, bytes.length / size];
+    if (dtype === "BF16") widen(new Uint16Array(part.buffer, 0, count), data.subarray(from));
+    else data.set(new Float16Array(part.buffer, 0, count), from);
   }
   return data;
 }

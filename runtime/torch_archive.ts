@@ -26,6 +26,7 @@ import {
   ELEMENT_BYTES,
   type RawTensor,
   readAt,
+  readFloat32,
   type SafetensorsDtype,
   type SafetensorsInfo,
   type TensorData,
@@ -120,27 +121,50 @@ export class TorchArchive implements Disposable {
    * @throws {RangeError} If there is none of that name, or the file was cut short since it was opened.
    * @throws {TypeError} If its bytes do not have the checksum of the archive.
    */
+  // deno-lint-ignore require-await
   async read(name: string): Promise<TensorData> {
-    const { dtype, shape, bytes } = await this.readRaw(name);
-    return { shape: [...shape], data: toFloat32(dtype, bytes.buffer) };
+    const { storage: { dtype }, shape, strides } = this.#tensor(name);
+    if (!isDense(shape, strides)) return { shape: [...shape], data: toFloat32(dtype, this.#readRaw(name).buffer) };
+    const { range, seen, check } = this.#span(name);
+    const data = readFloat32(this.#file, this.path, dtype, range, seen);
+    check();
+    return { shape: [...shape], data };
   }
 
   /** Reads a tensor's elements as they are, row-major; throws as {@link TorchArchive.read} does. */
   // deno-lint-ignore require-await
   async readRaw(name: string): Promise<RawTensor> {
+    const { storage: { dtype }, shape } = this.#tensor(name);
+    return { dtype, shape, bytes: this.#readRaw(name) };
+  }
+
+  #readRaw(name: string): Uint8Array<ArrayBuffer> {
+    const { storage: { dtype }, shape, strides } = this.#tensor(name);
+    const { range: [begin, end], seen, check } = this.#span(name);
+    const bytes = readAt(this.#file, this.path, begin, end - begin);
+    seen(bytes);
+    check();
+    return isDense(shape, strides) ? bytes : gather(bytes, ELEMENT_BYTES[dtype], shape, strides);
+  }
+
+  /** Bytes of the file that a tensor's elements lie in, and their checksum as they are read. */
+  #span(name: string) {
     const { storage: { dtype, entry, length }, offset, shape, strides } = this.#tensor(name);
     const size = ELEMENT_BYTES[dtype];
-    const count = countElements(shape);
-    if (!count) return { dtype, shape, bytes: new Uint8Array(0) };
-    const span = spanOf(shape, strides);
-    const bytes = readAt(this.#file, this.path, entry.begin + offset * size, span * size);
-    // A part of a storage has no checksum of its own.
-    if (span === length && entry.crc && crc32(bytes) !== entry.crc) {
-      throw new TypeError(
-        `Cannot read tensor "${name}" of ${this.path}: its bytes do not have the archive's checksum, hint: copy the file again`,
-      );
-    }
-    return { dtype, shape, bytes: isDense(shape, strides) ? bytes : gather(bytes, size, shape, strides) };
+    const span = countElements(shape) ? spanOf(shape, strides) : 0;
+    const begin = entry.begin + offset * size;
+    let crc = 0;
+    return {
+      range: [begin, begin + span * size] as const,
+      seen: (bytes: Uint8Array) => void (crc = crc32(bytes, crc)),
+      check: () => {
+        // A part of a storage has no checksum of its own.
+        if (span !== length || !entry.crc || crc === entry.crc) return;
+        throw new TypeError(
+          `Cannot read tensor "${name}" of ${this.path}: its bytes do not have the archive's checksum, hint: copy the file again`,
+        );
+      },
+    };
   }
 
   /** Closes the file; what was read stays. */

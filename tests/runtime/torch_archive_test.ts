@@ -224,6 +224,24 @@ function twoNames(value: Uint8Array): Uint8Array {
   return torchFile(dictionary([["x", dictionary([["y", value]])], ["x.y", value]]), { 0: floats(1, 2) });
 }
 
+Deno.test("readTorchArchive() reads archives with fields of 64 bits", () =>
+  withPath(async (path) => {
+    const root = pickle(dictionary([["x", tensor({ key: "0", shape: [2] })]]));
+    const bytes = zip([["a/data.pkl", root], ["a/data/0", floats(3, 4)]], true);
+    await Deno.writeFile(path, bytes);
+    {
+      using file = await readTorchArchive(path);
+      assert.deepEqual([...(await file.read("x")).data], [3, 4]);
+    }
+    // The place of the end, from the locator in front of the last record.
+    bytes.set(little(2n ** 60n, 8), bytes.length - 22 - 12);
+    await Deno.writeFile(path, bytes);
+    await assert.rejects(
+      readTorchArchive(path),
+      /its end is said to be at byte 1152921504606847000, outside the file/,
+    );
+  }));
+
 Deno.test("a pickle whose lists hold each other many times is refused soon", () =>
   withPath(async (path) => {
     // Each list holds the one before ten times: ten to the thirtieth values from a few hundred bytes.

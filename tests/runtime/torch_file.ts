@@ -73,8 +73,11 @@ export const pickle = (value: Uint8Array) => bytesOf(0x80, 2, value, ".");
 /** What the directory of an archive says of an entry, where it is not true. */
 export type Lies = Readonly<Partial<Record<"size" | "packed" | "from" | "crc" | "method" | "flags", number>>>;
 
-/** A zip archive of stored entries. */
-export function zip(entries: readonly (readonly [string, Uint8Array, Lies?])[]): Uint8Array<ArrayBuffer> {
+/** A zip archive of stored entries; `wide` with fields of 64 bits, as archives of more than 4 GB have. */
+export function zip(
+  entries: readonly (readonly [string, Uint8Array, Lies?])[],
+  wide = false,
+): Uint8Array<ArrayBuffer> {
   const files: Uint8Array[] = [], directory: Uint8Array[] = [];
   let at = 0;
   for (const [label, bytes, lies = {}] of entries) {
@@ -83,12 +86,39 @@ export function zip(entries: readonly (readonly [string, Uint8Array, Lies?])[]):
     const common = bytesOf(...[little(flags, 2), little(method, 2), little(0, 4), little(crc, 4)]);
     const sizes = bytesOf(little(packed, 4), little(size, 4), little(encoded.length, 2), little(0, 2));
     files.push(bytesOf(little(0x04034b50, 4), little(0, 2), common, sizes, encoded, bytes));
-    const rest = bytesOf(little(0, 2), little(0, 2), little(0, 2), little(0, 4), little(from, 4));
-    directory.push(bytesOf(little(0x02014b50, 4), little(0, 4), common, sizes, rest, encoded));
+    const rest = bytesOf(little(0, 2), little(0, 2), little(0, 2), little(0, 4));
+    const start = bytesOf(little(0x02014b50, 4), little(0, 4), common);
+    if (wide) {
+      const none = little(0xffffffff, 4);
+      const extra = bytesOf(
+        little(9, 2),
+        little(1, 2),
+        7,
+        little(1, 2),
+        little(24, 2),
+        ...[size, packed, from].map((n) => little(n, 8)),
+      );
+      const lengths = bytesOf(little(encoded.length, 2), little(extra.length, 2));
+      directory.push(bytesOf(start, none, none, lengths, rest, none, encoded, extra));
+    } else directory.push(bytesOf(start, sizes, rest, little(from, 4), encoded));
     at += files.at(-1)!.length;
   }
   const listed = bytesOf(...directory);
   const count = little(entries.length, 2);
+  if (wide) {
+    const place = at + listed.length;
+    const numbers = [entries.length, entries.length, listed.length, at].map((n) => little(n, 8));
+    const record = bytesOf(little(0x06064b50, 4), little(44, 8), little(0, 2), little(0, 2), little(0, 8), ...numbers);
+    const locator = bytesOf(little(0x07064b50, 4), little(0, 4), little(place, 8), little(1, 4));
+    const none = bytesOf(
+      little(0, 4),
+      little(0xffff, 2),
+      little(0xffff, 2),
+      new Uint8Array(8).fill(0xff),
+      little(0, 2),
+    );
+    return bytesOf(...files, listed, record, locator, little(0x06054b50, 4), none);
+  }
   const end = bytesOf(little(0x06054b50, 4), little(0, 4), count, count, little(listed.length, 4), little(at, 4));
   return bytesOf(...files, listed, end, little(0, 2));
 }
