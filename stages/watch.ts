@@ -8,7 +8,7 @@
 import { extname, join } from "node:path";
 import { one, parse, UsageError } from "../runtime/cli.ts";
 import { Html, markup, type Part } from "../runtime/html.ts";
-import { formatField, formatSeconds } from "../runtime/progress.ts";
+import { formatField, formatSeconds, formatTable } from "../runtime/progress.ts";
 import { readLog, readRun, type RunState } from "../runtime/run_status.ts";
 import { trainingChart } from "./_line_chart.ts";
 import style from "./report.css" with { type: "text" };
@@ -163,9 +163,13 @@ function body(dir: string, previews: readonly Preview[]): Html {
     event.event === "log" ? `${event.stage}: ${event.text}` : []
   );
   const sections: [string, Part][] = [
+    ["Results", run.results.length ? markup`<pre>${formatTable(run.results)}</pre>` : undefined],
     ["Training", charts.length ? markup`<div class="grid">${charts}</div>` : undefined],
-    ["Latest pictures", previews.length ? markup`<div class="grid">${previews.map(picture)}</div>` : undefined],
     ["Last lines", lines.length ? markup`<pre>${lines.slice(-20).join("\n")}</pre>` : undefined],
+    [
+      "Latest pictures",
+      previews.length ? markup`<div class="grid previews">${previews.map(picture)}</div>` : undefined,
+    ],
   ];
   return markup`${state(run, dir)}${
     sections.map(([name, part]) => part ? markup`<section><h2>${name}</h2>${part}</section>` : undefined)
@@ -179,9 +183,11 @@ function state(run: RunState, dir: string): Html {
       ? markup`<a href="/report/${encodeURIComponent(stage)}">${stage}</a>`
       : stage;
     const bar = progress ? markup`<meter max="${progress.total}" value="${progress.done}"></meter>` : undefined;
-    return markup`<tr><td>${link}</td><td class="${status}">${status}</td><td class="number">${
-      formatSeconds(seconds)
-    }</td><td>${bar}</td><td>${progress ? `${progress.done}/${progress.total}` : ""} ${fields.join("  ")}</td></tr>\n`;
+    return markup`<tr><td>${link}</td><td class="${status}">${
+      status === "skipped" ? "done before" : status
+    }</td><td class="number">${formatSeconds(seconds)}</td><td>${bar}</td><td>${
+      progress ? `${progress.done}/${progress.total}` : ""
+    } ${fields.join("  ")}</td></tr>\n`;
   });
   const owner = run.owner
     ? `process ${run.owner.process} since ${utc(run.owner.since)}`
