@@ -36,6 +36,7 @@ import {
   type OriginalConfig,
   originalConfig,
 } from "./infer_config.ts";
+import { hourglass, type HourglassConfig } from "./hourglass.ts";
 import { loadNetworkConfig, networkNames, saveConfig, weightsName } from "./network_folder.ts";
 import {
   autoencoderNames,
@@ -75,7 +76,14 @@ export interface ConvertOptions {
   readonly ema?: boolean;
 }
 
-/** What was written. */
+/** What became of a checkpoint. */
+export interface Converted {
+  readonly parts: readonly ConvertedPart[];
+  /** What the checkpoint has beside them: folders, or first words of tensors' names. */
+  readonly left_out: readonly string[];
+}
+
+/** A network that was written. */
 export interface ConvertedPart {
   /** Folder below the output's; empty for a network alone. */
   readonly folder: string;
@@ -85,19 +93,23 @@ export interface ConvertedPart {
   readonly parameters: number;
 }
 
-/** A kind of network: how it is recognised under its original names, what it is called there, and how it is declared. */
+/** A kind of network. */
 interface Kind<T extends object> {
   /** Folder in a pipeline. */
   folder(config: T): string;
   readonly format: ConfigFormat<T>;
-  /** Where it may lie in a checkpoint. */
-  readonly prefixes: readonly string[];
-  /** A tensor that no other kind has. */
-  readonly mark: string;
-  infer(file: NamedShapes, original: OriginalConfig | undefined, scale: number | undefined): T;
-  names(config: T): Renaming;
-  /** Names below the prefix that have no use here. */
-  readonly unused?: RegExp;
+  /** How it is recognised and read under its original names; none for a network of this project's own. */
+  readonly original?: {
+    /** Where it may lie in a checkpoint. */
+    readonly prefixes: readonly string[];
+    /** A tensor that no other kind has. */
+    readonly mark: string;
+    infer(file: NamedShapes, original: OriginalConfig | undefined, scale: number | undefined): T;
+    names(config: T): Renaming;
+    /** Names below the prefix that have no use here. */
+    readonly unused?: RegExp;
+  };
+  /** Declares its parameters. */
   declare(scope: Scope, config: T): void;
 }
 
@@ -107,19 +119,23 @@ const KINDS = {
   unet: {
     folder: () => "unet",
     format: unetFormat,
-    prefixes: [ORIGINAL_PREFIX.unet, ""],
-    mark: "output_blocks.0.0.in_layers.0.weight",
-    infer: inferUNet,
-    names: unetNames,
+    original: {
+      prefixes: [ORIGINAL_PREFIX.unet, ""],
+      mark: "output_blocks.0.0.in_layers.0.weight",
+      infer: inferUNet,
+      names: unetNames,
+    },
     declare: (scope, config) => unet(scope, config, latentInputs(scope.graph, config)),
   } satisfies Kind<UNetConfig>,
   controlnet: {
     folder: () => "controlnet",
     format: controlnetFormat,
-    prefixes: [ORIGINAL_PREFIX.controlnet, ""],
-    mark: "input_hint_block.0.weight",
-    infer: inferControlNet,
-    names: controlnetNames,
+    original: {
+      prefixes: [ORIGINAL_PREFIX.controlnet, ""],
+      mark: "input_hint_block.0.weight",
+      infer: inferControlNet,
+      names: controlnetNames,
+    },
     declare(scope, config) {
       const inputs = latentInputs(scope.graph, config);
       const side = inputs.sample.shape[1]! * 2 ** (config.conditioning_embedding_out_channels.length - 1);
@@ -129,12 +145,14 @@ const KINDS = {
   autoencoder: {
     folder: (config) => hasCodebook(config) ? "vqvae" : "vae",
     format: autoencoderFormat,
-    prefixes: [ORIGINAL_PREFIX.vae, ""],
-    mark: "encoder.down.0.block.0.norm1.weight",
-    infer: inferAutoencoder,
-    names: autoencoderNames,
-    // What trained it, and its moving average.
-    unused: /^(loss|model_ema)\./,
+    original: {
+      prefixes: [ORIGINAL_PREFIX.vae, ""],
+      mark: "encoder.down.0.block.0.norm1.weight",
+      infer: inferAutoencoder,
+      names: autoencoderNames,
+      // What trained it, and its moving average.
+      unused: /^(loss|model_ema)\./,
+    },
     declare(scope, config) {
       const side = 2 ** (config.block_out_channels.length - 1);
       const image = scope.graph.input("image", [1, side, side, config.in_channels]);
@@ -144,36 +162,48 @@ const KINDS = {
   clip: {
     folder: () => "text_encoder",
     format: textEncoderFormat,
-    prefixes: [ORIGINAL_PREFIX.clip, ""],
-    mark: "text_model.embeddings.token_embedding.weight",
-    infer: inferTextEncoder,
-    names: () => same,
-    unused: /position_ids$/,
+    original: {
+      prefixes: [ORIGINAL_PREFIX.clip, ""],
+      mark: "text_model.embeddings.token_embedding.weight",
+      infer: inferTextEncoder,
+      names: () => same,
+      unused: /position_ids$/,
+    },
     declare: (scope, config) => encodeText(scope, config, scope.graph.input("ids", [1, 1])),
   } satisfies Kind<TextEncoderConfig>,
   bert: {
     folder: () => "bert",
     format: bertFormat,
-    prefixes: [ORIGINAL_PREFIX.bert, ""],
-    mark: "transformer.token_emb.weight",
-    infer: inferBert,
-    names: () => bertNames,
-    unused: BERT_UNUSED,
+    original: {
+      prefixes: [ORIGINAL_PREFIX.bert, ""],
+      mark: "transformer.token_emb.weight",
+      infer: inferBert,
+      names: () => bertNames,
+      unused: BERT_UNUSED,
+    },
     declare: (scope, config) => encodeBert(scope, config, scope.graph.input("ids", [1, 1])),
   } satisfies Kind<BertConfig>,
   star: {
     folder: () => "detector",
     format: DETECTOR_FORMATS.star,
-    prefixes: [""],
-    mark: "hgs.0.coordconv.conv.weight",
-    infer: inferStar,
-    names: () => same,
-    unused: STAR_DERIVED,
+    original: {
+      prefixes: [""],
+      mark: "hgs.0.coordconv.conv.weight",
+      infer: inferStar,
+      names: () => same,
+      unused: STAR_DERIVED,
+    },
     declare(scope, { size_px, stacks, depth, channels }) {
       const size = { width: size_px, height: size_px, nstack: stacks, nlevels: depth, in_channel: channels };
       star(scope, scope.graph.input("image", [1, size_px, size_px, 3]), { ...STAR_300W, ...size }, false);
     },
   } satisfies Kind<StarDetectorConfig>,
+  hourglass: {
+    folder: () => "detector",
+    format: DETECTOR_FORMATS.hourglass,
+    declare: (scope, config) =>
+      hourglass(scope, scope.graph.input("image", [1, config.size_px, config.size_px, 3]), config),
+  } satisfies Kind<HourglassConfig>,
 };
 
 // deno-lint-ignore no-explicit-any
@@ -219,7 +249,7 @@ export async function convertCheckpoint(
   from: string,
   to: string,
   options: ConvertOptions = {},
-): Promise<ConvertedPart[]> {
+): Promise<Converted> {
   for await (const { name } of listed(to)) {
     throw new TypeError(`Cannot write to ${to} as it is not empty: it has "${name}", hint: name a new folder`);
   }
@@ -229,13 +259,13 @@ export async function convertCheckpoint(
   await Deno.mkdir(parent, { recursive: true });
   const unfinished = await Deno.makeTempDir({ dir: parent, prefix: ".convert-" });
   try {
-    const parts = isDirectory
+    const converted = isDirectory
       ? await convertFolder(from.replace(/\/+$/, ""), unfinished, options)
       : await convertFile(from, unfinished, options);
     await Deno.chmod(unfinished, 0o755);
     // Over an empty folder too.
     await Deno.rename(unfinished, path);
-    return parts;
+    return converted;
   } catch (error) {
     await Deno.remove(unfinished, { recursive: true }).catch(() => {});
     throw error;
@@ -251,21 +281,23 @@ async function* listed(dir: string): AsyncGenerator<Deno.DirEntry> {
   }
 }
 
-async function convertFile(from: string, to: string, options: ConvertOptions): Promise<ConvertedPart[]> {
+async function convertFile(from: string, to: string, options: ConvertOptions): Promise<Converted> {
   const given = options.config ? await readGiven(options.config) : undefined;
   using whole = await openTensors(from);
   const file = section(whole, from, options.ema ?? false);
   const parts: Part[] = [];
   const scale = file.has("scale_factor") ? (await file.read("scale_factor")).data[0] : undefined;
   for (const kind of ALL) {
-    const prefix = kind.prefixes.find((prefix) => file.has(prefix + kind.mark));
+    if (!kind.original) continue;
+    const { prefixes, mark, infer, names, unused } = kind.original;
+    const prefix = prefixes.find((prefix) => file.has(prefix + mark));
     if (prefix === undefined) continue;
     const config = given?.network && isFor(kind, given.network)
       ? readConfig(kind.format, given.network, options.config!)
-      : kind.infer(below(file, prefix), given?.original, scale);
+      : infer(below(file, prefix), given?.original, scale);
     const load = kind === KINDS.unet && options.ema && prefix !== ""
-      ? averageNames(file, kind.names(config))
-      : loadUnder(kind.names(config), prefix, kind.unused);
+      ? averageNames(file, names(config))
+      : loadUnder(names(config), prefix, unused);
     parts.push({ kind, config, file, load });
   }
   if (!parts.length) parts.push(await diffusersPart(file, from, given?.network, options.config));
@@ -275,7 +307,7 @@ async function convertFile(from: string, to: string, options: ConvertOptions): P
   // A network alone is its own folder; what came without a prefix may have been cut out of a complete checkpoint.
   if (parts.length === 1) {
     if (options.tokenizer) throw new TypeError(`Cannot put a tokenizer beside ${from}: it has one network only`);
-    return [await writePart(parts[0]!, to, "", options)];
+    return { parts: [await writePart(parts[0]!, to, "", options)], left_out: leftOut(file, parts) };
   }
   const schedule = await inferSchedule(file, given?.original);
   const written = [];
@@ -288,24 +320,41 @@ async function convertFile(from: string, to: string, options: ConvertOptions): P
   await saveConfig(`${to}/scheduler`, scheduleFormat, schedule);
   if (options.tokenizer) await (await loadTokenizer(options.tokenizer)).save(`${to}/tokenizer`);
   await saveModelIndex(to);
-  return written;
+  return { parts: written, left_out: leftOut(file, parts) };
 }
 
-async function convertFolder(from: string, to: string, options: ConvertOptions): Promise<ConvertedPart[]> {
+/** First words of the names that no network took; numbers of the noise schedule are not worth telling. */
+function leftOut(file: Section, parts: readonly Part[]): string[] {
+  const used = new Set(parts.flatMap(({ kind, config, load }) => {
+    const specs = [...declared(kind, config).values()];
+    return specs.map(load.nameOf ?? ((spec) => fileName(spec.name)));
+  }));
+  const words = file.names
+    .filter((name) => !used.has(name) && !BERT_UNUSED.test(name) && !STAR_DERIVED.test(name))
+    .filter((name) => file.info(name).shape.length > 1)
+    .map((name) => name.split(".")[0]!);
+  return [...new Set(words)];
+}
+
+async function convertFolder(from: string, to: string, options: ConvertOptions): Promise<Converted> {
   if (options.config) throw new TypeError(`Cannot use --config with ${from}: a folder has its own configurations`);
   if (options.ema) throw new TypeError(`Cannot use --ema with ${from}: diffusers' folders hold one set of weights`);
   const there = new Set(await Array.fromAsync(Deno.readDir(from), ({ name }) => name));
   if (there.has("config.json")) {
     const json = await readJson(`${from}/config.json`);
     const kind = kindOf(json, `${from}/config.json`);
-    return [await writeFolder(from, to, "", kind, options)];
+    return { parts: [await writeFolder(from, to, "", kind, options)], left_out: [] };
   }
-  const kinds = ALL.filter(({ format }) => format !== DETECTOR_FORMATS.star);
   const written = [];
-  for (const kind of kinds) {
+  for (const kind of ALL.filter((kind) => kind.folder({}) !== "detector")) {
     for (const folder of kind === KINDS.autoencoder ? ["vae", "vqvae"] : [kind.folder({})]) {
       if (there.has(folder)) written.push(await writeFolder(`${from}/${folder}`, to, folder, kind, options));
     }
+  }
+  if (there.has("detector")) {
+    const path = `${from}/detector/config.json`;
+    const kind = kindOf(await readJson(path), path);
+    written.push(await writeFolder(`${from}/detector`, to, "detector", kind, options));
   }
   if (!written.length) {
     throw new TypeError(`Cannot convert ${from}: it has neither a config.json nor one of the folders of a pipeline`);
@@ -317,7 +366,9 @@ async function convertFolder(from: string, to: string, options: ConvertOptions):
   const tokenizer = options.tokenizer ?? (there.has("tokenizer") ? `${from}/tokenizer` : undefined);
   if (tokenizer) await (await loadTokenizer(tokenizer)).save(`${to}/tokenizer`);
   await saveModelIndex(to);
-  return written;
+  const known = new Set([...written.map(({ folder }) => folder), "scheduler", "tokenizer"]);
+  const folders = await Array.fromAsync(Deno.readDir(from), ({ name, isDirectory }) => isDirectory ? [name] : []);
+  return { parts: written, left_out: folders.flat().filter((name) => !known.has(name)).sort() };
 }
 
 // deno-lint-ignore no-explicit-any
@@ -466,9 +517,9 @@ export async function convert(args: string[], print: (line: string) => void): Pr
   const [from, ...rest] = positionals;
   if (from === undefined) throw new UsageError("Cannot convert as no checkpoint is given");
   const to = one(rest, "folder to write");
-  let parts: ConvertedPart[];
+  let converted: Converted;
   try {
-    parts = await convertCheckpoint(from, to, { ...values, dtype: dtype === "f16" ? "F16" : "F32" });
+    converted = await convertCheckpoint(from, to, { ...values, dtype: dtype === "f16" ? "F16" : "F32" });
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) throw new UsageError(`Cannot convert: ${error.message}`);
     if (error instanceof Deno.errors.NotCapable) {
@@ -479,9 +530,11 @@ export async function convert(args: string[], print: (line: string) => void): Pr
     if (error instanceof TypeError || error instanceof RangeError) throw new UsageError(error.message);
     throw error;
   }
+  const { parts, left_out } = converted;
   for (const { folder, network, tensors, parameters } of parts) {
     print(`${folder ? `${to}/${folder}` : to}: ${network}, ${tensors} tensors, ${parameters} parameters`);
   }
+  if (left_out.length) print(`left out: ${left_out.join(", ")}`);
   if (parts.length > 1 && !await Deno.stat(`${to}/tokenizer`).then(() => true, () => false)) {
     print(`${to} has no tokenizer, which a checkpoint does not hold, hint: add --tokenizer DIR`);
   }

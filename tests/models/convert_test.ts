@@ -159,7 +159,9 @@ Deno.test("convertCheckpoint() makes a pipeline's folder of a complete checkpoin
     await writeTorch(`${dir}/sd.ckpt`, sd());
     const tokenizer = trainTokenizer(["a portrait"], 8);
     await tokenizer.save(`${dir}/tokenizer`);
-    const parts = await convertCheckpoint(`${dir}/sd.ckpt`, `${dir}/out`, { tokenizer: `${dir}/tokenizer` });
+    const from = `${dir}/sd.ckpt`;
+    const { parts, left_out } = await convertCheckpoint(from, `${dir}/out`, { tokenizer: `${dir}/tokenizer` });
+    assert.deepEqual(left_out, []);
     assert.deepEqual(parts.map(({ folder }) => folder), ["unet", "controlnet", "vae", "text_encoder"]);
 
     const model = await openModel(`${dir}/out`);
@@ -171,7 +173,9 @@ Deno.test("convertCheckpoint() makes a pipeline's folder of a complete checkpoin
     }
 
     // The folder converts again, to half its size.
-    await convertCheckpoint(`${dir}/out`, `${dir}/half`, { dtype: "F16" });
+    await Deno.mkdir(`${dir}/out/safety_checker`);
+    const half = await convertCheckpoint(`${dir}/out`, `${dir}/half`, { dtype: "F16" });
+    assert.deepEqual([half.parts.length, half.left_out], [4, ["safety_checker"]]);
     assert.deepEqual((await openModel(`${dir}/half`)).unet, unetConfig);
     const sizes = await Promise.all(
       ["out", "half"].map((name) => Deno.stat(`${dir}/${name}/unet/diffusion_pytorch_model.safetensors`)),
@@ -197,7 +201,8 @@ Deno.test("convertCheckpoint() makes the folder of the text-to-image LDM, and ta
       ["scale_factor", values(0.5)] as const,
     ]);
     await writeSafetensors(path, tensors);
-    const parts = await convertCheckpoint(path, `${dir}/out`, { ema: true });
+    const { parts, left_out } = await convertCheckpoint(path, `${dir}/out`, { ema: true });
+    assert.deepEqual(left_out, ["model"]);
     assert.deepEqual(parts.map(({ folder }) => folder), ["unet", "vqvae", "bert"]);
     assert.deepEqual(await loadNetworkConfig(`${dir}/out/bert`, bertFormat), bertConfig);
     assert.equal((await loadNetworkConfig(`${dir}/out/vqvae`, autoencoderFormat)).scaling_factor, 0.5);
@@ -256,7 +261,9 @@ Deno.test("convertCheckpoint() takes the network out of a STAR checkpoint, or it
     });
     await Deno.writeFile(`${dir}/star.pkl`, torchFile(dictionary([...root, ["epoch", bytesOf("K", 9)]]), storages));
     for (const { part, host } of parts) {
-      const [written] = await convertCheckpoint(`${dir}/star.pkl`, `${dir}/${part}`, { ema: part === "net_ema" });
+      const { parts: [written] } = await convertCheckpoint(`${dir}/star.pkl`, `${dir}/${part}`, {
+        ema: part === "net_ema",
+      });
       assert.deepEqual([written!.network, written!.tensors], ["star", specs.size]);
       const json = JSON.parse(await Deno.readTextFile(`${dir}/${part}/config.json`));
       assert.deepEqual(json, { model_type: "star", size_px: 256, stacks: 2, depth: 2, channels: 8 });
