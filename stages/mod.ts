@@ -12,6 +12,7 @@ export const stages: Registry = {
   "dataset/import": async () => (await import("./import.ts")).importFaces,
   "dataset/merge": async () => (await import("./merge.ts")).mergeDatasets,
   "dataset/split": async () => (await import("./split.ts")).splitDataset,
+  "detector/detect": async () => (await import("./detector_detect.ts")).detectLandmarks,
   "detector/evaluate": async () => (await import("./detector_evaluate.ts")).evaluateDetectors,
   "detector/load": async () => (await import("./detector_load.ts")).loadDetectorStage,
   "detector/train": async () => (await import("./detector_train.ts")).trainDetector,

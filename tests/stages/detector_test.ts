@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { z } from "zod";
-import { DatasetWriter } from "../../faces/dataset.ts";
+import { type Dataset, DatasetWriter, openDataset } from "../../faces/dataset.ts";
 import { drawLandmarks } from "../../faces/draw.ts";
 import { readImage } from "../../faces/image.ts";
 import { similarity, transformLandmarks } from "../../faces/landmarks.ts";
@@ -14,6 +14,7 @@ import { Random } from "../../runtime/rng.ts";
 import { type AnyStage, stage } from "../../runtime/stage.ts";
 import { stages } from "../../stages/mod.ts";
 import { score } from "../../stages/score.ts";
+import { nmePerImage } from "../../faces/metrics.ts";
 import { neutralFace } from "../faces/neutral_face.ts";
 import { inFolder } from "./run_stages.ts";
 
@@ -55,6 +56,7 @@ stages:
     uses: detector/train
     in: { data: data, init: first }
     with: { steps: 4, batch: 4, weights: f16 }
+  found: { uses: detector/detect, in: { detector: second, data: test }, with: { flip: false } }
   table:
     uses: detector/evaluate
     in: { detectors: [first, second], data: test }
@@ -93,6 +95,12 @@ Deno.test("detector/train learns, detector/evaluate measures, score agrees", () 
     const [first, second] = results.map(({ nme_interocular }) => Number(nme_interocular));
     assert.ok(first! < 15, `NME is ${first}`);
     assert.ok(second! < 1.5 * first!, `NME became ${second}`);
+
+    const [found, truth] = await Promise.all(["found", "test"].map((name) => openDataset(at(name))));
+    assert.deepEqual(found!.records.map(({ group }) => group), truth!.records.map(({ group }) => group));
+    const landmarks = (data: Dataset) => data.records.flatMap((record) => [...record.landmarks]);
+    const nme = nmePerImage(landmarks(found!), landmarks(truth!));
+    assert.ok(Math.abs(nme.reduce((a, b) => a + b) / nme.length - second!) < 1e-2);
 
     const { rows, regions, ced } = JSON.parse(await Deno.readTextFile(`${at("table")}/results.json`));
     assert.deepEqual(rows.map((row: { dataset: string }) => row.dataset).slice(0, 3), [
