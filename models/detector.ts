@@ -15,8 +15,8 @@ import type { TensorData } from "../runtime/safetensors.ts";
 import type { Tensor } from "../runtime/tensor.ts";
 import type { ConfigFormat } from "./config.ts";
 import { DETECTOR_FORMATS, type DetectorConfig, detectorNetwork, isStar } from "./detector_network.ts";
-import { onnxModel } from "./onnx.ts";
 import { loadNetwork, loadNetworkConfig, saveNetwork } from "./network_folder.ts";
+import { onnxModel } from "./onnx.ts";
 import { createParameters, type HostTensors, type Specs } from "./params.ts";
 
 const P = LANDMARK_COUNT;
@@ -46,7 +46,12 @@ async function formatIn(dir: string): Promise<ConfigFormat<DetectorConfig>> {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
     throw new TypeError(`Cannot read ${dir} as a detector: config.json is missing`);
   }
-  const { model_type } = JSON.parse(text) as { model_type?: unknown };
+  let model_type: unknown;
+  try {
+    ({ model_type } = JSON.parse(text) ?? {});
+  } catch (error) {
+    throw new TypeError(`Cannot read ${path} as a detector: ${(error as Error).message}`);
+  }
   if (model_type === "hourglass" || model_type === "star") return DETECTOR_FORMATS[model_type];
   const names = Object.keys(DETECTOR_FORMATS).map((name) => `"${name}"`).join(" or ");
   throw new TypeError(`Cannot read ${path} as a detector: "model_type" is ${JSON.stringify(model_type)}, not ${names}`);

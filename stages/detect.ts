@@ -28,7 +28,7 @@ interface Work {
  * Prints a JSON line for each picture:
  *
  * - `landmarks`, `[68, 2]`, and `uncertainty_px`, `[68]`: the root of the mean squared distance from a landmark under
- *   its heatmap. It tells sure landmarks from unsure ones; it is no calibrated error;
+ *   its heatmap. It is no calibrated error: with models/tiny the two are only loosely tied (rank correlation 0.2);
  * - `crop`, left, top and side of the square that the detector saw, and `crop_from`: the flag `box`, the file `boxes`,
  *   `none` for the whole picture, or `search`, see {@linkcode searchFace}, with `approximate: true`;
  * - or `error` in place of these. The other pictures are done all the same, and the exit code is 1.

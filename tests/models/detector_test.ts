@@ -92,6 +92,8 @@ Deno.test("a detector's folder keeps network and weights, in half precision too"
     }
     await Deno.writeTextFile(`${dir}/config.json`, JSON.stringify({ model_type: "bert" }));
     await assert.rejects(readDetector(dir), /"model_type" is "bert", not "hourglass" or "star"/);
+    await Deno.writeTextFile(`${dir}/config.json`, "{");
+    await assert.rejects(readDetector(dir), /config\.json as a detector: .*JSON/);
     await Deno.remove(`${dir}/config.json`);
     await assert.rejects(readDetector(dir), /config\.json is missing/);
   }));
