@@ -254,7 +254,7 @@ export const optimizersCheck: GoldenCheck = async (c, device) => {
     const trainable = new Map([["p", graph.parameter("p", shape)]]);
     const g = [graph.input("g", shape)];
     const updates = beta1 === undefined
-      ? momentumUpdates(graph, trainable, g, options)
+      ? momentumUpdates(graph, trainable, g, { momentum: 0, ...options })
       : adamUpdates(graph, trainable, g, { l2: name === "adam_l2" }).updates;
     const tensors = new Map([...graph.parameters.keys()].map((n) => [n, new Tensor(device, shape)]));
     tensors.get("p")!.write(want.get("input/p0")!.data);

@@ -284,7 +284,10 @@ export const starCropCheck: GoldenCheck = async (c) => {
   const want = await allTensors(c);
   const { shape: [height, width], data } = want.get("input/image_u8")!;
   const image = { width: width!, height: height!, data: Uint8Array.from(data) };
-  const { image_size, target_face_scale } = c.json["config"];
+  const { image_size, target_face_scale, align_corners } = c.json["config"];
+  if (!align_corners) {
+    throw new TypeError("Cannot check a crop whose corners are not aligned, which STAR does not make");
+  }
   const got = new Map<string, ArrayLike<number>>();
   const pixels: number[] = [];
   const crops = c.json["crops"] as { scale: number; center_w: number; center_h: number }[];
@@ -316,7 +319,8 @@ export const starCropCheck: GoldenCheck = async (c) => {
 export const starHeatmapsCheck: GoldenCheck = async (c) => {
   const want = await allTensors(c);
   const points = want.get("input/points")!.data;
-  const { image: size_px, edge_info } = c.json["config"];
+  const { image: size_px, edge_info, sigma, scale: share } = c.json["config"];
+  if (sigma !== 1.5 || share !== 0.25) throw new TypeError("Cannot check maps of other than STAR's sigma and scale");
   const { pointmaps, edgemaps } = starMaps(points, size_px, edge_info);
   const side = size_px / 4;
   const first = (data: Float32Array) => channelsFirst(data, [1, side, side, data.length / side ** 2]);
