@@ -322,6 +322,7 @@ class Attempt {
   readonly #summary: Row[] = [];
   readonly #log: string[] = [];
   #adapter: string | null = null;
+  #memory: Device["memory"] | undefined;
   #metrics: Deno.FsFile | undefined;
 
   constructor(
@@ -392,9 +393,11 @@ class Attempt {
       device: async () => {
         const device = await this.gpu.open();
         this.#adapter = device.name;
+        this.#memory = device.memory;
         return device;
       },
-      progress: (done, total, fields = {}) => {
+      progress: (done, total, told = {}) => {
+        const fields = { ...told, ...(this.#memory && { gpu_bytes: this.#memory.live }) };
         this.#progress = { done, total, fields };
         this.log.tell({ event: "progress", stage: stage.id, done, total, fields });
         if (this.seconds() - this.#noted > noteEverySeconds) this.#note();

@@ -11,8 +11,8 @@ import {
   StageError,
   type Summary,
 } from "../../runtime/pipeline_run.ts";
-import { DeviceLostError } from "../../runtime/device.ts";
-import { jsonReporter, silent } from "../../runtime/progress.ts";
+import { type Device, DeviceLostError } from "../../runtime/device.ts";
+import { jsonReporter, type RunEvent, silent } from "../../runtime/progress.ts";
 import type { AnyStage } from "../../runtime/stage.ts";
 import { PipelineError } from "../../runtime/yaml_tree.ts";
 import { readLog, readRun } from "../../runtime/run_status.ts";
@@ -265,6 +265,21 @@ Deno.test("a run of 10 stages that are up to date starts and ends within a secon
   const { ms, text } = await timed(() => spawnRun(b).output());
   assert.match(text, /\[10\/10\] report: up to date/);
   assert(ms < Math.max(1000, 8 * empty.ms), `${ms} ms, an empty program ${empty.ms} ms`);
+});
+
+Deno.test("progress tells the memory of the GPU once it is open", async () => {
+  using b = bench();
+  const withGpu = await withDraw(async (ctx) => {
+    ctx.progress(1, 2, { loss: 3 });
+    await ctx.device();
+    ctx.progress(2, 2, { loss: 2 });
+  });
+  const told: unknown[] = [];
+  const reporter = { event: (event: RunEvent) => void (event.event === "progress" && told.push(event.fields)) };
+  const device = { name: "fake", memory: { live: 5e6, peak: 6e6 }, destroy() {} } as Device;
+  const openDevice = () => Promise.resolve(device);
+  await runPipeline(await readPipeline(b.file, withGpu), { root: b.root, until: "faces", reporter, openDevice });
+  assert.deepEqual(told, [{ loss: 3 }, { loss: 2, gpu_bytes: 5e6 }]);
 });
 
 Deno.test("a folder that was changed by hand, or a file that a stage reads, makes the stage run again", async () => {
