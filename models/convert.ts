@@ -37,7 +37,7 @@ import {
   originalConfig,
 } from "./infer_config.ts";
 import { hourglass, type HourglassConfig } from "./hourglass.ts";
-import { loadNetworkConfig, networkNames, saveConfig, weightsName } from "./network_folder.ts";
+import { FILE_METADATA, loadNetworkConfig, networkNames, saveConfig, weightsName } from "./network_folder.ts";
 import {
   autoencoderNames,
   bertNames,
@@ -391,7 +391,7 @@ async function writePart(part: Part, to: string, folder: string, { dtype = "F32"
   );
   const dir = folder ? `${to}/${folder}` : to;
   await saveConfig(dir, kind.format, config);
-  await writeSafetensors(`${dir}/${weightsName(kind.format)}`, sources, { dtype, metadata: { format: "pt" } });
+  await writeSafetensors(`${dir}/${weightsName(kind.format)}`, sources, { dtype, metadata: FILE_METADATA });
   const network = hasOther(kind.format, config) ? kind.format.other!.format.name : kind.format.name;
   return { folder, network, tensors: specs.size, parameters: countParameters(specs) };
 }

@@ -62,8 +62,11 @@ export async function saveNetwork<T extends object>(
   options: { dtype?: "F32" | "F16" } = {},
 ): Promise<void> {
   await saveConfig(dir, format, config);
-  await saveSafetensors(`${dir}/${weightsName(format)}`, specs, parameters, options);
+  await saveSafetensors(`${dir}/${weightsName(format)}`, specs, parameters, { ...options, metadata: FILE_METADATA });
 }
+
+/** Without it many versions of transformers refuse a file. */
+export const FILE_METADATA = { format: "pt" };
 
 /** Name of the weights' file: diffusers' own, and transformers' for a network of theirs. */
 export function weightsName<T>(format: ConfigFormat<T>): string {

@@ -6,7 +6,9 @@
 
 import { z } from "zod";
 import { saveModelIndex } from "../models/checkpoint.ts";
-import { readSafetensors, type TensorSource, writeSafetensors } from "../runtime/safetensors.ts";
+import { FILE_METADATA } from "../models/network_folder.ts";
+import { openNetworkTensors } from "../models/tensor_files.ts";
+import { type TensorSource, writeSafetensors } from "../runtime/safetensors.ts";
 import { stage } from "../runtime/stage.ts";
 
 /** `model/export`: all networks of a model, and a detector beside them. */
@@ -27,21 +29,25 @@ export const exportModel = stage({
   },
 });
 
-/** Copies the files of a network, weights in the type wanted. */
+/** Copies the files of a part; the weights of a network, in however many files, become one of the type wanted. */
 async function convert(from: string, to: string, dtype: "F16" | "F32"): Promise<void> {
   await Deno.mkdir(to, { recursive: true });
+  const copied = new Set<string>();
   for await (const { name, isFile } of Deno.readDir(from)) {
-    if (!isFile || !/\.(safetensors|json|txt)$/.test(name) || name === "manifest.json") continue;
-    if (!name.endsWith(".safetensors")) await Deno.copyFile(`${from}/${name}`, `${to}/${name}`);
-    else {
-      using file = await readSafetensors(`${from}/${name}`);
-      const tensors = new Map<string, TensorSource>(
-        file.names.map((name) => [name, {
-          shape: file.info(name).shape,
-          read: async () => (await file.read(name)).data,
-        }]),
-      );
-      await writeSafetensors(`${to}/${name}`, tensors, { dtype, metadata: file.metadata });
-    }
+    if (!isFile || !/\.(json|txt)$/.test(name) || /^manifest\.json$|\.index\.json$/.test(name)) continue;
+    await Deno.copyFile(`${from}/${name}`, `${to}/${name}`);
+    copied.add(name);
   }
+  // A tokenizer and a schedule have other files, and no weights.
+  if (!copied.has("config.json")) return;
+  using file = await openNetworkTensors(from);
+  const tensors = new Map<string, TensorSource>(
+    file.names.map((name) => [name, {
+      shape: file.info(name).shape,
+      read: async () => (await file.read(name)).data,
+    }]),
+  );
+  const isDiffusers = "_class_name" in JSON.parse(await Deno.readTextFile(`${from}/config.json`));
+  const weights = isDiffusers ? "diffusion_pytorch_model.safetensors" : "model.safetensors";
+  await writeSafetensors(`${to}/${weights}`, tensors, { dtype, metadata: FILE_METADATA });
 }
