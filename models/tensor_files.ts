@@ -27,8 +27,8 @@ const NETWORK_FILES = [
   ...["diffusion_pytorch_model", "pytorch_model"].map((name) => `${name}.bin.index.json`),
 ];
 
-/** First bytes of a zip archive, and of what PyTorch wrote before it wrote those. */
-const ZIP = "PK\x03\x04", OLD_TORCH = "\x80\x02\x8a\x0a";
+/** First bytes of a zip archive, of what PyTorch wrote before it wrote those, and of any pickle. */
+const ZIP = "PK\x03\x04", OLD_TORCH = "\x80\x02\x8a\x0a", PICKLE = "\x80";
 
 /**
  * Opens a file of tensors; reads none yet.
@@ -38,11 +38,15 @@ const ZIP = "PK\x03\x04", OLD_TORCH = "\x80\x02\x8a\x0a";
 export async function openTensors(path: string): Promise<OpenTensors> {
   if (path.endsWith(".json")) return await openShards(path);
   const magic = await firstBytes(path);
-  if (magic === ZIP) return await readTorchArchive(path);
-  if (magic === OLD_TORCH) {
+  if (magic.startsWith(ZIP)) return await readTorchArchive(path);
+  if (magic.startsWith(OLD_TORCH)) {
     throw new TypeError(
       `Cannot read ${path} as PyTorch before 1.6 wrote it, hint: load it in a newer one and save it with torch.save`,
     );
+  }
+  // The length of a safetensors header may look like one, but behind it comes the header.
+  if (magic.startsWith(PICKLE) && magic[8] !== "{") {
+    throw new TypeError(`Cannot read ${path}: it is a bare pickle, hint: save the tensors with torch.save`);
   }
   return await readSafetensors(path);
 }
@@ -67,7 +71,7 @@ export async function openNetworkTensors(dir: string): Promise<OpenTensors> {
 async function firstBytes(path: string): Promise<string> {
   using file = await Deno.open(path);
   const { size } = await file.stat();
-  return String.fromCharCode(...readAt(file, path, 0, Math.min(4, size)));
+  return String.fromCharCode(...readAt(file, path, 0, Math.min(9, size)));
 }
 
 /** Several files as one. */

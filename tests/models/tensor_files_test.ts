@@ -3,7 +3,7 @@ import { type ParameterSpec, readParameters, Scope } from "../../models/params.t
 import { openNetworkTensors, openTensors } from "../../models/tensor_files.ts";
 import { Graph } from "../../runtime/graph.ts";
 import { writeSafetensors } from "../../runtime/safetensors.ts";
-import { dictionary, tensor, torchFile } from "../runtime/torch_file.ts";
+import { bytesOf, dictionary, pickle, tensor, torchFile } from "../runtime/torch_file.ts";
 
 async function withFolder(run: (dir: string) => Promise<void>) {
   const dir = await Deno.makeTempDir();
@@ -68,6 +68,13 @@ Deno.test("openTensors() tells of files that it does not know", () =>
   withFolder(async (dir) => {
     await Deno.writeFile(`${dir}/old.pth`, new Uint8Array([0x80, 2, 0x8a, 0x0a, 1]));
     await assert.rejects(openTensors(`${dir}/old.pth`), /as PyTorch before 1\.6 wrote it, hint: /);
+    await Deno.writeFile(`${dir}/bare.pkl`, pickle(bytesOf("}")));
+    await assert.rejects(openTensors(`${dir}/bare.pkl`), /it is a bare pickle, hint: /);
+    // A header of 0x0480 bytes begins as a pickle does.
+    const metadata = { text: "a".repeat(0x480 - '{"__metadata__":{"text":""}}'.length) };
+    await writeSafetensors(`${dir}/x.safetensors`, new Map(), { metadata });
+    assert.deepEqual((await Deno.readFile(`${dir}/x.safetensors`)).slice(0, 2), new Uint8Array([0x80, 4]));
+    (await openTensors(`${dir}/x.safetensors`))[Symbol.dispose]();
     await Deno.writeTextFile(`${dir}/x.ckpt`, "<html>");
     await assert.rejects(openTensors(`${dir}/x.ckpt`), /Cannot read .*x\.ckpt as safetensors: it has 6 bytes/);
   }));
