@@ -68,3 +68,15 @@ Deno.test("every op has a test file", () => {
   const untested = ops.filter((op) => !tests.some((test) => op === test || op.startsWith(`${test}_`)));
   assert.deepEqual(untested, [], "hint: add tests/ops/NAME_test.ts");
 });
+
+Deno.test("deno.lock has nothing but what deno.json imports", () => {
+  const read = (path: string) => JSON.parse(Deno.readTextFileSync(new URL(path, root)));
+  const imported = Object.values<string>(read("deno.json").imports).map((name) =>
+    name.replace(/^npm:\/|\/$/g, (m) => m === "/" ? "" : "npm:")
+  );
+  assert.deepEqual(
+    Object.keys(read("deno.lock").specifiers).sort(),
+    imported.sort(),
+    "hint: a user's first command downloads all of deno.lock; what only tests need goes to tests/deno.lock",
+  );
+});

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
-import * as ort from "onnxruntime-web";
+// 90 MB, so neither in deno.json nor in deno.lock: what is there is downloaded at a user's first command.
+// deno-lint-ignore no-import-prefix
+import * as ort from "npm:onnxruntime-web@1.22.0";
 import { Detector, detectorOnnx, detectorSpecs, readDetector } from "../../models/detector.ts";
 import type { StarDetectorConfig } from "../../models/detector_network.ts";
 import { onnxModel } from "../../models/onnx.ts";
