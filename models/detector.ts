@@ -33,8 +33,13 @@ export function detectorSpecs(config: DetectorConfig): Specs {
  * @throws {TypeError} If a file is missing or is not what it should be.
  */
 export async function readDetector(dir: string): Promise<{ config: DetectorConfig; tensors: HostTensors }> {
-  const config = await loadNetworkConfig<DetectorConfig>(dir, await formatIn(dir));
+  const config = await readDetectorConfig(dir);
   return { config, tensors: await loadNetwork(dir, detectorSpecs(config)) };
+}
+
+/** Reads the `config.json` of a detector's folder; throws as {@linkcode readDetector}. */
+export async function readDetectorConfig(dir: string): Promise<DetectorConfig> {
+  return await loadNetworkConfig<DetectorConfig>(dir, await formatIn(dir));
 }
 
 async function formatIn(dir: string): Promise<ConfigFormat<DetectorConfig>> {

@@ -8,15 +8,16 @@ import { z } from "zod";
 import { augment, type Augmentation, augmentation } from "../faces/augment.ts";
 import { LANDMARK_COUNT } from "../faces/landmarks.ts";
 import { nmePerImage } from "../faces/metrics.ts";
-import { Detector, readDetector, saveDetector, shrink } from "../models/detector.ts";
+import { Detector, readDetector, readDetectorConfig, saveDetector, shrink } from "../models/detector.ts";
 import { DETECTOR, type DetectorConfig, detectorTraining, STAR_SIZES } from "../models/detector_network.ts";
 import { hourglassConfig, hourglassOptions } from "../models/hourglass.ts";
-import { createParameters, initialise } from "../models/params.ts";
-import { Trainer } from "../models/trainer.ts";
+import { countParameters, createParameters, initialise } from "../models/params.ts";
+import { stepGoals, Trainer } from "../models/trainer.ts";
 import { Graph } from "../runtime/graph.ts";
 import { Random } from "../runtime/rng.ts";
 import { type Artifact, stage } from "../runtime/stage.ts";
 import { Best } from "./_best_weights.ts";
+import { costsOf, exact } from "./_costs.ts";
 import { type Faces, imageOf, landmarksOf, loadFaces } from "./_faces.ts";
 import { chooser } from "./_glob.ts";
 import { train, trainingOptions } from "./_training.ts";
@@ -55,6 +56,20 @@ export const trainDetector = stage({
     val_every: z.int().min(1).default(200).describe("Steps between looks at val"),
     weights: z.enum(["f32", "f16"]).default("f32").describe("Element type of the file"),
   }),
+  async cost(options, { init }) {
+    if (init) await Deno.stat(init.dir); // throws what plan understands
+    const config = init ? await readDetectorConfig(init.dir) : configOf(options);
+    const graph = new Graph();
+    const { specs, loss, landmarks, updates } = detectorTraining(graph, config, options.batch);
+    const names = [...specs.keys()].filter((name) => !STATISTICS.test(name));
+    const trainable = new Map(names.map((name) => [name, graph.parameters.get(name)!]));
+    const { step } = stepGoals({ loss, trainable: names, outputs: { landmarks }, updates, ...options }, trainable);
+    return {
+      step: `training, ${options.batch} images of ${config.size_px} px`,
+      ...costsOf([step]),
+      detector_parameters: exact(countParameters(new Map(names.map((name) => [name, specs.get(name)!])))),
+    };
+  },
   async run(ctx, { data, init, val }, options) {
     const own = (["network", "star"] as const).filter((key) => options[key] !== undefined);
     if (own.length > (init ? 0 : 1)) {
@@ -70,8 +85,7 @@ export const trainDetector = stage({
       );
     }
     const start = init && await readDetector(init.dir);
-    const config = start?.config ??
-      (options.star ? STAR_SIZES[options.star] : hourglassConfig.parse(options.network ?? {}));
+    const config = start?.config ?? configOf(options);
     const { specs, loss, landmarks, updates, targets } = detectorTraining(new Graph(), config, options.batch);
     const moves = trained(specs.keys(), options.freeze ?? []);
 
@@ -140,6 +154,15 @@ export const trainDetector = stage({
     for (const tensor of parameters.values()) tensor.destroy();
   },
 });
+
+type Network = z.output<z.ZodObject<typeof hourglassOptions>>;
+
+/** The network of a training from scratch. */
+function configOf(
+  options: { network?: Network | undefined; star?: keyof typeof STAR_SIZES | undefined },
+): DetectorConfig {
+  return options.star ? STAR_SIZES[options.star] : hourglassConfig.parse(options.network ?? {});
+}
 
 /** Parameters that batch norms keep for themselves. */
 const STATISTICS = /\.running_(mean|var)$/;

@@ -9,7 +9,7 @@ import type { StarDetectorConfig } from "../../models/detector_network.ts";
 import { initialise } from "../../models/params.ts";
 import { openDevice } from "../../runtime/device.ts";
 import { readPipeline } from "../../runtime/pipeline_file.ts";
-import { runPipeline, type Summary } from "../../runtime/pipeline_run.ts";
+import { planRun, runPipeline, stageCosts, type Summary } from "../../runtime/pipeline_run.ts";
 import { Random } from "../../runtime/rng.ts";
 import { type AnyStage, stage } from "../../runtime/stage.ts";
 import { stages } from "../../stages/mod.ts";
@@ -203,4 +203,17 @@ stages:
     await assert.rejects(run(dir, stagesWith(`star: tiny`)), /Cannot set "star" as the input "init" has its own/);
     const blind = stagesWith(`keep: best`).replace(", val: data", "");
     await assert.rejects(run(dir, blind), /"val" is missing/);
+  }));
+
+Deno.test("a plan tells what training STAR's published network takes", () =>
+  inFolder(async (dir) => {
+    const train = `uses: detector/train, in: { data: data }, with: { steps: 1, batch: 2, star: star }`;
+    const text = `stages:\n  data: { uses: fake/drawings, with: { count: 1 } }\n  star: { ${train} }\n`;
+    await Deno.writeTextFile(`${dir}/test.yaml`, text);
+    const registry = { ...stages, "fake/drawings": () => Promise.resolve(drawings as AnyStage) };
+    const plan = planRun(await readPipeline(`${dir}/test.yaml`, registry), `${dir}/runs`);
+    const costs = await stageCosts(plan.find(({ stage }) => stage.id === "star")!);
+    assert.deepEqual([costs!["step"], costs!["detector_parameters"]], ["training, 2 images of 256 px", "17,069,572"]);
+    // Four stacks of 256 channels: about 30 GFLOP an image forwards, and twice that backwards.
+    assert.ok(Number(costs!["step_flops"]) > 1.2e11 && Number(costs!["step_flops"]) < 3e11, `${costs!["step_flops"]}`);
   }));
