@@ -27,8 +27,10 @@ import { type Detector, mirrorImages } from "./detector.ts";
 const SIZE_STEP = Math.SQRT2, SMALLEST = 0.24;
 /** Neighbouring windows lie this part of their side apart. */
 const STRIDE = 0.3;
-/** Windows of each size that are followed, and how often each is moved to where its landmarks lie. */
-const FOLLOWED = 3, MOVES = 2;
+/** Windows of each size that are followed, and how often each is moved to where its landmarks lie, at most. */
+const FOLLOWED = 3, MOVES = 6;
+/** A window that overlaps so much with the one that its landmarks ask for stays where it is. */
+const SETTLED = 0.8;
 /** Disagreement, see {@linkcode FaceFound}, below which no smaller window is looked at, and above which there is no face. */
 const SURE = 3.5, DOUBT = 8;
 
@@ -75,14 +77,17 @@ export async function searchFace(detector: Finder, image: Image, signal?: AbortS
   for (const boxes of searchWindows(small.width, small.height)) {
     const seen = await lookAt(detector, small, boxes, signal);
     let found = apart(seen.sort((a, b) => a.disagreement - b.disagreement)).slice(0, FOLLOWED);
-    for (let move = 0; move < MOVES; move++) {
+    for (let move = 0; move < MOVES && !found.every(settled); move++) {
       found = await lookAt(detector, small, found.map(({ next }) => next), signal);
     }
-    for (const window of found) if (!best || window.disagreement < best.disagreement) best = window;
-    if (best!.disagreement <= SURE) break;
+    // A window that does not settle is led about by what is no face, or by a part of one.
+    for (const window of found.filter(settled)) {
+      if (!best || window.disagreement < best.disagreement) best = window;
+    }
+    if (best && best.disagreement <= SURE) break;
   }
-  if (!(best!.disagreement <= DOUBT)) return null;
-  const { next: { x, y, side }, disagreement } = best!;
+  if (!best || best.disagreement > DOUBT) return null;
+  const { next: { x, y, side }, disagreement } = best;
   const [across, down] = [image.width / small.width, image.height / small.height];
   const box = { x: (x + 0.5) * across - 0.5, y: (y + 0.5) * down - 0.5, side: side * (across + down) / 2 };
   return { box, disagreement };
@@ -122,6 +127,8 @@ async function lookAt(
   }
   return windows;
 }
+
+const settled = ({ box, next }: Window) => overlap(box, next) > SETTLED;
 
 function meanDistance(a: Landmarks, b: Landmarks): number {
   let sum = 0;
