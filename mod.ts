@@ -105,8 +105,9 @@ const commands: Commands = {
     run: async (args) => (await import("./stages/watch.ts")).watch(args, print),
   },
   bench: {
-    usage: "[--json]",
-    doc: "Times the main kernels and a training step, as shares of what the adapter can do.",
+    usage: "[--json | --full-size]",
+    doc:
+      "Times the main kernels and a training step, as shares of what the adapter can do; or a prediction of Stable Diffusion v1.",
     async run(args) {
       await (await import("./bench/bench.ts")).bench(args, print);
       return 0;

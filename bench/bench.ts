@@ -134,6 +134,7 @@ async function trainingStep(device: Device, ceiling: number): Promise<Figure> {
 
 /** Measures the kernels and prints a table, or one JSON object a line. */
 export async function bench(args: readonly string[], print: (line: string) => void): Promise<void> {
+  if (args.includes("--full-size")) return await (await import("./full_size.ts")).fullSize(print);
   const json = args.includes("--json");
   const device = await openDevice();
   const ceiling = await arithmeticCeiling(device);
