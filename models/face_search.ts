@@ -32,7 +32,7 @@ const FOLLOWED = 3, MOVES = 6;
 /** A window that overlaps so much with the one that its landmarks ask for stays where it is. */
 const SETTLED = 0.8;
 /** Disagreement, see {@linkcode FaceFound}, below which no smaller window is looked at, and above which there is no face. */
-const SURE = 3.5, DOUBT = 8;
+const SURE = 2, DOUBT = 8;
 
 /** Where the face is. */
 export interface FaceFound {
