@@ -43,17 +43,26 @@ export function learningRate({ lr, warmup, decay, steps }: TrainingOptions): (st
   return (step) => lr * factor(step);
 }
 
+/** Something done every so many steps of a training, before its checkpoint, so that none is left out or done twice. */
+export interface Looks {
+  readonly every: number;
+  /** Resolves to true to end the training here. */
+  look(step: number): Promise<boolean>;
+}
+
 /**
  * Trains to `options.steps`, going on from the checkpoint in `ctx.work` when there is one.
  *
  * @param batch Inputs of a batch; a function of its number alone, so that a resumed run sees what an undisturbed one
  * sees. A step has one batch, or as many as the trainer accumulates.
+ * @param looks What to do between; not after the last step.
  */
 export async function train(
   ctx: StageContext,
   trainer: Trainer,
   options: TrainingOptions,
   batch: (index: number) => Promise<Record<string, ArrayLike<number>>> | Record<string, ArrayLike<number>>,
+  looks?: Looks,
 ): Promise<void> {
   if (!await trainer.resume(ctx.work)) await trainer.start();
   else ctx.log(`going on from step ${trainer.steps}`);
@@ -80,6 +89,10 @@ export async function train(
     loss.catch(() => {}); // settled below, where it is reported
     await settle();
     pending = { step: step + 1, lr, loss };
+    if (looks && trainer.steps % looks.every === 0 && trainer.steps < options.steps) {
+      await settle();
+      if (await looks.look(trainer.steps)) break;
+    }
     if (ctx.signal.aborted || (trainer.steps % options.checkpoint_every === 0 && trainer.steps < options.steps)) {
       await settle();
       await trainer.save(ctx.work);

@@ -115,36 +115,31 @@ export const trainDetector = stage({
     const dtype = options.weights === "f16" ? "F16" : "F32";
     const save = (dir: string) => saveDetector(dir, config, trainer.averaged(), { dtype });
     const best = new Best(`${ctx.work}/best`);
-    const course = { ...options }; // its steps are where to stop
-    let last: Float32Array | null = null; // landmarks of the batch of the step before
-    await train(ctx, trainer, course, async (step) => {
-      if (last && step % options.val_every === 0) {
-        const found = await trainer.step_plan.read("landmarks");
-        const nme_train = average(nmePerImage(found, last));
-        const nme_val = glance && await look(glance);
-        ctx.metric({ step, nme_train, ...(nme_val !== undefined && { nme_val }) });
-        const held = nme_val === undefined ? "" : `, ${nme_val.toFixed(2)} % on images held back`;
-        ctx.log(`step ${step}: NME ${nme_train.toFixed(2)} % on the batch${held}`);
-        if (nme_val !== undefined && (options.keep === "best" || options.patience !== undefined)) {
-          const since = await best.offer(step, nme_val, save);
-          if (since >= (options.patience ?? Infinity)) {
-            ctx.log(`no smaller NME in ${since} steps: the training ends here`);
-            course.steps = step + 1;
-          }
-        }
-      }
-      const { images, landmarks } = draw(random.at(step));
-      last = landmarks;
+    const batch = (step: number) => draw(random.at(step));
+    const look_between = async (step: number) => {
+      const nme_train = average(nmePerImage(await trainer.step_plan.read("landmarks"), batch(step - 1).landmarks));
+      const nme_val = glance && await look(glance);
+      ctx.metric({ step, nme_train, ...(nme_val !== undefined && { nme_val }) });
+      const held = nme_val === undefined ? "" : `, ${nme_val.toFixed(2)} % on images held back`;
+      ctx.log(`step ${step}: NME ${nme_train.toFixed(2)} % on the batch${held}`);
+      if (nme_val === undefined || (options.keep !== "best" && options.patience === undefined)) return false;
+      const since = await best.offer(step, nme_val, save);
+      if (since < (options.patience ?? Infinity)) return false;
+      ctx.log(`no smaller NME in ${since} steps: the training ends here`);
+      return true;
+    };
+    await train(ctx, trainer, options, (step) => {
+      const { images, landmarks } = batch(step);
       return { images, ...targets(landmarks) };
-    });
+    }, { every: options.val_every, look: look_between });
     if (validation) {
       const nme_val = await look(validation);
-      ctx.metric({ step: course.steps, nme_val });
+      ctx.metric({ step: trainer.steps, nme_val });
       ctx.log(`NME ${nme_val.toFixed(2)} % on ${validation.records.length} images held back`);
     }
     if (options.keep === "best") {
       // The end is looked at as the rest was, on the images of a glance.
-      await best.offer(course.steps, await look(glance!), save);
+      await best.offer(trainer.steps, await look(glance!), save);
       await save(`${ctx.dir}/last`);
       await best.copyTo(ctx.dir);
       ctx.log(`kept are the weights of step ${best.step}`);
