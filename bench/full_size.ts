@@ -23,7 +23,7 @@ const TOKENS = 77;
 const DRAWN = 1 << 20;
 
 /**
- * Weights of the size that new ones have, rounded to f16, one tensor after the other. Constants other than the ones of
+ * Weights of the size that new ones have, in f16, one tensor after the other. Constants other than the ones of
  * normalisations, which are zeros, are random too, so that the ControlNet adds something.
  */
 function randomParameters(device: Device, specs: ReadonlyMap<string, ParameterSpec>): Map<string, Tensor> {
@@ -33,8 +33,8 @@ function randomParameters(device: Device, specs: ReadonlyMap<string, ParameterSp
     const data = new Float32Array(elements(shape));
     const std = init.kind === "uniform" ? init.bound / Math.sqrt(3) : init.kind === "normal" ? init.std : 0.01;
     const mean = init.kind === "constant" ? init.value : 0;
-    for (let k = 0; k < data.length; k++) data[k] = Math.f16round(mean + drawn[at++ & (DRAWN - 1)]! * std);
-    const tensor = new Tensor(device, shape, data);
+    for (let k = 0; k < data.length; k++) data[k] = mean + drawn[at++ & (DRAWN - 1)]! * std;
+    const tensor = new Tensor(device, shape, data, "f16");
     // What is written waits in memory until something is submitted.
     device.gpu.queue.submit([]);
     return [name, tensor];

@@ -14,7 +14,7 @@ import type { Device } from "../runtime/device.ts";
 import { elements, type Graph, sameShape, type Shape, showShape, type Value } from "../runtime/graph.ts";
 import { Random } from "../runtime/rng.ts";
 import { readSafetensors, type SafetensorsDtype, type TensorData, writeSafetensors } from "../runtime/safetensors.ts";
-import { readAll, Tensor } from "../runtime/tensor.ts";
+import { type Dtype, readAll, Tensor } from "../runtime/tensor.ts";
 
 /** How a parameter is first filled. */
 export type Init =
@@ -193,12 +193,14 @@ export function initialise(specs: Specs, seed: number | bigint): HostTensors {
  * @param device Where to.
  * @param specs Which parameters.
  * @param source Their values in the layout of the graph: {@linkcode initialise}, {@linkcode loadSafetensors}.
+ * @param dtype Element type in memory; f16 is for weights that are not trained.
  * @throws {TypeError} If the source lacks a name or has it in another shape.
  */
 export function createParameters(
   device: Device,
   specs: Specs,
   source: ReadonlyMap<string, { readonly shape: Shape; readonly data: Float32Array }>,
+  dtype: Dtype = "f32",
 ): Map<string, Tensor> {
   const wrong = compare(
     specs,
@@ -208,7 +210,7 @@ export function createParameters(
   );
   if (wrong.length) throw new TypeError(`Cannot create the parameters:${wrong.join("")}`);
   return new Map(
-    [...specs.values()].map(({ name, shape }) => [name, new Tensor(device, shape, source.get(name)!.data)]),
+    [...specs.values()].map(({ name, shape }) => [name, new Tensor(device, shape, source.get(name)!.data, dtype)]),
   );
 }
 
@@ -216,15 +218,17 @@ export function createParameters(
  * Puts parameters on a device as they are read, so that memory holds one at a time.
  *
  * @param tensors By name, in the layout of the graph: {@linkcode readParameters}.
+ * @param dtype Element type in memory.
  */
 export async function uploadParameters(
   device: Device,
   tensors: AsyncIterable<readonly [string, TensorData]>,
+  dtype: Dtype = "f32",
 ): Promise<Map<string, Tensor>> {
   const parameters = new Map<string, Tensor>();
   try {
     for await (const [name, { shape, data }] of tensors) {
-      parameters.set(name, new Tensor(device, shape, data));
+      parameters.set(name, new Tensor(device, shape, data, dtype));
       // What is written waits in memory until something is submitted.
       device.gpu.queue.submit([]);
     }

@@ -8,7 +8,7 @@ import type { Device } from "./device.ts";
 import { showShape, texels, type Value } from "./graph.ts";
 import { type Goals, type Plan, plan } from "./plan.ts";
 import { mapped, Storage, Tensor, unpack } from "./tensor.ts";
-import { assemble } from "./wgsl.ts";
+import { assemble, TEXEL_FORMATS } from "./wgsl.ts";
 
 /** Tensors by parameter name; shared by the executables that use them. */
 export type Parameters = ReadonlyMap<string, Tensor>;
@@ -45,7 +45,10 @@ export class Executable {
     });
     for (const [value, slot] of this.plan.slots) this.#storage.set(value, pool[slot]!);
 
-    const programs = this.plan.dispatches.map((d) => assemble(d.program, device.storage, device.zeroOutside));
+    const dtypeOf = (value: Value) => this.#storage.get(value)!.dtype;
+    const programs = this.plan.dispatches.map(({ program, reads }) =>
+      assemble(program, device.storage, device.zeroOutside, reads.map(dtypeOf))
+    );
     const align = 256;
     const offsets: number[] = [];
     let size = 0;
@@ -66,11 +69,16 @@ export class Executable {
       const layout = gpu.createBindGroupLayout({
         entries: [
           { binding: 0, visibility: GPUShaderStage.COMPUTE, buffer: { type: "uniform" } },
-          ...[...reads, ...writes].map((_, b): GPUBindGroupLayoutEntry => ({
+          ...[...reads, ...writes].map((value, b): GPUBindGroupLayoutEntry => ({
             binding: 1 + b,
             visibility: GPUShaderStage.COMPUTE,
             ...(device.storage === "texture"
-              ? { storageTexture: { access: b < reads.length ? "read-only" : "write-only", format: "rgba32float" } }
+              ? {
+                storageTexture: {
+                  access: b < reads.length ? "read-only" : "write-only",
+                  format: TEXEL_FORMATS[dtypeOf(value)],
+                },
+              }
               : { buffer: { type: b < reads.length ? "read-only-storage" : "storage" } }),
           })),
         ],
@@ -97,6 +105,12 @@ export class Executable {
     for (const [parameter, value] of goals.updates ?? []) {
       const from = this.#storage.get(this.plan.resolve(value))!;
       const to = this.#storage.get(parameter)!;
+      if (from.dtype !== to.dtype) {
+        const { name } = parameter.node.leaf as { name: string };
+        throw new TypeError(
+          `Cannot update parameter "${name}": it is ${to.dtype}, hint: only frozen weights may be f16`,
+        );
+      }
       if (from !== to) this.#copies.push({ from, to, count: texels(parameter.shape) });
     }
     device.check();
@@ -158,9 +172,10 @@ export class Executable {
       throw new TypeError(`Cannot read "${name}": outputs are ${Object.keys(this.plan.goals.outputs).join(", ")}`);
     }
     const encoder = this.#device.gpu.createCommandEncoder();
-    const back = this.#storage.get(this.plan.resolve(value))!.copyOut(encoder, texels(value.shape));
+    const storage = this.#storage.get(this.plan.resolve(value))!;
+    const back = storage.copyOut(encoder, texels(value.shape));
     this.#device.gpu.queue.submit([encoder.finish()]);
-    return unpack(value.shape, await mapped(this.#device, back));
+    return unpack(value.shape, await mapped(this.#device, back, storage.dtype));
   }
 
   /**

@@ -6,30 +6,40 @@
 
 import type { Device } from "./device.ts";
 import { elements, type Shape, showShape, texels } from "./graph.ts";
-import { ROW_TEXELS } from "./wgsl.ts";
+import { ROW_TEXELS, TEXEL_FORMATS } from "./wgsl.ts";
+
+/** Element type of a tensor's memory. Arithmetic is f32; f16 is for weights that are only read. */
+export type Dtype = "f32" | "f16";
 
 /** Memory for texels: a storage texture 1,024 texels wide or a storage buffer. */
 export class Storage {
   /** Texels that fit. */
   readonly capacity: number;
+  /** Element type. */
+  readonly dtype: Dtype;
   readonly #device: Device;
   readonly #texture: GPUTexture | null = null;
   readonly #buffer: GPUBuffer | null = null;
   readonly #bytes: number;
+  /** Bytes of a texel. */
+  readonly #texel: number;
   /** What a bind group takes. */
   readonly resource: GPUBindingResource;
 
   /**
    * @param device Where to allocate.
    * @param capacity Texels that must fit.
+   * @param dtype Element type.
    * @throws {RangeError} If the adapter's limits are too small.
    */
-  constructor(device: Device, capacity: number) {
+  constructor(device: Device, capacity: number, dtype: Dtype = "f32") {
     this.#device = device;
+    this.dtype = dtype;
+    this.#texel = dtype === "f16" ? 8 : 16;
     const { gpu } = device;
     const rows = Math.max(1, Math.ceil(capacity / ROW_TEXELS));
     this.capacity = rows * ROW_TEXELS;
-    this.#bytes = device.storage === "texture" ? this.capacity * 16 : Math.max(1, capacity) * 16;
+    this.#bytes = (device.storage === "texture" ? this.capacity : Math.max(1, capacity)) * this.#texel;
     if (device.storage === "texture") {
       if (rows > gpu.limits.maxTextureDimension2D) {
         throw new RangeError(
@@ -39,7 +49,7 @@ export class Storage {
       }
       this.#texture = gpu.createTexture({
         size: [ROW_TEXELS, rows],
-        format: "rgba32float",
+        format: TEXEL_FORMATS[dtype],
         usage: GPUTextureUsage.STORAGE_BINDING | GPUTextureUsage.COPY_SRC | GPUTextureUsage.COPY_DST,
       });
       this.resource = this.#texture.createView();
@@ -60,28 +70,29 @@ export class Storage {
     device.memory.peak = Math.max(device.memory.peak, device.memory.live);
   }
 
-  /** Uploads texels from the start on. */
-  write(data: Float32Array<ArrayBuffer>): void {
+  /** Uploads texels from the start on; f16 rounds them. */
+  write(floats: Float32Array<ArrayBuffer>): void {
     const { queue } = this.#device.gpu;
+    const data = this.dtype === "f16" ? new Float16Array(floats) : floats;
     if (this.#buffer) return queue.writeBuffer(this.#buffer, 0, data);
     const count = data.length / 4;
     const rows = Math.floor(count / ROW_TEXELS);
     const rest = count % ROW_TEXELS;
     const texture = this.#texture!;
-    if (rows) queue.writeTexture({ texture }, data, { bytesPerRow: ROW_TEXELS * 16 }, [ROW_TEXELS, rows]);
+    if (rows) queue.writeTexture({ texture }, data, { bytesPerRow: ROW_TEXELS * this.#texel }, [ROW_TEXELS, rows]);
     if (rest) {
       queue.writeTexture(
         { texture, origin: [0, rows] },
         data.subarray(rows * ROW_TEXELS * 4),
-        { bytesPerRow: rest * 16 },
+        { bytesPerRow: rest * this.#texel },
         [rest, 1],
       );
     }
   }
 
-  /** Encodes a copy of the first `count` texels to another storage. */
+  /** Encodes a copy of the first `count` texels to another storage of the same element type. */
   copyTo(encoder: GPUCommandEncoder, to: Storage, count: number): void {
-    if (this.#buffer) return encoder.copyBufferToBuffer(this.#buffer, 0, to.#buffer!, 0, count * 16);
+    if (this.#buffer) return encoder.copyBufferToBuffer(this.#buffer, 0, to.#buffer!, 0, count * this.#texel);
     encoder.copyTextureToTexture({ texture: this.#texture! }, { texture: to.#texture! }, [
       ROW_TEXELS,
       Math.ceil(count / ROW_TEXELS),
@@ -91,14 +102,18 @@ export class Storage {
   /** Encodes a copy of the first `count` texels to a new mappable buffer. */
   copyOut(encoder: GPUCommandEncoder, count: number): GPUBuffer {
     const rows = Math.ceil(count / ROW_TEXELS);
-    const size = this.#buffer ? count * 16 : rows * ROW_TEXELS * 16;
+    const size = (this.#buffer ? count : rows * ROW_TEXELS) * this.#texel;
     const back = this.#device.gpu.createBuffer({ size, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
     if (this.#buffer) encoder.copyBufferToBuffer(this.#buffer, 0, back, 0, size);
     else {
-      encoder.copyTextureToBuffer({ texture: this.#texture! }, { buffer: back, bytesPerRow: ROW_TEXELS * 16 }, [
-        ROW_TEXELS,
-        rows,
-      ]);
+      encoder.copyTextureToBuffer(
+        { texture: this.#texture! },
+        { buffer: back, bytesPerRow: ROW_TEXELS * this.#texel },
+        [
+          ROW_TEXELS,
+          rows,
+        ],
+      );
     }
     return back;
   }
@@ -121,10 +136,10 @@ export class Tensor {
   readonly device: Device;
 
   /** Allocates a tensor and fills it with `data`, dense and row-major, or with zeros. */
-  constructor(device: Device, shape: Shape, data?: ArrayLike<number>) {
+  constructor(device: Device, shape: Shape, data?: ArrayLike<number>, dtype: Dtype = "f32") {
     this.device = device;
     this.shape = shape;
-    this.storage = new Storage(device, texels(shape));
+    this.storage = new Storage(device, texels(shape), dtype);
     if (data) this.write(data); // WebGPU gives new memory as zeros
   }
 
@@ -151,12 +166,12 @@ export async function readAll(tensors: readonly Tensor[]): Promise<Map<Tensor, F
   const encoder = device.gpu.createCommandEncoder();
   const backs = tensors.map((t) => t.storage.copyOut(encoder, texels(t.shape)));
   device.gpu.queue.submit([encoder.finish()]);
-  const data = await Promise.all(backs.map((back) => mapped(device, back)));
+  const data = await Promise.all(backs.map((back, k) => mapped(device, back, tensors[k]!.storage.dtype)));
   return new Map(tensors.map((t, k) => [t, unpack(t.shape, data[k]!)]));
 }
 
 /** Waits for a mappable buffer, copies its floats and destroys it. */
-export async function mapped(device: Device, buffer: GPUBuffer): Promise<Float32Array> {
+export async function mapped(device: Device, buffer: GPUBuffer, dtype: Dtype = "f32"): Promise<Float32Array> {
   try {
     await buffer.mapAsync(GPUMapMode.READ);
   } catch (error) {
@@ -164,7 +179,8 @@ export async function mapped(device: Device, buffer: GPUBuffer): Promise<Float32
     throw error;
   }
   device.check();
-  const data = new Float32Array(buffer.getMappedRange().slice(0));
+  const bytes = buffer.getMappedRange().slice(0);
+  const data = dtype === "f16" ? Float32Array.from(new Float16Array(bytes)) : new Float32Array(bytes);
   buffer.destroy();
   return data;
 }

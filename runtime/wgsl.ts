@@ -10,6 +10,9 @@ import type { Kernel, Shape, Window } from "./graph.ts";
 /** Texels in a row of a storage texture; addressing is linear, so that a reshape costs nothing. */
 export const ROW_TEXELS = 1024;
 
+/** Formats of storage textures by element type. */
+export const TEXEL_FORMATS = { f32: "rgba32float", f16: "rgba16float" } as const;
+
 /**
  * Which texel of a broadcast operand belongs to texel `i` of the result: the sum over the kept dimensions of
  * `(i / inner % size) * stride`; null where the operand has the result's own layout.
@@ -226,8 +229,17 @@ function index(indexing: Indexing, uniforms: Uniforms): string {
   return code;
 }
 
-/** Assembles the WGSL module of a program for a storage class. */
-export function assemble(program: Program, storage: "texture" | "buffer", zeroOutside: boolean): Assembled {
+/**
+ * Assembles the WGSL module of a program for a storage class.
+ *
+ * @param dtypes Element types of the tensors bound for reading.
+ */
+export function assemble(
+  program: Program,
+  storage: "texture" | "buffer",
+  zeroOutside: boolean,
+  dtypes: readonly (keyof typeof TEXEL_FORMATS)[],
+): Assembled {
   const { kernel } = program;
   const uniforms = new Uniforms();
   const size = kernel.workgroup ?? 64;
@@ -242,11 +254,16 @@ export function assemble(program: Program, storage: "texture" | "buffer", zeroOu
   const texture = storage === "texture";
   const xy = `vec2i(i & ${ROW_TEXELS - 1}, i >> ${Math.log2(ROW_TEXELS)})`;
   for (let k = 0; k < program.reads; k++) {
+    const dtype = dtypes[k]!;
+    const half = dtype === "f16";
     bindings.push(
       `@group(0) @binding(${1 + k}) var` +
-        (texture ? ` R${k}: texture_storage_2d<rgba32float, read>;` : `<storage, read> R${k}: array<vec4f>;`),
+        (texture
+          ? ` R${k}: texture_storage_2d<${TEXEL_FORMATS[dtype]}, read>;`
+          : `<storage, read> R${k}: array<${half ? "vec2u" : "vec4f"}>;`),
     );
-    access.push(`fn r${k}(i: i32) -> vec4f { return ${texture ? `textureLoad(R${k}, ${xy})` : `R${k}[i]`}; }`);
+    const element = half ? `vec4f(unpack2x16float(R${k}[i].x), unpack2x16float(R${k}[i].y))` : `R${k}[i]`;
+    access.push(`fn r${k}(i: i32) -> vec4f { return ${texture ? `textureLoad(R${k}, ${xy})` : element}; }`);
   }
   kernel.writes.forEach((_, k) => {
     bindings.push(

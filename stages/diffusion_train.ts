@@ -102,6 +102,9 @@ export const trainDiffusion = stage({
     sd_locked: z.boolean().optional().describe(
       "Whether the whole base model is frozen, which it is when not given; false trains its UNet's decoder too",
     ),
+    frozen_weights: z.enum(["f32", "f16"]).optional().describe(
+      "Element type in memory of the networks that are not trained, f32 when not given; f16 takes half of it",
+    ),
   }),
   preview: (_options, { model }) => model.dir,
   async cost(options, { model, data }) {
@@ -137,7 +140,13 @@ export const trainDiffusion = stage({
       copyEncoder(fresh, await loadNetwork(`${base.dir}/${base.folders.unet}`, specsUnder(specs, "unet/")), own);
       for (const [name, tensor] of fresh) start.set(name, tensor);
     }
-    const parameters = createParameters(device, specs, start);
+    // Networks that are written in the end keep their exact weights.
+    const written = new Map(trainable === own ? own : [...own, ...specsUnder(specs, "unet/")]);
+    const fixed = new Map([...specs].filter(([name]) => !written.has(name)));
+    const parameters = new Map([
+      ...createParameters(device, fixed, start, options.frozen_weights),
+      ...createParameters(device, written, start),
+    ]);
     const trainer = new Trainer(device, { loss, trainable: trainable.keys(), ...options }, parameters);
     const batches = batchesOf({
       faces,

@@ -42,6 +42,9 @@ const options = z.object({
   eta: z.number().min(0).max(1).default(0).describe("Fresh noise in each step; 0 is deterministic"),
   control_scale: z.number().min(0).max(3).default(1).describe("How strongly the landmarks act"),
   batch: z.int().min(1).max(256).default(8).describe("Images sampled at once"),
+  weights: z.enum(["f32", "f16"]).optional().describe(
+    "Element type of the networks' weights in memory, f32 when not given; f16 takes half of it",
+  ),
 });
 
 /** A pair that is planned: everything about it but its picture. */
@@ -226,7 +229,7 @@ async function makePainter(
   const { controlnet } = model;
   const prompts = new Prompts(model.tokenizer);
   const { spec, specs, copies } = samplerOf({ ...model, controlnet }, size_px, prompts.length, given);
-  const parameters = await uploadParameters(device, readModel(model, specs));
+  const parameters = await uploadParameters(device, readModel(model, specs), given.weights);
   const sampler = new Sampler(device, spec, parameters);
   const steps = ddimSteps(model.schedule, given.steps, given.eta);
   const size = elements(spec.shape) / batch;

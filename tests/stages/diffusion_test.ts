@@ -24,12 +24,12 @@ const text = `stages:
   stage1:
     uses: diffusion/train
     in: { model: base, data: faces }
-    with: { prompt: "", steps: 3, batch: 2, lr: 1e-2, warmup: 1, hint_channels: [8, 8], accumulate: 2, min_snr: 5, sd_locked: false }
+    with: { prompt: "", steps: 3, batch: 2, lr: 1e-2, warmup: 1, hint_channels: [8, 8], accumulate: 2, min_snr: 5, sd_locked: false, frozen_weights: f16 }
   kept: { uses: model/export, in: { model: stage1 } }
   synth:
     uses: dataset/generate
     in: { model: kept, landmarks: faces }
-    with: { styles: [ink, anime], per_style: 2, steps: 2, batch: 3 }
+    with: { styles: [ink, anime], per_style: 2, steps: 2, batch: 3, weights: f16 }
 `;
 
 const equal = (a: { data: Float32Array }, b: { data: Float32Array }) => a.data.every((v, k) => v === b.data[k]);
