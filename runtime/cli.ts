@@ -79,11 +79,13 @@ export function pipelineCommands(registry: Registry): Commands {
     }
     return { pipeline: await readPipeline(file, registry, { set: values.set ?? [], allowUnset }), values };
   };
-  return {
+  const commands: Commands = {
     run: {
-      usage: `${selectionUsage} [--json]`,
-      doc: "Runs a pipeline; stages that are up to date are skipped. --json prints an event a line, for machines.",
+      usage: `${selectionUsage} [--json] [--plan]`,
+      doc: "Runs a pipeline; stages that are up to date are skipped. --json prints an event a line, for machines; " +
+        "--plan does what plan does.",
       async run(args) {
+        if (args.includes("--plan")) return await commands["plan"]!.run(args.filter((arg) => arg !== "--plan"));
         const { pipeline, values } = await read(args);
         const { signal, release } = stopSignal();
         const reporter = values.json ? jsonReporter(Deno.stdout) : reporterFor(Deno.stdout);
@@ -212,6 +214,7 @@ export function pipelineCommands(registry: Registry): Commands {
       },
     },
   };
+  return commands;
 }
 
 /** What is to be given for parameters that have no value. */
