@@ -10,6 +10,7 @@ import { mul } from "../ops/mul.ts";
 import { adamHyper, adamUpdates, momentumUpdates } from "../ops/optimizer.ts";
 import { scale } from "../ops/scale.ts";
 import type { Device } from "../runtime/device.ts";
+import { exists } from "../runtime/files.ts";
 import type { Value } from "../runtime/graph.ts";
 import type { Goals } from "../runtime/plan.ts";
 import { Executable } from "../runtime/run.ts";
@@ -201,7 +202,7 @@ export class Trainer {
   /** Goes on from a checkpoint; false when there is none. */
   async resume(dir: string): Promise<boolean> {
     const path = `${dir}/state.safetensors`;
-    if (!await exists(path)) return false;
+    if (!exists(path)) return false;
     using file = await readSafetensors(path);
     for (const name of this.#saved) this.parameters.get(name)!.write((await file.read(name)).data);
     this.steps = Number(file.metadata["step"]);
@@ -213,14 +214,5 @@ export class Trainer {
     this.step_plan.destroy();
     this.#move?.destroy();
     for (const tensor of this.#own) tensor.destroy();
-  }
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await Deno.stat(path);
-    return true;
-  } catch {
-    return false;
   }
 }

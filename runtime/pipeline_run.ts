@@ -12,10 +12,10 @@
  */
 import { join, resolve } from "node:path";
 import { type Device, DeviceLostError } from "./device.ts";
+import { exists } from "./files.ts";
 import type { Pipeline, PipelineStage } from "./pipeline_file.ts";
 import type { Reporter } from "./progress.ts";
 import {
-  exists,
   ignoreMissing,
   ownerOf,
   readJson,

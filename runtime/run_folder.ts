@@ -4,6 +4,7 @@
  * @module
  */
 import { join } from "node:path";
+import { exists } from "./files.ts";
 import type { Reporter, RunEvent } from "./progress.ts";
 
 /** The process that holds a run's lock, `.lock`. */
@@ -114,17 +115,6 @@ export function writeWhole(path: string, text: string): void {
       removeIfThere(`${path}.tmp`);
     } catch { /* the first error is the one to tell */ }
     throw error;
-  }
-}
-
-/** Whether there is something at a path. */
-export function exists(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch (error) {
-    ignoreMissing(error);
-    return false;
   }
 }
 

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { readIfThere } from "../runtime/files.ts";
+
 /** The best weights so far, kept through restarts. */
 export class Best {
   /** Step of the best weights, once there are some. */
@@ -18,8 +20,8 @@ export class Best {
   /** Keeps the weights if they are the best; returns the steps since the best ones. */
   async offer(step: number, nme: number, save: (dir: string) => Promise<void>): Promise<number> {
     const path = `${this.#dir}/best.json`;
-    const before = await readIfThere(path);
-    const known = before === null ? null : JSON.parse(before) as { step: number; nme: number };
+    const before = readIfThere(path);
+    const known = before === undefined ? null : JSON.parse(before) as { step: number; nme: number };
     // After a restart the steps since the checkpoint come again, with the same figures.
     if (known && known.nme <= nme && known.step !== step) this.step = known.step;
     else {
@@ -35,14 +37,5 @@ export class Best {
     for (const file of ["config.json", "model.safetensors"]) {
       await Deno.copyFile(`${this.#dir}/${file}`, `${dir}/${file}`);
     }
-  }
-}
-
-async function readIfThere(path: string): Promise<string | null> {
-  try {
-    return await Deno.readTextFile(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return null;
-    throw error;
   }
 }

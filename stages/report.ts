@@ -10,6 +10,7 @@ import { basename, dirname, extname, join } from "node:path";
 import { z } from "zod";
 import project from "../deno.json" with { type: "json" };
 import { type DatasetRecord, openDataset } from "../faces/dataset.ts";
+import { readIfThere } from "../runtime/files.ts";
 import { formatField, formatSeconds } from "../runtime/progress.ts";
 import { type Artifact, type Field, stage } from "../runtime/stage.ts";
 import { type Manifest, readManifest } from "../runtime/stage_cache.ts";
@@ -256,13 +257,4 @@ const mimeTypes: Readonly<Record<string, string>> = { ".png": "image/png", ".jpg
 
 function dataUrl(path: string): string {
   return `data:${mimeTypes[extname(path)] ?? "application/octet-stream"};base64,${Deno.readFileSync(path).toBase64()}`;
-}
-
-function readIfThere(path: string): string | undefined {
-  try {
-    return Deno.readTextFileSync(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
 }

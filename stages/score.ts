@@ -12,6 +12,7 @@ import { type Origin, readPts } from "../faces/pts.ts";
 import { loadDetector } from "../models/detector.ts";
 import { parse, UsageError } from "../runtime/cli.ts";
 import { openDevice } from "../runtime/device.ts";
+import { exists } from "../runtime/files.ts";
 import { Random } from "../runtime/rng.ts";
 import { CROP_SCALE, rates } from "./_faces.ts";
 
@@ -63,7 +64,7 @@ export async function score(args: string[], print: (line: string) => void): Prom
   }
   const crop = values.crop === undefined ? undefined : oneOf("crop", values.crop, ["none", "landmarks"]);
   try {
-    const data = await exists(`${dir}/metadata.jsonl`) ? await openDataset(dir) : await openFolder(dir, { origin });
+    const data = exists(`${dir}/metadata.jsonl`) ? await openDataset(dir) : await openFolder(dir, { origin });
     const pairs = detector !== undefined
       ? await detect(detector, data, crop, flip)
       : await readPredicted(predicted!, data, origin);
@@ -173,13 +174,4 @@ async function readPredicted(dir: string, { records }: Dataset, origin: Origin):
     truth.set(landmarks, k * stride);
   }
   return { found, truth };
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await Deno.stat(path);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -7,6 +7,7 @@
  */
 import { extname, join } from "node:path";
 import { one, parse, UsageError } from "../runtime/cli.ts";
+import { exists, readIfThere } from "../runtime/files.ts";
 import { Html, markup, type Part } from "../runtime/html.ts";
 import { formatField, formatSeconds, formatTable } from "../runtime/progress.ts";
 import { readLog, readRun, type RunState } from "../runtime/run_status.ts";
@@ -241,21 +242,4 @@ function picturesIn(folder: string): { name: string; path: string; time: number 
 
 function picture({ stage, name, url }: Preview): Html {
   return markup`<figure class="sheet"><figcaption><b>${stage}</b> ${name}</figcaption><img src="${url}" alt="${stage}: ${name}"></figure>`;
-}
-
-function exists(path: string): boolean {
-  try {
-    return Deno.statSync(path).isFile;
-  } catch {
-    return false;
-  }
-}
-
-function readIfThere(path: string): string | undefined {
-  try {
-    return Deno.readTextFileSync(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
 }
