@@ -5,7 +5,7 @@
  */
 
 import { z } from "zod";
-import { constantSchedule, cosineSchedule } from "../ops/optimizer.ts";
+import { constantSchedule, cosineSchedule, stepSchedule } from "../ops/optimizer.ts";
 import type { Inputs, Trainer } from "../models/trainer.ts";
 import type { StageContext } from "../runtime/stage.ts";
 
@@ -18,7 +18,13 @@ export const trainingOptions = {
     "AdamW when not given; SGD with momentum 0.9, or RMSprop",
   ),
   warmup: z.int().min(0).default(20).describe("Steps over which the learning rate rises"),
-  decay: z.enum(["cosine", "constant"]).default("cosine").describe("Course of the learning rate after the warm-up"),
+  decay: z.enum(["cosine", "constant", "step"]).default("cosine").describe(
+    "Course of the learning rate after the warm-up; step falls at milestones",
+  ),
+  milestones: z.array(z.int().min(1)).min(1).optional().describe(
+    "Decay step: steps at each of which the learning rate is multiplied by gamma",
+  ),
+  gamma: z.number().positive().max(1).optional().describe("Decay step: factor at a milestone; by default 0.1"),
   weight_decay: z.number().min(0).default(0).describe("Weight decay, decoupled for AdamW"),
   clip_norm: z.number().positive().default(1).describe("Largest norm of the gradient"),
   ema: z.number().min(0).max(1).default(0.995).describe(
@@ -37,10 +43,23 @@ export const accumulation = {
 /** The options above as a stage gets them. */
 export type TrainingOptions = z.output<z.ZodObject<typeof trainingOptions>>;
 
-/** Learning rate of a step, counted from 0. */
-export function learningRate({ lr, warmup, decay, steps }: TrainingOptions): (step: number) => number {
+/**
+ * Learning rate of a step, counted from 0.
+ *
+ * @throws {TypeError} If milestones are missing, or given for another decay.
+ */
+export function learningRate(options: TrainingOptions): (step: number) => number {
+  const { lr, warmup, decay, steps, milestones, gamma } = options;
+  const extra = milestones ? "milestones" : "gamma";
+  if (decay !== "step" && options[extra] !== undefined) {
+    throw new TypeError(`Cannot use "${extra}" with decay "${decay}", hint: set decay to "step"`);
+  }
+  if (decay === "step" && !milestones) {
+    throw new TypeError(`Cannot decay the learning rate by steps: "milestones" is missing, hint: [3000, 4500]`);
+  }
   const factor = decay === "cosine" ? cosineSchedule(steps, warmup) : constantSchedule(warmup);
-  return (step) => lr * factor(step);
+  const falling = stepSchedule(milestones ?? [], gamma);
+  return (step) => lr * factor(step) * falling(step);
 }
 
 /** Something done every so many steps of a training, before its checkpoint, so that none is left out or done twice. */
@@ -64,13 +83,13 @@ export async function train(
   batch: (index: number) => Promise<Record<string, ArrayLike<number>>> | Record<string, ArrayLike<number>>,
   looks?: Looks,
 ): Promise<void> {
+  const rate = learningRate(options);
   if (!await trainer.resume(ctx.work)) await trainer.start();
   else ctx.log(`going on from step ${trainer.steps}`);
   ctx.resumeMetrics(trainer.steps);
   // The GPU works on one step while the next one's batch is made; the loss is read late.
   let pending: { step: number; lr: number; loss: Promise<number> } | null = null;
   let average = NaN;
-  const rate = learningRate(options);
   const settle = async () => {
     if (!pending) return;
     const { step, lr } = pending;
