@@ -178,7 +178,7 @@ async function pairs({ dir, stage, manifest }: Source, perStyle: number): Promis
     const edits = record.edits!.map(({ edit }) => edit).join(", ");
     // Landmarks count from the centre of the first pixel, SVG from its corner.
     return markup`
-      <figure class="pair" tabindex="0"><img src="${url}" alt="${record.prompt ?? record.style}">
+      <figure class="pair face" tabindex="0"><img src="${url}" alt="${record.prompt ?? record.style}">
       <svg viewBox="-0.5 -0.5 ${size_px} ${size_px}"><path d="${dots.join("")}"/></svg>
       <figcaption>${edits}</figcaption></figure>
     `;

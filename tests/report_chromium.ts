@@ -1,0 +1,212 @@
+/**
+ * Pages in headless Chromium, by its DevTools protocol: for tests, and for pictures of pages.
+ *
+ * ```sh
+ * deno run -A tests/report_chromium.ts runs/full/report/index.html docs/report.png
+ * ```
+ *
+ * takes a picture; `--width`, `--height`, `--phone` (390 x 844, touch), `--dark`, `--whole` (to the end of the page) and
+ * `--at=SELECTOR` (that element at the top) say of what.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { pathToFileURL } from "node:url";
+import { parseArgs } from "node:util";
+
+/** How a page is looked at. */
+export interface View {
+  /** CSS pixels. */
+  readonly width: number;
+  /** CSS pixels. */
+  readonly height: number;
+  /** As on a phone: touch, no pointer, scroll bars that take no room. */
+  readonly phone?: boolean;
+  readonly dark?: boolean;
+}
+
+/** Whether there is a Chromium that may be run. */
+export function hasChromium(): boolean {
+  try {
+    return new Deno.Command("chromium", { args: ["--version"], stderr: "null" }).outputSync().success;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotCapable) return false;
+    throw error;
+  }
+}
+
+type Message = Record<string, unknown>;
+
+/** A page and what it said and asked for. */
+export class Page {
+  /** Errors and warnings of the console, exceptions, and what the browser says of the page. */
+  readonly problems: string[] = [];
+  /** Addresses that were asked for, but for `data:`. */
+  readonly requests: string[] = [];
+
+  constructor(private readonly send: (method: string, params?: Message) => Promise<Message>) {}
+
+  /** The value of an expression, awaited. */
+  async evaluate<T>(expression: string): Promise<T> {
+    const answer = await this.send("Runtime.evaluate", { expression, awaitPromise: true, returnByValue: true });
+    assert.ok(!answer["exceptionDetails"], JSON.stringify(answer["exceptionDetails"]));
+    return (answer["result"] as { value: T }).value;
+  }
+
+  /** Waits until an expression is true, ten seconds at most. */
+  async until(expression: string): Promise<void> {
+    const condition = `new Promise((resolve, reject) => {
+      const started = Date.now();
+      (function look() {
+        if (${expression}) return resolve(true);
+        if (Date.now() - started > 10000) return reject(new Error(${JSON.stringify(expression)}));
+        setTimeout(look, 20);
+      })();
+    })`;
+    assert.equal(await this.evaluate(condition), true);
+  }
+
+  /** Moves the pointer to the middle of an element, or taps there. */
+  async point(selector: string, how: "hover" | "tap" = "hover"): Promise<void> {
+    const [x, y] = await this.evaluate<[number, number]>(`(() => {
+      const element = document.querySelector(${JSON.stringify(selector)});
+      element.scrollIntoView({ block: "center", behavior: "instant" });
+      const { left, top, width, height } = element.getBoundingClientRect();
+      return [left + width / 2, top + height / 2];
+    })()`);
+    if (how === "hover") {
+      await this.send("Input.dispatchMouseEvent", { type: "mouseMoved", x, y });
+    } else {
+      await this.send("Input.dispatchTouchEvent", { type: "touchStart", touchPoints: [{ x, y }] });
+      await this.send("Input.dispatchTouchEvent", { type: "touchEnd", touchPoints: [] });
+    }
+  }
+
+  /** A PNG of what is seen, or of the whole page. */
+  async screenshot(whole = false): Promise<Uint8Array> {
+    const { data } = await this.send("Page.captureScreenshot", {
+      captureBeyondViewport: whole,
+      ...(whole && { clip: await this.extent() }),
+    });
+    return Uint8Array.fromBase64(data as string);
+  }
+
+  private async extent(): Promise<Message> {
+    const { cssContentSize } = await this.send("Page.getLayoutMetrics");
+    return { ...(cssContentSize as Message), scale: 1 };
+  }
+}
+
+/** A browser without a window; dispose of it. */
+export class Browser implements AsyncDisposable {
+  private calls = 0;
+  private readonly waiting = new Map<number, (message: Message) => void>();
+  private readonly pages = new Map<string, Page>();
+  private readonly loaded = new Map<string, () => void>();
+
+  private constructor(
+    private readonly process: Deno.ChildProcess,
+    private readonly profile: string,
+    private readonly socket: WebSocket,
+  ) {
+    socket.onmessage = ({ data }) => this.receive(JSON.parse(data));
+  }
+
+  static async open(): Promise<Browser> {
+    const profile = await Deno.makeTempDir({ prefix: "facewright_" });
+    // A container's root cannot have the sandbox, and needs none for pages of our own.
+    const args = ["--headless", "--no-sandbox", "--remote-debugging-port=0", `--user-data-dir=${profile}`];
+    args.push("--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars", "--no-first-run", "about:blank");
+    const process = new Deno.Command("chromium", { args, stdout: "null", stderr: "piped" }).spawn();
+    const reader = process.stderr.pipeThrough(new TextDecoderStream()).getReader();
+    let text = "", address: string | undefined;
+    while (!(address = /DevTools listening on (ws:\S+)\s/.exec(text)?.[1])) {
+      const { value, done } = await reader.read();
+      assert.ok(!done, `Chromium ended: ${text}`);
+      text += value;
+    }
+    await reader.cancel();
+    const socket = new WebSocket(address);
+    await new Promise((resolve, reject) => [socket.onopen, socket.onerror] = [resolve, reject]);
+    return new Browser(process, profile, socket);
+  }
+
+  /** Opens an address; resolves when it and its images are loaded. */
+  async visit(url: string, { width, height, phone = false, dark = false }: View): Promise<Page> {
+    const { targetId } = await this.send("Target.createTarget", { url: "about:blank" });
+    const { sessionId } = await this.send("Target.attachToTarget", { targetId, flatten: true });
+    const send = (method: string, params: Message = {}) => this.send(method, params, sessionId as string);
+    const page = new Page(send);
+    this.pages.set(sessionId as string, page);
+    for (const domain of ["Page", "Runtime", "Log", "Network"]) await send(`${domain}.enable`);
+    await send("Emulation.setDeviceMetricsOverride", { width, height, deviceScaleFactor: 1, mobile: phone });
+    await send("Emulation.setTouchEmulationEnabled", { enabled: phone });
+    const features = [{ name: "prefers-color-scheme", value: dark ? "dark" : "light" }];
+    await send("Emulation.setEmulatedMedia", { features });
+    const loaded = new Promise<void>((resolve) => this.loaded.set(sessionId as string, resolve));
+    await send("Page.navigate", { url });
+    await loaded;
+    return page;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.send("Browser.close");
+    await this.process.status;
+    this.socket.close();
+    await Deno.remove(this.profile, { recursive: true });
+  }
+
+  private send(method: string, params: Message = {}, sessionId?: string): Promise<Message> {
+    const id = ++this.calls;
+    this.socket.send(JSON.stringify({ id, method, params, sessionId }));
+    return new Promise((resolve, reject) => {
+      this.waiting.set(
+        id,
+        ({ result, error }) =>
+          error ? reject(new Error(`${method}: ${JSON.stringify(error)}`)) : resolve(result as Message),
+      );
+    });
+  }
+
+  private receive(message: Message): void {
+    this.waiting.get(message["id"] as number)?.(message);
+    const session = message["sessionId"] as string;
+    const page = this.pages.get(session), params = message["params"] as Message;
+    switch (message["method"]) {
+      case "Page.loadEventFired":
+        return this.loaded.get(session)?.();
+      case "Runtime.exceptionThrown":
+        return void page?.problems.push(JSON.stringify(params["exceptionDetails"]));
+      case "Runtime.consoleAPICalled":
+        return void (params["type"] !== "log" && page?.problems.push(JSON.stringify(params["args"])));
+      case "Log.entryAdded":
+        return void page?.problems.push(JSON.stringify(params["entry"]));
+      case "Network.requestWillBeSent": {
+        const { url } = params["request"] as { url: string };
+        return void (url.startsWith("data:") || page?.requests.push(url));
+      }
+    }
+  }
+}
+
+if (import.meta.main) {
+  const { values, positionals: [from, to] } = parseArgs({
+    args: Deno.args,
+    allowPositionals: true,
+    options: {
+      width: { type: "string", default: "1280" },
+      height: { type: "string", default: "900" },
+      phone: { type: "boolean" },
+      dark: { type: "boolean" },
+      whole: { type: "boolean" },
+      at: { type: "string" },
+    },
+  });
+  const { phone = false, dark = false, whole = false, at } = values;
+  const size = phone ? { width: 390, height: 844 } : { width: Number(values.width), height: Number(values.height) };
+  await using browser = await Browser.open();
+  const url = /^https?:/.test(from!) ? from! : pathToFileURL(from!).href;
+  const page = await browser.visit(url, { ...size, phone, dark });
+  if (at) await page.evaluate(`document.querySelector(${JSON.stringify(at)}).scrollIntoView()`);
+  await Deno.writeFile(to!, await page.screenshot(whole));
+}
