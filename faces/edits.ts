@@ -6,6 +6,7 @@
  * the edit's `amount`; `draws` are further random numbers that moves are multiplied by. Each move is repeated for the
  * other half of the face, so that every edit commutes with mirroring; what it does to the left it does to the right,
  * except that moves with a `lateral` draw do the mirrored opposite (both sides to the left, one side up and one down).
+ * On a turned head the far half, which looks narrower, moves less along x than the near one.
  *
  * @module
  */
@@ -88,6 +89,15 @@ export interface AppliedEdit {
   /** The draws, when the edit has any. */
   draws?: Record<string, number>;
 }
+
+/** Landmarks of the half on the left of the picture. */
+const LEFT_HALF: ReadonlySet<number> = new Set(
+  [[0, 7], [17, 21], [31, 32], [36, 41], [48, 50], [58, 61], [67, 67]].flatMap(([first, last]) =>
+    Array.from({ length: last! - first! + 1 }, (_, i) => first! + i)
+  ),
+);
+/** Root of the nose, which halves the face between the outer eye corners when the head is not turned. */
+const NOSE_ROOT = 27;
 
 const LIMIT_IOD = 1;
 const iod = z.number().min(-LIMIT_IOD).max(LIMIT_IOD);
@@ -266,10 +276,20 @@ export function applyEdit(
   const cos = (landmarks[2 * right]! - landmarks[2 * left]!) / unit;
   const sin = (landmarks[2 * right + 1]! - landmarks[2 * left + 1]!) / unit;
   const result = landmarks.slice();
+  // Each half's width against their mean: 1 and 1 from the front. The halves of a turned head recede unlike.
+  const middle = (landmarks[2 * NOSE_ROOT]! - landmarks[2 * left]!) * cos +
+    (landmarks[2 * NOSE_ROOT + 1]! - landmarks[2 * left + 1]!) * sin;
+  const leftWidth = Math.max(0, Math.min(2, 2 * middle / unit)), rightWidth = 2 - leftWidth;
   for (const { by_iod, times, falloff_iod } of edit.moves) {
     const factor = unit * amount * (times === undefined ? 1 : draws[times]!);
+    // What shifts both halves to one side keeps their shape, so it is left as it is.
+    const lateral = times !== undefined && edit.draws.get(times)!.lateral;
+    const seen = lateral ? by_iod : new Map([...by_iod].map(([point, [dx, dy]]) => {
+      const width = LEFT_HALF.has(point) ? leftWidth : rightWidth; // in the middle dx is 0
+      return [point, [dx * width, dy] as const];
+    }));
     for (let point = 0; point < LANDMARK_COUNT; point++) {
-      const [dx, dy] = by_iod.get(point) ?? dragged(landmarks, point, by_iod, falloff_iod * unit);
+      const [dx, dy] = seen.get(point) ?? dragged(landmarks, point, seen, falloff_iod * unit);
       result[2 * point]! += factor * (cos * dx - sin * dy);
       result[2 * point + 1]! += factor * (sin * dx + cos * dy);
     }

@@ -1,6 +1,16 @@
 import assert from "node:assert/strict";
+import fc from "fast-check";
 import { applyEdit, applyEdits, type Edit, parseEdit, readEdits, spoils } from "../../faces/edits.ts";
-import { interocular, type Landmarks, mirrorLandmarks, similarity, transformLandmarks } from "../../faces/landmarks.ts";
+import {
+  interocular,
+  type Landmarks,
+  LEFT_EYE,
+  meanPoint,
+  mirrorLandmarks,
+  RIGHT_EYE,
+  similarity,
+  transformLandmarks,
+} from "../../faces/landmarks.ts";
 import { Random } from "../../runtime/rng.ts";
 import { neutralFace } from "./neutral_face.ts";
 
@@ -70,6 +80,98 @@ for (const edit of edits) {
     assert.ok(moved > 0.05 && moved < 0.6, `the largest move is ${moved} iod`);
   });
 }
+
+/** A face of any proportions, turned by up to 45 degrees as if its features lay on a ball, tilted, anywhere. */
+const anyFace = fc.record({
+  wide: fc.double({ min: 0.8, max: 1.2, noNaN: true }),
+  jaw: fc.double({ min: -0.5, max: 0.3, noNaN: true }),
+  eyes: fc.double({ min: 0.2, max: 1.3, noNaN: true }),
+  mouth: fc.double({ min: 0.5, max: 1.7, noNaN: true }),
+  yaw: fc.double({ min: -0.78, max: 0.78, noNaN: true }),
+  roll: fc.double({ min: -0.5, max: 0.5, noNaN: true }),
+  scale: fc.double({ min: 0.5, max: 1.1, noNaN: true }),
+  x: fc.double({ min: -30, max: 30, noNaN: true }),
+  y: fc.double({ min: -30, max: 30, noNaN: true }),
+}).map(({ wide, jaw, eyes, mouth, yaw, roll, scale, x, y }): Landmarks => {
+  const face = neutralFace(SIZE);
+  const middle = (SIZE - 1) / 2, RADIUS = 0.34 * SIZE;
+  const about = (points: readonly number[], sx: number, sy: number) => {
+    const [x0, y0] = meanPoint(face, points);
+    for (const p of points) {
+      face[2 * p] = x0 + sx * (face[2 * p]! - x0);
+      face[2 * p + 1] = y0 + sy * (face[2 * p + 1]! - y0);
+    }
+  };
+  const points = (first: number, last: number) => Array.from({ length: last - first + 1 }, (_, i) => first + i);
+  about(LEFT_EYE, 1, eyes);
+  about(RIGHT_EYE, 1, eyes);
+  about(points(48, 67), mouth, mouth);
+  for (let p = 0; p < 68; p++) {
+    const down = face[2 * p + 1]! / SIZE - 0.5;
+    const across = (face[2 * p]! - middle) * wide * (1 + jaw * down);
+    const nose = p >= 28 && p <= 35 ? 0.06 * SIZE : 0;
+    const depth = Math.sqrt(Math.max(0, RADIUS ** 2 - across ** 2)) + nose;
+    face[2 * p] = middle + Math.cos(yaw) * across + Math.sin(yaw) * (depth - RADIUS / 2);
+  }
+  return transformLandmarks(face, similarity([middle, middle], scale, roll, [x, y]));
+});
+
+/** Numbers of a list, in turn. */
+function sourceOf(values: readonly number[]) {
+  let next = 0;
+  const uniform = () => values[next++ % values.length]!;
+  return { uniform, int: (n: number) => Math.floor(uniform() * n) };
+}
+
+Deno.test("whatever the face and the draws, edits cross no lines, keep in the picture and commute with mirroring", () => {
+  const share = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
+  const within = (face: Landmarks) => face.every((value) => value >= 0 && value <= SIZE - 1);
+  const upright = neutralFace(SIZE);
+  const sound = anyFace.filter((face) => within(face) && spoils(upright, face) === undefined);
+  let applied = 0, weakened = 0;
+  const whole = fc.property(sound, fc.array(share, { minLength: 40, maxLength: 40 }), (face, draws) => {
+    const edited = applyEdits(face, edits, { pick: 3, size_px: SIZE }, sourceOf(draws));
+    assert.equal(spoils(upright, edited.landmarks), undefined);
+    assert.ok(within(edited.landmarks));
+    assert.equal(edited.applied.length, 3);
+  });
+  fc.assert(whole, { seed: 1, numRuns: 300 });
+  const single = fc.property(
+    sound,
+    fc.constantFrom(...edits),
+    share,
+    fc.array(share, { minLength: 4, maxLength: 4 }),
+    (face, edit, strength, draws) => {
+      const mirrored = [...edit.draws.values()].map(({ lateral }, i) => lateral ? 1 - draws[i]! : draws[i]!);
+      const once = (of: Landmarks, values: readonly number[]) =>
+        applyEdits(of, [edit], { pick: 1, size_px: SIZE }, sourceOf([0, strength, ...values]));
+      const here = once(face, draws), there = once(mirrorLandmarks(face, SIZE), mirrored);
+      assert.equal(here.applied[0]?.amount, there.applied[0]?.amount);
+      assertClose(mirrorLandmarks(here.landmarks, SIZE), there.landmarks, 0.02, edit.name);
+      applied += here.applied.length;
+      const drawn = edit.amount.min + (edit.amount.max - edit.amount.min) * strength;
+      if ((here.applied[0]?.amount ?? 0) < drawn - 0.001) weakened++;
+    },
+  );
+  fc.assert(single, { seed: 1, numRuns: 500 });
+  // The guard is needed, and is not what does the work.
+  assert.ok(applied > 490 && weakened > 0 && weakened < 100, `${applied} applied, ${weakened} of them weakened`);
+});
+
+Deno.test("on a turned head the far half moves less, and both together as much as from the front", () => {
+  const face = neutralFace(SIZE);
+  const turned = face.slice();
+  for (let p = 0; p < 68; p++) {
+    const across = face[2 * p]! - face[2 * 27]!;
+    turned[2 * p] = face[2 * 27]! + across * (across > 0 ? 0.5 : 1.5);
+  }
+  const edit = edits.find(({ name }) => name === "wide_smile")!;
+  const edited = applyEdit(turned, edit, 1);
+  const [left, right] = [turned[2 * 48]! - edited[2 * 48]!, edited[2 * 54]! - turned[2 * 54]!];
+  assert.ok(Math.abs(left - 3 * right) < 0.01 && right > 0, `${left} and ${right}`);
+  const straight = applyEdit(face, edit, 1);
+  assert.ok(Math.abs(left + right - 2 * (straight[2 * 54]! - face[2 * 54]!)) < 0.01);
+});
 
 Deno.test("applyEdits() picks, records and can be repeated", () => {
   const face = neutralFace(SIZE);
