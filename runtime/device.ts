@@ -22,7 +22,7 @@ export interface Device {
   check(): void;
   /** Pipelines by entry point and code, shared by all plans of the device. */
   readonly pipelines: Map<string, GPUComputePipeline>;
-  /** Bytes of tensors alive, and the most there were. */
+  /** Bytes that plans, tensors and readings have on the device, and the most there were. */
   readonly memory: { live: number; peak: number };
   /** Frees the device and all that lives on it. */
   destroy(): void;

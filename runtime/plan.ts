@@ -17,6 +17,7 @@ import {
   topological,
   type Value,
 } from "./graph.ts";
+import { storageBytes } from "./tensor.ts";
 import type { Indexing, Load, Program, Step, Store } from "./wgsl.ts";
 
 /** A program with the tensors it reads and writes. */
@@ -30,11 +31,19 @@ export interface Dispatch {
   readonly name: string;
 }
 
+/** An update of a parameter, carried out between two dispatches. */
+export interface Copy {
+  readonly parameter: Value;
+  readonly value: Value;
+  /** How many dispatches come before it. */
+  readonly after: number;
+}
+
 /** What to compute: values to read back by name, and new values of parameters. */
 export interface Goals {
   /** Values that can be read after a run. */
   readonly outputs: Readonly<Record<string, Value>>;
-  /** Assignments carried out at the end of a run: parameter, new value. */
+  /** Assignments of a run: parameter, new value. What else reads the parameter in the same run sees the old one. */
   readonly updates?: readonly (readonly [Value, Value])[];
 }
 
@@ -42,6 +51,8 @@ export interface Goals {
 export interface Plan {
   readonly target: Target;
   readonly dispatches: readonly Dispatch[];
+  /** Updates, in the order in which they are carried out. */
+  readonly copies: readonly Copy[];
   /** Leaves that the dispatches or goals use. */
   readonly leaves: readonly Value[];
   /** Pool slot of every computed value that is stored. */
@@ -53,9 +64,27 @@ export interface Plan {
   readonly goals: Goals;
   /** Floating point operations of a run. */
   readonly flops: number;
-  /** Bytes of parameters, of pool slots, and of the largest single tensor. */
-  readonly bytes: { readonly parameters: number; readonly pool: number; readonly largest: number };
+  /** What it takes on the device. */
+  readonly bytes: PlanBytes;
 }
+
+/** Bytes on a device of the storage class that a plan is for. */
+export interface PlanBytes {
+  /** Parameters, if they are f32. */
+  readonly parameters: number;
+  /** Inputs, constants and uniforms. */
+  readonly given: number;
+  /** Pool slots. */
+  readonly pool: number;
+  /** The largest single tensor. */
+  readonly largest: number;
+}
+
+/** Bytes of the uniforms of a dispatch, or a multiple: WebGPU's alignment. */
+export const UNIFORM_BYTES = 256;
+
+/** Bytes of new values that wait for their copies at least: each time, the pass that computes ends. */
+const LEAST_COPY_BYTES = 2 ** 22;
 
 const ELEMENTWISE_KERNEL = `
 @compute @workgroup_size(WG)
@@ -310,36 +339,39 @@ export function plan(goals: Goals, target: Target): Plan {
     return { program: { kernel, reads: reads.length, loads, stores }, reads, writes, flops, name: node!.op!.name };
   }
 
-  // 4. Storage by liveness: a slot is free again after the last dispatch that reads it.
-  const last = new Map<Value, number>();
-  dispatches.forEach((d, k) => [...d.reads, ...d.writes].forEach((v) => last.set(v, k)));
-  targets.forEach((v) => last.set(resolve(v), dispatches.length));
+  // 4. Storage by liveness: values whose lives do not overlap share a slot.
+  const [made, last] = [new Map<Value, number>(), new Map<Value, number>()];
+  dispatches.forEach((d, k) => {
+    for (const v of d.writes) made.set(v, k);
+    for (const v of [...d.reads, ...d.writes]) last.set(v, k);
+  });
+  const copies = schedule(goals.updates ?? [], dispatches.length, made, last, resolve);
+  // New values of parameters are done with when they are copied; outputs stay.
+  for (const { value, after } of copies) last.set(resolve(value), Math.max(last.get(resolve(value)) ?? 0, after - 1));
+  Object.values(goals.outputs).forEach((v) => last.set(resolve(v), dispatches.length));
   const slots = new Map<Value, number>();
   const pool: number[] = [];
-  const free: number[] = [];
-  dispatches.forEach((d, k) => {
-    for (const value of d.writes) {
-      const need = texels(value.shape);
-      // The smallest free slot that is large enough and not more than a quarter too large.
-      const fit = free.filter((s) =>
-        pool[s]! >= need && pool[s]! <= need * 1.25 + 1024
-      ).sort((a, b) => pool[a]! - pool[b]!)[0];
-      if (fit !== undefined) {
-        free.splice(free.indexOf(fit), 1);
-        slots.set(value, fit);
-      } else slots.set(value, pool.push(need) - 1);
-    }
-    for (const value of new Set([...d.reads, ...d.writes])) {
-      if (last.get(value) === k && slots.has(value)) free.push(slots.get(value)!);
-    }
-  });
+  const taken: (readonly [number, number])[][] = [];
+  // Largest first, so that a slot is as large as its first value, and later ones are the last that fit.
+  for (const [value, from] of [...made].sort(([a], [b]) => texels(b.shape) - texels(a.shape))) {
+    const to = last.get(value)!;
+    let slot = taken.findLastIndex((spans) => spans.every(([first, end]) => to < first || end < from));
+    if (slot < 0) slot = taken.push([]) - 1;
+    if (slot === pool.length) pool.push(texels(value.shape));
+    taken[slot]!.push([from, to]);
+    slots.set(value, slot);
+  }
 
   const leaves = [...new Set(dispatches.flatMap((d) => d.reads).concat(wanted.map(resolve)))].filter((v) => !v.node.op);
-  const bytes = (list: readonly number[]) => list.reduce((a, b) => a + b * 16, 0);
-  const parameters = leaves.filter((v) => v.node.leaf?.kind === "parameter").map((v) => texels(v.shape));
+  const sizes = (counts: readonly number[]) => counts.map((count) => storageBytes(count, target.storage));
+  const total = (list: readonly number[]) => list.reduce((a, b) => a + b, 0);
+  const kind = (parameter: boolean) => leaves.filter((v) => (v.node.leaf!.kind === "parameter") === parameter);
+  const [parameters, given] = [true, false].map((is) => sizes(kind(is).map((v) => texels(v.shape))));
+  const slotSizes = sizes(pool);
   return {
     target,
     dispatches,
+    copies,
     leaves,
     slots,
     pool,
@@ -347,11 +379,53 @@ export function plan(goals: Goals, target: Target): Plan {
     goals,
     flops: dispatches.reduce((sum, d) => sum + d.flops, 0),
     bytes: {
-      parameters: bytes(parameters),
-      pool: bytes(pool),
-      largest: Math.max(0, ...parameters, ...pool) * 16,
+      parameters: total(parameters!),
+      given: total(given!) + UNIFORM_BYTES * dispatches.length,
+      pool: total(slotSizes),
+      largest: Math.max(0, ...parameters!, ...slotSizes),
     },
   };
+}
+
+/**
+ * When to carry out updates: as soon as the new value is there and the old one is no longer read, so that the memory of
+ * the new value is free for the next; several together, as the pass has to end for them.
+ *
+ * @param end How many dispatches there are.
+ * @param made The dispatch that writes a stored value.
+ * @param last The last that reads or writes it.
+ */
+function schedule(
+  updates: readonly (readonly [Value, Value])[],
+  end: number,
+  made: ReadonlyMap<Value, number>,
+  last: ReadonlyMap<Value, number>,
+  resolve: (value: Value) => Value,
+): Copy[] {
+  // What becomes the value of a leaf does so at the end, before that leaf changes.
+  const leaf = ([, value]: readonly [Value, Value]) => !made.has(resolve(value));
+  const kept = new Set(updates.filter(leaf).map(([, value]) => resolve(value)));
+  const ready: (readonly [Value, Value])[][] = Array.from({ length: end + 1 }, () => []);
+  for (const [parameter, value] of [...updates].sort((a, b) => Number(leaf(b)) - Number(leaf(a)))) {
+    const at = made.get(resolve(value));
+    const after = at === undefined || kept.has(parameter) ? end : 1 + Math.max(at, last.get(parameter) ?? 0);
+    ready[after]!.push([parameter, value]);
+  }
+  const size = ([parameter]: readonly [Value, Value]) => 16 * texels(parameter.shape);
+  const least = Math.max(LEAST_COPY_BYTES, updates.reduce((sum, update) => sum + size(update), 0) / 64);
+  const copies: Copy[] = [];
+  let waiting: (readonly [Value, Value])[] = [];
+  let bytes = 0;
+  for (let after = 0; after <= end; after++) {
+    for (const update of ready[after]!) {
+      waiting.push(update);
+      bytes += size(update);
+    }
+    if (bytes < least && after < end) continue;
+    for (const [parameter, value] of waiting) copies.push({ parameter, value, after });
+    [waiting, bytes] = [[], 0];
+  }
+  return copies;
 }
 
 /** Stored values that the expression behind `value` reads, `value` itself not counted. */

@@ -6,8 +6,8 @@
 
 import type { Device } from "./device.ts";
 import { showShape, texels, type Value } from "./graph.ts";
-import { type Goals, type Plan, plan } from "./plan.ts";
-import { mapped, Storage, Tensor, unpack } from "./tensor.ts";
+import { type Goals, type Plan, plan, UNIFORM_BYTES } from "./plan.ts";
+import { countBytes, mapped, Storage, Tensor, unpack } from "./tensor.ts";
 import { assemble, TEXEL_FORMATS } from "./wgsl.ts";
 
 /** Tensors by parameter name; shared by the executables that use them. */
@@ -29,7 +29,7 @@ export class Executable {
   readonly #inputs = new Map<string, Tensor>();
   readonly #ready: Ready[] = [];
   readonly #uniforms: GPUBuffer;
-  readonly #copies: { from: Storage; to: Storage; count: number }[] = [];
+  readonly #copies: { after: number; from: Storage; to: Storage; count: number }[] = [];
 
   /** Plans `goals` and allocates; every parameter of the graph must be in `parameters`. */
   constructor(device: Device, goals: Goals, parameters: Parameters = new Map()) {
@@ -49,18 +49,18 @@ export class Executable {
     const programs = this.plan.dispatches.map(({ program, reads }) =>
       assemble(program, device.storage, device.zeroOutside, reads.map(dtypeOf))
     );
-    const align = 256;
     const offsets: number[] = [];
     let size = 0;
     for (const { uniforms } of programs) {
       offsets.push(size);
-      size += Math.ceil(uniforms.byteLength / align) * align;
+      size += Math.ceil(uniforms.byteLength / UNIFORM_BYTES) * UNIFORM_BYTES;
     }
     this.#uniforms = gpu.createBuffer({
-      size: Math.max(size, align),
+      size: Math.max(size, UNIFORM_BYTES),
       usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
     });
-    const block = new Uint8Array(Math.max(size, align));
+    countBytes(device, this.#uniforms.size);
+    const block = new Uint8Array(this.#uniforms.size);
     programs.forEach(({ uniforms }, k) => block.set(new Uint8Array(uniforms), offsets[k]!));
     gpu.queue.writeBuffer(this.#uniforms, 0, block);
 
@@ -102,7 +102,7 @@ export class Executable {
       });
       this.#ready.push({ pipeline, group, workgroups });
     });
-    for (const [parameter, value] of goals.updates ?? []) {
+    for (const { parameter, value, after } of this.plan.copies) {
       const from = this.#storage.get(this.plan.resolve(value))!;
       const to = this.#storage.get(parameter)!;
       if (from.dtype !== to.dtype) {
@@ -111,7 +111,7 @@ export class Executable {
           `Cannot update parameter "${name}": it is ${to.dtype}, hint: only frozen weights may be f16`,
         );
       }
-      if (from !== to) this.#copies.push({ from, to, count: texels(parameter.shape) });
+      if (from !== to) this.#copies.push({ after, from, to, count: texels(parameter.shape) });
     }
     device.check();
   }
@@ -145,23 +145,29 @@ export class Executable {
       // An input that nothing depends on has no tensor.
       this.#inputs.get(name)?.write(data);
     }
-    const encoder = this.#encode();
-    for (const { from, to, count } of this.#copies) from.copyTo(encoder, to, count);
+    const encoder = this.#encode(this.#copies);
     this.#device.gpu.queue.submit([encoder.finish()]);
     this.#device.check();
   }
 
-  /** Records every dispatch. */
-  #encode(): GPUCommandEncoder {
+  /** Records every dispatch, and copies between them. */
+  #encode(copies: readonly { after: number; from: Storage; to: Storage; count: number }[]): GPUCommandEncoder {
     const encoder = this.#device.gpu.createCommandEncoder();
-    const pass = encoder.beginComputePass();
-    let last: GPUComputePipeline | null = null;
-    for (const { pipeline, group, workgroups } of this.#ready) {
-      if (pipeline !== last) pass.setPipeline(last = pipeline);
-      pass.setBindGroup(0, group);
-      pass.dispatchWorkgroups(workgroups[0], workgroups[1]);
+    let first = 0;
+    for (const end of new Set([...copies.map(({ after }) => after), this.#ready.length])) {
+      if (end > first) {
+        const pass = encoder.beginComputePass();
+        let last: GPUComputePipeline | null = null;
+        for (const { pipeline, group, workgroups } of this.#ready.slice(first, end)) {
+          if (pipeline !== last) pass.setPipeline(last = pipeline);
+          pass.setBindGroup(0, group);
+          pass.dispatchWorkgroups(workgroups[0], workgroups[1]);
+        }
+        pass.end();
+      }
+      for (const { after, from, to, count } of copies) if (after === end) from.copyTo(encoder, to, count);
+      first = end;
     }
-    pass.end();
     return encoder;
   }
 
@@ -191,7 +197,7 @@ export class Executable {
     const known = new Map<string, number>();
     const times = new Float64Array(this.#ready.length);
     // Shaders are compiled at their first dispatch, which must not be timed.
-    gpu.queue.submit([this.#encode().finish()]);
+    gpu.queue.submit([this.#encode([]).finish()]);
     await gpu.queue.onSubmittedWorkDone();
     for (const [k, { pipeline, group, workgroups }] of this.#ready.entries()) {
       const { program, reads } = this.plan.dispatches[k]!;
@@ -219,6 +225,7 @@ export class Executable {
   /** Frees everything but the parameters. */
   destroy(): void {
     for (const storage of this.#own) storage.destroy();
+    countBytes(this.#device, -this.#uniforms.size);
     this.#uniforms.destroy();
   }
 }

@@ -11,16 +11,38 @@ import { ROW_TEXELS, TEXEL_FORMATS } from "./wgsl.ts";
 /** Element type of a tensor's memory. Arithmetic is f32; f16 is for weights that are only read. */
 export type Dtype = "f32" | "f16";
 
-/** Memory for texels: a storage texture 1,024 texels wide or a storage buffer. */
+/** Columns and rows of the texture that holds so many texels: rows of 1,024, or one that is as long as they are. */
+function extent(count: number): [number, number] {
+  return [Math.max(1, Math.min(count, ROW_TEXELS)), Math.max(1, Math.ceil(count / ROW_TEXELS))];
+}
+
+/** Bytes on a device of the storage class that so many texels take. */
+export function storageBytes(count: number, storage: Device["storage"], dtype: Dtype = "f32"): number {
+  const [width, height] = extent(count);
+  return (storage === "texture" ? width * height : Math.max(1, count)) * TEXEL_BYTES[dtype];
+}
+
+/** Bytes of a texel. */
+const TEXEL_BYTES = { f32: 16, f16: 8 } as const;
+
+/** Bytes that are read back at a time: what is read takes as much again on the device. */
+const READ_BYTES = 2 ** 26;
+
+/** Counts memory that was allocated, or with a negative number freed. */
+export function countBytes(device: Device, bytes: number): void {
+  device.memory.live += bytes;
+  device.memory.peak = Math.max(device.memory.peak, device.memory.live);
+}
+
+/** Memory for texels: a storage texture of rows of 1,024 texels, or a storage buffer. */
 export class Storage {
-  /** Texels that fit. */
-  readonly capacity: number;
   /** Element type. */
   readonly dtype: Dtype;
   readonly #device: Device;
   readonly #texture: GPUTexture | null = null;
   readonly #buffer: GPUBuffer | null = null;
-  readonly #bytes: number;
+  /** What it takes on the device. */
+  readonly bytes: number;
   /** Bytes of a texel. */
   readonly #texel: number;
   /** What a bind group takes. */
@@ -35,39 +57,37 @@ export class Storage {
   constructor(device: Device, capacity: number, dtype: Dtype = "f32") {
     this.#device = device;
     this.dtype = dtype;
-    this.#texel = dtype === "f16" ? 8 : 16;
+    this.#texel = TEXEL_BYTES[dtype];
     const { gpu } = device;
-    const rows = Math.max(1, Math.ceil(capacity / ROW_TEXELS));
-    this.capacity = rows * ROW_TEXELS;
-    this.#bytes = (device.storage === "texture" ? this.capacity : Math.max(1, capacity)) * this.#texel;
+    this.bytes = storageBytes(capacity, device.storage, dtype);
     if (device.storage === "texture") {
-      if (rows > gpu.limits.maxTextureDimension2D) {
+      const [width, height] = extent(capacity);
+      if (height > gpu.limits.maxTextureDimension2D) {
         throw new RangeError(
           `Cannot allocate a tensor of ${capacity * 4} elements: a storage texture of this adapter holds ` +
             `${ROW_TEXELS * gpu.limits.maxTextureDimension2D * 4}, hint: use a smaller batch or size`,
         );
       }
       this.#texture = gpu.createTexture({
-        size: [ROW_TEXELS, rows],
+        size: [width, height],
         format: TEXEL_FORMATS[dtype],
         usage: GPUTextureUsage.STORAGE_BINDING | GPUTextureUsage.COPY_SRC | GPUTextureUsage.COPY_DST,
       });
       this.resource = this.#texture.createView();
     } else {
       const most = Math.min(gpu.limits.maxBufferSize, gpu.limits.maxStorageBufferBindingSize);
-      if (this.#bytes > most) {
+      if (this.bytes > most) {
         throw new RangeError(
-          `Cannot allocate a tensor of ${this.#bytes} bytes: the adapter allows ${most} in a binding, hint: use a smaller batch or size`,
+          `Cannot allocate a tensor of ${this.bytes} bytes: the adapter allows ${most} in a binding, hint: use a smaller batch or size`,
         );
       }
       this.#buffer = gpu.createBuffer({
-        size: this.#bytes,
+        size: this.bytes,
         usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST,
       });
       this.resource = { buffer: this.#buffer };
     }
-    device.memory.live += this.#bytes;
-    device.memory.peak = Math.max(device.memory.peak, device.memory.live);
+    countBytes(device, this.bytes);
   }
 
   /** Uploads texels from the start on; f16 rounds them. */
@@ -93,27 +113,19 @@ export class Storage {
   /** Encodes a copy of the first `count` texels to another storage of the same element type. */
   copyTo(encoder: GPUCommandEncoder, to: Storage, count: number): void {
     if (this.#buffer) return encoder.copyBufferToBuffer(this.#buffer, 0, to.#buffer!, 0, count * this.#texel);
-    encoder.copyTextureToTexture({ texture: this.#texture! }, { texture: to.#texture! }, [
-      ROW_TEXELS,
-      Math.ceil(count / ROW_TEXELS),
-    ]);
+    encoder.copyTextureToTexture({ texture: this.#texture! }, { texture: to.#texture! }, extent(count));
   }
 
   /** Encodes a copy of the first `count` texels to a new mappable buffer. */
   copyOut(encoder: GPUCommandEncoder, count: number): GPUBuffer {
-    const rows = Math.ceil(count / ROW_TEXELS);
-    const size = (this.#buffer ? count : rows * ROW_TEXELS) * this.#texel;
+    const [width, height] = extent(count);
+    const size = (this.#buffer ? count : width * height) * this.#texel;
     const back = this.#device.gpu.createBuffer({ size, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
+    countBytes(this.#device, size);
     if (this.#buffer) encoder.copyBufferToBuffer(this.#buffer, 0, back, 0, size);
     else {
-      encoder.copyTextureToBuffer(
-        { texture: this.#texture! },
-        { buffer: back, bytesPerRow: ROW_TEXELS * this.#texel },
-        [
-          ROW_TEXELS,
-          rows,
-        ],
-      );
+      const rows = height > 1 ? { bytesPerRow: ROW_TEXELS * this.#texel } : {};
+      encoder.copyTextureToBuffer({ texture: this.#texture! }, { buffer: back, ...rows }, [width, height]);
     }
     return back;
   }
@@ -122,7 +134,7 @@ export class Storage {
   destroy(): void {
     this.#texture?.destroy();
     this.#buffer?.destroy();
-    this.#device.memory.live -= this.#bytes;
+    countBytes(this.#device, -this.bytes);
   }
 }
 
@@ -159,15 +171,23 @@ export class Tensor {
   }
 }
 
-/** Reads many tensors of one device with one wait, which costs about 12 ms on Deno whatever is read. */
+/** Reads many tensors of one device with few waits, each of which costs about 12 ms on Deno whatever is read. */
 export async function readAll(tensors: readonly Tensor[]): Promise<Map<Tensor, Float32Array>> {
-  const device = tensors[0]?.device;
-  if (!device) return new Map();
-  const encoder = device.gpu.createCommandEncoder();
-  const backs = tensors.map((t) => t.storage.copyOut(encoder, texels(t.shape)));
-  device.gpu.queue.submit([encoder.finish()]);
-  const data = await Promise.all(backs.map((back, k) => mapped(device, back, tensors[k]!.storage.dtype)));
-  return new Map(tensors.map((t, k) => [t, unpack(t.shape, data[k]!)]));
+  const read = new Map<Tensor, Float32Array>();
+  for (let first = 0; first < tensors.length;) {
+    const some: Tensor[] = [];
+    let bytes = 0;
+    while (first < tensors.length && (bytes += tensors[first]!.storage.bytes, !some.length || bytes <= READ_BYTES)) {
+      some.push(tensors[first++]!);
+    }
+    const { device } = some[0]!;
+    const encoder = device.gpu.createCommandEncoder();
+    const backs = some.map((t) => t.storage.copyOut(encoder, texels(t.shape)));
+    device.gpu.queue.submit([encoder.finish()]);
+    const data = await Promise.all(backs.map((back, k) => mapped(device, back, some[k]!.storage.dtype)));
+    some.forEach((t, k) => read.set(t, unpack(t.shape, data[k]!)));
+  }
+  return read;
 }
 
 /** Waits for a mappable buffer, copies its floats and destroys it. */
@@ -181,6 +201,7 @@ export async function mapped(device: Device, buffer: GPUBuffer, dtype: Dtype = "
   device.check();
   const bytes = buffer.getMappedRange().slice(0);
   const data = dtype === "f16" ? Float32Array.from(new Float16Array(bytes)) : new Float32Array(bytes);
+  countBytes(device, -buffer.size);
   buffer.destroy();
   return data;
 }

@@ -7,9 +7,12 @@ import { reshape } from "../../ops/reshape.ts";
 import { scale } from "../../ops/scale.ts";
 import { silu } from "../../ops/silu.ts";
 import { sum } from "../../ops/sum.ts";
-import { Graph, type Target } from "../../runtime/graph.ts";
+import { Graph, type Target, type Value } from "../../runtime/graph.ts";
 import { broadcast, plan } from "../../runtime/plan.ts";
+import { Executable } from "../../runtime/run.ts";
+import { readAll, Tensor } from "../../runtime/tensor.ts";
 import { expand, grid } from "../../runtime/wgsl.ts";
+import { testDevice } from "../check_op.ts";
 
 const target: Target = { storage: "buffer", bindings: 16, tiled: false };
 
@@ -52,6 +55,42 @@ Deno.test("plan() gives a chain of convolutions two buffers", () => {
   let h = g.input("x", [1, 8, 8, 8]);
   for (let k = 0; k < 6; k++) h = conv2d(h, g.parameter(`f${k}`, [3, 3, 8, 8]), { padding: 1 });
   assert.equal(plan({ outputs: { y: h } }, target).pool.length, 2);
+});
+
+Deno.test("plan() copies new values of parameters as soon as they may be, and has their memory for the next", () => {
+  const g = new Graph();
+  const parameters = [0, 1, 2].map((k) => g.parameter(`p${k}`, [1024, 1024]));
+  const updates = parameters.map((p) => [p, scale(p, 2)] as const);
+  const { copies, pool } = plan({ outputs: {}, updates }, target);
+  assert.deepEqual(copies.map(({ after }) => after), [1, 2, 3]);
+  assert.equal(pool.length, 1);
+  // Not before the last reader of the old value.
+  const [p, q] = parameters as [Value, Value];
+  const late = plan({ outputs: {}, updates: [[p, scale(p, 2)], [q, add(scale(sum(q), 2), p)]] }, target);
+  assert.ok(late.copies.every(({ after }) => after === late.dispatches.length));
+});
+
+Deno.test({
+  name: "updates see the values that parameters had before a run",
+  sanitizeResources: false, // the device outlives a test
+  sanitizeOps: false,
+  async fn() {
+    const device = await testDevice();
+    const g = new Graph();
+    const tensors = new Map(["p", "q", "r"].map((name, k) => [name, new Tensor(device, [3], [k, k, k])]));
+    const [p, q, r] = [...tensors.keys()].map((name) => g.parameter(name, [3])) as [Value, Value, Value];
+    const goals = {
+      outputs: { y: scale(add(p, q), 10) },
+      updates: [[p, scale(p, 1, 5)], [q, p], [r, add(q, r)]] as const,
+    };
+    const exe = new Executable(device, goals, tensors);
+    exe.run();
+    assert.deepEqual([...await exe.read("y")], [10, 10, 10]);
+    const values = await readAll([...tensors.values()]);
+    assert.deepEqual([...tensors.values()].map((t) => values.get(t)![0]), [5, 0, 3]);
+    exe.destroy();
+    for (const tensor of tensors.values()) tensor.destroy();
+  },
 });
 
 Deno.test("plan() keeps the bindings of a dispatch under the limit", () => {
