@@ -105,9 +105,8 @@ const commands: Commands = {
     run: async (args) => (await import("./stages/watch.ts")).watch(args, print),
   },
   bench: {
-    usage: "[--json | --full-size]",
-    doc:
-      "Times the main kernels and a training step, as shares of what the adapter can do; or a prediction of Stable Diffusion v1.",
+    usage: "[--only PATTERN] [--json] | --full-size",
+    doc: "Times kernels and whole steps as shares of what the adapter can do; or a prediction of Stable Diffusion v1.",
     async run(args) {
       await (await import("./bench/bench.ts")).bench(args, print);
       return 0;

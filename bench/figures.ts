@@ -1,0 +1,105 @@
+/**
+ * Cases on a device: made-up data, and times as shares of the ceilings.
+ *
+ * @module
+ */
+
+import { initialise } from "../models/params.ts";
+import type { Device } from "../runtime/device.ts";
+import { elements, texels } from "../runtime/graph.ts";
+import type { Plan } from "../runtime/plan.ts";
+import { Random } from "../runtime/rng.ts";
+import { Executable } from "../runtime/run.ts";
+import { Tensor } from "../runtime/tensor.ts";
+import { arithmetic, type Case } from "./cases.ts";
+import { type Ceilings, measure, settled, type Timing } from "./measure.ts";
+import type { Workload } from "./steps.ts";
+
+/** A row of the table. */
+export interface Figure extends Timing {
+  readonly case: string;
+  /** Floating point operations a second, in thousands of millions. */
+  readonly gflops: number;
+  /** Bytes that dispatches read and write a second, in thousands of millions. */
+  readonly gbs: number;
+  /** Part of the ceiling of this run, of arithmetic or of copying. */
+  readonly share: number;
+  readonly bound: Case["bound"];
+  readonly dispatches: number;
+  /** Least time that a run took of JavaScript and of encoding its commands, microseconds a dispatch. */
+  readonly host_us: number;
+}
+
+/** Runs of which the least time of the host is taken. */
+const HOST_RUNS = 9;
+
+/** A workload on a device, with made-up data. */
+export class Loaded {
+  /** What is run. */
+  readonly executable: Executable;
+  /** Values of the inputs, which are on the device already. */
+  readonly inputs: Readonly<Record<string, ArrayLike<number>>>;
+  readonly #parameters: ReadonlyMap<string, Tensor>;
+
+  /** Makes the parameters and inputs of a workload. */
+  constructor(device: Device, { goals, specs = new Map(), inputs = {} }: Workload) {
+    const random = new Random(0, "bench");
+    const { graph } = [...Object.values(goals.outputs), ...(goals.updates ?? []).flat()][0]!;
+    const start = initialise(specs, 0);
+    this.#parameters = new Map(
+      [...graph.parameters].map(([name, { shape }]) => [name, new Tensor(device, shape, start.get(name)?.data)]),
+    );
+    this.executable = new Executable(device, goals, this.#parameters);
+    this.inputs = Object.fromEntries(
+      [...graph.inputs].map(([name, { shape }]) => [
+        name,
+        inputs[name] ?? Float32Array.from({ length: elements(shape) }, () => random.uniform()),
+      ]),
+    );
+    this.executable.run(this.inputs);
+  }
+
+  /** Frees everything. */
+  destroy(): void {
+    this.executable.destroy();
+    for (const tensor of this.#parameters.values()) tensor.destroy();
+  }
+}
+
+/** Bytes that the dispatches of a plan read and write, each tensor once. */
+function traffic({ dispatches }: Plan): number {
+  const tensors = dispatches.flatMap(({ reads, writes }) => [...reads, ...writes]);
+  return tensors.reduce((total, { shape }) => total + 16 * texels(shape), 0);
+}
+
+/** Times a case against its ceiling. */
+export async function figure(device: Device, ceilings: Ceilings, which: Case): Promise<Figure> {
+  const workload = await which.workload();
+  const loaded = new Loaded(device, workload);
+  const { executable } = loaded;
+  const wait = settled(device);
+  const timing = await measure(() => executable.run(), wait);
+  const host: number[] = [];
+  while (host.length < HOST_RUNS) {
+    const start = performance.now();
+    executable.run();
+    host.push(performance.now() - start);
+    await wait();
+    // What takes long is waited for a few times only.
+    if (timing.ms > 1000 && host.length >= 3) break;
+  }
+  const { plan } = executable;
+  const gflops = (which.flops ?? (arithmetic(workload.goals) || plan.flops)) / timing.ms / 1e6;
+  const gbs = traffic(plan) / timing.ms / 1e6;
+  loaded.destroy();
+  return {
+    case: which.name,
+    ...timing,
+    gflops,
+    gbs,
+    share: which.bound === "copy" ? gbs / ceilings.copy : gflops / ceilings.arithmetic,
+    bound: which.bound,
+    dispatches: plan.dispatches.length,
+    host_us: 1000 * Math.min(...host) / plan.dispatches.length,
+  };
+}

@@ -1,0 +1,126 @@
+/**
+ * Times by the clock, and the ceilings that they are held against.
+ *
+ * @module
+ */
+
+import type { Device } from "../runtime/device.ts";
+
+/** Milliseconds of a run. */
+export interface Timing {
+  /** Median. */
+  readonly ms: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+/** How carefully to time. */
+export interface Care {
+  /** Timings, of which the median is taken. */
+  readonly runs?: number;
+  /** A timing spans as many runs as take so long. */
+  readonly least_ms?: number;
+}
+
+/** A wait costs about 12 ms on Deno, whatever the work: a timing spans many runs. */
+const LEAST_MS = 150;
+const RUNS = 7;
+/** Runs of this length are timed less often. */
+const LONG_MS = 2000;
+const LONG_RUNS = 3;
+
+/**
+ * Times what `run` queues.
+ *
+ * @param wait Resolves when all that is queued is done.
+ */
+export async function measure(
+  run: () => void,
+  wait: () => Promise<unknown>,
+  { runs, least_ms = LEAST_MS }: Care = {},
+): Promise<Timing> {
+  const time = async (count: number) => {
+    const start = performance.now();
+    for (let k = 0; k < count; k++) run();
+    await wait();
+    return (performance.now() - start) / count;
+  };
+  await time(1); // shaders are compiled at their first dispatch
+  let once = await time(1);
+  if (once < least_ms) once = await time(4);
+  const count = Math.max(1, Math.ceil(least_ms / once));
+  const times: number[] = [];
+  const wanted = runs ?? (once > LONG_MS ? LONG_RUNS : RUNS);
+  while (times.length < wanted) times.push(await time(count));
+  times.sort((a, b) => a - b);
+  return { ms: times[times.length >> 1]!, low: times[0]!, high: times.at(-1)! };
+}
+
+/** Resolves when the GPU has done all that is queued. */
+export function settled({ gpu }: Device): () => Promise<void> {
+  return async () => {
+    await gpu.queue.onSubmittedWorkDone();
+  };
+}
+
+/** What an adapter can do, in the units of {@linkcode Case.bound}: GFLOP/s, and GB/s read and written. */
+export interface Ceilings {
+  readonly arithmetic: number;
+  readonly copy: number;
+}
+
+/** Measures the ceilings; the fastest timing of each counts. */
+export async function measureCeilings(device: Device): Promise<Ceilings> {
+  return { arithmetic: await arithmeticCeiling(device), copy: await copyCeiling(device) };
+}
+
+/** Multiply-adds on registers and nothing else: 16 independent vec4 accumulators. */
+async function arithmeticCeiling(device: Device): Promise<number> {
+  const { gpu } = device;
+  const threads = 8192, loops = 512;
+  const names = Array.from({ length: 16 }, (_, k) => `a${k}`);
+  const code = `
+    @group(0) @binding(0) var<storage, read_write> y: array<vec4f>;
+    @compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3u) {
+      let m = vec4f(f32(id.x) * 1e-9 + 0.999);
+      ${names.map((a, k) => `var ${a} = vec4f(${k}.0);`).join(" ")}
+      for (var k = 0; k < ${loops}; k++) { ${names.map((a) => `${a} = ${a} * m + m;`).join(" ")} }
+      y[id.x] = ${names.join(" + ")};
+    }`;
+  const buffer = gpu.createBuffer({ size: threads * 16, usage: GPUBufferUsage.STORAGE });
+  const pipeline = gpu.createComputePipeline({
+    layout: "auto",
+    compute: { module: gpu.createShaderModule({ code }), entryPoint: "main" },
+  });
+  const group = gpu.createBindGroup({
+    layout: pipeline.getBindGroupLayout(0),
+    entries: [{ binding: 0, resource: { buffer } }],
+  });
+  const { low } = await measure(() => {
+    const encoder = gpu.createCommandEncoder();
+    const pass = encoder.beginComputePass();
+    pass.setPipeline(pipeline);
+    pass.setBindGroup(0, group);
+    pass.dispatchWorkgroups(threads / 64);
+    pass.end();
+    gpu.queue.submit([encoder.finish()]);
+  }, settled(device));
+  buffer.destroy();
+  return threads * loops * 16 * 8 / low / 1e6;
+}
+
+/** The adapter's own copy of 64 MiB. */
+async function copyCeiling(device: Device): Promise<number> {
+  const { gpu } = device;
+  const size = 2 ** 26;
+  const usage = GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
+  const [from, to] = [gpu.createBuffer({ size, usage }), gpu.createBuffer({ size, usage })];
+  const { low } = await measure(() => {
+    const encoder = gpu.createCommandEncoder();
+    encoder.copyBufferToBuffer(from, 0, to, 0, size);
+    gpu.queue.submit([encoder.finish()]);
+  }, settled(device));
+  from.destroy();
+  to.destroy();
+  return 2 * size / low / 1e6;
+}

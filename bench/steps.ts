@@ -1,0 +1,139 @@
+/**
+ * What the bench times beside single ops: steps of the trainings and of the sampler, and blocks of a large UNet.
+ *
+ * @module
+ */
+
+import { autoencoderFormat, latentChannels } from "../models/autoencoder.ts";
+import { encodePrompt, type TextConfig } from "../models/checkpoint.ts";
+import { controlFromHint, controlnet, controlnetFormat, embedHint } from "../models/controlnet.ts";
+import { readDetectorConfig } from "../models/detector.ts";
+import { type DetectorConfig, detectorTraining } from "../models/detector_network.ts";
+import { resnet, transformer } from "../models/layers.ts";
+import { loadNetworkConfig } from "../models/network_folder.ts";
+import { type ParameterSpec, Scope, type Specs, specsUnder } from "../models/params.ts";
+import { samplerGoals } from "../models/sampler.ts";
+import { textEncoderFormat } from "../models/text_encoder.ts";
+import { stepGoals, type TrainerSpec } from "../models/trainer.ts";
+import { unet, unetFormat } from "../models/unet.ts";
+import { adamHyper } from "../ops/optimizer.ts";
+import { Graph, type Value } from "../runtime/graph.ts";
+import type { Goals } from "../runtime/plan.ts";
+import { denoisingLoss } from "../stages/_diffusion.ts";
+
+/** Something that can be run again and again on made-up data. */
+export interface Workload {
+  readonly goals: Goals;
+  /** How parameters are filled; those that are not named start at zero. */
+  readonly specs?: Specs;
+  /** Inputs for which random numbers from 0 to 1 would not do. */
+  readonly inputs?: Readonly<Record<string, ArrayLike<number>>>;
+}
+
+const TINY = new URL("../models/tiny", import.meta.url).pathname;
+
+/** The configurations of the networks that ship. */
+async function tinyNetworks() {
+  const text: TextConfig = { kind: "clip", config: await loadNetworkConfig(`${TINY}/text_encoder`, textEncoderFormat) };
+  const vae = await loadNetworkConfig(`${TINY}/vae`, autoencoderFormat);
+  const size_px = vae.sample_size!;
+  return {
+    text,
+    tokens: text.config.max_position_embeddings,
+    unet: await loadNetworkConfig(`${TINY}/unet`, unetFormat),
+    controlnet: await loadNetworkConfig(`${TINY}/controlnet`, controlnetFormat),
+    size_px,
+    side: size_px / 2 ** (vae.block_out_channels.length - 1),
+    channels: latentChannels(vae),
+  };
+}
+
+/** What a trainer computes in a step, with Adam, clipping and the moving average. */
+function training(
+  spec: Pick<TrainerSpec, "loss" | "trainable" | "outputs" | "updates">,
+  specs: Specs,
+  inputs: Workload["inputs"] = {},
+): Workload {
+  const trainable = new Map([...spec.trainable].map((name) => [name, spec.loss.graph.parameters.get(name)!]));
+  const { step } = stepGoals({ clip_norm: 1, weight_decay: 0, ema: 0.999, ...spec }, trainable);
+  return { goals: step, specs, inputs: { ...inputs, "adam.hyper": adamHyper(0, { lr: 1e-5 }) } };
+}
+
+/** A training step of `diffusion/train` on the networks that ship, with every gradient of both UNet and ControlNet. */
+export async function unetControlnetStep(batch: number): Promise<Workload> {
+  const networks = await tinyNetworks();
+  const { side, size_px, tokens } = networks;
+  const graph = new Graph();
+  const specs = new Map<string, ParameterSpec>();
+  const scope = (network: string) => new Scope(graph, specs, `${network}/`);
+  const context = encodePrompt(scope("text_encoder"), networks.text, graph.input("ids", [batch, tokens]));
+  const drawing = graph.input("cond", [batch, size_px, size_px, 3]);
+  const loss = denoisingLoss(graph, [batch, side, side, networks.channels], (sample, timesteps) => {
+    const inputs = { sample, timesteps, context };
+    const residuals = controlnet(scope("controlnet"), networks.controlnet, inputs, drawing);
+    return unet(scope("unet"), networks.unet, inputs, residuals);
+  });
+  const trainable = [...specsUnder(specs, "unet/").keys(), ...specsUnder(specs, "controlnet/").keys()];
+  return training({ loss, trainable }, specs, { ids: new Float32Array(batch * tokens) });
+}
+
+/** A DDIM step of `dataset/generate` with guidance on the networks that ship: twice `batch` predictions. */
+export async function ddimStep(batch: number): Promise<Workload> {
+  const networks = await tinyNetworks();
+  const { side, size_px, tokens, channels } = networks;
+  const graph = new Graph();
+  const specs = new Map<string, ParameterSpec>();
+  const scope = (network: string) => new Scope(graph, specs, `${network}/`);
+  const { step } = samplerGoals({
+    graph,
+    shape: [batch, side, side, channels],
+    once: {
+      context: encodePrompt(scope("text_encoder"), networks.text, graph.input("ids", [2 * batch, tokens])),
+      hint: embedHint(
+        scope("controlnet"),
+        networks.controlnet,
+        graph.input("drawing", [2 * batch, size_px, size_px, 3]),
+      ),
+    },
+    predict(sample, timesteps, { context, hint }) {
+      const inputs = { sample, timesteps, context: context! };
+      const residuals = controlFromHint(scope("controlnet"), networks.controlnet, inputs, hint!);
+      return unet(scope("unet"), networks.unet, inputs, residuals);
+    },
+    guided: true,
+  });
+  return { goals: step, specs };
+}
+
+/** A training step of a landmark detector. */
+export function detectorStep(config: DetectorConfig, batch: number): Workload {
+  const { specs, loss, landmarks, updates } = detectorTraining(new Graph(), config, batch);
+  const trainable = [...specs.keys()].filter((name) => !/\.running_(mean|var)$/.test(name));
+  return training({ loss, trainable, updates, outputs: { landmarks } }, specs);
+}
+
+/** A training step of the detector that ships. */
+export async function hourglassStep(batch: number): Promise<Workload> {
+  return detectorStep(await readDetectorConfig(`${TINY}/detector`), batch);
+}
+
+/** A block of Stable Diffusion v1's first level, on latents of a picture of 512 pixels. */
+function largeBlock(build: (scope: Scope, x: Value) => Value): Workload {
+  const graph = new Graph();
+  const specs = new Map<string, ParameterSpec>();
+  const y = build(new Scope(graph, specs), graph.input("x", [1, 64, 64, 320]));
+  return { goals: { outputs: { y } }, specs };
+}
+
+/** A residual block, with the time step's embedding. */
+export const largeResnet = (): Workload =>
+  largeBlock((scope, x) =>
+    resnet(scope, x, 320, { groups: 32, eps: 1e-5, time: scope.graph.input("time", [1, 1280]) })
+  );
+
+/** A spatial transformer: attention among 4,096 pixels, to a prompt of 77 tokens, and the feed-forward layer. */
+export const largeTransformer = (): Workload =>
+  largeBlock((scope, x) => {
+    const context = scope.graph.input("context", [1, 77, 768]);
+    return transformer(scope, x, 8, { groups: 32, context, linear_projection: false, depth: 1 });
+  });

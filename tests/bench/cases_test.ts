@@ -1,0 +1,21 @@
+import assert from "node:assert/strict";
+import { arithmetic, CASES } from "../../bench/cases.ts";
+import { plan } from "../../runtime/plan.ts";
+
+for (const { name, bound, flops, workload } of CASES) {
+  Deno.test(`bench: ${name} can be planned`, async () => {
+    const { goals, specs = new Map() } = await workload();
+    const { dispatches, leaves } = plan(goals, { storage: "buffer", bindings: 16, tiled: true });
+    assert.ok(dispatches.length > 0);
+    if (bound === "arithmetic") assert.ok((flops ?? arithmetic(goals)) > 0);
+    // A parameter without a first value may only be the state of an optimiser or sampler.
+    for (const { node: { leaf } } of leaves) {
+      if (leaf?.kind !== "parameter" || specs.has(leaf.name)) continue;
+      assert.match(leaf.name, /^(p$|adam\.|ema\/|sampler\/)/);
+    }
+  });
+}
+
+Deno.test("bench: no two cases have the same name", () => {
+  assert.equal(new Set(CASES.map(({ name }) => name)).size, CASES.length);
+});
