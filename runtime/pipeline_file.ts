@@ -399,7 +399,8 @@ async function readOptions(
       problems.push({ at, message: `Cannot find the files that stage "${id}" reads: ${(error as Error).message}` });
     }
   }
-  return { options: parsed.data, files };
+  // Without those that are not given yet, a plan can tell something.
+  return { options: parsed.data ?? plain(given) as Record<string, unknown>, files };
 }
 
 function finish(draft: Draft, runSeed: number): PipelineStage {

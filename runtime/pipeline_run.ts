@@ -25,7 +25,7 @@ import {
   takeLock,
   writeWhole,
 } from "./run_folder.ts";
-import type { Artifact, Costs, Field, StageContext } from "./stage.ts";
+import type { Artifact, Costs, Expected, Field, StageContext } from "./stage.ts";
 import { folderSize, type Manifest, readManifest, type StageState, stageStates } from "./stage_cache.ts";
 import { suggest } from "./yaml_tree.ts";
 
@@ -88,8 +88,8 @@ export class RunError extends Error {
 export interface PlannedStage extends StageState {
   /** Why it will run; null if it will not. */
   readonly run: string | null;
-  /** The folder of each stage, or, before it is made, one that tells what it will be. */
-  readonly folders: ReadonlyMap<string, string>;
+  /** Each stage's artifact, made or not. */
+  readonly artifacts: ReadonlyMap<string, Artifact>;
 }
 
 /**
@@ -117,15 +117,18 @@ export function planRun(pipeline: Pipeline, root: string, { only, from, until }:
   const states = stageStates(pipeline, root);
   const again = (id: string) =>
     only !== undefined ? wanted.has(id) : from !== undefined && named(from).some((first) => before(id).has(first));
-  const folders = new Map<string, string>();
-  for (const { stage, dir, manifest } of states) {
-    const preview = manifest ? undefined : stage.spec.preview?.(stage.options as never, inputsOf(stage, folders));
-    folders.set(stage.id, resolve(preview ?? dir));
+  const artifacts = new Map<string, Artifact>();
+  for (const { stage, dir, reason } of states) {
+    const { id, spec } = stage;
+    let known: Promise<Expected> | undefined;
+    const expect = async () => await spec.expects?.(stage.options as never, inputsOf(stage, artifacts)) ?? {};
+    const expected = () => known ??= expect();
+    artifacts.set(id, { dir: resolve(dir), stage: id, ...(reason !== null && { expected }) });
   }
   const planned = states.map((state) => {
     const { id } = state.stage;
     const run = !wanted.has(id) ? null : again(id) ? state.reason ?? "you asked for it" : state.reason;
-    return { ...state, run, folders };
+    return { ...state, run, artifacts };
   });
   const inputs = only !== undefined ? named(only).flatMap((id) => needs.get(id)!) : [];
   const missing = states.find(({ stage, reason }) => reason !== null && inputs.includes(stage.id));
@@ -139,9 +142,11 @@ export function planRun(pipeline: Pipeline, root: string, { only, from, until }:
 /**
  * What a run of a stage takes, as far as its type tells; undefined if that depends on an input that is not there yet.
  */
-export async function stageCosts({ stage, folders }: PlannedStage): Promise<Costs | undefined> {
+export async function stageCosts(
+  { stage, artifacts }: Pick<PlannedStage, "stage" | "artifacts">,
+): Promise<Costs | undefined> {
   try {
-    return await stage.spec.cost?.(stage.options as never, inputsOf(stage, folders)) ?? {};
+    return await stage.spec.cost?.(stage.options as never, inputsOf(stage, artifacts)) ?? {};
   } catch (error) {
     ignoreMissing(error);
     return undefined;
@@ -149,8 +154,8 @@ export async function stageCosts({ stage, folders }: PlannedStage): Promise<Cost
 }
 
 /** A stage's inputs as its type takes them. */
-function inputsOf(stage: PipelineStage, folders: ReadonlyMap<string, string>): never {
-  const artifact = (id: string): Artifact => ({ dir: folders.get(id)!, stage: id });
+function inputsOf(stage: PipelineStage, artifacts: ReadonlyMap<string, Artifact>): never {
+  const artifact = (id: string) => artifacts.get(id)!;
   const inputs = Object.keys(stage.spec.inputs).map((key) => {
     const name = key.replace(/[?*]$/, "");
     const from = stage.inputs[name]?.map(artifact);
@@ -356,8 +361,8 @@ class Attempt {
     const { stage, dir } = this.state;
     try {
       this.signal.throwIfAborted();
-      const folders = new Map(stage.needs.map((id) => [id, join(this.home, id)]));
-      await stage.spec.run(this.#context(), inputsOf(stage, folders), stage.options as never);
+      const made = new Map(stage.needs.map((id): [string, Artifact] => [id, { dir: join(this.home, id), stage: id }]));
+      await stage.spec.run(this.#context(), inputsOf(stage, made), stage.options as never);
       this.signal.throwIfAborted();
       this.#closeMetrics();
       const metrics = join(this.#work, "metrics.jsonl");

@@ -5,17 +5,22 @@
  */
 
 import { openDataset } from "../faces/dataset.ts";
-import { autoencoderFormat, decodeLatent, encodeLatent } from "../models/autoencoder.ts";
+import { type AutoencoderConfig, autoencoderFormat, decodeLatent, encodeLatent } from "../models/autoencoder.ts";
 import { bertFormat } from "../models/bert_text_encoder.ts";
 import { encodePrompt, type Model, type TextConfig } from "../models/checkpoint.ts";
 import { type ControlNetConfig, controlnetConfigFor, controlnetFormat } from "../models/controlnet.ts";
+import { readDetectorConfig } from "../models/detector.ts";
+import type { DetectorConfig } from "../models/detector_network.ts";
 import { loadNetworkConfig } from "../models/network_folder.ts";
 import { countParameters, type ParameterSpec, Scope } from "../models/params.ts";
 import { textEncoderFormat } from "../models/text_encoder.ts";
+import { stepGoals, type TrainerSpec } from "../models/trainer.ts";
 import { unet, unetFormat } from "../models/unet.ts";
-import { Graph, texels, type Value } from "../runtime/graph.ts";
+import { exists } from "../runtime/files.ts";
+import { Graph, type Target, texels, type Value } from "../runtime/graph.ts";
 import { type Goals, plan } from "../runtime/plan.ts";
 import type { Artifact } from "../runtime/stage.ts";
+import { storageBytes } from "../runtime/tensor.ts";
 
 /** The networks of a model, known by their configurations. */
 export interface Networks extends Pick<Model, "vae" | "text" | "unet" | "controlnet"> {
@@ -23,13 +28,40 @@ export interface Networks extends Pick<Model, "vae" | "text" | "unet" | "control
   readonly tokens: number;
 }
 
+/** A folder that is there, or is to be. */
+type Place = Pick<Artifact, "dir" | "expected">;
+
+/** What is known of an artifact that is yet to be made; undefined for one that is there, or of which nothing is known. */
+async function expectation({ expected }: Place, name: string): Promise<unknown> {
+  return (await expected?.())?.[name];
+}
+
+/** Networks of a model that may lack some, as one has after the training of its autoencoder. */
+export type SomeNetworks = Pick<Networks, "vae"> & Partial<Networks>;
+
 /**
- * Reads the configurations in a model's folder; weights and tokenizer need not be there.
+ * The autoencoder of a model, there or to be made.
  *
- * @throws {Deno.errors.NotFound} If the folder is not there.
+ * @throws {Deno.errors.NotFound} If nothing is known of it yet.
+ */
+export async function autoencoderOf(model: Place): Promise<AutoencoderConfig> {
+  const expected = await expectation(model, "networks") as SomeNetworks | undefined;
+  if (expected) return expected.vae;
+  await Deno.stat(model.dir);
+  return await loadNetworkConfig(`${model.dir}/${exists(`${model.dir}/vqvae`) ? "vqvae" : "vae"}`, autoencoderFormat);
+}
+
+/**
+ * The networks of a model, by the configurations in its folder or, before there is one, by what is expected; weights and
+ * tokenizer need not be there.
+ *
+ * @throws {Deno.errors.NotFound} If nothing is known of it yet.
  * @throws {TypeError} If a configuration is missing or wrong.
  */
-export async function networksOf(dir: string): Promise<Networks> {
+export async function networksOf(model: Place): Promise<Networks> {
+  const expected = await expectation(model, "networks");
+  if (expected) return expected as Networks;
+  const { dir } = model;
   const there = new Set<string>();
   for await (const { name } of Deno.readDir(dir)) there.add(name);
   const read = async <T>(folder: string, format: Parameters<typeof loadNetworkConfig<T>>[1]) =>
@@ -46,14 +78,26 @@ export async function networksOf(dir: string): Promise<Networks> {
   };
 }
 
-/** Side of a dataset's images; of those that the model is for where there is no dataset yet. */
-export async function sizeOf(data: readonly Artifact[], { unet, vae }: Networks): Promise<number> {
-  try {
-    return (await openDataset(data[0]!.dir)).size_px;
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    return (unet.sample_size ?? 64) * 2 ** (vae.block_out_channels.length - 1);
-  }
+/**
+ * The configuration of a detector, there or to be made.
+ *
+ * @throws {Deno.errors.NotFound} If nothing is known of it yet.
+ */
+export async function detectorOf(detector: Place): Promise<DetectorConfig> {
+  const expected = await expectation(detector, "detector");
+  if (expected) return expected as DetectorConfig;
+  await Deno.stat(detector.dir);
+  return await readDetectorConfig(detector.dir);
+}
+
+/**
+ * Side of a dataset's images, there or to be made.
+ *
+ * @throws {Deno.errors.NotFound} If nothing is known of it yet.
+ */
+export async function sizeOf(data: readonly Place[]): Promise<number> {
+  const expected = await expectation(data[0]!, "size_px");
+  return typeof expected === "number" ? expected : (await openDataset(data[0]!.dir)).size_px;
 }
 
 /**
@@ -91,23 +135,56 @@ export function countNetworks({ vae, text, unet: config }: Networks) {
   };
 }
 
-/** Buffers of a hardware adapter, and the limit of tensors in a dispatch that WebGPU itself asks of one for ten more. */
-const TARGET = { storage: "buffer", bindings: 16, tiled: true } as const;
+/** `4 images`, or `2 x 4 images` when they are accumulated. */
+export function stepImages({ batch, accumulate = 1 }: { batch: number; accumulate?: number | undefined }): string {
+  return accumulate === 1 ? `${batch} images` : `${accumulate} x ${batch} images`;
+}
+
+/**
+ * An adapter whose storage class is not known before a GPU is opened, unless it is asked for: textures take up to a row
+ * more than buffers. Ten tensors in a dispatch are what WebGPU itself asks of an adapter; most have more.
+ */
+function target(): Target {
+  const storage = Deno.env.get("FACEWRIGHT_STORAGE") === "buffer" ? "buffer" : "texture";
+  return { storage, bindings: 16, tiled: true };
+}
 
 /**
  * GPU memory of computations that share parameters, and the arithmetic of those that are counted.
  *
  * @param step Computations of a step, counted as often as they are listed.
  * @param others Computations beside it, which take memory too.
+ * @param half Tells of the name of a parameter whether it is kept as f16.
  */
-export function costsOf(step: readonly Goals[], others: readonly Goals[] = []) {
-  const planned = new Map([...step, ...others].map((goals) => [goals, plan(goals, TARGET)]));
+export function costsOf(
+  step: readonly Goals[],
+  others: readonly Goals[] = [],
+  half: (name: string) => boolean = () => false,
+) {
+  const on = target();
+  const planned = new Map([...step, ...others].map((goals) => [goals, plan(goals, on)]));
   const leaves = new Set<Value>();
   let gpu_bytes = 0;
   for (const { leaves: own, bytes } of planned.values()) {
-    gpu_bytes += bytes.pool;
+    gpu_bytes += bytes.pool + bytes.given;
     for (const leaf of own) leaves.add(leaf);
   }
-  for (const { shape } of leaves) gpu_bytes += 16 * texels(shape);
+  // Parameters are shared; each computation has inputs and constants of its own.
+  for (const { shape, node: { leaf } } of leaves) {
+    if (leaf!.kind !== "parameter") continue;
+    gpu_bytes += storageBytes(texels(shape), on.storage, half(leaf!.name) ? "f16" : "f32");
+  }
   return { step_flops: step.reduce((total, goals) => total + planned.get(goals)!.flops, 0), gpu_bytes };
+}
+
+/**
+ * What a training takes.
+ *
+ * @param half As of {@linkcode costsOf}.
+ */
+export function trainingCosts(spec: TrainerSpec, half?: (name: string) => boolean) {
+  const { accumulate = 1, loss: { graph } } = spec;
+  const trainable = new Map([...spec.trainable].map((name) => [name, graph.parameters.get(name)!]));
+  const { step, move } = stepGoals(spec, trainable);
+  return costsOf([...Array<Goals>(accumulate).fill(step), ...(move ? [move] : [])], [], half);
 }

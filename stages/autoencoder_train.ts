@@ -21,7 +21,7 @@ import {
   sampleLatent,
 } from "../models/autoencoder.ts";
 import { loadNetwork, loadNetworkConfig, saveNetwork } from "../models/network_folder.ts";
-import { createParameters, initialise, type ParameterSpec, Scope } from "../models/params.ts";
+import { countParameters, createParameters, initialise, type ParameterSpec, Scope } from "../models/params.ts";
 import { Trainer } from "../models/trainer.ts";
 import { abs } from "../ops/abs.ts";
 import { add } from "../ops/add.ts";
@@ -33,6 +33,7 @@ import { Graph, type Value } from "../runtime/graph.ts";
 import { Random } from "../runtime/rng.ts";
 import { Executable } from "../runtime/run.ts";
 import { stage } from "../runtime/stage.ts";
+import { autoencoderOf, exact, sizeOf, stepImages, trainingCosts } from "./_costs.ts";
 import { imageOf, loadFaces, toImage, toNetwork } from "./_faces.ts";
 import { accumulation, train, trainingOptions } from "./_training.ts";
 
@@ -63,7 +64,10 @@ function newConfig(
 }
 
 /** Latents, reconstruction and loss of images `x`; the codes' numbers where there is a codebook. Input `noise` is KL's. */
-function lossOf(scope: Scope, config: AutoencoderConfig, options: LossOptions, x: Value) {
+function buildTraining(config: AutoencoderConfig, options: LossOptions & { readonly batch: number }, size_px: number) {
+  const specs = new Map<string, ParameterSpec>();
+  const scope = new Scope(new Graph(), specs, "vae/");
+  const x = scope.graph.input("x", [options.batch, size_px, size_px, 3]);
   const distance = (y: Value) => {
     const { reconstruction = "l1+l2" } = options;
     if (reconstruction === "l2") return mse(y, x);
@@ -75,12 +79,12 @@ function lossOf(scope: Scope, config: AutoencoderConfig, options: LossOptions, x
     const { code, latent: quantised, ids } = quantise(scope, config, latent);
     const y = decodeLatent(scope, config, quantised, { quantised: true });
     const { codebook_weight: codebook = 0.25, commitment_weight: commitment = 1 } = options;
-    return { latent, y, loss: add(distance(y), codebookLoss(latent, code, { codebook, commitment })), ids };
+    return { latent, y, loss: add(distance(y), codebookLoss(latent, code, { codebook, commitment })), ids, specs };
   }
   const posterior = encodeImage(scope, config, x);
   const y = decodeLatent(scope, config, sampleLatent(posterior, x.graph.input("noise", posterior.mean.shape)));
   const kl = mean(divergence(posterior));
-  return { latent: posterior.mean, y, loss: add(distance(y), scale(kl, options.kl_weight)) };
+  return { latent: posterior.mean, y, loss: add(distance(y), scale(kl, options.kl_weight)), specs };
 }
 
 /** `autoencoder/train`: images to latents and back; the model folder has `vae/`. */
@@ -112,6 +116,19 @@ export const trainAutoencoder = stage({
       "Distance of an image and its reconstruction: mean absolute, mean squared, or their sum when not given",
     ),
   }),
+  expects: async (options, { data, init }) => ({
+    networks: { vae: init ? await autoencoderOf(init) : newConfig(options, await sizeOf(data)) },
+  }),
+  async cost(options, { data, init }) {
+    const size_px = await sizeOf(data);
+    const config = init ? await autoencoderOf(init) : newConfig(options, size_px);
+    const { loss, specs } = buildTraining(config, options, size_px);
+    return {
+      step: `training, ${stepImages(options)} of ${size_px} px`,
+      ...trainingCosts({ loss, trainable: specs.keys(), ...options }),
+      autoencoder_parameters: exact(countParameters(specs)),
+    };
+  },
   async run(ctx, { data, init }, options) {
     const faces = await loadFaces(data);
     const { size_px, records } = faces;
@@ -120,12 +137,7 @@ export const trainAutoencoder = stage({
     const latent_channels = latentChannels(config);
     const bytes = size_px * size_px * 3;
     const side = size_px / 2 ** (config.block_out_channels.length - 1);
-
-    const graph = new Graph();
-    const specs = new Map<string, ParameterSpec>();
-    const scope = new Scope(graph, specs, "vae/");
-    const x = graph.input("x", [batch, size_px, size_px, 3]);
-    const { latent, y, loss, ids } = lossOf(scope, config, options, x);
+    const { latent, y, loss, ids, specs } = buildTraining(config, options, size_px);
 
     const device = await ctx.device();
     const parameters = createParameters(

@@ -7,6 +7,7 @@
 import { z } from "zod";
 import { readDetector, saveDetector } from "../models/detector.ts";
 import { folder, stage } from "../runtime/stage.ts";
+import { detectorOf } from "./_costs.ts";
 
 /** `detector/load`: the folder is read and written anew, so a wrong one is found here. */
 export const loadDetectorStage = stage({
@@ -16,6 +17,7 @@ export const loadDetectorStage = stage({
   inputs: {},
   output: "detector",
   options: z.object({ path: folder().describe("The detector's folder") }),
+  expects: async ({ path }) => ({ detector: await detectorOf({ dir: path }) }),
   async run(ctx, _inputs, { path }) {
     const { config, tensors } = await readDetector(path);
     await saveDetector(ctx.dir, config, tensors);

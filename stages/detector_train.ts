@@ -8,7 +8,7 @@ import { z } from "zod";
 import { augment, type Augmentation, augmentation } from "../faces/augment.ts";
 import { LANDMARK_COUNT } from "../faces/landmarks.ts";
 import { nmePerImage } from "../faces/metrics.ts";
-import { Detector, readDetector, readDetectorConfig, saveDetector, shrink } from "../models/detector.ts";
+import { Detector, readDetector, saveDetector, shrink } from "../models/detector.ts";
 import { DETECTOR, type DetectorConfig, detectorTraining, STAR_SIZES } from "../models/detector_network.ts";
 import { hourglassConfig, hourglassOptions } from "../models/hourglass.ts";
 import { countParameters, createParameters, initialise } from "../models/params.ts";
@@ -17,7 +17,7 @@ import { Graph } from "../runtime/graph.ts";
 import { Random } from "../runtime/rng.ts";
 import { type Artifact, stage } from "../runtime/stage.ts";
 import { Best } from "./_best_weights.ts";
-import { costsOf, exact } from "./_costs.ts";
+import { costsOf, detectorOf, exact } from "./_costs.ts";
 import { type Faces, imageOf, landmarksOf, loadFaces } from "./_faces.ts";
 import { chooser } from "./_glob.ts";
 import { train, trainingOptions } from "./_training.ts";
@@ -56,9 +56,9 @@ export const trainDetector = stage({
     val_every: z.int().min(1).default(200).describe("Steps between looks at val"),
     weights: z.enum(["f32", "f16"]).default("f32").describe("Element type of the file"),
   }),
+  expects: async (options, { init }) => ({ detector: init ? await detectorOf(init) : configOf(options) }),
   async cost(options, { init }) {
-    if (init) await Deno.stat(init.dir); // throws what plan understands
-    const config = init ? await readDetectorConfig(init.dir) : configOf(options);
+    const config = init ? await detectorOf(init) : configOf(options);
     const graph = new Graph();
     const { specs, loss, landmarks, updates } = detectorTraining(graph, config, options.batch);
     const names = [...specs.keys()].filter((name) => !STATISTICS.test(name));

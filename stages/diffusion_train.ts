@@ -21,14 +21,14 @@ import {
   initialise,
   type ParameterSpec,
   Scope,
+  type Specs,
   specsUnder,
 } from "../models/params.ts";
-import { stepGoals, Trainer } from "../models/trainer.ts";
+import { Trainer } from "../models/trainer.ts";
 import { unet, unetFormat } from "../models/unet.ts";
 import { Graph } from "../runtime/graph.ts";
-import type { Goals } from "../runtime/plan.ts";
 import { stage } from "../runtime/stage.ts";
-import { costsOf, exact, expectedControlnet, networksOf, sizeOf } from "./_costs.ts";
+import { exact, expectedControlnet, networksOf, sizeOf, stepImages, trainingCosts } from "./_costs.ts";
 import { batchesOf, copyParts, denoisingLoss, denoisingOptions, encodeLatents, Prompts } from "./_diffusion.ts";
 import { loadFaces } from "./_faces.ts";
 import { accumulation, train, trainingOptions } from "./_training.ts";
@@ -47,11 +47,6 @@ function controlConfigOf({ vae, unet, controlnet }: Model, hint: number[]): Cont
     );
   }
   return controlnet ?? controlnetConfigFor(unet, { conditioning_embedding_out_channels: hint });
-}
-
-/** `4 images`, or `2 x 4 images` when they are accumulated. */
-function stepImages({ batch, accumulate = 1 }: { batch: number; accumulate?: number | undefined }): string {
-  return accumulate === 1 ? `${batch} images` : `${accumulate} x ${batch} images`;
 }
 
 /**
@@ -83,6 +78,11 @@ function lossOf(
   return { loss, specs, own, trainable: sd_locked === false ? new Map([...own, ...decoder]) : own };
 }
 
+/** Networks that are written in the end, which keep their exact weights. */
+function writtenOf(specs: Specs, own: Specs, trainable: Specs): Specs {
+  return trainable === own ? own : new Map([...own, ...specsUnder(specs, "unet/")]);
+}
+
 /** `diffusion/train`: the ControlNet learns to follow drawn landmarks; the base model is frozen unless told otherwise (the paper, section 3.2). */
 export const trainDiffusion = stage({
   id: "diffusion/train",
@@ -106,18 +106,21 @@ export const trainDiffusion = stage({
       "Element type in memory of the networks that are not trained, f32 when not given; f16 takes half of it",
     ),
   }),
-  preview: (_options, { model }) => model.dir,
+  expects: async (options, { model }) => {
+    const networks = await networksOf(model);
+    return { networks: { ...networks, controlnet: expectedControlnet(networks, options.hint_channels) } };
+  },
   async cost(options, { model, data }) {
-    const networks = await networksOf(model.dir);
-    const size_px = await sizeOf(data, networks);
+    const networks = await networksOf(model);
+    const size_px = await sizeOf(data);
     const side = size_px / 2 ** (networks.vae.block_out_channels.length - 1);
     const config = expectedControlnet(networks, options.hint_channels);
-    const { loss, own, trainable } = lossOf(networks, config, [side, size_px], networks.tokens, options);
-    const values = new Map([...trainable.keys()].map((name) => [name, loss.graph.parameters.get(name)!]));
-    const { step, move } = stepGoals({ loss, trainable: trainable.keys(), ...options }, values);
+    const { loss, specs, own, trainable } = lossOf(networks, config, [side, size_px], networks.tokens, options);
+    const written = writtenOf(specs, own, trainable);
+    const half = (name: string) => options.frozen_weights === "f16" && specs.has(name) && !written.has(name);
     return {
       step: `training, ${stepImages(options)} of ${size_px} px`,
-      ...costsOf([...Array<Goals>(options.accumulate ?? 1).fill(step), ...(move ? [move] : [])]),
+      ...trainingCosts({ loss, trainable: trainable.keys(), ...options }, half),
       controlnet_parameters: exact(countParameters(own)),
     };
   },
@@ -140,8 +143,7 @@ export const trainDiffusion = stage({
       copyEncoder(fresh, await loadNetwork(`${base.dir}/${base.folders.unet}`, specsUnder(specs, "unet/")), own);
       for (const [name, tensor] of fresh) start.set(name, tensor);
     }
-    // Networks that are written in the end keep their exact weights.
-    const written = new Map(trainable === own ? own : [...own, ...specsUnder(specs, "unet/")]);
+    const written = writtenOf(specs, own, trainable);
     const fixed = new Map([...specs].filter(([name]) => !written.has(name)));
     const parameters = new Map([
       ...createParameters(device, fixed, start, options.frozen_weights),

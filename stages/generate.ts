@@ -61,15 +61,19 @@ export const generatePairs = stage({
   output: "dataset",
   options,
   files: (given) => [...chosenFiles(given), ...editFiles(given.edits)],
+  expects: async (given, { landmarks }) => ({
+    size_px: await sizeOf([landmarks]),
+    images: chosenFiles(given).length * given.per_style,
+  }),
   async cost(given, { model, landmarks }) {
-    const networks = await networksOf(model.dir);
+    const networks = await networksOf(model);
     const controlnet = expectedControlnet(networks);
-    const size_px = await sizeOf([landmarks], networks);
+    const size_px = await sizeOf([landmarks]);
     const { spec } = samplerOf({ ...networks, controlnet }, size_px, networks.tokens, given);
     const { once, step, finish } = samplerGoals(spec);
     return {
       step: `DDIM, ${given.batch} images of ${size_px} px${spec.guided ? ", guided" : ""}`,
-      ...costsOf([step], [once, finish]),
+      ...costsOf([step], [once, finish], () => given.weights === "f16"),
       images: chosenFiles(given).length * given.per_style,
     };
   },

@@ -50,6 +50,7 @@ export const importFaces = stage({
     on_bad: z.enum(["stop", "skip"]).default("stop")
       .describe("stop: a bad file stops the import; skip: it is named in bad.jsonl and left out"),
   }),
+  expects: ({ size_px }) => ({ size_px }),
   async run(ctx, _inputs, options) {
     const { path, size_px, format, annotations, origin, style, crop, crop_scale, include, exclude, on_bad } = options;
     const source = await openFolder(path, {

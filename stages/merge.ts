@@ -7,6 +7,7 @@ import { z } from "zod";
 import { DatasetWriter, openDataset } from "../faces/dataset.ts";
 import { Random } from "../runtime/rng.ts";
 import { stage } from "../runtime/stage.ts";
+import { sizeOf } from "./_costs.ts";
 import { chooser } from "./_glob.ts";
 
 const count = z.int().min(1);
@@ -24,6 +25,7 @@ export const mergeDatasets = stage({
     include: z.array(z.string()).default([]).describe("Styles to take, with * and ?; all when empty"),
     exclude: z.array(z.string()).default([]).describe("Styles to leave out, with * and ?"),
   }),
+  expects: async (_options, { data }) => ({ size_px: await sizeOf(data) }),
   async run(ctx, { data }, { limit, include, exclude }) {
     if (Array.isArray(limit) && limit.length !== data.length) {
       throw new RangeError(`Cannot limit ${data.length} datasets by ${limit.length} numbers: limit is [${limit}]`);

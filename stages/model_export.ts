@@ -10,6 +10,7 @@ import { FILE_METADATA } from "../models/network_folder.ts";
 import { openNetworkTensors } from "../models/tensor_files.ts";
 import { type TensorSource, writeSafetensors } from "../runtime/safetensors.ts";
 import { stage } from "../runtime/stage.ts";
+import { networksOf } from "./_costs.ts";
 
 /** `model/export`: all networks of a model, and a detector beside them. */
 export const exportModel = stage({
@@ -19,6 +20,7 @@ export const exportModel = stage({
   inputs: { model: "model", "detector?": "detector" },
   output: "model",
   options: z.object({ dtype: z.enum(["f16", "f32"]).default("f16").describe("Type of the weights in the files") }),
+  expects: async (_options, { model }) => ({ networks: await networksOf(model) }),
   async run(ctx, { model, detector }, { dtype }) {
     const type = dtype === "f16" ? "F16" : "F32";
     for await (const { name, isDirectory } of Deno.readDir(model.dir)) {

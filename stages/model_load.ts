@@ -18,8 +18,8 @@ export const modelLoad = stage({
   inputs: {},
   output: "model",
   options: z.object({ path: folder().describe("Folder with vae/, unet/, text_encoder/, tokenizer/ and scheduler/") }),
-  preview: ({ path }) => path,
-  cost: async ({ path }) => countNetworks(await networksOf(path)),
+  expects: async ({ path }) => ({ networks: await networksOf({ dir: path }) }),
+  cost: async ({ path }) => countNetworks(await networksOf({ dir: path })),
   async run(ctx, _inputs, { path }) {
     const { controlnet } = await openModel(path);
     ctx.log(controlnet ? "a model with a ControlNet" : "a model without a ControlNet");

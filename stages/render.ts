@@ -53,6 +53,7 @@ export const renderStage = stage({
   output: "dataset",
   options,
   files: chosenFiles,
+  expects: ({ size_px }) => ({ size_px }),
   async run(ctx, _inputs, given) {
     const { count, per_style, size_px, people, first_identity } = given;
     const styles = await Promise.all(chosenFiles(given).map(loadStyle));

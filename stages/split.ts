@@ -6,6 +6,7 @@
 import { z } from "zod";
 import { DatasetWriter, openDataset, splitByGroup } from "../faces/dataset.ts";
 import { stage } from "../runtime/stage.ts";
+import { sizeOf } from "./_costs.ts";
 
 /** `dataset/split`: two stages with one seed and fraction and different parts are the two sides. */
 export const splitDataset = stage({
@@ -20,6 +21,7 @@ export const splitDataset = stage({
     // not the stage's own seed: the stages of the two parts must agree
     seed: z.int().min(0).default(0).describe("Another number is another split; the same for both parts"),
   }),
+  expects: async (_options, { data }) => ({ size_px: await sizeOf([data]) }),
   async run(ctx, { data }, { part, fraction, seed }) {
     const source = await openDataset(data.dir);
     const indices = splitByGroup(source.records, fraction, seed)[part];

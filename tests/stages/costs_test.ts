@@ -1,16 +1,15 @@
 import assert from "node:assert/strict";
-import { openDevice } from "../../runtime/device.ts";
 import { readPipeline } from "../../runtime/pipeline_file.ts";
-import { planRun, runPipeline, stageCosts } from "../../runtime/pipeline_run.ts";
-import { silent } from "../../runtime/progress.ts";
+import { planRun, stageCosts } from "../../runtime/pipeline_run.ts";
+import { sizeOf } from "../../stages/_costs.ts";
 import { stages } from "../../stages/mod.ts";
-import { inFolder } from "./run_stages.ts";
+import { inFolder, runStages } from "./run_stages.ts";
 
 const published = new URL("../../models/published/", import.meta.url).pathname;
 
-const text = (model: string) =>
+const text = (model: string, size_px: number) =>
   `stages:
-  faces: { uses: faces/render, with: { styles: [photo], count: 2, size_px: 64 } }
+  faces: { uses: faces/render, with: { styles: [photo], count: 2, size_px: ${size_px} } }
   base: { uses: model/load, with: { path: ${published}${model} } }
   stage1:
     uses: diffusion/train
@@ -24,7 +23,7 @@ const text = (model: string) =>
 
 Deno.test("a plan tells what Stable Diffusion v1 takes before there is a model, an image or a GPU", async () => {
   await inFolder(async (dir) => {
-    await Deno.writeTextFile(`${dir}/test.yaml`, text("stable_diffusion_v1"));
+    await Deno.writeTextFile(`${dir}/test.yaml`, text("stable_diffusion_v1", 512));
     const pipeline = await readPipeline(`${dir}/test.yaml`, stages);
     const plan = planRun(pipeline, `${dir}/runs`);
     const costs = Object.fromEntries(
@@ -49,22 +48,75 @@ Deno.test("a plan tells what Stable Diffusion v1 takes before there is a model, 
   });
 });
 
-Deno.test({
-  name: "a plan takes the size of a dataset that is there",
-  sanitizeResources: false, // the device closes with the run; its poll timers may outlive the test by a moment
-  sanitizeOps: false,
-  async fn() {
-    await inFolder(async (dir) => {
-      await Deno.writeTextFile(`${dir}/test.yaml`, text("ldm_text2img_large"));
-      const pipeline = await readPipeline(`${dir}/test.yaml`, stages);
-      const root = `${dir}/runs`;
-      const step = async () => {
-        const state = planRun(pipeline, root).find(({ stage }) => stage.id === "stage1")!;
-        return (await stageCosts(state))!["step"];
-      };
-      assert.equal(await step(), "training, 4 images of 256 px");
-      await runPipeline(pipeline, { root, reporter: silent, openDevice, until: "faces" });
-      assert.equal(await step(), "training, 4 images of 64 px");
-    });
-  },
+const scratch = `stages:
+  faces: { uses: faces/render, with: { styles: [photo], count: 2, size_px: 32 } }
+  autoencoder:
+    uses: autoencoder/train
+    in: { data: faces }
+    with: { steps: 3, batch: 2, lr: 1e-3, channels: [8, 8], groups: 2, accumulate: 2 }
+  base:
+    uses: diffusion/pretrain
+    in: { model: autoencoder, data: faces }
+    with: { steps: 3, batch: 2, lr: 1e-3, channels: [8, 16], groups: 2, heads: 2, text_width: 16, text_layers: 1 }
+  stage1:
+    uses: diffusion/train
+    in: { model: base, data: faces }
+    with: { prompt: "", steps: 3, batch: 2, lr: 1e-3, hint_channels: [8, 8] }
+  synth:
+    uses: dataset/generate
+    in: { model: stage1, landmarks: faces }
+    with: { styles: [ink], per_style: 2, steps: 2 }
+  detector:
+    uses: detector/train
+    in: { data: synth }
+    with: { steps: 3, batch: 2, network: { size_px: 32, heatmap_px: 16, channels: 16, groups: 2 } }
+  tuned:
+    uses: detector/train
+    in: { data: faces, init: detector }
+    with: { steps: 3, batch: 2 }
+`;
+
+/** What each stage that tells it takes. */
+async function costsIn(dir: string, ...set: string[]) {
+  const pipeline = await readPipeline(`${dir}/test.yaml`, stages, { set });
+  const all = planRun(pipeline, `${dir}/runs`).map(async (state) => [state.stage.id, await stageCosts(state)] as const);
+  return new Map((await Promise.all(all)).filter(([, costs]) => !costs || Object.keys(costs).length));
+}
+
+Deno.test("a plan tells what a model made from nothing takes, before anything is made", async () => {
+  await inFolder(async (dir) => {
+    await Deno.writeTextFile(`${dir}/test.yaml`, scratch);
+    const costs = await costsIn(dir);
+    assert.deepEqual([...costs].map(([stage, takes]) => [stage, takes?.["step"]]), [
+      ["autoencoder", "training, 2 x 2 images of 32 px"],
+      ["base", "training, 2 images of 32 px"],
+      ["stage1", "training, 2 images of 32 px"],
+      ["synth", "DDIM, 8 images of 32 px, guided"],
+      ["detector", "training, 2 images of 32 px"],
+      ["tuned", "training, 2 images of 32 px"],
+    ]);
+    for (const [stage, takes] of costs) {
+      assert.ok(Number(takes!["step_flops"]) > 1e6 && Number(takes!["gpu_bytes"]) > 1e5, stage);
+    }
+    const flops = (stage: string) => Number(costs.get(stage)!["step_flops"]);
+    assert.equal(flops("detector"), flops("tuned"));
+    const single = await costsIn(dir, "stages.autoencoder.with.accumulate=1");
+    const ratio = flops("autoencoder") / Number(single.get("autoencoder")!["step_flops"]);
+    assert.ok(ratio > 1.9 && ratio < 2.1, `${ratio}`);
+
+    // Frozen weights of f16 take half of what they take as f32.
+    const bytes = async (...set: string[]) => Number((await costsIn(dir, ...set)).get("stage1")!["gpu_bytes"]);
+    const saved = await bytes() - await bytes("stages.stage1.with.frozen_weights=f16");
+    const parameters = Number(String(costs.get("base")!["unet_parameters"]).replaceAll(",", ""));
+    assert.ok(saved > 2 * parameters && saved < 4 * parameters, `${saved} bytes of ${parameters} parameters`);
+  });
+});
+
+Deno.test("a dataset's side is that of its images, unless it is to be made anew", async () => {
+  await inFolder(async (dir) => {
+    const at = await runStages(dir, "  faces: { uses: fake/squares, with: { count: 2, size_px: 64 } }\n");
+    assert.equal(await sizeOf([{ dir: at("faces") }]), 64);
+    assert.equal(await sizeOf([{ dir: at("faces"), expected: () => Promise.resolve({ size_px: 32 }) }]), 32);
+    await assert.rejects(sizeOf([{ dir: at("others"), expected: () => Promise.resolve({}) }]), Deno.errors.NotFound);
+  });
 });
