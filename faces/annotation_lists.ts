@@ -1,5 +1,6 @@
 /**
- * Landmarks of many images in one file: WFLW's lists, COCO's and FFHQ's JSON, and CSV; and bare text beside an image.
+ * Landmarks of many images in one file: WFLW's lists, COCO's and FFHQ's JSON, and CSV; and bare text or a NumPy array
+ * beside an image.
  *
  * Every face that cannot be used is named, with its place in the file.
  *
@@ -179,7 +180,9 @@ export function parseAnnotations(
 }
 
 /**
- * Reads the text of one face as CariFace and Caricature-Data have it: 68 times x and y, and nothing else.
+ * Reads the text of one face as Caricature-Data has it: 68 times x and y, and nothing else.
+ *
+ * Source: QianyiWu/Caricature-Data, Caricature_w_landmark/1.txt.
  *
  * @param text The file.
  * @param options As of {@linkcode parseAnnotations}.
@@ -192,6 +195,61 @@ export function parseText(text: string, options: { name?: string; origin?: Origi
     return toLandmarks(text.trim().split(/[\s,]+/).map(Number), origin);
   } catch (error) {
     throw new TypeError(`Cannot read ${name}: ${(error as Error).message}`);
+  }
+}
+
+const NPY = "\x93NUMPY";
+/** Readers of NumPy's element types. */
+const NPY_TYPES: Readonly<Record<string, readonly [bytes: number, read: (view: DataView, at: number) => number]>> = {
+  "<f4": [4, (view, at) => view.getFloat32(at, true)],
+  "<f8": [8, (view, at) => view.getFloat64(at, true)],
+  "<i4": [4, (view, at) => view.getInt32(at, true)],
+  "<i8": [8, (view, at) => Number(view.getBigInt64(at, true))],
+};
+
+/**
+ * Reads one face as CariFace has it: a NumPy array of 68 times x and y, f4, f8, i4 or i8.
+ *
+ * @param bytes The `.npy` file.
+ * @param options As of {@linkcode parseAnnotations}.
+ * @returns `[68, 2]`, counted from 0.
+ * @throws {TypeError} If it is no such array.
+ *
+ * Source: numpy.lib.format, versions 1 to 3; Juyong/CaricatureFace, datagen.py.
+ */
+export function parseNpy(
+  bytes: Uint8Array<ArrayBuffer>,
+  options: { name?: string; origin?: Origin } = {},
+): Landmarks {
+  const { name = "landmarks", origin = 0 } = options;
+  const fail = (problem: string): never => {
+    throw new TypeError(`Cannot read ${name}: ${problem}`);
+  };
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const magic = [...bytes.subarray(0, 6)].map((byte) => String.fromCharCode(byte)).join("");
+  if (magic !== NPY || bytes.length < 12) return fail("it is no NumPy file");
+  const start = bytes[6] === 1 ? 10 : 12;
+  const end = start + (bytes[6] === 1 ? view.getUint16(8, true) : view.getUint32(8, true));
+  const header = new TextDecoder().decode(bytes.subarray(start, end));
+  const descr = /'descr': *'([^']*)'/.exec(header)?.[1] ?? "";
+  const shape = /'shape': *\(([^)]*)\)/.exec(header)?.[1] ?? "";
+  const [size, read] = NPY_TYPES[descr] ??
+    fail(`its elements are "${descr}", not ${Object.keys(NPY_TYPES).join(", ")}`);
+  if (shape.replaceAll(" ", "") !== `${LANDMARK_COUNT},2`) {
+    return fail(`its shape is (${shape}) instead of (${LANDMARK_COUNT}, 2)`);
+  }
+  if (bytes.length !== end + 2 * LANDMARK_COUNT * size) {
+    return fail(`it has ${bytes.length} bytes instead of ${end + 2 * LANDMARK_COUNT * size}`);
+  }
+  const columns = header.includes("'fortran_order': True");
+  const values = Array.from({ length: 2 * LANDMARK_COUNT }, (_, k) => {
+    const place = columns ? (k % 2) * LANDMARK_COUNT + (k >> 1) : k;
+    return read(view, end + place * size);
+  });
+  try {
+    return toLandmarks(values, origin);
+  } catch (error) {
+    return fail((error as Error).message);
   }
 }
 

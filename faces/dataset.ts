@@ -11,7 +11,8 @@ import type { AppliedEdit } from "./edits.ts";
 import { encodePng, type Image, readImage, readImageHeader } from "./image.ts";
 import { LANDMARK_COUNT, type Landmarks } from "./landmarks.ts";
 import { formatPts, type Origin, readPts } from "./pts.ts";
-import { type ListedFace, type ListFormat, parseAnnotations, parseText } from "./annotation_lists.ts";
+import { exists } from "../runtime/files.ts";
+import { type ListedFace, type ListFormat, parseAnnotations, parseNpy, parseText } from "./annotation_lists.ts";
 
 const appliedEdit = z.object({
   edit: z.string(),
@@ -273,8 +274,11 @@ export interface BadFile {
 
 /** How a plain folder is read. */
 export interface FolderOptions {
-  /** Where the landmarks are: a `.pts` file (unless given) or a `.txt` file beside each image, or one file of many faces. */
-  format?: "pts" | "text" | ListFormat;
+  /**
+   * Where the landmarks are: a `.pts` file (unless given) or a `.txt` file beside each image; a `.npy` file beside it or
+   * in the folder `landmarks` beside its own; or one file of many faces.
+   */
+  format?: "pts" | "text" | "npy" | ListFormat;
   /** The one file, where the format has one. */
   annotations?: string;
   /** 1 when the landmarks count pixels from 1, as 300-W's own do; 0 unless given. */
@@ -344,7 +348,7 @@ interface FaceFile extends Omit<ListedFace, "landmarks"> {
 
 async function facesIn(dir: string, options: FolderOptions): Promise<{ faces: FaceFile[]; bad: BadFile[] }> {
   const { format = "pts", annotations, origin = 0, filter = () => true } = options;
-  if (format !== "pts" && format !== "text") {
+  if (format !== "pts" && format !== "text" && format !== "npy") {
     if (annotations === undefined) {
       throw new TypeError(`Cannot read ${dir} as ${format}: annotations, the file with the landmarks, is not given`);
     }
@@ -367,20 +371,25 @@ async function facesIn(dir: string, options: FolderOptions): Promise<{ faces: Fa
     throw new TypeError(`Cannot use ${dir} as a folder of faces: no PNG or JPEG was chosen in it`);
   }
   const faces = names.sort().map((image): FaceFile => {
-    const file = `${stem(image)}.${format === "pts" ? "pts" : "txt"}`;
-    const path = `${dir}/${file}`;
+    const files = placesOf(image, format);
     const landmarks = async () => {
-      try {
-        if (format === "pts") return await readPts(path, origin);
-        return parseText(await Deno.readTextFile(path), { name: path, origin });
-      } catch (error) {
-        if (error instanceof Deno.errors.NotFound) throw new TypeError(`there is no ${file} beside it`);
-        throw error;
-      }
+      const file = files.find((file) => exists(`${dir}/${file}`));
+      if (file === undefined) throw new TypeError(`there is no ${files.join(", ")} beside it`);
+      const path = `${dir}/${file}`;
+      if (format === "pts") return await readPts(path, origin);
+      if (format === "npy") return parseNpy(await Deno.readFile(path), { name: path, origin });
+      return parseText(await Deno.readTextFile(path), { name: path, origin });
     };
     return { image, landmarks };
   });
   return { faces, bad: [] };
+}
+
+/** Files, relative to an image's folder, that may hold its landmarks; CariFace's are called `images/1.jpg` and `landmarks/1.jpg.npy`. */
+function placesOf(image: string, format: "pts" | "text" | "npy"): string[] {
+  if (format !== "npy") return [`${stem(image)}.${format === "pts" ? "pts" : "txt"}`];
+  const names = [`${stem(image)}.npy`, `${image}.npy`];
+  return [...names, ...names.map((name) => `../landmarks/${name}`)];
 }
 
 /**

@@ -32,9 +32,10 @@ export const importFaces = stage({
   options: z.object({
     path: folder().describe("Folder of the images; an index.csv in it may give style and group by name"),
     size_px: z.int().min(8).max(2048).describe("Side of the images that are written, pixels"),
-    format: z.enum(["pts", "text", "wflw", "coco", "ffhq", "csv"]).optional().describe(
-      "Where the landmarks are. By default pts. text: a .txt file with 68 times x y beside each image, as CariFace; one " +
-        "file, named by annotations: wflw (98 points a line, mapped to 68), coco (68 keypoints, or face_kpts), ffhq " +
+    format: z.enum(["pts", "text", "npy", "wflw", "coco", "ffhq", "csv"]).optional().describe(
+      "Where the landmarks are. By default pts. text: a .txt file with 68 times x y beside each image, as " +
+        "Caricature-Data; npy: a NumPy file [68, 2] beside it or in ../landmarks, as CariFace; one file, named by " +
+        "annotations: wflw (98 points a line, mapped to 68), coco (68 keypoints, or face_kpts), ffhq " +
         "(ffhq-dataset-v2.json), csv (name,x0,y0 to x67,y67, and style,group)",
     ),
     annotations: file().optional().describe("The one file of those formats; its images are named relative to path"),

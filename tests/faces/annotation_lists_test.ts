@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import { type ListFormat, parseAnnotations, parseText, WFLW_TO_68 } from "../../faces/annotation_lists.ts";
+import { type ListFormat, parseAnnotations, parseNpy, parseText, WFLW_TO_68 } from "../../faces/annotation_lists.ts";
 import { MIRROR } from "../../faces/landmarks.ts";
 import { neutralFace } from "./neutral_face.ts";
+import { npy } from "./npy_file.ts";
 
 const face = neutralFace(80);
 const pairs = Array.from({ length: 68 }, (_, i) => [face[2 * i]!, face[2 * i + 1]!] as const);
@@ -83,4 +84,27 @@ Deno.test("parseText() takes 68 times x and y", () => {
   parseText(text, { origin: 1 }).forEach((px, i) => assert.ok(Math.abs(px - face[i]! + 1) < 1e-4));
   assert.throws(() => parseText("1 2", { name: "a.txt" }), /Cannot read a\.txt: there are 2 numbers instead of 136/);
   assert.throws(() => parseText(text.replace(/^\S+/, "x")), /landmark 0 is no pair of numbers/);
+});
+
+Deno.test("npy: CariFace's arrays of both orders and four types, and others are named", () => {
+  const bytes = (data: { buffer: ArrayBuffer }) => new Uint8Array(data.buffer);
+  const whole = face.map(Math.round);
+  const columns = Float32Array.from([...pairs.map(([x]) => x), ...pairs.map(([, y]) => y)]);
+  const good: [Float32Array, Uint8Array<ArrayBuffer>][] = [
+    [face, npy("<f4", "(68, 2)", bytes(Float32Array.from(face)))],
+    [face, npy("<f8", "(68, 2)", bytes(Float64Array.from(face)))],
+    [face, npy("<f4", "(68, 2)", bytes(columns), "True")],
+    [whole, npy("<i4", "(68, 2)", bytes(Int32Array.from(whole)))],
+    [whole, npy("<i8", "(68, 2)", bytes(BigInt64Array.from(whole, (px) => BigInt(px))))],
+  ];
+  for (const [want, file] of good) assert.deepEqual(parseNpy(file), want);
+  assert.deepEqual(parseNpy(good[0]![1], { origin: 1 }), face.map((px) => px - 1));
+  const data = bytes(Float32Array.from(face));
+  const wrong = (file: Uint8Array<ArrayBuffer>, problem: RegExp) =>
+    assert.throws(() => parseNpy(file, { name: "a.npy" }), problem);
+  wrong(npy(">f4", "(68, 2)", data), /Cannot read a.npy: its elements are ">f4", not <f4, <f8/);
+  wrong(npy("<f4", "(2, 68)", data), /its shape is \(2, 68\) instead of \(68, 2\)/);
+  wrong(npy("<f4", "(68, 2)", data.subarray(4)), /it has 668 bytes instead of 672/);
+  wrong(npy("<f4", "(68, 2)", bytes(Float32Array.from(face).fill(NaN, 6, 7))), /landmark 3 is no pair of numbers/);
+  wrong(new Uint8Array(4), /it is no NumPy file/);
 });

@@ -4,6 +4,7 @@ import { createImage, encodeJpeg, encodePng, readImage } from "../../faces/image
 import { boundingBox, type Landmarks, transformLandmarks } from "../../faces/landmarks.ts";
 import { formatPts } from "../../faces/pts.ts";
 import { neutralFace } from "../faces/neutral_face.ts";
+import { npy } from "../faces/npy_file.ts";
 import { inFolder, runStages } from "./run_stages.ts";
 
 const face = transformLandmarks(neutralFace(80), [1, 0, 30, 0, 1, 10]);
@@ -118,7 +119,7 @@ Deno.test("dataset/import reads a list of faces, several of one image, and names
     await assert.rejects(use("style: ink"), /as csv: annotations, the file with the landmarks, is not given/);
   }));
 
-Deno.test("dataset/import reads text files beside the images, as CariFace has them", () =>
+Deno.test("dataset/import reads text files beside the images, as Caricature-Data has them", () =>
   inFolder(async (dir) => {
     await Deno.mkdir(`${dir}/in`);
     for (const name of ["a", "b"]) await Deno.writeFile(`${dir}/in/${name}.png`, encodePng(picture()));
@@ -132,6 +133,27 @@ Deno.test("dataset/import reads text files beside the images, as CariFace has th
     assert.match(
       await Deno.readTextFile(`${of("faces")}/bad.jsonl`),
       /"b\.png","reason":"there is no b\.txt beside it"/,
+    );
+  }));
+
+Deno.test("dataset/import reads NumPy files in a folder beside the images, as CariFace has them", () =>
+  inFolder(async (dir) => {
+    await Deno.mkdir(`${dir}/images`);
+    await Deno.mkdir(`${dir}/landmarks`);
+    for (const name of ["a", "b"]) await Deno.writeFile(`${dir}/images/${name}.jpg`, encodeJpeg(picture()));
+    const points = new Uint8Array(Float64Array.from(face).buffer);
+    await Deno.writeFile(`${dir}/landmarks/a.jpg.npy`, npy("<f8", "(68, 2)", points));
+    const of = await runStages(
+      dir,
+      `  faces: { uses: dataset/import, with: { path: ${dir}/images, size_px: 32, format: npy, on_bad: skip } }`,
+    );
+    const { records } = await openDataset(of("faces"));
+    assert.equal(records.length, 1);
+    const { width, height } = boundingBox(records[0]!.landmarks);
+    assert.ok(Math.abs(Math.max(width, height) - 32 / 1.54) < 0.01);
+    assert.match(
+      await Deno.readTextFile(`${of("faces")}/bad.jsonl`),
+      /"b\.jpg","reason":"there is no b\.npy, b\.jpg\.npy, .* beside it"/,
     );
   }));
 
