@@ -83,7 +83,7 @@ const commands: Commands = {
     run: async (args) => (await import("./stages/detect.ts")).detect(args, print),
   },
   export: {
-    usage: "--detector DIR --format onnx --out FILE",
+    usage: "--detector DIR --format onnx|star --out PATH",
     doc: "Writes a detector for other programs.",
     run: async (args) => (await import("./stages/export.ts")).exportDetector(args, print),
   },

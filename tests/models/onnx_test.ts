@@ -5,10 +5,12 @@ import * as ort from "npm:onnxruntime-web@1.22.0";
 import { Detector, detectorOnnx, detectorSpecs, readDetector } from "../../models/detector.ts";
 import type { StarDetectorConfig } from "../../models/detector_network.ts";
 import { onnxModel } from "../../models/onnx.ts";
-import { createParameters, initialise } from "../../models/params.ts";
+import { createParameters, initialise, type ParameterSpec, Scope } from "../../models/params.ts";
+import { unet, unetFormat } from "../../models/unet.ts";
 import { softmax } from "../../ops/softmax.ts";
 import { tanh } from "../../ops/tanh.ts";
 import { Graph } from "../../runtime/graph.ts";
+import { Executable } from "../../runtime/run.ts";
 import { exportDetector } from "../../stages/export.ts";
 import { testDevice } from "../check_op.ts";
 import { inFolder } from "../stages/run_stages.ts";
@@ -62,6 +64,50 @@ for (const [name, { config, tensors }] of Object.entries(cases)) {
   });
 }
 
+Deno.test({
+  name: "ONNX Runtime predicts the same noise as a UNet, with one head and with two",
+  ...options,
+  fn: async () => {
+    const config = unetFormat.schema.parse({
+      block_out_channels: [8, 16],
+      down_block_types: ["CrossAttnDownBlock2D", "DownBlock2D"],
+      up_block_types: ["UpBlock2D", "CrossAttnUpBlock2D"],
+      layers_per_block: 1,
+      cross_attention_dim: 12,
+      attention_head_dim: [2, 1],
+      norm_num_groups: 4,
+    });
+    const graph = new Graph();
+    const specs = new Map<string, ParameterSpec>();
+    const inputs = {
+      sample: graph.input("sample", [2, 8, 8, 4]),
+      timesteps: graph.input("timesteps", [2]),
+      context: graph.input("context", [2, 5, 12]),
+    };
+    const noise = unet(new Scope(graph, specs, "unet/"), config, inputs);
+    const tensors = initialise(specs, 6);
+    const data: Record<string, Float32Array> = {
+      sample: Float32Array.from({ length: 2 * 8 * 8 * 4 }, (_, i) => Math.sin(i * i)),
+      timesteps: Float32Array.of(7, 801),
+      context: Float32Array.from({ length: 2 * 5 * 12 }, (_, i) => Math.cos(3 * i)),
+    };
+    const parameters = createParameters(await testDevice(), specs, tensors);
+    const executable = new Executable(await testDevice(), { outputs: { noise } }, parameters);
+    executable.run(data);
+    const ours = await executable.read("noise");
+    executable.destroy();
+    for (const tensor of parameters.values()) tensor.destroy();
+
+    const session = await ort.InferenceSession.create(onnxModel({ noise }, tensors, { name: "unet", doc: "" }));
+    const found = await session.run(Object.fromEntries(
+      Object.entries(inputs).map(([name, { shape }]) => [name, new ort.Tensor("float32", data[name]!, [...shape])]),
+    ));
+    await session.release();
+    assert.deepEqual(found["noise"]!.dims, [2, 8, 8, 4]);
+    assert.ok(far(ours, found["noise"]!.data as Float32Array) < 1e-4);
+  },
+});
+
 Deno.test("onnxModel() names an op that it cannot write", () => {
   const x = new Graph().input("x", [2, 4, 4]);
   const write = (y: typeof x) => onnxModel({ y }, new Map(), { name: "test", doc: "" });
@@ -79,7 +125,7 @@ Deno.test("export writes a file once, and says what is wrong", () =>
     assert.equal(JSON.parse(lines[0]!).bytes, (await Deno.stat(`${dir}/net.onnx`)).size);
     const run = (...args: string[]) => exportDetector(args, () => {});
     await assert.rejects(run(...args), /net\.onnx: it is there already/);
-    await assert.rejects(run(...args.with(3, "pth")), /Cannot set --format to "pth": it is onnx/);
+    await assert.rejects(run(...args.with(3, "pth")), /Cannot set --format to "pth": it is onnx or star/);
     await assert.rejects(run(...args.with(1, dir)), /config\.json is missing/);
     await assert.rejects(run("--format", "onnx"), /without --detector and --out/);
   }));
