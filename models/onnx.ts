@@ -11,6 +11,7 @@
  * @module
  */
 
+import type { MatmulAttrs } from "../ops/matmul.ts";
 import { type Node, showShape, topological, type Value } from "../runtime/graph.ts";
 import type { TensorData } from "../runtime/safetensors.ts";
 
@@ -155,6 +156,21 @@ function channelsFirst(w: Writer, x: string, act: (x: string) => string): string
 
 const scalar = (w: Writer, value: number) => w.floats([value], []);
 
+/** Mean and biased variance over some axes, which stay with size 1. */
+function meanAndVariance(w: Writer, x: string, axes: readonly number[]): [mean: string, variance: string] {
+  const mean = w.emit("ReduceMean", [x], { axes, keepdims: 1 });
+  const difference = w.emit("Sub", [x, mean]);
+  return [mean, w.emit("ReduceMean", [w.emit("Mul", [difference, difference])], { axes, keepdims: 1 })];
+}
+
+/** An operand of a product as `[N, H, rows, columns]`, or `[N, rows, columns]` with one head. */
+function splitHeads(w: Writer, x: string, { shape }: Value, heads: number, merged: boolean): string {
+  if (merged === (heads === 1)) return x;
+  if (!merged) return w.emit("Reshape", [x, w.ints([shape[0]!, ...shape.slice(2)])]);
+  const [N, rows, wide] = shape as [number, number, number];
+  return w.emit("Transpose", [w.emit("Reshape", [x, w.ints([N, rows, heads, wide / heads])])], { perm: [0, 2, 1, 3] });
+}
+
 const toShape: Translation = (w, [x], node) => [w.emit("Reshape", [x!, w.ints(node.outputs[0]!.shape)])];
 
 const window: Translation = (w, [x], { inputs, attrs }) => {
@@ -174,6 +190,13 @@ const TRANSLATIONS: Readonly<Record<string, Translation>> = {
   maximum: same("Max"),
   relu: same("Relu"),
   sigmoid: same("Sigmoid"),
+  silu: (w, [x]) => [w.emit("Mul", [x!, w.emit("Sigmoid", [x!])])],
+  // x P(X <= x); there is a Gelu from operator set 20 on.
+  gelu(w, [x]) {
+    const erf = w.emit("Erf", [w.emit("Mul", [x!, scalar(w, Math.SQRT1_2)])]);
+    const cdf = w.emit("Mul", [w.emit("Add", [erf, scalar(w, 1)]), scalar(w, 0.5)]);
+    return [w.emit("Mul", [x!, cdf])];
+  },
   reshape: toShape,
   regroup: toShape,
   slice: window,
@@ -195,10 +218,19 @@ const TRANSLATIONS: Readonly<Record<string, Translation>> = {
     if (attrs["causal"]) throw new TypeError("Cannot write a causal softmax as ONNX: it has no form there yet");
     return [w.emit("Softmax", [w.emit("Mul", [x!, scalar(w, attrs["scale"] as number)])], { axis: -1 })];
   },
-  conv2d(w, [x, filter], { attrs }) {
+  conv2d(w, [x, filter], { inputs, attrs }) {
     const { stride, padding } = attrs as { stride: number; padding: number[] };
     const weights = w.emit("Transpose", [filter!], { perm: [3, 2, 0, 1] });
-    return [channelsFirst(w, x!, (h) => w.emit("Conv", [h, weights], { strides: [stride, stride], pads: padding }))];
+    const [KH, KW] = inputs[1]!.shape as [number, number];
+    // ONNX has defaults for all but the weights; ONNX Runtime Web's WebGPU provider (1.22.0) refuses to work without.
+    const options = {
+      kernel_shape: [KH, KW],
+      strides: [stride, stride],
+      pads: padding,
+      dilations: [1, 1],
+      group: 1,
+    };
+    return [channelsFirst(w, x!, (h) => w.emit("Conv", [h, weights], options))];
   },
   max_pool(w, [x], { attrs }) {
     const { kernel, stride, padding } = attrs as Record<string, number>;
@@ -219,15 +251,20 @@ const TRANSLATIONS: Readonly<Record<string, Translation>> = {
     return [w.emit("Reshape", [repeated, w.ints([N, HO, WO, C])])];
   },
   matmul(w, [a, b], node) {
-    const { heads, ta, tb } = node.attrs as { heads: number; ta: boolean; tb: boolean };
-    if (heads !== 1) throw new TypeError(`Cannot write a product of ${heads} heads as ONNX: it has no form there yet`);
-    const turned = (name: string, { shape }: Value, turn: boolean) => {
-      const rank = shape.length;
-      const order = Array.from({ length: rank }, (_, k) => k < rank - 2 ? k : 2 * rank - 3 - k);
-      return turn ? w.emit("Transpose", [name], { perm: order }) : name;
+    const { heads, ta, tb, merged_a, merged_b, merged_y } = node.attrs as MatmulAttrs;
+    const operand = (name: string, value: Value, merged: boolean, turn: boolean) => {
+      const split = splitHeads(w, name, value, heads, merged);
+      return turn ? w.emit("Transpose", [split], { perm: heads === 1 ? [0, 2, 1] : [0, 1, 3, 2] }) : split;
     };
-    const product = w.emit("MatMul", [turned(a!, node.inputs[0]!, ta), turned(b!, node.inputs[1]!, tb)]);
-    return toShape(w, [product], node);
+    const [x, y] = [operand(a!, node.inputs[0]!, merged_a, ta), operand(b!, node.inputs[1]!, merged_b, tb)];
+    const product = w.emit("MatMul", [x, y]);
+    const joined = heads > 1 && merged_y ? w.emit("Transpose", [product], { perm: [0, 2, 1, 3] }) : product;
+    return toShape(w, [joined], node);
+  },
+  time_embedding(w, [t, frequencies], { inputs, attrs }) {
+    const angles = w.emit("Mul", [w.emit("Reshape", [t!, w.ints([inputs[0]!.shape[0]!, 1])]), frequencies!]);
+    const waves = [w.emit("Sin", [angles]), w.emit("Cos", [angles])];
+    return [w.emit("Concat", attrs["flip"] ? waves.reverse() : waves, { axis: 1 })];
   },
   sum(w, [x], node) {
     const [A, B, ...inner] = node.inputs[0]!.shape as [number, number];
@@ -235,16 +272,13 @@ const TRANSLATIONS: Readonly<Record<string, Translation>> = {
     const split = w.emit("Reshape", [x!, w.ints([A, parts, B / parts, ...inner])]);
     return [w.emit("ReduceSum", [split, w.ints([2])], { keepdims: 0 })];
   },
+  row_moments: (w, [x], { inputs }) => meanAndVariance(w, x!, [inputs[0]!.shape.length - 1]),
   moments_parts: () => [],
   moments(w, [, , x], { inputs, outputs, attrs }) {
     const shape = inputs[2]!.shape;
     const [N, C, groups] = [shape[0]!, shape.at(-1)!, attrs["groups"] as number];
     const split = w.emit("Reshape", [x!, w.ints([N, -1, groups, C / groups])]);
-    const mean = w.emit("ReduceMean", [split], { axes: [1, 3], keepdims: 1 });
-    const difference = w.emit("Sub", [split, mean]);
-    const square = w.emit("Mul", [difference, difference]);
-    const variance = w.emit("ReduceMean", [square], { axes: [1, 3], keepdims: 1 });
-    return [mean, variance].map((name, k) => {
+    return meanAndVariance(w, split, [1, 3]).map((name, k) => {
       const spread = w.emit("Expand", [name, w.ints([N, 1, groups, C / groups])]);
       return w.emit("Reshape", [spread, w.ints(outputs[k]!.shape)]);
     });
