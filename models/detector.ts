@@ -178,6 +178,47 @@ export class Detector {
     return { landmarks, covariance };
   }
 
+  /**
+   * Finds landmarks in images that come one after the other, so that any number of them takes the memory of a batch.
+   *
+   * @param items Never read more than a batch ahead of what is taken from the result.
+   * @param imageOf The image of an item, `[size_px, size_px, 3]`; null for one that is only passed on.
+   * @param options As of {@linkcode Detector.predict}.
+   * @returns The items in their order, each with what is found in its image.
+   */
+  async *each<T>(
+    items: AsyncIterable<T> | Iterable<T>,
+    imageOf: (item: T) => Uint8Array | null,
+    size_px: number,
+    options: { flip?: boolean } = {},
+  ): AsyncGenerator<readonly [item: T, found: Prediction | null]> {
+    const bytes = size_px * size_px * 3;
+    const predict = this.predict.bind(this);
+    async function* finish(batch: readonly T[]): AsyncGenerator<readonly [T, Prediction | null]> {
+      const seen = batch.map(imageOf);
+      const images = seen.filter((image) => image !== null);
+      const all = new Uint8Array(images.length * bytes);
+      images.forEach((image, k) => all.set(image, k * bytes));
+      const { landmarks, covariance } = await predict(all, size_px, options);
+      for (let i = 0, k = 0; i < batch.length; i++) {
+        if (seen[i] === null) yield [batch[i]!, null];
+        else {
+          const of = (values: Float32Array, width: number) => values.slice(k * P * width, (k + 1) * P * width);
+          yield [batch[i]!, { landmarks: of(landmarks, 2), covariance: of(covariance, 3) }];
+          k++;
+        }
+      }
+    }
+    let batch: T[] = [];
+    for await (const item of items) {
+      batch.push(item);
+      if (batch.length < this.batch) continue;
+      yield* finish(batch);
+      batch = [];
+    }
+    yield* finish(batch);
+  }
+
   async #run(images: Float32Array): Promise<Prediction> {
     this.#executable.run({ images });
     const found = await this.#executable.read("found");

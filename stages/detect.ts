@@ -106,48 +106,41 @@ interface How {
   print(line: string): void;
 }
 
-/** Detects batch by batch, so that memory does not grow with the number of pictures; returns how many failed. */
+/** Detects picture by picture, so that memory does not grow with their number; returns how many failed. */
 async function detectAll(detector: Detector, files: readonly string[], how: How): Promise<number> {
   const side = detector.config.size_px;
-  const bytes = side * side * 3;
-  let failed = 0;
-  for (let first = 0; first < files.length; first += detector.batch) {
-    const batch: (Work | { readonly file: string; readonly error: string })[] = [];
-    for (const file of files.slice(first, first + detector.batch)) {
+  type Item = Work | { readonly file: string; readonly error: string };
+  async function* works(): AsyncGenerator<Item> {
+    for (const file of files) {
       try {
         const image = await readImage(file);
-        batch.push({ file, image, ...await how.place(file, image) });
+        yield { file, image, ...await how.place(file, image) };
       } catch (error) {
         if (!(error instanceof TypeError || error instanceof RangeError)) throw error;
-        batch.push({ file, error: error.message });
+        yield { file, error: error.message };
       }
     }
-    const work = batch.filter((item) => "image" in item);
-    const crops = new Uint8Array(work.length * bytes);
-    work.forEach(({ image, crop }, k) => crops.set(cropSquare(image, crop, side).data, k * bytes));
-    const { landmarks, covariance } = await detector.predict(crops, side, { flip: how.flip });
-    for (const item of batch) {
-      if ("error" in item) {
-        failed++;
-        how.print(JSON.stringify(item));
-        continue;
-      }
-      const { file, image, crop, notes } = item;
-      const k = work.indexOf(item);
-      const of = (all: Float32Array, width: number) =>
-        all.subarray(k * LANDMARK_COUNT * width, (k + 1) * LANDMARK_COUNT * width);
-      const face = transformLandmarks(of(landmarks, 2), invertAffine(cropTransform(crop, side)));
-      const spread = of(covariance, 3);
-      const points = Array.from({ length: LANDMARK_COUNT }, (_, i) => [round(face[2 * i]!), round(face[2 * i + 1]!)]);
-      const uncertainty_px = points.map((_, i) =>
-        round(Math.sqrt(Math.max(0, spread[3 * i]! + spread[3 * i + 1]!)) * crop.side / side)
-      );
-      const square = [crop.x, crop.y, crop.side].map(round);
-      how.print(JSON.stringify({ file, ...notes, crop: square, landmarks: points, uncertainty_px }));
-      if (how.out === undefined) continue;
-      await Deno.writeTextFile(join(how.out, `${stem(file)}.pts`), formatPts(face));
-      await writePng(join(how.out, `${stem(file)}.png`), overlayLandmarks(image, face));
+  }
+  const cropOf = (item: Item) => "error" in item ? null : cropSquare(item.image, item.crop, side).data;
+  let failed = 0;
+  for await (const [item, found] of detector.each(works(), cropOf, side, { flip: how.flip })) {
+    if ("error" in item) {
+      failed++;
+      how.print(JSON.stringify(item));
+      continue;
     }
+    const { file, image, crop, notes } = item;
+    const { landmarks, covariance } = found!;
+    const face = transformLandmarks(landmarks, invertAffine(cropTransform(crop, side)));
+    const points = Array.from({ length: LANDMARK_COUNT }, (_, i) => [round(face[2 * i]!), round(face[2 * i + 1]!)]);
+    const uncertainty_px = points.map((_, i) =>
+      round(Math.sqrt(Math.max(0, covariance[3 * i]! + covariance[3 * i + 1]!)) * crop.side / side)
+    );
+    const square = [crop.x, crop.y, crop.side].map(round);
+    how.print(JSON.stringify({ file, ...notes, crop: square, landmarks: points, uncertainty_px }));
+    if (how.out === undefined) continue;
+    await Deno.writeTextFile(join(how.out, `${stem(file)}.pts`), formatPts(face));
+    await writePng(join(how.out, `${stem(file)}.png`), overlayLandmarks(image, face));
   }
   return failed;
 }

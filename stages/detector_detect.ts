@@ -6,12 +6,11 @@
  */
 
 import { z } from "zod";
-import { DatasetWriter } from "../faces/dataset.ts";
+import { DatasetWriter, openDataset, type Sample } from "../faces/dataset.ts";
 import { contactSheet, overlayLandmarks } from "../faces/draw.ts";
-import { writePng } from "../faces/image.ts";
+import { type Image, writePng } from "../faces/image.ts";
 import { loadDetector } from "../models/detector.ts";
 import { stage } from "../runtime/stage.ts";
-import { imageOf, landmarksOf, loadFaces } from "./_faces.ts";
 
 /** Images on the contact sheet, at most. */
 const SHEET = 60;
@@ -27,23 +26,24 @@ export const detectLandmarks = stage({
     flip: z.boolean().default(true).describe("Average what is found in an image and in its mirror image"),
   }),
   async run(ctx, { detector: { dir }, data }, { flip }) {
-    const faces = await loadFaces([data]);
+    const source = await openDataset(data.dir);
     const detector = await loadDetector(await ctx.device(), dir);
     const writer = await DatasetWriter.create(ctx.dir);
-    const bytes = faces.size_px * faces.size_px * 3;
-    const sheet = [];
-    const every = Math.ceil(faces.records.length / SHEET);
-    for (let first = 0; first < faces.records.length; first += detector.batch) {
-      ctx.signal.throwIfAborted();
-      const records = faces.records.slice(first, first + detector.batch);
-      const images = faces.images.subarray(first * bytes, (first + records.length) * bytes);
-      const found = await detector.predict(images, faces.size_px, { flip });
-      for (const [k, { file_name: _, ...record }] of records.entries()) {
-        const [image, landmarks] = [imageOf(faces, first + k), landmarksOf(found, k).slice()];
-        await writer.add(image, { ...record, landmarks });
-        if ((first + k) % every === 0) sheet.push(overlayLandmarks(image, landmarks));
+    const count = source.records.length;
+    async function* samples(): AsyncGenerator<Sample> {
+      for (let i = 0; i < count; i++) {
+        ctx.signal.throwIfAborted();
+        yield await source.load(i);
       }
-      ctx.progress(first + records.length, faces.records.length);
+    }
+    const sheet: Image[] = [];
+    const every = Math.ceil(count / SHEET);
+    for await (const [sample, found] of detector.each(samples(), ({ image }) => image.data, source.size_px, { flip })) {
+      const { image, record: { file_name: _, ...record } } = sample;
+      const { landmarks } = found!;
+      if (writer.count % every === 0) sheet.push(overlayLandmarks(image, landmarks));
+      await writer.add(image, { ...record, landmarks });
+      ctx.progress(writer.count, count);
     }
     detector.destroy();
     await writer.close();

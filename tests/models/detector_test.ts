@@ -82,6 +82,35 @@ Deno.test({
     }),
 });
 
+Deno.test({
+  name: "Detector.each() holds a batch of images at most, and finds what predict() finds",
+  ...options,
+  fn: () =>
+    inFolder(async (dir) => {
+      await save(dir);
+      const detector = await loadDetector(await testDevice(), dir, { batch: 4 });
+      const images = noise(9);
+      const imageOf = (k: number) => k === 5 ? null : images.subarray(k * BYTES, (k + 1) * BYTES);
+      const { landmarks, covariance } = await detector.predict(images, SIDE);
+      let read = 0, taken = 0, most = 0;
+      const items = function* () {
+        for (; read < 9; read++) {
+          most = Math.max(most, read + 1 - taken);
+          yield read;
+        }
+      };
+      for await (const [k, found] of detector.each(items(), imageOf, SIDE)) {
+        assert.equal(k, taken++);
+        assert.equal(found === null, k === 5);
+        if (!found) continue;
+        assert.ok(far(found.landmarks, landmarks.subarray(k * 136, (k + 1) * 136)) < 1e-3);
+        assert.ok(far(found.covariance, covariance.subarray(k * 204, (k + 1) * 204)) < 1e-2);
+      }
+      assert.deepEqual([taken, most], [9, 4]);
+      detector.destroy();
+    }),
+});
+
 Deno.test("a detector's folder keeps network and weights, in half precision too", () =>
   inFolder(async (dir) => {
     await save(dir, "F16");
