@@ -1,0 +1,70 @@
+import assert from "node:assert/strict";
+import { detectorTraining, STAR_SIZES } from "../../models/detector_network.ts";
+import { createParameters, initialise, type ParameterSpec, Scope, type Specs } from "../../models/params.ts";
+import { Trainer, type TrainerSpec } from "../../models/trainer.ts";
+import { unet, unetFormat } from "../../models/unet.ts";
+import { mse } from "../../ops/mse.ts";
+import { Graph } from "../../runtime/graph.ts";
+import { openDevice } from "../../runtime/device.ts";
+import type { Dtype } from "../../runtime/tensor.ts";
+import { trainingCosts } from "../../stages/_costs.ts";
+
+const options = { clip_norm: 1, weight_decay: 0, ema: 0.999 };
+
+/** Makes a trainer, which has all that its steps take from then on, and compares that with what a plan tells. */
+async function compare(spec: TrainerSpec, specs: Specs, frozen: Dtype = "f32"): Promise<void> {
+  const device = await openDevice();
+  const trainable = new Set(spec.trainable);
+  const start = initialise(specs, 0);
+  const some = (trained: boolean) => new Map([...specs].filter(([name]) => trainable.has(name) === trained));
+  const parameters = new Map([
+    ...createParameters(device, some(false), start, frozen),
+    ...createParameters(device, some(true), start),
+  ]);
+  const trainer = new Trainer(device, spec, parameters);
+  await trainer.step_plan.read("loss");
+  const { gpu_bytes } = trainingCosts(spec, (name) => frozen === "f16" && specs.has(name) && !trainable.has(name));
+  const { peak } = device.memory;
+  assert.ok(Math.abs(gpu_bytes / peak - 1) < 0.1, `planned ${gpu_bytes}, there were ${peak}`);
+  trainer.destroy();
+  for (const tensor of parameters.values()) tensor.destroy();
+  assert.equal(device.memory.live, 0);
+  device.destroy();
+}
+
+function smallUnet(frozen: RegExp) {
+  const config = unetFormat.schema.parse({
+    block_out_channels: [16, 32],
+    down_block_types: ["DownBlock2D", "CrossAttnDownBlock2D"],
+    up_block_types: ["CrossAttnUpBlock2D", "UpBlock2D"],
+    layers_per_block: 1,
+    cross_attention_dim: 16,
+    attention_head_dim: 4,
+    norm_num_groups: 4,
+  });
+  const graph = new Graph();
+  const specs = new Map<string, ParameterSpec>();
+  const sample = graph.input("sample", [2, 8, 8, 4]);
+  const inputs = { sample, timesteps: graph.input("timesteps", [2]), context: graph.input("context", [2, 5, 16]) };
+  const loss = mse(unet(new Scope(graph, specs, "unet/"), config, inputs), graph.input("noise", sample.shape));
+  return { specs, spec: { ...options, loss, trainable: [...specs.keys()].filter((name) => !frozen.test(name)) } };
+}
+
+const leaks = { sanitizeResources: false, sanitizeOps: false }; // poll timers of a device may outlive it by a moment
+
+Deno.test("a step of a UNet takes the memory that its plan tells", leaks, async () => {
+  const { specs, spec } = smallUnet(/never/);
+  await compare(spec, specs);
+});
+
+Deno.test("so does one of several batches, with frozen weights of half size", leaks, async () => {
+  const { specs, spec } = smallUnet(/down_blocks|mid_block/);
+  await compare({ ...spec, accumulate: 2 }, specs, "f16");
+});
+
+Deno.test("a step of a detector takes the memory that its plan tells", leaks, async () => {
+  const config = { ...STAR_SIZES.tiny, size_px: 32, stacks: 1, depth: 2, channels: 16 };
+  const { specs, loss, landmarks, updates } = detectorTraining(new Graph(), config, 2);
+  const trainable = [...specs.keys()].filter((name) => !/\.running_(mean|var)$/.test(name));
+  await compare({ ...options, loss, trainable, updates, outputs: { landmarks } }, specs);
+});
