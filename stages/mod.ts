@@ -11,6 +11,7 @@ export const stages: Registry = {
   "dataset/generate": async () => (await import("./generate.ts")).generatePairs,
   "dataset/import": async () => (await import("./import.ts")).importFaces,
   "dataset/merge": async () => (await import("./merge.ts")).mergeDatasets,
+  "dataset/review": async () => (await import("./review.ts")).reviewPairs,
   "dataset/split": async () => (await import("./split.ts")).splitDataset,
   "detector/detect": async () => (await import("./detector_detect.ts")).detectLandmarks,
   "detector/evaluate": async () => (await import("./detector_evaluate.ts")).evaluateDetectors,
