@@ -23,7 +23,7 @@ const CELL_PX = 128;
 export const evaluateDetectors = stage({
   id: "detector/evaluate",
   doc: "Measures detectors on datasets: NME, and at each threshold failure rate and area under the error curve.",
-  version: 1,
+  version: 2,
   inputs: { "detectors*": "detector", "data*": "dataset" },
   output: "table",
   options: z.object({
@@ -35,7 +35,7 @@ export const evaluateDetectors = stage({
   }),
   async run(ctx, { detectors, data }, { normaliser, thresholds, flip }) {
     const device = await ctx.device();
-    const results: Results = { rows: [], regions: [], ced: [] };
+    const results: Results = { rows: [], regions: [], ced: [], examples: [] };
     let done = 0;
     for (const artifact of data) {
       const dataset = artifact.stage;
@@ -64,6 +64,14 @@ export const evaluateDetectors = stage({
         for (const index of bestAndWorst(per_image, COLUMNS / 2)) {
           cells.push(overlay(faces, index, found));
           labels.push(`${per_image[index]!.toFixed(1)} ${detector}`);
+          const { file_name } = faces.records[index]!;
+          results.examples.push({
+            detector,
+            dataset,
+            file_name,
+            nme: per_image[index]!,
+            landmarks: points(found, index),
+          });
         }
         ctx.progress(++done, detectors.length * data.length);
       }
@@ -83,7 +91,17 @@ interface Results {
   regions: Row[];
   /** Share of the images (y) with at most an error (x, percent). */
   ced: { detector: string; dataset: string; x: number[]; y: number[] }[];
+  /** What was found in the best images and in the worst, the smallest error first. */
+  examples: { detector: string; dataset: string; file_name: string; nme: number; landmarks: number[][] }[];
 }
+
+/** Landmarks of an image, `[68][2]`, to a thousandth of a pixel. */
+function points(found: Float32Array, index: number): number[][] {
+  const face = landmarksOf({ landmarks: found }, index);
+  return Array.from({ length: face.length / 2 }, (_, i) => [...face.subarray(2 * i, 2 * i + 2)].map(thousandth));
+}
+
+const thousandth = (value: number) => Math.round(value * 1000) / 1000;
 
 function tableRow(detector: string, dataset: string, measures: Measures, normaliser: Normaliser): Row {
   const { count, nme, failures, nme_interval: [nme_low, nme_high] } = measures;

@@ -1,36 +1,47 @@
 /**
- * `report/markup`: one page about a run that needs nothing else, for people and for the archive.
+ * `report/html`: one page about a run that needs nothing else, for people and for the archive.
  *
- * It reads of each stage `manifest.json`, `metrics.jsonl`, `results.json` (`{ ced: [{ detector, dataset, x, y }] }`), the
- * images at the top of its folder (contact sheets), and `metadata.jsonl` of generated pairs.
+ * It reads of each stage `manifest.json`, `metrics.jsonl`, `results.json` (what `detector/evaluate` writes), the faces of
+ * datasets that have a contact sheet, generated pairs, and other images at the top of its folder.
  *
  * @module
  */
-import { basename, dirname, extname, join } from "node:path";
+import { dirname, join } from "node:path";
 import { z } from "zod";
 import project from "../deno.json" with { type: "json" };
-import { type DatasetRecord, openDataset } from "../faces/dataset.ts";
 import { readIfThere } from "../runtime/files.ts";
-import { formatField, formatSeconds } from "../runtime/progress.ts";
-import { type Artifact, type Field, stage } from "../runtime/stage.ts";
-import { type Manifest, readManifest } from "../runtime/stage_cache.ts";
 import { Html, markup, type Part } from "../runtime/html.ts";
-import { lineChart, trainingChart } from "./_line_chart.ts";
+import { formatField, formatSeconds } from "../runtime/progress.ts";
+import { type Artifact, stage } from "../runtime/stage.ts";
+import { type Manifest, readManifest } from "../runtime/stage_cache.ts";
+import { lineChart, trainingCharts } from "./_line_chart.ts";
+import { examples, gallery, pairs, picture, picturesIn } from "./_report_faces.ts";
+import { comparison, headlines, resultTables, type Row } from "./_report_tables.ts";
 import style from "./report.css" with { type: "text" };
-
-type Row = Readonly<Record<string, Field>>;
 
 /** One stage's folder as far as a report tells of it. */
 interface Source extends Artifact {
   readonly manifest: Manifest;
+  readonly results: z.infer<typeof resultsFile>;
 }
 
-const cedFile = z.object({
+const cell = z.union([z.string(), z.number(), z.boolean(), z.null()]);
+
+const resultsFile = z.object({
+  rows: z.array(z.record(z.string(), cell)).default([]),
+  regions: z.array(z.looseObject({ detector: z.string(), dataset: z.string() })).default([]),
   ced: z.array(z.object({
     detector: z.string(),
     dataset: z.string(),
     x: z.array(z.number()),
     y: z.array(z.number()),
+  })).default([]),
+  examples: z.array(z.object({
+    detector: z.string(),
+    dataset: z.string(),
+    file_name: z.string(),
+    nme: z.number(),
+    landmarks: z.array(z.array(z.number())),
   })).default([]),
 });
 
@@ -38,45 +49,43 @@ const cedFile = z.object({
 export const report = stage({
   id: "report/html",
   doc: "Writes one self-contained page with results, curves, sheets, generated pairs, options and timing.",
-  version: 1,
+  version: 2,
   inputs: { "all*": "any" },
   output: "report",
   options: z.object({
     title: z.string().optional().describe("Heading, by default the pipeline's name"),
-    pairs_per_style: z.int().min(0).max(100).default(6).describe("Generated pairs shown of each style"),
+    pairs_per_style: z.int().min(0).max(100).default(6).describe(
+      "Generated pairs shown of each style and of each edit",
+    ),
   }),
   async run(ctx, { all }, { title, pairs_per_style }) {
     const sources = all.flatMap((artifact): Source[] => {
       const manifest = readManifest(artifact.dir);
-      return manifest ? [{ ...artifact, manifest }] : [];
+      return manifest ? [{ ...artifact, manifest, results: resultsOf(artifact.dir) }] : [];
     });
     const rows = sources.flatMap(({ stage, manifest }) =>
       manifest.summary.filter((row) => "detector" in row).map((row): Row => ({ stage, ...row }))
     );
+    const datasets = sources.filter(({ manifest }) => manifest.kind === "dataset");
+    const made = await Promise.all(datasets.map((source) => pairs(source, pairs_per_style)));
     const sections: [string, Part][] = [
-      ["Results", results(rows)],
-      ["Error curves", cedCharts(sources)],
-      ["Generated pairs", await Promise.all(sources.map((source) => pairs(source, pairs_per_style)))],
-      ["Contact sheets", sources.map(sheets)],
+      ["Results", [headlines(rows), resultTables(rows)]],
+      ["Error curves", grid(cedCharts(sources))],
+      ["Styles and regions", grid(sources.flatMap(comparisons))],
+      ["Best and worst", await Promise.all(sources.map((source) => bestAndWorst(source, datasets)))],
+      ["Generated pairs", made],
       [
         "Training",
-        grid(sources.flatMap(({ dir, stage }) => trainingChart(stage, readIfThere(join(dir, "metrics.jsonl")) ?? ""))),
+        grid(sources.flatMap(({ dir, stage }) => trainingCharts(stage, readIfThere(join(dir, "metrics.jsonl")) ?? ""))),
       ],
-      ["Stages", [timing(sources), sources.map(log)]],
-      [
-        "Pipeline",
-        markup`
-          <details>
-            <summary>Resolved options</summary>
-            <pre>${resolvedYaml(sources)}</pre>
-          </details>
-        `,
-      ],
+      ["Faces", await faces(datasets.filter((_, i) => !made[i]))],
+      ["Pictures", sources.map(pictures)],
+      ["Stages", timing(sources)],
+      ["Pipeline", markup`<details><summary>Resolved options</summary><pre>${resolvedYaml(sources)}</pre></details>`],
     ];
     const shown = sections.map(([name, body]) => [name, markup`${body}`] as const).filter(([, body]) =>
       body.text.trim()
     );
-    const today = new Date().toISOString().slice(0, 10);
     const page = markup`
       <!doctype html>
       <html lang="en">
@@ -84,12 +93,13 @@ export const report = stage({
           <meta charset="utf-8">
           <meta name="viewport" content="width=device-width, initial-scale=1">
           <title>${title ?? ctx.pipeline} - Facewright</title>
+          <link rel="icon" href="data:,">
           <style>${new Html(style)}</style>
         </head>
         <body>
           <header>
             <h1>${title ?? ctx.pipeline}</h1>
-            <p>Facewright ${project.version}, Deno ${Deno.version.deno}, ${adapters(sources)}, ${today}</p>
+            <p>${about(sources)}</p>
             <nav>${shown.map(([name]) => markup`<a href="#${anchor(name)}">${name}</a> `)}</nav>
           </header>
           <main>${
@@ -104,57 +114,24 @@ export const report = stage({
 
 const anchor = (name: string) => name.toLowerCase().replaceAll(" ", "-");
 
-function adapters(sources: readonly Source[]): string {
-  return [...new Set(sources.flatMap(({ manifest }) => manifest.adapter ?? []))].join("; ") || "no GPU used";
+function resultsOf(dir: string): Source["results"] {
+  const text = readIfThere(join(dir, "results.json"));
+  const parsed = text === undefined ? undefined : resultsFile.safeParse(JSON.parse(text));
+  return parsed?.data ?? resultsFile.parse({});
 }
 
-/** Rows with the same columns make a table; in each dataset the best detector is marked, with its change from the first. */
-function results(rows: readonly Row[]): Part {
-  const tables = Map.groupBy(rows, (row) => Object.keys(row).join("\t"));
-  return [...tables.values()].map((group) => {
-    const names = Object.keys(group[0]!);
-    const cell = (row: Row, name: string): Html => {
-      const value = row[name];
-      if (typeof value !== "number") return markup`<td>${formatField(value)}</td>`;
-      if (!/^(nme|fr|auc)_/.test(name)) return markup`<td class="number">${formatField(value)}</td>`;
-      const rivals = group.filter((other) => other["dataset"] === row["dataset"]).map((other) => Number(other[name]));
-      const best = name.startsWith("auc_") ? Math.max(...rivals) : Math.min(...rivals);
-      const first = rivals[0]!;
-      const change = value !== first && first !== 0 ? ` ${signed(100 * (value - first) / first)} %` : "";
-      const mark = rivals.length > 1 && value === best ? "number best" : "number";
-      return markup`<td class="${mark}">${formatField(value, name)}<small>${change}</small></td>`;
-    };
-    return markup`
-      <div class="wide results">
-        <table>
-          <thead>
-            <tr>${names.map((name) => heading(group[0]!, name))}</tr>
-          </thead>
-          <tbody>${group.map((row) => markup`<tr>${names.map((name) => cell(row, name))}</tr>\n`)}</tbody>
-        </table>
-      </div>
-    `;
-  });
-}
-
-function heading(row: Row, name: string): Html {
-  return markup`<th class="${typeof row[name] === "number" ? "number" : ""}">${name.replaceAll("_", " ")}</th>`;
-}
-
-const signed = (percent: number) => `${percent > 0 ? "+" : "\u2212"}${Math.abs(percent).toFixed(0)}`;
-
-function cedCharts(sources: readonly Source[]): Part {
-  const curves = sources.flatMap(({ dir }) => {
-    const text = readIfThere(join(dir, "results.json"));
-    const parsed = text === undefined ? undefined : cedFile.safeParse(JSON.parse(text));
-    return parsed?.data?.ced ?? [];
-  });
-  const charts = [...Map.groupBy(curves, ({ dataset }) => dataset)].map(([dataset, list]) => {
-    const series = list.map(({ detector, x, y }) => ({ name: detector, x, y }));
-    const title = `Share of the images of ${dataset} below an error`;
-    return lineChart(series, { title, xLabel: "NME, %", yLabel: "share", yRange: [0, 1] });
-  });
-  return grid(charts);
+/** Versions, the adapter without the numbers of its maker, and when the last stage was done. */
+function about(sources: readonly Source[]): string {
+  const adapters = [...new Set(sources.flatMap(({ manifest }) => manifest.adapter ?? []))]
+    .map((name) => name.replace(/^\d+ \d+ /, "").replace(/ deno [\d.]+$/, ""));
+  const versions = [...new Set(sources.map(({ manifest }) => manifest.deno))].join(", ");
+  const last = sources.map(({ manifest }) => manifest.finished).sort().at(-1) ?? new Date().toISOString();
+  return [
+    `Facewright ${project.version}`,
+    `Deno ${versions || Deno.version.deno}`,
+    adapters.join("; ") || "no GPU used",
+    `${last.slice(0, 16).replace("T", " ")} UTC`,
+  ].join(" \u00b7 ");
 }
 
 /** A grid of figures, or nothing. */
@@ -162,99 +139,118 @@ function grid(figures: readonly Html[]): Part {
   return figures.length ? markup`<div class="grid">${figures}</div>` : undefined;
 }
 
-/** Generated images by style with the landmarks they were made from, shown while pointed at. */
-async function pairs({ dir, stage, manifest }: Source, perStyle: number): Promise<Part> {
-  if (manifest.kind !== "dataset" || perStyle === 0) return undefined;
-  const { records, size_px } = await openDataset(dir);
-  const generated = records.filter(({ edits }) => edits !== undefined);
-  const styles = [...Map.groupBy(generated, ({ style }) => style)];
-  if (!styles.length) return undefined;
-  const figure = (record: DatasetRecord) => {
-    const url = dataUrl(join(dir, record.file_name));
-    const dots = Array.from(
-      { length: record.landmarks.length / 2 },
-      (_, i) => `M${record.landmarks[2 * i]!.toFixed(1)} ${record.landmarks[2 * i + 1]!.toFixed(1)}h0`,
-    );
-    const edits = record.edits!.map(({ edit }) => edit).join(", ");
-    // Landmarks count from the centre of the first pixel, SVG from its corner.
-    return markup`
-      <figure class="pair face" tabindex="0"><img src="${url}" alt="${record.prompt ?? record.style}">
-      <svg viewBox="-0.5 -0.5 ${size_px} ${size_px}"><path d="${dots.join("")}"/></svg>
-      <figcaption>${edits}</figcaption></figure>
-    `;
-  };
-  const rows = styles.map(([style, list]) =>
-    markup`
-      <h4>${style} <small>${list.length} pairs</small></h4>
-      <div class="pairs">${list.slice(0, perStyle).map(figure)}</div>
-    `
-  );
-  return markup`<h3>${stage}</h3><p>Point at or tap an image for the landmarks it was made from.</p>${rows}`;
-}
-
-/** The images at the top of a stage's folder. */
-function sheets({ dir, stage }: Source): Part {
-  const names = [...Deno.readDirSync(dir)].map(({ name }) => name).filter((name) => extname(name) in mimeTypes).sort();
-  return names.map((name) => {
-    const url = dataUrl(join(dir, name));
-    const caption = markup`<b>${stage}</b> ${basename(name, extname(name)).replaceAll("_", " ")}`;
-    return markup`
-      <figure class="sheet"><figcaption>${caption}</figcaption><img src="${url}" alt="${stage}: ${name}"></figure>
-    `;
+function cedCharts(sources: readonly Source[]): Html[] {
+  const curves = sources.flatMap(({ results }) => results.ced);
+  return [...Map.groupBy(curves, ({ dataset }) => dataset)].map(([dataset, list]) => {
+    const series = list.map(({ detector, x, y }) => ({ name: detector, x, y }));
+    const title = `${dataset}: images below an error`;
+    return lineChart(series, { title, xLabel: "NME, %", yRange: [0, 1], percent: true });
   });
 }
 
+/** Errors by style of each dataset that has several, then by region. */
+function comparisons({ results }: Source): Html[] {
+  const rows = results.rows.map((row): Row => row);
+  const measure = Object.keys(rows[0] ?? {}).find((name) => /^nme_(?!low$|high$)/.test(name));
+  if (!measure) return [];
+  const datasets = rows.map(({ dataset }) => String(dataset)).filter((name) => !name.includes("/"));
+  return [...new Set(datasets)].flatMap((dataset) => {
+    const styles = rows.filter((row) => String(row["dataset"]).startsWith(`${dataset}/`))
+      .map((row) => ({ ...row, name: String(row["dataset"]).slice(dataset.length + 1) }));
+    const regions = results.regions.filter((row) => row.dataset === dataset).flatMap((
+      { detector, dataset, ...errors },
+    ) => Object.entries(errors).map(([name, error]) => ({ name, detector, dataset, [measure]: Number(error) })));
+    const several = new Set(styles.map(({ name }) => name)).size > 1;
+    return [
+      ...(several ? [comparison(`${dataset} by style`, styles, measure)] : []),
+      ...(regions.length ? [comparison(`${dataset} by region`, regions, measure)] : []),
+    ];
+  });
+}
+
+async function bestAndWorst({ results }: Source, datasets: readonly Source[]): Promise<Part> {
+  const groups = [...Map.groupBy(results.examples, ({ detector, dataset }) => `${dataset}, ${detector}`)];
+  const rows = await Promise.all(groups.map(([title, list]) => {
+    const dir = datasets.find(({ stage }) => stage === list[0]!.dataset)?.dir;
+    return dir === undefined ? undefined : examples(title, dir, list);
+  }));
+  if (!rows.some(Boolean)) return undefined;
+  return markup`
+    <p>What detectors <span class="key found">found</span>, and while you point at or tap a face
+    what is <span class="key truth">true</span>.</p>
+    <div class="rows">${rows}</div>
+  `;
+}
+
+/** Faces of datasets that drew a contact sheet. */
+async function faces(datasets: readonly Source[]): Promise<Part> {
+  const drawn = datasets.filter(({ dir }) => picturesIn(dir).length);
+  if (!drawn.length) return undefined;
+  return markup`
+    <p>Point at or tap a face for its landmarks.</p>
+    ${await Promise.all(drawn.map((source) => gallery(source, notes(source.manifest))))}
+  `;
+}
+
+/** Pictures of stages whose faces are not shown one by one. */
+function pictures({ dir, stage, manifest, results }: Source): Part {
+  if (manifest.kind === "dataset" || results.examples.length) return undefined;
+  return picturesIn(dir).map((name) => picture(stage, join(dir, name)));
+}
+
+const notes = ({ summary }: Manifest) =>
+  summary.filter((row) => !("detector" in row)).map((row) =>
+    Object.entries(row).map(([name, value]) => `${name.replaceAll("_", " ")} ${formatField(value, name)}`).join(", ")
+  ).join("; ");
+
 function timing(sources: readonly Source[]): Html {
   const total = sources.reduce((sum, { manifest }) => sum + manifest.seconds, 0);
-  const notes = ({ summary }: Manifest) =>
-    summary.filter((row) => !("detector" in row)).map((row) =>
-      Object.entries(row).map(([name, value]) => `${name} ${formatField(value, name)}`).join(", ")
-    ).join("; ");
-  const rows = sources.map(({ stage, manifest }) =>
-    markup`
+  const rows = sources.map(({ stage, manifest }) => {
+    const { recipe: { uses }, seconds, output, log } = manifest;
+    const share = `${(100 * seconds / Math.max(total, 1e-9)).toFixed(1)}%`;
+    return markup`
       <tr>
-        <td>${stage}</td>
-        <td>${manifest.recipe.uses}</td>
-        <td class="number">${formatSeconds(manifest.seconds)}</td>
-        <td><meter max="${total}" value="${manifest.seconds}"></meter></td>
-        <td class="number">${(manifest.output.bytes / 1e6).toFixed(1)} MB</td>
-        <td>${notes(manifest)}</td>
+        <td>${stage} <small>${uses}</small></td>
+        <td class="number">${formatSeconds(seconds)}</td>
+        <td class="plot"><svg class="bar" width="100%" height="8"><rect width="${share}" height="8" rx="2"/></svg></td>
+        <td class="number">${(output.bytes / 1e6).toFixed(1)} MB</td>
+        <td class="notes">${notes(manifest)}${lines(log)}</td>
       </tr>
-    `
-  );
+    `;
+  });
   return markup`
     <div class="wide">
-      <table>
+      <table class="timing">
         <thead>
           <tr>
             <th>stage</th>
-            <th>type</th>
             <th class="number">time</th>
-            <th></th>
+            <th class="plot"></th>
             <th class="number">size</th>
             <th></th>
           </tr>
         </thead>
-        <tbody>
-          ${rows}
-          <tr><td>together</td><td></td><td class="number">${formatSeconds(total)}</td></tr>
-        </tbody>
+        <tbody>${rows}</tbody>
+        <tfoot>
+          <tr>
+            <td>together</td>
+            <td class="number">${formatSeconds(total)}</td>
+            <td></td>
+          </tr>
+        </tfoot>
       </table>
     </div>
   `;
 }
 
-function log({ stage, manifest }: Source): Part {
-  if (!manifest.log.length) return undefined;
-  return markup`<details><summary>Lines of ${stage}</summary><pre>${manifest.log.join("\n")}</pre></details>`;
+/** What a stage said, folded where it is long. */
+function lines(log: readonly string[]): Part {
+  if (log.length > 3) {
+    return markup`<details><summary>${log.length} lines</summary><pre>${log.join("\n")}</pre></details>`;
+  }
+  return log.map((line) => markup`<p>${line}</p>`);
 }
 
 function resolvedYaml(sources: readonly Source[]): string {
   return sources.length ? readIfThere(join(dirname(sources[0]!.dir), "pipeline.yaml")) ?? "" : "";
-}
-
-const mimeTypes: Readonly<Record<string, string>> = { ".png": "image/png", ".jpg": "image/jpeg" };
-
-function dataUrl(path: string): string {
-  return `data:${mimeTypes[extname(path)] ?? "application/octet-stream"};base64,${Deno.readFileSync(path).toBase64()}`;
 }

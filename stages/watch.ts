@@ -11,7 +11,7 @@ import { exists, readIfThere } from "../runtime/files.ts";
 import { Html, markup, type Part } from "../runtime/html.ts";
 import { formatField, formatSeconds, formatTable } from "../runtime/progress.ts";
 import { readLog, readRun, type RunState } from "../runtime/run_status.ts";
-import { trainingChart } from "./_line_chart.ts";
+import { trainingCharts } from "./_line_chart.ts";
 import style from "./report.css" with { type: "text" };
 
 const host = "127.0.0.1";
@@ -158,7 +158,7 @@ function body(dir: string, previews: readonly Preview[]): Html {
     const metrics = [join(dir, ".work", stage), join(dir, stage)].map((folder) =>
       readIfThere(join(folder, "metrics.jsonl"))
     );
-    return trainingChart(stage, metrics.find((text) => text !== undefined) ?? "");
+    return trainingCharts(stage, metrics.find((text) => text !== undefined) ?? "");
   });
   const lines = readLog(dir).slice(-200).flatMap((event) =>
     event.event === "log" ? `${event.stage}: ${event.text}` : []

@@ -25,7 +25,7 @@ async function assertSound(page: Page, url: string): Promise<void> {
   assert.equal(await page.evaluate(wide), 0, "the page does not scroll sideways");
 }
 
-const overlay = (i: number) => `+getComputedStyle(document.querySelectorAll(".face svg")[${i}]).opacity`;
+const overlay = (i: number) => `+getComputedStyle(document.querySelectorAll(".face .truth")[${i}]).opacity`;
 
 Deno.test("pages hold what they promise in Chromium", { ignore: !hasChromium() }, async (t) => {
   await using browser = await Browser.open();

@@ -8,11 +8,22 @@ Deno.test("report/html writes one page that holds everything and escapes it", as
     assert.doesNotMatch(page, /<script/);
     assert.doesNotMatch(page, /(?:src|href)="(?!data:|#)/, "nothing is loaded from elsewhere");
     assert.match(page, /<title>Faces &amp; &lt;more&gt; - Facewright<\/title>/);
-    assert.match(page, /<td class="number best">6.12<small> −24 %<\/small>/);
-    assert.equal(page.match(/<img src="data:image\/png;base64,/g)!.length, 2 * 6 + 1);
-    assert.equal(page.match(/<figure class="chart">/g)!.length, 2);
-    assert.match(page, /<td>images 16, styles 2<\/td>/);
-    assert.match(page, /<pre>drew 16 &lt;images&gt;<\/pre>/);
+    assert.match(page, /<td class="number best">6.12<small class="change">−24 %<\/small>/);
+    assert.match(page, /<small class="ends">5.50 to 6.90<\/small>/);
+    assert.equal(count(page, /<figure class="card wide comparison">/g), 2 * 2, "styles and regions of each dataset");
+    const faces = 2 * 6 + 2 * 6; // two styles and two edits
+    const examples = 2 * 2;
+    assert.equal(count(page, /<figure class="face"/g), faces + 16 + examples);
+    assert.equal(count(page, /<path class="truth"/g), faces + 16 + examples);
+    assert.equal(count(page, /<path class="found"/g), examples);
+    assert.equal(count(page, /<figure class="sheet">/g), 1, "contact sheets are faces to point at");
+    assert.equal(count(page, /<figure class="card chart">/g), 2 + 2 * 2, "error curves, losses and errors");
+    assert.equal(count(page, /<path class="s0 faint"/g), 2, "a noisy line and its mean");
+    assert.match(page, /<td class="notes">images 16, styles 2<p>drew 16 &lt;images&gt;<\/p><\/td>/);
     assert.match(page, /note: &lt;\/pre&gt;/);
   });
 });
+
+function count(text: string, what: RegExp): number {
+  return text.match(what)?.length ?? 0;
+}

@@ -40,7 +40,7 @@ Deno.test("watch follows a run, escapes what it shows, and answers this machine'
         assert.match(headers.get("content-security-policy")!, /^default-src 'none'/);
         assert.match(text, /<td class="running">running<\/td>/);
         assert.match(text, /4\/10/);
-        assert.match(text, /<figure class="chart">/);
+        assert.match(text, /<figure class="card chart">/);
         assert.match(text, /slow: &lt;script&gt;alert\(&quot;&lt;b&gt;/);
         assert.doesNotMatch(text, /(?:src|href)="(?!\/|data:,)/, "nothing is loaded from elsewhere");
         const [, image] = /<img src="([^"]+)"/.exec(text)!;
