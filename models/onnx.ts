@@ -261,6 +261,7 @@ const TRANSLATIONS: Readonly<Record<string, Translation>> = {
     const joined = heads > 1 && merged_y ? w.emit("Transpose", [product], { perm: [0, 2, 1, 3] }) : product;
     return toShape(w, [joined], node);
   },
+  attention: (_, [y]) => [y!],
   time_embedding(w, [t, frequencies], { inputs, attrs }) {
     const angles = w.emit("Mul", [w.emit("Reshape", [t!, w.ints([inputs[0]!.shape[0]!, 1])]), frequencies!]);
     const waves = [w.emit("Sin", [angles]), w.emit("Cos", [angles])];

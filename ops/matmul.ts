@@ -226,6 +226,16 @@ export function headScores(q: Value, k: Value, heads: number): Value {
 }
 
 /**
+ * The gradient of {@linkcode headValues} with respect to the values, head by head: `Y[n, :, h] = P[n, h]^T X[n, :, h]`.
+ *
+ * @param p `[N, H, L, T]`. @param x `[N, L, H * D]`, D a multiple of 4.
+ * @returns `[N, T, H * D]`.
+ */
+export function headSums(p: Value, x: Value, heads: number): Value {
+  return apply(matmulOp, [p, x], { ta: true, tb: false, heads, merged_a: false, merged_b: true, merged_y: true });
+}
+
+/**
  * Weighted sums of values, head by head: `Y[n, :, h] = P[n, h] V[n, :, h]`.
  *
  * @param p `[N, H, L, T]`. @param v `[N, T, H * D]`, D a multiple of 4.

@@ -1,5 +1,5 @@
 // softmax.  y[r, t] = exp(s x[r, t] - m) / sum over t of exp(s x[r, t] - m), m the largest s x[r, t]
-// in x: [R, T]   out y: [R, T]; causal: row r of L sees the first r mod L + 1 + T - L columns, the rest of y is zero
+// in x: [R, T]   out y: [R, T], l: [R, 1], m plus the logarithm of the sum; causal: row r of L sees the first r mod L + 1 + T - L columns, the rest of y is zero
 // grid: one invocation per row, three sweeps
 // source: Milakov & Gimelshein 2018, arXiv 1805.02867, algorithm 2
 fn row(i: i32, c: i32, columns: i32) -> vec4f {
@@ -18,7 +18,9 @@ fn forward(@builtin(global_invocation_id) id: vec3u) {
   let most = max(max(top.x, top.y), max(top.z, top.w));
   var sum = vec4f();
   for (var c = 0; c < used; c++) { sum += exp(row(base, c, columns) - most); }
-  let factor = 1.0 / dot(sum, vec4f(1.0));
+  let total = dot(sum, vec4f(1.0));
+  let factor = 1.0 / total;
+  st_l(t, vec4f(most + log(total)));
   for (var c = 0; c < used; c++) { st_y(base + c, exp(row(base, c, columns) - most) * factor); }
   for (var c = used; c < u.T4; c++) { st_y(base + c, vec4f()); }
 }
