@@ -95,11 +95,34 @@ export interface DetectorTraining {
   readonly loss: Value;
   /** Running statistics and their new values. */
   readonly updates: readonly (readonly [Value, Value])[];
-  /** Inputs of the graph beside `images`, from true landmarks, `[batch, P, 2]`, pixels of the images. */
-  targets(landmarks: Float32Array): Record<string, Float32Array>;
 }
 
-/** Builds a network for training, with the loss of its kind; inputs as of {@linkcode detectorNetwork} and `targets`. */
+/**
+ * Inputs of a network's training beside `images`.
+ *
+ * @param landmarks True ones, `[batch, P, 2]`, pixels of the images.
+ */
+export function detectorTargets(config: DetectorConfig, landmarks: Float32Array): Record<string, Float32Array> {
+  if (!isStar(config)) return { target: landmarks.map((px) => toHeatmap(px, config)) };
+  const count = 2 * LANDMARK_COUNT;
+  const drawn = Array.from(
+    { length: landmarks.length / count },
+    (_, k) => starMaps(landmarks.subarray(k * count, (k + 1) * count), config.size_px),
+  );
+  const joined = (name: "pointmaps" | "edgemaps") => {
+    const size = drawn[0]![name].length;
+    const all = new Float32Array(drawn.length * size);
+    drawn.forEach((maps, k) => all.set(maps[name], k * size));
+    return all;
+  };
+  return {
+    target: landmarks.map((px) => toStar(px, config.size_px)),
+    pointmaps: joined("pointmaps"),
+    edgemaps: joined("edgemaps"),
+  };
+}
+
+/** Builds a network for training, with the loss of its kind; inputs as of {@linkcode detectorNetwork} and {@linkcode detectorTargets}. */
 export function detectorTraining(graph: Graph, config: DetectorConfig, batch: number): DetectorTraining {
   const { specs, scope, images } = begin(graph, config, batch);
   if (!isStar(config)) {
@@ -109,7 +132,6 @@ export function detectorTraining(graph: Graph, config: DetectorConfig, batch: nu
       loss: hourglassLoss(outputs, graph.input("target", [batch, LANDMARK_COUNT, 2])),
       landmarks: landmarksIn(outputs, config),
       updates: [],
-      targets: (landmarks) => ({ target: landmarks.map((px) => toHeatmap(px, config)) }),
     };
   }
   const output = buildStar(scope, images, config, true);
@@ -124,21 +146,6 @@ export function detectorTraining(graph: Graph, config: DetectorConfig, batch: nu
     loss,
     landmarks: starLandmarks(output, config),
     updates: output.updates,
-    targets(landmarks) {
-      const [, side, , points] = pointmaps.shape as [number, number, number, number];
-      const edges = edgemaps.shape[3]!;
-      const maps = {
-        pointmaps: new Float32Array(batch * side ** 2 * points),
-        edgemaps: new Float32Array(batch * side ** 2 * edges),
-      };
-      for (let k = 0; k < batch; k++) {
-        const face = landmarks.subarray(k * 2 * LANDMARK_COUNT, (k + 1) * 2 * LANDMARK_COUNT);
-        const drawn = starMaps(face, config.size_px);
-        maps.pointmaps.set(drawn.pointmaps, k * side ** 2 * points);
-        maps.edgemaps.set(drawn.edgemaps, k * side ** 2 * edges);
-      }
-      return { target: landmarks.map((px) => toStar(px, config.size_px)), ...maps };
-    },
   };
 }
 

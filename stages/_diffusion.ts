@@ -5,11 +5,10 @@
  */
 
 import { z } from "zod";
-import { drawCondition } from "../faces/draw.ts";
 import { autoencoderFormat, encodeLatent } from "../models/autoencoder.ts";
 import { loadNetworkConfig, readNetwork } from "../models/network_folder.ts";
 import { type ParameterSpec, Scope, uploadParameters } from "../models/params.ts";
-import { minSnrWeight, noiseLevel, type Schedule, targetFactors } from "../models/schedule.ts";
+import type { Schedule } from "../models/schedule.ts";
 import type { Tokenizer } from "../models/tokenizer.ts";
 import { add } from "../ops/add.ts";
 import { mse } from "../ops/mse.ts";
@@ -18,10 +17,11 @@ import { scale } from "../ops/scale.ts";
 import { sub } from "../ops/sub.ts";
 import { mean } from "../ops/sum.ts";
 import { Graph, type Value } from "../runtime/graph.ts";
-import { Random } from "../runtime/rng.ts";
 import { Executable } from "../runtime/run.ts";
 import type { StageContext } from "../runtime/stage.ts";
-import { type Faces, imageOf, landmarksOf, toNetwork } from "./_faces.ts";
+import { share } from "../runtime/worker_pool.ts";
+import type { DiffusionBatches } from "./_batches.ts";
+import { type Faces, imageOf, toNetwork } from "./_faces.ts";
 
 /** Copies folders of a model as they are, those that are there. */
 export async function copyParts(from: string, to: string, leave: readonly string[] = []): Promise<void> {
@@ -141,58 +141,45 @@ export function denoisingLoss(
   return mean(mul(mul(difference, difference), each("weight")));
 }
 
-/** What decides the batches of a diffusion training. */
-export interface BatchSpec {
-  readonly faces: Faces;
-  readonly latents: Latents;
-  readonly schedule: Schedule;
-  readonly prompts: Prompts;
-  readonly batch: number;
-  /** Prompt template; null for the records' own prompts. */
-  readonly prompt: string | null;
-  /** Share of the images that get the empty prompt, for guidance. */
-  readonly prompt_dropout: number;
-  /** See {@linkcode denoisingOptions}. */
-  readonly min_snr?: number | undefined;
-  /** Whether landmark drawings are wanted, as input `cond`. */
-  readonly drawings: boolean;
-}
-
-/** Inputs of a training step: images, noise, time steps and prompts at random, a function of the step alone. */
-export function batchesOf(spec: BatchSpec, seed: number): (step: number) => Record<string, Float32Array> {
-  const { faces, latents, schedule, prompts, batch } = spec;
-  const size = latents.side ** 2 * latents.channels;
-  const T = schedule.config.num_train_timesteps;
-  const random = new Random(seed, "diffusion/batches");
-  return (step) => {
-    const draw = random.at(step);
-    const floats = (n: number) => new Float32Array(batch * n);
-    const inputs = {
-      z: floats(size),
-      timesteps: floats(1),
-      signal: floats(1),
-      sigma: floats(1),
-      target_signal: floats(1),
-      target_noise: floats(1),
-      ...(spec.min_snr === undefined ? {} : { weight: floats(1) }),
-      ids: floats(prompts.length),
-      ...(spec.drawings ? { cond: floats(faces.size_px ** 2 * 3) } : {}),
-    };
-    for (let k = 0; k < batch; k++) {
-      const index = draw.int(faces.records.length);
-      const t = draw.int(T);
-      const prompt = draw.uniform() < spec.prompt_dropout ? "" : promptOf(faces.records[index]!, spec.prompt);
-      inputs.z.set(latents.data.subarray(index * size, (index + 1) * size), k * size);
-      inputs.timesteps[k] = t;
-      ({ signal: inputs.signal[k], noise: inputs.sigma[k] } = noiseLevel(schedule, t));
-      ({ signal: inputs.target_signal[k], noise: inputs.target_noise[k] } = targetFactors(schedule, t));
-      if (inputs.weight) inputs.weight[k] = minSnrWeight(schedule, t, spec.min_snr!);
-      inputs.ids.set(prompts.ids(prompt), k * prompts.length);
-      if (inputs.cond) {
-        const own = inputs.cond.subarray(k * faces.size_px ** 2 * 3, (k + 1) * faces.size_px ** 2 * 3);
-        drawCondition(landmarksOf(faces, index), faces.size_px, faces.size_px, own);
-      }
-    }
-    return { ...inputs, noise: draw.fillNormal(floats(size)) };
+/**
+ * What decides the batches of a diffusion training.
+ *
+ * @param drawings Whether landmark drawings are wanted, as input `cond`.
+ */
+export function diffusionBatches(
+  { seed, faces, latents, schedule, tokenizer }: {
+    readonly seed: number;
+    readonly faces: Faces;
+    readonly latents: Latents;
+    readonly schedule: Schedule;
+    readonly tokenizer: Tokenizer;
+  },
+  { batch, prompt, prompt_dropout, min_snr }: {
+    readonly batch: number;
+    readonly prompt: string | null;
+    readonly prompt_dropout: number;
+    readonly min_snr?: number | undefined;
+  },
+  drawings: boolean,
+): DiffusionBatches {
+  const known = new Map([["", 0]]);
+  const prompt_of = Uint32Array.from(faces.records, (record) => {
+    const text = promptOf(record, prompt);
+    if (!known.has(text)) known.set(text, known.size);
+    return known.get(text)!;
+  });
+  const prompts = new Prompts(tokenizer);
+  return {
+    kind: "diffusion",
+    seed,
+    batch,
+    landmarks: faces.landmarks,
+    latents: share(latents.data),
+    schedule,
+    prompts: [...known.keys()].map((text) => prompts.ids(text)),
+    prompt_of,
+    prompt_dropout,
+    min_snr,
+    drawing_px: drawings ? faces.size_px : null,
   };
 }

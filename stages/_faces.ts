@@ -36,8 +36,9 @@ export async function loadFaces(artifacts: readonly Artifact[]): Promise<Faces> 
     );
   }
   const count = datasets.reduce((n, d) => n + d.records.length, 0);
-  const images = new Uint8Array(count * size_px * size_px * 3);
-  const landmarks = new Float32Array(count * 136);
+  // Shared, as batches are made of them in other threads.
+  const images = new Uint8Array(new SharedArrayBuffer(count * size_px * size_px * 3));
+  const landmarks = new Float32Array(new SharedArrayBuffer(4 * count * 136));
   const origin = new Uint16Array(count);
   const records: DatasetRecord[] = [];
   for (const [k, dataset] of datasets.entries()) {

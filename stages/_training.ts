@@ -7,7 +7,9 @@
 import { z } from "zod";
 import { constantSchedule, cosineSchedule, stepSchedule } from "../ops/optimizer.ts";
 import type { Inputs, Trainer } from "../models/trainer.ts";
+import { formatSeconds } from "../runtime/progress.ts";
 import type { StageContext } from "../runtime/stage.ts";
+import type { Batches } from "./_batches.ts";
 
 /** Options that every training stage has. */
 export const trainingOptions = {
@@ -72,22 +74,22 @@ export interface Looks {
 /**
  * Trains to `options.steps`, going on from the checkpoint in `ctx.work` when there is one.
  *
- * @param batch Inputs of a batch; a function of its number alone, so that a resumed run sees what an undisturbed one
- * sees. A step has one batch, or as many as the trainer accumulates.
+ * @param batches A step has one, or as many as the trainer accumulates.
  * @param looks What to do between; not after the last step.
  */
 export async function train(
   ctx: StageContext,
   trainer: Trainer,
   options: TrainingOptions,
-  batch: (index: number) => Promise<Record<string, ArrayLike<number>>> | Record<string, ArrayLike<number>>,
+  batches: Pick<Batches, "get">,
   looks?: Looks,
 ): Promise<void> {
   const rate = learningRate(options);
   if (!await trainer.resume(ctx.work)) await trainer.start();
   else ctx.log(`going on from step ${trainer.steps}`);
   ctx.resumeMetrics(trainer.steps);
-  // The GPU works on one step while the next one's batch is made; the loss is read late.
+  const clock = new StepClock();
+  // The GPU works on one step while the next one's batch is on its way; the loss is read late.
   let pending: { step: number; lr: number; loss: Promise<number> } | null = null;
   let average = NaN;
   const settle = async () => {
@@ -101,22 +103,69 @@ export async function train(
   };
   while (trainer.steps < options.steps) {
     const step = trainer.steps;
+    clock.ask();
     const inputs: Inputs[] = [];
-    for (let k = 0; k < trainer.accumulate; k++) inputs.push(await batch(step * trainer.accumulate + k));
+    for (let k = 0; k < trainer.accumulate; k++) inputs.push(await batches.get(step * trainer.accumulate + k));
+    clock.begin();
     const lr = rate(step);
     const loss = trainer.step(inputs, lr);
-    loss.catch(() => {}); // settled below, where it is reported
+    loss.catch(() => {}).finally(() => clock.end()); // settled below, where it is reported
     await settle();
     pending = { step: step + 1, lr, loss };
     if (looks && trainer.steps % looks.every === 0 && trainer.steps < options.steps) {
       await settle();
+      clock.pause();
       if (await looks.look(trainer.steps)) break;
     }
     if (ctx.signal.aborted || (trainer.steps % options.checkpoint_every === 0 && trainer.steps < options.steps)) {
       await settle();
+      clock.pause();
       await trainer.save(ctx.work);
       ctx.signal.throwIfAborted();
     }
   }
   await settle();
+  clock.pause();
+  if (clock.steps_ms === 0) return; // all steps had been made before
+  const percent = 100 * clock.waited_ms / clock.steps_ms;
+  ctx.summary({ waited_for_data_percent: Number(percent.toPrecision(2)) });
+  ctx.log(`waited for data in ${percent.toFixed(1)} % of the ${formatSeconds(clock.steps_ms / 1000)} of its steps`);
+}
+
+/** Tells how much of the time of steps the GPU had nothing to do as the next batch was not there. */
+class StepClock {
+  /** Time in which steps were made: without what comes before the first, looks and checkpoints. */
+  steps_ms = 0;
+  /** The part of it in which a batch was waited for and no step was on its way. */
+  waited_ms = 0;
+  #since: number | null = null;
+  #asked = 0;
+  #going = 0;
+  #ended = 0;
+
+  /** A batch is asked for. */
+  ask(): void {
+    this.#asked = performance.now();
+  }
+
+  /** The batch is there, and its step goes to the GPU. */
+  begin(): void {
+    const now = performance.now();
+    // What the first batch takes is a part of the start.
+    if (this.#since === null) this.#since = now;
+    else if (this.#going === 0) this.waited_ms += now - Math.max(this.#asked, this.#ended);
+    this.#going++;
+  }
+
+  /** A step is done. */
+  end(): void {
+    this.#going--;
+    this.#ended = performance.now();
+  }
+
+  /** Something else than steps comes now; all of them are done. */
+  pause(): void {
+    if (this.#since !== null) this.steps_ms += performance.now() - this.#since;
+    this.#since = null;
+  }
 }

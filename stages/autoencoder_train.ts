@@ -30,9 +30,9 @@ import { scale } from "../ops/scale.ts";
 import { sub } from "../ops/sub.ts";
 import { mean } from "../ops/sum.ts";
 import { Graph, type Value } from "../runtime/graph.ts";
-import { Random } from "../runtime/rng.ts";
 import { Executable } from "../runtime/run.ts";
 import { stage } from "../runtime/stage.ts";
+import { Batches, picturesOf } from "./_batches.ts";
 import { autoencoderOf, exact, sizeOf, stepImages, trainingCosts } from "./_costs.ts";
 import { imageOf, loadFaces, toImage, toNetwork } from "./_faces.ts";
 import { accumulation, train, trainingOptions } from "./_training.ts";
@@ -137,6 +137,10 @@ export const trainAutoencoder = stage({
     const latent_channels = latentChannels(config);
     const bytes = size_px * size_px * 3;
     const side = size_px / 2 ** (config.block_out_channels.length - 1);
+    const { seed } = ctx;
+    const pictures = picturesOf(faces);
+    const noise = side * side * latent_channels;
+    using batches = new Batches({ kind: "autoencoder", seed, batch, pictures, noise });
     const { latent, y, loss, ids, specs } = buildTraining(config, options, size_px);
 
     const device = await ctx.device();
@@ -146,15 +150,7 @@ export const trainAutoencoder = stage({
       init ? await loadNetwork(`${init.dir}/vae`, specs) : initialise(specs, ctx.seed),
     );
     const trainer = new Trainer(device, { loss, trainable: specs.keys(), ...options }, parameters);
-    const random = new Random(ctx.seed, "autoencoder/train");
-    await train(ctx, trainer, options, (step) => {
-      const draw = random.at(step);
-      const pixels = new Float32Array(batch * bytes);
-      for (let k = 0; k < batch; k++) {
-        toNetwork(imageOf(faces, draw.int(records.length)).data, pixels, k * bytes);
-      }
-      return { x: pixels, noise: draw.fillNormal(new Float32Array(batch * side * side * latent_channels)) };
-    });
+    await train(ctx, trainer, options, batches);
 
     // The diffusion model works on latents of unit variance: their spread over the data sets the scaling factor.
     const averaged = trainer.averaged();

@@ -5,7 +5,7 @@
  */
 
 import { z } from "zod";
-import { augment, type Augmentation, augmentation } from "../faces/augment.ts";
+import { augmentation } from "../faces/augment.ts";
 import { LANDMARK_COUNT } from "../faces/landmarks.ts";
 import { nmePerImage } from "../faces/metrics.ts";
 import { Detector, readDetector, saveDetector, shrink } from "../models/detector.ts";
@@ -14,8 +14,8 @@ import { hourglassConfig, hourglassOptions } from "../models/hourglass.ts";
 import { countParameters, createParameters, initialise } from "../models/params.ts";
 import { stepGoals, Trainer } from "../models/trainer.ts";
 import { Graph } from "../runtime/graph.ts";
-import { Random } from "../runtime/rng.ts";
 import { type Artifact, stage } from "../runtime/stage.ts";
+import { Batches, type Pictures, picturesOf } from "./_batches.ts";
 import { Best } from "./_best_weights.ts";
 import { costsOf, detectorOf, exact } from "./_costs.ts";
 import { type Faces, imageOf, landmarksOf, loadFaces } from "./_faces.ts";
@@ -86,7 +86,7 @@ export const trainDetector = stage({
     }
     const start = init && await readDetector(init.dir);
     const config = start?.config ?? configOf(options);
-    const { specs, loss, landmarks, updates, targets } = detectorTraining(new Graph(), config, options.batch);
+    const { specs, loss, landmarks, updates } = detectorTraining(new Graph(), config, options.batch);
     const moves = trained(specs.keys(), options.freeze ?? []);
 
     const device = await ctx.device();
@@ -104,20 +104,28 @@ export const trainDetector = stage({
     );
     const detector = new Detector(device, config, trainer.averaged());
     const validation = val && await facesFor(val, config.size_px);
-    const draw = batches(await Promise.all(data.map((d) => facesFor(d, config.size_px))), config, options);
+    const datasets = await Promise.all(data.map((d) => facesFor(d, config.size_px)));
+    using batches = new Batches({
+      kind: "detector",
+      seed: ctx.seed,
+      batch: options.batch,
+      datasets: datasets.map(picturesOf),
+      shares: sharesOf(datasets, options.mix),
+      config,
+      augment: options.augment,
+    });
 
     const look = async (faces: Pictures) => {
       const { landmarks } = await detector.predict(faces.images, faces.size_px);
       return average(nmePerImage(landmarks, faces.landmarks));
     };
     const glance = validation && spread(validation, GLANCE);
-    const random = new Random(ctx.seed, "detector/train");
     const dtype = options.weights === "f16" ? "F16" : "F32";
     const save = (dir: string) => saveDetector(dir, config, trainer.averaged(), { dtype });
     const best = new Best(`${ctx.work}/best`);
-    const batch = (step: number) => draw(random.at(step));
     const look_between = async (step: number) => {
-      const nme_train = average(nmePerImage(await trainer.step_plan.read("landmarks"), batch(step - 1).landmarks));
+      const { landmarks: truth } = await batches.get(step - 1);
+      const nme_train = average(nmePerImage(await trainer.step_plan.read("landmarks"), truth!));
       const nme_val = glance && await look(glance);
       ctx.metric({ step, nme_train, ...(nme_val !== undefined && { nme_val }) });
       const held = nme_val === undefined ? "" : `, ${nme_val.toFixed(2)} % on images held back`;
@@ -128,10 +136,7 @@ export const trainDetector = stage({
       ctx.log(`no smaller NME in ${since} steps: the training ends here`);
       return true;
     };
-    await train(ctx, trainer, options, (step) => {
-      const { images, landmarks } = batch(step);
-      return { images, ...targets(landmarks) };
-    }, { every: options.val_every, look: look_between });
+    await train(ctx, trainer, options, batches, { every: options.val_every, look: look_between });
     if (validation) {
       const nme_val = await look(validation);
       ctx.metric({ step: trainer.steps, nme_val });
@@ -177,9 +182,6 @@ function trained(names: Iterable<string>, freeze: readonly string[]): (name: str
   return (name) => moves(short(name));
 }
 
-/** What a batch or a look takes of {@linkcode Faces}. */
-type Pictures = Pick<Faces, "images" | "landmarks" | "size_px">;
-
 /** A dataset in memory, its images no more than needed larger than the network's. */
 async function facesFor(artifact: Artifact, to_px: number): Promise<Faces> {
   const faces = await loadFaces([artifact]);
@@ -202,34 +204,15 @@ function spread(faces: Faces, most: number): Pictures {
   return { images, landmarks, size_px };
 }
 
-/** Draws batches: the images, and their landmarks in pixels. */
-function batches(
-  datasets: readonly Faces[],
-  config: DetectorConfig,
-  { batch, mix, augment: how }: { batch: number; mix?: number[] | undefined; augment: Augmentation | null },
-) {
+/** Share of each dataset in a batch. */
+function sharesOf(datasets: readonly Faces[], mix?: readonly number[]): readonly number[] {
   const shares = mix ?? datasets.map(({ records }) => records.length);
-  const total = shares.reduce((a, b) => a + b, 0);
-  if (shares.length !== datasets.length || !(total > 0)) {
+  if (shares.length !== datasets.length || !shares.some((share) => share > 0)) {
     throw new RangeError(
       `Cannot mix ${datasets.length} datasets by [${shares}]: one share each is expected, and not all 0`,
     );
   }
-  const { size_px: side } = config;
-  return (random: Random) => {
-    const images = new Float32Array(batch * side * side * 3);
-    const landmarks = new Float32Array(batch * 2 * LANDMARK_COUNT);
-    for (let k = 0; k < batch; k++) {
-      let place = random.uniform() * total;
-      const from = Math.max(0, shares.findIndex((share) => (place -= share) < 0));
-      const faces = datasets[from]!;
-      const index = random.int(faces.records.length);
-      const [{ data: image }, face] = [imageOf(faces, index), landmarksOf(faces, index)];
-      const out = images.subarray(k * side * side * 3, (k + 1) * side * side * 3);
-      landmarks.set(augment(image, faces.size_px, face, random, how, side, out), k * 2 * LANDMARK_COUNT);
-    }
-    return { images, landmarks };
-  };
+  return shares;
 }
 
 function average(values: Float64Array): number {

@@ -23,16 +23,9 @@ import { Trainer } from "../models/trainer.ts";
 import { unet, type UNetConfig, unetFormat } from "../models/unet.ts";
 import { Graph } from "../runtime/graph.ts";
 import { type Artifact, stage } from "../runtime/stage.ts";
+import { Batches } from "./_batches.ts";
 import { autoencoderOf, exact, networksOf, sizeOf, stepImages, trainingCosts } from "./_costs.ts";
-import {
-  batchesOf,
-  copyParts,
-  denoisingLoss,
-  denoisingOptions,
-  encodeLatents,
-  promptOf,
-  Prompts,
-} from "./_diffusion.ts";
+import { copyParts, denoisingLoss, denoisingOptions, diffusionBatches, encodeLatents, promptOf } from "./_diffusion.ts";
 import { loadFaces } from "./_faces.ts";
 import { accumulation, train, trainingOptions } from "./_training.ts";
 
@@ -151,7 +144,6 @@ export const pretrainDiffusion = stage({
   },
   async run(ctx, { model, data, init }, options) {
     const faces = await loadFaces(data);
-    const { batch } = options;
     const start = init && await openModel(init.dir);
     const tokenizer = start?.tokenizer ?? trainTokenizer(
       faces.records.map((record) => promptOf(record, options.prompt)),
@@ -162,6 +154,8 @@ export const pretrainDiffusion = stage({
     await saveConfig(`${ctx.dir}/scheduler`, scheduleFormat, LATENT_SCHEDULE);
     const latents = await encodeLatents(ctx, `${model.dir}/vae`, faces);
     const { side, channels: latent_channels } = latents;
+    const [{ seed }, schedule] = [ctx, makeSchedule(LATENT_SCHEDULE)];
+    using batches = new Batches(diffusionBatches({ seed, faces, latents, schedule, tokenizer }, options, false));
 
     const text = start?.text ?? newText(options, tokenizer.size);
     const config = start?.unet ?? newUnet(options, side, latent_channels);
@@ -174,18 +168,6 @@ export const pretrainDiffusion = stage({
       start ? await loadModel(start, specs) : initialise(specs, ctx.seed),
     );
     const trainer = new Trainer(device, { loss, trainable: specs.keys(), ...options }, parameters);
-    const prompts = new Prompts(tokenizer);
-    const batches = batchesOf({
-      faces,
-      latents,
-      schedule: makeSchedule(LATENT_SCHEDULE),
-      prompts,
-      batch,
-      prompt: options.prompt,
-      prompt_dropout: options.prompt_dropout,
-      min_snr: options.min_snr,
-      drawings: false,
-    }, ctx.seed);
     await train(ctx, trainer, options, batches);
     const averaged = trainer.averaged();
     await saveNetwork(`${ctx.dir}/unet`, unetFormat, config, specsUnder(specs, "unet/"), averaged);

@@ -28,8 +28,9 @@ import { Trainer } from "../models/trainer.ts";
 import { unet, unetFormat } from "../models/unet.ts";
 import { Graph } from "../runtime/graph.ts";
 import { stage } from "../runtime/stage.ts";
+import { Batches } from "./_batches.ts";
 import { exact, expectedControlnet, networksOf, sizeOf, stepImages, trainingCosts } from "./_costs.ts";
-import { batchesOf, copyParts, denoisingLoss, denoisingOptions, encodeLatents, Prompts } from "./_diffusion.ts";
+import { copyParts, denoisingLoss, denoisingOptions, diffusionBatches, encodeLatents } from "./_diffusion.ts";
 import { loadFaces } from "./_faces.ts";
 import { accumulation, train, trainingOptions } from "./_training.ts";
 
@@ -126,14 +127,14 @@ export const trainDiffusion = stage({
   },
   async run(ctx, { model, data }, options) {
     const faces = await loadFaces(data);
-    const { batch } = options;
     const base = await openModel(model.dir);
     const controlConfig = controlConfigOf(base, options.hint_channels);
     const latents = await encodeLatents(ctx, `${base.dir}/${base.folders.vae}`, faces);
-    const { side } = latents;
-    const prompts = new Prompts(base.tokenizer);
-
-    const { loss, specs, own, trainable } = lossOf(base, controlConfig, [side, faces.size_px], prompts.length, options);
+    const { seed } = ctx;
+    const { schedule, tokenizer } = base;
+    using batches = new Batches(diffusionBatches({ seed, faces, latents, schedule, tokenizer }, options, true));
+    const sides = [latents.side, faces.size_px] as const;
+    const { loss, specs, own, trainable } = lossOf(base, controlConfig, sides, tokenizer.length, options);
 
     const device = await ctx.device();
     const frozen = new Map([...specs].filter(([name]) => !own.has(name)));
@@ -150,17 +151,6 @@ export const trainDiffusion = stage({
       ...createParameters(device, written, start),
     ]);
     const trainer = new Trainer(device, { loss, trainable: trainable.keys(), ...options }, parameters);
-    const batches = batchesOf({
-      faces,
-      latents,
-      schedule: base.schedule,
-      prompts,
-      batch,
-      prompt: options.prompt,
-      prompt_dropout: options.prompt_dropout,
-      min_snr: options.min_snr,
-      drawings: true,
-    }, ctx.seed);
     await train(ctx, trainer, options, batches);
     const averaged = trainer.averaged();
     await copyParts(base.dir, ctx.dir, trainable === own ? ["controlnet"] : ["controlnet", "unet"]);

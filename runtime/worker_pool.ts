@@ -1,0 +1,160 @@
+/**
+ * Work in other threads: module workers that are set up once and then answer calls.
+ *
+ * Workers live no longer than the process and inherit its permissions. Large arrays of the setup should lie in memory
+ * that is shared ({@linkcode share}), or each worker gets a copy.
+ *
+ * @module
+ */
+
+/** Threads beside the main one: a core each, but for that of the main one, and at least one. */
+export function workerCount(): number {
+  return Math.max(1, Math.min(8, navigator.hardwareConcurrency - 1));
+}
+
+/** A call on its way to a worker. */
+interface Request {
+  readonly id: number;
+  readonly call: unknown;
+}
+
+/** Its answer. */
+type Reply =
+  | { readonly id: number; readonly value: unknown }
+  | { readonly id: number; readonly error: ErrorText };
+
+/** What of an error gets through to the main thread. */
+interface ErrorText {
+  readonly name: string;
+  readonly message: string;
+  readonly stack: string | undefined;
+}
+
+/** A call that waits for its answer. */
+interface Waiting {
+  resolve(value: unknown): void;
+  reject(error: Error): void;
+}
+
+interface Thread {
+  readonly worker: Worker;
+  readonly waiting: Map<number, Waiting>;
+}
+
+/** A few workers that run the same module and share its calls. */
+export class WorkerPool<Call, Result> implements Disposable {
+  readonly #threads: Thread[];
+  #calls = 0;
+  #broken: Error | undefined;
+
+  /**
+   * Starts the workers.
+   *
+   * @param module A module that calls {@linkcode serve}.
+   * @param setup What each of them is set up with; must be cloneable.
+   * @param size How many.
+   */
+  constructor(module: URL, setup: unknown, size: number = workerCount()) {
+    this.#threads = Array.from({ length: size }, () => {
+      const worker = new Worker(module, { type: "module" });
+      const waiting = new Map<number, Waiting>();
+      worker.onmessage = ({ data }: MessageEvent<Reply>) => {
+        const call = waiting.get(data.id)!;
+        waiting.delete(data.id);
+        if ("error" in data) call.reject(errorOf(data.error));
+        else call.resolve(data.value);
+      };
+      worker.onerror = (event) => {
+        event.preventDefault();
+        this.#break(new Error(`A worker failed: ${event.message}`));
+      };
+      worker.postMessage(setup);
+      return { worker, waiting };
+    });
+  }
+
+  /**
+   * Has a worker answer a call. After {@linkcode dispose} it is never answered.
+   *
+   * @throws What the worker throws, with its message; errors of Deno and of JavaScript keep their class.
+   */
+  call(call: Call): Promise<Result> {
+    if (this.#broken) return Promise.reject(this.#broken);
+    const { worker, waiting } = this.#threads.reduce((a, b) => b.waiting.size < a.waiting.size ? b : a);
+    const id = this.#calls++;
+    return new Promise<Result>((resolve, reject) => {
+      waiting.set(id, { resolve: resolve as Waiting["resolve"], reject });
+      worker.postMessage({ id, call } satisfies Request);
+    });
+  }
+
+  /** Without one of its workers the pool is of no use. */
+  #break(error: Error): void {
+    this.#broken ??= error;
+    for (const { waiting } of this.#threads) {
+      for (const { reject } of waiting.values()) reject(error);
+      waiting.clear();
+    }
+  }
+
+  /** Ends the workers, whatever they are doing. */
+  [Symbol.dispose](): void {
+    for (const { worker } of this.#threads) worker.terminate();
+  }
+}
+
+/** Whose classes are known on both sides. */
+const ERRORS: Readonly<Record<string, new (message: string) => Error>> = { TypeError, RangeError, ...Deno.errors };
+
+function errorOf({ name, message, stack }: ErrorText): Error {
+  const error = new (ERRORS[name] ?? Error)(message);
+  if (stack !== undefined) error.stack = stack;
+  return error;
+}
+
+/** What a worker has of its global scope. */
+interface WorkerScope {
+  onmessage: ((event: MessageEvent) => void) | null;
+  postMessage(reply: Reply, transfer: Transferable[]): void;
+}
+
+/**
+ * Makes the module a worker's: to be called once, at its top level.
+ *
+ * @param open Takes the setup and gives what answers calls. Typed arrays at the top of an answer are handed over, not
+ * copied: each must be new, with a buffer of its own.
+ */
+export function serve<Setup, Call>(open: (setup: Setup) => (call: Call) => unknown): void {
+  const scope = globalThis as unknown as WorkerScope;
+  let answer: ((call: Call) => unknown) | undefined;
+  scope.onmessage = async ({ data }) => {
+    if (!answer) {
+      answer = open(data);
+      return;
+    }
+    const { id, call } = data as Request;
+    try {
+      const value = await answer(call as Call);
+      scope.postMessage({ id, value }, buffersOf(value));
+    } catch (error) {
+      const { name, message, stack } = error instanceof Error ? error : new Error(String(error));
+      scope.postMessage({ id, error: { name, message, stack } }, []);
+    }
+  };
+}
+
+/** Buffers of the typed arrays that a value is, or that it holds. */
+function buffersOf(value: unknown): ArrayBuffer[] {
+  const parts = ArrayBuffer.isView(value) ? [value] : Object.values(value ?? {});
+  return parts.flatMap((part) => ArrayBuffer.isView(part) && part.buffer instanceof ArrayBuffer ? [part.buffer] : []);
+}
+
+/** An array in memory that workers share; the array itself where it already is. */
+export function share<T extends Uint8Array | Float32Array>(array: T): T {
+  if (array.buffer instanceof SharedArrayBuffer) return array;
+  const shared = new (array.constructor as new (buffer: SharedArrayBuffer) => T)(
+    new SharedArrayBuffer(array.byteLength),
+  );
+  shared.set(array);
+  return shared;
+}
