@@ -45,7 +45,7 @@ export {
   readPipeline,
   type Registry,
 } from "./runtime/pipeline_file.ts";
-export { type Manifest, type Recipe, type Size, type StageState } from "./runtime/stage_cache.ts";
+export { type Contents, type Manifest, type Recipe, type StageState } from "./runtime/stage_cache.ts";
 export { PipelineError, type Place, type Problem, type Source } from "./runtime/yaml_tree.ts";
 export { jsonReporter, type Output, type Reporter, reporterFor, type RunEvent, silent } from "./runtime/progress.ts";
 export { type Device, type DeviceOptions, openDevice } from "./runtime/device.ts";

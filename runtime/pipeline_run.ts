@@ -26,7 +26,7 @@ import {
   writeWhole,
 } from "./run_folder.ts";
 import type { Artifact, Costs, Expected, Field, StageContext } from "./stage.ts";
-import { folderSize, type Manifest, readManifest, type StageState, stageStates } from "./stage_cache.ts";
+import { listFiles, type Manifest, readManifest, type StageState, stageStates } from "./stage_cache.ts";
 import { suggest } from "./yaml_tree.ts";
 
 /** Which stages to run. */
@@ -437,7 +437,7 @@ class Attempt {
       deno: Deno.version.deno,
       finished: new Date().toISOString(),
       seconds: this.seconds(),
-      output: folderSize(this.#draft),
+      output: listFiles(this.#draft),
       summary: this.#summary,
       log: this.#log,
     };

@@ -6,6 +6,7 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { z } from "zod";
+import { readIfThere } from "./files.ts";
 import type { Pipeline, PipelineStage } from "./pipeline_file.ts";
 import type { Field } from "./stage.ts";
 
@@ -48,19 +49,21 @@ export interface Manifest {
   /** Time of all attempts together. */
   readonly seconds: number;
   /** What the folder held at the end. */
-  readonly output: Size;
+  readonly output: Contents;
   /** Rows for the results. */
   readonly summary: readonly Readonly<Record<string, Field>>[];
   /** Lines that the stage printed. */
   readonly log: readonly string[];
 }
 
-/** What a folder holds; a folder of another size was changed since. */
-export interface Size {
+/** What a folder holds; one that holds something else was changed since. */
+export interface Contents {
   /** How many, in all folders below. */
   readonly files: number;
   /** Of all files together. */
   readonly bytes: number;
+  /** Hash of the list of the files, `manifest.files.jsonl`; there is none in folders of old. */
+  readonly list?: string;
 }
 
 /** A stage, its key, and whether its folder is good. */
@@ -115,7 +118,7 @@ const manifestSchema = z.looseObject({
     files: z.record(z.string(), z.string()),
   }),
   seconds: z.number(),
-  output: z.object({ files: z.number(), bytes: z.number() }),
+  output: z.object({ files: z.number(), bytes: z.number(), list: z.string().optional() }),
   summary: z.array(z.record(z.string(), z.unknown())),
 });
 
@@ -133,9 +136,8 @@ export function readManifest(dir: string): Manifest | undefined {
 function whyNot(manifest: Manifest | undefined, key: string, recipe: Recipe, dir: string): string | null {
   if (!manifest) return "it has not been run";
   if (manifest.key !== key) return difference(manifest.recipe, recipe);
-  const { files, bytes } = folderSize(dir);
-  if (files === manifest.output.files && bytes === manifest.output.bytes) return null;
-  return `its folder was changed: ${files} files of ${bytes} bytes, not ${manifest.output.files} of ${manifest.output.bytes}`;
+  const change = changeOf(dir, manifest.output);
+  return change && `its folder was changed: ${change}`;
 }
 
 /** The most differences that are told. */
@@ -175,15 +177,61 @@ function stageSeed(seed: number, id: string): number {
   return parseInt(digest(`${seed} ${id}`).slice(0, 8), 16);
 }
 
-/** Files and bytes of a folder, the manifest aside. */
-export function folderSize(dir: string): Size {
-  let [files, bytes] = [0, 0];
-  for (const { name, size } of listing(dir)) {
-    if (name === "manifest.json") continue;
-    files++;
-    bytes += size;
+/** The list of a finished folder's files. */
+const LIST = "manifest.files.jsonl";
+
+/** A line of it; the time of the last change in milliseconds. */
+type ListedFile = readonly [name: string, size: number, time: number, hash: string];
+
+/** Files of a folder, the manifest and the list aside. */
+function filesOf(dir: string) {
+  return listing(dir).filter(({ name }) => name !== "manifest.json" && name !== LIST);
+}
+
+/** Writes the list of a folder's files into it; tells what goes to the manifest. */
+export function listFiles(dir: string): Contents {
+  const files = filesOf(dir).sort((a, b) => a.name < b.name ? -1 : 1);
+  const lines = files.map(({ name, size, time }) => {
+    const file: ListedFile = [name, size, time, hashFile(join(dir, name))];
+    return `${JSON.stringify(file)}\n`;
+  });
+  Deno.writeTextFileSync(join(dir, LIST), lines.join(""));
+  const bytes = files.reduce((sum, { size }) => sum + size, 0);
+  return { files: files.length, bytes, list: digest(lines.join("")) };
+}
+
+/**
+ * What was changed in a folder, null if nothing was. Files are read only if their time is another one: one that was
+ * changed without that goes unseen.
+ */
+function changeOf(dir: string, then: Contents): string | null {
+  const now = new Map(filesOf(dir).map((file) => [file.name, file]));
+  let bytes = 0;
+  for (const { size } of now.values()) bytes += size;
+  const sizes = now.size === then.files && bytes === then.bytes
+    ? null
+    : `${now.size} files of ${bytes} bytes, not ${then.files} of ${then.bytes}`;
+  if (then.list === undefined) return sizes;
+  const text = readIfThere(join(dir, LIST));
+  if (text === undefined || digest(text) !== then.list) return sizes ?? `${LIST} is not as it was`;
+  const listed = text.split("\n").slice(0, -1).map((line): ListedFile => JSON.parse(line));
+  for (const [name, size, time, hash] of listed) {
+    const file = now.get(name);
+    if (!file) return `${name} is missing`;
+    if (file.size !== size) return `${name} has ${file.size} bytes, not ${size}`;
+    if (file.time !== time && hashFile(join(dir, name)) !== hash) return `${name} has other bytes`;
+    now.delete(name);
   }
-  return { files, bytes };
+  const [extra] = now.keys();
+  return extra === undefined ? null : `${extra} is new`;
+}
+
+function hashFile(path: string): string {
+  const hash = createHash("sha256");
+  using file = Deno.openSync(path);
+  const piece = new Uint8Array(1 << 20);
+  for (let read; (read = file.readSync(piece)) !== null;) hash.update(piece.subarray(0, read));
+  return hash.digest("hex").slice(0, 32);
 }
 
 /** Content hash of a file; of a folder, the hash of its files' names, sizes and times, as it may hold gigabytes. */
