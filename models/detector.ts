@@ -110,6 +110,24 @@ export interface Prediction {
   readonly landmarks: Float32Array;
   /** Covariance of each landmark's heatmap, xx, yy and xy: `[n, 68, 3]`, squared pixels of the images. */
   readonly covariance: Float32Array;
+  /**
+   * Of each image the root mean squared distance between the landmarks found in it and in its mirror image, `[n]`, pixels
+   * of the images; only with `flip`.
+   */
+  readonly disagreement?: Float32Array;
+}
+
+/**
+ * How far each landmark may be off, `[n, 68]`, pixels of the images.
+ *
+ * The root of the heatmap's variance, `s`, ranks the landmarks of a face but hardly tells a wrong face from a right one;
+ * the disagreement with the mirror image, `d`, does. With `flip` it is the geometric mean of the two, `sqrt(s d)`.
+ */
+export function uncertainty({ landmarks, covariance, disagreement }: Prediction): Float32Array {
+  return Float32Array.from({ length: landmarks.length / 2 }, (_, i) => {
+    const spread = Math.sqrt(Math.max(0, covariance[3 * i]! + covariance[3 * i + 1]!));
+    return disagreement ? Math.sqrt(spread * disagreement[Math.floor(i / P)]!) : spread;
+  });
 }
 
 /** Finds landmarks. */
@@ -159,7 +177,8 @@ export class Detector {
     const side = this.config.size_px;
     const small = shrink(images, size_px, side);
     const landmarks = new Float32Array(count * P * 2), covariance = new Float32Array(count * P * 3);
-    const stride = side * side * 3;
+    const disagreement = new Float32Array(count);
+    const stride = side * side * 3, ratio = size_px / side;
     for (let first = 0; first < count; first += this.batch) {
       const here = Math.min(this.batch, count - first);
       const input = new Float32Array(this.batch * stride);
@@ -168,14 +187,14 @@ export class Detector {
       }
       const once = await this.#run(input);
       const both = flip ? average(once, unmirrored(await this.#run(mirrorImages(input, side)), side)) : once;
-      const ratio = size_px / side;
+      for (let k = 0; k < here && both.disagreement; k++) disagreement[first + k] = both.disagreement[k]! * ratio;
       for (let k = 0; k < here * P; k++) {
         const to = first * P + k;
         for (let i = 0; i < 2; i++) landmarks[to * 2 + i] = (both.landmarks[k * 2 + i]! + 0.5) * ratio - 0.5;
         for (let i = 0; i < 3; i++) covariance[to * 3 + i] = both.covariance[k * 3 + i]! * ratio * ratio;
       }
     }
-    return { landmarks, covariance };
+    return { landmarks, covariance, ...(flip && { disagreement }) };
   }
 
   /**
@@ -199,12 +218,13 @@ export class Detector {
       const images = seen.filter((image) => image !== null);
       const all = new Uint8Array(images.length * bytes);
       images.forEach((image, k) => all.set(image, k * bytes));
-      const { landmarks, covariance } = await predict(all, size_px, options);
+      const { landmarks, covariance, disagreement } = await predict(all, size_px, options);
       for (let i = 0, k = 0; i < batch.length; i++) {
         if (seen[i] === null) yield [batch[i]!, null];
         else {
           const of = (values: Float32Array, width: number) => values.slice(k * P * width, (k + 1) * P * width);
-          yield [batch[i]!, { landmarks: of(landmarks, 2), covariance: of(covariance, 3) }];
+          const parts = { landmarks: of(landmarks, 2), covariance: of(covariance, 3) };
+          yield [batch[i]!, { ...parts, ...(disagreement && { disagreement: disagreement.slice(k, k + 1) }) }];
           k++;
         }
       }
@@ -300,12 +320,18 @@ function unmirrored({ landmarks, covariance }: Prediction, side: number): Predic
   return { landmarks: points, covariance: spreads };
 }
 
-/** Mean and covariance of an equal mixture of the two: half their distance counts as spread. */
+/** Mean and covariance of an equal mixture of the two, half their distance counts as spread; and how far they are apart. */
 function average(a: Prediction, b: Prediction): Prediction {
   const covariance = a.covariance.map((value, k) => {
     const half = (axis: number) =>
       (a.landmarks[Math.floor(k / 3) * 2 + axis]! - b.landmarks[Math.floor(k / 3) * 2 + axis]!) / 2;
     return (value + b.covariance[k]!) / 2 + [half(0) ** 2, half(1) ** 2, half(0) * half(1)][k % 3]!;
   });
-  return { landmarks: a.landmarks.map((value, k) => (value + b.landmarks[k]!) / 2), covariance };
+  const disagreement = new Float32Array(a.landmarks.length / (2 * P));
+  a.landmarks.forEach((value, k) => disagreement[Math.floor(k / (2 * P))]! += (value - b.landmarks[k]!) ** 2 / P);
+  return {
+    landmarks: a.landmarks.map((value, k) => (value + b.landmarks[k]!) / 2),
+    covariance,
+    disagreement: disagreement.map(Math.sqrt),
+  };
 }

@@ -7,6 +7,7 @@ import {
   readDetector,
   saveDetector,
   shrink,
+  uncertainty,
 } from "../../models/detector.ts";
 import { hourglassConfig } from "../../models/hourglass.ts";
 import { initialise } from "../../models/params.ts";
@@ -77,6 +78,17 @@ Deno.test({
         const [[xx, yy, xy], [mxx, myy, mxy]] = [both.covariance.subarray(3 * k), other.covariance.subarray(3 * from)];
         assert.ok(Math.max(Math.abs(xx! - mxx!), Math.abs(yy! - myy!), Math.abs(xy! + mxy!)) < 1e-2);
       });
+      const once = await many.predict(images.subarray(0, BYTES), SIDE);
+      const mirrored = await many.predict(mirrorImages(images.subarray(0, BYTES), SIDE), SIDE);
+      const theirs = mirrorLandmarks(mirrored.landmarks, SIDE);
+      const apart = Math.sqrt(once.landmarks.reduce((sum, px, i) => sum + (px - theirs[i]!) ** 2, 0) / 68);
+      assert.ok(apart > 0.05 && Math.abs(both.disagreement![0]! - apart) < 1e-3);
+      assert.ok(Math.abs(other.disagreement![0]! - apart) < 1e-3 && !("disagreement" in once));
+      const [sure, unsure] = [uncertainty(once), uncertainty(both)];
+      assert.deepEqual([sure.length, unsure.length], [68, 68]);
+      assert.ok(Math.abs(sure[7]! ** 2 - once.covariance[21]! - once.covariance[22]!) < 1e-2);
+      assert.ok(Math.abs(unsure[7]! ** 4 / apart ** 2 - both.covariance[21]! - both.covariance[22]!) < 1e-2);
+
       await assert.rejects(one.predict(images.subarray(1), SIDE), /\[n, 32, 32, 3\] is expected/);
       for (const detector of [one, many]) detector.destroy();
     }),
