@@ -62,6 +62,7 @@ export function layOut(series: readonly Series[], { yRange, log = false, percent
   const [x0, x1] = rangeOf(lines.flatMap(({ x }) => x));
   const [y0, y1] = (yRange ?? rangeOf(lines.flatMap(({ y }) => y))).map(scale) as [number, number];
   const [left, right, top, bottom] = [margin.left, width - margin.right, margin.top, height - margin.bottom];
+  const whole = lines.every(({ x }) => x.every(Number.isInteger));
   const toX = (x: number) => round(left + (x - x0) / (x1 - x0) * (right - left));
   const toY = (y: number) => round(bottom - (scale(y) - y0) / (y1 - y0) * (bottom - top));
   const yValues = log ? decades(y0, y1) : ticks(y0, y1);
@@ -70,7 +71,7 @@ export function layOut(series: readonly Series[], { yRange, log = false, percent
     right,
     top,
     bottom,
-    xTicks: ticks(x0, x1).map((x) => ({ at: toX(x), text: label(x) })),
+    xTicks: ticks(x0, x1).filter((x) => !whole || Number.isInteger(x)).map((x) => ({ at: toX(x), text: label(x) })),
     yTicks: yValues.map((y) => ({ at: toY(y), text: percent ? `${label(100 * y)} %` : label(y) })),
     lines: lines.map(({ x, y, series, faint }) => ({
       series,
@@ -159,11 +160,11 @@ function finite({ name, x, y }: Series): Series {
   return { name, x: kept.map(([value]) => value), y: kept.map(([, value]) => value) };
 }
 
-/** Each value as the mean of the tenth of all around it. */
+/** Each value as the mean of the tenth of all around it; of fewer at the start, where curves are steep. */
 function runningMean({ name, x, y }: Series): Series {
   const reach = Math.ceil(y.length / 20);
   const mean = y.map((_, i) => {
-    const near = y.slice(Math.max(0, i - reach), i + reach + 1);
+    const near = y.slice(Math.max(0, i - reach), i + Math.min(reach, i) + 1);
     return near.reduce((a, b) => a + b, 0) / near.length;
   });
   return { name, x, y: mean };

@@ -20,9 +20,21 @@ interface Estimate {
 
 const minus = "\u2212";
 
+/** Rows of one dataset, by its name; with that of the stage if there are several. */
+function groupsOf(rows: readonly Row[]): [string, Row[]][] {
+  const several = new Set(rows.map(({ stage }) => stage)).size > 1;
+  return [
+    ...Map.groupBy(
+      rows,
+      ({ stage, dataset }) =>
+        [...(several || dataset === undefined ? [stage] : []), ...(dataset === undefined ? [] : [dataset])].join(": "),
+    ),
+  ];
+}
+
 /** Large numbers on top: what the best detector of each dataset gained on the first one. */
 export function headlines(rows: readonly Row[]): Part {
-  const tiles = [...Map.groupBy(rows, (row) => row["dataset"])].map(([dataset, group]): Part => {
+  const tiles = groupsOf(rows).map(([name, group]): Part => {
     const [first] = group;
     const measure = Object.keys(first!).find(isError);
     if (!measure || group.length < 2) return undefined;
@@ -37,7 +49,7 @@ export function headlines(rows: readonly Row[]): Part {
       }`;
     return markup`
       <li>
-        <h3>${String(dataset)}</h3>
+        <h3>${name}</h3>
         <p class="big">${best === first ? undefined : markup`<small>${from.toFixed(2)} \u2192</small> `}${
       to.toFixed(2)
     }<small> %</small></p>
@@ -59,8 +71,8 @@ const inPlace = ["stage", "dataset", "images", "nme_low", "nme_high"];
 function resultTable(rows: readonly Row[]): Html {
   const names = Object.keys(rows[0]!).filter((name) => !inPlace.includes(name));
   const scale = scaleOf(rows.map((row) => estimate(row)));
-  const groups = [...Map.groupBy(rows, (row) => `${row["stage"]} ${row["dataset"]}`).values()];
-  const compared = groups.some((group) => group.length > 1);
+  const groups = groupsOf(rows);
+  const compared = groups.some(([, group]) => group.length > 1);
   // What a change takes beside a number, also where there is none, so that numbers stand below each other.
   const gap = (text: string) => compared ? markup`<small class="change">${text}</small>` : undefined;
   const isMeasure = (name: string) => /^(nme|fr|auc)_/.test(name);
@@ -74,7 +86,7 @@ function resultTable(rows: readonly Row[]): Html {
   const foot = names.map((name) =>
     markup`<td></td>${withInterval(name) ? markup`<td class="plot">${axis(scale)}</td>` : undefined}`
   );
-  const body = groups.map((group) => {
+  const body = groups.map(([title, group]) => {
     const cells = (row: Row, i: number) =>
       names.map((name) => {
         const value = row[name];
@@ -94,13 +106,12 @@ function resultTable(rows: readonly Row[]): Html {
           interval && markup`<td class="plot">${dots([estimate(row)], scale, i)}<small>${interval}</small></td>`
         }`;
       });
-    const { stage, dataset, images } = group[0]!;
-    const what = dataset === undefined ? stage : dataset;
+    const images = group[0]!["images"];
     return markup`
       <tbody>
         <tr>
           <th colspan="${names.length + 1}" scope="rowgroup">
-            ${formatField(what)} <small>${images === undefined ? "" : `${formatField(images)} images`}</small>
+            ${title} <small>${images === undefined ? "" : `${formatField(images)} images`}</small>
           </th>
         </tr>
         ${group.map((row, i) => markup`<tr>${cells(row, i)}</tr>\n`)}

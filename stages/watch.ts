@@ -5,18 +5,20 @@
  *
  * @module
  */
-import { extname, join } from "node:path";
+import { basename, extname, join } from "node:path";
 import { one, parse, UsageError } from "../runtime/cli.ts";
 import { exists, readIfThere } from "../runtime/files.ts";
 import { Html, markup, type Part } from "../runtime/html.ts";
-import { formatField, formatSeconds, formatTable } from "../runtime/progress.ts";
-import { readLog, readRun, type RunState } from "../runtime/run_status.ts";
+import { formatField, formatSeconds } from "../runtime/progress.ts";
+import { readLog, readRun, type RunState, type StageProgress } from "../runtime/run_status.ts";
 import { trainingCharts } from "./_line_chart.ts";
+import { headlines, resultTables } from "./_report_tables.ts";
 import style from "./report.css" with { type: "text" };
 
 const host = "127.0.0.1";
 const everyMs = 1000;
 const mostPreviews = 12;
+const mostLines = 20;
 const mimeTypes: Readonly<Record<string, string>> = { ".png": "image/png", ".jpg": "image/jpeg" };
 
 /** Serves the page about a run until it is stopped; resolves to the exit code. */
@@ -44,15 +46,15 @@ export async function watch(args: string[], print: (line: string) => void): Prom
 
 /** Starts the server, on any free port for 0. */
 export function serveRun(dir: string, port: number): Deno.HttpServer<Deno.NetAddr> {
-  let last = { at: -Infinity, text: "" };
+  let last: { at: number; parts: Parts } = { at: -Infinity, parts: {} };
   let images = new Map<string, string>();
   // However many look, the folder is read once a second.
-  const fragment = () => {
-    if (performance.now() - last.at < everyMs * 0.9) return last.text;
+  const parts = () => {
+    if (performance.now() - last.at < everyMs * 0.9) return last.parts;
     const previews = findPreviews(dir);
     images = new Map(previews.map(({ url, path }) => [url.replace(/\?.*/, ""), path]));
-    last = { at: performance.now(), text: body(dir, previews).text };
-    return last.text;
+    last = { at: performance.now(), parts: partsOf(dir, previews) };
+    return last.parts;
   };
   const server = Deno.serve({ hostname: host, port, onListen() {} }, (request) => {
     const { pathname, host: asked } = new URL(request.url);
@@ -60,8 +62,8 @@ export function serveRun(dir: string, port: number): Deno.HttpServer<Deno.NetAdd
     const names = [host, "localhost"].map((name) => `${name}:${server.addr.port}`);
     if (!names.includes(asked)) return answer("Forbidden", 403);
     if (request.method !== "GET") return answer("Method not allowed", 405);
-    if (pathname === "/") return page(dir, fragment());
-    if (pathname === "/events") return events(fragment);
+    if (pathname === "/") return page(dir, parts());
+    if (pathname === "/events") return events(parts);
     const image = images.get(pathname);
     if (image) return file(image, mimeTypes[extname(image)]!);
     const report = /^\/report\/([^/]+)$/.exec(pathname)?.[1];
@@ -101,26 +103,39 @@ async function file(path: string, type: string): Promise<Response> {
   }
 }
 
+/** The parts of the page by the ids of their places; only those that changed are put in anew. */
+type Parts = Readonly<Record<string, string>>;
+
 /** The page with the state as it is now; a script puts in what comes later. */
-function page(dir: string, state: string): Response {
+function page(dir: string, parts: Parts): Response {
   const nonce = crypto.getRandomValues(new Uint8Array(16)).toHex();
   const script = `
-    const main = document.querySelector("main"), source = new EventSource("/events");
-    source.onmessage = ({ data }) => { main.innerHTML = JSON.parse(data); document.body.classList.remove("lost"); };
+    const source = new EventSource("/events");
+    source.onmessage = ({ data }) => {
+      for (const [id, html] of Object.entries(JSON.parse(data))) document.getElementById(id).innerHTML = html;
+      document.body.classList.remove("lost");
+    };
     source.onerror = () => document.body.classList.add("lost");
   `;
+  const places = Object.entries(parts).filter(([id]) => id !== "title").map(([id, html]) =>
+    markup`<section id="${id}">${new Html(html)}</section>`
+  );
   const html = markup`<!doctype html>
 <html lang="en">
   <head>
     <meta charset="utf-8">
     <meta name="viewport" content="width=device-width, initial-scale=1">
-    <title>${dir} - Facewright</title>
+    <title id="title">${new Html(parts["title"] ?? "")}</title>
     <link rel="icon" href="data:,">
     <style>${new Html(style)}</style>
   </head>
-  <body>
-    <header><h1>${dir}</h1><p class="offline">The server of this page has stopped.</p></header>
-    <main>${new Html(state)}</main>
+  <body class="live">
+    <header>
+      <h1>${basename(dir)}</h1>
+      <p>${dir}</p>
+      <p class="offline">The server of this page has stopped; what you see is what it told last.</p>
+    </header>
+    <main>${places}</main>
     <script nonce="${nonce}">${new Html(script)}</script>
   </body>
 </html>
@@ -131,17 +146,18 @@ function page(dir: string, state: string): Response {
   return new Response(html.text, { headers });
 }
 
-/** Server-sent events: the state whenever it is another one. */
-function events(state: () => string): Response {
+/** Server-sent events: the parts that changed. */
+function events(parts: () => Parts): Response {
   let timer: ReturnType<typeof setInterval>;
-  let sent = "";
+  let sent: Parts = {};
   const stream = new ReadableStream<Uint8Array>({
     start(controller) {
       const send = () => {
-        const text = state();
-        if (text === sent) return;
-        sent = text;
-        controller.enqueue(new TextEncoder().encode(`data: ${JSON.stringify(text)}\n\n`));
+        const now = parts();
+        const changed = Object.entries(now).filter(([id, html]) => html !== sent[id]);
+        if (!changed.length) return;
+        sent = now;
+        controller.enqueue(new TextEncoder().encode(`data: ${JSON.stringify(Object.fromEntries(changed))}\n\n`));
       };
       send();
       timer = setInterval(send, everyMs);
@@ -151,51 +167,88 @@ function events(state: () => string): Response {
   return new Response(stream, { headers: { ...guard, "content-type": "text/event-stream" } });
 }
 
-function body(dir: string, previews: readonly Preview[]): Html {
+function partsOf(dir: string, previews: readonly Preview[]): Parts {
   const run = readRun(dir);
-  if (!run) return markup`<p>There is no run in this folder.</p>`;
-  const charts = run.stages.flatMap(({ stage }) => {
+  const charts = run?.stages.flatMap(({ stage }) => {
     const metrics = [join(dir, ".work", stage), join(dir, stage)].map((folder) =>
       readIfThere(join(folder, "metrics.jsonl"))
     );
     return trainingCharts(stage, metrics.find((text) => text !== undefined) ?? "");
   });
-  const lines = readLog(dir).slice(-200).flatMap((event) =>
-    event.event === "log" ? `${event.stage}: ${event.text}` : []
-  );
-  const sections: [string, Part][] = [
-    ["Results", run.results.length ? markup`<pre>${formatTable(run.results)}</pre>` : undefined],
-    ["Training", charts.length ? markup`<div class="grid">${charts}</div>` : undefined],
-    ["Last lines", lines.length ? markup`<pre>${lines.slice(-20).join("\n")}</pre>` : undefined],
-    [
-      "Latest pictures",
-      previews.length ? markup`<div class="grid previews">${previews.map(picture)}</div>` : undefined,
-    ],
-  ];
-  return markup`${state(run, dir)}${
-    sections.map(([name, part]) => part ? markup`<section><h2>${name}</h2>${part}</section>` : undefined)
-  }`;
+  const lines = readLog(dir).flatMap((event) => event.event === "log" ? `${event.stage}: ${event.text}` : []);
+  const parts: Record<string, Part> = {
+    title: `${run ? `${run.status}: ` : ""}${basename(dir)} - Facewright`,
+    state: run ? state(run) : markup`<p>There is no run in this folder.</p>`,
+    stages: run && stages(run, dir),
+    results: run?.results.length
+      ? markup`<h2>Results</h2>${headlines(run.results)}${resultTables(run.results)}`
+      : undefined,
+    training: charts?.length ? markup`<h2>Training</h2><div class="grid">${charts}</div>` : undefined,
+    pictures: previews.length
+      ? markup`<h2>Latest pictures</h2><div class="grid previews">${previews.map(picture)}</div>`
+      : undefined,
+    lines: lines.length ? markup`<h2>Last lines</h2><pre>${lines.slice(-mostLines).join("\n")}</pre>` : undefined,
+  };
+  return Object.fromEntries(Object.entries(parts).map(([id, part]) => [id, markup`${part}`.text]));
 }
 
-function state(run: RunState, dir: string): Html {
-  const rows = run.stages.map(({ stage, status, seconds, progress }) => {
+/** What a state means, where the word does not say it. */
+const meaning: Readonly<Record<RunState["status"], string>> = {
+  running: "",
+  done: "",
+  failed: "",
+  interrupted: "It was stopped. The same command goes on where it was.",
+  killed: "Its process is gone without a word. The same command goes on from the last checkpoint.",
+};
+
+const isDone = ({ status }: StageProgress) => status === "done" || status === "skipped";
+
+function state(run: RunState): Html {
+  const { status, owner, updated, message, stages } = run;
+  const seconds = stages.reduce((sum, stage) => sum + stage.seconds, 0);
+  const facts = [
+    `${stages.filter(isDone).length} of ${stages.length} stages done`,
+    `${formatSeconds(seconds)} of work`,
+    owner ? `process ${owner.process} since ${utc(owner.since)}` : `last news ${updated ? utc(updated) : "none"}`,
+  ];
+  const share = stages.map((stage) => ({ ...stage, done: isDone(stage) ? 1 : shareOf(stage) }));
+  const width = 100 / Math.max(1, stages.length);
+  const blocks = share.map(({ done, status }, i) =>
+    markup`<g class="${status}"><rect class="rest" x="${i * width}%" width="${
+      width - 0.4
+    }%" height="10" rx="2"/><rect x="${i * width}%" width="${done * (width - 0.4)}%" height="10" rx="2"/></g>`
+  );
+  return markup`
+    <p><b class="badge ${status}">${status}</b> ${facts.join(" \u00b7 ")}</p>
+    <svg class="blocks" width="100%" height="10">${blocks}</svg>
+    ${meaning[status] ? markup`<p>${meaning[status]}</p>` : undefined}
+    ${message ? markup`<pre class="message">${message}</pre>` : undefined}
+  `;
+}
+
+const shareOf = ({ progress }: StageProgress) => progress?.total ? Math.min(1, progress.done / progress.total) : 0;
+
+function stages(run: RunState, dir: string): Html {
+  const rows = run.stages.map((one) => {
+    const { stage, status, seconds, progress } = one;
     const fields = Object.entries(progress?.fields ?? {}).map(([name, value]) => `${name} ${formatField(value, name)}`);
     const link = exists(join(dir, stage, "index.html"))
       ? markup`<a href="/report/${encodeURIComponent(stage)}">${stage}</a>`
       : stage;
-    const bar = progress ? markup`<meter max="${progress.total}" value="${progress.done}"></meter>` : undefined;
+    const left = status === "running" && progress?.done
+      ? [`${formatSeconds(seconds / progress.done * (progress.total - progress.done))} left`]
+      : [];
+    const told = progress ? [`${progress.done}/${progress.total}`, ...left, ...fields] : [];
+    const bar = progress &&
+      markup`<svg class="bar" width="100%" height="8"><rect width="${100 * shareOf(one)}%" height="8" rx="2"/></svg>`;
     return markup`<tr><td>${link}</td><td class="${status}">${
       status === "skipped" ? "done before" : status
-    }</td><td class="number">${formatSeconds(seconds)}</td><td>${bar}</td><td>${
-      progress ? `${progress.done}/${progress.total}` : ""
-    } ${fields.join("  ")}</td></tr>\n`;
+    }</td><td class="number">${
+      seconds > 0 || isDone(one) ? formatSeconds(seconds) : ""
+    }</td><td class="plot">${bar}</td><td class="notes">${told.join(" \u00b7 ")}</td></tr>\n`;
   });
-  const owner = run.owner
-    ? `process ${run.owner.process} since ${utc(run.owner.since)}`
-    : `last news ${run.updated ? utc(run.updated) : "none"}`;
-  return markup`<p><b class="${run.status}">${run.status}</b>, ${owner}</p>${
-    run.message ? markup`<pre>${run.message}</pre>` : undefined
-  }<div class="wide"><table><thead><tr><th>stage</th><th>state</th><th class="number">time</th><th></th><th></th></tr></thead>
+  return markup`<h2>Stages</h2><div class="wide"><table class="timing"><thead><tr><th>stage</th><th>state</th>
+<th class="number">time</th><th class="plot"></th><th></th></tr></thead>
 <tbody>${rows}</tbody></table></div>`;
 }
 
@@ -241,5 +294,5 @@ function picturesIn(folder: string): { name: string; path: string; time: number 
 }
 
 function picture({ stage, name, url }: Preview): Html {
-  return markup`<figure class="sheet"><figcaption><b>${stage}</b> ${name}</figcaption><img src="${url}" alt="${stage}: ${name}"></figure>`;
+  return markup`<figure class="sheet"><figcaption>${stage} <small>${name}</small></figcaption><a href="${url}"><img src="${url}" alt="${stage}: ${name}"></a></figure>`;
 }

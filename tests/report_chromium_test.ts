@@ -77,6 +77,7 @@ Deno.test("pages hold what they promise in Chromium", { ignore: !hasChromium() }
       await runPipeline(pipeline, { root: join(root, "runs"), reporter: silent, openDevice });
       await page!.until("document.querySelector('td.done')");
       assert.ok(await page!.evaluate("window.before"), "the page was not loaded again");
+      assert.match(await page!.evaluate("document.title"), /^done: live/);
       await assertSound(page!, url);
       const stopped = server!.shutdown();
       await page!.evaluate("source.close()");

@@ -63,7 +63,9 @@ Deno.test("watch follows a run, escapes what it shows, and answers this machine'
     const reader = stream.body!.getReader();
     let text = "";
     while (!text.includes(">done<")) text += new TextDecoder().decode((await reader.read()).value);
-    assert.match(text, /^data: "/);
+    assert.match(text, /^data: {"title":"/);
+    const [, later] = text.split("\n\n");
+    if (later) assert.doesNotMatch(later, /"training"/, "what did not change is not sent again");
     await reader.cancel();
     await server.now!.shutdown();
   });
