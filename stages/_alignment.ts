@@ -4,10 +4,22 @@
  * @module
  */
 
+import { z } from "zod";
 import type { Sample } from "../faces/dataset.ts";
 import { type Image, resizeArea } from "../faces/image.ts";
 import { nmePerImage } from "../faces/metrics.ts";
 import type { Detector } from "../models/detector.ts";
+
+/** Which pairs are rejected; `dataset/generate` draws such pairs again. */
+export const rejection = {
+  deviations: z.number().positive().default(3).describe(
+    "A pair is rejected when its alignment_nme is so many robust standard deviations (1.4826 times the median distance " +
+      "from the median) above the median of its style",
+  ),
+  most_nme: z.number().positive().optional().describe(
+    "A pair is also rejected when its alignment_nme is above this, percent, however usual that is in its style",
+  ),
+};
 
 /** What a detector finds in pictures, against what was asked for. */
 export interface Alignment {

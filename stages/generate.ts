@@ -6,26 +6,22 @@
 
 import { z } from "zod";
 import { DatasetWriter, type NewRecord, openDataset } from "../faces/dataset.ts";
-import { contactSheet, drawCondition, overlayLandmarks } from "../faces/draw.ts";
+import { contactSheet, overlayLandmarks } from "../faces/draw.ts";
 import { applyEdits, readEdits } from "../faces/edits.ts";
 import { type Image, readImage, writePng } from "../faces/image.ts";
 import { mirrorLandmarks } from "../faces/landmarks.ts";
 import { loadStyle, styleFiles, stylePrompt } from "../faces/styles.ts";
-import { decodeLatent, latentChannels } from "../models/autoencoder.ts";
-import { encodePrompt, type Model, openModel, readModel } from "../models/checkpoint.ts";
-import { controlFromHint, type ControlNetConfig, embedHint } from "../models/controlnet.ts";
-import { type ParameterSpec, Scope, uploadParameters } from "../models/params.ts";
-import { Sampler, samplerGoals, type SamplerSpec } from "../models/sampler.ts";
-import { ddimSteps } from "../models/schedule.ts";
-import { unet } from "../models/unet.ts";
-import { scale } from "../ops/scale.ts";
+import { openModel, readModel } from "../models/checkpoint.ts";
+import { loadDetector } from "../models/detector.ts";
+import { uploadParameters } from "../models/params.ts";
+import { samplerGoals } from "../models/sampler.ts";
 import type { Device } from "../runtime/device.ts";
-import { elements, Graph } from "../runtime/graph.ts";
+import { formatSeconds } from "../runtime/progress.ts";
 import { Random } from "../runtime/rng.ts";
 import { stage } from "../runtime/stage.ts";
+import { align, doubtOf, rejection, usualOf } from "./_alignment.ts";
 import { costsOf, expectedControlnet, networksOf, sizeOf } from "./_costs.ts";
-import { Prompts } from "./_diffusion.ts";
-import { toImage } from "./_faces.ts";
+import { Painter, samplerOf, samplingOptions } from "./_painter.ts";
 
 const options = z.object({
   styles: z.array(z.string().min(1)).min(1).optional().describe("Names of styles; all training styles when not given"),
@@ -37,27 +33,25 @@ const options = z.object({
     dir: z.string().default("pipelines/edits").describe("Folder of the edit files"),
   }).prefault({}).describe("Changes of the landmarks"),
   mirror: z.boolean().default(true).describe("Mirrors every second face"),
-  steps: z.int().min(1).max(1000).default(20).describe("DDIM steps"),
-  guidance: z.number().min(1).max(30).default(2).describe("Scale of classifier-free guidance; 1 is none"),
-  eta: z.number().min(0).max(1).default(0).describe("Fresh noise in each step; 0 is deterministic"),
-  control_scale: z.number().min(0).max(3).default(1).describe("How strongly the landmarks act"),
-  batch: z.int().min(1).max(256).default(8).describe("Images sampled at once"),
+  ...samplingOptions,
   weights: z.enum(["f32", "f16"]).optional().describe(
     "Element type of the networks' weights in memory, f32 when not given; f16 takes half of it",
   ),
+  redraw: z.strictObject({
+    tries: z.int().min(1).max(20).default(3).describe("Times that a rejected picture is drawn again at most"),
+    ...rejection,
+  }).optional().describe(
+    "Draws pictures again, with other noise, which do not fit their landmarks as the input detector sees it, and keeps " +
+      "the best fitting try",
+  ),
 });
-
-/** A pair that is planned: everything about it but its picture. */
-interface Planned extends NewRecord {
-  readonly name: string;
-}
 
 /** `dataset/generate`: landmarks to pairs (the paper, section 3.3). */
 export const generatePairs = stage({
   id: "dataset/generate",
   doc: "Generates pairs of images and landmarks: edits landmarks and paints each face in the styles asked for.",
-  version: 1,
-  inputs: { model: "model", landmarks: "dataset" },
+  version: 2,
+  inputs: { model: "model", landmarks: "dataset", "detector?": "detector" },
   output: "dataset",
   options,
   files: (given) => [...chosenFiles(given), ...editFiles(given.edits)],
@@ -75,9 +69,17 @@ export const generatePairs = stage({
       step: `DDIM, ${given.batch} images of ${size_px} px${spec.guided ? ", guided" : ""}`,
       ...costsOf([step], [once, finish], () => given.weights === "f16"),
       images: chosenFiles(given).length * given.per_style,
+      styles: `${chosenFiles(given).length} x ${given.per_style}`,
     };
   },
-  async run(ctx, { model, landmarks }, given) {
+  async run(ctx, { model, landmarks, detector }, given) {
+    if (!detector !== !given.redraw) {
+      throw new TypeError(
+        given.redraw
+          ? `Cannot redraw: the input "detector" is missing`
+          : `Cannot use the input "detector" without the option "redraw", hint: redraw: {}`,
+      );
+    }
     const styles = await Promise.all(chosenFiles(given).map(loadStyle));
     const edits = await readEdits(given.edits.dir, given.edits.names);
     const source = await openDataset(landmarks.dir);
@@ -85,7 +87,7 @@ export const generatePairs = stage({
     const total = styles.length * given.per_style;
 
     /** Pair `index`: a face at random, mirrored or not, edited; a function of the seed and the index alone. */
-    const planPair = (index: number): Planned => {
+    const planPair = (index: number): NewRecord => {
       const random = new Random(ctx.seed, "dataset/generate.landmarks").at(index);
       const style = styles[index % styles.length]!;
       const record = source.records[random.int(source.records.length)]!;
@@ -93,49 +95,99 @@ export const generatePairs = stage({
       const start = mirrored ? mirrorLandmarks(record.landmarks, size_px) : record.landmarks;
       const edited = applyEdits(start, edits, { pick: given.edits.pick, size_px }, random);
       return {
-        name: `${String(index).padStart(6, "0")}.png`,
         style: style.style,
         group: `pair-${index}`,
         landmarks: edited.landmarks,
         prompt: stylePrompt(style),
         source: `${record.file_name}${mirrored ? ", mirrored" : ""}`,
         edits: edited.applied,
-        seed: index,
       };
     };
 
-    // Pictures are kept in the work folder as they are made, so that a stop loses at most one batch.
+    // Pictures are kept in the work folder as they are made, so that a stop loses at most one batch. A picture's number
+    // is that of its pair, of the first try, then total more for each other one; it is the seed of its noise too.
+    const pathOf = (picture: number) => `${ctx.work}/${String(picture).padStart(6, "0")}.png`;
     const made = new Set<string>();
-    for await (const { name } of Deno.readDir(ctx.work)) if (name.endsWith(".png")) made.add(name);
-    const missing = Array.from({ length: total }, (_, k) => k).filter((k) => !made.has(planPair(k).name));
+    for await (const { name } of Deno.readDir(ctx.work)) if (name.endsWith(".png")) made.add(`${ctx.work}/${name}`);
     if (made.size) ctx.log(`${made.size} pictures are there already`);
-    if (missing.length) {
-      const painter = await makePainter(ctx.device(), model.dir, size_px, given);
+    let painter: Awaited<ReturnType<typeof openPainter>> | undefined;
+
+    /** Paints those of some pictures that are not there. */
+    const paint = async (pictures: readonly number[], fields: { doing?: string } = {}) => {
+      const missing = pictures.filter((picture) => !made.has(pathOf(picture)));
+      if (!missing.length) return;
+      painter ??= await openPainter(await ctx.device(), model.dir, size_px, given);
       const began = performance.now();
+      let per_minute = 0;
       for (let first = 0; first < missing.length; first += given.batch) {
         ctx.signal.throwIfAborted();
-        const indices = missing.slice(first, first + given.batch);
-        const images = await painter.paint(indices.map((index) => ({
-          ...planPair(index),
-          negative_prompt: styles[index % styles.length]!.negative_prompt,
-          random: new Random(ctx.seed, "dataset/generate.noise").at(index),
+        const now = missing.slice(first, first + given.batch);
+        const images = await painter.paint(now.map((picture) => ({
+          ...planPair(picture % total),
+          negative_prompt: styles[picture % total % styles.length]!.negative_prompt,
+          random: new Random(ctx.seed, "dataset/generate.noise").at(picture),
         })));
         for (const [k, image] of images.entries()) {
-          const path = `${ctx.work}/${planPair(indices[k]!).name}`;
+          const path = pathOf(now[k]!);
           await writePng(`${path}.tmp`, image);
           await Deno.rename(`${path}.tmp`, path);
         }
-        const done = first + indices.length;
-        const per_minute = Math.round(done / (performance.now() - began) * 60_000);
-        ctx.progress(total - missing.length + done, total, { per_minute });
+        const done = first + now.length;
+        per_minute = Number((done / (performance.now() - began) * 60_000).toPrecision(3));
+        ctx.progress(pictures.length - missing.length + done, pictures.length, { ...fields, per_minute });
       }
-      painter.destroy();
+      const took = formatSeconds((performance.now() - began) / 1000);
+      ctx.log(`${missing.length} pictures in ${took}, ${per_minute} a minute`);
+    };
+
+    const all = Array.from({ length: total }, (_, index) => index);
+    await paint(all);
+    /** The picture of each pair. */
+    const chosen = [...all];
+    let redrawn = 0, doubtful: number[] = [];
+    if (detector && given.redraw) {
+      const { tries, deviations, most_nme = Infinity } = given.redraw;
+      const judge = await loadDetector(await ctx.device(), detector.dir);
+      const look = async (pictures: readonly number[]) => {
+        const read = async (k: number) => ({
+          image: await readImage(pathOf(pictures[k]!)),
+          landmarks: planPair(pictures[k]! % total).landmarks,
+        });
+        const { nme } = await align(judge, pictures.length, read, (done) => {
+          ctx.signal.throwIfAborted();
+          ctx.progress(done, pictures.length, { doing: `looking with ${detector.stage}` });
+        });
+        return nme;
+      };
+      // What is usual is told by the first tries: it must not get stricter as the worst ones are replaced.
+      const nme = await look(all);
+      const styleOf = (index: number) => styles[index % styles.length]!.style;
+      const usual = usualOf(nme, all.map(styleOf));
+      const rejected = (index: number) =>
+        doubtOf(nme[index]!, usual.get(styleOf(index))!) > deviations || nme[index]! > most_nme;
+      doubtful = all.filter(rejected);
+      redrawn = doubtful.length;
+      for (let attempt = 1; attempt <= tries && doubtful.length; attempt++) {
+        ctx.log(`${doubtful.length} of ${total} pictures do not fit their landmarks, drawing them again`);
+        const pictures = doubtful.map((index) => index + attempt * total);
+        await paint(pictures, { doing: `drawing again, ${attempt} of ${tries}` });
+        for (const [k, error] of (await look(pictures)).entries()) {
+          const index = doubtful[k]!;
+          if (error >= nme[index]!) continue;
+          nme[index] = error;
+          chosen[index] = pictures[k]!;
+        }
+        doubtful = doubtful.filter(rejected);
+      }
+      if (doubtful.length) ctx.log(`${doubtful.length} pictures do not fit after ${tries} tries; their best is kept`);
+      judge.destroy();
     }
+    painter?.destroy();
 
     const writer = await DatasetWriter.create(ctx.dir);
-    for (let index = 0; index < total; index++) {
-      const { name, ...record } = planPair(index);
-      await writer.add(await readImage(`${ctx.work}/${name}`), record);
+    for (const [index, picture] of chosen.entries()) {
+      ctx.signal.throwIfAborted();
+      await writer.add(await readImage(pathOf(picture)), { ...planPair(index), seed: picture });
     }
     await writer.close();
 
@@ -144,13 +196,18 @@ export const generatePairs = stage({
     const enlarge = Math.max(1, Math.floor(128 / size_px));
     const shown = Math.min(PAIRS_ON_SHEET, given.per_style);
     for (let cell = 0; cell < styles.length * shown; cell++) {
-      const pair = planPair((cell % shown) * styles.length + Math.floor(cell / shown));
-      const image = await readImage(`${ctx.work}/${pair.name}`);
+      const index = (cell % shown) * styles.length + Math.floor(cell / shown);
+      const pair = planPair(index);
+      const image = await readImage(pathOf(chosen[index]!));
       sheet.push(image, overlayLandmarks(image, pair.landmarks, enlarge));
       labels.push(pair.style, (pair.edits ?? []).map(({ edit }) => edit).join(" "));
     }
     await writePng(`${ctx.dir}/contact.png`, contactSheet(sheet, 2 * shown, { labels, cell_px: size_px * enlarge }));
-    ctx.summary({ images: total, styles: styles.length });
+    ctx.summary({
+      images: total,
+      styles: styles.length,
+      ...(given.redraw && { redrawn, doubtful: doubtful.length }),
+    });
   },
 });
 
@@ -169,103 +226,22 @@ function editFiles({ names, dir }: z.output<typeof options>["edits"]): string[] 
   return all.map((name) => `${dir}/${name}.yaml`).sort();
 }
 
-/** What a picture is painted from. */
-interface Request {
-  readonly landmarks: Float32Array;
-  readonly prompt?: string;
-  readonly negative_prompt: string;
-  readonly random: Random;
-}
-
-/** A sampler of a model's networks, and the parameters that it names. */
-function samplerOf(
-  { vae, text, unet: unetConfig, controlnet }: Pick<Model, "vae" | "text" | "unet"> & { controlnet: ControlNetConfig },
-  size_px: number,
-  tokens: number,
-  given: z.output<typeof options>,
-) {
-  const { batch } = given;
-  const side = size_px / 2 ** (vae.block_out_channels.length - 1);
-  const shape = [batch, side, side, latentChannels(vae)] as const;
-  const guided = given.guidance !== 1;
-  const copies = guided ? 2 * batch : batch;
-  const graph = new Graph();
-  const specs = new Map<string, ParameterSpec>();
-  const scope = (network: string) => new Scope(graph, specs, `${network}/`);
-  const spec = {
-    graph,
-    shape,
-    once: {
-      context: encodePrompt(scope("text_encoder"), text, graph.input("ids", [copies, tokens])),
-      hint: embedHint(scope("controlnet"), controlnet, graph.input("drawing", [copies, size_px, size_px, 3])),
-    },
-    predict(sample, timesteps, { context, hint }) {
-      const inputs = { sample, timesteps, context: context! };
-      const control = controlFromHint(scope("controlnet"), controlnet, inputs, hint!, {
-        scale: given.control_scale,
-      });
-      return unet(scope("unet"), unetConfig, inputs, control);
-    },
-    finish: (x) => decodeLatent(scope("vae"), vae, scale(x, 1 / vae.scaling_factor)),
-    guided,
-    noisy: given.eta > 0,
-  } satisfies SamplerSpec;
-  // Describing the networks once names the parameters to load.
-  spec.finish(spec.predict(graph.input("sample", [copies, ...shape.slice(1)]), graph.input("t", [copies]), spec.once));
-  return { spec, specs, copies };
-}
-
-/** Loads the networks of a model and makes pictures of landmarks and prompts. */
-async function makePainter(
-  opening: Promise<Device>,
-  dir: string,
-  size_px: number,
-  given: z.output<typeof options>,
-) {
-  const device = await opening;
-  const { batch } = given;
+/** A painter with the networks of a model. */
+async function openPainter(device: Device, dir: string, size_px: number, given: z.output<typeof options>) {
   const model = await openModel(dir);
-  if (!model.controlnet) {
+  const { controlnet, tokenizer } = model;
+  if (!controlnet) {
     throw new TypeError(
       `Cannot generate pairs with ${dir} as it has no controlnet/, hint: train one with diffusion/train`,
     );
   }
-  const { controlnet } = model;
-  const prompts = new Prompts(model.tokenizer);
-  const { spec, specs, copies } = samplerOf({ ...model, controlnet }, size_px, prompts.length, given);
+  const { specs } = samplerOf({ ...model, controlnet }, size_px, tokenizer.length, given);
   const parameters = await uploadParameters(device, readModel(model, specs), given.weights);
-  const sampler = new Sampler(device, spec, parameters);
-  const steps = ddimSteps(model.schedule, given.steps, given.eta);
-  const size = elements(spec.shape) / batch;
-
+  const painter = new Painter(device, { ...model, controlnet }, size_px, given, parameters);
   return {
-    /** Paints up to `batch` pictures. */
-    async paint(requests: readonly Request[]): Promise<Image[]> {
-      const floats = (n: number, rows = batch) => new Float32Array(rows * n);
-      const [start, ids, drawing] = [floats(size), floats(prompts.length, copies), floats(size_px ** 2 * 3, copies)];
-      const put = (into: Float32Array, row: number, values: Float32Array) => into.set(values, row * values.length);
-      for (const [k, { landmarks, prompt = "", negative_prompt, random }] of requests.entries()) {
-        put(start, k, random.fillNormal(new Float32Array(size)));
-        const picture = drawCondition(landmarks, size_px);
-        for (const [row, text] of [[k, prompt], [k + batch, negative_prompt]] as const) {
-          if (row >= copies) continue;
-          put(ids, row, prompts.ids(text));
-          put(drawing, row, picture);
-        }
-      }
-      const noise = () => {
-        const out = floats(size);
-        requests.forEach(({ random }, k) => put(out, k, random.fillNormal(new Float32Array(size))));
-        return out;
-      };
-      const { guidance } = given;
-      const pixels = await sampler.sample({ start, steps, inputs: { ids, drawing }, guidance, noise });
-      const bytes = size_px * size_px * 3;
-      return requests.map((_, k) => toImage(pixels.subarray(k * bytes, (k + 1) * bytes), size_px));
-    },
-    /** Frees networks and plans. */
+    paint: painter.paint.bind(painter),
     destroy() {
-      sampler.destroy();
+      painter.destroy();
       for (const tensor of parameters.values()) tensor.destroy();
     },
   };

@@ -10,20 +10,9 @@ import { bootstrapMean } from "../faces/metrics.ts";
 import { loadDetector } from "../models/detector.ts";
 import { Random } from "../runtime/rng.ts";
 import { stage } from "../runtime/stage.ts";
-import { align, differenceHash, doubtOf, NearHashes, usualOf } from "./_alignment.ts";
+import { align, differenceHash, doubtOf, NearHashes, rejection, usualOf } from "./_alignment.ts";
 import { sizeOf } from "./_costs.ts";
 import { type ReviewedPair, reviewPage, type StyleCounts, type Verdict } from "./_review_page.ts";
-
-/** Which pairs are rejected; `dataset/generate` draws such pairs again. */
-export const rejection = {
-  deviations: z.number().positive().default(3).describe(
-    "A pair is rejected when its alignment_nme is so many robust standard deviations (1.4826 times the median distance " +
-      "from the median) above the median of its style",
-  ),
-  most_nme: z.number().positive().optional().describe(
-    "A pair is also rejected when its alignment_nme is above this, percent, however usual that is in its style",
-  ),
-};
 
 /** `dataset/review`: a dataset of the pairs that are kept; `review.html` shows all in doubt, `review.json` lists every pair. */
 export const reviewPairs = stage({
