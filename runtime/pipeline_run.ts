@@ -6,7 +6,7 @@
  * - `.<stage>.tmp/`: the artifact while it is made;
  * - `.work/<stage>/`: checkpoints and metrics of an unfinished stage;
  * - `summary.json`, `pipeline.yaml`: states and results, and the pipeline with everything resolved;
- * - `log.jsonl`, `.lock`: what happened when, and the process that is running.
+ * - `log.jsonl`, `log.1.jsonl`, `.lock`: what happened when, what happened before, and the process that is running.
  *
  * @module
  */
@@ -202,10 +202,12 @@ export async function runPipeline(pipeline: Pipeline, options: RunOptions): Prom
     writeWhole(join(home, "summary.json"), JSON.stringify(summary, null, 2) + "\n");
     return summary;
   };
+  let at = plan[0]?.stage.id ?? "";
   try {
     log.tell({ event: "run", pipeline: pipeline.name, file: pipeline.file, process: Deno.pid });
     for (const [index, planned] of plan.entries()) {
       const { stage: { id, spec } } = planned;
+      at = id;
       const count = { number: index + 1, of: plan.length };
       if (planned.run === null) {
         if (planned.reason === null) log.tell({ event: "skip", stage: id, ...count });
@@ -232,7 +234,13 @@ export async function runPipeline(pipeline: Pipeline, options: RunOptions): Prom
     const summary = write();
     log.tell({ event: "end", status: "done" });
     return summary;
-  } catch (error) {
+  } catch (thrown) {
+    const error = thrown instanceof StageError || !hintOf(thrown) ? thrown : new StageError(
+      at,
+      "failed",
+      `Cannot go on with pipeline "${pipeline.name}" in ${home}: ${explain(thrown)}`,
+      thrown,
+    );
     const { status, stage = "" } = error instanceof StageError ? error : { status: "failed" as const };
     // The disk may be what failed: the error itself must get through.
     attemptTo(() => write());
@@ -279,16 +287,20 @@ function describeFailure(error: unknown, { stage }: PlannedStage, home: string, 
   return lines.join("\n      ");
 }
 
+/** What to do about a disk that cannot be written, by the error's code. */
+const DISK_HINTS: Readonly<Record<string, string>> = {
+  ENOSPC: "free space on that disk; the same command goes on from the last checkpoint",
+  EDQUOT: "free space within your quota; the same command goes on from the last checkpoint",
+  EROFS: "the disk is mounted read-only; make it writable, or run elsewhere",
+  EACCES: "make the folder writable for you, or run elsewhere",
+  EPERM: "make the folder writable for you, or run elsewhere",
+};
+
+const hintOf = (error: unknown) => DISK_HINTS[(error as { code?: string } | null)?.code ?? ""];
+
 /** An error's message; of a disk that cannot be written also what to do. */
 function explain(error: unknown): string {
-  const hints: Record<string, string> = {
-    ENOSPC: "free space on that disk; the same command goes on from the last checkpoint",
-    EDQUOT: "free space within your quota; the same command goes on from the last checkpoint",
-    EROFS: "the disk is mounted read-only; make it writable, or run elsewhere",
-    EACCES: "make the folder writable for you, or run elsewhere",
-    EPERM: "make the folder writable for you, or run elsewhere",
-  };
-  const hint = hints[(error as { code?: string } | null)?.code ?? ""];
+  const hint = hintOf(error);
   return messageOf(error) + (hint ? `, hint: ${hint}` : "");
 }
 

@@ -29,9 +29,14 @@ export async function takeLock(home: string): Promise<Disposable | undefined> {
     if (left === 0) return void file.close();
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
-  file.truncateSync();
   const owner: Owner = { process: Deno.pid, since: new Date().toISOString() };
-  file.writeSync(new TextEncoder().encode(`${JSON.stringify(owner)}\n`));
+  try {
+    file.truncateSync();
+    file.writeSync(new TextEncoder().encode(`${JSON.stringify(owner)}\n`));
+  } catch (error) {
+    file.close(); // the disk is full: who tries again must not find it locked
+    throw error;
+  }
   return { [Symbol.dispose]: () => file.close() };
 }
 
@@ -52,22 +57,31 @@ export function ownerOf(home: string): Owner | null | undefined {
 /** How often the log tells of progress. */
 const progressEveryMs = 10_000;
 
-/** A run's log, `log.jsonl`: every event of every run in the folder, each on a line with its time. */
+/** The most that a log's file grows to, bytes. */
+export const LOG_BYTES = 1 << 20;
+
+/**
+ * A run's log, `log.jsonl`: every event of every run in the folder, each on a line with its time. What is older than the
+ * file can hold is in `log.1.jsonl`, and what is older than that is gone.
+ */
 export class RunLog implements Disposable {
-  readonly #file: Deno.FsFile;
+  #file: Deno.FsFile;
+  #size: number;
   #told = -Infinity;
+  /** What a new file begins with, as readers look for it: which run it is, and the stage that it is at. */
+  #start: { run?: string; stage?: string } = {};
 
   /** Opens the log for appending; tells all events to a reporter, too. */
-  constructor(home: string, private readonly reporter: Reporter) {
+  constructor(private readonly home: string, private readonly reporter: Reporter) {
     this.#file = Deno.openSync(join(home, "log.jsonl"), { read: true, append: true, create: true });
-    const { size } = this.#file.statSync();
+    this.#size = this.#file.statSync().size;
     const last = new Uint8Array(1);
-    if (size > 0) {
+    if (this.#size > 0) {
       this.#file.seekSync(-1, Deno.SeekMode.End);
       this.#file.readSync(last);
     }
     // A killed run may have left half a line.
-    if (size > 0 && last[0] !== 10) this.#file.writeSync(Uint8Array.of(10));
+    if (this.#size > 0 && last[0] !== 10) this.#append("\n");
   }
 
   /** Tells an event; of progress only now and then in the file. */
@@ -86,8 +100,27 @@ export class RunLog implements Disposable {
       if (now - this.#told < progressEveryMs) return;
       this.#told = now;
     }
-    const line = { time: new Date().toISOString(), ...event };
-    this.#file.writeSync(new TextEncoder().encode(`${JSON.stringify(line)}\n`));
+    const line = `${JSON.stringify({ time: new Date().toISOString(), ...event })}\n`;
+    if (this.#size + line.length > LOG_BYTES) this.#turn();
+    this.#append(line);
+    if (event.event === "run") this.#start = { run: line };
+    if (event.event === "stage") this.#start.stage = line;
+  }
+
+  /** Goes on in a new file. */
+  #turn(): void {
+    const path = join(this.home, "log.jsonl");
+    this.#file.close();
+    Deno.renameSync(path, join(this.home, "log.1.jsonl"));
+    this.#file = Deno.openSync(path, { append: true, create: true });
+    this.#size = 0;
+    this.#append(Object.values(this.#start).join(""));
+  }
+
+  #append(text: string): void {
+    const bytes = new TextEncoder().encode(text);
+    this.#file.writeSync(bytes);
+    this.#size += bytes.length;
   }
 
   /** Closes the file. */

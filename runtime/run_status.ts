@@ -6,7 +6,7 @@
 import { join } from "node:path";
 import type { AttemptNote, Status, Summary } from "./pipeline_run.ts";
 import type { RunEvent } from "./progress.ts";
-import { ignoreMissing, type Owner, ownerOf, readJson } from "./run_folder.ts";
+import { ignoreMissing, LOG_BYTES, type Owner, ownerOf, readJson } from "./run_folder.ts";
 import type { Field } from "./stage.ts";
 
 /** A stage of a run on disk. */
@@ -43,9 +43,6 @@ export interface RunState {
 
 /** An event with its time, as it stands in `log.jsonl`. */
 export type LoggedEvent = RunEvent & { readonly time: string };
-
-/** The most of a log's end that is read, bytes. */
-const TAIL = 1 << 20;
 
 /**
  * Reads the state of a run.
@@ -99,7 +96,7 @@ export function readLog(dir: string): LoggedEvent[] {
   }
   using _file = file;
   const { size } = file.statSync();
-  const bytes = new Uint8Array(Math.min(size, TAIL));
+  const bytes = new Uint8Array(Math.min(size, LOG_BYTES));
   file.seekSync(size - bytes.length, Deno.SeekMode.Start);
   let length = 0;
   for (let read; length < bytes.length && (read = file.readSync(bytes.subarray(length))); length += read);

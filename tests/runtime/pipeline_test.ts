@@ -2,15 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { readPipeline, type Registry } from "../../runtime/pipeline_file.ts";
 import { drawPipeline } from "../../runtime/pipeline_graph.ts";
-import {
-  planRun,
-  RunError,
-  type RunOptions,
-  runPipeline,
-  stageCosts,
-  StageError,
-  type Summary,
-} from "../../runtime/pipeline_run.ts";
+import { planRun, RunError, runPipeline, stageCosts, StageError, type Summary } from "../../runtime/pipeline_run.ts";
 import { type Device, DeviceLostError } from "../../runtime/device.ts";
 import { jsonReporter, type RunEvent, silent } from "../../runtime/progress.ts";
 import type { AnyStage } from "../../runtime/stage.ts";
@@ -18,40 +10,7 @@ import { PipelineError } from "../../runtime/yaml_tree.ts";
 import { readLog, readRun } from "../../runtime/run_status.ts";
 import type { Manifest } from "../../runtime/stage_cache.ts";
 import { newInterrupt, ran, registry } from "./fake_stages.ts";
-
-const text = `
-name: test
-seed: 7
-params: { lines: 2, styles: [] }
-stages:
-  report: { uses: fake/collect, in: { all: "*" } }
-  second: { uses: fake/train, in: { data: extra, init: first }, with: { steps: 3 } }
-  first: { uses: fake/train, in: { data: faces }, with: { steps: 4 } }
-  faces: { uses: fake/draw, with: { count: \${lines} } }
-  extra: { uses: fake/draw, with: { count: 3, styles: \${styles} } }
-`;
-
-/** A folder with a pipeline, and functions that read and run it. */
-function bench(yaml = text) {
-  const dir = Deno.makeTempDirSync({ prefix: "facewright_" });
-  const file = join(dir, "test.yaml");
-  const root = join(dir, "runs");
-  Deno.writeTextFileSync(file, yaml);
-  const read = (...set: string[]) => readPipeline(file, registry, { set });
-  const run = async (set: string[] = [], options: Partial<RunOptions> = {}) => {
-    ran.length = 0;
-    const pipeline = await read(...set);
-    const summary = await runPipeline(pipeline, {
-      root,
-      reporter: silent,
-      openDevice: () => Promise.reject(new Error("Cannot open a GPU in this test")),
-      ...options,
-    });
-    return summary;
-  };
-  const at = (path: string) => Deno.readTextFileSync(join(root, "test", path));
-  return { dir, file, root, read, run, at, [Symbol.dispose]: () => Deno.removeSync(dir, { recursive: true }) };
-}
+import { bench } from "./run_pipeline.ts";
 
 const statusOf = ({ stages }: Summary) => Object.fromEntries(Object.entries(stages).map(([id, s]) => [id, s.status]));
 
