@@ -105,12 +105,10 @@ const commands: Commands = {
     run: async (args) => (await import("./stages/watch.ts")).watch(args, print),
   },
   bench: {
-    usage: "[--only PATTERN] [--json] | --full-size",
-    doc: "Times kernels and whole steps as shares of what the adapter can do; or a prediction of Stable Diffusion v1.",
-    async run(args) {
-      await (await import("./bench/bench.ts")).bench(args, print);
-      return 0;
-    },
+    usage: "[--only PATTERN] [--peers] [--json] | --full-size",
+    doc: "Times kernels and whole steps as shares of what the adapter can do, or with --peers as multiples of what " +
+      "other engines do; or a prediction of Stable Diffusion v1.",
+    run: async (args) => (await import("./bench/bench.ts")).bench(args, print),
   },
 };
 

@@ -26,6 +26,7 @@ import {
   largeResnet,
   largeTransformer,
   unetControlnetStep,
+  unetForward,
   type Workload,
 } from "./steps.ts";
 
@@ -169,6 +170,7 @@ export const CASES: readonly Case[] = [
   { name: "adam:4m", workload: adam, ...copied },
   step("block.resnet:sd1-n1-64x64-320", largeResnet),
   step("block.transformer:sd1-n1-64x64-320", largeTransformer),
+  step("unet.forward:tiny-b8", () => unetForward(8)),
   step("step.unet_controlnet:tiny-b8", () => unetControlnetStep(8)),
   step("step.ddim:tiny", () => ddimStep(8)),
   step("step.hourglass:tiny-b32", () => hourglassStep(32)),

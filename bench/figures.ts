@@ -4,12 +4,13 @@
  * @module
  */
 
-import { initialise } from "../models/params.ts";
+import { type HostTensors, initialise } from "../models/params.ts";
 import type { Device } from "../runtime/device.ts";
 import { elements, texels } from "../runtime/graph.ts";
 import type { Plan } from "../runtime/plan.ts";
 import { Random } from "../runtime/rng.ts";
 import { Executable } from "../runtime/run.ts";
+import type { TensorData } from "../runtime/safetensors.ts";
 import { Tensor } from "../runtime/tensor.ts";
 import { arithmetic, type Case } from "./cases.ts";
 import { type Ceilings, measure, settled, type Timing } from "./measure.ts";
@@ -38,25 +39,28 @@ export class Loaded {
   /** What is run. */
   readonly executable: Executable;
   /** Values of the inputs, which are on the device already. */
-  readonly inputs: Readonly<Record<string, ArrayLike<number>>>;
+  readonly inputs: Readonly<Record<string, TensorData>>;
+  /** First values of the parameters of networks. */
+  readonly weights: HostTensors;
   readonly #parameters: ReadonlyMap<string, Tensor>;
 
   /** Makes the parameters and inputs of a workload. */
   constructor(device: Device, { goals, specs = new Map(), inputs = {} }: Workload) {
     const random = new Random(0, "bench");
     const { graph } = [...Object.values(goals.outputs), ...(goals.updates ?? []).flat()][0]!;
-    const start = initialise(specs, 0);
+    this.weights = initialise(specs, 0);
     this.#parameters = new Map(
-      [...graph.parameters].map(([name, { shape }]) => [name, new Tensor(device, shape, start.get(name)?.data)]),
-    );
-    this.executable = new Executable(device, goals, this.#parameters);
-    this.inputs = Object.fromEntries(
-      [...graph.inputs].map(([name, { shape }]) => [
+      [...graph.parameters].map(([name, { shape }]) => [
         name,
-        inputs[name] ?? Float32Array.from({ length: elements(shape) }, () => random.uniform()),
+        new Tensor(device, shape, this.weights.get(name)?.data),
       ]),
     );
-    this.executable.run(this.inputs);
+    this.executable = new Executable(device, goals, this.#parameters);
+    this.inputs = Object.fromEntries([...graph.inputs].map(([name, { shape }]) => {
+      const data = inputs[name] ?? Float32Array.from({ length: elements(shape) }, () => 2 * random.uniform() - 1);
+      return [name, { shape: [...shape], data: Float32Array.from(data) }];
+    }));
+    this.executable.run(Object.fromEntries(Object.entries(this.inputs).map(([name, { data }]) => [name, data])));
   }
 
   /** Frees everything. */

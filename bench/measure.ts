@@ -30,18 +30,18 @@ const LONG_MS = 2000;
 const LONG_RUNS = 3;
 
 /**
- * Times what `run` queues.
+ * Times what `run` does or queues.
  *
  * @param wait Resolves when all that is queued is done.
  */
 export async function measure(
-  run: () => void,
+  run: () => void | Promise<void>,
   wait: () => Promise<unknown>,
   { runs, least_ms = LEAST_MS }: Care = {},
 ): Promise<Timing> {
   const time = async (count: number) => {
     const start = performance.now();
-    for (let k = 0; k < count; k++) run();
+    for (let k = 0; k < count; k++) await run();
     await wait();
     return (performance.now() - start) / count;
   };

@@ -26,7 +26,7 @@ export interface Workload {
   readonly goals: Goals;
   /** How parameters are filled; those that are not named start at zero. */
   readonly specs?: Specs;
-  /** Inputs for which random numbers from 0 to 1 would not do. */
+  /** Inputs for which random numbers from -1 to 1 would not do. */
   readonly inputs?: Readonly<Record<string, ArrayLike<number>>>;
 }
 
@@ -103,6 +103,19 @@ export async function ddimStep(batch: number): Promise<Workload> {
     guided: true,
   });
   return { goals: step, specs };
+}
+
+/** A prediction of the UNet that ships, alone: what an inference runtime can do too. */
+export async function unetForward(batch: number): Promise<Workload> {
+  const { unet: config, side, tokens, channels } = await tinyNetworks();
+  const graph = new Graph();
+  const specs = new Map<string, ParameterSpec>();
+  const noise = unet(new Scope(graph, specs, "unet/"), config, {
+    sample: graph.input("sample", [batch, side, side, channels]),
+    timesteps: graph.input("timesteps", [batch]),
+    context: graph.input("context", [batch, tokens, config.cross_attention_dim]),
+  });
+  return { goals: { outputs: { noise } }, specs };
 }
 
 /** A training step of a landmark detector. */

@@ -120,14 +120,30 @@ class Writer {
     attributes: Readonly<Record<string, Attribute>> = {},
     output = this.#fresh(type),
   ): string {
+    this.#emit(type, inputs, attributes, [output]);
+    return output;
+  }
+
+  /** Parts of a tensor along an axis. */
+  split(x: string, axis: number, sizes: readonly number[]): string[] {
+    const outputs = sizes.map(() => this.#fresh("Split"));
+    this.#emit("Split", [x, this.ints(sizes)], { axis }, outputs);
+    return outputs;
+  }
+
+  #emit(
+    type: string,
+    inputs: readonly string[],
+    attributes: Readonly<Record<string, Attribute>>,
+    outputs: readonly string[],
+  ): void {
     this.nodes.push(message(1, [
       ...inputs.map((name) => text(1, name)),
-      text(2, output),
-      text(3, output),
+      ...outputs.map((name) => text(2, name)),
+      text(3, outputs[0]!),
       text(4, type),
       ...Object.entries(attributes).map(([key, value]) => message(5, attribute(key, value))),
     ]));
-    return output;
   }
 
   /** Writes a node of the graph. */
@@ -179,7 +195,11 @@ const window: Translation = (w, [x], { inputs, attrs }) => {
   if (start < 0 || start + size > shape[axis]!) {
     throw new TypeError(`Cannot write a window of ${size} from ${start} of ${showShape(shape)} as ONNX: it pads`);
   }
-  return [w.emit("Slice", [x!, w.ints([start]), w.ints([start + size]), w.ints([axis])])];
+  // Not a Slice: that of ONNX Runtime Web's WebGPU provider (1.22.0, calculateInputIndicesImpl) begins one past the last
+  // axis, which the WebGPU of Chrome forgives and that of Deno does not.
+  const sizes = [start, size, shape[axis]! - start - size];
+  const parts = w.split(x!, axis, sizes.filter((n) => n > 0));
+  return [parts[start > 0 ? 1 : 0]!];
 };
 
 const TRANSLATIONS: Readonly<Record<string, Translation>> = {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { PEERS } from "../bench/peers/main.ts";
 
 const root = new URL("../", import.meta.url);
 
@@ -69,14 +70,24 @@ Deno.test("every op has a test file", () => {
   assert.deepEqual(untested, [], "hint: add tests/ops/NAME_test.ts");
 });
 
+const json = (path: string) => JSON.parse(Deno.readTextFileSync(new URL(path, root)));
+const imported = Object.values<string>(json("deno.json").imports).map((name) =>
+  name.replace(/^npm:\/|\/$/g, (m) => m === "/" ? "" : "npm:")
+);
+
 Deno.test("deno.lock has nothing but what deno.json imports", () => {
-  const read = (path: string) => JSON.parse(Deno.readTextFileSync(new URL(path, root)));
-  const imported = Object.values<string>(read("deno.json").imports).map((name) =>
-    name.replace(/^npm:\/|\/$/g, (m) => m === "/" ? "" : "npm:")
-  );
   assert.deepEqual(
-    Object.keys(read("deno.lock").specifiers).sort(),
-    imported.sort(),
+    Object.keys(json("deno.lock").specifiers).sort(),
+    imported.toSorted(),
     "hint: a user's first command downloads all of deno.lock; what only tests need goes to tests/deno.lock",
+  );
+});
+
+Deno.test("bench/peers/deno.lock has the engines compared with, in their versions", () => {
+  const locked = Object.keys(json("bench/peers/deno.lock").specifiers);
+  assert.deepEqual(
+    locked.filter((name) => !imported.includes(name)).sort(),
+    [...new Set(PEERS.flatMap(({ packages }) => packages))].sort(),
+    "hint: delete it and run `deno task bench --peers`",
   );
 });

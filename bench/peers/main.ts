@@ -1,0 +1,129 @@
+/**
+ * `bench --peers`: other engines on the same adapter in the same run. A process of its own, as it locks packages that
+ * the product must not have.
+ *
+ * @module
+ */
+
+import { main, parse, print } from "../../runtime/cli.ts";
+import { type Device, openDevice } from "../../runtime/device.ts";
+import { chooseCases, printCeilings, row } from "../bench.ts";
+import type { Case } from "../cases.ts";
+import { Loaded } from "../figures.ts";
+import { measure, measureCeilings, settled } from "../measure.ts";
+import { jax } from "./jax.ts";
+import { onnxWasm, onnxWebgpu } from "./onnxruntime.ts";
+import { CannotDo, type OpenPeer, type Peer, type Task } from "./peer.ts";
+import { tensorflow } from "./tensorflow.ts";
+
+/** All that are compared with. */
+export const PEERS: readonly Peer[] = [tensorflow, jax, onnxWebgpu, onnxWasm];
+
+/** Cases that they are asked for: stride 1, and kernels of 3 for convolutions. */
+const ASKED = /^(conv2d\.\w+:n4-\d+x\d+-\d+-\d+|matmul:.*|attention\..*|unet\.forward:.*)$/;
+
+/** Largest difference of two results, as a part of the largest magnitude of ours: sums of f32 in another order. */
+const TOLERANCE = 1e-4;
+
+/** On a software driver a run takes them seconds. */
+const CARE = { runs: 3, least_ms: 100 };
+
+type Answer = { readonly ms: number; readonly ratio: number } | { readonly reason: string };
+
+const reasonOf = (error: unknown): string =>
+  error instanceof CannotDo ? error.message : `it fails: ${`${error}`.split("\n")[0]!.slice(0, 200)}`;
+
+async function peers(args: string[]): Promise<number> {
+  const { values } = parse({ args, options: { json: { type: "boolean" }, only: { type: "string" } } });
+  const json = values.json ?? false;
+  const chosen = chooseCases(values.only).filter(({ name }) => ASKED.test(name));
+  const device = await openDevice();
+  printCeilings(device, await measureCeilings(device), json, print);
+  const opened: [Peer, OpenPeer][] = [];
+  for (const peer of PEERS) {
+    try {
+      const open = await peer.open();
+      if (open.adapter !== null && !device.name.includes(open.adapter)) {
+        throw new CannotDo(`its adapter is ${open.adapter}`);
+      }
+      opened.push([peer, open]);
+    } catch (error) {
+      const reason = reasonOf(error);
+      print(json ? JSON.stringify({ peer: peer.name, reason }) : `${peer.name} is left out: ${reason}`);
+    }
+  }
+  if (!json) print(row("times as fast as", ["ours, ms", ...opened.map(([{ name }]) => ` ${name}`)]));
+  const reasons: string[] = [];
+  for (const one of chosen) {
+    const ours = await timeOurs(device, one);
+    const cells: string[] = [];
+    for (const [{ name }, open] of opened) {
+      const answer = await ask(open, ours);
+      if (json) {
+        print(
+          JSON.stringify({ peer: name, case: one.name, ...answer, ...("ratio" in answer && { ours_ms: ours.ms }) }),
+        );
+      }
+      cells.push("ratio" in answer ? `${answer.ratio.toPrecision(3)} x` : "-");
+      if ("reason" in answer) reasons.push(`${name} on ${one.name}: ${answer.reason}`);
+    }
+    if (!json) print(row(one.name, [ours.ms, ...cells]));
+  }
+  if (!json) reasons.forEach((line) => print(line));
+  device.destroy();
+  return 0;
+}
+
+/** A case done by us, and what others need to do it. */
+interface Ours {
+  readonly task: Task;
+  readonly results: Readonly<Record<string, Float32Array>>;
+  readonly ms: number;
+}
+
+async function timeOurs(device: Device, one: Case): Promise<Ours> {
+  const workload = await one.workload();
+  const loaded = new Loaded(device, workload);
+  const { executable, inputs, weights } = loaded;
+  const results: Record<string, Float32Array> = {};
+  for (const name in workload.goals.outputs) results[name] = await executable.read(name);
+  const { ms } = await measure(() => executable.run(), settled(device));
+  loaded.destroy();
+  const heads = Number(/-h(\d+)-/.exec(one.name)?.[1] ?? 1);
+  return { task: { name: one.name, heads, inputs, goals: workload.goals, weights }, results, ms };
+}
+
+/** Has a peer do the task: its result is held to ours, then it is timed. */
+async function ask(open: OpenPeer, { task, results, ms: ours_ms }: Ours): Promise<Answer> {
+  try {
+    const ready = await open.prepare(task);
+    try {
+      await ready.run();
+      await ready.wait();
+      for (const [name, theirs] of Object.entries(await ready.read())) {
+        const error = difference(results[name]!, theirs);
+        if (!(error < TOLERANCE)) throw new Error(`its ${name} differs from ours by ${error.toExponential(1)}`);
+      }
+      const { ms } = await measure(() => ready.run(), () => ready.wait(), CARE);
+      return { ratio: ms / ours_ms, ms };
+    } finally {
+      ready.destroy();
+    }
+  } catch (error) {
+    return { reason: reasonOf(error) };
+  }
+}
+
+/** Largest difference, as a part of the largest magnitude of `ours`. */
+function difference(ours: Float32Array, theirs: Float32Array): number {
+  if (ours.length !== theirs.length) return Infinity;
+  const scale = ours.reduce((most, v) => Math.max(most, Math.abs(v)), 0);
+  return ours.reduce((worst, v, k) => Math.max(worst, Math.abs(v - theirs[k]!)), 0) / scale;
+}
+
+if (import.meta.main) {
+  const usage = "[--only PATTERN] [--json]";
+  const doc = "Times other engines on the same adapter; prints how many times as fast as each this one is.";
+  // Exit at once: workers and drivers' threads outlive the work.
+  Deno.exit(await main(["peers", ...Deno.args], { peers: { usage, doc, run: peers } }));
+}

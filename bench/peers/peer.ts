@@ -1,0 +1,75 @@
+/**
+ * What another engine must do to be timed beside this one.
+ *
+ * @module
+ */
+
+import type { HostTensors } from "../../models/params.ts";
+import type { Goals } from "../../runtime/plan.ts";
+import type { TensorData } from "../../runtime/safetensors.ts";
+
+/** A case that others can do too. */
+export interface Task {
+  /** Name of the case: what is done, a colon, how large. */
+  readonly name: string;
+  /** Heads of attention. */
+  readonly heads: number;
+  /** Inputs by name, in the layout of the engine: `[N, H, W, C]`, `[KH, KW, I, O]`, `[N, L, H * D]`. */
+  readonly inputs: Readonly<Record<string, TensorData>>;
+  /** What to compute, for those that take a file. */
+  readonly goals: Goals;
+  /** Values of the goals' parameters. */
+  readonly weights: HostTensors;
+}
+
+/** A task made ready in another engine. */
+export interface Ready {
+  /** Does the task, or queues it. */
+  run(): void | Promise<void>;
+  /** Resolves when all that is queued is done. */
+  wait(): Promise<unknown>;
+  /** Results of the latest run by the names of the goals' outputs, in the layout of the engine; may leave some out. */
+  read(): Promise<Record<string, Float32Array>>;
+  /** Frees what it can. */
+  destroy(): void;
+}
+
+/** Another engine, ready to work. */
+export interface OpenPeer {
+  /** Description of the adapter that it uses; null where it uses none. */
+  readonly adapter: string | null;
+  /**
+   * Makes a task ready.
+   *
+   * @throws {CannotDo} If it has no way to do it.
+   */
+  prepare(task: Task): Promise<Ready> | Ready;
+}
+
+/** Another engine. */
+export interface Peer {
+  readonly name: string;
+  /** What it is made of: `npm:name@version`. */
+  readonly packages: readonly string[];
+  /** Imports the packages and starts the engine. */
+  open(): Promise<OpenPeer>;
+}
+
+/** Raised for a task that a peer has no way to do; the message says why. */
+export class CannotDo extends Error {
+  override name = "CannotDo";
+}
+
+/**
+ * Imports a package.
+ *
+ * Its name is data here, so that nothing but a run with peers downloads, checks or locks it.
+ */
+export function load<T>(specifier: string): Promise<T> {
+  return import(specifier);
+}
+
+/** What is done in a task: `conv2d.forward` of `conv2d.forward:n4-32x32-64-64`. */
+export function kindOf({ name }: Task): string {
+  return name.slice(0, name.indexOf(":"));
+}

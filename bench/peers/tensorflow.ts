@@ -1,0 +1,120 @@
+/**
+ * TensorFlow.js on its WebGPU backend. Its layouts are ours: channels last, filters `[KH, KW, I, O]`.
+ *
+ * @module
+ */
+
+import { CannotDo, kindOf, load, type Peer, type Ready, type Task } from "./peer.ts";
+
+const CORE = "npm:@tensorflow/tfjs-core@4.22.0", BACKEND = "npm:@tensorflow/tfjs-backend-webgpu@4.22.0";
+
+interface TfTensor {
+  readonly shape: number[];
+  data(): Promise<Float32Array>;
+  dispose(): void;
+}
+
+/** What is used of it. */
+interface Tf {
+  setBackend(name: string): Promise<boolean>;
+  backend(): {
+    readonly device: GPUDevice;
+    ensureCommandEncoderReady(): void;
+    endComputePassEncoder(): void;
+    submitQueue(): void;
+  };
+  tensor(data: Float32Array, shape: readonly number[]): TfTensor;
+  tidy<T>(run: () => T): T;
+  conv2d(x: TfTensor, filter: TfTensor, strides: number, pad: "same"): TfTensor;
+  conv2dTranspose(dy: TfTensor, filter: TfTensor, shape: readonly number[], strides: number, pad: "same"): TfTensor;
+  engine(): { runKernel(name: string, inputs: Record<string, TfTensor>, attrs: Record<string, unknown>): TfTensor };
+  matMul(a: TfTensor, b: TfTensor, transposeA?: boolean, transposeB?: boolean): TfTensor;
+  reshape(x: TfTensor, shape: readonly number[]): TfTensor;
+  transpose(x: TfTensor, perm: readonly number[]): TfTensor;
+  mul(x: TfTensor, y: TfTensor | number): TfTensor;
+  sub(x: TfTensor, y: TfTensor): TfTensor;
+  sum(x: TfTensor, axis: number, keepDims: boolean): TfTensor;
+  softmax(x: TfTensor): TfTensor;
+}
+
+/** `softmax(Q K^T / sqrt(D)) V` head by head, of `[N, L, H * D]`; with its gradients where there is a `dy`. */
+function attention(tf: Tf, heads: number, inputs: Record<string, TfTensor>): Record<string, TfTensor> {
+  const { shape: [N, L, width] } = inputs["q"]!;
+  const scale = 1 / Math.sqrt(width! / heads);
+  const split = (x: TfTensor) => tf.transpose(tf.reshape(x, [N!, x.shape[1]!, heads, width! / heads]), [0, 2, 1, 3]);
+  const merge = (x: TfTensor) => tf.reshape(tf.transpose(x, [0, 2, 1, 3]), [N!, L!, width!]);
+  const [q, k, v] = ["q", "k", "v"].map((name) => split(inputs[name]!)) as [TfTensor, TfTensor, TfTensor];
+  const p = tf.softmax(tf.mul(tf.matMul(q, k, false, true), scale));
+  const y = merge(tf.matMul(p, v));
+  if (!inputs["dy"]) return { y };
+  // Spelled out: what differentiates comes with the rest of TensorFlow.js only, a download several times as large.
+  const dy = split(inputs["dy"]);
+  const dp = tf.matMul(dy, v, false, true);
+  const ds = tf.mul(tf.mul(p, tf.sub(dp, tf.sum(tf.mul(dp, p), -1, true))), scale);
+  const [dq, dk, dv] = [tf.matMul(ds, k), tf.matMul(ds, q, true), tf.matMul(p, dy, true)].map(merge);
+  return { y, dq: dq!, dk: dk!, dv: dv! };
+}
+
+/** How each task is done: results by name. */
+function programs(tf: Tf, { heads }: Task): Record<string, (x: Record<string, TfTensor>) => Record<string, TfTensor>> {
+  return {
+    "conv2d.forward": ({ x, f }) => ({ y: tf.conv2d(x!, f!, 1, "same") }),
+    "conv2d.backward_input": ({ dy, f }) => ({ y: tf.conv2dTranspose(dy!, f!, dy!.shape, 1, "same") }),
+    "conv2d.backward_weight": ({ x, dy }) => ({
+      y: tf.engine().runKernel("Conv2DBackpropFilter", { x: x!, dy: dy! }, {
+        strides: [1, 1],
+        pad: "same",
+        dataFormat: "NHWC",
+        filterShape: [3, 3, x!.shape[3]!, dy!.shape[3]!],
+      }),
+    }),
+    matmul: ({ a, b }) => ({ y: tf.matMul(a!, b!) }),
+    "attention.forward": (inputs) => attention(tf, heads, inputs),
+    "attention.backward": (inputs) => attention(tf, heads, inputs),
+  };
+}
+
+/** TensorFlow.js. */
+export const tensorflow: Peer = {
+  name: "tfjs-webgpu",
+  packages: [CORE, BACKEND],
+  async open() {
+    const tf = await load<Tf>(CORE);
+    await load(BACKEND);
+    if (!await tf.setBackend("webgpu")) throw new CannotDo("its WebGPU backend does not start");
+    const { device } = tf.backend();
+    return { adapter: device.adapterInfo.description, prepare: (task) => prepare(tf, task) };
+  },
+};
+
+function prepare(tf: Tf, task: Task): Ready {
+  const program = programs(tf, task)[kindOf(task)];
+  if (!program) throw new CannotDo("the network is not written in it");
+  const inputs = Object.fromEntries(
+    Object.entries(task.inputs).map(([name, { data, shape }]) => [name, tf.tensor(data as Float32Array, shape)]),
+  );
+  let results: Record<string, TfTensor> = {};
+  const free = () => Object.values(results).forEach((tensor) => tensor.dispose());
+  return {
+    run() {
+      free();
+      results = tf.tidy(() => program(inputs));
+    },
+    async wait() {
+      // It collects dispatches until somebody asks for data.
+      const backend = tf.backend();
+      backend.ensureCommandEncoderReady();
+      backend.endComputePassEncoder();
+      backend.submitQueue();
+      await backend.device.queue.onSubmittedWorkDone();
+    },
+    async read() {
+      const entries = Object.entries(results).map(async ([name, tensor]) => [name, await tensor.data()] as const);
+      return Object.fromEntries(await Promise.all(entries));
+    },
+    destroy() {
+      free();
+      for (const tensor of Object.values(inputs)) tensor.dispose();
+    },
+  };
+}
