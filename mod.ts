@@ -105,9 +105,9 @@ const commands: Commands = {
     run: async (args) => (await import("./stages/watch.ts")).watch(args, print),
   },
   bench: {
-    usage: "[--only PATTERN] [--peers] [--json] | --full-size",
+    usage: "[--only PATTERN] [--peers] [--json] | --soak [--json] | --full-size",
     doc: "Times kernels and whole steps as shares of what the adapter can do, or with --peers as multiples of what " +
-      "other engines do; or a prediction of Stable Diffusion v1.",
+      "other engines do; the memory of 1,000 training steps; a prediction of Stable Diffusion v1.",
     run: async (args) => (await import("./bench/bench.ts")).bench(args, print),
   },
 };

@@ -6,12 +6,16 @@
 
 import { parse, UsageError } from "../runtime/cli.ts";
 import { type Device, openDevice } from "../runtime/device.ts";
+import { keepSpeed } from "../runtime/speed.ts";
 import { chooser } from "../stages/_glob.ts";
 import { CASES } from "./cases.ts";
 import { type Figure, figure } from "./figures.ts";
 import { type Ceilings, measureCeilings } from "./measure.ts";
 
 type Print = (line: string) => void;
+
+/** The step by whose speed `plan` tells times of stages that were never run. */
+const PLANNED_BY = "step.unet_controlnet:tiny-b8";
 
 /** Plans of fewer dispatches tell nothing about the host: what is spent once a submission would count. */
 const MANY_DISPATCHES = 100;
@@ -25,12 +29,14 @@ export async function bench(args: string[], print: Print): Promise<number> {
       json: { type: "boolean" },
       only: { type: "string" },
       peers: { type: "boolean" },
+      soak: { type: "boolean" },
     },
   });
   if (values["full-size"]) {
     await (await import("./full_size.ts")).fullSize(print);
     return 0;
   }
+  if (values.soak) return await (await import("./soak.ts")).soak(values.json ?? false, print);
   if (values.peers) return await peers(args.filter((arg) => arg !== "--peers"));
 
   const chosen = chooseCases(values.only);
@@ -38,7 +44,13 @@ export async function bench(args: string[], print: Print): Promise<number> {
   const ceilings = await measureCeilings(device);
   printCeilings(device, ceilings, values.json ?? false, print);
   if (!values.json) print(row("case", ["ms", "low", "high", "speed", "share", "host us"]));
-  for (const one of chosen) print((values.json ? jsonRow : tableRow)(await figure(device, ceilings, one)));
+  for (const one of chosen) {
+    const measured = await figure(device, ceilings, one);
+    print((values.json ? jsonRow : tableRow)(measured));
+    if (one.name !== PLANNED_BY) continue;
+    Deno.mkdirSync("runs", { recursive: true });
+    keepSpeed("runs", device.name, "bench", { seconds: 60, flops: measured.gflops * 60e9 });
+  }
   device.destroy();
   return 0;
 }

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { main, parse, print } from "../../runtime/cli.ts";
+import { main, parse, print, UsageError } from "../../runtime/cli.ts";
 import { type Device, openDevice } from "../../runtime/device.ts";
 import { chooseCases, printCeilings, row } from "../bench.ts";
 import type { Case } from "../cases.ts";
@@ -37,6 +37,12 @@ async function peers(args: string[]): Promise<number> {
   const { values } = parse({ args, options: { json: { type: "boolean" }, only: { type: "string" } } });
   const json = values.json ?? false;
   const chosen = chooseCases(values.only).filter(({ name }) => ASKED.test(name));
+  if (!chosen.length) {
+    throw new UsageError(
+      `Cannot compare "${values.only}" as other engines are not asked for such cases, hint: they are for 3 x 3 ` +
+        "convolutions, matmul, attention and unet.forward",
+    );
+  }
   const device = await openDevice();
   printCeilings(device, await measureCeilings(device), json, print);
   const opened: [Peer, OpenPeer][] = [];
