@@ -88,9 +88,10 @@ const commands: Commands = {
     run: async (args) => (await import("./stages/export.ts")).exportDetector(args, print),
   },
   score: {
-    usage: "(--detector DIR | --predicted DIR) --data DIR [--origin 0|1] [--crop none|landmarks] " +
-      "[--normaliser interocular|interpupil|box_diagonal] [--thresholds N,…] [--flip]",
-    doc: "Scores a detector, or another tool's .pts files, on images with .pts files beside them; one JSON line.",
+    usage: "(--detector [NAME=]DIR | --predicted [NAME=]DIR)… --data DIR [--origin 0|1] [--crop none|landmarks] " +
+      "[--normaliser interocular|interpupil|box_diagonal] [--thresholds N,…] [--flip] [--json] [--out DIR]",
+    doc: "Scores detectors, and other tools' .pts files, on images with .pts files beside them: a JSON line of one, " +
+      "tables of several side by side; with --out error curves too.",
     run: async (args) => (await import("./stages/score.ts")).score(args, print),
   },
   convert: {

@@ -33,8 +33,16 @@ function blend(data: Uint8Array, at: number, colour: Colour, opacity: number): v
 /**
  * Draws a line with round ends, anti-aliased: the opacity of a pixel falls from 1 to 0 within half a pixel of the edge.
  * A line thinner than a pixel is a fainter one.
+ *
+ * @param image Is drawn on.
+ * @param x0 Start, pixels; what lies outside is not drawn.
+ * @param y0 Start.
+ * @param x1 End.
+ * @param y1 End.
+ * @param width_px Thickness.
+ * @param colour Its colour.
  */
-function drawLine(
+export function drawLine(
   image: Image,
   x0: number,
   y0: number,
@@ -144,9 +152,19 @@ const FONT =
 const GLYPHS = new Map(FONT.split(" ").map((glyph) => [glyph[0]!, glyph.slice(1)]));
 
 /** Width of a letter and the gap after it, pixels at scale 1. */
-const LETTER_PX = 6;
+export const LETTER_PX = 6;
 
-function drawText(image: Image, text: string, x: number, y: number, scale: number, colour: Colour): void {
+/**
+ * Writes capitals, digits and `-_.:/%+=(),#`, 7 pixels high at scale 1; other letters leave a gap.
+ *
+ * @param image Is written on.
+ * @param text A line.
+ * @param x Left edge, whole pixels from 0.
+ * @param y Upper edge.
+ * @param scale Whole pixels for one of the font's.
+ * @param colour Its colour.
+ */
+export function drawText(image: Image, text: string, x: number, y: number, scale: number, colour: Colour): void {
   for (const [i, letter] of [...text.toUpperCase()].entries()) {
     const rows = GLYPHS.get(letter);
     if (!rows) continue; // a space, or what the font has not

@@ -8,18 +8,22 @@ import { z } from "zod";
 import { contactSheet, overlayLandmarks } from "../faces/draw.ts";
 import { cropSquare, cropTransform, type Image, writePng } from "../faces/image.ts";
 import { transformLandmarks } from "../faces/landmarks.ts";
-import { cedCurve, evaluate, type Measures, type Normaliser } from "../faces/metrics.ts";
+import { evaluate } from "../faces/metrics.ts";
 import { loadDetector } from "../models/detector.ts";
 import { Random } from "../runtime/rng.ts";
-import { type Field, stage } from "../runtime/stage.ts";
-import { type Faces, imageOf, landmarksOf, loadFaces, rates } from "./_faces.ts";
+import { stage } from "../runtime/stage.ts";
+import { type Faces, imageOf, landmarksOf, loadFaces } from "./_faces.ts";
+import { addResults, type Results, writeCed } from "./_results.ts";
 
 /** Columns of a sheet: the best images and as many of the worst. */
 const COLUMNS = 10;
 /** Least side of an image on a sheet, pixels. */
 const CELL_PX = 128;
 
-/** `detector/evaluate`: every detector on every dataset; `results.json` has the styles and regions too. */
+/**
+ * `detector/evaluate`: every detector on every dataset; `results.json` has the styles and regions too, `DATASET_ced` the
+ * error curves as SVG and PNG.
+ */
 export const evaluateDetectors = stage({
   id: "detector/evaluate",
   doc: "Measures detectors on datasets: NME, and at each threshold failure rate and area under the error curve.",
@@ -46,21 +50,14 @@ export const evaluateDetectors = stage({
         const network = await loadDetector(device, dir);
         const { landmarks: found } = await network.predict(faces.images, faces.size_px, { flip });
         network.destroy();
-        const { all, styles, per_image } = evaluate(found, faces.landmarks, new Random(ctx.seed, "bootstrap"), {
+        const evaluation = evaluate(found, faces.landmarks, new Random(ctx.seed, "bootstrap"), {
           normaliser,
           ...(thresholds && { thresholds }),
           styles: faces.records.map(({ style }) => style),
           groups: faces.records.map(({ group }) => group),
         });
-        const row = tableRow(detector, dataset, all, normaliser);
-        ctx.summary(row);
-        results.rows.push(row);
-        for (const [style, measures] of Object.entries(styles)) {
-          results.rows.push(tableRow(detector, `${dataset}/${style}`, measures, normaliser));
-        }
-        results.regions.push({ detector, dataset, ...all.regions });
-        const { error, share } = cedCurve(per_image);
-        results.ced.push({ detector, dataset, x: error, y: share });
+        ctx.summary(addResults(results, detector, dataset, evaluation));
+        const { per_image } = evaluation;
         for (const index of bestAndWorst(per_image, COLUMNS / 2)) {
           cells.push(overlay(faces, index, found));
           labels.push(`${per_image[index]!.toFixed(1)} ${detector}`);
@@ -75,25 +72,12 @@ export const evaluateDetectors = stage({
         }
         ctx.progress(++done, detectors.length * data.length);
       }
+      await writeCed(`${ctx.dir}/${dataset}_ced`, dataset, results.ced);
       await writePng(`${ctx.dir}/${dataset}.png`, contactSheet(cells, Math.min(COLUMNS, cells.length), { labels }));
     }
     await Deno.writeTextFile(`${ctx.dir}/results.json`, JSON.stringify(results, null, 1) + "\n");
   },
 });
-
-type Row = Record<string, Field>;
-
-/** What `results.json` holds. */
-interface Results {
-  /** The table, and a row for each style of a dataset as `DATASET/STYLE`. */
-  rows: Row[];
-  /** NME of each region, percent. */
-  regions: Row[];
-  /** Share of the images (y) with at most an error (x, percent). */
-  ced: { detector: string; dataset: string; x: number[]; y: number[] }[];
-  /** What was found in the best images and in the worst, the smallest error first. */
-  examples: { detector: string; dataset: string; file_name: string; nme: number; landmarks: number[][] }[];
-}
 
 /** Landmarks of an image, `[68][2]`, to a thousandth of a pixel. */
 function points(found: Float32Array, index: number): number[][] {
@@ -102,11 +86,6 @@ function points(found: Float32Array, index: number): number[][] {
 }
 
 const thousandth = (value: number) => Math.round(value * 1000) / 1000;
-
-function tableRow(detector: string, dataset: string, measures: Measures, normaliser: Normaliser): Row {
-  const { count, nme, failures, nme_interval: [nme_low, nme_high] } = measures;
-  return { detector, dataset, images: count, [`nme_${normaliser}`]: nme, ...rates(failures), nme_low, nme_high };
-}
 
 /** Indices of the smallest and of the largest errors, smallest first; all when there are no more. */
 function bestAndWorst(errors: readonly number[], each: number): number[] {

@@ -16,6 +16,7 @@ import { type Artifact, stage } from "../runtime/stage.ts";
 import { type Manifest, readManifest } from "../runtime/stage_cache.ts";
 import { lineChart, trainingCharts } from "./_line_chart.ts";
 import { examples, gallery, pairs, picture, picturesIn } from "./_report_faces.ts";
+import { cedOptions } from "./_results.ts";
 import { comparison, headlines, resultTables, type Row } from "./_report_tables.ts";
 import style from "./report.css" with { type: "text" };
 
@@ -143,8 +144,7 @@ function cedCharts(sources: readonly Source[]): Html[] {
   const curves = sources.flatMap(({ results }) => results.ced);
   return [...Map.groupBy(curves, ({ dataset }) => dataset)].map(([dataset, list]) => {
     const series = list.map(({ detector, x, y }) => ({ name: detector, x, y }));
-    const title = `${dataset}: images below an error`;
-    return lineChart(series, { title, xLabel: "NME, %", yRange: [0, 1], percent: true });
+    return lineChart(series, cedOptions(dataset));
   });
 }
 

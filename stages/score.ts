@@ -1,20 +1,23 @@
 /**
- * The command `score`: a detector, or landmarks that another tool found, against true landmarks.
+ * The command `score`: detectors, and landmarks that other tools found, against true landmarks.
  *
  * @module
  */
 
+import { basename, join, resolve } from "node:path";
 import { type Dataset, openDataset, openFolder, type Sample } from "../faces/dataset.ts";
 import { type Box, cropSquare, cropTransform } from "../faces/image.ts";
 import { boundingBox, faceBox, LANDMARK_COUNT, transformLandmarks } from "../faces/landmarks.ts";
-import { evaluate, type Normaliser } from "../faces/metrics.ts";
+import { evaluate, type Evaluation, type Measures, type Normaliser } from "../faces/metrics.ts";
 import { type Origin, readPts } from "../faces/pts.ts";
 import { loadDetector } from "../models/detector.ts";
 import { parse, UsageError } from "../runtime/cli.ts";
 import { openDevice } from "../runtime/device.ts";
 import { exists } from "../runtime/files.ts";
+import { formatTable } from "../runtime/progress.ts";
 import { Random } from "../runtime/rng.ts";
 import { CROP_SCALE, rates } from "./_faces.ts";
+import { addResults, type Results, type Row, writeCed } from "./_results.ts";
 
 const NORMALISERS: readonly Normaliser[] = ["interocular", "interpupil", "box_diagonal"];
 
@@ -22,8 +25,12 @@ const NORMALISERS: readonly Normaliser[] = ["interocular", "interpupil", "box_di
 type Crop = "none" | "landmarks";
 
 /**
- * Prints one JSON line about a detector (`--detector DIR`), or about a folder of `.pts` files that another tool wrote and
- * that are named as the images (`--predicted DIR`), on `--data DIR`: a dataset, or images with `.pts` files beside them.
+ * Measures detectors (`--detector DIR`), and folders of `.pts` files that other tools wrote and that are named as the
+ * images (`--predicted DIR`), on `--data DIR`: a dataset, or images with `.pts` files beside them.
+ *
+ * Of one it prints a JSON line; of several, which may be named by `NAME=DIR`, tables of all images, of the regions and of
+ * the styles side by side, with 95 % intervals, or a JSON line each with `--json`. `--out DIR` writes `results.json`, as
+ * `detector/evaluate` does, and the error curves as `ced.svg` and `ced.png`.
  *
  * `--thresholds 8,10` are the errors, percent, that FR and AUC are counted at. Several styles, from a dataset or from the
  * folder's `index.csv`, are also told one by one, in `styles`.
@@ -36,25 +43,34 @@ type Crop = "none" | "landmarks";
  * done.
  *
  * @returns The exit code.
- * @throws {UsageError} If an argument is wrong, or the detector or the data cannot be used.
+ * @throws {UsageError} If an argument is wrong, or a detector or the data cannot be used.
  */
 export async function score(args: string[], print: (line: string) => void): Promise<number> {
   const { values } = parse({
     args,
     options: {
-      detector: { type: "string" },
-      predicted: { type: "string" },
+      detector: { type: "string", multiple: true, default: [] },
+      predicted: { type: "string", multiple: true, default: [] },
       data: { type: "string" },
       origin: { type: "string", default: "0" },
       crop: { type: "string" },
       normaliser: { type: "string", default: "interocular" },
       thresholds: { type: "string", default: "10" },
       flip: { type: "boolean", default: false },
+      json: { type: "boolean", default: false },
+      out: { type: "string" },
     },
   });
-  const { detector, predicted, data: dir, flip } = values;
-  if (!dir || (detector === undefined) === (predicted === undefined)) {
-    throw new UsageError("Cannot score without --data and one of --detector and --predicted");
+  const { data: dir, flip, out } = values;
+  const tools = [...values.detector.map(toolOf("detector")), ...values.predicted.map(toolOf("predicted"))];
+  if (!dir || !tools.length) {
+    throw new UsageError("Cannot score without --data and at least one --detector or --predicted");
+  }
+  const twice = tools.find(({ name }, i) => tools.findIndex((other) => other.name === name) < i);
+  if (twice) {
+    throw new UsageError(
+      `Cannot score two tools called "${twice.name}", hint: name them: --${twice.kind} NAME=${twice.dir}`,
+    );
   }
   const origin = Number(oneOf("origin", values.origin, ["0", "1"])) as Origin;
   const normaliser = oneOf("normaliser", values.normaliser, NORMALISERS);
@@ -65,38 +81,103 @@ export async function score(args: string[], print: (line: string) => void): Prom
   const crop = values.crop === undefined ? undefined : oneOf("crop", values.crop, ["none", "landmarks"]);
   try {
     const data = exists(`${dir}/metadata.jsonl`) ? await openDataset(dir) : await openFolder(dir, { origin });
-    const pairs = detector !== undefined
-      ? await detect(detector, data, crop, flip)
-      : await readPredicted(predicted!, data, origin);
-    const { all, styles } = evaluate(pairs.found, pairs.truth, new Random(0, "score"), {
-      normaliser,
-      thresholds,
-      styles: data.records.map(({ style }) => style),
-      groups: data.records.map(({ group }) => group),
-    });
-    print(JSON.stringify({
-      images: all.count,
-      [`nme_${normaliser}`]: all.nme,
-      ...rates(all.failures),
-      nme_interval: all.nme_interval,
-      regions: all.regions,
-      ...(Object.keys(styles).length > 1 && {
-        styles: Object.fromEntries(
-          Object.entries(styles).map(([style, { count, nme, failures, nme_interval }]) =>
-            [style, { images: count, [`nme_${normaliser}`]: nme, ...rates(failures), nme_interval }] as const
-          ),
-        ),
-      }),
-      ...(pairs.crop && { crop: pairs.crop === "none" ? "none" : `landmarks, ${CROP_SCALE} x their box` }),
-      ...(detector !== undefined ? { detector } : { predicted }),
-      data: dir,
-    }));
+    const scores: Score[] = [];
+    for (const tool of tools) {
+      const pairs = tool.kind === "detector"
+        ? await detect(tool.dir, data, crop, flip)
+        : await readPredicted(tool.dir, data, origin);
+      const evaluation = evaluate(pairs.found, pairs.truth, new Random(0, "score"), {
+        normaliser,
+        thresholds,
+        styles: data.records.map(({ style }) => style),
+        groups: data.records.map(({ group }) => group),
+      });
+      scores.push({ tool, evaluation, ...(pairs.crop && { crop: pairs.crop }) });
+    }
+    if (scores.length > 1 && !values.json) print(tables(scores));
+    else for (const one of scores) print(JSON.stringify({ ...told(one), data: dir }));
+    if (out !== undefined) await writeResults(out, basename(resolve(dir)), scores);
     return 0;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) throw new UsageError(`Cannot score: ${error.message}`);
     if (error instanceof TypeError || error instanceof RangeError) throw new UsageError(error.message);
     throw error;
   }
+}
+
+/** What is measured. */
+interface Tool {
+  readonly kind: "detector" | "predicted";
+  readonly name: string;
+  readonly dir: string;
+}
+
+/** What was measured, and how images were cut for a detector. */
+interface Score {
+  readonly tool: Tool;
+  readonly evaluation: Evaluation;
+  readonly crop?: Crop;
+}
+
+/** Reads `NAME=DIR`, or `DIR` with the folder's own name. */
+function toolOf(kind: Tool["kind"]): (text: string) => Tool {
+  return (text) => {
+    const [, name, dir] = /^([^/=]+)=(.+)$/.exec(text) ?? [, basename(resolve(text)), text];
+    return { kind, name: name!, dir: dir! };
+  };
+}
+
+/** The JSON line of a tool. */
+function told(
+  { tool: { kind, name, dir }, evaluation: { all, styles, normaliser }, crop }: Score,
+): Record<string, unknown> {
+  const part = ({ count, nme, failures, nme_interval }: Measures) => ({
+    images: count,
+    [`nme_${normaliser}`]: nme,
+    ...rates(failures),
+    nme_interval,
+  });
+  return {
+    ...part(all),
+    regions: all.regions,
+    ...(Object.keys(styles).length > 1 && {
+      styles: Object.fromEntries(Object.entries(styles).map(([style, measures]) => [style, part(measures)])),
+    }),
+    ...(crop && { crop: crop === "none" ? "none" : `landmarks, ${CROP_SCALE} x their box` }),
+    name,
+    [kind]: dir,
+  };
+}
+
+/** All images, the regions and the styles, a column or a row for each tool. */
+function tables(scores: readonly Score[]): string {
+  const { styles, normaliser } = scores[0]!.evaluation;
+  const interval = ({ nme, nme_interval: [low, high] }: Measures) =>
+    `${nme.toFixed(2)} [${low.toFixed(2)}, ${high.toFixed(2)}]`;
+  const whole = scores.map(({ tool: { name }, evaluation: { all } }): Row => ({
+    tool: name,
+    images: all.count,
+    [`NME ${normaliser}, %`]: interval(all),
+    ...rates(all.failures),
+  }));
+  const regions = scores.map(({ tool: { name }, evaluation: { all } }): Row => ({
+    "tool by region": name,
+    ...Object.fromEntries(Object.entries(all.regions).map(([region, nme]) => [region, nme.toFixed(2)])),
+  }));
+  const byStyle = Object.entries(styles).map(([style, { count }]): Row => ({
+    style,
+    images: count,
+    ...Object.fromEntries(scores.map(({ tool, evaluation }) => [tool.name, interval(evaluation.styles[style]!)])),
+  }));
+  return formatTable([...whole, ...regions, ...(byStyle.length > 1 ? byStyle : [])]);
+}
+
+async function writeResults(out: string, dataset: string, scores: readonly Score[]): Promise<void> {
+  const results: Results = { rows: [], regions: [], ced: [], examples: [] };
+  for (const { tool, evaluation } of scores) addResults(results, tool.name, dataset, evaluation);
+  await Deno.mkdir(out, { recursive: true });
+  await Deno.writeTextFile(join(out, "results.json"), JSON.stringify(results, null, 1) + "\n");
+  await writeCed(join(out, "ced"), dataset, results.ced);
 }
 
 function oneOf<T extends string>(name: string, value: string, allowed: readonly T[]): T {

@@ -102,7 +102,7 @@ Deno.test("detector/train learns, detector/evaluate measures, score agrees", () 
     const nme = nmePerImage(landmarks(found!), landmarks(truth!));
     assert.ok(Math.abs(nme.reduce((a, b) => a + b) / nme.length - second!) < 1e-2);
 
-    const { rows, regions, ced } = JSON.parse(await Deno.readTextFile(`${at("table")}/results.json`));
+    const { rows, regions, ced, examples } = JSON.parse(await Deno.readTextFile(`${at("table")}/results.json`));
     assert.deepEqual(rows.map((row: { dataset: string }) => row.dataset).slice(0, 3), [
       "test",
       "test/even",
@@ -110,6 +110,9 @@ Deno.test("detector/train learns, detector/evaluate measures, score agrees", () 
     ]);
     assert.equal(regions.length, 2);
     assert.equal(ced[1].y.length, ced[1].x.length);
+    assert.equal(examples.length, 2 * 10, "the five best and the five worst of each detector");
+    assert.equal(examples[0].landmarks.length, 68);
+    assert.equal((await readImage(`${at("table")}/test_ced.png`)).width, 960);
     assert.ok((await readImage(`${at("table")}/test.png`)).width > 1000);
 
     const metrics = (await Deno.readTextFile(`${at("first")}/metrics.jsonl`)).trim().split("\n").map((l) =>
