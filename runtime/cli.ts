@@ -13,6 +13,7 @@ import { planRun, RunError, runPipeline, stageCosts, StageError } from "./pipeli
 import { formatField, formatSeconds, formatTable, jsonReporter, reporterFor } from "./progress.ts";
 import { readRun, type RunState } from "./run_status.ts";
 import { inWords, type JsonSchema, jsonSchema, optionsOf } from "./schema_text.ts";
+import { type Estimate, estimate, readSpeeds, sayTime } from "./speed.ts";
 import { pipelinesSchema, stagesPage } from "./stage_docs.ts";
 import { PipelineError, suggest } from "./yaml_tree.ts";
 
@@ -129,22 +130,32 @@ export function pipelineCommands(registry: Registry): Commands {
       async run(args) {
         const { pipeline, values } = await read(args, true);
         const planned = planRun(pipeline, "runs", values);
-        const rows = planned.map(({ stage, run, reason, manifest }) => ({
-          stage: stage.id,
-          uses: stage.spec.id,
-          needs: stage.needs.join(" ") || "-",
-          took: manifest ? formatSeconds(manifest.seconds) : "-",
-          plan: run !== null ? `run: ${run}` : reason === null ? "up to date" : `left out: ${reason}`,
-        }));
-        const costs = [];
+        const speeds = readSpeeds("runs");
+        const rows = [], costs = [];
+        const times: { stage: string; time: Estimate | undefined }[] = [];
         for (const state of planned) {
-          if (state.run === null) continue;
-          const takes = await stageCosts(state) ?? { takes: "is known once its inputs are made" };
-          if (Object.keys(takes).length) costs.push({ stage: state.stage.id, ...takes });
+          const { stage, run, reason, manifest } = state;
+          const takes = run === null ? {} : await stageCosts(state);
+          if (takes === undefined) costs.push({ stage: stage.id, takes: "is known once its inputs are made" });
+          else if (Object.keys(takes).length) costs.push({ stage: stage.id, ...takes });
+          const time = takes && estimate(stage.spec.id, takes, speeds);
+          if (run !== null) times.push({ stage: stage.id, time });
+          rows.push({
+            stage: stage.id,
+            uses: stage.spec.id,
+            needs: stage.needs.join(" ") || "-",
+            took: manifest ? formatSeconds(manifest.seconds) : "-",
+            takes: run === null ? "-" : time ? sayTime(time.seconds) + (time.rough ? ", roughly" : "") : "unknown",
+            plan: run !== null ? `run: ${run}` : reason === null ? "up to date" : `left out: ${reason}`,
+          });
         }
-        if (values.json) print(JSON.stringify({ stages: rows, costs }));
-        else {
+        const seconds = times.reduce((sum, { time }) => sum + (time?.seconds ?? 0), 0);
+        const unknown = times.flatMap(({ stage, time }) => time ? [] : [stage]);
+        if (values.json) {
+          print(JSON.stringify({ stages: rows, costs, seconds, unknown, adapter: speeds?.adapter ?? null }));
+        } else {
           print([rows, costs].filter(({ length }) => length).map(formatTable).join("\n\n"));
+          if (times.length) print(`\n${together(seconds, unknown, times.length, speeds?.adapter)}`);
           if (Object.keys(pipeline.unset).length) print(`\nrun with${asks(pipeline.unset)}`);
         }
         return 0;
@@ -166,7 +177,8 @@ export function pipelineCommands(registry: Registry): Commands {
       async run(args) {
         const { values, positionals } = parse({ args, options: { json: { type: "boolean" } }, allowPositionals: true });
         if (!positionals.length) {
-          const names = statOf("runs") ? [...Deno.readDirSync("runs")].map(({ name }) => name).sort() : [];
+          const entries = statOf("runs") ? [...Deno.readDirSync("runs")] : [];
+          const names = entries.filter(({ isDirectory }) => isDirectory).map(({ name }) => name).sort();
           const states = names.flatMap((name) => readRun(`runs/${name}`) ?? []);
           if (values.json) print(JSON.stringify(states));
           else if (states.length) {
@@ -215,6 +227,14 @@ export function pipelineCommands(registry: Registry): Commands {
     },
   };
   return commands;
+}
+
+/** How long a run will take, in a sentence. */
+function together(seconds: number, unknown: readonly string[], of: number, adapter: string | undefined): string {
+  const hint = "hint: run deno task bench once, or any pipeline";
+  if (unknown.length === of) return `time: unknown, ${hint}`;
+  const rest = unknown.length ? `, without ${unknown.join(", ")}` : "";
+  return `time: ${sayTime(seconds)}${rest}, by what stages took on ${adapter}`;
 }
 
 /** What is to be given for parameters that have no value. */

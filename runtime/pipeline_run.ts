@@ -6,6 +6,7 @@
  * - `.<stage>.tmp/`: the artifact while it is made;
  * - `.work/<stage>/`: checkpoints and metrics of an unfinished stage;
  * - `summary.json`, `pipeline.yaml`: states and results, and the pipeline with everything resolved;
+ * - `../.speeds.json`: how fast stages were on this machine, see `speed.ts`;
  * - `log.jsonl`, `log.1.jsonl`, `.lock`: what happened when, what happened before, and the process that is running.
  *
  * @module
@@ -25,6 +26,7 @@ import {
   takeLock,
   writeWhole,
 } from "./run_folder.ts";
+import { keepSpeed, workOf } from "./speed.ts";
 import type { Artifact, Costs, Expected, Field, StageContext } from "./stage.ts";
 import { listFiles, type Manifest, readManifest, type StageState, stageStates } from "./stage_cache.ts";
 import { suggest } from "./yaml_tree.ts";
@@ -222,6 +224,7 @@ export async function runPipeline(pipeline: Pipeline, options: RunOptions): Prom
         status.set(id, { status: "done", seconds: manifest.seconds });
         rows.set(id, manifest.summary);
         log.tell({ event: "done", stage: id, seconds: manifest.seconds });
+        await keepTime(root, planned, manifest);
       } catch (error) {
         const stopped = signal.aborted ? "interrupted" : "failed";
         status.set(id, { status: stopped, seconds: attempt?.seconds() ?? 0 });
@@ -249,6 +252,17 @@ export async function runPipeline(pipeline: Pipeline, options: RunOptions): Prom
   } finally {
     await gpu.close();
   }
+}
+
+/** What took less says nothing about speed. */
+const LEAST_SECONDS = 2;
+
+/** Keeps what a stage took, for estimates. */
+async function keepTime(root: string, planned: PlannedStage, { adapter, seconds }: Manifest): Promise<void> {
+  if (seconds < LEAST_SECONDS) return;
+  try {
+    keepSpeed(root, adapter, planned.stage.spec.id, { seconds, ...workOf(await stageCosts(planned) ?? {}) });
+  } catch { /* the artifact is what counts */ }
 }
 
 /** Does what a run begins with; the disk's errors become those of the run. */

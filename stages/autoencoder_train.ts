@@ -125,6 +125,7 @@ export const trainAutoencoder = stage({
     const { loss, specs } = buildTraining(config, options, size_px);
     return {
       step: `training, ${stepImages(options)} of ${size_px} px`,
+      steps: options.steps,
       ...trainingCosts({ loss, trainable: specs.keys(), ...options }),
       autoencoder_parameters: exact(countParameters(specs)),
     };

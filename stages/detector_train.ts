@@ -66,6 +66,7 @@ export const trainDetector = stage({
     const { step } = stepGoals({ loss, trainable: names, outputs: { landmarks }, updates, ...options }, trainable);
     return {
       step: `training, ${options.batch} images of ${config.size_px} px`,
+      steps: options.steps,
       ...costsOf([step]),
       detector_parameters: exact(countParameters(new Map(names.map((name) => [name, specs.get(name)!])))),
     };

@@ -138,6 +138,7 @@ export const pretrainDiffusion = stage({
     const { loss, specs } = buildTraining(options, text, unet, [latentSide(vae, size_px), latentChannels(vae)], tokens);
     return {
       step: `training, ${stepImages(options)} of ${size_px} px`,
+      steps: options.steps,
       ...trainingCosts({ loss, trainable: specs.keys(), ...options }),
       unet_parameters: exact(countParameters(specsUnder(specs, "unet/"))),
     };

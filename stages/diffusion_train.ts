@@ -121,6 +121,7 @@ export const trainDiffusion = stage({
     const half = (name: string) => options.frozen_weights === "f16" && specs.has(name) && !written.has(name);
     return {
       step: `training, ${stepImages(options)} of ${size_px} px`,
+      steps: options.steps,
       ...trainingCosts({ loss, trainable: trainable.keys(), ...options }, half),
       controlnet_parameters: exact(countParameters(own)),
     };

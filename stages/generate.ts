@@ -65,10 +65,12 @@ export const generatePairs = stage({
     const size_px = await sizeOf([landmarks]);
     const { spec } = samplerOf({ ...networks, controlnet }, size_px, networks.tokens, given);
     const { once, step, finish } = samplerGoals(spec);
+    const images = chosenFiles(given).length * given.per_style;
     return {
       step: `DDIM, ${given.batch} images of ${size_px} px${spec.guided ? ", guided" : ""}`,
+      steps: Math.ceil(images / given.batch) * given.steps,
       ...costsOf([step], [once, finish], () => given.weights === "f16"),
-      images: chosenFiles(given).length * given.per_style,
+      images,
       styles: `${chosenFiles(given).length} x ${given.per_style}`,
     };
   },

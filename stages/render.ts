@@ -54,6 +54,7 @@ export const renderStage = stage({
   options,
   files: chosenFiles,
   expects: ({ size_px }) => ({ size_px }),
+  cost: (given) => ({ images: given.count ?? given.per_style! * chosenFiles(given).length }),
   async run(ctx, _inputs, given) {
     const { count, per_style, size_px, people, first_identity } = given;
     const styles = await Promise.all(chosenFiles(given).map(loadStyle));

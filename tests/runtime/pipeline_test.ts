@@ -10,7 +10,7 @@ import { PipelineError } from "../../runtime/yaml_tree.ts";
 import { readLog, readRun } from "../../runtime/run_status.ts";
 import type { Manifest } from "../../runtime/stage_cache.ts";
 import { newInterrupt, ran, registry } from "./fake_stages.ts";
-import { bench } from "./run_pipeline.ts";
+import { bench, spawn } from "./run_pipeline.ts";
 
 const statusOf = ({ stages }: Summary) => Object.fromEntries(Object.entries(stages).map(([id, s]) => [id, s.status]));
 
@@ -215,7 +215,7 @@ Deno.test("a run of 10 stages that are up to date runs none of them", async () =
   const draws = Array.from({ length: 9 }, (_, i) => `  draw${i}: { uses: fake/draw, with: { count: 512 } }\n`);
   using b = bench(`name: test\nstages:\n${draws.join("")}  report: { uses: fake/collect, in: { all: "*" } }\n`);
   await b.run();
-  const { code, stdout } = await spawnRun(b).output();
+  const { code, stdout } = await spawn(b, "run").output();
   assert.equal(code, 0);
   assert.match(new TextDecoder().decode(stdout), /\[10\/10\] report: up to date/);
 });
@@ -436,21 +436,13 @@ Deno.test("a replacement that was cut off between its renames is ended by the ne
   assert.equal(b.at("first/metrics.jsonl").trim().split("\n").length, 4);
 });
 
-/** Starts the command line in a process of its own. */
-function spawnRun({ dir, file }: { dir: string; file: string }, ...sets: string[]): Deno.ChildProcess {
-  const permissions = ["--no-prompt", "-R", `-W=${dir}`, "--allow-env"];
-  const script = new URL("run_fake.ts", import.meta.url).pathname;
-  const args = ["run", "-q", ...permissions, script, "run", file, ...sets.flatMap((set) => ["--set", set])];
-  return new Deno.Command("deno", { args, cwd: dir, stdout: "piped", stderr: "piped" }).spawn();
-}
-
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 Deno.test("a killed process leaves nothing half-written, and Ctrl-C and SIGTERM exit with 130", async () => {
   using b = bench();
   const slow = "stages.first.with.sleep_ms=100";
   for (const [signal, code] of [["SIGKILL", 137], ["SIGINT", 130], ["SIGTERM", 130]] as const) {
-    const child = spawnRun(b, slow);
+    const child = spawn(b, "run", slow);
     const reader = child.stdout.getReader();
     let printed = "";
     while (!printed.includes("first (fake/train)")) printed += new TextDecoder().decode((await reader.read()).value);
@@ -464,7 +456,7 @@ Deno.test("a killed process leaves nothing half-written, and Ctrl-C and SIGTERM 
     await assert.rejects(Deno.stat(join(b.root, "test/first")), Deno.errors.NotFound);
   }
   // The second Ctrl-C does not wait for the step.
-  const stuck = spawnRun(b, "stages.first.with.sleep_ms=100000");
+  const stuck = spawn(b, "run", "stages.first.with.sleep_ms=100000");
   const reader = stuck.stderr.getReader();
   while (readLog(join(b.root, "test")).at(-1)!.event !== "progress") await sleep(20);
   stuck.kill("SIGINT");
@@ -473,7 +465,7 @@ Deno.test("a killed process leaves nothing half-written, and Ctrl-C and SIGTERM 
   stuck.kill("SIGINT");
   assert.equal((await stuck.output()).code, 130);
 
-  const { code, stdout } = await spawnRun(b, slow).output();
+  const { code, stdout } = await spawn(b, "run", slow).output();
   assert.equal(code, 0);
   assert.match(new TextDecoder().decode(stdout), /\[2\/5\] faces: up to date\n[^]*\nstage +detector[^]*summary: /);
   assert.equal(b.at("first/metrics.jsonl").trim().split("\n").length, 4);
@@ -492,7 +484,7 @@ Deno.test("a run killed at any moments ends with the same bytes as one that was 
   await whole.run(sets);
   const moments = Array.from({ length: kills }, () => Math.round(50 + 600 * Math.random()));
   for (const ms of moments) {
-    const child = spawnRun(killed, ...sets);
+    const child = spawn(killed, "run", ...sets);
     await sleep(ms);
     try {
       child.kill("SIGKILL");
@@ -501,7 +493,7 @@ Deno.test("a run killed at any moments ends with the same bytes as one that was 
     }
     await child.output();
   }
-  const { code, stderr } = await spawnRun(killed, ...sets).output();
+  const { code, stderr } = await spawn(killed, "run", ...sets).output();
   assert.equal(code, 0, new TextDecoder().decode(stderr));
   for (
     const path of [

@@ -37,3 +37,15 @@ export function bench(yaml = text, dir = Deno.makeTempDirSync({ prefix: "facewri
   const at = (path: string) => Deno.readTextFileSync(join(root, "test", path));
   return { dir, file, root, read, run, at, [Symbol.dispose]: () => Deno.removeSync(dir, { recursive: true }) };
 }
+
+/** Starts a command about a pipeline in a process of its own. */
+export function spawn(
+  { dir, file }: { dir: string; file: string },
+  command: string,
+  ...sets: string[]
+): Deno.ChildProcess {
+  const permissions = ["--no-prompt", "-R", `-W=${dir}`, "--allow-env"];
+  const script = new URL("run_fake.ts", import.meta.url).pathname;
+  const args = ["run", "-q", ...permissions, script, command, file, ...sets.flatMap((set) => ["--set", set])];
+  return new Deno.Command("deno", { args, cwd: dir, stdout: "piped", stderr: "piped" }).spawn();
+}
