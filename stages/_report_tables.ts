@@ -54,7 +54,7 @@ export function headlines(rows: readonly Row[]): Part {
       to.toFixed(2)
     }<small> %</small></p>
         <p>${gained}</p>
-        <p>${heading(measure)}, ${formatField(first!["images"])} images</p>
+        <p>${measure.slice(4).replaceAll("_", " ")} NME, ${formatField(first!["images"])} images</p>
       </li>
     `;
   }).filter(Boolean);
@@ -184,9 +184,7 @@ function dots(estimates: readonly (Estimate | undefined)[], scale: number, colou
 
 function axis(scale: number): Html {
   const numbers = marksOf(scale).map((value) =>
-    markup`<text x="${(100 * value / scale).toFixed(2)}%" y="12" text-anchor="${value ? "middle" : "start"}">${
-      label(value)
-    }</text>`
+    markup`<text x="${(100 * value / scale).toFixed(2)}%" y="12" text-anchor="middle">${label(value)}</text>`
   );
   return markup`<svg class="dots" width="100%" height="16">${numbers}</svg>`;
 }
