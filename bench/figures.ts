@@ -6,7 +6,7 @@
 
 import { type HostTensors, initialise } from "../models/params.ts";
 import type { Device } from "../runtime/device.ts";
-import { elements, texels } from "../runtime/graph.ts";
+import { elements, texels, topological } from "../runtime/graph.ts";
 import type { Plan } from "../runtime/plan.ts";
 import { Random } from "../runtime/rng.ts";
 import { Executable } from "../runtime/run.ts";
@@ -29,6 +29,9 @@ export interface Figure extends Timing {
   readonly dispatches: number;
   /** Least time that a run took of JavaScript and of encoding its commands, microseconds a dispatch. */
   readonly host_us: number;
+  /** Memory of the device that it takes, and what the plan said. */
+  readonly bytes: number;
+  readonly planned_bytes: number;
 }
 
 /** Runs of which the least time of the host is taken. */
@@ -47,16 +50,15 @@ export class Loaded {
   /** Makes the parameters and inputs of a workload. */
   constructor(device: Device, { goals, specs = new Map(), inputs = {} }: Workload) {
     const random = new Random(0, "bench");
-    const { graph } = [...Object.values(goals.outputs), ...(goals.updates ?? []).flat()][0]!;
+    const wanted = [...Object.values(goals.outputs), ...(goals.updates ?? []).flat()];
+    const used = topological(wanted).flatMap(({ leaf, outputs }) => leaf?.kind === "parameter" ? outputs : []);
     this.weights = initialise(specs, 0);
-    this.#parameters = new Map(
-      [...graph.parameters].map(([name, { shape }]) => [
-        name,
-        new Tensor(device, shape, this.weights.get(name)?.data),
-      ]),
-    );
+    this.#parameters = new Map(used.map(({ shape, node: { leaf } }) => {
+      const { name } = leaf as { name: string };
+      return [name, new Tensor(device, shape, this.weights.get(name)?.data)];
+    }));
     this.executable = new Executable(device, goals, this.#parameters);
-    this.inputs = Object.fromEntries([...graph.inputs].map(([name, { shape }]) => {
+    this.inputs = Object.fromEntries([...wanted[0]!.graph.inputs].map(([name, { shape }]) => {
       const data = inputs[name] ?? Float32Array.from({ length: elements(shape) }, () => 2 * random.uniform() - 1);
       return [name, { shape: [...shape], data: Float32Array.from(data) }];
     }));
@@ -79,7 +81,9 @@ function traffic({ dispatches }: Plan): number {
 /** Times a case against its ceiling. */
 export async function figure(device: Device, ceilings: Ceilings, which: Case): Promise<Figure> {
   const workload = await which.workload();
+  const before = device.memory.live;
   const loaded = new Loaded(device, workload);
+  const bytes = device.memory.live - before;
   const { executable } = loaded;
   const wait = settled(device);
   const timing = await measure(() => executable.run(), wait);
@@ -105,5 +109,7 @@ export async function figure(device: Device, ceilings: Ceilings, which: Case): P
     bound: which.bound,
     dispatches: plan.dispatches.length,
     host_us: 1000 * Math.min(...host) / plan.dispatches.length,
+    bytes,
+    planned_bytes: plan.bytes.parameters + plan.bytes.given + plan.bytes.pool,
   };
 }

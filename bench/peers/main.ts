@@ -131,5 +131,6 @@ if (import.meta.main) {
   const usage = "[--only PATTERN] [--json]";
   const doc = "Times other engines on the same adapter; prints how many times as fast as each this one is.";
   // Exit at once: workers and drivers' threads outlive the work.
-  Deno.exit(await main(["peers", ...Deno.args], { peers: { usage, doc, run: peers } }));
+  const name = "bench --peers";
+  Deno.exit(await main([name, ...Deno.args], { [name]: { usage, doc, run: peers } }));
 }
