@@ -140,6 +140,20 @@ export function stepImages({ batch, accumulate = 1 }: { batch: number; accumulat
   return accumulate === 1 ? `${batch} images` : `${accumulate} x ${batch} images`;
 }
 
+/** What was found before, by what it was found for. */
+const found = new Map<string, unknown>();
+
+/**
+ * Costs of the same again are not computed again: plans of large networks take a part of a second.
+ *
+ * @param options Those of a stage; how many steps it makes, and at what rate, changes none of what a step takes.
+ */
+export function remembered<T>(networks: unknown, options: object, compute: () => T): T {
+  const key = JSON.stringify([networks, { ...options, steps: 0, lr: 0, prompt: "" }]);
+  if (!found.has(key)) found.set(key, compute());
+  return found.get(key) as T;
+}
+
 /**
  * An adapter whose storage class is not known before a GPU is opened, unless it is asked for: textures take up to a row
  * more than buffers. Ten tensors in a dispatch are what WebGPU itself asks of an adapter; most have more.

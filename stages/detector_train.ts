@@ -12,12 +12,12 @@ import { Detector, readDetector, saveDetector, shrink } from "../models/detector
 import { DETECTOR, type DetectorConfig, detectorTraining, STAR_SIZES } from "../models/detector_network.ts";
 import { hourglassConfig, hourglassOptions } from "../models/hourglass.ts";
 import { countParameters, createParameters, initialise } from "../models/params.ts";
-import { stepGoals, Trainer } from "../models/trainer.ts";
+import { Trainer } from "../models/trainer.ts";
 import { Graph } from "../runtime/graph.ts";
 import { type Artifact, stage } from "../runtime/stage.ts";
 import { Batches, type Pictures, picturesOf } from "./_batches.ts";
 import { Best } from "./_best_weights.ts";
-import { costsOf, detectorOf, exact } from "./_costs.ts";
+import { detectorOf, exact, remembered, trainingCosts } from "./_costs.ts";
 import { type Faces, imageOf, landmarksOf, loadFaces } from "./_faces.ts";
 import { chooser } from "./_glob.ts";
 import { train, trainingOptions } from "./_training.ts";
@@ -59,17 +59,15 @@ export const trainDetector = stage({
   expects: async (options, { init }) => ({ detector: init ? await detectorOf(init) : configOf(options) }),
   async cost(options, { init }) {
     const config = init ? await detectorOf(init) : configOf(options);
-    const graph = new Graph();
-    const { specs, loss, landmarks, updates } = detectorTraining(graph, config, options.batch);
-    const names = [...specs.keys()].filter((name) => !STATISTICS.test(name));
-    const trainable = new Map(names.map((name) => [name, graph.parameters.get(name)!]));
-    const { step } = stepGoals({ loss, trainable: names, outputs: { landmarks }, updates, ...options }, trainable);
-    return {
-      step: `training, ${options.batch} images of ${config.size_px} px`,
-      steps: options.steps,
-      ...costsOf([step]),
-      detector_parameters: exact(countParameters(new Map(names.map((name) => [name, specs.get(name)!])))),
-    };
+    const costs = remembered(config, { ...options, network: undefined, star: undefined }, () => {
+      const { specs, loss, landmarks, updates } = detectorTraining(new Graph(), config, options.batch);
+      const names = [...specs.keys()].filter((name) => !STATISTICS.test(name));
+      return {
+        ...trainingCosts({ loss, trainable: names, outputs: { landmarks }, updates, ...options }),
+        detector_parameters: exact(countParameters(new Map(names.map((name) => [name, specs.get(name)!])))),
+      };
+    });
+    return { step: `training, ${options.batch} images of ${config.size_px} px`, steps: options.steps, ...costs };
   },
   async run(ctx, { data, init, val }, options) {
     const own = (["network", "star"] as const).filter((key) => options[key] !== undefined);

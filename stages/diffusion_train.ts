@@ -29,7 +29,7 @@ import { unet, unetFormat } from "../models/unet.ts";
 import { Graph } from "../runtime/graph.ts";
 import { stage } from "../runtime/stage.ts";
 import { Batches } from "./_batches.ts";
-import { exact, expectedControlnet, networksOf, sizeOf, stepImages, trainingCosts } from "./_costs.ts";
+import { exact, expectedControlnet, networksOf, remembered, sizeOf, stepImages, trainingCosts } from "./_costs.ts";
 import { copyParts, denoisingLoss, denoisingOptions, diffusionBatches, encodeLatents } from "./_diffusion.ts";
 import { loadFaces } from "./_faces.ts";
 import { accumulation, train, trainingOptions } from "./_training.ts";
@@ -116,15 +116,20 @@ export const trainDiffusion = stage({
     const size_px = await sizeOf(data);
     const side = size_px / 2 ** (networks.vae.block_out_channels.length - 1);
     const config = expectedControlnet(networks, options.hint_channels);
-    const { loss, specs, own, trainable } = lossOf(networks, config, [side, size_px], networks.tokens, options);
-    const written = writtenOf(specs, own, trainable);
-    const half = (name: string) => options.frozen_weights === "f16" && specs.has(name) && !written.has(name);
-    return {
-      step: `training, ${stepImages(options)} of ${size_px} px`,
-      steps: options.steps,
-      ...trainingCosts({ loss, trainable: trainable.keys(), ...options }, half),
-      controlnet_parameters: exact(countParameters(own)),
-    };
+    const costs = remembered(
+      [{ ...networks, controlnet: config }, size_px],
+      { ...options, hint_channels: undefined },
+      () => {
+        const { loss, specs, own, trainable } = lossOf(networks, config, [side, size_px], networks.tokens, options);
+        const written = writtenOf(specs, own, trainable);
+        const half = (name: string) => options.frozen_weights === "f16" && specs.has(name) && !written.has(name);
+        return {
+          ...trainingCosts({ loss, trainable: trainable.keys(), ...options }, half),
+          controlnet_parameters: exact(countParameters(own)),
+        };
+      },
+    );
+    return { step: `training, ${stepImages(options)} of ${size_px} px`, steps: options.steps, ...costs };
   },
   async run(ctx, { model, data }, options) {
     const faces = await loadFaces(data);
