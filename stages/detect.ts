@@ -28,7 +28,7 @@ interface Work {
  * Prints a JSON line for each picture:
  *
  * - `landmarks`, `[68, 2]`, and `uncertainty_px`, `[68]`, see {@linkcode uncertainty}. It is no calibrated error. On
- *   two sets of rendered faces in six styles, turned far, its rank correlation with models/tiny's error was 0.40 and 0.33
+ *   two sets of rendered faces, in five and in six styles and turned far, its rank correlation with models/tiny's error was 0.40 and 0.33
  *   with `--flip` (0.63 and 0.45 between means of faces), and 0.20 and 0.14 without; with it, errors were on average 1.1
  *   to 1.2 times as large;
  * - `crop`, left, top and side of the square that the detector saw, and `crop_from`: the flag `box`, the file `boxes`,
