@@ -20,6 +20,8 @@ export interface Care {
   readonly runs?: number;
   /** A timing spans as many runs as take so long. */
   readonly least_ms?: number;
+  /** Whether it was run before: shaders are compiled at their first dispatch. */
+  readonly warm?: boolean;
 }
 
 /** A wait costs about 12 ms on Deno, whatever the work: a timing spans many runs. */
@@ -37,7 +39,7 @@ const LONG_RUNS = 3;
 export async function measure(
   run: () => void | Promise<void>,
   wait: () => Promise<unknown>,
-  { runs, least_ms = LEAST_MS }: Care = {},
+  { runs, least_ms = LEAST_MS, warm = false }: Care = {},
 ): Promise<Timing> {
   const time = async (count: number) => {
     const start = performance.now();
@@ -45,7 +47,7 @@ export async function measure(
     await wait();
     return (performance.now() - start) / count;
   };
-  await time(1); // shaders are compiled at their first dispatch
+  if (!warm) await time(1);
   let once = await time(1);
   if (once < least_ms) once = await time(4);
   const count = Math.max(1, Math.ceil(least_ms / once));

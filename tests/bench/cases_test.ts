@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { arithmetic, CASES } from "../../bench/cases.ts";
+import { ASKED } from "../../bench/peers/main.ts";
 import { plan } from "../../runtime/plan.ts";
 
 for (const { name, bound, flops, workload } of CASES) {
@@ -18,4 +19,18 @@ for (const { name, bound, flops, workload } of CASES) {
 
 Deno.test("bench: no two cases have the same name", () => {
   assert.equal(new Set(CASES.map(({ name }) => name)).size, CASES.length);
+});
+
+Deno.test("bench: other engines are asked for convolutions, products, attention and a network", () => {
+  const kinds = CASES.filter(({ name }) => ASKED.test(name)).map(({ name }) => name.split(":")[0]);
+  assert.deepEqual([...new Set(kinds)], [
+    "conv2d.forward",
+    "conv2d.backward_input",
+    "conv2d.backward_weight",
+    "matmul",
+    "attention.forward",
+    "attention.backward",
+    "unet.forward",
+  ]);
+  assert.equal(kinds.length, 13);
 });
