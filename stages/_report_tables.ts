@@ -142,7 +142,11 @@ export function comparison(title: string, rows: readonly (Row & { readonly name:
         one ? one.value.toFixed(2) : ""
       }</td>`
     );
-    return markup`<tr><td>${name}</td><td class="plot">${dots(estimates, scale)}</td>${numbers}</tr>\n`;
+    const images = group[0]!["images"];
+    return markup`<tr><td>${name}${
+      images === undefined ? undefined : markup` <small>${formatField(images)}</small>`
+    }</td>
+<td class="plot">${dots(estimates, scale)}</td>${numbers}</tr>\n`;
   });
   const heads = detectors.map((detector, i) => markup`<th class="number"><i class="s${i % 6}"></i>${detector}</th>`);
   return markup`
