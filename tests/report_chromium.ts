@@ -53,13 +53,13 @@ export class Page {
     return (answer["result"] as { value: T }).value;
   }
 
-  /** Waits until an expression is true, ten seconds at most. */
+  /** Waits until an expression is true, half a minute at most. */
   async until(expression: string): Promise<void> {
     const condition = `new Promise((resolve, reject) => {
       const started = Date.now();
       (function look() {
         if (${expression}) return resolve(true);
-        if (Date.now() - started > 10000) return reject(new Error(${JSON.stringify(expression)}));
+        if (Date.now() - started > 30000) return reject(new Error(${JSON.stringify(expression)}));
         setTimeout(look, 20);
       })();
     })`;
