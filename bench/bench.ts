@@ -58,7 +58,7 @@ export async function bench(args: string[], print: Print): Promise<number> {
 /** Runs the task `bench:peers`, which has a lock file of its own: what is in one is downloaded before anything runs. */
 async function peers(args: readonly string[]): Promise<number> {
   Deno.stderr.writeSync(new TextEncoder().encode(
-    "TensorFlow.js, jax-js and ONNX Runtime Web are timed too. Deno downloads them now unless it has them: 140 MB, " +
+    "TensorFlow.js, jax-js and ONNX Runtime Web are timed too. Deno downloads them now unless it has them: 190 MB, " +
       "which nothing else here needs\n",
   ));
   const command = new Deno.Command("deno", { args: ["task", "-q", "bench:peers", ...args] });
