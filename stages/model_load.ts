@@ -17,13 +17,21 @@ export const modelLoad = stage({
   version: 1,
   inputs: {},
   output: "model",
-  options: z.object({ path: folder().describe("Folder with vae/, unet/, text_encoder/, tokenizer/ and scheduler/") }),
-  expects: async ({ path }) => ({ networks: await networksOf({ dir: path }) }),
+  options: z.object({
+    path: folder().describe("Folder with vae/, unet/, text_encoder/, tokenizer/ and scheduler/"),
+    controlnet: z.boolean().optional().describe(
+      "Whether to take the ControlNet, if there is one; true when not given. Without one, diffusion/train begins a new one",
+    ),
+  }),
+  expects: async ({ path, controlnet }) => {
+    const networks = await networksOf({ dir: path });
+    return { networks: controlnet === false ? { ...networks, controlnet: null } : networks };
+  },
   cost: async ({ path }) => countNetworks(await networksOf({ dir: path })),
-  async run(ctx, _inputs, { path }) {
-    const { controlnet } = await openModel(path);
-    ctx.log(controlnet ? "a model with a ControlNet" : "a model without a ControlNet");
-    await copyParts(path, ctx.dir, ["detector"]);
+  async run(ctx, _inputs, { path, controlnet = true }) {
+    const model = await openModel(path);
+    ctx.log(controlnet && model.controlnet ? "a model with a ControlNet" : "a model without a ControlNet");
+    await copyParts(path, ctx.dir, controlnet ? ["detector"] : ["detector", "controlnet"]);
     await saveModelIndex(ctx.dir);
   },
 });
