@@ -12,7 +12,7 @@ import { scale } from "../ops/scale.ts";
 import type { Device } from "../runtime/device.ts";
 import { exists } from "../runtime/files.ts";
 import type { Value } from "../runtime/graph.ts";
-import type { Goals } from "../runtime/plan.ts";
+import type { Budget, Goals } from "../runtime/plan.ts";
 import { Executable } from "../runtime/run.ts";
 import { readSafetensors, writeSafetensors } from "../runtime/safetensors.ts";
 import { readAll, Tensor } from "../runtime/tensor.ts";
@@ -48,6 +48,11 @@ export interface TrainerSpec {
   readonly optimizer?: OptimizerKind | undefined;
   /** Batches whose mean gradient makes a step, one after the other; 1 when not given. */
   readonly accumulate?: number | undefined;
+  /**
+   * Most memory on the device, bytes or such as `8GiB`; where a step takes more, what it would keep for its gradients is
+   * computed again, with the same results. As much as it takes when not given.
+   */
+  readonly memory?: number | string | undefined;
   /** More values to read after a step. */
   readonly outputs?: Readonly<Record<string, Value>>;
   /** More assignments of a step, such as running statistics. */
@@ -57,6 +62,29 @@ export interface TrainerSpec {
 /** Raised when the loss is not finite; the checkpoint before it is untouched. */
 export class NonFiniteLossError extends Error {
   override name = "NonFiniteLossError";
+}
+
+const UNITS = ["kB", "MB", "GB", "KiB", "MiB", "GiB"];
+
+/** `8GiB` and the like. */
+export const MEMORY_SIZE: RegExp = new RegExp(`^(\\d+(?:\\.\\d+)?) ?(${UNITS.join("|")})$`);
+
+/**
+ * The budget of plans that a trainer makes.
+ *
+ * @param memory See {@linkcode TrainerSpec}.
+ * @param taken Bytes of parameters, and of plans made before.
+ * @throws {TypeError} If the text is no size.
+ */
+export function budgetOf(memory: number | string | undefined, taken: number): Budget | undefined {
+  if (memory === undefined) return undefined;
+  if (typeof memory === "number") return { bytes: memory, taken };
+  const [, size, unit] = MEMORY_SIZE.exec(memory) ?? [];
+  const k = UNITS.indexOf(unit!);
+  if (k < 0) {
+    throw new TypeError(`Cannot read "${memory}" as a size of memory: write bytes, or 8GiB, with ${UNITS.join(", ")}`);
+  }
+  return { bytes: Number(size) * (k < 3 ? 1000 : 1024) ** (k % 3 + 1), taken };
 }
 
 /**
@@ -132,8 +160,10 @@ export class Trainer {
     const running = (spec.updates ?? []).map(([parameter]) => (parameter.node.leaf as { name: string }).name);
     const state = [...all.keys()].filter((name) => !parameters.has(name) && !name.startsWith(SUM));
     this.#saved = [...names, ...running, ...state];
-    this.step_plan = new Executable(device, goals.step, all);
     this.#move = goals.move && new Executable(device, goals.move, all);
+    const beside = this.#move ? this.#move.plan.bytes.pool + this.#move.plan.bytes.given : 0;
+    const taken = all.values().reduce((sum, { storage }) => sum + storage.bytes, beside);
+    this.step_plan = new Executable(device, goals.step, all, budgetOf(spec.memory, taken));
   }
 
   /** Starts the moving averages at the parameters; call once the parameters have their values, unless a checkpoint is loaded. */

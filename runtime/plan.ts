@@ -9,6 +9,7 @@ import {
   elements,
   type Kernel,
   type Node,
+  type Op,
   sameShape,
   type Shape,
   showShape,
@@ -17,6 +18,8 @@ import {
   topological,
   type Value,
 } from "./graph.ts";
+import { formatField } from "./progress.ts";
+import { Recomputation } from "./recompute.ts";
 import { storageBytes } from "./tensor.ts";
 import type { Indexing, Load, Program, Step, Store } from "./wgsl.ts";
 
@@ -27,6 +30,8 @@ export interface Dispatch {
   readonly writes: readonly Value[];
   /** Floating point operations, fused ones included. */
   readonly flops: number;
+  /** See {@linkcode Op.bound}. */
+  readonly bound: Op["bound"];
   /** The op that gives the dispatch its name. */
   readonly name: string;
 }
@@ -130,8 +135,21 @@ export function broadcast(from: Shape, to: Shape): { indexing: Indexing; splat: 
   return { indexing, splat };
 }
 
-/** Plans the computation of `goals` for a target. */
-export function plan(goals: Goals, target: Target): Plan {
+/** How much memory there is. */
+export interface Budget {
+  /** Bytes in all. */
+  readonly bytes: number;
+  /** Bytes of it that are taken: parameters, and whatever else lives beside the plan. */
+  readonly taken: number;
+}
+
+/**
+ * Plans the computation of `goals` for a target.
+ *
+ * @param budget Where the plan would take more, values are computed again in place of being kept, with the same results.
+ * @throws {RangeError} If it cannot be met.
+ */
+export function plan(goals: Goals, target: Target, budget?: Budget): Plan {
   const wanted = [...Object.values(goals.outputs), ...(goals.updates ?? []).flat()];
   const nodes = topological(wanted);
   const targets = new Set(wanted);
@@ -256,7 +274,7 @@ export function plan(goals: Goals, target: Target): Plan {
     order.push({ at: node.id, dispatch: build(kernel, node, null, undefined) });
   }
   order.sort((a, b) => a.at - b.at);
-  const dispatches = order.map((o) => o.dispatch);
+  const every = order.map((o) => o.dispatch);
 
   function build(kernel: Kernel | null, node: Node | null, root: Value | null, base: Value | undefined): Dispatch {
     const reads: Value[] = [];
@@ -318,6 +336,7 @@ export function plan(goals: Goals, target: Target): Plan {
         reads,
         writes: [root!],
         flops,
+        bound: "memory",
         name: fusedName(steps),
       };
     }
@@ -336,19 +355,66 @@ export function plan(goals: Goals, target: Target): Plan {
           ` as the adapter allows ${target.bindings} in a dispatch`,
       );
     }
-    return { program: { kernel, reads: reads.length, loads, stores }, reads, writes, flops, name: node!.op!.name };
+    const { bound, name } = node!.op!;
+    return { program: { kernel, reads: reads.length, loads, stores }, reads, writes, flops, bound, name };
   }
 
-  // 4. Storage by liveness: values whose lives do not overlap share a slot.
-  const [made, last] = [new Map<Value, number>(), new Map<Value, number>()];
-  dispatches.forEach((d, k) => {
-    for (const v of d.writes) made.set(v, k);
-    for (const v of [...d.reads, ...d.writes]) last.set(v, k);
-  });
-  const copies = schedule(goals.updates ?? [], dispatches.length, made, last, resolve);
-  // New values of parameters are done with when they are copied; outputs stay.
-  for (const { value, after } of copies) last.set(resolve(value), Math.max(last.get(resolve(value)) ?? 0, after - 1));
-  Object.values(goals.outputs).forEach((v) => last.set(resolve(v), dispatches.length));
+  // 4. Storage by liveness.
+  const livesOf = (dispatches: readonly Dispatch[]) => {
+    const [made, last] = [new Map<Value, number>(), new Map<Value, number>()];
+    dispatches.forEach((d, k) => {
+      for (const v of d.writes) made.set(v, k);
+      for (const v of [...d.reads, ...d.writes]) last.set(v, k);
+    });
+    const copies = schedule(goals.updates ?? [], dispatches.length, made, last, resolve);
+    // New values of parameters are done with when they are copied; outputs stay.
+    for (const { value, after } of copies) last.set(resolve(value), Math.max(last.get(resolve(value)) ?? 0, after - 1));
+    Object.values(goals.outputs).forEach((v) => last.set(resolve(v), dispatches.length));
+    return { made, last, copies };
+  };
+  const leaves = [...new Set(every.flatMap((d) => d.reads).concat(wanted.map(resolve)))].filter((v) => !v.node.op);
+  const sizes = (counts: readonly number[]) => counts.map((count) => storageBytes(count, target.storage));
+  const total = (list: readonly number[]) => list.reduce((a, b) => a + b, 0);
+  const kind = (parameter: boolean) => leaves.filter((v) => (v.node.leaf!.kind === "parameter") === parameter);
+  const [parameters, given] = [true, false].map((is) => sizes(kind(is).map((v) => texels(v.shape))));
+  const layOut = (dispatches: readonly Dispatch[]) => {
+    const lives = livesOf(dispatches);
+    const { slots, pool } = share(lives);
+    const bytes = {
+      parameters: total(parameters!),
+      given: total(given!) + UNIFORM_BYTES * dispatches.length,
+      pool: total(sizes(pool)),
+      largest: Math.max(0, ...parameters!, ...sizes(pool)),
+    };
+    return { dispatches, copies: lives.copies, slots, pool, bytes };
+  };
+
+  let laid = layOut(every);
+  if (budget) {
+    const over = ({ bytes }: typeof laid) => budget.taken + bytes.given + bytes.pool - budget.bytes;
+    const search = new Recomputation(every, new Set([...targets].map(resolve)));
+    while (over(laid) > 0) {
+      const fewer = search.reduce();
+      if (!fewer) {
+        const [given, least] = [budget.bytes, budget.bytes + over(laid)].map((bytes) =>
+          formatField(bytes, "gpu_bytes")
+        );
+        throw new RangeError(
+          `Cannot run in ${given} of memory: the least found is ${least}, hint: a smaller batch takes less`,
+        );
+      }
+      const now = layOut(fewer);
+      if (over(now) < over(laid)) laid = now;
+    }
+  }
+  const { dispatches } = laid;
+  return { ...laid, target, leaves, resolve, goals, flops: dispatches.reduce((sum, d) => sum + d.flops, 0) };
+}
+
+/** Slots for values, and their texels: those whose lives do not overlap share one. */
+function share(
+  { made, last }: { made: ReadonlyMap<Value, number>; last: ReadonlyMap<Value, number> },
+): { slots: Map<Value, number>; pool: number[] } {
   const slots = new Map<Value, number>();
   const pool: number[] = [];
   const taken: (readonly [number, number])[][] = [];
@@ -361,30 +427,7 @@ export function plan(goals: Goals, target: Target): Plan {
     taken[slot]!.push([from, to]);
     slots.set(value, slot);
   }
-
-  const leaves = [...new Set(dispatches.flatMap((d) => d.reads).concat(wanted.map(resolve)))].filter((v) => !v.node.op);
-  const sizes = (counts: readonly number[]) => counts.map((count) => storageBytes(count, target.storage));
-  const total = (list: readonly number[]) => list.reduce((a, b) => a + b, 0);
-  const kind = (parameter: boolean) => leaves.filter((v) => (v.node.leaf!.kind === "parameter") === parameter);
-  const [parameters, given] = [true, false].map((is) => sizes(kind(is).map((v) => texels(v.shape))));
-  const slotSizes = sizes(pool);
-  return {
-    target,
-    dispatches,
-    copies,
-    leaves,
-    slots,
-    pool,
-    resolve,
-    goals,
-    flops: dispatches.reduce((sum, d) => sum + d.flops, 0),
-    bytes: {
-      parameters: total(parameters!),
-      given: total(given!) + UNIFORM_BYTES * dispatches.length,
-      pool: total(slotSizes),
-      largest: Math.max(0, ...parameters!, ...slotSizes),
-    },
-  };
+  return { slots, pool };
 }
 
 /**

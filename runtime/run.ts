@@ -6,7 +6,7 @@
 
 import type { Device } from "./device.ts";
 import { showShape, texels, type Value } from "./graph.ts";
-import { type Goals, type Plan, plan, UNIFORM_BYTES } from "./plan.ts";
+import { type Budget, type Goals, type Plan, plan, UNIFORM_BYTES } from "./plan.ts";
 import { countBytes, mapped, Storage, Tensor, unpack } from "./tensor.ts";
 import { assemble, TEXEL_FORMATS } from "./wgsl.ts";
 
@@ -31,11 +31,11 @@ export class Executable {
   readonly #uniforms: GPUBuffer;
   readonly #copies: { after: number; from: Storage; to: Storage; count: number }[] = [];
 
-  /** Plans `goals` and allocates; every parameter of the graph must be in `parameters`. */
-  constructor(device: Device, goals: Goals, parameters: Parameters = new Map()) {
+  /** Plans `goals`, in a budget of memory if there is one, and allocates; every parameter of the graph must be in `parameters`. */
+  constructor(device: Device, goals: Goals, parameters: Parameters = new Map(), budget?: Budget) {
     this.#device = device;
     const { storage, bindings, tiled } = device;
-    this.plan = plan(goals, { storage, bindings, tiled });
+    this.plan = plan(goals, { storage, bindings, tiled }, budget);
     const { gpu } = device;
     for (const leaf of this.plan.leaves) this.#storage.set(leaf, this.#leaf(leaf, parameters));
     const pool = this.plan.pool.map((count) => {

@@ -14,11 +14,11 @@ import type { DetectorConfig } from "../models/detector_network.ts";
 import { loadNetworkConfig } from "../models/network_folder.ts";
 import { countParameters, type ParameterSpec, Scope } from "../models/params.ts";
 import { textEncoderFormat } from "../models/text_encoder.ts";
-import { stepGoals, type TrainerSpec } from "../models/trainer.ts";
+import { budgetOf, stepGoals, type TrainerSpec } from "../models/trainer.ts";
 import { unet, unetFormat } from "../models/unet.ts";
 import { exists } from "../runtime/files.ts";
 import { Graph, type Target, texels, type Value } from "../runtime/graph.ts";
-import { type Goals, plan } from "../runtime/plan.ts";
+import { type Goals, type Plan, plan } from "../runtime/plan.ts";
 import type { Artifact } from "../runtime/stage.ts";
 import { storageBytes } from "../runtime/tensor.ts";
 
@@ -175,20 +175,25 @@ export function costsOf(
   others: readonly Goals[] = [],
   half: (name: string) => boolean = () => false,
 ) {
-  const on = target();
-  const planned = new Map([...step, ...others].map((goals) => [goals, plan(goals, on)]));
+  const planned = new Map([...step, ...others].map((goals) => [goals, plan(goals, target())]));
+  const step_flops = step.reduce((total, goals) => total + planned.get(goals)!.flops, 0);
+  return { step_flops, gpu_bytes: bytesOf([...planned.values()], half) };
+}
+
+/** Bytes of plans that share parameters. */
+function bytesOf(plans: readonly Plan[], half: (name: string) => boolean): number {
   const leaves = new Set<Value>();
-  let gpu_bytes = 0;
-  for (const { leaves: own, bytes } of planned.values()) {
-    gpu_bytes += bytes.pool + bytes.given;
+  let total = 0;
+  for (const { leaves: own, bytes } of plans) {
+    total += bytes.pool + bytes.given;
     for (const leaf of own) leaves.add(leaf);
   }
-  // Parameters are shared; each computation has inputs and constants of its own.
+  // Parameters are shared; each plan has inputs and constants of its own.
   for (const { shape, node: { leaf } } of leaves) {
     if (leaf!.kind !== "parameter") continue;
-    gpu_bytes += storageBytes(texels(shape), on.storage, half(leaf!.name) ? "f16" : "f32");
+    total += storageBytes(texels(shape), plans[0]!.target.storage, half(leaf!.name) ? "f16" : "f32");
   }
-  return { step_flops: step.reduce((total, goals) => total + planned.get(goals)!.flops, 0), gpu_bytes };
+  return total;
 }
 
 /**
@@ -196,9 +201,20 @@ export function costsOf(
  *
  * @param half As of {@linkcode costsOf}.
  */
-export function trainingCosts(spec: TrainerSpec, half?: (name: string) => boolean) {
+export function trainingCosts(spec: TrainerSpec, half: (name: string) => boolean = () => false) {
   const { accumulate = 1, loss: { graph } } = spec;
   const trainable = new Map([...spec.trainable].map((name) => [name, graph.parameters.get(name)!]));
   const { step, move } = stepGoals(spec, trainable);
-  return costsOf([...Array<Goals>(accumulate).fill(step), ...(move ? [move] : [])], [], half);
+  const costs = costsOf([...Array<Goals>(accumulate).fill(step), ...(move ? [move] : [])], [], half);
+  if (spec.memory === undefined) return costs;
+  const on = target();
+  const moving = move ? [plan(move, on)] : [];
+  const kept = plan(step, on);
+  const budget = budgetOf(spec.memory, costs.gpu_bytes - kept.bytes.pool - kept.bytes.given);
+  const planned = plan(step, on, budget);
+  return {
+    step_flops: costs.step_flops + accumulate * (planned.flops - kept.flops),
+    gpu_bytes: bytesOf([planned, ...moving], half),
+    unlimited_gpu_bytes: costs.gpu_bytes,
+  };
 }

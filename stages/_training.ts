@@ -6,7 +6,7 @@
 
 import { z } from "zod";
 import { constantSchedule, cosineSchedule, stepSchedule } from "../ops/optimizer.ts";
-import type { Inputs, Trainer } from "../models/trainer.ts";
+import { type Inputs, MEMORY_SIZE, type Trainer } from "../models/trainer.ts";
 import { formatSeconds } from "../runtime/progress.ts";
 import type { StageContext } from "../runtime/stage.ts";
 import type { Batches } from "./_batches.ts";
@@ -31,6 +31,9 @@ export const trainingOptions = {
   clip_norm: z.number().positive().default(1).describe("Largest norm of the gradient"),
   ema: z.number().min(0).max(1).default(0.995).describe(
     "Decay of the moving average of the weights, which is what is saved",
+  ),
+  memory: z.union([z.int().min(1), z.string().regex(MEMORY_SIZE)]).optional().describe(
+    "Most memory on the GPU, bytes or such as 8GiB: a step that takes more computes again what it would keep, with the same results; no limit when not given",
   ),
   checkpoint_every: z.int().min(1).default(100).describe("Steps between checkpoints"),
 };

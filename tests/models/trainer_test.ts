@@ -1,6 +1,6 @@
 import assert from "node:assert";
 import { createParameters, initialise, type ParameterSpec, Scope } from "../../models/params.ts";
-import { NonFiniteLossError, Trainer, type TrainerSpec } from "../../models/trainer.ts";
+import { budgetOf, NonFiniteLossError, Trainer, type TrainerSpec } from "../../models/trainer.ts";
 import { conv2d } from "../../ops/conv2d.ts";
 import { mul } from "../../ops/mul.ts";
 import { silu } from "../../ops/silu.ts";
@@ -126,4 +126,52 @@ Deno.test({
     }
     await assert.rejects(() => twice.trainer.step(batch(0), 0.01), /a step of 1 batches: 2 are expected/);
   },
+});
+
+/** Twelve convolutions one after the other, whose gradients need what each has read. */
+async function makeDeepTrainer(memory?: number | string) {
+  const graph = new Graph();
+  const specs = new Map<string, ParameterSpec>();
+  const scope = new Scope(graph, specs, "net/");
+  const x = graph.input("x", [2, 32, 32, 8]);
+  let h = x;
+  for (let k = 0; k < 12; k++) {
+    const { weight, bias } = scope.conv(`layer_${k}`, 3, 3, 8, 8);
+    h = silu(conv2d(h, weight, { padding: 1, bias: bias! }));
+  }
+  const device = await testDevice();
+  const parameters = createParameters(device, specs, initialise(specs, 3));
+  const options = { trainable: specs.keys(), clip_norm: 1, weight_decay: 0.01, ema: 0.9, memory };
+  const trainer = new Trainer(device, { loss: mean(mul(h, sub(h, x))), ...options }, parameters);
+  const taken = trainer.parameters.values().reduce((sum, { storage }) => sum + storage.bytes, 0);
+  return { trainer, taken, specs };
+}
+
+Deno.test({
+  name: "Trainer in less memory computes again what it would keep, with results that are the same to the bit",
+  ...options,
+  async fn() {
+    const free = await makeDeepTrainer();
+    const whole = (trainer: Trainer) => trainer.step_plan.plan.bytes.pool + trainer.step_plan.plan.bytes.given;
+    const bytes_given = Math.floor(free.taken + 0.7 * whole(free.trainer));
+    const tight = await makeDeepTrainer(bytes_given);
+    assert.ok(tight.taken + whole(tight.trainer) <= bytes_given);
+    assert.ok(tight.trainer.step_plan.plan.flops > free.trainer.step_plan.plan.flops);
+    const x = Float32Array.from({ length: 2 * 32 * 32 * 8 }, (_, k) => spreadNumbers(0, k));
+    for (let k = 0; k < 2; k++) {
+      assert.equal(await tight.trainer.step({ x }, 0.02), await free.trainer.step({ x }, 0.02));
+    }
+    assert.equal(await bytes(tight.trainer), await bytes(free.trainer));
+    await assert.rejects(
+      () => makeDeepTrainer("40kB"),
+      /RangeError: Cannot run in 40.0 kB of memory: the least found is .* [kM]B, hint: a smaller batch takes less/,
+    );
+  },
+});
+
+Deno.test("sizes of memory have units", () => {
+  assert.equal(budgetOf(undefined, 0), undefined);
+  assert.deepEqual(budgetOf("1.5 GiB", 7), { bytes: 1.5 * 2 ** 30, taken: 7 });
+  assert.deepEqual(budgetOf("20MB", 0), { bytes: 2e7, taken: 0 });
+  assert.throws(() => budgetOf("8 gigs", 0), /Cannot read "8 gigs" as a size of memory: write bytes, or 8GiB, with kB/);
 });

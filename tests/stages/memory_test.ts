@@ -32,7 +32,7 @@ async function compare(spec: TrainerSpec, specs: Specs, frozen: Dtype = "f32"): 
   device.destroy();
 }
 
-function smallUnet(frozen: RegExp) {
+function smallUnet(frozen: RegExp, batch = 2) {
   const config = unetFormat.schema.parse({
     block_out_channels: [16, 32],
     down_block_types: ["DownBlock2D", "CrossAttnDownBlock2D"],
@@ -44,8 +44,12 @@ function smallUnet(frozen: RegExp) {
   });
   const graph = new Graph();
   const specs = new Map<string, ParameterSpec>();
-  const sample = graph.input("sample", [2, 8, 8, 4]);
-  const inputs = { sample, timesteps: graph.input("timesteps", [2]), context: graph.input("context", [2, 5, 16]) };
+  const sample = graph.input("sample", [batch, 8, 8, 4]);
+  const inputs = {
+    sample,
+    timesteps: graph.input("timesteps", [batch]),
+    context: graph.input("context", [batch, 5, 16]),
+  };
   const loss = mse(unet(new Scope(graph, specs, "unet/"), config, inputs), graph.input("noise", sample.shape));
   return { specs, spec: { ...options, loss, trainable: [...specs.keys()].filter((name) => !frozen.test(name)) } };
 }
@@ -67,4 +71,14 @@ Deno.test("a step of a detector takes the memory that its plan tells", leaks, as
   const { specs, loss, landmarks, updates } = detectorTraining(new Graph(), config, 2);
   const trainable = [...specs.keys()].filter((name) => !/\.running_(mean|var)$/.test(name));
   await compare({ ...options, loss, trainable, updates, outputs: { landmarks } }, specs);
+});
+
+Deno.test("a step in less memory takes what its plan tells, and the plan tells what it would take", leaks, async () => {
+  const { specs, spec } = smallUnet(/never/, 16);
+  const { gpu_bytes } = trainingCosts(spec);
+  const memory = Math.floor(0.9 * gpu_bytes);
+  const costs = trainingCosts({ ...spec, memory });
+  assert.ok(costs.gpu_bytes <= memory);
+  assert.equal("unlimited_gpu_bytes" in costs && costs.unlimited_gpu_bytes, gpu_bytes);
+  await compare({ ...spec, memory }, specs);
 });
