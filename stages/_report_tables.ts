@@ -41,11 +41,13 @@ export function headlines(rows: readonly Row[]): Part {
     const best = group.reduce((a, b) => Number(b[measure]) < Number(a[measure]) ? b : a);
     const [from, to] = [Number(first![measure]), Number(best[measure])];
     const { low, high } = estimate(first!);
-    const unsure = low !== undefined && low <= to && to <= high!;
+    const unsure = best["change_low"] === undefined
+      ? within(to, low, high)
+      : within(0, best["change_low"], best["change_high"]);
     const gained = best === first
       ? markup`no detector is better than <b>${String(first!["detector"])}</b>`
       : markup`<b>${String(best["detector"])}</b>, ${change(to, from)} against <b>${String(first!["detector"])}</b>${
-        unsure ? ", within its interval" : ""
+        unsure ? ", within the 95 % interval" : ""
       }`;
     return markup`
       <li>
@@ -69,7 +71,7 @@ export function resultTables(rows: readonly Row[]): Part {
 const inPlace = ["stage", "dataset", "images", "nme_low", "nme_high"];
 
 function resultTable(rows: readonly Row[]): Html {
-  const names = Object.keys(rows[0]!).filter((name) => !inPlace.includes(name));
+  const names = Object.keys(rows[0]!).filter((name) => !inPlace.includes(name) && !name.endsWith("_high"));
   const scale = scaleOf(rows.map((row) => estimate(row)));
   const groups = groupsOf(rows);
   const compared = groups.some(([, group]) => group.length > 1);
@@ -91,6 +93,12 @@ function resultTable(rows: readonly Row[]): Html {
       names.map((name) => {
         const value = row[name];
         if (typeof value !== "number") return markup`<td>${formatField(value)}</td>`;
+        if (name.endsWith("_low")) {
+          const ends = [value, Number(row[name.replace(/low$/, "high")])].map((end) =>
+            end.toFixed(1).replace("-", minus)
+          );
+          return markup`<td class="number">${ends.join(" to ")}</td>`;
+        }
         if (!isMeasure(name)) return markup`<td class="number">${formatField(value)}</td>`;
         const rivals = group.map((other) => Number(other[name]));
         const best = name.startsWith("auc_") ? Math.max(...rivals) : Math.min(...rivals);
@@ -168,6 +176,9 @@ function estimate(row: Row, measure = Object.keys(row).find(isError) ?? ""): Est
   return { value: Number(value), ...(typeof low === "number" && typeof high === "number" && { low, high }) };
 }
 
+const within = (value: number, low: Field | undefined, high: Field | undefined) =>
+  typeof low === "number" && low <= value && value <= Number(high);
+
 /** End of a scale from 0 that holds all intervals. */
 function scaleOf(estimates: readonly Estimate[]): number {
   return 1.04 * Math.max(1e-9, ...estimates.map(({ value, high = value }) => high).filter(Number.isFinite));
@@ -208,6 +219,7 @@ function heading(name: string): Html {
   if (kind === "nme") return markup`NME, % <small>${rest!.replaceAll("_", " ")}</small>`;
   if (kind === "fr") return markup`Failures, % <small>at ${rest!} %</small>`;
   if (kind === "auc") return markup`AUC <small>at ${rest!} %</small>`;
+  if (name.endsWith("_low")) return markup`${name.slice(0, -4)}, % <small>95 % interval</small>`;
   return markup`${name.replaceAll("_", " ")}`;
 }
 

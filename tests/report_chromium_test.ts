@@ -79,8 +79,11 @@ Deno.test("pages hold what they promise in Chromium", { ignore: !hasChromium() }
       assert.ok(await page!.evaluate("window.before"), "the page was not loaded again");
       assert.match(await page!.evaluate("document.title"), /^done: live/);
       await assertSound(page!, url);
+      const offline = "getComputedStyle(document.querySelector('.offline')).display";
+      assert.equal(await page!.evaluate(offline), "none");
+      await page!.evaluate("source.onerror(), source.close()");
+      assert.equal(await page!.evaluate(offline), "block", "the page says when its server is gone");
       const stopped = server!.shutdown();
-      await page!.evaluate("source.close()");
       await stopped;
     });
   });

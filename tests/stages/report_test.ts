@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { markup } from "../../runtime/html.ts";
+import { headlines, resultTables } from "../../stages/_report_tables.ts";
 import { reportIn } from "./report_run.ts";
 import { inFolder } from "./run_stages.ts";
 
@@ -22,6 +24,20 @@ Deno.test("report/html writes one page that holds everything and escapes it", as
     assert.match(page, /<td class="notes">images 16, styles 2<p>drew 16 &lt;images&gt;<\/p><\/td>/);
     assert.match(page, /note: &lt;\/pre&gt;/);
   });
+});
+
+Deno.test("tables of a report have a column for each interval, and say what is not sure", () => {
+  const row = (detector: string, nme_box_diagonal: number, change_low: number, change_high: number) => (
+    { stage: "table", detector, dataset: "art", runs: 3, nme_box_diagonal, change_low, change_high }
+  );
+  const rows = [row("star", 8, 0, 0), row("ours", 7, -15.04, 2)];
+  const table = markup`${resultTables(rows)}`.text;
+  assert.match(table, /<th class="number">change, % <small>95 % interval<\/small><\/th>/);
+  assert.match(table, /<td class="number">−15.0 to 2.0<\/td>/);
+  assert.doesNotMatch(table, /change high|change low/);
+  assert.match(markup`${headlines(rows)}`.text, /−13 % against <b>star<\/b>, within the 95 % interval/);
+  assert.doesNotMatch(markup`${headlines([rows[0]!, row("ours", 7, -15, -2)])}`.text, /within/);
+  assert.match(markup`${headlines([rows[0]!, row("ours", 9, 2, 15)])}`.text, /no detector is better than <b>star/);
 });
 
 function count(text: string, what: RegExp): number {
