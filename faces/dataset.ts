@@ -12,6 +12,7 @@ import { encodePng, type Image, readImage, readImageHeader } from "./image.ts";
 import { LANDMARK_COUNT, type Landmarks } from "./landmarks.ts";
 import { formatPts, type Origin, readPts } from "./pts.ts";
 import { exists } from "../runtime/files.ts";
+import { inOrder, PicturePool } from "./picture_pool.ts";
 import { type ListedFace, type ListFormat, parseAnnotations, parseNpy, parseText } from "./annotation_lists.ts";
 
 const appliedEdit = z.object({
@@ -98,11 +99,11 @@ export interface Dataset {
 }
 
 function dataset(dir: string, size_px: number, records: readonly DatasetRecord[]): Dataset {
-  const load = async (index: number): Promise<Sample> => {
+  const load = async (index: number, pool?: PicturePool): Promise<Sample> => {
     const record = records[index];
     if (!record) throw new RangeError(`Cannot read image ${index} of ${dir}: it holds ${records.length} images`);
     const path = `${dir}/${record.file_name}`;
-    const image = await readImage(path);
+    const image = await (pool ? pool.decode(path) : readImage(path));
     if (size_px !== 0 && (image.width !== size_px || image.height !== size_px)) {
       throw new TypeError(
         `Cannot use ${path} in a dataset of ${size_px} x ${size_px} images: current value is ${image.width} x ${image.height}`,
@@ -117,14 +118,15 @@ function dataset(dir: string, size_px: number, records: readonly DatasetRecord[]
     const bytes = size_px * size_px * 3;
     const images = new Uint8Array(records.length * bytes);
     const landmarks = new Float32Array(records.length * 2 * LANDMARK_COUNT);
-    for (let i = 0; i < records.length; i++) {
-      const sample = await load(i);
+    using pool = new PicturePool(records.length * size_px ** 2);
+    let i = 0;
+    for await (const sample of inOrder(records.length, pool.width, (index) => load(index, pool))) {
       images.set(sample.image.data, i * bytes);
-      landmarks.set(sample.landmarks, i * 2 * LANDMARK_COUNT);
+      landmarks.set(sample.landmarks, i++ * 2 * LANDMARK_COUNT);
     }
     return { images, landmarks, records: [...records] };
   };
-  return { dir, size_px, records, load, loadAll };
+  return { dir, size_px, records, load: (index) => load(index), loadAll };
 }
 
 /**
@@ -179,21 +181,24 @@ async function headerOf(path: string) {
 export class DatasetWriter {
   readonly #dir: string;
   readonly #lines: string[] = [];
+  readonly #encode: (image: Image) => Promise<Uint8Array> | Uint8Array;
   #size_px = 0;
 
-  private constructor(dir: string) {
+  private constructor(dir: string, encoder: Pick<PicturePool, "encode"> | undefined) {
     this.#dir = dir;
+    this.#encode = encoder ? (image) => encoder.encode(image) : encodePng;
   }
 
   /**
    * Starts a dataset.
    *
    * @param dir The folder, which is made when it is not there.
+   * @param encoder Makes PNG files of images; this thread unless given.
    * @returns The writer.
    */
-  static async create(dir: string): Promise<DatasetWriter> {
+  static async create(dir: string, encoder?: Pick<PicturePool, "encode">): Promise<DatasetWriter> {
     await Deno.mkdir(`${dir}/images`, { recursive: true });
-    return new DatasetWriter(dir);
+    return new DatasetWriter(dir, encoder);
   }
 
   /** Images so far. */
@@ -202,7 +207,7 @@ export class DatasetWriter {
   }
 
   /**
-   * Adds an image. Calls must not overlap.
+   * Adds an image. Images are in the order of the calls, which may overlap.
    *
    * @param image A square of the size of those before.
    * @param record What is known of it.
@@ -223,11 +228,11 @@ export class DatasetWriter {
         `Cannot add image ${index} to ${this.#dir}: landmarks must be ${2 * LANDMARK_COUNT} finite numbers`,
       );
     }
-    await this.#write(encodePng(image), record);
+    await this.#write(async () => await this.#encode(image), record);
   }
 
   /**
-   * Adds an image of another dataset without decoding it. Calls must not overlap.
+   * Adds an image of another dataset without decoding it. Images are in the order of the calls, which may overlap.
    *
    * @param from A dataset that {@linkcode DatasetWriter} wrote.
    * @param index Into its records.
@@ -242,10 +247,10 @@ export class DatasetWriter {
       );
     }
     const { file_name, ...record } = from.records[index]!;
-    await this.#write(await Deno.readFile(`${from.dir}/${file_name}`), record);
+    await this.#write(() => Deno.readFile(`${from.dir}/${file_name}`), record);
   }
 
-  async #write(png: Uint8Array, record: NewRecord): Promise<void> {
+  async #write(read: () => Promise<Uint8Array>, record: NewRecord): Promise<void> {
     const { style, group, landmarks, ...rest } = record;
     const name = `images/${String(this.#lines.length).padStart(6, "0")}`;
     const round = (value: number) => Math.round(value * 1000) / 1000;
@@ -253,9 +258,9 @@ export class DatasetWriter {
       { length: LANDMARK_COUNT },
       (_, i) => [round(landmarks[2 * i]!), round(landmarks[2 * i + 1]!)],
     );
-    await Deno.writeFile(`${this.#dir}/${name}.png`, png);
-    await Deno.writeTextFile(`${this.#dir}/${name}.pts`, formatPts(landmarks));
     this.#lines.push(JSON.stringify({ file_name: `${name}.png`, style, group, landmarks: points, ...rest }));
+    await Deno.writeFile(`${this.#dir}/${name}.png`, await read());
+    await Deno.writeTextFile(`${this.#dir}/${name}.pts`, formatPts(landmarks));
   }
 
   /** Writes `metadata.jsonl`. */

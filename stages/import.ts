@@ -4,23 +4,19 @@
  * @module
  */
 import { z } from "zod";
-import { type BadFile, badFilesError, DatasetWriter, openFolder, type Sample } from "../faces/dataset.ts";
+import { type BadFile, badFilesError, DatasetWriter, openFolder } from "../faces/dataset.ts";
 import { contactSheet, overlayLandmarks } from "../faces/draw.ts";
-import { type Box, cropSquare, cropTransform, type Image, writePng } from "../faces/image.ts";
-import {
-  boundingBox,
-  faceBox,
-  interocular,
-  LANDMARK_COUNT,
-  type Landmarks,
-  transformLandmarks,
-} from "../faces/landmarks.ts";
+import { type Image, writePng } from "../faces/image.ts";
+import { inOrder, PicturePool } from "../faces/picture_pool.ts";
 import { file, folder, stage } from "../runtime/stage.ts";
 import { CROP_SCALE } from "./_faces.ts";
 import { chooser } from "./_glob.ts";
 
 /** Images on the contact sheet, at most. */
 const SHEET = 60;
+
+/** About as many pixels as a photograph has at least. */
+const PHOTO_PIXELS = 1 << 18;
 
 /** `dataset/import`: crops, resizes, and draws `contact.png` with the landmarks on the images. */
 export const importFaces = stage({
@@ -62,27 +58,36 @@ export const importFaces = stage({
       filter: chooser(include, exclude),
       on_bad,
     });
-    const writer = await DatasetWriter.create(ctx.dir);
+    const { records } = source;
+    using pool = new PicturePool(records.length * PHOTO_PIXELS);
+    const writer = await DatasetWriter.create(ctx.dir, pool);
     const bad: BadFile[] = [...source.bad];
-    const every = Math.ceil(source.records.length / SHEET);
+    const every = Math.ceil(records.length / SHEET);
     const shown: Image[] = [], labels: string[] = [];
-    for (const [i, { file_name, style, group, source: name = file_name }] of source.records.entries()) {
-      ctx.signal.throwIfAborted();
+    const how = { crop, scale: crop_scale, size_px };
+    const cut = async (i: number) => {
       try {
-        const sample = await source.load(i);
-        const box = boxOf(sample, crop, crop_scale);
-        const image = cropSquare(sample.image, box, size_px);
-        const landmarks = transformLandmarks(sample.landmarks, cropTransform(box, size_px));
-        await writer.add(image, { style, group, landmarks, source: name });
-        if (i % every === 0) {
-          shown.push(overlayLandmarks(image, landmarks));
-          labels.push(`${name} ${style}`);
-        }
+        const { file_name, landmarks } = records[i]!;
+        return await pool.face(`${path}/${file_name}`, landmarks, how);
       } catch (error) {
         if (!(error instanceof TypeError || error instanceof RangeError)) throw error;
-        bad.push({ file: file_name, reason: error.message });
+        return error;
       }
-      ctx.progress(i + 1, source.records.length);
+    };
+    let done = 0;
+    for await (const face of inOrder(records.length, pool.width, cut)) {
+      ctx.signal.throwIfAborted();
+      const { file_name, style, group, source: name = file_name } = records[done]!;
+      if (face instanceof Error) bad.push({ file: file_name, reason: face.message });
+      else {
+        const { landmarks } = face;
+        await writer.add(face, { style, group, landmarks, source: name });
+        if (done % every === 0) {
+          shown.push(overlayLandmarks(face, landmarks));
+          labels.push(`${name} ${style}`);
+        }
+      }
+      ctx.progress(++done, records.length);
     }
     if (bad.length > 0) {
       if (on_bad === "stop" || writer.count === 0) throw badFilesError(path, bad, source.records.length);
@@ -91,33 +96,7 @@ export const importFaces = stage({
     }
     await writer.close();
     await writePng(`${ctx.dir}/contact.png`, contactSheet(shown, 10, { labels }));
-    const how = crop === "none" ? "whole" : `cropped to ${crop_scale} x the landmarks' box`;
-    ctx.log(`${writer.count} images of ${path}, ${how}, ${size_px} x ${size_px} pixels`);
+    const cropped = crop === "none" ? "whole" : `cropped to ${crop_scale} x the landmarks' box`;
+    ctx.log(`${writer.count} images of ${path}, ${cropped}, ${size_px} x ${size_px} pixels`);
   },
 });
-
-/** The square to cut out; throws what is wrong with the face. */
-function boxOf({ image, landmarks }: Sample, crop: "landmarks" | "none", scale: number): Box {
-  const { width, height } = image;
-  if (interocular(landmarks) === 0) {
-    throw new RangeError("the outer eye corners, landmarks 36 and 45, are at one place");
-  }
-  const inside = countInside(landmarks, width, height);
-  if (inside < LANDMARK_COUNT / 2) {
-    const { x, y, width: w, height: h } = boundingBox(landmarks);
-    const span = `${x.toFixed(1)} to ${(x + w).toFixed(1)} and ${y.toFixed(1)} to ${(y + h).toFixed(1)}`;
-    throw new RangeError(`only ${inside} landmarks are inside the ${width} x ${height} image: they span ${span}`);
-  }
-  if (crop === "landmarks") return faceBox(landmarks, scale);
-  if (width === height) return { x: -0.5, y: -0.5, side: width };
-  throw new RangeError(`its size is ${width} x ${height} but crop is "none", hint: crop by landmarks`);
-}
-
-function countInside(landmarks: Landmarks, width: number, height: number): number {
-  let count = 0;
-  for (let i = 0; i < landmarks.length; i += 2) {
-    const x = landmarks[i]!, y = landmarks[i + 1]!;
-    if (x >= -0.5 && y >= -0.5 && x <= width - 0.5 && y <= height - 0.5) count++;
-  }
-  return count;
-}

@@ -7,6 +7,7 @@ import { z } from "zod";
 import { DatasetWriter } from "../faces/dataset.ts";
 import { contactSheet } from "../faces/draw.ts";
 import { type Image, writePng } from "../faces/image.ts";
+import { PicturePool } from "../faces/picture_pool.ts";
 import { DEFAULT_POSE, type HeadParams, renderFaces, samplePerson, sampleShot } from "../faces/render.ts";
 import { loadStyle, styleFiles, stylePrompt } from "../faces/styles.ts";
 import { Random } from "../runtime/rng.ts";
@@ -67,7 +68,10 @@ export const renderStage = stage({
     const persons = new Random(0, `faces/render.people.${people}`);
     const shots = new Random(ctx.seed, "faces/render.shots");
     const { gpu } = await ctx.device();
-    const writer = await DatasetWriter.create(ctx.dir);
+    using pool = new PicturePool(total * size_px ** 2);
+    const writer = await DatasetWriter.create(ctx.dir, pool);
+    // The GPU draws while the pictures before are written.
+    let written: Promise<unknown> = Promise.resolve();
     const sheet: Image[] = [];
     const onSheet = Math.max(1, Math.floor(SHEET_IMAGES / styles.length));
     for (let at = 0; at < styles.length; at++) {
@@ -85,10 +89,11 @@ export const renderStage = stage({
           return { head, index, group: `${people}-${identity}` };
         });
         const faces = await renderFaces(gpu, jobs.map(({ head }) => head), style.render, size_px);
-        for (const [i, { image, landmarks }] of faces.entries()) {
+        await written;
+        written = Promise.all(faces.map(({ image, landmarks }, i) => {
           if (first + i < onSheet) sheet.push(image);
           const { group, index } = jobs[i]!;
-          await writer.add(image, {
+          return writer.add(image, {
             style: style.style,
             group,
             landmarks,
@@ -96,10 +101,12 @@ export const renderStage = stage({
             source: style.name,
             seed: index,
           });
-        }
+        }));
+        written.catch(() => {}); // told when it is waited for
         ctx.progress(writer.count, total, { style: style.name });
       }
     }
+    await written;
     await writer.close();
     await writePng(`${ctx.dir}/contact.png`, contactSheet(sheet, Math.min(12, Math.max(onSheet, 4))));
     ctx.summary({ images: total, styles: styles.length, people: Math.min(identities, total) });
