@@ -15,6 +15,7 @@ import { join, resolve } from "node:path";
 import { type Device, DeviceLostError } from "./device.ts";
 import { exists } from "./files.ts";
 import type { Pipeline, PipelineStage } from "./pipeline_file.ts";
+import { MemoryError } from "./plan.ts";
 import type { Reporter } from "./progress.ts";
 import {
   ignoreMissing,
@@ -143,6 +144,8 @@ export function planRun(pipeline: Pipeline, root: string, { only, from, until }:
 
 /**
  * What a run of a stage takes, as far as its type tells; undefined if that depends on an input that is not there yet.
+ *
+ * @throws {RunError} If that is more memory than its options allow.
  */
 export async function stageCosts(
   { stage, artifacts }: Pick<PlannedStage, "stage" | "artifacts">,
@@ -150,6 +153,7 @@ export async function stageCosts(
   try {
     return await stage.spec.cost?.(stage.options as never, inputsOf(stage, artifacts)) ?? {};
   } catch (error) {
+    if (error instanceof MemoryError) throw new RunError(`Stage "${stage.id}": ${error.message}`);
     ignoreMissing(error);
     return undefined;
   }

@@ -135,6 +135,11 @@ export function broadcast(from: Shape, to: Shape): { indexing: Indexing; splat: 
   return { indexing, splat };
 }
 
+/** Raised when a plan does not fit a budget of memory; the message tells the least that it takes. */
+export class MemoryError extends RangeError {
+  override name = "MemoryError";
+}
+
 /** How much memory there is. */
 export interface Budget {
   /** Bytes in all. */
@@ -147,7 +152,7 @@ export interface Budget {
  * Plans the computation of `goals` for a target.
  *
  * @param budget Where the plan would take more, values are computed again in place of being kept, with the same results.
- * @throws {RangeError} If it cannot be met.
+ * @throws {MemoryError} If it cannot be met.
  */
 export function plan(goals: Goals, target: Target, budget?: Budget): Plan {
   const wanted = [...Object.values(goals.outputs), ...(goals.updates ?? []).flat()];
@@ -399,7 +404,7 @@ export function plan(goals: Goals, target: Target, budget?: Budget): Plan {
         const [given, least] = [budget.bytes, budget.bytes + over(laid)].map((bytes) =>
           formatField(bytes, "gpu_bytes")
         );
-        throw new RangeError(
+        throw new MemoryError(
           `Cannot run in ${given} of memory: the least found is ${least}, hint: a smaller batch takes less`,
         );
       }

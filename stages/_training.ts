@@ -32,9 +32,10 @@ export const trainingOptions = {
   ema: z.number().min(0).max(1).default(0.995).describe(
     "Decay of the moving average of the weights, which is what is saved",
   ),
-  memory: z.union([z.int().min(1), z.string().regex(MEMORY_SIZE)]).optional().describe(
-    "Most memory on the GPU, bytes or such as 8GiB: a step that takes more computes again what it would keep, with the same results; no limit when not given",
-  ),
+  memory: z.union([z.int().min(1), z.string().regex(MEMORY_SIZE, "it must be bytes or a size such as 8GiB")]).optional()
+    .describe(
+      "Most memory on the GPU, bytes or such as 8GiB: a step that takes more computes again what it would keep, with the same results; no limit when not given",
+    ),
   checkpoint_every: z.int().min(1).default(100).describe("Steps between checkpoints"),
 };
 

@@ -164,7 +164,7 @@ Deno.test({
     assert.equal(await bytes(tight.trainer), await bytes(free.trainer));
     await assert.rejects(
       () => makeDeepTrainer("40kB"),
-      /RangeError: Cannot run in 40.0 kB of memory: the least found is .* [kM]B, hint: a smaller batch takes less/,
+      /MemoryError: Cannot run in 40.0 kB of memory: the least found is .* [kM]B, hint: a smaller batch takes less/,
     );
   },
 });
