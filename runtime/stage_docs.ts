@@ -55,8 +55,8 @@ function optionLines({ properties = {}, required = [] }: JsonSchema, indent: str
 /**
  * The JSON schema of pipeline files, by which editors complete and check them.
  *
- * It asks for no key, as an `extends` may have given it, and lets a parameter stand for any value; what is missing is
- * found by `validate`.
+ * It asks for what a stage must have only in a file that extends no other, as that may have given it, and lets a
+ * parameter stand for any value.
  */
 export function pipelinesSchema(specs: readonly AnyStage[]): Record<string, unknown> {
   const { properties = {} } = pipelineJsonSchema;
@@ -99,7 +99,28 @@ export function pipelinesSchema(specs: readonly AnyStage[]): Record<string, unkn
       stages: { type: "object", additionalProperties: { anyOf: [{ type: "null" }, stages] } },
     },
     additionalProperties: false,
+    if: { not: { required: ["extends"] } },
+    then: {
+      required: ["stages"],
+      properties: { stages: { additionalProperties: { required: ["uses"], allOf: specs.flatMap(requirements) } } },
+    },
   };
+}
+
+/** What a stage must have when it stands for itself. */
+function requirements(spec: AnyStage) {
+  const needed = {
+    in: Object.keys(spec.inputs).filter((key) => !key.endsWith("?")).map((key) => key.replace("*", "")),
+    with: jsonSchema(optionsOf(spec)).required ?? [],
+  };
+  const parts = Object.entries(needed).filter(([, keys]) => keys.length);
+  return parts.length === 0 ? [] : [{
+    if: { properties: { uses: { const: spec.id } }, required: ["uses"] },
+    then: {
+      required: parts.map(([part]) => part),
+      properties: Object.fromEntries(parts.map(([part, keys]) => [part, { required: keys }])),
+    },
+  }];
 }
 
 const orNull = (schema: JsonSchema) => ({ ...schema, type: ["object", "null"] });
