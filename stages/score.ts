@@ -249,10 +249,19 @@ function boxOf({ image: { width, height }, landmarks, record }: Sample, crop: Cr
 async function readPredicted(dir: string, { records }: Dataset, origin: Origin): Promise<Pairs> {
   const stride = 2 * LANDMARK_COUNT;
   const [found, truth] = [new Float32Array(records.length * stride), new Float32Array(records.length * stride)];
-  for (const [k, { file_name, landmarks }] of records.entries()) {
-    const name = file_name.replace(/^.*\//, "").replace(/\.[^.]*$/, "");
-    found.set(await readPts(`${dir}/${name}.pts`, origin), k * stride);
-    truth.set(landmarks, k * stride);
+  const files = records.map(({ file_name }) => `${dir}/${file_name.replace(/^.*\//, "").replace(/\.[^.]*$/, "")}.pts`);
+  const missing = files.filter((path) => !exists(path));
+  if (missing.length) {
+    throw new UsageError(
+      `Cannot score ${dir} as ${
+        missing[0]
+      } is missing, one of ${missing.length} of ${files.length}, hint: a mean error ` +
+        "needs landmarks of every image; leave out of --data those that a tool finds no face in, for all tools",
+    );
+  }
+  for (const [k, path] of files.entries()) {
+    found.set(await readPts(path, origin), k * stride);
+    truth.set(records[k]!.landmarks, k * stride);
   }
   return { found, truth };
 }

@@ -11,6 +11,7 @@ import { createImage, writePng } from "../../faces/image.ts";
 import { readPipeline } from "../../runtime/pipeline_file.ts";
 import { runPipeline } from "../../runtime/pipeline_run.ts";
 import { silent } from "../../runtime/progress.ts";
+import { Random } from "../../runtime/rng.ts";
 import { stage } from "../../runtime/stage.ts";
 import { report } from "../../stages/report.ts";
 
@@ -25,11 +26,18 @@ const everything = stage({
     const writer = await DatasetWriter.create(ctx.dir);
     for (const style of ["ink", "<script>alert(1)</script>"]) {
       for (let i = 0; i < 8; i++) {
-        const image = createImage(64, 64);
-        for (let p = 0; p < 64 * 64; p++) image.data.set([p % 64 * 4, (p >> 6) * 4, i * 30], 3 * p);
+        // Noise makes large files, which a report has as JPEG.
+        const side = edited ? 64 : 128, random = new Random(i, "noise");
+        const image = createImage(side, side);
+        for (let p = 0; p < side * side; p++) {
+          const pixel = edited
+            ? [p % 64 * 4, (p >> 6) * 4, i * 30]
+            : [random.int(256), random.int(256), random.int(256)];
+          image.data.set(pixel, 3 * p);
+        }
         const landmarks = Float32Array.from({ length: 136 }, (_, k) => {
           const angle = (k >> 1) / 68 * 2 * Math.PI;
-          return 31.5 + (k % 2 ? 25 * Math.sin(angle) : 18 * Math.cos(angle));
+          return side / 2 - 0.5 + side * (k % 2 ? 0.4 * Math.sin(angle) : 0.3 * Math.cos(angle));
         });
         const edits = [{ edit: "open_eyes", amount: 0.5 }, { edit: "chubby", amount: 0.2 }];
         const text = edited ? { edits, prompt: `a "${style}" face` } : {};

@@ -16,6 +16,8 @@ Deno.test("report/html writes one page that holds everything and escapes it", as
     const faces = 2 * 6 + 2 * 6; // two styles and two edits
     const examples = 2 * 2;
     assert.equal(count(page, /<figure class="face"/g), faces + 16 + examples);
+    const large = 16 + examples / 2;
+    assert.equal(count(page, /<img src="data:image\/jpeg;base64,[^"]*" alt="[^"]*" width="128"/g), large);
     assert.equal(count(page, /<path class="truth"/g), faces + 16 + examples);
     assert.equal(count(page, /<path class="found"/g), examples);
     assert.equal(count(page, /<figure class="sheet">/g), 1, "contact sheets are faces to point at");

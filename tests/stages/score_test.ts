@@ -64,5 +64,5 @@ Deno.test("score puts the predictions of several tools side by side", () =>
     );
     await reject(["--data", at("data")], /at least one --detector or --predicted/);
     await Deno.remove(`${dir}/foa/000003.pts`);
-    await reject(tools, /Cannot score: .*000003.pts/);
+    await reject(tools, /Cannot score .*foa as .*000003.pts is missing, one of 1 of 8, hint/);
   }));
