@@ -32,6 +32,7 @@ import { Batches } from "./_batches.ts";
 import { exact, expectedControlnet, networksOf, remembered, sizeOf, stepImages, trainingCosts } from "./_costs.ts";
 import { copyParts, denoisingLoss, denoisingOptions, diffusionBatches, encodeLatents } from "./_diffusion.ts";
 import { loadFaces } from "./_faces.ts";
+import { previews } from "./_previews.ts";
 import { accumulation, train, trainingOptions } from "./_training.ts";
 
 /**
@@ -90,7 +91,7 @@ export const trainDiffusion = stage({
   doc:
     "Trains a landmark ControlNet on a frozen diffusion model, from a copy of its encoder or from the ControlNet it has.",
   version: 1,
-  inputs: { model: "model", "data*": "dataset" },
+  inputs: { model: "model", "data*": "dataset", "detector?": "detector" },
   output: "model",
   options: z.object({
     ...trainingOptions,
@@ -106,6 +107,11 @@ export const trainDiffusion = stage({
     frozen_weights: z.enum(["f32", "f16"]).optional().describe(
       "Element type in memory of the networks that are not trained, f32 when not given; f16 takes half of it",
     ),
+    preview_every: z.int().min(1).optional().describe(
+      "Steps between looks at pictures of the same faces from the same noise, in preview.png; with the input detector " +
+        "also at their alignment_nme. None when not given",
+    ),
+    previews: z.int().min(1).max(64).optional().describe("Pictures of a look; 8 when not given"),
   }),
   expects: async (options, { model }) => {
     const networks = await networksOf(model);
@@ -131,7 +137,10 @@ export const trainDiffusion = stage({
     );
     return { step: `training, ${stepImages(options)} of ${size_px} px`, steps: options.steps, ...costs };
   },
-  async run(ctx, { model, data }, options) {
+  async run(ctx, { model, data, detector }, options) {
+    if (detector && options.preview_every === undefined) {
+      throw new TypeError(`Cannot use the input "detector" without the option "preview_every"`);
+    }
     const faces = await loadFaces(data);
     const base = await openModel(model.dir);
     const controlConfig = controlConfigOf(base, options.hint_channels);
@@ -157,8 +166,22 @@ export const trainDiffusion = stage({
       ...createParameters(device, written, start),
     ]);
     const trainer = new Trainer(device, { loss, trainable: trainable.keys(), ...options }, parameters);
-    await train(ctx, trainer, options, batches);
     const averaged = trainer.averaged();
+    const looks = options.preview_every === undefined ? undefined : await previews(ctx, {
+      every: options.preview_every,
+      count: options.previews ?? 8,
+      faces,
+      prompt: options.prompt,
+      model: { ...base, controlnet: controlConfig },
+      parameters: averaged,
+      detector,
+    });
+    await train(ctx, trainer, options, batches, looks);
+    if (looks) {
+      await looks.look(trainer.steps);
+      await Deno.copyFile(`${ctx.work}/preview.png`, `${ctx.dir}/preview.png`);
+      looks.destroy();
+    }
     await copyParts(base.dir, ctx.dir, trainable === own ? ["controlnet"] : ["controlnet", "unet"]);
     await saveNetwork(`${ctx.dir}/controlnet`, controlnetFormat, controlConfig, own, averaged);
     if (trainable !== own) {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { openDataset } from "../../faces/dataset.ts";
+import { readImage } from "../../faces/image.ts";
 import { openModel } from "../../models/checkpoint.ts";
 import { openDevice } from "../../runtime/device.ts";
 import { readPipeline } from "../../runtime/pipeline_file.ts";
@@ -21,10 +22,11 @@ const text = `stages:
     uses: diffusion/pretrain
     in: { model: autoencoder, data: faces }
     with: { steps: 3, batch: 2, lr: 1e-3, warmup: 1, channels: [8, 16], groups: 2, heads: 2, text_width: 16, text_layers: 1 }
+  star: { uses: detector/load, with: { path: models/tiny/detector } }
   stage1:
     uses: diffusion/train
-    in: { model: base, data: faces }
-    with: { prompt: "", steps: 3, batch: 2, lr: 1e-2, warmup: 1, hint_channels: [8, 8], accumulate: 2, min_snr: 5, sd_locked: false, frozen_weights: f16 }
+    in: { model: base, data: faces, detector: star }
+    with: { prompt: "", preview_every: 2, previews: 3, steps: 3, batch: 2, lr: 1e-2, warmup: 1, hint_channels: [8, 8], accumulate: 2, min_snr: 5, sd_locked: false, frozen_weights: f16 }
   kept: { uses: model/export, in: { model: stage1 } }
   synth:
     uses: dataset/generate
@@ -35,7 +37,7 @@ const text = `stages:
 const equal = (a: { data: Float32Array }, b: { data: Float32Array }) => a.data.every((v, k) => v === b.data[k]);
 
 Deno.test({
-  name: "a model is trained, exported and paints pairs; a stop in between changes no byte",
+  name: "a model is trained, exported and paints pairs; neither a stop in between nor a look changes a byte",
   // The device closes with the run; its poll timers may outlive the test by a moment.
   sanitizeOps: false,
   sanitizeResources: false,
@@ -67,6 +69,25 @@ Deno.test({
         unet: await Deno.readFile(`${at("stage1")}/unet/${WEIGHTS}`),
         pictures: await pictures(),
       };
+      const metrics = (await Deno.readTextFile(`${at("stage1")}/metrics.jsonl`)).trim().split("\n").map((line) =>
+        JSON.parse(line)
+      );
+      assert.deepEqual(metrics.map(({ step, loss }) => [step, loss === undefined ? "look" : "step"]), [
+        [1, "step"],
+        [2, "step"],
+        [2, "look"],
+        [3, "step"],
+        [3, "look"],
+      ]);
+      assert.ok(metrics.every(({ loss, alignment_nme }) => (loss ?? alignment_nme) > 0));
+      const preview = await readImage(`${at("stage1")}/preview.png`);
+      assert.equal(preview.width, 6 * (16 + 2) + 2);
+
+      // All in one, and nobody looks at it.
+      await Deno.writeTextFile(
+        `${dir}/test.yaml`,
+        text.replace(", detector: star", "").replace("preview_every: 2, previews: 3, ", ""),
+      );
       for (const stage of ["stage1", "synth"]) await Deno.remove(at(stage), { recursive: true });
       await go();
       assert.deepEqual(await Deno.readFile(`${at("stage1")}/controlnet/${WEIGHTS}`), resumed.weights);
@@ -92,10 +113,6 @@ Deno.test({
       assert.deepEqual(pairs.records.map(({ style }) => style), ["ink", "anime", "ink", "anime"]);
       assert.ok(pairs.records.every(({ edits }) => edits && edits.length > 0));
       assert.equal(pairs.size_px, 16);
-      const lines = (await Deno.readTextFile(`${at("stage1")}/metrics.jsonl`)).trim().split("\n").map((l) =>
-        JSON.parse(l)
-      );
-      assert.deepEqual(lines.map(({ step }) => step), [1, 2, 3]);
     });
   },
 });
