@@ -126,6 +126,6 @@ Deno.test("export writes a file once, and says what is wrong", () =>
     const run = (...args: string[]) => exportDetector(args, () => {});
     await assert.rejects(run(...args), /net\.onnx: it is there already/);
     await assert.rejects(run(...args.with(3, "pth")), /Cannot set --format to "pth": it is onnx or star/);
-    await assert.rejects(run(...args.with(1, dir)), /config\.json is missing/);
+    await assert.rejects(run(...args.with(1, dir).with(5, `${dir}/other.onnx`)), /config\.json is missing/);
     await assert.rejects(run("--format", "onnx"), /without --detector and --out/);
   }));
