@@ -26,6 +26,7 @@ export {
   type AnyStage,
   type Artifact,
   type Costs,
+  type Expected,
   type Field,
   type InputKind,
   type InputsOf,
