@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readPipeline } from "../../runtime/pipeline_file.ts";
 import { planRun, stageCosts } from "../../runtime/pipeline_run.ts";
-import { sizeOf } from "../../stages/_costs.ts";
+import { remembered, sizeOf } from "../../stages/_costs.ts";
 import { stages } from "../../stages/mod.ts";
 import { inFolder, runStages } from "./run_stages.ts";
 
@@ -119,4 +119,14 @@ Deno.test("a dataset's side is that of its images, unless it is to be made anew"
     assert.equal(await sizeOf([{ dir: at("faces"), expected: () => Promise.resolve({ size_px: 32 }) }]), 32);
     await assert.rejects(sizeOf([{ dir: at("others"), expected: () => Promise.resolve({}) }]), Deno.errors.NotFound);
   });
+});
+
+Deno.test("what two stages have in common is computed once, however many steps they make", () => {
+  let computed = 0;
+  const costs = (networks: unknown, options: object) => remembered(networks, options, () => ++computed);
+  const options = { steps: 10, lr: 1e-3, prompt: null, batch: 4 };
+  assert.equal(costs({ unet: 1 }, options), 1);
+  assert.equal(costs({ unet: 1 }, { ...options, steps: 20, lr: 1e-4, prompt: "a face" }), 1);
+  assert.equal(costs({ unet: 1 }, { ...options, batch: 8 }), 2);
+  assert.equal(costs({ unet: 2 }, options), 3);
 });
