@@ -5,6 +5,7 @@ import { openDevice } from "../../runtime/device.ts";
 import { readPipeline } from "../../runtime/pipeline_file.ts";
 import { runPipeline } from "../../runtime/pipeline_run.ts";
 import { silent } from "../../runtime/progress.ts";
+import { readManifest } from "../../runtime/stage_cache.ts";
 import { readSafetensors } from "../../runtime/safetensors.ts";
 import { stages } from "../../stages/mod.ts";
 import { inFolder } from "./run_stages.ts";
@@ -45,6 +46,12 @@ Deno.test({
       const metrics = await Deno.readTextFile(`${dir}/runs/test/autoencoder/metrics.jsonl`);
       const losses = metrics.trim().split("\n").map((line) => JSON.parse(line).loss as number);
       assert.ok(losses.at(-1)! < losses[0]!, `the loss went from ${losses[0]} to ${losses.at(-1)}`);
+      // How long the GPU waited for batches stands in the manifest, which reports show, and in the log.
+      const { summary, log } = readManifest(`${dir}/runs/test/autoencoder`)!;
+      const waited = Number(summary.find((row) => "waited_for_data_percent" in row)!["waited_for_data_percent"]);
+      assert.ok(waited >= 0 && waited < 100, `${waited}`);
+      assert.match(log.join("\n"), /waited for data in \d+\.\d % of the .* of its steps/);
+      assert.match(await Deno.readTextFile(`${dir}/runs/test/log.jsonl`), /waited for data in/);
     });
   },
 });
