@@ -214,21 +214,37 @@ export class DatasetWriter {
    * @throws {TypeError} If the image's size or the landmarks do not fit.
    */
   async add(image: Image, record: NewRecord): Promise<void> {
+    this.#check(image.width, image.height, record);
+    await this.#write(async () => await this.#encode(image), record);
+  }
+
+  /**
+   * Adds an image that is a PNG file already, as it is. Images are in the order of the calls, which may overlap.
+   *
+   * @param path The file.
+   * @param size_px Its side.
+   * @param record What is known of it.
+   * @throws {TypeError} If the image's size or the landmarks do not fit.
+   */
+  async addFile(path: string, size_px: number, record: NewRecord): Promise<void> {
+    this.#check(size_px, size_px, record);
+    await this.#write(() => Deno.readFile(path), record);
+  }
+
+  #check(width: number, height: number, { landmarks }: NewRecord): void {
     const index = this.#lines.length;
-    this.#size_px ||= image.width;
-    if (image.width !== this.#size_px || image.height !== this.#size_px) {
+    this.#size_px ||= width;
+    if (width !== this.#size_px || height !== this.#size_px) {
       throw new TypeError(
-        `Cannot add image ${index} to ${this.#dir}: its size is ${image.width} x ${image.height}, ` +
+        `Cannot add image ${index} to ${this.#dir}: its size is ${width} x ${height}, ` +
           `${this.#size_px} x ${this.#size_px} is expected`,
       );
     }
-    const { landmarks } = record;
     if (landmarks.length !== 2 * LANDMARK_COUNT || !landmarks.every(Number.isFinite)) {
       throw new TypeError(
         `Cannot add image ${index} to ${this.#dir}: landmarks must be ${2 * LANDMARK_COUNT} finite numbers`,
       );
     }
-    await this.#write(async () => await this.#encode(image), record);
   }
 
   /**

@@ -189,7 +189,7 @@ export const generatePairs = stage({
     const writer = await DatasetWriter.create(ctx.dir);
     for (const [index, picture] of chosen.entries()) {
       ctx.signal.throwIfAborted();
-      await writer.add(await readImage(pathOf(picture)), { ...planPair(index), seed: picture });
+      await writer.addFile(pathOf(picture), size_px, { ...planPair(index), seed: picture });
     }
     await writer.close();
 

@@ -75,6 +75,14 @@ Deno.test("a dataset that threads encode and decode has its images in the order 
       assert.equal(writer.count, k + 1);
       return added;
     }));
+    // A file is taken as it is.
+    await writePng(`${dir}/last.png`, images[0]!);
+    await writer.addFile(`${dir}/last.png`, 32, { style: "photo", group: "12", landmarks: neutralFace(32) });
+    images.push(images[0]!);
+    await assert.rejects(
+      writer.addFile(`${dir}/last.png`, 16, { style: "photo", group: "13", landmarks: neutralFace(16) }),
+      /its size is 16 x 16, 32 x 32 is expected/,
+    );
     await writer.close();
     const data = await openDataset(dir);
     assert.deepEqual(data.records.map(({ group }) => group), images.map((_, k) => `${k}`));
