@@ -63,24 +63,36 @@ export async function align(
 export interface Usual {
   /** Median of `alignment_nme`, percent. */
   readonly median: number;
-  /** Robust standard deviation, 1.4826 times the median distance from the median, percent. */
+  /** Robust standard deviation, percent. */
   readonly deviation: number;
 }
 
-/**
- * Least deviation as a share of the median: pictures that are all alike are no reason to doubt one that is not quite.
- */
-const LEAST_DEVIATION = 0.05;
+/** Pairs of a style whose own spread counts as much as that of all styles. */
+const ENOUGH = 10;
+/** Least deviation as a share of the median: where all fit alike, one that fits a little worse is no reason for doubt. */
+const LEAST = 0.05;
+/** Turns the median distance from the median into the standard deviation of a normal distribution. */
+const MAD = 1.4826;
 
-/** What `alignment_nme` is usual in each style. */
+/**
+ * What `alignment_nme` is usual in each style: the median, and 1.4826 times the median distance from it.
+ *
+ * A few pairs tell little of their spread, so it is drawn towards that of all styles, as shares of their medians: by half
+ * where a style has ten pairs.
+ */
 export function usualOf(nme: ArrayLike<number>, styles: readonly string[]): Map<string, Usual> {
-  const byStyle = Map.groupBy(styles.keys(), (index) => styles[index]!);
+  const byStyle = [...Map.groupBy(styles.keys(), (index) => styles[index]!)].map(([style, indices]) => {
+    const values = indices.map((index) => nme[index]!);
+    const middle = median(values);
+    return { style, middle, distances: values.map((value) => Math.abs(value - middle)) };
+  });
+  const shares = byStyle.flatMap(({ middle, distances }) => distances.map((distance) => distance / (middle || 1)));
+  const common = median(shares);
   return new Map(
-    [...byStyle].map(([style, indices]) => {
-      const values = indices.map((index) => nme[index]!);
-      const middle = median(values);
-      const spread = 1.4826 * median(values.map((value) => Math.abs(value - middle)));
-      return [style, { median: middle, deviation: Math.max(spread, LEAST_DEVIATION * middle) }];
+    byStyle.map(({ style, middle, distances }) => {
+      const own = distances.length / (distances.length + ENOUGH);
+      const spread = own * median(distances) + (1 - own) * common * middle;
+      return [style, { median: middle, deviation: Math.max(MAD * spread, LEAST * middle) }];
     }),
   );
 }
