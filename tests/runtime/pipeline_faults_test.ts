@@ -1,11 +1,15 @@
 /** What a run meets on bad days: each time it says what is wrong and what to do, and a later run ends as if nothing had been. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { planRun, RunError, StageError } from "../../runtime/pipeline_run.ts";
+import { planRun, RunError, runPipeline, StageError } from "../../runtime/pipeline_run.ts";
+import { exists } from "../../runtime/files.ts";
+import { readPipeline } from "../../runtime/pipeline_file.ts";
 import { silent } from "../../runtime/progress.ts";
 import { LOG_BYTES, RunLog } from "../../runtime/run_folder.ts";
 import { readLog, readRun } from "../../runtime/run_status.ts";
-import { ran } from "./fake_stages.ts";
+import { readSafetensors, writeSafetensors } from "../../runtime/safetensors.ts";
+import type { AnyStage } from "../../runtime/stage.ts";
+import { ran, registry } from "./fake_stages.ts";
 import { bench } from "./run_pipeline.ts";
 
 const STAGES = ["extra", "faces", "first", "second", "report"];
@@ -62,6 +66,46 @@ Deno.test("whatever becomes of the manifest and the list of a stage's files, the
       }
     }
   }
+});
+
+Deno.test("a checkpoint that was damaged is named with what to do, and the stage then begins anew", async () => {
+  using b = bench();
+  const spec = await registry["fake/draw"]!();
+  const stopped = new Error("The machine went down");
+  /** A stage with a checkpoint as trainings have it, which stops after writing one. */
+  const run: AnyStage["run"] = async (ctx, inputs, options) => {
+    const path = `${ctx.work}/state.safetensors`;
+    if (!exists(path)) {
+      await writeSafetensors(path, new Map([["w", { shape: [64], data: new Float32Array(64) }]]));
+      throw stopped;
+    }
+    using file = await readSafetensors(path);
+    await file.read("w");
+    await spec.run(ctx, inputs, options);
+  };
+  const pipeline = await readPipeline(b.file, { ...registry, "fake/draw": () => Promise.resolve({ ...spec, run }) });
+  const go = () =>
+    runPipeline(pipeline, { root: b.root, until: "faces", reporter: silent, openDevice: () => assert.fail() });
+  await assert.rejects(go(), { cause: stopped });
+  const path = join(b.root, "test/.work/faces/files/state.safetensors");
+  const bytes = Deno.readFileSync(path);
+  const header = bytes.slice();
+  header.fill(255, 0, 8);
+  for (const harmed of [bytes.slice(0, bytes.length - 100), bytes.slice(0, 4), header, new Uint8Array()]) {
+    Deno.writeFileSync(path, harmed);
+    await assert.rejects(go(), (error) => {
+      assert.ok(error instanceof StageError, String(error));
+      assert.match(error.message, /^Cannot finish stage "faces" \(fake\/draw\): Cannot read .*state\.safetensors/);
+      assert.match(
+        error.message,
+        /hint: it went on from a checkpoint; should that be damaged, remove .*\.work\/faces\n/,
+      );
+      return true;
+    });
+  }
+  Deno.removeSync(join(b.root, "test/.work/faces"), { recursive: true });
+  await assert.rejects(go(), { cause: stopped });
+  assert.equal((await go()).stages["faces"]!.status, "done");
 });
 
 Deno.test("a log that is full goes on in a new file, which tells the run and the stage", () => {
