@@ -33,17 +33,17 @@ export const compareDetectors = stage({
     const errors = new Map<string, Map<string, Float64Array>>(detectors.map(({ stage }) => [stage, new Map()]));
     const groups = new Map<string, string[]>();
     let done = 0;
-    for (const artifact of data) {
-      const faces = await loadFaces([artifact]);
-      groups.set(artifact.stage, faces.records.map(({ group }) => group));
-      for (const { dir, stage } of detectors) {
+    for (const { dir, stage } of detectors) {
+      const network = await loadDetector(device, dir);
+      for (const artifact of data) {
         ctx.signal.throwIfAborted();
-        const network = await loadDetector(device, dir);
+        const faces = await loadFaces([artifact]);
+        groups.set(artifact.stage, faces.records.map(({ group }) => group));
         const { landmarks } = await network.predict(faces.images, faces.size_px, { flip });
-        network.destroy();
         errors.get(stage)!.set(artifact.stage, nmePerImage(landmarks, faces.landmarks, { normaliser }));
         ctx.progress(++done, detectors.length * data.length);
       }
+      network.destroy();
     }
     const rows: Record<string, Field>[] = [];
     for (const [dataset, sources] of sets) {
