@@ -39,10 +39,12 @@ import type { Scope } from "./params.ts";
 /** What a hourglass network is made of. */
 export const hourglassOptions = {
   size_px: z.int().min(16).max(1024).default(64).describe("Side of the images that the network takes, pixels"),
-  heatmap_px: z.int().min(8).max(256).default(32).describe("Side of the heatmaps: size_px, or a half or quarter of it"),
+  heatmap_px: z.int().min(8).max(256).optional().describe(
+    "Side of the heatmaps: size_px, or a half or quarter of it; by default a quarter",
+  ),
   stacks: z.int().min(1).max(8).default(2).describe("Hourglasses one after the other"),
   depth: z.int().min(1).max(6).default(4).describe("How often a hourglass halves the side"),
-  channels: z.int().min(8).max(512).default(96).describe("Channels of the features"),
+  channels: z.int().min(8).max(512).default(128).describe("Channels of the features"),
   groups: z.int().min(1).default(8).describe("Groups of the normalisations; divides half the channels"),
   temperature: z.number().positive().default(5).describe("Factor of the heatmaps before the softmax"),
 };
@@ -50,6 +52,7 @@ export const hourglassOptions = {
 /** See {@linkcode hourglassOptions}. */
 export const hourglassConfig = z.strictObject({
   ...hourglassOptions,
+  heatmap_px: hourglassOptions.heatmap_px.unwrap().default(16),
   landmarks: z.int().min(1).default(68).describe("Landmarks, one heatmap each"),
 }).superRefine((config, context) => {
   const { size_px, heatmap_px, depth, channels, groups } = config;

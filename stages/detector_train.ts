@@ -29,7 +29,7 @@ const GLANCE = 96;
 export const trainDetector = stage({
   id: "detector/train",
   doc: "Trains a landmark detector, a stacked hourglass or STAR's, from scratch or from the detector given as init.",
-  version: 1,
+  version: 2,
   inputs: { "data*": "dataset", "init?": "detector", "val?": "dataset" },
   output: "detector",
   options: z.object({
@@ -158,9 +158,11 @@ type Network = z.output<z.ZodObject<typeof hourglassOptions>>;
 
 /** The network of a training from scratch. */
 function configOf(
-  options: { network?: Network | undefined; star?: keyof typeof STAR_SIZES | undefined },
+  options: { network?: Partial<Network> | undefined; star?: keyof typeof STAR_SIZES | undefined },
 ): DetectorConfig {
-  return options.star ? STAR_SIZES[options.star] : hourglassConfig.parse(options.network ?? {});
+  if (options.star) return STAR_SIZES[options.star];
+  const { network = {} } = options;
+  return hourglassConfig.parse({ ...network.size_px && { heatmap_px: network.size_px / 4 }, ...network });
 }
 
 /** Parameters that batch norms keep for themselves. */

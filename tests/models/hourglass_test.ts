@@ -19,7 +19,7 @@ Deno.test("hourglass() has the shapes and the number of parameters of its config
     assert.deepEqual(square.shape, [3, 68, 1]);
   }
   assert.deepEqual(landmarks.shape, [3, 68, 2]);
-  assert.equal(countParameters(specs), 816_328);
+  assert.equal(countParameters(specs), 1_438_600);
   const small = build(hourglassConfig.parse({ size_px: 32, heatmap_px: 8, stacks: 1, depth: 2, channels: 16 }), 1);
   assert.deepEqual(small.landmarks.shape, [1, 68, 2]);
   assert.ok(small.specs.has("detector/stacks.0.hourglass.inner.down.conv2.weight"));

@@ -67,7 +67,7 @@ Deno.test({
   name: "a compact hourglass learns four faces by heart to 1 % in under 300 steps",
   ...options,
   async fn() {
-    const config = hourglassConfig.parse({ stacks: 1, depth: 3, channels: 32, groups: 4 });
+    const config = hourglassConfig.parse({ heatmap_px: 32, stacks: 1, depth: 3, channels: 32, groups: 4 });
     const nme = await overfit(config, { steps: 290, lr: 1e-2, ema: 0.9 });
     assert.ok(nme < 1, `NME is ${nme.toFixed(2)} %`);
   },
