@@ -10,6 +10,7 @@ import { LANDMARK_COUNT, type Landmarks, MIRROR, mirrorLandmarks } from "../face
 import { concat } from "../ops/concat.ts";
 import type { Device } from "../runtime/device.ts";
 import { Graph } from "../runtime/graph.ts";
+import type { Goals } from "../runtime/plan.ts";
 import { Executable, type Parameters } from "../runtime/run.ts";
 import type { TensorData } from "../runtime/safetensors.ts";
 import type { Tensor } from "../runtime/tensor.ts";
@@ -130,6 +131,16 @@ export function uncertainty({ landmarks, covariance, disagreement }: Prediction)
   });
 }
 
+/** Default of {@linkcode Detector.batch}. */
+const BATCH = 16;
+
+/** What a detector computes of so many images, for a plan of it. */
+export function detectorGoals(config: DetectorConfig, batch: number = BATCH): Goals {
+  const { landmarks, covariance } = detectorNetwork(new Graph(), config, batch);
+  // One output, as every read is a wait: x, y and the covariance xx, yy, xy of each landmark.
+  return { outputs: { found: concat([landmarks, covariance]) } };
+}
+
 /** Finds landmarks. */
 export class Detector {
   /** The network. */
@@ -147,15 +158,12 @@ export class Detector {
     device: Device,
     config: DetectorConfig,
     parameters: Parameters,
-    { batch = 16, own = false }: { batch?: number; own?: boolean } = {},
+    { batch = BATCH, own = false }: { batch?: number; own?: boolean } = {},
   ) {
     this.config = config;
     this.batch = batch;
     this.#own = own ? [...parameters.values()] : [];
-    const { landmarks, covariance } = detectorNetwork(new Graph(), config, batch);
-    // One output, as every read is a wait: x, y and the covariance xx, yy, xy of each landmark.
-    const found = concat([landmarks, covariance]);
-    this.#executable = new Executable(device, { outputs: { found } }, parameters);
+    this.#executable = new Executable(device, detectorGoals(config, batch), parameters);
   }
 
   /**

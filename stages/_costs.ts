@@ -200,21 +200,30 @@ function bytesOf(plans: readonly Plan[], half: (name: string) => boolean): numbe
  * What a training takes.
  *
  * @param half As of {@linkcode costsOf}.
+ * @param beside Computations of a look with the training's own parameters, which take memory too.
  */
-export function trainingCosts(spec: TrainerSpec, half: (name: string) => boolean = () => false) {
+export function trainingCosts(
+  spec: TrainerSpec,
+  half: (name: string) => boolean = () => false,
+  beside: readonly Goals[] = [],
+) {
   const { accumulate = 1, loss: { graph } } = spec;
   const trainable = new Map([...spec.trainable].map((name) => [name, graph.parameters.get(name)!]));
   const { step, move } = stepGoals(spec, trainable);
   const costs = costsOf([...Array<Goals>(accumulate).fill(step), ...(move ? [move] : [])], [], half);
-  if (spec.memory === undefined) return costs;
   const on = target();
+  const more = beside.reduce((total, goals) => {
+    const { pool, given } = plan(goals, on).bytes;
+    return total + pool + given;
+  }, 0);
+  if (spec.memory === undefined) return { ...costs, gpu_bytes: costs.gpu_bytes + more };
   const moving = move ? [plan(move, on)] : [];
   const kept = plan(step, on);
   const budget = budgetOf(spec.memory, costs.gpu_bytes - kept.bytes.pool - kept.bytes.given);
   const planned = plan(step, on, budget);
   return {
     step_flops: costs.step_flops + accumulate * (planned.flops - kept.flops),
-    gpu_bytes: bytesOf([planned, ...moving], half),
-    unlimited_gpu_bytes: costs.gpu_bytes,
+    gpu_bytes: bytesOf([planned, ...moving], half) + more,
+    unlimited_gpu_bytes: costs.gpu_bytes + more,
   };
 }

@@ -8,7 +8,7 @@ import { z } from "zod";
 import { augmentation } from "../faces/augment.ts";
 import { LANDMARK_COUNT } from "../faces/landmarks.ts";
 import { nmePerImage } from "../faces/metrics.ts";
-import { Detector, readDetector, saveDetector, shrink } from "../models/detector.ts";
+import { Detector, detectorGoals, readDetector, saveDetector, shrink } from "../models/detector.ts";
 import { DETECTOR, type DetectorConfig, detectorTraining, STAR_SIZES } from "../models/detector_network.ts";
 import { hourglassConfig, hourglassOptions } from "../models/hourglass.ts";
 import { countParameters, createParameters, initialise } from "../models/params.ts";
@@ -57,13 +57,17 @@ export const trainDetector = stage({
     weights: z.enum(["f32", "f16"]).default("f32").describe("Element type of the file"),
   }),
   expects: async (options, { init }) => ({ detector: init ? await detectorOf(init) : configOf(options) }),
-  async cost(options, { init }) {
+  async cost(options, { init, val }) {
     const config = init ? await detectorOf(init) : configOf(options);
-    const costs = remembered(config, { ...options, network: undefined, star: undefined }, () => {
+    const costs = remembered([config, !!val], { ...options, network: undefined, star: undefined }, () => {
       const { specs, loss, landmarks, updates } = detectorTraining(new Graph(), config, options.batch);
       const names = [...specs.keys()].filter((name) => !STATISTICS.test(name));
       return {
-        ...trainingCosts({ loss, trainable: names, outputs: { landmarks }, updates, ...options }),
+        ...trainingCosts(
+          { loss, trainable: names, outputs: { landmarks }, updates, ...options },
+          () => false,
+          val ? [detectorGoals(config)] : [],
+        ),
         detector_parameters: exact(countParameters(new Map(names.map((name) => [name, specs.get(name)!])))),
       };
     });
@@ -101,7 +105,7 @@ export const trainDetector = stage({
       },
       parameters,
     );
-    const detector = new Detector(device, config, trainer.averaged());
+    const detector = val && new Detector(device, config, trainer.averaged());
     const validation = val && await facesFor(val, config.size_px);
     const datasets = await Promise.all(data.map((d) => facesFor(d, config.size_px)));
     using batches = new Batches({
@@ -115,7 +119,7 @@ export const trainDetector = stage({
     });
 
     const look = async (faces: Pictures) => {
-      const { landmarks } = await detector.predict(faces.images, faces.size_px);
+      const { landmarks } = await detector!.predict(faces.images, faces.size_px);
       return average(nmePerImage(landmarks, faces.landmarks));
     };
     const glance = validation && spread(validation, GLANCE);
@@ -148,7 +152,7 @@ export const trainDetector = stage({
       await best.copyTo(ctx.dir);
       ctx.log(`kept are the weights of step ${best.step}`);
     } else await save(ctx.dir);
-    detector.destroy();
+    detector?.destroy();
     trainer.destroy();
     for (const tensor of parameters.values()) tensor.destroy();
   },
