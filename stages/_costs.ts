@@ -199,13 +199,12 @@ function bytesOf(plans: readonly Plan[], half: (name: string) => boolean): numbe
 /**
  * What a training takes.
  *
- * @param half As of {@linkcode costsOf}.
- * @param beside Computations of a look with the training's own parameters, which take memory too.
+ * @param options `half`: as of {@linkcode costsOf}; `beside`: computations of a look with the training's own parameters,
+ * which take memory too.
  */
 export function trainingCosts(
   spec: TrainerSpec,
-  half: (name: string) => boolean = () => false,
-  beside: readonly Goals[] = [],
+  { half = () => false, beside = [] }: { half?: (name: string) => boolean; beside?: readonly Goals[] } = {},
 ) {
   const { accumulate = 1, loss: { graph } } = spec;
   const trainable = new Map([...spec.trainable].map((name) => [name, graph.parameters.get(name)!]));

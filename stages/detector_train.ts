@@ -65,8 +65,7 @@ export const trainDetector = stage({
       return {
         ...trainingCosts(
           { loss, trainable: names, outputs: { landmarks }, updates, ...options },
-          () => false,
-          val ? [detectorGoals(config)] : [],
+          { beside: val ? [detectorGoals(config)] : [] },
         ),
         detector_parameters: exact(countParameters(new Map(names.map((name) => [name, specs.get(name)!])))),
       };

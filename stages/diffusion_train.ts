@@ -130,7 +130,7 @@ export const trainDiffusion = stage({
         const written = writtenOf(specs, own, trainable);
         const half = (name: string) => options.frozen_weights === "f16" && specs.has(name) && !written.has(name);
         return {
-          ...trainingCosts({ loss, trainable: trainable.keys(), ...options }, half),
+          ...trainingCosts({ loss, trainable: trainable.keys(), ...options }, { half }),
           controlnet_parameters: exact(countParameters(own)),
         };
       },
