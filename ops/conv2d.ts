@@ -42,14 +42,16 @@ export const conv2dOp: Op<Conv2dAttrs> = {
   shapes: ([x, f], attrs) => [[x![0]!, ...conv2dSize(x!, f!, attrs), f![3]!]],
   lowering: {
     kind: "kernel",
-    kernel({ inputs: [x, f], outputs: [y], attrs: { stride, padding } }, target) {
+    tune: [{}, { P: 4 }, { P: 8 }, { P: 16 }, { WG: 16 }, { WG: 64 }, { TILED: 0 }, { TILED: 1 }],
+    kernel({ inputs: [x, f], outputs: [y], attrs: { stride, padding } }, target, candidate) {
       const [, H, W, I] = x!.shape as [number, number, number, number];
       const [KH, KW] = f!.shape as [number, number];
       const [N, HO, WO, O] = y!.shape as [number, number, number, number];
       const [I4, O4] = [Math.ceil(I / 4), Math.ceil(O / 4)];
       const ints = { H, W, I, I4, HO, WO, O4, pad_top: padding[0], pad_left: padding[1] };
       const common = { reads: ["x", "f"], writes: ["y"] };
-      if (target.tiled && fillsTiles(N * HO * WO, O4)) {
+      const { P = pixelTile(WO), WG = directWorkgroup(target), TILED = Number(target.tiled) } = candidate;
+      if (TILED && fillsTiles(N * HO * WO, O4)) {
         const tap_steps = Math.ceil(I / 16);
         return gemmKernel({
           ...common,
@@ -64,7 +66,6 @@ export const conv2dOp: Op<Conv2dAttrs> = {
           ints: { ...ints, tap_steps, rows: N * HO * WO },
         });
       }
-      const P = pixelTile(WO);
       const w_tiles = Math.ceil(WO / P);
       return {
         ...common,
@@ -74,7 +75,7 @@ export const conv2dOp: Op<Conv2dAttrs> = {
         constants: { P, KH, KW, S: stride },
         ints: { ...ints, w_tiles },
         threads: N * HO * w_tiles * O4,
-        workgroup: directWorkgroup(target),
+        workgroup: WG,
       };
     },
   },

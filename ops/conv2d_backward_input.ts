@@ -15,14 +15,16 @@ export const conv2dBackwardInputOp: Op<Conv2dBackwardInputAttrs> = {
   shapes: ([dy, f], { height, width }) => [[dy![0]!, height, width, f![2]!]],
   lowering: {
     kind: "kernel",
-    kernel({ inputs: [dy, f], outputs: [dx], attrs: { stride, padding } }, target) {
+    tune: [{}, { P: 4 }, { P: 8 }, { P: 16 }, { WG: 16 }, { WG: 64 }, { TILED: 0 }, { TILED: 1 }],
+    kernel({ inputs: [dy, f], outputs: [dx], attrs: { stride, padding } }, target, candidate) {
       const [, HO, WO, O] = dy!.shape as [number, number, number, number];
       const [KH, KW] = f!.shape as [number, number];
       const [N, H, W, I] = dx!.shape as [number, number, number, number];
       const [I4, O4] = [Math.ceil(I / 4), Math.ceil(O / 4)];
       const ints = { H, W, I, I4, HO, WO, O4, pad_top: padding[0], pad_left: padding[1] };
       const common = { reads: ["dy", "f"], writes: ["dx"] };
-      if (target.tiled && fillsTiles(N * H * W, I4)) {
+      const { P = pixelTile(W), WG = directWorkgroup(target), TILED = Number(target.tiled) } = candidate;
+      if (TILED && fillsTiles(N * H * W, I4)) {
         const tap_steps = Math.ceil(O / 16);
         return gemmKernel({
           ...common,
@@ -37,7 +39,6 @@ export const conv2dBackwardInputOp: Op<Conv2dBackwardInputAttrs> = {
           ints: { ...ints, tap_steps, rows: N * H * W },
         });
       }
-      const P = pixelTile(W);
       const w_tiles = Math.ceil(W / P);
       return {
         ...common,
@@ -47,7 +48,7 @@ export const conv2dBackwardInputOp: Op<Conv2dBackwardInputAttrs> = {
         constants: { P, KH, KW, S: stride },
         ints: { ...ints, w_tiles },
         threads: N * H * w_tiles * I4,
-        workgroup: directWorkgroup(target),
+        workgroup: WG,
       };
     },
   },

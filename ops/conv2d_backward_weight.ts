@@ -19,14 +19,18 @@ export const conv2dBackwardWeightOp: Op<Conv2dBackwardWeightAttrs> = {
   shapes: ([x, dy], { kernel: [KH, KW], parts }) => [[parts, KH, KW, x![3]!, dy![3]!]],
   lowering: {
     kind: "kernel",
-    kernel({ inputs: [x, dy], attrs: { stride, padding, kernel: [KH, KW], parts } }, target) {
+    tune: [{}, { R: 1 }, { R: 2 }, { WG: 16 }, { WG: 64 }, { TILED: 0 }, { TILED: 1 }],
+    kernel({ inputs: [x, dy], attrs: { stride, padding, kernel: [KH, KW], parts } }, target, candidate) {
       const [N, H, W, I] = x!.shape as [number, number, number, number];
       const [, HO, WO, O] = dy!.shape as [number, number, number, number];
       const [I4, O4] = [Math.ceil(I / 4), Math.ceil(O / 4)];
       const step = Math.ceil(N * HO / parts);
       const ints = { H, W, I, I4, HO, WO, O4, rows: N * HO, step, pad_top: padding[0], pad_left: padding[1] };
       const common = { reads: ["x", "dy"], writes: ["df"] };
-      if (target.tiled && fillsTiles(I, O4)) {
+      // 2 x 2 texels of channels take two thirds of the time of one (SPEED.md); more taps would be too many sums.
+      const most = I4 > 1 && O4 > 1 && KW <= 3 ? 2 : 1;
+      const { R: wanted = most, WG = directWorkgroup(target), TILED = Number(target.tiled) } = candidate;
+      if (TILED && fillsTiles(I, O4)) {
         return gemmKernel({
           ...common,
           source: tiled,
@@ -40,8 +44,7 @@ export const conv2dBackwardWeightOp: Op<Conv2dBackwardWeightAttrs> = {
           ints,
         });
       }
-      // 2 x 2 texels of channels take two thirds of the time of one (SPEED.md); more taps would be too many sums.
-      const R = I4 > 1 && O4 > 1 && KW <= 3 ? 2 : 1;
+      const R = Math.min(wanted, most);
       const [i_tiles, o_tiles] = [Math.ceil(I4 / R), Math.ceil(O4 / R)];
       return {
         ...common,
@@ -51,7 +54,7 @@ export const conv2dBackwardWeightOp: Op<Conv2dBackwardWeightAttrs> = {
         constants: { R, KH, KW, S: stride },
         ints: { ...ints, i_tiles, o_tiles },
         threads: parts * KH * i_tiles * o_tiles,
-        workgroup: directWorkgroup(target),
+        workgroup: WG,
       };
     },
   },

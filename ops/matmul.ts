@@ -1,5 +1,6 @@
 import {
   apply,
+  type Candidate,
   elements,
   type F64,
   type Kernel,
@@ -66,7 +67,7 @@ function product(a: Shape, b: Shape, attrs: MatmulAttrs) {
   return { shape, ly: layout(shape, attrs.merged_y, attrs.heads) };
 }
 
-function kernel(a: Shape, b: Shape, attrs: MatmulAttrs, target: Target): Kernel {
+function kernel(a: Shape, b: Shape, attrs: MatmulAttrs, target: Target, candidate: Candidate): Kernel {
   const { la, lb, M, N, K, n } = sizes(a, b, attrs);
   const { ly } = product(a, b, attrs);
   const N4 = Math.ceil(N / 4);
@@ -87,7 +88,8 @@ function kernel(a: Shape, b: Shape, attrs: MatmulAttrs, target: Target): Kernel 
     y_h: ly.stride_h,
     y_row: ly.stride_row,
   };
-  if (target.tiled && fillsTiles(M, N4)) {
+  const { WG = directWorkgroup(target), TILED = Number(target.tiled) } = candidate;
+  if (TILED && fillsTiles(M, N4)) {
     return gemmKernel({
       source: tiled,
       label: "shaders/matmul.tiled.wgsl",
@@ -104,8 +106,9 @@ function kernel(a: Shape, b: Shape, attrs: MatmulAttrs, target: Target): Kernel 
   const entry = attrs.ta ? "tn" : attrs.tb ? "nt" : "nn";
   const unit = attrs.ta ? Math.ceil(M / 4) : M;
   // 8 x 2 is the sweet spot of speed and compile time (SPEED.md); small matrices take smaller tiles.
-  const R = attrs.ta ? Math.min(2, unit) : unit >= 8 ? 8 : unit > 2 ? 4 : 1;
-  const Q = N4 > 1 ? 2 : 1;
+  const { R: rows = 8, Q: texels = 2 } = candidate;
+  const R = attrs.ta ? Math.min(rows / 4, unit) : unit >= rows ? rows : unit > 2 ? 4 : 1;
+  const Q = Math.min(texels, N4);
   const row_tiles = Math.ceil(unit / R);
   const col_tiles = Math.ceil(N4 / Q);
   return {
@@ -117,7 +120,7 @@ function kernel(a: Shape, b: Shape, attrs: MatmulAttrs, target: Target): Kernel 
     constants: { R, Q },
     ints: { ...ints, row_tiles, col_tiles },
     threads: n * attrs.heads * row_tiles * col_tiles,
-    workgroup: directWorkgroup(target),
+    workgroup: WG,
   };
 }
 
@@ -128,7 +131,8 @@ export const matmulOp: Op<MatmulAttrs> = {
   shapes: ([a, b], attrs) => [product(a!, b!, attrs).shape],
   lowering: {
     kind: "kernel",
-    kernel: ({ inputs: [a, b], attrs }, target) => kernel(a!.shape, b!.shape, attrs, target),
+    tune: [{}, { R: 4 }, { R: 16 }, { Q: 1 }, { Q: 4 }, { WG: 64 }, { TILED: 0 }, { TILED: 1 }],
+    kernel: ({ inputs: [a, b], attrs }, target, candidate) => kernel(a!.shape, b!.shape, attrs, target, candidate),
   },
   gradient({ inputs: [a, b], attrs }, [dy]) {
     const { ta, tb, heads, merged_a, merged_b, merged_y } = attrs;

@@ -4,6 +4,8 @@
  * @module
  */
 
+import type { Choices } from "./graph.ts";
+
 /** An open GPU device. */
 export interface Device {
   /** The WebGPU device, with the adapter's own limits. */
@@ -18,6 +20,8 @@ export interface Device {
   readonly bindings: number;
   /** Whether kernels tile in workgroup memory. */
   readonly tiled: boolean;
+  /** Kernels that were tuned on the adapter; without it, plans take the ops' own. */
+  readonly choices?: Choices;
   /** Throws the first error that the device reported since it was opened, with its text. */
   check(): void;
   /** Pipelines by entry point and code, shared by all plans of the device. */

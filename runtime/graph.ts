@@ -33,6 +33,19 @@ export interface Target {
   readonly bindings: number;
   /** Whether kernels should tile in workgroup memory: fast on hardware, slow on software drivers. */
   readonly tiled: boolean;
+  /** Tells of a parameter's name whether it is f16. */
+  readonly half?: (name: string) => boolean;
+  /** Kernels that were measured to be faster than the ops' own, if any are to be used. */
+  readonly choices?: Choices;
+}
+
+/** Numbers that a kernel is built with in place of the op's own, such as tile shapes. */
+export type Candidate = Readonly<Record<string, number>>;
+
+/** Knows what was measured. */
+export interface Choices {
+  /** The fastest of an op's candidates for the kernel of a key; undefined for the op's own. */
+  choose(key: string, candidates: readonly Candidate[]): Candidate | undefined;
 }
 
 /**
@@ -77,8 +90,15 @@ export type Lowering<A> =
   | { readonly kind: "view" }
   /** Texels of the input, or zeros, by their index: a load with another address wherever the result is used. */
   | { readonly kind: "window"; window(node: Node<A>): Window }
-  /** A kernel of its own. */
-  | { readonly kind: "kernel"; kernel(node: Node<A>, target: Target): Kernel };
+  /**
+   * A kernel of its own. `tune` lists up to eight candidates that tuning tries, the first of them `{}`, which is the op's
+   * own kernel and runs anywhere; all compute the same.
+   */
+  | {
+    readonly kind: "kernel";
+    kernel(node: Node<A>, target: Target, candidate: Candidate): Kernel;
+    readonly tune?: readonly Candidate[];
+  };
 
 /**
  * Texel `i` of the result is texel `i + floor(i / period) * skip + offset` of the input; zero where

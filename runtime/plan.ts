@@ -5,6 +5,7 @@
  * @module
  */
 
+import { kernelOf } from "./choices.ts";
 import {
   elements,
   type Kernel,
@@ -148,6 +149,14 @@ export interface Budget {
   readonly taken: number;
 }
 
+const watchers = new Set<(goals: Goals, target: Target) => void>();
+
+/** Tells of all that is planned until it is disposed of: tuning learns from a stage's costs what its run computes. */
+export function watchPlans(watch: (goals: Goals, target: Target) => void): Disposable {
+  watchers.add(watch);
+  return { [Symbol.dispose]: () => void watchers.delete(watch) };
+}
+
 /**
  * Plans the computation of `goals` for a target.
  *
@@ -155,6 +164,7 @@ export interface Budget {
  * @throws {MemoryError} If it cannot be met.
  */
 export function plan(goals: Goals, target: Target, budget?: Budget): Plan {
+  for (const watch of watchers) watch(goals, target);
   const wanted = [...Object.values(goals.outputs), ...(goals.updates ?? []).flat()];
   const nodes = topological(wanted);
   const targets = new Set(wanted);
@@ -162,7 +172,7 @@ export function plan(goals: Goals, target: Target, budget?: Budget): Plan {
 
   const kernels = new Map<Node, Kernel>();
   for (const node of nodes) {
-    if (node.op?.lowering.kind === "kernel") kernels.set(node, node.op.lowering.kernel(node, target));
+    if (node.op?.lowering.kind === "kernel") kernels.set(node, kernelOf(node, target));
   }
 
   // 1. Which values are stored: those that something reads in a way that cannot be fused.

@@ -34,8 +34,9 @@ export class Executable {
   /** Plans `goals`, in a budget of memory if there is one, and allocates; every parameter of the graph must be in `parameters`. */
   constructor(device: Device, goals: Goals, parameters: Parameters = new Map(), budget?: Budget) {
     this.#device = device;
-    const { storage, bindings, tiled } = device;
-    this.plan = plan(goals, { storage, bindings, tiled }, budget);
+    const { storage, bindings, tiled, choices } = device;
+    const half = (name: string) => parameters.get(name)?.storage.dtype === "f16";
+    this.plan = plan(goals, { storage, bindings, tiled, half, ...(choices && { choices }) }, budget);
     const { gpu } = device;
     for (const leaf of this.plan.leaves) this.#storage.set(leaf, this.#leaf(leaf, parameters));
     const pool = this.plan.pool.map((count) => {

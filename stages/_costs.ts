@@ -158,9 +158,9 @@ export function remembered<T>(networks: unknown, options: object, compute: () =>
  * An adapter whose storage class is not known before a GPU is opened, unless it is asked for: textures take up to a row
  * more than buffers. Ten tensors in a dispatch are what WebGPU itself asks of an adapter; most have more.
  */
-function target(): Target {
+function target(half?: (name: string) => boolean): Target {
   const storage = Deno.env.get("FACEWRIGHT_STORAGE") === "buffer" ? "buffer" : "texture";
-  return { storage, bindings: 16, tiled: true };
+  return { storage, bindings: 16, tiled: true, ...(half && { half }) };
 }
 
 /**
@@ -175,7 +175,7 @@ export function costsOf(
   others: readonly Goals[] = [],
   half: (name: string) => boolean = () => false,
 ) {
-  const planned = new Map([...step, ...others].map((goals) => [goals, plan(goals, target())]));
+  const planned = new Map([...step, ...others].map((goals) => [goals, plan(goals, target(half))]));
   const step_flops = step.reduce((total, goals) => total + planned.get(goals)!.flops, 0);
   return { step_flops, gpu_bytes: bytesOf([...planned.values()], half) };
 }
@@ -210,7 +210,7 @@ export function trainingCosts(
   const trainable = new Map([...spec.trainable].map((name) => [name, graph.parameters.get(name)!]));
   const { step, move } = stepGoals(spec, trainable);
   const costs = costsOf([...Array<Goals>(accumulate).fill(step), ...(move ? [move] : [])], [], half);
-  const on = target();
+  const on = target(half);
   const more = beside.reduce((total, goals) => {
     const { pool, given } = plan(goals, on).bytes;
     return total + pool + given;
