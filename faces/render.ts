@@ -43,7 +43,7 @@ const CROP_SCALE = 1.54;
 const SAMPLES = 2;
 /** Samples drawn at once; bounds the memory at 80 bytes a sample. */
 const BATCH_SAMPLES = 1 << 20;
-const STYLE_FLOATS = 25 * 4;
+const STYLE_FLOATS = 26 * 4;
 
 interface Pipelines {
   landmarks: GPUComputePipeline;
@@ -99,9 +99,10 @@ function packStyle(style: StyleRender): Float32Array<ArrayBuffer> {
     [...rgb(medium.edge_colour), paper.weave],
     [KINDS.palette.indexOf(palette.kind), palette.colours.length, palette.mix, palette.dither],
     [lens.photo, lens.photo, lens.vignette, lens.fade],
-    [medium.detail, 0, 0, 0],
-    [...rgb(background.colours[0]), background.kind === "gradient" || background.kind === "rays" ? 1 : 0],
+    [medium.detail, fill.stray, paper.bare, paper.ragged],
+    [...rgb(background.colours[0]), ["scene", "paper"].includes(background.kind) ? 0 : 1],
     [...rgb(background.colours[1]), background.vary],
+    [...rgb(shade.rim_colour).map((v) => v * shade.rim), palette.ground ? 1 : 0],
     ...palette.colours.map((hex) => [...rgb(hex), 0]),
   ];
   rows.forEach((row, i) => out.set(row, i * 4));
@@ -179,7 +180,7 @@ async function renderBatch(
     return resource;
   };
   try {
-    const texels = heads.map((head) => packHead(head, style.shape, size_px));
+    const texels = heads.map((head) => packHead(head, style, size_px));
     const paramTexture = keep(gpu.createTexture({
       size: [PARAM_TEXELS, count],
       format: "rgba32float",

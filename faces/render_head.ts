@@ -12,6 +12,7 @@ import {
   clamp,
   type HeadParams,
   LIGHT_SKIN,
+  linear,
   mix,
   type Person,
   type Rgb,
@@ -19,7 +20,7 @@ import {
   type Shot,
   type Trait,
 } from "./render_person.ts";
-import type { StyleShape } from "./styles.ts";
+import type { StyleColours, StyleRender, StyleShape } from "./styles.ts";
 
 /** Texels a head takes in the parameter texture. */
 export const PARAM_TEXELS = 176;
@@ -281,13 +282,52 @@ function lighten(colour: Rgb, by: number): Rgb {
   return scale(colour, Math.max(lightness(LIGHT_SKIN) / lightness(colour), 1) ** by);
 }
 
+/** The looks of a person in the colours of a style: the same in each picture, alike for lists of one length. */
+function inColours({ person, shot }: HeadParams, colours: StyleColours): HeadParams {
+  const share = Math.abs(Math.sin(person.shape.cupid * 12.9898) * 43758.5453) % 1;
+  const pick = (list: readonly string[], own: Rgb): Rgb => {
+    const hex = list[Math.floor(share * list.length)];
+    return hex ? linear(parseInt(hex.slice(1), 16)) : own;
+  };
+  const { cloth } = shot;
+  return {
+    person: {
+      ...person,
+      skin: pick(colours.skin, person.skin),
+      hair: pick(colours.hair, person.hair),
+      lip: pick(colours.lips, person.lip),
+      iris: pick(colours.iris, person.iris),
+    },
+    shot: {
+      ...shot,
+      cloth: { ...cloth, colour: pick(colours.cloth, cloth.colour), stripes: colours.cloth.length ? 0 : cloth.stripes },
+    },
+  };
+}
+
+/** Turns a key light to its side, level with the face. */
+function fromSide(light: Rgb, by: number): Rgb {
+  if (by === 0) return light;
+  const turned = blend(light, [light[0] < 0 ? -0.9 : 0.9, -0.3, 0.25], by);
+  return scale(turned, 1 / Math.hypot(...turned));
+}
+
 /** Hair, colours, light, background and lens. */
-function packLooks(put: Put, { person, shot, shape }: Layout, rows: readonly number[][], size_px: number): void {
-  const { cut, curls, makeup } = person;
-  const { background, cloth, lens, light } = shot;
+function packLooks(
+  put: Put,
+  { person, shot, shape }: Layout,
+  style: StyleRender,
+  rows: readonly number[][],
+  size_px: number,
+): void {
+  const { curls, makeup } = person;
+  const { background, cloth, lens } = shot;
+  const light = fromSide(shot.light, style.shade.side);
+  const cut = person.cut[0] > 0 || shape.least_hair === 0 ? person.cut : [shape.least_hair, -0.63, 0.2, 0] as const;
   put(20, cut[0] * shape.hair, cut[1] * mix(1, shape.cranium, 0.6), cut[2], cut[3]);
   put(21, 0, ...curls);
   put(23, ...person.beard, person.age);
+  put(25, shape.shoulders, style.colours.blush);
   put(26, ...[0, 1, 2].map((i) => rows.reduce((sum, row, axis) => sum + row[i]! * light[axis]!, 0)));
   put(27, ...lighten(person.skin, shape.light_skin), 0.14 + 0.10 * (1 - person.age));
   put(28, ...lighten(person.lip, shape.light_skin * 0.5));
@@ -311,14 +351,14 @@ function packLooks(put: Put, { person, shot, shape }: Layout, rows: readonly num
  * Writes a head as the texels that the shaders read.
  *
  * @param head Person and shot.
- * @param shape Proportions of the style.
+ * @param style The recipe: proportions, colours of people, where the light is.
  * @param size_px Side of the picture.
  * @returns `[PARAM_TEXELS, 4]`; the crop of texel 0 is set by {@link setCrop}.
  */
-export function packHead(head: HeadParams, shape: StyleShape, size_px: number): Float32Array {
+export function packHead(head: HeadParams, style: StyleRender, size_px: number): Float32Array {
   const out = new Float32Array(PARAM_TEXELS * 4);
   const put: Put = (texel, ...values) => out.set(values, texel * 4);
-  const layout = packSkull(put, head, shape);
+  const layout = packSkull(put, inColours(head, style.colours), style.shape);
   packEyes(put, layout);
   packNoseAndMouth(put, layout);
   packRelief(put, layout);
@@ -326,7 +366,7 @@ export function packHead(head: HeadParams, shape: StyleShape, size_px: number): 
   put(0, head.shot.distance);
   rows.forEach((row, i) => put(1 + i, ...row, PIVOT[i]!));
   put(24, head.shot.seed, size_px);
-  packLooks(put, layout, rows, size_px);
+  packLooks(put, layout, style, rows, size_px);
   return out;
 }
 

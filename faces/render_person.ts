@@ -155,7 +155,8 @@ export const DEFAULT_POSE: PoseRange = { yaw_deg: 40, pitch_deg: 18, roll_deg: 1
 export const clamp = (x: number, low: number, high: number): number => Math.min(Math.max(x, low), high);
 /** Goes from a (t = 0) to b (t = 1). */
 export const mix = (a: number, b: number, t: number): number => a + (b - a) * t;
-const linear = (hex: number): Rgb => {
+/** A colour 0xrrggbb in linear light. */
+export const linear = (hex: number): Rgb => {
   const channel = (shift: number): number => (((hex >> shift) & 255) / 255) ** 2.2;
   return [channel(16), channel(8), channel(0)];
 };

@@ -11,7 +11,7 @@ import { descend, parseYaml, PipelineError, plain, type Problem } from "../runti
 /** Values of enumerations in style files, in the order of their numbers in shaders/face_render_style.wgsl. */
 export const KINDS = {
   shade: ["smooth", "cel", "flat"],
-  background: ["scene", "paper", "gradient", "rays"],
+  background: ["scene", "paper", "gradient", "rays", "disc", "blotches"],
   marks: ["none", "hatch", "cross", "stipple", "halftone", "engrave", "cut"],
   medium: [
     "none",
@@ -31,6 +31,7 @@ export const KINDS = {
 
 const colour = z.string().regex(/^#[0-9a-fA-F]{6}$/, { error: "a colour is written as #rrggbb" });
 const share = (fallback: number, max = 1) => z.number().min(0).max(max).default(fallback);
+const colourList = z.array(colour).max(8).default([]);
 const factor = (fallback = 1) => z.number().min(0.2).max(3).default(fallback);
 const offset = (limit: number) => z.number().min(-limit).max(limit).default(0);
 
@@ -63,16 +64,31 @@ const shapeSchema = z.strictObject({
   lip_scale: factor().describe("Thickness of the lips"),
   ear: factor().describe("Size of the ears"),
   hair: factor().describe("Thickness of the hair"),
+  least_hair: share(0).describe("Hair of the bald, eye widths thick; 0: they stay bald"),
   light_skin: share(0).describe("How far dark skins are drawn light"),
   neck: factor().describe("Width of the neck"),
+  shoulders: factor().describe("Width of the shoulders"),
   relief: share(1, 2).describe("Depth of the modelling: cheeks, sockets, lips"),
 }).prefault({});
 
 /** Proportions of a style. */
 export type StyleShape = z.output<typeof shapeSchema>;
 
+const coloursSchema = z.strictObject({
+  skin: colourList.describe("Instead of people's own; each person has one of them, in lists of one length the same"),
+  hair: colourList.describe("Of hair, brows and beards"),
+  lips: colourList.describe("Of lips"),
+  iris: colourList.describe("Of irises"),
+  cloth: colourList.describe("Of clothes, without stripes"),
+  blush: share(0, 3).describe("Red paint on cheeks, nose and chin"),
+}).prefault({});
+
+/** Colours that a style gives to people. */
+export type StyleColours = z.output<typeof coloursSchema>;
+
 const renderSchema = z.strictObject({
   shape: shapeSchema,
+  colours: coloursSchema,
   shade: z.strictObject({
     kind: z.enum(KINDS.shade).default("smooth").describe("Light: continuous, in steps, or none"),
     levels: z.int().min(2).max(6).default(2).describe("Steps of cel shading"),
@@ -82,6 +98,9 @@ const renderSchema = z.strictObject({
     ambient: share(1, 3).describe("Strength of the ambient light"),
     shine: share(1, 3).describe("Strength of highlights"),
     hardness: z.number().min(0.3).max(3).default(1).describe("Exponent of the light's falloff"),
+    side: share(0).describe("How far the key light comes from the side"),
+    rim: share(0, 2).describe("Strength of a light from behind, smooth light only"),
+    rim_colour: colour.default("#ffffff").describe("Colour of the light from behind"),
     shadow: colour.default("#99999f").describe("Tint of shadows"),
     edge_red: share(0.25).describe("Red glow at the edge of shadows on skin"),
   }).prefault({}),
@@ -97,19 +116,24 @@ const renderSchema = z.strictObject({
     amount: share(1).describe("How far colour covers the paper"),
     saturation: share(1, 3).describe("Factor on saturation"),
     contrast: share(1, 3).describe("Factor on contrast"),
+    stray: share(0, 0.1).describe("How far colour strays from the drawing, share of the side"),
     brightness: offset(0.5).describe("Added to lightness"),
     hue_deg: z.number().min(-180).max(180).default(0).describe("Turn of the hue"),
     posterise: z.int().min(0).max(12).default(0).describe("Steps of each channel; 0: all"),
   }).prefault({}),
   background: z.strictObject({
     kind: z.enum(KINDS.background).default("scene").describe("What is behind the head"),
-    colours: z.tuple([colour, colour]).default(["#808890", "#b0a890"]).describe("Colours of gradient and rays"),
+    colours: z.tuple([colour, colour]).default(["#808890", "#b0a890"]).describe(
+      "Colours from top to bottom, of rays and blotches, of a disc and round it",
+    ),
     vary: share(0.25).describe("How far the colours stray from picture to picture"),
-    cloudy: share(0.5).describe("Unevenness of the gradient"),
+    cloudy: share(0.5).describe("Unevenness of a gradient, softness of a disc"),
   }).prefault({}),
   paper: z.strictObject({
     colour: colour.default("#f4efe4").describe("Colour of the paper"),
     grain: share(0).describe("Roughness of the paper"),
+    bare: share(0).describe("How far the paper stays bare in the corners"),
+    ragged: share(0).describe("Unevenness of the border of what is bare"),
     weave: share(0).describe("Threads of the canvas"),
   }).prefault({}),
   marks: z.strictObject({
@@ -135,6 +159,7 @@ const renderSchema = z.strictObject({
     colours: z.array(colour).max(8).default([]).describe("From dark to light"),
     mix: share(1).describe("How far the list replaces colours"),
     dither: share(0).describe("Noise before choosing"),
+    ground: z.boolean().default(true).describe("Whether it is for what is behind the head as well"),
   }).prefault({}),
   lens: z.strictObject({
     photo: share(0).describe("Blur, noise, exposure and warmth of each photograph"),

@@ -35,6 +35,7 @@ var<private> hair_form: vec4f; // style, curl height, curl frequency, parting x
 var<private> limits: vec4f; // top of the skull, chin, neck half-width, ear size
 var<private> beard: vec4f; // beard, moustache, beard length, age
 var<private> seed: f32;
+var<private> shoulders: f32; // factor on their width
 var<private> temple: vec2f; // half-width of the skull at the eyes and at the ears
 
 fn texel(i: i32) -> vec4f { return textureLoad(params, vec2i(i, face)); }
@@ -47,7 +48,7 @@ fn load_head(index: i32) {
   mouth = texel(12); lips = texel(13); smile = texel(14);
   nose_line = texel(15); nose_wing = texel(16); nose_base = texel(17);
   bumps = texel(18); bumps_low = texel(19); hair = texel(20); hair_form = texel(21); limits = texel(22);
-  beard = texel(23); seed = texel(24).x;
+  beard = texel(23); seed = texel(24).x; shoulders = texel(25).x;
   temple = sqrt(vec2f(slice(0.0).x, slice(0.15).x));
 }
 
@@ -224,7 +225,7 @@ fn neck(p: vec3f) -> f32 {
   return capsule(vec3f(p.x * (0.5 / limits.z), p.y, p.z), vec3f(0.0, 0.6, -0.8), vec3f(0.0, 2.4, -0.95), 0.44, 0.56);
 }
 fn cloth(p: vec3f) -> f32 {
-  let r = vec3f(1.95, 0.95, 0.75);
+  let r = vec3f(1.95 * shoulders, 0.95, 0.75);
   let q = (p - vec3f(0.0, 2.52, -0.95)) / r;
   let k = length(q);
   return (k - 1.0) * k / (length(q / r) + 1e-4);

@@ -18,9 +18,10 @@ struct Style {
   edge_colour: vec4f, // w: weave of the paper
   palette_form: vec4f, // kind (0 none, 1 by lightness, 2 nearest), colours, mix, dither
   lens: vec4f, // blur, noise, vignette, fade
-  medium_more: vec4f, // share of the plain picture at eyes, nose and mouth
+  medium_more: vec4f, // share of the plain picture at eyes, nose and mouth; stray colour; bare corners, their raggedness
   back_low: vec4f, // background colours of the style; w: use them
-  back_high: vec4f,
+  back_high: vec4f, // w: how far the background's colours stray
+  rim: vec4f, // light from behind; w: the palette is for the background as well
   palette: array<vec4f, 8>,
 }
 @group(0) @binding(0) var params: texture_storage_2d<rgba32float, read>;
@@ -175,9 +176,11 @@ fn shade(@builtin(global_invocation_id) id: vec3u) {
   let uv = (vec2f(id.xy) + 0.5) / side;
   let shake = style.line.z * vec2f(fbm(uv * 7.0, 77.0), fbm(uv * 7.0, 78.0));
   let at = near(uv + shake);
-  let form = textureLoad(shape, at, face);
-  let own = textureLoad(colour, at, face);
-  let lit = textureLoad(light, at, face);
+  let strayed = near(uv + shake + style.medium_more.y * vec2f(fbm(uv * 4.0, 93.0), fbm(uv * 4.0, 94.0)));
+  let form = textureLoad(shape, strayed, face);
+  let own = textureLoad(colour, strayed, face);
+  let lit = textureLoad(light, strayed, face);
+  let drawn = textureLoad(light, at, face).w;
   let behind = own.w < 0.5;
   var base = mix(own.xyz, plain_colour(own.xyz, own.w), style.shade.w);
   var c: vec3f;
@@ -191,6 +194,7 @@ fn shade(@builtin(global_invocation_id) id: vec3u) {
     let red_edge = vec3f(1.0, 0.55, 0.45) * style.shadow.w * lit.x * (1.0 - lit.x) * step(own.w, 3.5);
     c = base * (key + fill_light + red_edge) + (lit.z * style.light.z + rim) * texel(41).xyz;
     c = mix(c, c * (0.4 + style.shadow.xyz), (1.0 - lit.x) * 0.5);
+    c += style.rim.xyz * pow(1.0 - clamp(form.z, 0.0, 1.0), 2.0);
   } else if (kind < 1.5) {
     let raw = clamp(lit.x * 0.85 + lit.y * 0.35 - 0.15, 0.0, 1.0);
     let steps = style.shade.y;
@@ -213,7 +217,14 @@ fn shade(@builtin(global_invocation_id) id: vec3u) {
     if (style.tone.z > 0.5 && style.tone.z < 1.5) { c = style.paper.xyz; }
     if (style.back_low.w > 0.5) {
       var t = uv.y + 0.15 * fbm(uv * 3.0, 79.0) * style.tone.w;
-      if (style.tone.z > 2.5) { t = 0.5 + 0.5 * sign(sin(atan2(uv.y - 0.5, uv.x - 0.5) * 12.0)); }
+      if (style.tone.z > 4.5) {
+        t = smoothstep(-0.2, 0.2, fbm(uv * 4.0, 79.0));
+      } else if (style.tone.z > 3.5) {
+        let soft = 0.01 + 0.3 * style.tone.w;
+        t = smoothstep(0.46 - soft, 0.46 + soft, distance(uv, vec2f(0.5, 0.44)));
+      } else if (style.tone.z > 2.5) {
+        t = 0.5 + 0.5 * sign(sin(atan2(uv.y - 0.5, uv.x - 0.5) * 12.0));
+      }
       c = mix(style.back_low.xyz, style.back_high.xyz, clamp(t, 0.0, 1.0));
       c = turn_hue(c, style.back_high.w * 6.28 * (hash(i32(seed), 3, 3) - 0.5)) * (1.0 + style.back_high.w * (hash(i32(seed), 3, 4) - 0.5));
     }
@@ -223,7 +234,7 @@ fn shade(@builtin(global_invocation_id) id: vec3u) {
   c = turn_hue(c, style.tone.x);
   c = clamp((c - 0.5) * style.fill.z + 0.5 + style.fill.w, vec3f(0.0), vec3f(1.0));
   if (style.tone.y > 1.0) { c = floor(c * style.tone.y + 0.5) / style.tone.y; }
-  if (style.palette_form.x > 0.5) { c = mix(c, near_palette(c, uv), style.palette_form.z); }
+  if (style.palette_form.x > 0.5 && (!behind || style.rim.w > 0.5)) { c = mix(c, near_palette(c, uv), style.palette_form.z); }
   let tone_here = grey(c);
   c = mix(style.paper.xyz, c, style.fill.x);
   let plain_back = behind && style.tone.z > 0.5;
@@ -234,11 +245,13 @@ fn shade(@builtin(global_invocation_id) id: vec3u) {
   if (style.line.y > 0.0) {
     let wide = style.line.y * (1.0 + 0.4 * noise(uv * 12.0, 73.0));
     let soft = max(0.6 / side, wide * 0.25);
-    ink = max(ink, smoothstep(wide + soft, wide - soft, lit.w));
+    ink = max(ink, smoothstep(wide + soft, wide - soft, drawn));
     if (own.w > 11.5 || own.w == 11.0) { ink = max(ink, 0.85); }
   }
   c = mix(c, mix(style.line_colour.xyz, c * style.line_colour.xyz, style.line_colour.w), ink * style.line.w);
-  textureStore(canvas_out, vec2i(id.xy), face, vec4f(c, smoothstep(0.03, 0.004, lit.w)));
+  let far = length(uv - vec2f(0.5, 0.44)) + style.medium_more.w * fbm(uv * 5.0, 80.0);
+  c = mix(c, style.paper.xyz, style.medium_more.z * smoothstep(0.40, 0.54, far));
+  textureStore(canvas_out, vec2i(id.xy), face, vec4f(c, smoothstep(0.03, 0.004, drawn)));
 }
 
 // --- paint ---

@@ -141,6 +141,7 @@ fn paint_skin(p: vec3f, n: vec3f, soft: f32) -> Paint {
   let blush = bell(ax - 0.45, p.y - 0.36, 0.20, 0.17) + 0.8 * bell(p.x, p.y - nose_line.z, 0.13, 0.12) + 0.3 * bell(p.x, p.y - limits.y + 0.12, 0.2, 0.1);
   c *= mix(vec3f(1.0), vec3f(1.04, 0.80, 0.78), clamp(blush * marks.y, 0.0, 1.0));
   c *= mix(vec3f(1.0), vec3f(0.80, 0.74, 0.76), 0.75 * bell(ax - 0.31, p.y + 0.02, 0.19, 0.12));
+  c = mix(c, c * vec3f(1.05, 0.34, 0.30), clamp(blush * texel(25).y, 0.0, 1.0)); // what a style paints on
   let spots = noise(p.xy * 34.0, 21.0) + 0.5 * noise(p.xy * 61.0, 22.0);
   c *= 1.0 - marks.x * 0.35 * smoothstep(0.55, 1.0, spots) * bell(ax - 0.3, p.y - 0.28, 0.4, 0.25);
   c *= 1.0 + marks.w * 0.06 * noise(p.xy * 85.0, 23.0);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { Image } from "../../faces/image.ts";
 import { MIRROR } from "../../faces/landmarks.ts";
 import { type HeadParams, type RenderedFace, renderFaces, samplePerson, sampleShot } from "../../faces/render.ts";
-import { loadStyle, loadStyles, stylePrompt } from "../../faces/styles.ts";
+import { loadStyle, loadStyles, stylePrompt, type StyleRender } from "../../faces/styles.ts";
 import { openDevice } from "../../runtime/device.ts";
 import { Random } from "../../runtime/rng.ts";
 
@@ -135,6 +135,53 @@ Deno.test("renderFaces() draws every style, with all landmarks in the picture", 
   device.destroy();
   const different = new Set([...pictures.values()].map(({ data }) => data.join()));
   assert.equal(different.size, styles.size);
+});
+
+/** A plain head in the style photo with other values. */
+async function drawAs(change: (render: StyleRender) => void): Promise<RenderedFace> {
+  const render = structuredClone(photo.render);
+  change(render);
+  const device = await openDevice();
+  const [face] = await renderFaces(device.gpu, [plainHead()], render, SIZE);
+  device.check();
+  device.destroy();
+  return face!;
+}
+
+Deno.test("renderFaces() gives people the colours of a style, and leaves their landmarks", async () => {
+  const plain = await drawAs(() => {});
+  const painted = await drawAs(({ colours }) => {
+    colours.skin = ["#2030ff"];
+    colours.cloth = ["#ff0000"];
+  });
+  const blushing = await drawAs(({ colours }) => colours.blush = 3);
+  for (const face of [painted, blushing]) assert.deepEqual(face.landmarks, plain.landmarks);
+  const forehead = ({ landmarks }: RenderedFace): [number, number] => [landmarks[54]!, landmarks[55]! - 12];
+  const [r, , b] = colour(painted.image, ...forehead(painted));
+  assert(b > r + 60, "the skin is blue");
+  const [red, green] = colour(painted.image, SIZE / 2, SIZE - 1);
+  assert(red > green + 60, "the clothes are red");
+  const cheek = (face: RenderedFace) => colour(face.image, ...mean(face, 31, 31, 48, 3));
+  const [was, is] = [cheek(plain), cheek(blushing)];
+  assert(is[0] / is[1] > was[0] / was[1] + 0.1, "cheeks are redder");
+});
+
+Deno.test("renderFaces() lights from the side and from behind, and leaves paper bare in the corners", async () => {
+  const cheeks = (face: RenderedFace) =>
+    [[2, 31, 48], [14, 35, 54]].map((points) => lightness(colour(face.image, ...mean(face, ...points))));
+  const [even, side, rim, bare] = [
+    await drawAs(() => {}),
+    await drawAs(({ shade }) => shade.side = 1),
+    await drawAs(({ shade }) => shade.rim = 2),
+    await drawAs(({ paper }) => paper.bare = 1),
+  ];
+  for (const face of [side, rim, bare]) assert.deepEqual(face.landmarks, even.landmarks);
+  const apart = (face: RenderedFace): number => Math.abs(cheeks(face)[0]! - cheeks(face)[1]!);
+  assert(apart(side) > apart(even) + 30, "one cheek is dark");
+  const total = ({ image }: RenderedFace): number => image.data.reduce((sum, v) => sum + v, 0);
+  assert(total(rim) > total(even) * 1.01, "edges shine");
+  assert(isWall(colour(even.image, 2, 2)) && !isWall(colour(bare.image, 2, 2)), "a corner is paper");
+  assert.deepEqual(colour(bare.image, SIZE / 2, SIZE / 2), colour(even.image, SIZE / 2, SIZE / 2));
 });
 
 Deno.test("renderFaces() refuses sizes that it cannot draw", async () => {
