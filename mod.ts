@@ -50,6 +50,8 @@ export { type Contents, type Manifest, type Recipe, type StageState } from "./ru
 export { PipelineError, type Place, type Problem, type Source } from "./runtime/yaml_tree.ts";
 export { jsonReporter, type Output, type Reporter, reporterFor, type RunEvent, silent } from "./runtime/progress.ts";
 export { type Device, type DeviceOptions, openDevice } from "./runtime/device.ts";
+export { type Tuned, type TunedKernels } from "./runtime/choices.ts";
+export { type Candidate, type Choices } from "./runtime/graph.ts";
 export * from "./faces/annotation_lists.ts";
 export * from "./faces/dataset.ts";
 export * from "./faces/draw.ts";
@@ -105,6 +107,13 @@ const commands: Commands = {
     usage: "DIR [--port PORT]",
     doc: "Serves a page that follows the run in a folder, to this machine only.",
     run: async (args) => (await import("./stages/watch.ts")).watch(args, print),
+  },
+  tune: {
+    usage: "[FILE] [--set KEY=VALUE]… [--only STAGE] [--percent NUMBER] [--again] [--json]",
+    doc:
+      "Finds the fastest kernels for a pipeline on this adapter, pipelines/full.yaml unless told otherwise; run uses " +
+      "them from then on. Those are timed that do 90 % of the arithmetic, or --percent; --again times them once more.",
+    run: async (args) => (await import("./bench/tune.ts")).tune(args, stages, print),
   },
   bench: {
     usage: "[--only PATTERN] [--peers] [--json] | --soak [--json] | --full-size",

@@ -72,7 +72,7 @@ const selectionUsage = "FILE [--set KEY=VALUE]… [--only STAGE | --from STAGE |
 /** The commands about pipelines. */
 export function pipelineCommands(registry: Registry): Commands {
   const read = async (args: string[], allowUnset = false) => {
-    const options = { ...selection, json: { type: "boolean" } } as const;
+    const options = { ...selection, json: { type: "boolean" }, tune: { type: "string" } } as const;
     const { values, positionals } = parse({ args, options, allowPositionals: true });
     const file = one(positionals, "pipeline file");
     if (values.only !== undefined && (values.from ?? values.until) !== undefined) {
@@ -82,16 +82,17 @@ export function pipelineCommands(registry: Registry): Commands {
   };
   const commands: Commands = {
     run: {
-      usage: `${selectionUsage} [--json] [--plan]`,
+      usage: `${selectionUsage} [--tune=off|cached|measure|MANIFEST] [--json] [--plan]`,
       doc: "Runs a pipeline; stages that are up to date are skipped. --json prints an event a line, for machines; " +
-        "--plan does what plan does.",
+        "--plan does what plan does. Kernels that deno task tune found are used unless --tune=off is given; measure " +
+        "tunes those of each stage first, and a manifest.json takes those that its stage ran with.",
       async run(args) {
         if (args.includes("--plan")) return await commands["plan"]!.run(args.filter((arg) => arg !== "--plan"));
         const { pipeline, values } = await read(args);
         const { signal, release } = stopSignal();
         const reporter = values.json ? jsonReporter(Deno.stdout) : reporterFor(Deno.stdout);
         try {
-          const { results } = await runPipeline(pipeline, { ...values, signal, reporter, openDevice });
+          const { results } = await runPipeline(pipeline, { tune: "cached", ...values, signal, reporter, openDevice });
           if (values.json) return 0;
           if (results.length) print(`\n${formatTable(results)}\n`);
           const folders = pipeline.stages.filter(({ spec }) => spec.output === "report").map(({ id }) => id);
@@ -317,11 +318,11 @@ function statOf(path: string): Deno.FileInfo | undefined {
 }
 
 /** Aborted by Ctrl-C or SIGTERM; the second time the process ends at once. */
-function stopSignal(): { signal: AbortSignal; release(): void } {
+export function stopSignal(what = "step"): { signal: AbortSignal; release(): void } {
   const controller = new AbortController();
   const stop = () => {
     if (controller.signal.aborted) Deno.exit(130);
-    printError("\nStopping after this step; once more stops at once.");
+    printError(`\nStopping after this ${what}; once more stops at once.`);
     controller.abort(new DOMException("The run was interrupted", "AbortError"));
   };
   const names = ["SIGINT", "SIGTERM"] as const;

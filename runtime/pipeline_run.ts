@@ -7,11 +7,13 @@
  * - `.work/<stage>/`: checkpoints and metrics of an unfinished stage;
  * - `summary.json`, `pipeline.yaml`: states and results, and the pipeline with everything resolved;
  * - `../.speeds.json`: how fast stages were on this machine, see `speed.ts`;
+ * - `../.tuning/`: kernels that were tuned, a file for each adapter, see `choices.ts`;
  * - `log.jsonl`, `log.1.jsonl`, `.lock`: what happened when, what happened before, and the process that is running.
  *
  * @module
  */
 import { join, resolve } from "node:path";
+import { KnownChoices, readIfUsable, readTuned, type TunedKernels, tuningFile, writeTuned } from "./choices.ts";
 import { type Device, DeviceLostError } from "./device.ts";
 import { exists } from "./files.ts";
 import type { Pipeline, PipelineStage } from "./pipeline_file.ts";
@@ -30,6 +32,7 @@ import {
 import { keepSpeed, workOf } from "./speed.ts";
 import type { Artifact, Costs, Expected, Field, StageContext } from "./stage.ts";
 import { listFiles, type Manifest, readManifest, type StageState, stageStates } from "./stage_cache.ts";
+import { mostOf, tunables, tuneAll, TUNED_PART, workOfStage } from "./tune.ts";
 import { suggest } from "./yaml_tree.ts";
 
 /** Which stages to run. */
@@ -50,6 +53,12 @@ export interface RunOptions extends Selection {
   readonly signal?: AbortSignal;
   /** Is told what happens. */
   readonly reporter: Reporter;
+  /**
+   * Which kernels to run: `off` (the default) those of the ops alone, `cached` those that were tuned on the adapter,
+   * `measure` the same after what a stage lacks is tuned, or those of a file: a manifest of a stage that ran with them.
+   * A stage that goes on from a checkpoint keeps the kernels that it began with.
+   */
+  readonly tune?: string | undefined;
   /** Opens the GPU at a stage's first call of `ctx.device()`. */
   readonly openDevice: () => Promise<Device>;
 }
@@ -182,6 +191,8 @@ export async function runPipeline(pipeline: Pipeline, options: RunOptions): Prom
   const home = resolve(root, pipeline.name);
   const prepare = <T>(act: () => T) => explained(pipeline, home, act);
   prepare(() => planRun(pipeline, root, options));
+  const tuning = { root, mode: options.tune ?? "off" };
+  checkTuning(tuning.mode);
   using _lock = await lockRun(pipeline.name, home);
   // Only now, as the run before may just have ended.
   prepare(() => recover(pipeline, home));
@@ -223,7 +234,7 @@ export async function runPipeline(pipeline: Pipeline, options: RunOptions): Prom
       write();
       let attempt: Attempt | undefined;
       try {
-        attempt = new Attempt(pipeline.name, home, planned, signal, log, gpu);
+        attempt = new Attempt(pipeline.name, home, planned, signal, log, gpu, tuning);
         const manifest = await attempt.run();
         status.set(id, { status: "done", seconds: manifest.seconds });
         rows.set(id, manifest.summary);
@@ -255,6 +266,22 @@ export async function runPipeline(pipeline: Pipeline, options: RunOptions): Prom
     throw error;
   } finally {
     await gpu.close();
+  }
+}
+
+/** Words for what `tune` may be beside a file. */
+const TUNE_MODES = ["off", "cached", "measure"];
+
+/** @throws {RunError} If kernels are to be taken from what has none. */
+function checkTuning(mode: string): void {
+  if (TUNE_MODES.includes(mode)) return;
+  try {
+    if (!exists(mode)) throw new Error("there is no such file");
+    readTuned(mode);
+  } catch (error) {
+    throw new RunError(
+      `Cannot run with --tune=${mode}: ${messageOf(error)}, hint: it is ${TUNE_MODES.join(", ")} or a manifest.json`,
+    );
   }
 }
 
@@ -358,6 +385,10 @@ class Attempt {
   readonly #log: string[] = [];
   #adapter: string | null = null;
   #memory: Device["memory"] | undefined;
+  /** Whether it begins with what an attempt before left. */
+  readonly #goesOn: boolean;
+  #device: Promise<Device> | undefined;
+  #choices = new KnownChoices({});
   #metrics: Deno.FsFile | undefined;
 
   constructor(
@@ -367,6 +398,7 @@ class Attempt {
     private readonly signal: AbortSignal,
     private readonly log: RunLog,
     private readonly gpu: SharedDevice,
+    private readonly tuning: { readonly root: string; readonly mode: string },
   ) {
     const { stage, key } = state;
     this.#draft = draftOf(home, stage.id);
@@ -376,7 +408,9 @@ class Attempt {
     // Checkpoints of other options or inputs are of no use.
     if (!this.resumed) removeIfThere(this.#work);
     this.#earlier = this.resumed ? before!.seconds : 0;
-    Deno.mkdirSync(join(this.#work, "files"), { recursive: true });
+    const files = join(this.#work, "files");
+    Deno.mkdirSync(files, { recursive: true });
+    this.#goesOn = [...Deno.readDirSync(files)].length > 0;
     this.#note();
     removeIfThere(this.#draft);
     Deno.mkdirSync(this.#draft);
@@ -425,12 +459,7 @@ class Attempt {
       work: join(this.#work, "files"),
       seed: recipe.seed,
       signal: this.signal,
-      device: async () => {
-        const device = await this.gpu.open();
-        this.#adapter = device.name;
-        this.#memory = device.memory;
-        return device;
-      },
+      device: () => this.#device ??= this.#openDevice(),
       progress: (done, total, told = {}) => {
         const fields = { ...told, ...(this.#memory && { gpu_bytes: this.#memory.live }) };
         this.#progress = { done, total, fields };
@@ -446,16 +475,52 @@ class Attempt {
         this.#metrics = this.#openMetrics(step);
         this.#note();
       },
-      log: (line) => {
-        this.#log.push(line);
-        this.log.tell({ event: "log", stage: stage.id, text: line });
-      },
+      log: (line) => this.#tell(line),
       summary: (record) => void this.#summary.push({ ...record }),
     };
   }
 
+  #tell(line: string): void {
+    this.#log.push(line);
+    this.log.tell({ event: "log", stage: this.state.stage.id, text: line });
+  }
+
+  /** The GPU, with the kernels that the stage is to run. */
+  async #openDevice(): Promise<Device> {
+    const device = await this.gpu.open();
+    this.#adapter = device.name;
+    this.#memory = device.memory;
+    const path = join(this.#work, "tuned.json");
+    let tuned: TunedKernels = {};
+    if (this.#goesOn) {
+      // Another kernel may add up in another order: what goes on must end as if it had not been stopped.
+      tuned = readIfUsable(path, device.name, (why) => this.#tell(`${why}; the ops' own kernels are used`));
+    } else if (this.tuning.mode !== "off") {
+      tuned = await this.#tuned(device);
+      writeTuned(path, device.name, tuned);
+    }
+    this.#choices = new KnownChoices(tuned);
+    return { ...device, choices: this.#choices };
+  }
+
+  async #tuned(device: Device): Promise<TunedKernels> {
+    const { root, mode } = this.tuning;
+    if (mode !== "cached" && mode !== "measure") return readTuned(mode, device.name);
+    const path = tuningFile(root, device.name);
+    const note = (line: string) => this.#tell(line);
+    if (mode === "cached") {
+      return readIfUsable(path, device.name, (why) => note(`${why}, hint: deno task tune writes it anew`));
+    }
+    const kernels = mostOf(tunables(await workOfStage(() => stageCosts(this.state)), device), TUNED_PART);
+    let measured = 0;
+    for await (const { known } of tuneAll(device, kernels, { path, signal: this.signal, note })) if (!known) measured++;
+    if (measured) note(`tuned ${measured} kernels`);
+    return readTuned(path, device.name);
+  }
+
   #manifest(): Manifest {
     const { stage, key, recipe } = this.state;
+    const { used } = this.#choices;
     return {
       pipeline: this.pipeline,
       stage: stage.id,
@@ -464,6 +529,7 @@ class Attempt {
       recipe,
       origins: stage.origins,
       adapter: this.#adapter,
+      ...(Object.keys(used).length && { tuned: used }),
       deno: Deno.version.deno,
       finished: new Date().toISOString(),
       seconds: this.seconds(),

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { readIfThere } from "./files.ts";
 import type { Pipeline, PipelineStage } from "./pipeline_file.ts";
+import type { TunedKernels } from "./choices.ts";
 import type { Field } from "./stage.ts";
 
 /** Everything that decides what a stage makes; its hash is the stage's key. */
@@ -42,6 +43,8 @@ export interface Manifest {
   readonly origins: Readonly<Record<string, string>>;
   /** The GPU, or null if the stage used none. */
   readonly adapter: string | null;
+  /** Tuned kernels that it ran, if any: `run --tune=` this file runs the same again. */
+  readonly tuned?: TunedKernels;
   /** Version of Deno. */
   readonly deno: string;
   /** Date and time, ISO 8601. */

@@ -46,6 +46,9 @@ export interface Work {
   readonly times: number;
 }
 
+/** The part of the work whose kernels are tuned unless told otherwise: each of the others does little. */
+export const TUNED_PART = 0.9;
+
 /** The most relative difference of a candidate's result, as of the tests of ops: to the largest number of the result. */
 const TOLERANCE = 1e-5;
 /** A candidate is taken if it needs at most this part of the time. */
