@@ -20,6 +20,11 @@ export interface Device {
   readonly bindings: number;
   /** Whether kernels tile in workgroup memory. */
   readonly tiled: boolean;
+  /**
+   * Whether large results of kernels are written to a buffer and copied to their textures. A software driver stores a
+   * texel of a texture component by component, in three times the time of a buffer's.
+   */
+  readonly staged: boolean;
   /** Kernels that were tuned on the adapter; without it, plans take the ops' own. */
   readonly choices?: Choices;
   /** Throws the first error that the device reported since it was opened, with its text. */
@@ -38,6 +43,8 @@ export interface DeviceOptions {
   storage?: "auto" | "texture" | "buffer";
   /** Whether kernels tile in workgroup memory; unless given, those of the buffer class on hardware do. */
   tiled?: boolean;
+  /** Whether large results are staged; unless given, textures of software drivers are. */
+  staged?: boolean;
 }
 
 /** Raised when no adapter is found: the machine lacks a Vulkan driver. */
@@ -105,6 +112,7 @@ export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
       ? gpu.limits.maxStorageTexturesPerShaderStage
       : gpu.limits.maxStorageBuffersPerShaderStage,
     tiled: options.tiled ?? (storage === "buffer" && !isSoftware(adapter)),
+    staged: storage === "texture" && (options.staged ?? isSoftware(adapter)),
     check() {
       if (failure) throw failure;
     },

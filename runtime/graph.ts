@@ -33,6 +33,8 @@ export interface Target {
   readonly bindings: number;
   /** Whether kernels should tile in workgroup memory: fast on hardware, slow on software drivers. */
   readonly tiled: boolean;
+  /** Whether large results are written to a buffer and copied to their textures: see {@linkcode Device.staged}. */
+  readonly staged?: boolean;
   /** Tells of a parameter's name whether it is f16. */
   readonly half?: (name: string) => boolean;
   /** Kernels that were measured to be faster than the ops' own, if any are to be used. */

@@ -22,7 +22,7 @@ import {
 import { formatField } from "./progress.ts";
 import { Recomputation } from "./recompute.ts";
 import { storageBytes } from "./tensor.ts";
-import type { Indexing, Load, Program, Step, Store } from "./wgsl.ts";
+import { type Indexing, type Load, type Program, stagedBytes, type Step, type Store } from "./wgsl.ts";
 
 /** A program with the tensors it reads and writes. */
 export interface Dispatch {
@@ -78,8 +78,10 @@ export interface Plan {
 export interface PlanBytes {
   /** Parameters, if they are f32. */
   readonly parameters: number;
-  /** Inputs, constants and uniforms. */
+  /** Inputs, constants, uniforms, and where results wait to be copied to their textures. */
   readonly given: number;
+  /** Of them, where results wait. */
+  readonly stage: number;
   /** Pool slots. */
   readonly pool: number;
   /** The largest single tensor. */
@@ -392,12 +394,14 @@ export function plan(goals: Goals, target: Target, budget?: Budget): Plan {
   const total = (list: readonly number[]) => list.reduce((a, b) => a + b, 0);
   const kind = (parameter: boolean) => leaves.filter((v) => (v.node.leaf!.kind === "parameter") === parameter);
   const [parameters, given] = [true, false].map((is) => sizes(kind(is).map((v) => texels(v.shape))));
+  const stage = target.staged ? Math.max(0, ...every.map((d) => total(d.writes.map((v) => stagedBytes(v.shape))))) : 0;
   const layOut = (dispatches: readonly Dispatch[]) => {
     const lives = livesOf(dispatches);
     const { slots, pool } = share(lives);
     const bytes = {
       parameters: total(parameters!),
-      given: total(given!) + UNIFORM_BYTES * dispatches.length,
+      given: total(given!) + UNIFORM_BYTES * dispatches.length + stage,
+      stage,
       pool: total(sizes(pool)),
       largest: Math.max(0, ...parameters!, ...sizes(pool)),
     };

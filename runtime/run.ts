@@ -8,7 +8,7 @@ import type { Device } from "./device.ts";
 import { showShape, texels, type Value } from "./graph.ts";
 import { type Budget, type Goals, type Plan, plan, UNIFORM_BYTES } from "./plan.ts";
 import { countBytes, mapped, Storage, Tensor, unpack } from "./tensor.ts";
-import { assemble, TEXEL_FORMATS } from "./wgsl.ts";
+import { assemble, stagedBytes, TEXEL_FORMATS } from "./wgsl.ts";
 
 /** Tensors by parameter name; shared by the executables that use them. */
 export type Parameters = ReadonlyMap<string, Tensor>;
@@ -17,6 +17,16 @@ interface Ready {
   readonly pipeline: GPUComputePipeline;
   readonly group: GPUBindGroup;
   readonly workgroups: readonly [number, number];
+  /** Results that are copied from the stage to their textures. */
+  readonly staged: readonly { readonly offset: number; readonly to: Storage; readonly count: number }[];
+}
+
+/** A copy after so many dispatches. */
+interface Update {
+  readonly after: number;
+  readonly from: Storage;
+  readonly to: Storage;
+  readonly count: number;
 }
 
 /** A plan with its storage on a device. */
@@ -29,14 +39,16 @@ export class Executable {
   readonly #inputs = new Map<string, Tensor>();
   readonly #ready: Ready[] = [];
   readonly #uniforms: GPUBuffer;
-  readonly #copies: { after: number; from: Storage; to: Storage; count: number }[] = [];
+  /** Where results wait to be copied to their textures. */
+  readonly #stage: GPUBuffer | null = null;
+  readonly #copies: Update[] = [];
 
   /** Plans `goals`, in a budget of memory if there is one, and allocates; every parameter of the graph must be in `parameters`. */
   constructor(device: Device, goals: Goals, parameters: Parameters = new Map(), budget?: Budget) {
     this.#device = device;
-    const { storage, bindings, tiled, choices } = device;
+    const { storage, bindings, tiled, staged, choices } = device;
     const half = (name: string) => parameters.get(name)?.storage.dtype === "f16";
-    this.plan = plan(goals, { storage, bindings, tiled, half, ...(choices && { choices }) }, budget);
+    this.plan = plan(goals, { storage, bindings, tiled, staged, half, ...(choices && { choices }) }, budget);
     const { gpu } = device;
     for (const leaf of this.plan.leaves) this.#storage.set(leaf, this.#leaf(leaf, parameters));
     const pool = this.plan.pool.map((count) => {
@@ -47,9 +59,15 @@ export class Executable {
     for (const [value, slot] of this.plan.slots) this.#storage.set(value, pool[slot]!);
 
     const dtypeOf = (value: Value) => this.#storage.get(value)!.dtype;
-    const programs = this.plan.dispatches.map(({ program, reads }) =>
-      assemble(program, device.storage, device.zeroOutside, reads.map(dtypeOf))
+    const stagedOf = (value: Value) => staged ? stagedBytes(value.shape) : 0;
+    const programs = this.plan.dispatches.map(({ program, reads, writes }) =>
+      assemble(program, storage, device.zeroOutside, reads.map(dtypeOf), writes.map((v) => stagedOf(v) > 0))
     );
+    const { stage } = this.plan.bytes;
+    if (stage) {
+      this.#stage = gpu.createBuffer({ size: stage, usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC });
+      countBytes(device, stage);
+    }
     const offsets: number[] = [];
     let size = 0;
     for (const { uniforms } of programs) {
@@ -73,7 +91,7 @@ export class Executable {
           ...[...reads, ...writes].map((value, b): GPUBindGroupLayoutEntry => ({
             binding: 1 + b,
             visibility: GPUShaderStage.COMPUTE,
-            ...(device.storage === "texture"
+            ...(storage === "texture" && !(b >= reads.length && stagedOf(value))
               ? {
                 storageTexture: {
                   access: b < reads.length ? "read-only" : "write-only",
@@ -94,14 +112,25 @@ export class Executable {
         });
         device.pipelines.set(key, pipeline);
       }
+      const staged: { offset: number; to: Storage; count: number }[] = [];
+      let offset = 0;
+      const target = (value: Value): GPUBindingResource => {
+        const to = this.#storage.get(value)!;
+        const size = stagedOf(value);
+        if (!size) return to.resource;
+        staged.push({ offset, to, count: texels(value.shape) });
+        offset += size;
+        return { buffer: this.#stage!, offset: offset - size, size };
+      };
+      const resources = [...reads.map((v) => this.#storage.get(v)!.resource), ...writes.map(target)];
       const group = gpu.createBindGroup({
         layout,
         entries: [
           { binding: 0, resource: { buffer: this.#uniforms, offset: offsets[k]!, size: uniforms.byteLength } },
-          ...[...reads, ...writes].map((v, b) => ({ binding: 1 + b, resource: this.#storage.get(v)!.resource })),
+          ...resources.map((resource, b) => ({ binding: 1 + b, resource })),
         ],
       });
-      this.#ready.push({ pipeline, group, workgroups });
+      this.#ready.push({ pipeline, group, workgroups, staged });
     });
     for (const { parameter, value, after } of this.plan.copies) {
       const from = this.#storage.get(this.plan.resolve(value))!;
@@ -146,29 +175,39 @@ export class Executable {
       // An input that nothing depends on has no tensor.
       this.#inputs.get(name)?.write(data);
     }
-    const encoder = this.#encode(this.#copies);
+    const encoder = this.#encode(this.#ready, this.#copies);
     this.#device.gpu.queue.submit([encoder.finish()]);
     this.#device.check();
   }
 
-  /** Records every dispatch, and copies between them. */
-  #encode(copies: readonly { after: number; from: Storage; to: Storage; count: number }[]): GPUCommandEncoder {
+  /** Records dispatches, and copies between them. */
+  #encode(dispatches: readonly Ready[], copies: readonly Update[]): GPUCommandEncoder {
     const encoder = this.#device.gpu.createCommandEncoder();
-    let first = 0;
-    for (const end of new Set([...copies.map(({ after }) => after), this.#ready.length])) {
-      if (end > first) {
-        const pass = encoder.beginComputePass();
-        let last: GPUComputePipeline | null = null;
-        for (const { pipeline, group, workgroups } of this.#ready.slice(first, end)) {
-          if (pipeline !== last) pass.setPipeline(last = pipeline);
-          pass.setBindGroup(0, group);
-          pass.dispatchWorkgroups(workgroups[0], workgroups[1]);
-        }
-        pass.end();
+    let pass: GPUComputePassEncoder | null = null;
+    let last: GPUComputePipeline | null = null;
+    const end = () => {
+      pass?.end();
+      pass = last = null;
+    };
+    let copied = 0;
+    const copyUntil = (at: number) => {
+      for (; copied < copies.length && copies[copied]!.after <= at; copied++) {
+        end();
+        const { from, to, count } = copies[copied]!;
+        from.copyTo(encoder, to, count);
       }
-      for (const { after, from, to, count } of copies) if (after === end) from.copyTo(encoder, to, count);
-      first = end;
-    }
+    };
+    dispatches.forEach(({ pipeline, group, workgroups, staged }, k) => {
+      copyUntil(k);
+      pass ??= encoder.beginComputePass();
+      if (pipeline !== last) pass.setPipeline(last = pipeline);
+      pass.setBindGroup(0, group);
+      pass.dispatchWorkgroups(workgroups[0], workgroups[1]);
+      if (staged.length) end();
+      for (const { offset, to, count } of staged) to.copyFrom(encoder, this.#stage!, offset, count);
+    });
+    copyUntil(dispatches.length);
+    end();
     return encoder;
   }
 
@@ -198,21 +237,21 @@ export class Executable {
     const known = new Map<string, number>();
     const times = new Float64Array(this.#ready.length);
     // Shaders are compiled at their first dispatch, which must not be timed.
-    gpu.queue.submit([this.#encode([]).finish()]);
+    gpu.queue.submit([this.#encode(this.#ready, []).finish()]);
     await gpu.queue.onSubmittedWorkDone();
-    for (const [k, { pipeline, group, workgroups }] of this.#ready.entries()) {
+    for (const [k, ready] of this.#ready.entries()) {
       const { program, reads } = this.plan.dispatches[k]!;
-      const key = JSON.stringify([program.kernel.label, program.kernel.ints, workgroups, reads.map((v) => v.shape)]);
+      const key = JSON.stringify([
+        program.kernel.label,
+        program.kernel.ints,
+        ready.workgroups,
+        reads.map((v) => v.shape),
+      ]);
       let ms = known.get(key);
       for (let count = 1; ms === undefined; count *= 4) {
-        const encoder = gpu.createCommandEncoder();
-        const pass = encoder.beginComputePass();
-        pass.setPipeline(pipeline);
-        pass.setBindGroup(0, group);
-        for (let j = 0; j < count; j++) pass.dispatchWorkgroups(workgroups[0], workgroups[1]);
-        pass.end();
+        const commands = this.#encode(Array<Ready>(count).fill(ready), []).finish();
         const start = performance.now();
-        gpu.queue.submit([encoder.finish()]);
+        gpu.queue.submit([commands]);
         await gpu.queue.onSubmittedWorkDone();
         const elapsed = performance.now() - start;
         if (elapsed > LEAST_MS || count >= 256) known.set(key, ms = elapsed / count);
@@ -226,7 +265,10 @@ export class Executable {
   /** Frees everything but the parameters. */
   destroy(): void {
     for (const storage of this.#own) storage.destroy();
-    countBytes(this.#device, -this.#uniforms.size);
-    this.#uniforms.destroy();
+    for (const buffer of [this.#uniforms, this.#stage]) {
+      if (!buffer) continue;
+      countBytes(this.#device, -buffer.size);
+      buffer.destroy();
+    }
   }
 }

@@ -116,6 +116,12 @@ export class Storage {
     encoder.copyTextureToTexture({ texture: this.#texture! }, { texture: to.#texture! }, extent(count));
   }
 
+  /** Encodes a copy of `count` texels of a buffer, in whole rows, to the texture's start. */
+  copyFrom(encoder: GPUCommandEncoder, buffer: GPUBuffer, offset: number, count: number): void {
+    const bytesPerRow = ROW_TEXELS * this.#texel;
+    encoder.copyBufferToTexture({ buffer, offset, bytesPerRow }, { texture: this.#texture! }, extent(count));
+  }
+
   /** Encodes a copy of the first `count` texels to a new mappable buffer. */
   copyOut(encoder: GPUCommandEncoder, count: number): GPUBuffer {
     const [width, height] = extent(count);

@@ -5,10 +5,19 @@
  * @module
  */
 
-import type { Kernel, Shape, Window } from "./graph.ts";
+import { type Kernel, type Shape, texels, type Window } from "./graph.ts";
 
 /** Texels in a row of a storage texture; addressing is linear, so that a reshape costs nothing. */
 export const ROW_TEXELS = 1024;
+
+/** Texels of a result from which on, and up to which, it is written to a buffer and copied (`Device.staged`). */
+const STAGED_TEXELS = [2 ** 12, 2 ** 22] as const;
+
+/** Bytes of a buffer for a result on a device that stages; 0 if it is so small that the pass costs more, or very large. */
+export function stagedBytes(shape: Shape): number {
+  const count = texels(shape);
+  return count < STAGED_TEXELS[0] || count > STAGED_TEXELS[1] ? 0 : Math.ceil(count / ROW_TEXELS) * ROW_TEXELS * 16;
+}
 
 /** Formats of storage textures by element type. */
 export const TEXEL_FORMATS = { f32: "rgba32float", f16: "rgba16float" } as const;
@@ -233,12 +242,14 @@ function index(indexing: Indexing, uniforms: Uniforms): string {
  * Assembles the WGSL module of a program for a storage class.
  *
  * @param dtypes Element types of the tensors bound for reading.
+ * @param staged Whether each of the results is written to a buffer, whatever the storage class.
  */
 export function assemble(
   program: Program,
   storage: "texture" | "buffer",
   zeroOutside: boolean,
   dtypes: readonly (keyof typeof TEXEL_FORMATS)[],
+  staged: readonly boolean[] = [],
 ): Assembled {
   const { kernel } = program;
   const uniforms = new Uniforms();
@@ -266,6 +277,7 @@ export function assemble(
     access.push(`fn r${k}(i: i32) -> vec4f { return ${texture ? `textureLoad(R${k}, ${xy})` : element}; }`);
   }
   kernel.writes.forEach((_, k) => {
+    const texture = storage === "texture" && !staged[k];
     bindings.push(
       `@group(0) @binding(${1 + program.reads + k}) var` +
         (texture ? ` W${k}: texture_storage_2d<rgba32float, write>;` : `<storage, read_write> W${k}: array<vec4f>;`),
