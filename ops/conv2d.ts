@@ -42,7 +42,16 @@ export const conv2dOp: Op<Conv2dAttrs> = {
   shapes: ([x, f], attrs) => [[x![0]!, ...conv2dSize(x!, f!, attrs), f![3]!]],
   lowering: {
     kind: "kernel",
-    tune: [{}, { P: 4 }, { P: 8 }, { P: 16 }, { WG: 16 }, { WG: 64 }, { TILED: 0 }, { TILED: 1 }],
+    tune: [
+      {},
+      { TILED: 0 },
+      { TILED: 0, P: 4 },
+      { TILED: 0, P: 8 },
+      { TILED: 0, P: 16 },
+      { TILED: 0, WG: 32 },
+      { TILED: 0, WG: 128 },
+      { TILED: 1 },
+    ],
     kernel({ inputs: [x, f], outputs: [y], attrs: { stride, padding } }, target, candidate) {
       const [, H, W, I] = x!.shape as [number, number, number, number];
       const [KH, KW] = f!.shape as [number, number];

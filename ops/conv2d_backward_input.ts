@@ -15,7 +15,16 @@ export const conv2dBackwardInputOp: Op<Conv2dBackwardInputAttrs> = {
   shapes: ([dy, f], { height, width }) => [[dy![0]!, height, width, f![2]!]],
   lowering: {
     kind: "kernel",
-    tune: [{}, { P: 4 }, { P: 8 }, { P: 16 }, { WG: 16 }, { WG: 64 }, { TILED: 0 }, { TILED: 1 }],
+    tune: [
+      {},
+      { TILED: 0 },
+      { TILED: 0, P: 4 },
+      { TILED: 0, P: 8 },
+      { TILED: 0, P: 16 },
+      { TILED: 0, WG: 32 },
+      { TILED: 0, WG: 128 },
+      { TILED: 1 },
+    ],
     kernel({ inputs: [dy, f], outputs: [dx], attrs: { stride, padding } }, target, candidate) {
       const [, HO, WO, O] = dy!.shape as [number, number, number, number];
       const [KH, KW] = f!.shape as [number, number];

@@ -19,7 +19,7 @@ export const conv2dBackwardWeightOp: Op<Conv2dBackwardWeightAttrs> = {
   shapes: ([x, dy], { kernel: [KH, KW], parts }) => [[parts, KH, KW, x![3]!, dy![3]!]],
   lowering: {
     kind: "kernel",
-    tune: [{}, { R: 1 }, { R: 2 }, { WG: 16 }, { WG: 64 }, { TILED: 0 }, { TILED: 1 }],
+    tune: [{}, { TILED: 0 }, { TILED: 0, R: 1 }, { TILED: 0, WG: 32 }, { TILED: 0, WG: 128 }, { TILED: 1 }],
     kernel({ inputs: [x, dy], attrs: { stride, padding, kernel: [KH, KW], parts } }, target, candidate) {
       const [N, H, W, I] = x!.shape as [number, number, number, number];
       const [, HO, WO, O] = dy!.shape as [number, number, number, number];

@@ -131,7 +131,16 @@ export const matmulOp: Op<MatmulAttrs> = {
   shapes: ([a, b], attrs) => [product(a!, b!, attrs).shape],
   lowering: {
     kind: "kernel",
-    tune: [{}, { R: 4 }, { R: 16 }, { Q: 1 }, { Q: 4 }, { WG: 64 }, { TILED: 0 }, { TILED: 1 }],
+    tune: [
+      {},
+      { TILED: 0 },
+      { TILED: 0, R: 4, Q: 1 },
+      { TILED: 0, R: 4 },
+      { TILED: 0, Q: 4 },
+      { TILED: 0, R: 16 },
+      { TILED: 0, WG: 128 },
+      { TILED: 1 },
+    ],
     kernel: ({ inputs: [a, b], attrs }, target, candidate) => kernel(a!.shape, b!.shape, attrs, target, candidate),
   },
   gradient({ inputs: [a, b], attrs }, [dy]) {
