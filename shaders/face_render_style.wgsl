@@ -360,9 +360,9 @@ fn paint(@builtin(global_invocation_id) id: vec3u) {
     }
     c = sum / 9.0;
     c = floor(c * 7.0 + 0.5) / 7.0;
-  } else if (kind == 5) { // stained glass: leads round the cells and along the drawing
+  } else if (kind == 5) { // stained glass: leads round the panes; what is drawn is painted on the glass
     let pane = cells(uv, grain, 0.9);
-    let glass = (canvas(pane.centre).xyz + plain.xyz) * 0.5;
+    let glass = mix(plain.xyz, canvas(pane.centre).xyz, 0.25);
     c = glass * (0.8 + 0.5 * pane.id) * (1.0 + 0.12 * fbm(uv * 14.0, 85.0));
     c = mix(style.edge_colour.xyz, c, smoothstep(style.medium.w * grain * 0.5, style.medium.w * grain, pane.border));
   } else if (kind == 6) { // watercolour: bleeding, dark rims, granulation
