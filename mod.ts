@@ -112,7 +112,7 @@ const commands: Commands = {
     usage: "[FILE] [--set KEY=VALUE]… [--only STAGE] [--percent NUMBER] [--again] [--json]",
     doc:
       "Finds the fastest kernels for a pipeline on this adapter, pipelines/full.yaml unless told otherwise; run uses " +
-      "them from then on. Those are timed that do 90 % of the arithmetic, or --percent; --again times them once more.",
+      "them from then on. Those are timed that do 80 % of the arithmetic, or --percent; --again times them once more.",
     run: async (args) => (await import("./bench/tune.ts")).tune(args, stages, print),
   },
   bench: {

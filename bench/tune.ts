@@ -66,7 +66,11 @@ export async function tune(args: string[], registry: Registry, print: Print): Pr
         const speeds = [tuned.default_gflops, tuned.gflops].map((n) => n.toFixed(1));
         const choice = showCandidate(tuned.choice) + (known ? ", as before" : "");
         print(
-          row(showTunable(kernel).padEnd(NAME), [share(part), ...speeds, share(tuned.gflops / arithmetic)]) +
+          row(showTunable(kernel).padEnd(NAME), [
+            share(part),
+            ...speeds,
+            known ? "-" : share(tuned.gflops / arithmetic),
+          ]) +
             `  ${choice}`,
         );
       }

@@ -47,7 +47,7 @@ export interface Work {
 }
 
 /** The part of the work whose kernels are tuned unless told otherwise: each of the others does little. */
-export const TUNED_PART = 0.9;
+export const TUNED_PART = 0.8;
 
 /** The most relative difference of a candidate's result, as of the tests of ops: to the largest number of the result. */
 const TOLERANCE = 1e-5;
@@ -57,9 +57,10 @@ const FASTER = 0.95;
 const HOPELESS = 3;
 /** A timing spans as many runs as take so long: a wait costs about 12 ms on Deno, whatever the work. */
 const BATCH_MS = 80;
-/** Pairs of timings that a candidate gets, if it is not slower in the first few. */
+/** Pairs of timings that a candidate gets, unless the first few tell enough: it is no faster, or faster by far in each. */
 const PAIRS = 9;
 const FIRST_PAIRS = 3;
+const FAR = 0.8;
 
 /** The kernels with candidates of all that is computed, those with the most work first. */
 export function tunables(work: Iterable<Work>, device: Pick<Device, "storage" | "bindings" | "tiled">): Tunable[] {
@@ -128,7 +129,7 @@ export class Tuner {
       let best = { choice: {} as Candidate, ratio: 1 };
       let own_ms = 0;
       const kernels = [own.kernel];
-      for (const candidate of candidatesOf(node)) {
+      for (const candidate of candidatesOf(node).slice(1)) {
         signal?.throwIfAborted();
         const kernel = kernelFor(this.device, tunable, candidate);
         // Where a shape is too small for a candidate, ops build what was there before.
@@ -215,8 +216,10 @@ export async function* tuneAll(
   const tuner = new Tuner(device, note);
   for (const kernel of kernels) {
     const before = again ? undefined : all[kernel.key];
-    if (before) yield { kernel, tuned: before, known: true };
-    else {
+    // What an op lists no more is measured anew.
+    if (before && candidatesOf(kernel.node).some((one) => showCandidate(one) === showCandidate(before.choice))) {
+      yield { kernel, tuned: before, known: true };
+    } else {
       const tuned = await tuner.tune(kernel, signal);
       // Read again, as another process may have written meanwhile.
       all = { ...read(), [kernel.key]: tuned };
@@ -261,7 +264,7 @@ class Rival {
 
 function candidatesOf(node: Node): readonly Candidate[] {
   const { lowering } = node.op!;
-  return lowering.kind === "kernel" ? lowering.tune?.slice(1) ?? [] : [];
+  return lowering.kind === "kernel" ? lowering.tune ?? [] : [];
 }
 
 function kernelFor({ storage, bindings, tiled }: Device, { node }: Tunable, candidate: Candidate): Kernel {
@@ -296,7 +299,9 @@ async function fight(
     const ms = alone > HOPELESS * own_ms * batch ? alone : await rival.time(batch);
     times.push(own_ms);
     ratios.push(ms / own_ms);
-    if (ms > HOPELESS * own_ms || pair + 1 >= FIRST_PAIRS && median(ratios) > best * FASTER) break;
+    if (ms > HOPELESS * own_ms) break;
+    if (pair + 1 < FIRST_PAIRS) continue;
+    if (median(ratios) > best * FASTER || ratios.every((ratio) => ratio < best * FAR)) break;
   }
   return { ratio: median(ratios), own_ms: median(times) };
 }
