@@ -213,12 +213,27 @@ function statements(steps: readonly Step[], uniforms: Uniforms): string {
 function windowed({ slot, window: { period, skip, offset, extent } }: Step & { kind: "window" }, uniforms: Uniforms) {
   const add = (value: number) => uniforms.add("i32", value);
   const key = `window ${period}`;
-  const row = uniforms.patterns.get(key) ?? `(i / ${add(period)})`;
+  const row = uniforms.patterns.get(key) ?? `quotient(i, ${add(period)})`;
   uniforms.patterns.set(key, row);
   const load = `r${slot}(i + ${row} * ${add(skip)} + ${add(offset)})`;
   if (offset >= 0 && period + offset <= extent) return load;
   const at = `i - ${row} * ${add(period)} + ${add(offset)}`;
   return `select(vec4f(), ${load}, ${at} >= 0 && ${at} < ${add(extent)})`;
+}
+
+/** Up to here a quotient of floats is wrong by less than one, and the correction makes it exact. */
+const EXACT_QUOTIENTS = 2 ** 22;
+
+/**
+ * WGSL of `quotient(i, d)` and `remainder(i, d)`, i not negative. Processors have no division of integer vectors, so
+ * floats divide unless there are too many texels.
+ */
+function division({ kernel, loads, stores }: Program): string {
+  const shapes = [...loads, ...stores].flatMap((part) => "shape" in part ? [texels(part.shape)] : []);
+  const body = Math.max(kernel.threads, ...shapes) <= EXACT_QUOTIENTS
+    ? "let q = i32(f32(i) / f32(d)); let r = i - q * d; return q + select(0, 1, r >= d) - select(0, 1, r < 0);"
+    : "return i / d;";
+  return `fn quotient(i: i32, d: i32) -> i32 { ${body} }\nfn remainder(i: i32, d: i32) -> i32 { return i - quotient(i, d) * d; }`;
 }
 
 /** WGSL of a broadcast index. */
@@ -229,9 +244,9 @@ function index(indexing: Indexing, uniforms: Uniforms): string {
   let code = uniforms.patterns.get(pattern);
   if (code === undefined) {
     code = indexing.map(({ inner, size, stride, outermost }) => {
-      const shifted = inner === 1 ? "i" : `i / ${uniforms.add("i32", inner)}`;
-      const wrapped = outermost ? shifted : `(${shifted}) % ${uniforms.add("i32", size)}`;
-      return stride === 1 ? wrapped : `(${wrapped}) * ${uniforms.add("i32", stride)}`;
+      const shifted = inner === 1 ? "i" : `quotient(i, ${uniforms.add("i32", inner)})`;
+      const wrapped = outermost ? shifted : `remainder(${shifted}, ${uniforms.add("i32", size)})`;
+      return stride === 1 ? wrapped : `${wrapped} * ${uniforms.add("i32", stride)}`;
     }).join(" + ");
     uniforms.patterns.set(pattern, code);
   }
@@ -320,6 +335,7 @@ export function assemble(
     ...bindings,
     `const WG = ${size}u;`,
     "fn thread(id: vec3u) -> i32 { return i32(id.x) + i32(id.y) * u.grid_x; }",
+    division(program),
     ...functions.values(),
     ...access,
     expand(kernel.source, kernel.constants ?? {}, kernel.label),

@@ -31,7 +31,7 @@ fn uniforms(index: i32) -> vec4f { return vec4f(philox(index) >> vec4u(8u)) * 5.
 fn forward(@builtin(global_invocation_id) id: vec3u) {
   let t = thread(id);
   if (t >= u.threads) { return; }
-  let row = t / u.C4;
+  let row = quotient(t, u.C4);
   let first = row * u.C + 4 * (t - row * u.C4);
   let inside = first & 3;
   let a = block(first >> 2u);

@@ -7,10 +7,10 @@
 fn blocks(@builtin(global_invocation_id) id: vec3u) {
   let t = thread(id);
   if (t >= u.threads) { return; }
-  let i = t % u.inner;
-  let row = t / u.inner;
-  let k = row % (u.A + u.B);
-  let o = row / (u.A + u.B);
+  let i = remainder(t, u.inner);
+  let row = quotient(t, u.inner);
+  let k = remainder(row, u.A + u.B);
+  let o = quotient(row, u.A + u.B);
   var v: vec4f;
   if (k < u.A) { v = ld_a((o * u.A + k) * u.inner + i); } else { v = ld_b((o * u.B + k - u.A) * u.inner + i); }
   st_y(t, v);
@@ -20,8 +20,8 @@ fn blocks(@builtin(global_invocation_id) id: vec3u) {
 fn shifted(@builtin(global_invocation_id) id: vec3u) {
   let t = thread(id);
   if (t >= u.threads) { return; }
-  let row = t / u.inner;
-  let j = t % u.inner;
+  let row = quotient(t, u.inner);
+  let j = remainder(t, u.inner);
   // Padding lanes are zero, so the two may be added where they meet in a texel.
   let a = ldz_a(select(-1, row * u.A4 + j, j < u.A4));
   let first = 4 * j - u.A;

@@ -5,13 +5,13 @@
 fn forward(@builtin(global_invocation_id) id: vec3u) {
   let t = thread(id);
   if (t >= u.threads) { return; }
-  let n = t / u.C4;
+  let n = quotient(t, u.C4);
   let c = 4 * (t - n * u.C4);
   var p = vec4f();
   var q = vec4f();
   var known = -1;
   for (var lane = 0; lane < 4; lane++) {
-    let group = min(c + lane, u.C - 1) / u.G;
+    let group = quotient(min(c + lane, u.C - 1), u.G);
     if (group == known) {
       p[lane] = p[lane - 1];
       q[lane] = q[lane - 1];

@@ -5,9 +5,9 @@
 fn forward(@builtin(global_invocation_id) id: vec3u) {
   let t = thread(id);
   if (t >= u.threads) { return; }
-  let c = t % u.C4;
-  let row = t / u.C4;
-  var i = ((row / u.S) * u.B + (row % u.S) * u.step) * u.C4 + c;
+  let c = remainder(t, u.C4);
+  let row = quotient(t, u.C4);
+  var i = (quotient(row, u.S) * u.B + remainder(row, u.S) * u.step) * u.C4 + c;
   var best = ld_x(i);
   for (var b = 1; b < u.step; b++) {
     i += u.C4;

@@ -5,12 +5,12 @@
 fn forward(@builtin(global_invocation_id) id: vec3u) {
   let t = thread(id);
   if (t >= u.threads) { return; }
-  let c = t % u.C4;
-  var rest = t / u.C4;
-  let w = rest % u.WO;
-  rest = rest / u.WO;
-  let h = rest % u.HO;
-  let n = rest / u.HO;
+  let c = remainder(t, u.C4);
+  var rest = quotient(t, u.C4);
+  let w = remainder(rest, u.WO);
+  rest = quotient(rest, u.WO);
+  let h = remainder(rest, u.HO);
+  let n = quotient(rest, u.HO);
   var best = vec4f(-3.4e38);
   for (var i = max(h * u.S - u.pad, 0); i < min(h * u.S - u.pad + u.K, u.H); i++) {
     for (var j = max(w * u.S - u.pad, 0); j < min(w * u.S - u.pad + u.K, u.W); j++) {

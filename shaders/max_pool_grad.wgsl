@@ -5,17 +5,17 @@
 fn forward(@builtin(global_invocation_id) id: vec3u) {
   let t = thread(id);
   if (t >= u.threads) { return; }
-  let c = t % u.C4;
-  var rest = t / u.C4;
-  let j = rest % u.W;
-  rest = rest / u.W;
-  let i = rest % u.H;
-  let n = rest / u.H;
+  let c = remainder(t, u.C4);
+  var rest = quotient(t, u.C4);
+  let j = remainder(rest, u.W);
+  rest = quotient(rest, u.W);
+  let i = remainder(rest, u.H);
+  let n = quotient(rest, u.H);
   let own = ld_x(t);
   var total = vec4f();
   // Windows that hold row i begin at rows S h - pad from i - K + 1 to i.
-  for (var h = max((i + u.pad - u.K + u.S) / u.S, 0); h <= min((i + u.pad) / u.S, u.HO - 1); h++) {
-    for (var w = max((j + u.pad - u.K + u.S) / u.S, 0); w <= min((j + u.pad) / u.S, u.WO - 1); w++) {
+  for (var h = max(quotient(i + u.pad - u.K + u.S, u.S), 0); h <= min(quotient(i + u.pad, u.S), u.HO - 1); h++) {
+    for (var w = max(quotient(j + u.pad - u.K + u.S, u.S), 0); w <= min(quotient(j + u.pad, u.S), u.WO - 1); w++) {
       var first = vec4<bool>(true);
       for (var a = max(h * u.S - u.pad, 0); a < min(h * u.S - u.pad + u.K, u.H); a++) {
         for (var b = max(w * u.S - u.pad, 0); b < min(w * u.S - u.pad + u.K, u.W); b++) {
@@ -35,10 +35,10 @@ fn forward(@builtin(global_invocation_id) id: vec3u) {
 fn disjoint(@builtin(global_invocation_id) id: vec3u) {
   let t = thread(id);
   if (t >= u.threads) { return; }
-  let c = t % u.C4;
-  let rest = t / u.C4;
-  let w = rest % u.WO;
-  let row = rest / u.WO; // n and h at once, as the windows fill the maps
+  let c = remainder(t, u.C4);
+  let rest = quotient(t, u.C4);
+  let w = remainder(rest, u.WO);
+  let row = quotient(rest, u.WO); // n and h at once, as the windows fill the maps
   let x0 = (row * $(D) * u.W + w * $(D)) * u.C4 + c;
   //@ for i in D
   //@ for j in D

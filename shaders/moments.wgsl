@@ -7,14 +7,14 @@
 fn forward(@builtin(global_invocation_id) id: vec3u) {
   let t = thread(id);
   if (t >= u.threads) { return; }
-  let n = t / u.C4;
+  let n = quotient(t, u.C4);
   let c = 4 * (t - n * u.C4);
   let base = n * u.S * u.C4;
   var mean = vec4f();
   var variance = vec4f();
   var known = -1;
   for (var lane = 0; lane < 4; lane++) {
-    let group = min(c + lane, u.C - 1) / u.G;
+    let group = quotient(min(c + lane, u.C - 1), u.G);
     if (group == known) {
       mean[lane] = mean[lane - 1];
       variance[lane] = variance[lane - 1];

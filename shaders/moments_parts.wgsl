@@ -6,9 +6,9 @@
 fn forward(@builtin(global_invocation_id) id: vec3u) {
   let t = thread(id);
   if (t >= u.threads) { return; }
-  let row = t / u.C4;
+  let row = quotient(t, u.C4);
   let c = t - row * u.C4;
-  let n = row / u.S;
+  let n = quotient(row, u.S);
   let first = (row - n * u.S) * u.step;
   let count = min(u.step, u.R - first);
   var i = (n * u.R + first) * u.C4 + c;

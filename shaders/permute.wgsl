@@ -3,12 +3,12 @@
 // blocks: the innermost dimension stays; lanes: it moves, so a texel is gathered from four
 // grid: one invocation per output texel
 fn origin(t: i32) -> i32 {
-  var rest = t / u.last4;
-  let i3 = rest % u.n3;
-  rest = rest / u.n3;
-  let i2 = rest % u.n2;
-  rest = rest / u.n2;
-  return (rest / u.n1) * u.s0 + (rest % u.n1) * u.s1 + i2 * u.s2 + i3 * u.s3 + 4 * (t % u.last4) * u.s4;
+  var rest = quotient(t, u.last4);
+  let i3 = remainder(rest, u.n3);
+  rest = quotient(rest, u.n3);
+  let i2 = remainder(rest, u.n2);
+  rest = quotient(rest, u.n2);
+  return quotient(rest, u.n1) * u.s0 + remainder(rest, u.n1) * u.s1 + i2 * u.s2 + i3 * u.s3 + 4 * remainder(t, u.last4) * u.s4;
 }
 
 @compute @workgroup_size(WG)
@@ -23,7 +23,7 @@ fn lanes(@builtin(global_invocation_id) id: vec3u) {
   let t = thread(id);
   if (t >= u.threads) { return; }
   let e = origin(t);
-  let i4 = 4 * (t % u.last4);
+  let i4 = 4 * remainder(t, u.last4);
   var v = vec4f();
   for (var lane = 0; lane < 4; lane++) {
     if (i4 + lane < u.last) {

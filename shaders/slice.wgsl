@@ -5,8 +5,8 @@
 fn forward(@builtin(global_invocation_id) id: vec3u) {
   let t = thread(id);
   if (t >= u.threads) { return; }
-  let row = (t / u.B) * u.A;
-  let first = 4 * (t % u.B) + u.start;
+  let row = quotient(t, u.B) * u.A;
+  let first = 4 * remainder(t, u.B) + u.start;
   let k = first >> 2u; // rounds down, also below zero
   let a = ldz_x(select(-1, row + k, k >= 0 && k < u.A));
   let b = ldz_x(select(-1, row + k + 1, k + 1 >= 0 && k + 1 < u.A));

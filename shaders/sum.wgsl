@@ -5,10 +5,10 @@
 fn forward(@builtin(global_invocation_id) id: vec3u) {
   let t = thread(id);
   if (t >= u.threads) { return; }
-  let c = t % u.C4;
-  let row = t / u.C4;
-  let part = row % u.S;
-  let a = row / u.S;
+  let c = remainder(t, u.C4);
+  let row = quotient(t, u.C4);
+  let part = remainder(row, u.S);
+  let a = quotient(row, u.S);
   let first = part * u.step;
   let last = min(first + u.step, u.B);
   var i = (a * u.B + first) * u.C4 + c;

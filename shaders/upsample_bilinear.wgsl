@@ -5,12 +5,12 @@
 fn forward(@builtin(global_invocation_id) id: vec3u) {
   let t = thread(id);
   if (t >= u.threads) { return; }
-  let c = t % u.C4;
-  var rest = t / u.C4;
-  let w = rest % u.WO;
-  rest = rest / u.WO;
-  let h = rest % u.HO;
-  let n = rest / u.HO;
+  let c = remainder(t, u.C4);
+  var rest = quotient(t, u.C4);
+  let w = remainder(rest, u.WO);
+  rest = quotient(rest, u.WO);
+  let h = remainder(rest, u.HO);
+  let n = quotient(rest, u.HO);
   let y = max(0.0, f32(h) * u.h_step + u.h_offset);
   let x = max(0.0, f32(w) * u.w_step + u.w_offset);
   let top = min(i32(y), u.H - 1);

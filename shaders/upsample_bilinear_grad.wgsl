@@ -20,12 +20,12 @@ fn range(h: i32, step: f32, offset: f32, size: i32, count: i32) -> vec2i {
 fn forward(@builtin(global_invocation_id) id: vec3u) {
   let t = thread(id);
   if (t >= u.threads) { return; }
-  let c = t % u.C4;
-  var rest = t / u.C4;
-  let w = rest % u.W;
-  rest = rest / u.W;
-  let h = rest % u.H;
-  let n = rest / u.H;
+  let c = remainder(t, u.C4);
+  var rest = quotient(t, u.C4);
+  let w = remainder(rest, u.W);
+  rest = quotient(rest, u.W);
+  let h = remainder(rest, u.H);
+  let n = quotient(rest, u.H);
   let rows = range(h, u.h_step, u.h_offset, u.H, u.HO);
   let columns = range(w, u.w_step, u.w_offset, u.W, u.WO);
   var total = vec4f();

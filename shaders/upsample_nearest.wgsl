@@ -5,11 +5,11 @@
 fn forward(@builtin(global_invocation_id) id: vec3u) {
   let t = thread(id);
   if (t >= u.threads) { return; }
-  let c = t % u.C4;
-  var rest = t / u.C4;
-  let w = rest % u.WO;
-  rest = rest / u.WO;
-  let h = rest % u.HO;
-  let n = rest / u.HO;
-  st_y(t, ld_x(((n * u.H + h * u.H / u.HO) * u.W + w * u.W / u.WO) * u.C4 + c));
+  let c = remainder(t, u.C4);
+  var rest = quotient(t, u.C4);
+  let w = remainder(rest, u.WO);
+  rest = quotient(rest, u.WO);
+  let h = remainder(rest, u.HO);
+  let n = quotient(rest, u.HO);
+  st_y(t, ld_x(((n * u.H + quotient(h * u.H, u.HO)) * u.W + quotient(w * u.W, u.WO)) * u.C4 + c));
 }
