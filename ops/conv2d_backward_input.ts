@@ -32,7 +32,9 @@ export const conv2dBackwardInputOp: Op<Conv2dBackwardInputAttrs> = {
       const [I4, O4] = [Math.ceil(I / 4), Math.ceil(O / 4)];
       const ints = { H, W, I, I4, HO, WO, O4, pad_top: padding[0], pad_left: padding[1] };
       const common = { reads: ["dy", "f"], writes: ["dx"] };
-      const { P = pixelTile(W), WG = directWorkgroup(target), TILED = Number(target.tiled) } = candidate;
+      // Of each S pixels, every filter tap meets one.
+      const pixels = candidate.P ?? pixelTile(Math.ceil(W / stride));
+      const { WG = directWorkgroup(target), TILED = Number(target.tiled) } = candidate;
       if (TILED && fillsTiles(N * H * W, I4)) {
         const tap_steps = Math.ceil(O / 16);
         return gemmKernel({
@@ -48,13 +50,15 @@ export const conv2dBackwardInputOp: Op<Conv2dBackwardInputAttrs> = {
           ints: { ...ints, tap_steps, rows: N * H * W },
         });
       }
+      const P = pixels * stride;
       const w_tiles = Math.ceil(W / P);
+      const A = KW * stride + padding[1] - (KW - 1);
       return {
         ...common,
         source,
         label: "shaders/conv2d_backward_input.wgsl",
         entry: "forward",
-        constants: { P, KH, KW, S: stride },
+        constants: { P, KH, KW, S: stride, A: A % stride },
         ints: { ...ints, w_tiles },
         threads: N * H * w_tiles * I4,
         workgroup: WG,

@@ -10,6 +10,7 @@ checkOp(conv2dOp, [
   { shapes: [[1, 8, 8, 4], [3, 3, 4, 8]], attrs: { stride: 2, padding: [0, 0, 1, 1] } },
   { shapes: [[1, 9, 7, 4], [7, 7, 4, 6]], attrs: { stride: 2, padding: [3, 3, 3, 3] } },
   { shapes: [[3, 4, 4, 12], [1, 1, 12, 8]], attrs: { stride: 2, padding: [0, 0, 0, 0] } },
+  { shapes: [[1, 7, 10, 4], [3, 3, 4, 8]], attrs: { stride: 3, padding: [1, 2, 0, 1] } },
   { shapes: [[1, 3, 13, 4], [3, 3, 4, 20]], attrs: { stride: 1, padding: [1, 1, 1, 1] } },
   { shapes: [[2, 7, 9, 20], [3, 3, 20, 70]], attrs: { stride: 1, padding: [1, 1, 1, 1] } },
   { shapes: [[2, 12, 11, 6], [3, 3, 6, 33]], attrs: { stride: 2, padding: [0, 0, 1, 1] } },
