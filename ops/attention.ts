@@ -1,73 +1,89 @@
-import { apply, elements, type F64, type Op, sameShape, showShape, type Value } from "../runtime/graph.ts";
+import { apply, type Op, sameShape, showShape, type Value } from "../runtime/graph.ts";
+import type { AttentionTilesAttrs } from "./_attention.ts";
+import { add } from "./add.ts";
 import { again } from "./again.ts";
+import { attentionGradOp, fitsTiles, headProducts } from "./attention_grad.ts";
+import { attentionTilesOp } from "./attention_tiles.ts";
 import { concat } from "./concat.ts";
 import { exp } from "./exp.ts";
 import { headScores, headSums, headValues } from "./matmul.ts";
 import { mul } from "./mul.ts";
 import { permute } from "./permute.ts";
-import { reshape } from "./reshape.ts";
 import { scale as times } from "./scale.ts";
 import { slice } from "./slice.ts";
 import { softmaxOp } from "./softmax.ts";
 import { sub } from "./sub.ts";
-import { sumLast } from "./sum_last.ts";
 
-/** Attributes of {@linkcode attentionOp}. */
-export type AttentionAttrs = { readonly heads: number };
+/** Attributes of {@linkcode attentionOp}: queries whose scores are there at a time. */
+export type AttentionAttrs = AttentionTilesAttrs & { readonly rows: number };
 
 /**
- * Attention whose gradient needs no scores: inputs are the result, the logarithms of the sums that divide its weights,
- * `[N, heads, L, 1]`, and q, k and v; the output is the result. Backwards, the weights are computed again from the
- * logarithms, so that a block of queries needs memory for its own only while it is worked on.
+ * Attention and its gradient: inputs are the result, as products and a softmax give it, q, k and v; the output is the
+ * result. On hardware one kernel that stores no scores stands in its place, and one in that of each gradient.
+ *
+ * Backwards, the weights of several blocks of queries are computed again from the logarithms of the sums that divide
+ * them, so that a block needs memory for its own only while it is worked on.
  *
  * Source: Dao et al. 2022, arXiv 2205.14135, algorithm 4.
  */
 export const attentionOp: Op<AttentionAttrs> = {
   name: "attention",
   bound: "compute",
-  shapes: ([y, logs, q, k, v], { heads }) => {
-    if (!sameShape(y!, q!) || !sameShape(k!, v!) || !sameShape(logs!, [q![0]!, heads, q![1]!, 1])) {
-      throw new TypeError(
-        `Cannot attend with ${heads} heads: shapes are ${[y, logs, q, k, v].map((s) => showShape(s!))}`,
-      );
+  shapes: ([y, q, k, v], { heads }) => {
+    if (!sameShape(y!, q!) || !sameShape(k!, v!)) {
+      throw new TypeError(`Cannot attend with ${heads} heads: shapes are ${[y, q, k, v].map((s) => showShape(s!))}`);
     }
     return [y!];
   },
   lowering: { kind: "view" },
-  gradient({ inputs: [y, logs, q, k, v], attrs: { heads } }, [dy]) {
-    const [N, L, width] = q!.shape as [number, number, number];
-    const factor = 1 / Math.sqrt(width / heads);
-    const weights = exp(sub(times(headScores(again(q!), k!, heads), factor), logs!));
-    // dS = P (dP - sum of P dP), and that sum is the one of y dy over a head.
-    const sums = sumLast(reshape(mul(y!, dy!), [N, L, heads, width / heads]));
-    const centred = sub(headScores(dy!, v!, heads), permute(sums, [0, 2, 1, 3]));
-    const ds = times(mul(weights, centred), factor);
-    return [null, null, headValues(ds, k!, heads), headSums(ds, q!, heads), headSums(weights, dy!, heads)];
+  tiled({ inputs: [, q, k, v], attrs: { heads, causal } }) {
+    if (!fitsTiles(q!, { heads, causal })) return null;
+    return q!.graph.apply(attentionTilesOp, [q!, k!, v!], { heads, causal }).slice(0, 1);
+  },
+  gradient({ inputs: [, q, k, v], attrs }, [dy]) {
+    const { heads, causal, rows } = attrs;
+    const factor = 1 / Math.sqrt(q!.shape[2]! / heads);
+    const several = rows < q!.shape[1]!;
+    const dqs: Value[] = [];
+    let [dk, dv]: (Value | null)[] = [null, null];
+    for (const block of blocksOf(q!, k!, v!, attrs)) {
+      const d = several ? slice(dy!, 1, block.row, block.q.shape[1]!) : dy!;
+      const weights = several
+        ? exp(sub(times(headScores(again(block.q), k!, heads), factor), block.logs))
+        : block.weights;
+      // dS = P (dP - sum of P dP), and that sum is the one of y dy over a head.
+      const centred = sub(headScores(d, v!, heads), permute(headProducts(block.y, d, heads), [0, 2, 1, 3]));
+      const ds = times(mul(weights, centred), factor);
+      dqs.push(headValues(ds, k!, heads));
+      // At once, so that those of a block need not be kept.
+      const [more_k, more_v] = [headSums(ds, block.q, heads), headSums(weights, d, heads)];
+      [dk, dv] = dk && dv ? [add(dk, more_k), add(dv, more_v)] : [more_k, more_v];
+    }
+    const made = { q: concat(dqs, 1), k: dk!, v: dv! };
+    return [
+      null,
+      ...(["q", "k", "v"] as const).map((wrt) =>
+        apply(attentionGradOp, [made[wrt], q!, k!, v!, dy!], { heads, causal, wrt })
+      ),
+    ];
   },
   flops: () => 0,
-  reference([, , q, k, v], { heads }) {
-    const [N, L, width] = q!.shape as [number, number, number];
-    const [T, D] = [k!.shape[1]!, width / heads];
-    const y: F64 = { shape: q!.shape, data: new Float64Array(elements(q!.shape)) };
-    for (let n = 0; n < N; n++) {
-      for (let h = 0; h < heads; h++) {
-        for (let l = 0; l < L; l++) {
-          const at = (t: number, d: number, length: number) => (n * length + t) * width + h * D + d;
-          const powers = Array.from({ length: T }, (_, t) => {
-            let score = 0;
-            for (let d = 0; d < D; d++) score += q!.data[at(l, d, L)]! * k!.data[at(t, d, T)]!;
-            return Math.exp(score / Math.sqrt(D));
-          });
-          const sum = powers.reduce((a, b) => a + b);
-          powers.forEach((p, t) => {
-            for (let d = 0; d < D; d++) y.data[at(l, d, L)]! += p / sum * v!.data[at(t, d, T)]!;
-          });
-        }
-      }
-    }
-    return [y];
+  reference([, q, k, v], { heads, causal }) {
+    return attentionTilesOp.reference([q!, k!, v!], { heads, causal }).slice(0, 1);
   },
 };
+
+/** Attention by products and a softmax, for so many queries at a time; the same values for the same arguments. */
+function blocksOf(q: Value, k: Value, v: Value, { heads, causal, rows }: AttentionAttrs) {
+  const [, L, width] = q.shape as [number, number, number];
+  const scale = 1 / Math.sqrt(width / heads);
+  return Array.from({ length: Math.ceil(L / rows) }, (_, block) => {
+    const row = block * rows;
+    const some = rows < L ? slice(q, 1, row, Math.min(rows, L - row)) : q;
+    const [weights, logs] = q.graph.apply(softmaxOp, [headScores(some, k, heads)], { scale, causal }) as [Value, Value];
+    return { row, q: some, weights, logs, y: headValues(weights, v, heads) };
+  });
+}
 
 /** Options of {@linkcode attention}. */
 export interface AttentionOptions {
@@ -77,7 +93,7 @@ export interface AttentionOptions {
   readonly causal?: boolean;
   /**
    * Most scores that are kept for the gradient, `N heads L T`; more are worked off in blocks of queries and computed again
-   * backwards, which takes up to 17 % more time (SPEED.md). 2^24 (64 MiB) when not given.
+   * backwards, which takes up to 17 % more time (SPEED.md). 2^24 (64 MiB) when not given. Hardware keeps none.
    */
   readonly most_scores?: number;
 }
@@ -95,20 +111,10 @@ export interface AttentionOptions {
  */
 export function attention(q: Value, k: Value, v: Value, options: AttentionOptions): Value {
   const { heads, causal = false, most_scores = 2 ** 24 } = options;
-  const [N, L, width] = q.shape as [number, number, number];
-  const scale = 1 / Math.sqrt(width / heads);
-  const attend = (q: Value) => {
-    const [weights, logs] = q.graph.apply(softmaxOp, [headScores(q, k, heads)], { scale, causal }) as [Value, Value];
-    return { y: headValues(weights, v, heads), logs };
-  };
-  const rows = Math.max(1, Math.floor(most_scores / (N * heads * k.shape[1]!)));
+  const [N, L] = q.shape as [number, number, number];
+  const most = Math.max(1, Math.floor(most_scores / (N * heads * k.shape[1]!)));
   // The mask counts queries from 0. Only texts are masked, and they are short.
-  if (rows >= L || causal) return attend(q).y;
-  const blocks: Value[] = [];
-  for (let row = 0; row < L; row += rows) {
-    const some = slice(q, 1, row, Math.min(rows, L - row));
-    const { y, logs } = attend(some);
-    blocks.push(apply(attentionOp, [y, logs, some, k, v], { heads }));
-  }
-  return concat(blocks, 1);
+  const attrs = { heads, causal, rows: causal ? L : Math.min(most, L) };
+  const y = concat(blocksOf(q, k, v, attrs).map((block) => block.y), 1);
+  return apply(attentionOp, [y, q, k, v], attrs);
 }

@@ -127,6 +127,8 @@ export interface Op<A = Attrs> {
   gradient?(node: Node<A>, dys: readonly (Value | null)[]): readonly (Value | null)[];
   /** How it runs on the GPU. */
   readonly lowering: Lowering<A>;
+  /** Values in place of the node's outputs where kernels tile in workgroup memory; null where these do not fit. */
+  tiled?(node: Node<A>): readonly Value[] | null;
   /** "memory": cheap, may be recomputed. "compute": keep its output. */
   readonly bound: "memory" | "compute";
   /** Floating point operations, for plans and rooflines; one per element when absent. */

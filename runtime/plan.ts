@@ -160,13 +160,14 @@ export function watchPlans(watch: (goals: Goals, target: Target) => void): Dispo
 }
 
 /**
- * Plans the computation of `goals` for a target.
+ * Plans the computation of goals for a target.
  *
  * @param budget Where the plan would take more, values are computed again in place of being kept, with the same results.
  * @throws {MemoryError} If it cannot be met.
  */
-export function plan(goals: Goals, target: Target, budget?: Budget): Plan {
-  for (const watch of watchers) watch(goals, target);
+export function plan(wished: Goals, target: Target, budget?: Budget): Plan {
+  for (const watch of watchers) watch(wished, target);
+  const goals = target.tiled ? withTiles(wished) : wished;
   const wanted = [...Object.values(goals.outputs), ...(goals.updates ?? []).flat()];
   const nodes = topological(wanted);
   const targets = new Set(wanted);
@@ -428,6 +429,25 @@ export function plan(goals: Goals, target: Target, budget?: Budget): Plan {
   }
   const { dispatches } = laid;
   return { ...laid, target, leaves, resolve, goals, flops: dispatches.reduce((sum, d) => sum + d.flops, 0) };
+}
+
+/** Goals with nodes replaced by what tiles in workgroup memory. */
+function withTiles({ outputs, updates = [] }: Goals): Goals {
+  const instead = new Map<Value, Value>();
+  const now = (value: Value) => instead.get(value) ?? value;
+  for (const node of topological([...Object.values(outputs), ...updates.map(([, value]) => value)])) {
+    const { op, attrs } = node;
+    if (!op) continue;
+    const inputs = node.inputs.map(now);
+    const changed = inputs.some((value, k) => value !== node.inputs[k]);
+    const made = op.tiled?.({ ...node, inputs }) ??
+      (changed ? inputs[0]!.graph.apply(op, inputs, attrs) : node.outputs);
+    node.outputs.forEach((value, k) => instead.set(value, made[k]!));
+  }
+  return {
+    outputs: Object.fromEntries(Object.entries(outputs).map(([name, value]) => [name, now(value)])),
+    updates: updates.map(([parameter, value]) => [parameter, now(value)]),
+  };
 }
 
 /** Slots for values, and their texels: those whose lives do not overlap share one. */

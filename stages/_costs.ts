@@ -160,7 +160,7 @@ export function remembered<T>(networks: unknown, options: object, compute: () =>
  */
 function target(half?: (name: string) => boolean): Target {
   const storage = Deno.env.get("FACEWRIGHT_STORAGE") === "buffer" ? "buffer" : "texture";
-  return { storage, bindings: 16, tiled: true, staged: storage === "texture", ...(half && { half }) };
+  return { storage, bindings: 16, tiled: false, staged: storage === "texture", ...(half && { half }) };
 }
 
 /**

@@ -46,7 +46,7 @@ export function testDevice(): Promise<Device> {
 }
 
 /** The same adapter as if it were hardware: storage buffers, and kernels that tile in workgroup memory. */
-function tiledDevice(): Promise<Device> {
+export function tiledDevice(): Promise<Device> {
   return tiles ??= openDevice({ storage: "buffer", tiled: true });
 }
 

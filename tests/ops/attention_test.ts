@@ -6,7 +6,7 @@ import { sum } from "../../ops/sum.ts";
 import { type F64, Graph, type Target } from "../../runtime/graph.ts";
 import { plan } from "../../runtime/plan.ts";
 import { Executable } from "../../runtime/run.ts";
-import { spreadNumbers, testDevice } from "../check_op.ts";
+import { spreadNumbers, testDevice, tiledDevice } from "../check_op.ts";
 
 Deno.test({
   name: "attention() weighs values by scores, head by head, causal or not, whole or in blocks",
@@ -55,40 +55,51 @@ function attentionLoss(graph: Graph, [N, L, T, width]: readonly number[], heads:
   return gradients(sum(mul(y, graph.input("r", y.shape))), inputs);
 }
 
-Deno.test({
-  name: "attention() in blocks, whose weights are computed again backwards, has the right gradient",
-  sanitizeResources: false,
-  sanitizeOps: false,
-  async fn() {
-    const [N, L, T, heads, D] = [2, 7, 5, 3, 4];
-    const sizes = [N, L, T, heads * D];
-    const graph = new Graph();
-    const grads = attentionLoss(graph, sizes, heads, 3 * N * heads * T);
-    const exe = new Executable(await testDevice(), { outputs: Object.fromEntries(grads.map((g, k) => [`g${k}`, g])) });
-    const data = [...graph.inputs.values()].map(({ shape }, input): F64 => ({
-      shape,
-      data: Float64Array.from({ length: N * shape[1]! * heads * D }, (_, k) => Math.fround(spreadNumbers(input, k))),
-    }));
-    const [q, k, v, r] = data as [F64, F64, F64, F64];
-    exe.run(Object.fromEntries([...graph.inputs.keys()].map((name, i) => [name, Float32Array.from(data[i]!.data)])));
-    const loss = () =>
-      attentionOp.reference([q, q, q, k, v], { heads })[0]!.data.reduce((t, y, i) => t + y * r.data[i]!, 0);
-    for (const [i, x] of [q, k, v].entries()) {
-      const got = await exe.read(`g${i}`);
-      assert.equal(got.length, x.data.length);
-      for (let e = 0; e < got.length; e += 5) {
-        const [at, h] = [x.data[e]!, 1e-4];
-        x.data[e] = at + h;
-        const up = loss();
-        x.data[e] = at - h;
-        const want = (up - loss()) / (2 * h);
-        x.data[e] = at;
-        assert.ok(Math.abs(got[e]! - want) < 1e-4, `gradient ${i}, element ${e}: ${got[e]}, ${want}`);
+const ways = [
+  { how: "with weights that are kept", rows: 7, open: testDevice },
+  { how: "in blocks, whose weights are computed again backwards,", rows: 3, open: testDevice },
+  { how: "in tiles, that keep no weights,", rows: 3, open: tiledDevice },
+];
+for (const { how, rows, open } of ways) {
+  Deno.test({
+    name: `attention() ${how} has the right gradient`,
+    sanitizeResources: false,
+    sanitizeOps: false,
+    async fn() {
+      const [N, L, T, heads, D] = [2, 7, 5, 3, 4];
+      const sizes = [N, L, T, heads * D];
+      const graph = new Graph();
+      const grads = attentionLoss(graph, sizes, heads, rows * N * heads * T);
+      const exe = new Executable(await open(), { outputs: Object.fromEntries(grads.map((g, k) => [`g${k}`, g])) });
+      assert.equal(exe.plan.dispatches.some(({ name }) => name === "softmax"), open === testDevice);
+      const data = [...graph.inputs.values()].map(({ shape }, input): F64 => ({
+        shape,
+        data: Float64Array.from({ length: N * shape[1]! * heads * D }, (_, k) => Math.fround(spreadNumbers(input, k))),
+      }));
+      const [q, k, v, r] = data as [F64, F64, F64, F64];
+      exe.run(Object.fromEntries([...graph.inputs.keys()].map((name, i) => [name, Float32Array.from(data[i]!.data)])));
+      const loss = () =>
+        attentionOp.reference([q, q, k, v], { heads, causal: false, rows: L })[0]!.data.reduce(
+          (t, y, i) => t + y * r.data[i]!,
+          0,
+        );
+      for (const [i, x] of [q, k, v].entries()) {
+        const got = await exe.read(`g${i}`);
+        assert.equal(got.length, x.data.length);
+        for (let e = 0; e < got.length; e += 5) {
+          const [at, h] = [x.data[e]!, 1e-4];
+          x.data[e] = at + h;
+          const up = loss();
+          x.data[e] = at - h;
+          const want = (up - loss()) / (2 * h);
+          x.data[e] = at;
+          assert.ok(Math.abs(got[e]! - want) < 1e-4, `gradient ${i}, element ${e}: ${got[e]}, ${want}`);
+        }
       }
-    }
-    exe.destroy();
-  },
-});
+      exe.destroy();
+    },
+  });
+}
 
 Deno.test("memory of attention in blocks grows with the tokens, not with their square", () => {
   const target: Target = { storage: "buffer", bindings: 16, tiled: false };
