@@ -1,4 +1,4 @@
-import { apply, elements, type Op, type Shape, showShape, type Value } from "../runtime/graph.ts";
+import { apply, type Candidate, elements, type Op, type Shape, showShape, type Value } from "../runtime/graph.ts";
 import source from "../shaders/conv2d.wgsl" with { type: "text" };
 import tiled from "../shaders/conv2d.tiled.wgsl" with { type: "text" };
 import { directWorkgroup, fillsTiles, gemmKernel } from "./_gemm.ts";
@@ -7,6 +7,7 @@ import { conv2dBackwardInput } from "./conv2d_backward_input.ts";
 import { conv2dBackwardWeight } from "./conv2d_backward_weight.ts";
 import { matmul } from "./matmul.ts";
 import { reshape } from "./reshape.ts";
+import { winograd, winogradFits, winogradPays } from "./winograd.ts";
 
 /** Attributes of {@linkcode conv2dOp}: stride in both directions; padding at the top, left, bottom and right. */
 export type Conv2dAttrs = { readonly stride: number; readonly padding: readonly [number, number, number, number] };
@@ -33,6 +34,12 @@ export function conv2dSize(
 export function pixelTile(width: number): number {
   if (width >= 8 && (width % 8 === 0 || width % 8 > 4)) return 8;
   return width >= 3 ? 4 : width;
+}
+
+/** Whether Winograd's way is taken: what tuning found, or where it found nothing the rule of shapes. */
+export function decided(candidate: Candidate, rule: () => boolean): boolean {
+  const { WINOGRAD = 0 } = candidate;
+  return Object.keys(candidate).length ? WINOGRAD === 1 : rule();
 }
 
 /** `y = conv(x, f)` of channels-last maps; filters are `[KH, KW, I, O]`. */
@@ -87,6 +94,12 @@ export const conv2dOp: Op<Conv2dAttrs> = {
         workgroup: WG,
       };
     },
+  },
+  parts({ inputs: [x, f], attrs }, candidate, lasts) {
+    const [convolution, lasting] = [{ maps: x!.shape, filters: f!.shape, ...attrs }, lasts(f!)];
+    const [I, O] = f!.shape.slice(2) as [number, number];
+    const wanted = decided(candidate, () => winogradPays(convolution, [I, O], lasting));
+    return wanted && winogradFits(convolution) ? winograd(x!, f!, { turned: false, lasting }) : null;
   },
   gradient: ({ inputs: [x, f], attrs }, [dy]) => [
     conv2dBackwardInput(dy!, f!, x!.shape, attrs),

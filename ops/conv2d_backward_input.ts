@@ -2,8 +2,9 @@ import { apply, elements, type Op, type Shape, type Value } from "../runtime/gra
 import source from "../shaders/conv2d_backward_input.wgsl" with { type: "text" };
 import tiled from "../shaders/conv2d_backward_input.tiled.wgsl" with { type: "text" };
 import { directWorkgroup, fillsTiles, gemmKernel } from "./_gemm.ts";
-import { type Conv2dAttrs, conv2dOp, pixelTile } from "./conv2d.ts";
+import { type Conv2dAttrs, conv2dOp, decided, pixelTile } from "./conv2d.ts";
 import { conv2dBackwardWeight } from "./conv2d_backward_weight.ts";
+import { winograd, winogradFits, winogradPays } from "./winograd.ts";
 
 /** Attributes of {@linkcode conv2dBackwardInputOp}: those of the convolution and the size of its input. */
 export type Conv2dBackwardInputAttrs = Conv2dAttrs & { readonly height: number; readonly width: number };
@@ -64,6 +65,12 @@ export const conv2dBackwardInputOp: Op<Conv2dBackwardInputAttrs> = {
         workgroup: WG,
       };
     },
+  },
+  parts({ inputs: [dy, f], outputs: [dx], attrs }, candidate, lasts) {
+    const [convolution, lasting] = [{ maps: dx!.shape, filters: f!.shape, ...attrs }, lasts(f!)];
+    const [I, O] = f!.shape.slice(2) as [number, number];
+    const wanted = decided(candidate, () => winogradPays(convolution, [O, I], lasting));
+    return wanted && winogradFits(convolution) ? winograd(dy!, f!, { turned: true, lasting }) : null;
   },
   // Linear in dy, whose gradient is the convolution; dx and dy change places in that of the filters.
   gradient: ({ inputs: [dy, f], attrs: { stride, padding } }, [g]) => [

@@ -59,10 +59,14 @@ export function showCandidate(candidate: Candidate): string {
 export function kernelOf(node: Node, target: Target): Kernel {
   const lowering = node.op?.lowering;
   if (lowering?.kind !== "kernel") throw new TypeError(`Cannot run ${node.op?.name} alone: it has no kernel`);
-  const own = lowering.kernel(node, target, {});
-  if (!lowering.tune || !target.choices) return own;
-  const choice = target.choices.choose(kernelKey(node, own, target), lowering.tune);
-  return choice ? lowering.kernel(node, target, choice) : own;
+  return lowering.kernel(node, target, candidateOf(node, target));
+}
+
+/** The candidate of a node's op that was measured to be the fastest; empty for the op's own way. */
+export function candidateOf(node: Node, target: Target): Candidate {
+  const lowering = node.op?.lowering;
+  if (lowering?.kind !== "kernel" || !lowering.tune || !target.choices) return {};
+  return target.choices.choose(kernelKey(node, lowering.kernel(node, target, {}), target), lowering.tune) ?? {};
 }
 
 /**

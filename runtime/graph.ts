@@ -39,6 +39,8 @@ export interface Target {
   readonly half?: (name: string) => boolean;
   /** Kernels that were measured to be faster than the ops' own, if any are to be used. */
   readonly choices?: Choices;
+  /** Whether ops stay whole where they could be computed in parts, which takes more memory. */
+  readonly whole?: boolean;
 }
 
 /** Numbers that a kernel is built with in place of the op's own, such as tile shapes. */
@@ -127,6 +129,15 @@ export interface Op<A = Attrs> {
   gradient?(node: Node<A>, dys: readonly (Value | null)[]): readonly (Value | null)[];
   /** How it runs on the GPU. */
   readonly lowering: Lowering<A>;
+  /**
+   * The one output by other ops in place of the kernel, where that is faster: by the shapes, unless a candidate decides.
+   * Null where it is not.
+   *
+   * @param lasting Tells of a value whether it stays as it is from run to run, as weights do that are not trained.
+   */
+  parts?(node: Node<A>, candidate: Candidate, lasting: (value: Value) => boolean): Value | null;
+  /** Whether the outputs are kept from run to run while what they are computed from lasts: for weights made ready. */
+  readonly lasting?: boolean;
   /** Values in place of the node's outputs where kernels tile in workgroup memory; null where these do not fit. */
   tiled?(node: Node<A>): readonly Value[] | null;
   /** "memory": cheap, may be recomputed. "compute": keep its output. */

@@ -19,6 +19,7 @@ import {
   topological,
   type Value,
 } from "./graph.ts";
+import { inParts } from "./parts.ts";
 import { formatField } from "./progress.ts";
 import { Recomputation } from "./recompute.ts";
 import { storageBytes } from "./tensor.ts";
@@ -35,6 +36,8 @@ export interface Dispatch {
   readonly bound: Op["bound"];
   /** The op that gives the dispatch its name. */
   readonly name: string;
+  /** Whether it is carried out only if what it reads was written since it last was. */
+  readonly lasting: boolean;
 }
 
 /** An update of a parameter, carried out between two dispatches. */
@@ -168,8 +171,18 @@ export function watchPlans(watch: (goals: Goals, target: Target) => void): Dispo
 export function plan(wished: Goals, target: Target, budget?: Budget): Plan {
   for (const watch of watchers) watch(wished, target);
   const goals = target.tiled ? withTiles(wished) : wished;
-  const wanted = [...Object.values(goals.outputs), ...(goals.updates ?? []).flat()];
-  const nodes = topological(wanted);
+  const trained = new Set((goals.updates ?? []).map(([parameter]) => parameter));
+  const lasting = (value: Value) => {
+    const { leaf } = value.node;
+    return leaf !== null && leaf.kind !== "input" && !trained.has(value);
+  };
+  const asked = topological([...Object.values(goals.outputs), ...(goals.updates ?? []).flat()]);
+  const { nodes, now } = target.whole
+    ? { nodes: asked, now: (value: Value) => value }
+    : inParts(asked, target, lasting);
+  const outputs = Object.values(goals.outputs).map(now);
+  const updates = (goals.updates ?? []).map(([parameter, value]) => [parameter, now(value)] as const);
+  const wanted = [...outputs, ...updates.flat()];
   const targets = new Set(wanted);
   const maxLeaves = Math.min(MAX_LEAVES, target.bindings - 4);
 
@@ -195,7 +208,7 @@ export function plan(wished: Goals, target: Target, budget?: Budget): Plan {
   targets.forEach((v) => stored.add(v));
   // A view of something stored is stored already.
   const alias = new Map<Value, Value>();
-  const resolve = (value: Value): Value => alias.get(value) ?? value;
+  const resolve = (value: Value): Value => alias.get(now(value)) ?? now(value);
   const leavesOf = new Map<Value, Set<Value>>();
   const stepsOf = new Map<Value, number>();
   const settle = (value: Value) => {
@@ -264,13 +277,14 @@ export function plan(wished: Goals, target: Target, budget?: Budget): Plan {
     }
   }
   targets.forEach((value) => use(resolve(value), "goal"));
+  const place = new Map(nodes.map((node, k) => [node, k]));
   const absorbed = new Map<Value, Value>(); // root -> kernel result
   const inside = new Set<Node>();
   for (const [root, leaves] of roots) {
     const candidate = [...leaves]
       .filter((leaf) => kernels.has(leaf.node) && leaf.node.outputs.length === 1 && users.get(leaf)!.size === 1)
       .filter((leaf) => texels(leaf.shape) === texels(root.shape) && inPlace(root, leaf, stored, resolve))
-      .sort((a, b) => b.node.id - a.node.id)[0];
+      .sort((a, b) => place.get(b.node)! - place.get(a.node)!)[0];
     if (!candidate) continue;
     const kernel = kernels.get(candidate.node)!;
     if (kernel.reads.length * (kernel.fusable ? maxLeaves : 1) + leaves.length + 1 > target.bindings) continue;
@@ -283,13 +297,13 @@ export function plan(wished: Goals, target: Target, budget?: Budget): Plan {
   for (const root of roots.keys()) {
     const base = absorbed.get(root);
     order.push({
-      at: root.node.id,
+      at: place.get(root.node)!,
       dispatch: build(base ? kernels.get(base.node)! : null, base?.node ?? null, root, base),
     });
   }
   for (const [node, kernel] of kernels) {
     if (inside.has(node) || !node.outputs.some((v) => users.has(v))) continue;
-    order.push({ at: node.id, dispatch: build(kernel, node, null, undefined) });
+    order.push({ at: place.get(node)!, dispatch: build(kernel, node, null, undefined) });
   }
   order.sort((a, b) => a.at - b.at);
   const every = order.map((o) => o.dispatch);
@@ -356,6 +370,7 @@ export function plan(wished: Goals, target: Target, budget?: Budget): Plan {
         flops,
         bound: "memory",
         name: fusedName(steps),
+        lasting: false,
       };
     }
     const loads = node!.inputs.map((input): Load => {
@@ -374,7 +389,16 @@ export function plan(wished: Goals, target: Target, budget?: Budget): Plan {
       );
     }
     const { bound, name } = node!.op!;
-    return { program: { kernel, reads: reads.length, loads, stores }, reads, writes, flops, bound, name };
+    const kept = Boolean(node!.op!.lasting) && reads.every(lasting);
+    return {
+      program: { kernel, reads: reads.length, loads, stores },
+      reads,
+      writes,
+      flops,
+      bound,
+      name,
+      lasting: kept,
+    };
   }
 
   // 4. Storage by liveness.
@@ -384,10 +408,14 @@ export function plan(wished: Goals, target: Target, budget?: Budget): Plan {
       for (const v of d.writes) made.set(v, k);
       for (const v of [...d.reads, ...d.writes]) last.set(v, k);
     });
-    const copies = schedule(goals.updates ?? [], dispatches.length, made, last, resolve);
+    const copies = schedule(updates, dispatches.length, made, last, resolve);
     // New values of parameters are done with when they are copied; outputs stay.
     for (const { value, after } of copies) last.set(resolve(value), Math.max(last.get(resolve(value)) ?? 0, after - 1));
-    Object.values(goals.outputs).forEach((v) => last.set(resolve(v), dispatches.length));
+    outputs.forEach((v) => last.set(resolve(v), dispatches.length));
+    // What lasts is there before a run and after it.
+    for (const v of dispatches.flatMap((d) => d.lasting ? d.writes : [])) {
+      made.set(v, 0), last.set(v, dispatches.length);
+    }
     return { made, last, copies };
   };
   const leaves = [...new Set(every.flatMap((d) => d.reads).concat(wanted.map(resolve)))].filter((v) => !v.node.op);
@@ -412,6 +440,8 @@ export function plan(wished: Goals, target: Target, budget?: Budget): Plan {
   let laid = layOut(every);
   if (budget) {
     const over = ({ bytes }: typeof laid) => budget.taken + bytes.given + bytes.pool - budget.bytes;
+    // Parts take memory between them.
+    if (over(laid) > 0 && nodes.length > asked.length) return plan(goals, { ...target, whole: true }, budget);
     const search = new Recomputation(every, new Set([...targets].map(resolve)));
     while (over(laid) > 0) {
       const fewer = search.reduce();

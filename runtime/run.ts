@@ -17,6 +17,8 @@ interface Ready {
   readonly pipeline: GPUComputePipeline;
   readonly group: GPUBindGroup;
   readonly workgroups: readonly [number, number];
+  /** What a dispatch reads whose results last, and the sum of its versions when it was carried out; null for others. */
+  readonly lasting: { readonly from: readonly Storage[]; versions: number } | null;
   /** Results that are copied from the stage to their textures. */
   readonly staged: readonly { readonly offset: number; readonly to: Storage; readonly count: number }[];
 }
@@ -27,6 +29,15 @@ interface Update {
   readonly from: Storage;
   readonly to: Storage;
   readonly count: number;
+}
+
+/** Whether the results of a dispatch are there from a run before; otherwise it is about to be carried out. */
+function lasts({ lasting }: Ready): boolean {
+  if (!lasting) return false;
+  const versions = lasting.from.reduce((sum, { version }) => sum + version, 0);
+  const same = versions === lasting.versions;
+  lasting.versions = versions;
+  return same;
 }
 
 /** A plan with its storage on a device. */
@@ -84,7 +95,7 @@ export class Executable {
     gpu.queue.writeBuffer(this.#uniforms, 0, block);
 
     programs.forEach(({ code, label, uniforms, workgroups }, k) => {
-      const { reads, writes, program } = this.plan.dispatches[k]!;
+      const { reads, writes, program, lasting } = this.plan.dispatches[k]!;
       const layout = gpu.createBindGroupLayout({
         entries: [
           { binding: 0, visibility: GPUShaderStage.COMPUTE, buffer: { type: "uniform" } },
@@ -130,7 +141,8 @@ export class Executable {
           ...resources.map((resource, b) => ({ binding: 1 + b, resource })),
         ],
       });
-      this.#ready.push({ pipeline, group, workgroups, staged });
+      const from = reads.map((v) => this.#storage.get(v)!);
+      this.#ready.push({ pipeline, group, workgroups, staged, lasting: lasting ? { from, versions: -1 } : null });
     });
     for (const { parameter, value, after } of this.plan.copies) {
       const from = this.#storage.get(this.plan.resolve(value))!;
@@ -175,13 +187,17 @@ export class Executable {
       // An input that nothing depends on has no tensor.
       this.#inputs.get(name)?.write(data);
     }
-    const encoder = this.#encode(this.#ready, this.#copies);
+    const encoder = this.#encode(this.#ready, this.#copies, lasts);
     this.#device.gpu.queue.submit([encoder.finish()]);
     this.#device.check();
   }
 
-  /** Records dispatches, and copies between them. */
-  #encode(dispatches: readonly Ready[], copies: readonly Update[]): GPUCommandEncoder {
+  /** Records dispatches but for those to be left out, and copies between them. */
+  #encode(
+    dispatches: readonly Ready[],
+    copies: readonly Update[],
+    leaveOut: (dispatch: Ready) => boolean = () => false,
+  ): GPUCommandEncoder {
     const encoder = this.#device.gpu.createCommandEncoder();
     let pass: GPUComputePassEncoder | null = null;
     let last: GPUComputePipeline | null = null;
@@ -197,8 +213,10 @@ export class Executable {
         from.copyTo(encoder, to, count);
       }
     };
-    dispatches.forEach(({ pipeline, group, workgroups, staged }, k) => {
+    dispatches.forEach((dispatch, k) => {
       copyUntil(k);
+      if (leaveOut(dispatch)) return;
+      const { pipeline, group, workgroups, staged } = dispatch;
       pass ??= encoder.beginComputePass();
       if (pipeline !== last) pass.setPipeline(last = pipeline);
       pass.setBindGroup(0, group);

@@ -47,6 +47,7 @@ export class Storage {
   readonly #texel: number;
   /** What a bind group takes. */
   readonly resource: GPUBindingResource;
+  #version = 0;
 
   /**
    * @param device Where to allocate.
@@ -90,8 +91,14 @@ export class Storage {
     countBytes(device, this.bytes);
   }
 
+  /** How often it was written by uploads and copies: what is computed from it lasts while that is the same. */
+  get version(): number {
+    return this.#version;
+  }
+
   /** Uploads texels from the start on; f16 rounds them. */
   write(floats: Float32Array<ArrayBuffer>): void {
+    this.#version++;
     const { queue } = this.#device.gpu;
     const data = this.dtype === "f16" ? new Float16Array(floats) : floats;
     if (this.#buffer) return queue.writeBuffer(this.#buffer, 0, data);
@@ -112,6 +119,7 @@ export class Storage {
 
   /** Encodes a copy of the first `count` texels to another storage of the same element type. */
   copyTo(encoder: GPUCommandEncoder, to: Storage, count: number): void {
+    to.#version++;
     if (this.#buffer) return encoder.copyBufferToBuffer(this.#buffer, 0, to.#buffer!, 0, count * this.#texel);
     encoder.copyTextureToTexture({ texture: this.#texture! }, { texture: to.#texture! }, extent(count));
   }

@@ -1,0 +1,85 @@
+import type { Shape, Value } from "../runtime/graph.ts";
+import { BLOCK, filterStride, tilesOf, tileStride } from "./_winograd.ts";
+import { again } from "./again.ts";
+import { winogradFilter } from "./winograd_filter.ts";
+import { winogradInput } from "./winograd_input.ts";
+import { winogradOutput } from "./winograd_output.ts";
+import { winogradProduct } from "./winograd_product.ts";
+
+/** Most texels of a tensor between the steps, 64 MiB: adapters may not allow twice as much. */
+const MOST_TEXELS = 2 ** 22;
+/** Most numbers of filters that are kept beside the filters themselves, four times as large as they are. */
+const MOST_KEPT = 9 * 2 ** 17;
+
+/** What decides between the kernels of a convolution. */
+export interface Convolution {
+  /** Shape of the maps, `[N, H, W, C]`. */
+  readonly maps: Shape;
+  /** Shape of the filters, `[KH, KW, I, O]`. */
+  readonly filters: Shape;
+  readonly stride: number;
+  /** Top, left, bottom, right. */
+  readonly padding: readonly number[];
+}
+
+/**
+ * Whether the steps of {@linkcode winograd} can compute a convolution: 3x3 filters, stride 1, padding 1, and channels in
+ * multiples of 8.
+ */
+export function winogradFits({ maps, filters: [KH, KW, I, O], stride, padding }: Convolution): boolean {
+  const [blocks] = blocksOf(maps);
+  return KH === 3 && KW === 3 && stride === 1 && padding.every((p) => p === 1) && I! % 8 === 0 && O! % 8 === 0 &&
+    36 * Math.max(blocks! * tileStride(Math.max(I!, O!)), filterStride(I!, O!)) <= MOST_TEXELS;
+}
+
+/**
+ * Whether they are faster than the direct kernel, by a rule of shapes (SPEED.md): the more channels, the less do the stores
+ * between the steps count against the products saved, and the more tiles, the less does the step of the filters, unless
+ * that is done once.
+ *
+ * @param channels Those summed over, those of the results.
+ * @param lasting Whether the filters stay as they are from run to run.
+ */
+export function winogradPays(convolution: Convolution, [K, N]: readonly [number, number], lasting: boolean): boolean {
+  if (!winogradFits(convolution)) return false;
+  const [maps, filters] = [convolution.maps, convolution.filters];
+  const [blocks, tiles] = blocksOf(maps);
+  const pixels = maps[0]! * maps[1]! * maps[2]!;
+  // What lies outside the maps is computed too.
+  if (16 * BLOCK * blocks! > 1.25 * pixels) return false;
+  if (lasting && 9 * filters[2]! * filters[3]! > MOST_KEPT) return false;
+  return 25 / K + 16 / N + (lasting ? 0 : 15 / tiles!) <= 1;
+}
+
+/** Blocks of tiles, and tiles, in maps. */
+function blocksOf([N, H, W]: Shape): [number, number] {
+  const [TH, TW] = tilesOf(H!, W!);
+  return [Math.ceil(N! * TH * TW / BLOCK), N! * TH * TW];
+}
+
+/**
+ * A 3x3 convolution with stride 1 and padding 1 by Winograd's F(4x4, 3x3): a quarter of the multiplications.
+ *
+ * Its rounding error is about that of the direct kernel.
+ *
+ * @param x `[N, H, W, I]`, or where `turned` `[N, H, W, O]`.
+ * @param f `[3, 3, I, O]`.
+ * @param turned Whether to compute the gradient with respect to the maps from that of the results: the convolution with
+ * transposed filters of maps turned by 180 degrees, turned back.
+ * @param lasting Whether the filters stay as they are from run to run.
+ * @returns `[N, H, W, O]`, or where `turned` `[N, H, W, I]`.
+ *
+ * Source: Lavin & Gray 2015, arXiv 1509.09308.
+ */
+export function winograd(
+  x: Value,
+  f: Value,
+  { turned, lasting }: { readonly turned: boolean; readonly lasting: boolean },
+): Value {
+  const [N, H, W] = x.shape as [number, number, number];
+  const [inputs, outputs] = f.shape.slice(2) as [number, number];
+  // Filters of a training are transformed twice a step, as keeping them until the gradient would take four times their memory.
+  const u = winogradFilter(turned && !lasting ? again(f) : f);
+  const m = winogradProduct(winogradInput(x, turned), u, { inputs, outputs, pixels: N * H * W, turned });
+  return winogradOutput(m, [N, H, W, turned ? inputs : outputs], turned);
+}

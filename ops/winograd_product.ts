@@ -1,0 +1,102 @@
+import { apply, type Op, type Value } from "../runtime/graph.ts";
+import source from "../shaders/winograd_product.wgsl" with { type: "text" };
+import tiled from "../shaders/winograd_product.tiled.wgsl" with { type: "text" };
+import { directWorkgroup, fillsTiles, gemmKernel } from "./_gemm.ts";
+import { BLOCK, filterStride, tileStride } from "./_winograd.ts";
+
+/**
+ * Attributes of {@linkcode winogradProductOp}: channels of the filters, multiples of 8, pixels of the results, and whether
+ * tiles have the outputs' channels, as for the gradient.
+ */
+export type WinogradProductAttrs = {
+  readonly inputs: number;
+  readonly outputs: number;
+  readonly pixels: number;
+  readonly turned: boolean;
+};
+
+/** Texels of channels summed over and of the results. */
+function sizes({ inputs, outputs, turned }: WinogradProductAttrs) {
+  return turned ? { K4: outputs / 4, N4: inputs / 4 } : { K4: inputs / 4, N4: outputs / 4 };
+}
+
+/** `m = v u` for each of the 36 places of tiles, or `m = v u^T`. */
+export const winogradProductOp: Op<WinogradProductAttrs> = {
+  name: "winograd_product",
+  bound: "compute",
+  shapes: ([v], attrs) => [[v![0]!, 36, 4 * tileStride(4 * sizes(attrs).N4)]],
+  lowering: {
+    kind: "kernel",
+    tune: [{}, { TILED: 0 }, { TILED: 0, Q: 1 }, { TILED: 0, Q: 2 }, { TILED: 1 }],
+    kernel({ inputs: [v], attrs }, target, candidate) {
+      const { K4, N4 } = sizes(attrs);
+      const blocks = v!.shape[0]!;
+      const ints = {
+        K4,
+        N4,
+        w_row: attrs.outputs / 4,
+        w_stride: filterStride(attrs.inputs, attrs.outputs),
+        x_stride: tileStride(4 * K4),
+        y_stride: tileStride(4 * N4),
+      };
+      const common = { reads: ["x", "w"], writes: ["y"] };
+      const { Q = N4 % 4 ? 2 : 4, TILED = Number(target.tiled) } = candidate;
+      if (TILED && fillsTiles(BLOCK * blocks, N4)) {
+        return gemmKernel({
+          ...common,
+          source: tiled,
+          label: "shaders/winograd_product.tiled.wgsl",
+          batches: 36,
+          rows: BLOCK * blocks,
+          columns4: N4,
+          steps: Math.ceil(K4 / 4),
+          transposed: { x: false, w: attrs.turned },
+          constants: { BLOCK },
+          ints: { ...ints, rows: BLOCK * blocks },
+        });
+      }
+      return {
+        ...common,
+        source,
+        label: "shaders/winograd_product.wgsl",
+        entry: attrs.turned ? "nt" : "nn",
+        constants: { BLOCK, Q },
+        ints: { ...ints, col_tiles: N4 / Q },
+        threads: 36 * blocks * N4 / Q,
+        workgroup: directWorkgroup(target),
+      };
+    },
+  },
+  // Of the convolution that it is part of.
+  flops: ({ attrs: { inputs, outputs, pixels } }) => 2 * 9 * inputs * outputs * pixels,
+  reference([v, u], attrs) {
+    const { inputs, outputs, turned } = attrs;
+    const { K4, N4 } = sizes(attrs);
+    const blocks = v!.shape[0]!;
+    const [from, to, filters] = [4 * tileStride(4 * K4), 4 * tileStride(4 * N4), 4 * filterStride(inputs, outputs)];
+    const data = new Float64Array(blocks * 36 * to);
+    for (let z = 0; z < blocks * 36; z++) {
+      for (let tile = 0; tile < BLOCK; tile++) {
+        for (let n = 0; n < 4 * N4; n++) {
+          let sum = 0;
+          for (let k = 0; k < 4 * K4; k++) {
+            const w = turned ? n * outputs + k : k * outputs + n;
+            sum += v!.data[z * from + tile * 4 * K4 + k]! * u!.data[(z % 36) * filters + w]!;
+          }
+          data[z * to + tile * 4 * N4 + n] = sum;
+        }
+      }
+    }
+    return [{ shape: [blocks, 36, to], data }];
+  },
+};
+
+/**
+ * Products of tiles and filters, place by place.
+ *
+ * @param v Of {@linkcode winogradInput}. @param u Of {@linkcode winogradFilter}.
+ * @returns Tiles for {@linkcode winogradOutput}.
+ */
+export function winogradProduct(v: Value, u: Value, attrs: WinogradProductAttrs): Value {
+  return apply(winogradProductOp, [v, u], attrs);
+}

@@ -1,0 +1,47 @@
+/**
+ * Ops in parts: where an op is faster as a few other ops, they take its place before a graph is planned. Gradients know
+ * nothing of it.
+ *
+ * @module
+ */
+
+import { candidateOf } from "./choices.ts";
+import type { Node, Target, Value } from "./graph.ts";
+
+/** What is computed. */
+export interface InParts {
+  /** Inputs before users. */
+  readonly nodes: readonly Node[];
+  /** What is computed in place of a value of the graph: itself, or what has the same elements. */
+  now(value: Value): Value;
+}
+
+/**
+ * Takes ops apart that are faster so; nodes are added to their graph.
+ *
+ * @param nodes Inputs before users.
+ * @param lasting As of {@linkcode Op.parts}.
+ */
+export function inParts(nodes: readonly Node[], target: Target, lasting: (value: Value) => boolean): InParts {
+  const replaced = new Map<Value, Value>();
+  const now = (value: Value) => replaced.get(value) ?? value;
+  const found = new Set<Node>();
+  const find = (node: Node) => {
+    if (found.has(node)) return;
+    for (const { node: input } of node.inputs) find(input);
+    found.add(node);
+  };
+  for (const node of nodes) {
+    const inputs = node.inputs.map(now);
+    const moved = inputs.every((value, k) => value === node.inputs[k])
+      ? node
+      : node.outputs[0]!.graph.apply(node.op!, inputs, node.attrs)[0]!.node;
+    const whole = moved.op?.parts?.(moved, candidateOf(moved, target), lasting);
+    const outputs = whole ? [whole] : moved.outputs;
+    node.outputs.forEach((value, k) => {
+      if (outputs[k] !== value) replaced.set(value, outputs[k]!);
+      find(outputs[k]!.node);
+    });
+  }
+  return { nodes: [...found], now };
+}

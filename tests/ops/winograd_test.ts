@@ -1,0 +1,163 @@
+import assert from "node:assert";
+import { conv2d, conv2dOp } from "../../ops/conv2d.ts";
+import { conv2dBackwardInput, conv2dBackwardInputOp } from "../../ops/conv2d_backward_input.ts";
+import { add } from "../../ops/add.ts";
+import { scale } from "../../ops/scale.ts";
+import { silu } from "../../ops/silu.ts";
+import { winograd, winogradPays } from "../../ops/winograd.ts";
+import { winogradFilterOp } from "../../ops/winograd_filter.ts";
+import { winogradInputOp } from "../../ops/winograd_input.ts";
+import { winogradOutputOp } from "../../ops/winograd_output.ts";
+import { winogradProductOp } from "../../ops/winograd_product.ts";
+import { openDevice } from "../../runtime/device.ts";
+import { elements, type F64, Graph, type Shape, type Value } from "../../runtime/graph.ts";
+import { type Budget, type Goals, MemoryError, plan } from "../../runtime/plan.ts";
+import { Executable } from "../../runtime/run.ts";
+import { Tensor } from "../../runtime/tensor.ts";
+import { checkOp, spreadNumbers, testDevice } from "../check_op.ts";
+
+checkOp(winogradInputOp, [
+  { shapes: [[1, 4, 4, 8]], attrs: { turned: false } },
+  { shapes: [[2, 7, 10, 16]], attrs: { turned: false } },
+  { shapes: [[3, 9, 5, 8]], attrs: { turned: true } },
+]);
+
+checkOp(winogradFilterOp, [{ shapes: [[3, 3, 8, 16]], attrs: {} }]);
+
+checkOp(winogradProductOp, [
+  { shapes: [[1, 36, 160], [36, 288]], attrs: { inputs: 16, outputs: 16, pixels: 128, turned: false } },
+  { shapes: [[5, 36, 160], [36, 672]], attrs: { inputs: 16, outputs: 40, pixels: 640, turned: false } },
+  { shapes: [[5, 36, 160], [36, 672]], attrs: { inputs: 40, outputs: 16, pixels: 640, turned: true } },
+], { tiled: true });
+
+checkOp(winogradOutputOp, [
+  { shapes: [[1, 36, 96]], attrs: { shape: [1, 4, 4, 8], turned: false } },
+  { shapes: [[2, 36, 160]], attrs: { shape: [2, 7, 10, 16], turned: false } },
+  { shapes: [[4, 36, 96]], attrs: { shape: [3, 9, 11, 8], turned: true } },
+]);
+
+const same = { stride: 1, padding: [1, 1, 1, 1] } as const;
+
+const options = { sanitizeResources: false, sanitizeOps: false }; // the device outlives a test
+
+const filled = (shape: Shape, seed: number): F64 => ({
+  shape,
+  data: Float64Array.from({ length: elements(shape) }, (_, k) => Math.fround(spreadNumbers(seed, k))),
+});
+
+function close(got: ArrayLike<number>, want: ArrayLike<number>, tol = 1e-5) {
+  const scale = Array.from(want).reduce((most, v) => Math.max(most, Math.abs(v)), 0);
+  const off = Array.from(got).reduce((most, v, k) => Math.max(most, Math.abs(v - want[k]!)), 0);
+  assert.ok(off <= tol * scale, `off by ${off / scale}`);
+}
+
+const names = (goals: Goals, budget?: Budget) =>
+  plan(goals, { storage: "buffer", bindings: 16, tiled: false }, budget).dispatches.map(({ name }) => name);
+const steps = ["winograd_input", "winograd_filter", "winograd_product", "winograd_output"];
+
+for (const [turned, shape] of [[false, [3, 7, 10, 16]], [true, [3, 7, 10, 24]]] as const) {
+  Deno.test({
+    name: `winograd() computes a convolution${turned ? "'s gradient" : ""}, whatever the size of the maps`,
+    ...options,
+    async fn() {
+      const device = await testDevice();
+      const [x, f] = [filled(shape, 1), filled([3, 3, 16, 24], 2)];
+      const graph = new Graph();
+      const y = winograd(graph.input("x", x.shape), graph.input("f", f.shape), { turned, lasting: false });
+      const exe = new Executable(device, { outputs: { y } });
+      exe.run({ x: Float32Array.from(x.data), f: Float32Array.from(f.data) });
+      const [want] = turned
+        ? conv2dBackwardInputOp.reference([x, f], { ...same, height: 7, width: 10 })
+        : conv2dOp.reference([x, f], same);
+      assert.deepEqual(y.shape, want!.shape);
+      close(await exe.read("y"), want!.data);
+      exe.destroy();
+    },
+  });
+}
+
+Deno.test("convolutions with many channels are computed by Winograd's steps, with their epilogue in the last", () => {
+  const g = new Graph();
+  const x = g.input("x", [2, 8, 8, 64]);
+  const h = conv2d(x, g.parameter("f", [3, 3, 64, 64]), { padding: 1, bias: g.parameter("b", [64]) });
+  assert.deepEqual(names({ outputs: { y: add(silu(h), x) } }).sort(), steps.toSorted());
+  const few = conv2d(g.input("few", [8, 16, 16, 16]), g.parameter("few", [3, 3, 16, 16]), { padding: 1 });
+  const wide = conv2d(x, g.parameter("wide", [3, 3, 64, 64]), { padding: 1, stride: 2 });
+  assert.deepEqual(names({ outputs: { few, wide } }), ["conv2d", "conv2d"]);
+});
+
+Deno.test("winogradPays() counts the step of the filters where they do not last", () => {
+  const convolution = { maps: [4, 8, 8, 256], filters: [3, 3, 256, 256], ...same };
+  assert.ok(winogradPays(convolution, [256, 256], true));
+  assert.ok(!winogradPays({ ...convolution, maps: [2, 8, 8, 256] }, [256, 256], false));
+  // Of tiles of 4 x 4, maps of 5 x 5 would fill two fifths.
+  assert.ok(!winogradPays({ ...convolution, maps: [64, 5, 5, 256] }, [256, 256], true));
+});
+
+/** A convolution and its gradient with respect to the maps, with filters that last. */
+function bothWays(filters: Value): Record<string, Value> {
+  const { graph } = filters;
+  const shape = [2, 8, 8, 64];
+  return {
+    y: conv2d(graph.input("x", shape), filters, { padding: 1 }),
+    dx: conv2dBackwardInput(graph.input("dy", shape), filters, shape, same),
+  };
+}
+
+for (const tiled of [false, true]) {
+  Deno.test({
+    name: `filters that last are made ready once, and anew when they are written${tiled ? ", with tiles" : ""}`,
+    ...options,
+    async fn() {
+      const device = tiled ? await openDevice({ storage: "buffer", tiled }) : await testDevice();
+      const before = device.memory.live;
+      const graph = new Graph();
+      const goals = { outputs: bothWays(graph.parameter("f", [3, 3, 64, 64])) };
+      const [x, dy, f, f2] = [1, 2, 3, 4].map((seed) => filled(seed < 3 ? [2, 8, 8, 64] : [3, 3, 64, 64], seed));
+      const tensor = new Tensor(device, f!.shape, Float32Array.from(f!.data));
+      const exe = new Executable(device, goals, new Map([["f", tensor]]));
+      const { dispatches, bytes } = exe.plan;
+      assert.equal(dispatches.filter((d) => d.lasting).length, 1);
+      assert.equal(device.memory.live - before, bytes.parameters + bytes.given + bytes.pool);
+      const inputs = { x: Float32Array.from(x!.data), dy: Float32Array.from(dy!.data) };
+      const check = async (filters: F64) => {
+        exe.run(inputs);
+        close(await exe.read("y"), conv2dOp.reference([x!, filters], same)[0]!.data);
+        const [dx] = conv2dBackwardInputOp.reference([dy!, filters], { ...same, height: 8, width: 8 });
+        close(await exe.read("dx"), dx!.data);
+      };
+      await check(f!);
+      exe.run(inputs); // with the filters made ready before
+      await check(f!);
+      tensor.write(Float32Array.from(f2!.data));
+      await check(f2!);
+      // Another computation writes the parameter.
+      const half = new Graph();
+      const p = half.parameter("f", f!.shape);
+      const other = new Executable(device, { outputs: {}, updates: [[p, scale(p, 0.5)]] }, new Map([["f", tensor]]));
+      other.run();
+      await check({ shape: f2!.shape, data: f2!.data.map((v) => v / 2) });
+      for (const one of [other, exe, tensor]) one.destroy();
+      if (tiled) device.destroy();
+    },
+  });
+}
+
+Deno.test("filters that are trained are made ready each time they are used", () => {
+  const g = new Graph();
+  const f = g.parameter("f", [3, 3, 64, 64]);
+  const x = g.input("x", [4, 16, 16, 64]);
+  const [y, dx] = [conv2d(x, f, { padding: 1 }), conv2dBackwardInput(g.input("dy", x.shape), f, x.shape, same)];
+  const goals: Goals = { outputs: { y, dx }, updates: [[f, scale(f, 0.5)]] };
+  const { dispatches } = plan(goals, { storage: "buffer", bindings: 16, tiled: false });
+  assert.equal(dispatches.filter(({ name, lasting }) => name === "winograd_filter" && !lasting).length, 2);
+});
+
+Deno.test("plan() takes the direct kernel where Winograd's steps need more memory than there is", () => {
+  const goals = { outputs: bothWays(new Graph().parameter("f", [3, 3, 64, 64])) };
+  const direct = plan(goals, { storage: "buffer", bindings: 16, tiled: false, whole: true }).bytes;
+  const budget = { bytes: direct.given + direct.pool, taken: 0 };
+  assert.deepEqual(names(goals, budget).sort(), ["conv2d", "conv2d_backward_input"]);
+  assert.throws(() => names(goals, { ...budget, bytes: budget.bytes - 1 }), MemoryError);
+  assert.equal(names(goals, { ...budget, bytes: 2 ** 24 }).length, 2 * steps.length - 1);
+});
