@@ -5,11 +5,13 @@ import { maxPoolGrad } from "./max_pool_grad.ts";
 /** Attributes of {@linkcode maxPoolOp}: side of the window, step between windows, pixels of padding on every side. */
 export type PoolAttrs = { readonly kernel: number; readonly stride: number; readonly padding: number };
 
-/** Sizes of input and result of a pooling, as the shaders name them. */
+/** Sizes of input and result of a pooling, as the shaders name them; `disjoint` windows share no pixel and leave none out. */
 export function poolSizes(x: readonly number[], { kernel, stride, padding }: PoolAttrs) {
   const [N, H, W, C] = x as [number, number, number, number];
   const size = (n: number) => Math.floor((n + 2 * padding - kernel) / stride) + 1;
-  return { N, H, W, C, HO: size(H), WO: size(W), C4: Math.ceil(C / 4), K: kernel, S: stride, pad: padding };
+  const [HO, WO] = [size(H), size(W)];
+  const disjoint = kernel === stride && padding === 0 && HO * kernel === H && WO * kernel === W && kernel <= 4;
+  return { N, H, W, C, HO, WO, C4: Math.ceil(C / 4), K: kernel, S: stride, pad: padding, disjoint };
 }
 
 /** Visits every element of the result with the position of the first maximum of its window. */
@@ -39,13 +41,14 @@ export const maxPoolOp: Op<PoolAttrs> = {
   lowering: {
     kind: "kernel",
     kernel: ({ inputs: [x], outputs: [y], attrs }) => {
-      const { H, W, HO, WO, C4, K, S, pad } = poolSizes(x!.shape, attrs);
+      const { H, W, HO, WO, C4, K, S, pad, disjoint } = poolSizes(x!.shape, attrs);
       return {
         source,
         label: "shaders/max_pool.wgsl",
-        entry: "forward",
+        entry: disjoint ? "disjoint" : "forward",
         reads: ["x"],
         writes: ["y"],
+        constants: { D: disjoint ? K : 1 },
         ...(K <= S ? { fusable: ["x"] } : {}),
         ints: { H, W, HO, WO, C4, K, S, pad },
         threads: texels(y!.shape),

@@ -10,8 +10,7 @@ export const maxPoolGradOp: Op<PoolAttrs> = {
   lowering: {
     kind: "kernel",
     kernel: ({ inputs: [x], outputs: [dx], attrs }) => {
-      const { N, H, W, HO, WO, C4, K, S, pad } = poolSizes(x!.shape, attrs);
-      const disjoint = K === S && pad === 0 && HO * K === H && WO * K === W && K <= 4;
+      const { N, H, W, HO, WO, C4, K, S, pad, disjoint } = poolSizes(x!.shape, attrs);
       return {
         source,
         label: "shaders/max_pool_grad.wgsl",

@@ -19,3 +19,20 @@ fn forward(@builtin(global_invocation_id) id: vec3u) {
   }
   st_y(t, best);
 }
+
+// Windows that share no pixel and leave none out, D x D.
+@compute @workgroup_size(WG)
+fn disjoint(@builtin(global_invocation_id) id: vec3u) {
+  let t = thread(id);
+  if (t >= u.threads) { return; }
+  let rest = quotient(t, u.C4);
+  let row = quotient(rest, u.WO); // n and h at once, as the windows fill the maps
+  let x0 = (row * $(D) * u.W + remainder(rest, u.WO) * $(D)) * u.C4 + remainder(t, u.C4);
+  var best = ld_x(x0);
+  //@ for i in D
+  //@ for j in D
+  best = max(best, ld_x(x0 + ($i * u.W + $j) * u.C4));
+  //@ end
+  //@ end
+  st_y(t, best);
+}
