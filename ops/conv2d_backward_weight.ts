@@ -91,7 +91,7 @@ export function conv2dBackwardWeight(x: Value, dy: Value, f: Shape, { stride, pa
   const [KH, KW, I, O] = f as [number, number, number, number];
   const threads = KH * Math.ceil(I / 4) * Math.ceil(O / 4);
   const rows = dy.shape[0]! * dy.shape[1]!;
-  const parts = Math.max(1, Math.min(rows, Math.ceil(2048 / threads), 32));
+  const parts = Math.max(1, Math.min(rows, Math.ceil(1024 / threads), 32));
   const df = apply(conv2dBackwardWeightOp, [x, dy], { stride, padding, kernel: [KH, KW], parts });
   return reshape(sumMiddle(reshape(df, [1, ...df.shape])), f);
 }
