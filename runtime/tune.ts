@@ -9,17 +9,8 @@
 
 import { kernelKey, readIfUsable, showCandidate, type Tuned, writeTuned } from "./choices.ts";
 import type { Device } from "./device.ts";
-import {
-  type Candidate,
-  elements,
-  Graph,
-  type Kernel,
-  type Node,
-  showShape,
-  type Target,
-  topological,
-} from "./graph.ts";
-import { type Goals, watchPlans } from "./plan.ts";
+import { type Candidate, elements, Graph, type Node, showShape, type Target, topological } from "./graph.ts";
+import { type Goals, lastingIn, plan, watchPlans } from "./plan.ts";
 import { Executable } from "./run.ts";
 import type { Costs } from "./stage.ts";
 import { Tensor } from "./tensor.ts";
@@ -30,8 +21,8 @@ export interface Tunable {
   readonly key: string;
   /** The largest node of the key. */
   readonly node: Node;
-  /** Element type of each of its inputs. */
-  readonly half: readonly boolean[];
+  /** Of each of its inputs, whether it is f16, and whether it stays as it is from run to run. */
+  readonly inputs: readonly { readonly half: boolean; readonly lasting: boolean }[];
   /** Floating point operations of that node. */
   readonly flops: number;
   /** Those of all nodes of the key. */
@@ -67,16 +58,19 @@ export function tunables(work: Iterable<Work>, device: Pick<Device, "storage" | 
   const { storage, bindings, tiled } = device;
   const found = new Map<string, Tunable>();
   for (const { goals, half, times } of work) {
-    const target: Target = { storage, bindings, tiled, ...(half && { half }) };
+    const lasting = lastingIn(goals);
+    const target: Target = { storage, bindings, tiled, lasting, ...(half && { half }) };
     for (const node of topological([...Object.values(goals.outputs), ...(goals.updates ?? []).flat()])) {
       const lowering = node.op?.lowering;
       if (lowering?.kind !== "kernel" || !lowering.tune) continue;
       const key = kernelKey(node, lowering.kernel(node, target, {}), target);
       const flops = node.op!.flops?.(node) ?? elements(node.outputs[0]!.shape);
       const known = found.get(key);
-      const isHalf = ({ node: { leaf } }: Node["inputs"][number]) =>
-        leaf?.kind === "parameter" && (half?.(leaf.name) ?? false);
-      const largest = known && known.flops >= flops ? known : { key, node, half: node.inputs.map(isHalf), flops };
+      const inputs = node.inputs.map((value) => {
+        const { leaf } = value.node;
+        return { half: leaf?.kind === "parameter" && (half?.(leaf.name) ?? false), lasting: lasting(value) };
+      });
+      const largest = known && known.flops >= flops ? known : { key, node, inputs, flops };
       found.set(key, { ...largest, work: (known?.work ?? 0) + flops * times });
     }
   }
@@ -99,8 +93,9 @@ export function mostOf(kernels: readonly Tunable[], part: number): Tunable[] {
 }
 
 /** `conv2d [4, 32, 32, 64] [3, 3, 64, 64]`. */
-export function showTunable({ node, half }: Pick<Tunable, "node" | "half">): string {
-  return [node.op!.name, ...node.inputs.map(({ shape }, k) => `${half[k] ? "f16 " : ""}${showShape(shape)}`)].join(" ");
+export function showTunable({ node, inputs }: Pick<Tunable, "node" | "inputs">): string {
+  const shapes = node.inputs.map(({ shape }, k) => `${inputs[k]!.half ? "f16 " : ""}${showShape(shape)}`);
+  return [node.op!.name, ...shapes].join(" ");
 }
 
 /** Tunes kernels on a device, one after the other. */
@@ -118,30 +113,28 @@ export class Tuner {
    * @returns The fastest of them if it takes at most 95 % of the time of the op's own kernel, which is returned otherwise.
    */
   async tune(tunable: Tunable, signal?: AbortSignal): Promise<Tuned> {
-    const { node, half, flops } = tunable;
-    const inputs = node.inputs.map(({ shape }, k) =>
-      new Tensor(this.device, shape, noise(elements(shape), k), half[k] ? "f16" : "f32")
-    );
-    const own = new Rival(this.device, tunable, inputs, {});
+    const { node, flops } = tunable;
+    const given = new Given(this.device, tunable);
+    const own = new Rival(given, {});
     try {
       const want = await own.results();
       const batch = await batchOf(own);
       let best = { choice: {} as Candidate, ratio: 1 };
       let own_ms = 0;
-      const kernels = [own.kernel];
+      const kernels = [given.kernels({})];
       for (const candidate of candidatesOf(node).slice(1)) {
         signal?.throwIfAborted();
-        const kernel = kernelFor(this.device, tunable, candidate);
+        const same = given.kernels(candidate);
         // Where a shape is too small for a candidate, ops build what was there before.
-        if (kernels.some((other) => sameKernel(other, kernel))) continue;
-        kernels.push(kernel);
+        if (kernels.includes(same)) continue;
+        kernels.push(same);
         const name = `${node.op!.name}: ${showCandidate(candidate)}`;
         if (this.#hopeless.has(name)) continue;
         const drop = (why: string) =>
           this.note(`${showTunable(tunable)}: ${showCandidate(candidate)} is left out: ${why}`);
         let rival: Rival | undefined;
         const error = await this.#errorOf(async () => {
-          rival = new Rival(this.device, tunable, inputs, candidate);
+          rival = new Rival(given, candidate);
           const difference = differenceOf(await rival.results(), want);
           if (!(difference <= TOLERANCE)) throw new Error(`its result is off by ${difference.toPrecision(2)}`);
         });
@@ -164,7 +157,7 @@ export class Tuner {
       return { choice: best.choice, default_gflops, gflops: Number((default_gflops / best.ratio).toPrecision(4)) };
     } finally {
       own.executable.destroy();
-      for (const tensor of inputs) tensor.destroy();
+      given.destroy();
     }
   }
 
@@ -229,35 +222,73 @@ export async function* tuneAll(
   }
 }
 
-/** A candidate at work on given tensors. */
-class Rival {
-  readonly kernel: Kernel;
-  readonly executable: Executable;
-  readonly #outputs: readonly string[];
+/** A kernel alone, with made-up data. */
+class Given {
+  readonly goals: Goals;
+  /** What lasts. */
+  readonly parameters: ReadonlyMap<string, Tensor>;
+  /** What does not. */
+  readonly inputs: Readonly<Record<string, Float32Array>>;
 
-  constructor(private readonly device: Device, tunable: Tunable, inputs: readonly Tensor[], candidate: Candidate) {
-    const { op, attrs } = tunable.node;
+  constructor(readonly device: Device, private readonly tunable: Tunable) {
+    const { node: { op, inputs, attrs } } = tunable;
     const graph = new Graph();
-    const values = inputs.map(({ shape }, k) => graph.parameter(`x${k}`, shape));
+    const values = inputs.map(({ shape }, k) => graph[this.#lasts(k) ? "parameter" : "input"](`x${k}`, shape));
+    const data = values.map(({ shape }, k) => [`x${k}`, noise(elements(shape), k)] as const);
+    this.parameters = new Map(
+      data.filter((_, k) => this.#lasts(k)).map(([name, numbers]) => {
+        const k = Number(name.slice(1));
+        return [name, new Tensor(device, values[k]!.shape, numbers, tunable.inputs[k]!.half ? "f16" : "f32")];
+      }),
+    );
+    this.inputs = Object.fromEntries(data.filter((_, k) => !this.#lasts(k)));
     const outputs = graph.apply(op!, values, attrs);
-    const goals: Goals = { outputs: Object.fromEntries(outputs.map((value, k) => [`y${k}`, value])) };
-    const parameters = new Map(inputs.map((tensor, k) => [`x${k}`, tensor]));
-    this.kernel = kernelFor(device, tunable, candidate);
-    this.executable = new Executable({ ...device, choices: { choose: () => candidate } }, goals, parameters);
-    this.#outputs = Object.keys(goals.outputs);
+    this.goals = { outputs: Object.fromEntries(outputs.map((value, k) => [`y${k}`, value])) };
+  }
+
+  #lasts(k: number): boolean {
+    const { half, lasting } = this.tunable.inputs[k]!;
+    return half || lasting;
+  }
+
+  /** The device as if a candidate had been chosen. */
+  choosing(candidate: Candidate): Device {
+    const { key } = this.tunable;
+    return { ...this.device, choices: { choose: (asked) => asked === key ? candidate : undefined } };
+  }
+
+  /** All that makes up the kernels of a candidate. */
+  kernels(candidate: Candidate): string {
+    const { storage, bindings, tiled, choices } = this.choosing(candidate);
+    const half = (name: string) => this.parameters.get(name)?.storage.dtype === "f16";
+    const { dispatches } = plan(this.goals, { storage, bindings, tiled, half, choices: choices! });
+    return JSON.stringify(dispatches.map(({ program }) => program.kernel));
+  }
+
+  destroy(): void {
+    for (const tensor of this.parameters.values()) tensor.destroy();
+  }
+}
+
+/** A candidate at work. */
+class Rival {
+  readonly executable: Executable;
+
+  constructor(private readonly given: Given, candidate: Candidate) {
+    this.executable = new Executable(given.choosing(candidate), given.goals, given.parameters);
   }
 
   /** Runs once. */
   async results(): Promise<Float32Array[]> {
-    this.executable.run();
-    return await Promise.all(this.#outputs.map((name) => this.executable.read(name)));
+    this.executable.run(this.given.inputs);
+    return await Promise.all(Object.keys(this.given.goals.outputs).map((name) => this.executable.read(name)));
   }
 
   /** Milliseconds of a run, over `count` of them. */
   async time(count: number): Promise<number> {
     const start = performance.now();
     for (let k = 0; k < count; k++) this.executable.run();
-    await this.device.gpu.queue.onSubmittedWorkDone();
+    await this.given.device.gpu.queue.onSubmittedWorkDone();
     return (performance.now() - start) / count;
   }
 }
@@ -265,15 +296,6 @@ class Rival {
 function candidatesOf(node: Node): readonly Candidate[] {
   const { lowering } = node.op!;
   return lowering.kind === "kernel" ? lowering.tune ?? [] : [];
-}
-
-function kernelFor({ storage, bindings, tiled }: Device, { node }: Tunable, candidate: Candidate): Kernel {
-  const lowering = node.op!.lowering as { kernel(node: Node, target: Target, candidate: Candidate): Kernel };
-  return lowering.kernel(node, { storage, bindings, tiled }, candidate);
-}
-
-function sameKernel(a: Kernel, b: Kernel): boolean {
-  return JSON.stringify(a) === JSON.stringify(b);
 }
 
 /** How many runs a timing spans. */

@@ -11,8 +11,9 @@ import { silent } from "../../runtime/progress.ts";
 import { Executable } from "../../runtime/run.ts";
 import { type AnyStage, stage } from "../../runtime/stage.ts";
 import { readManifest } from "../../runtime/stage_cache.ts";
-import { mostOf, tunables, tuneAll, Tuner } from "../../runtime/tune.ts";
+import { mostOf, tunables, tuneAll, Tuner, type Work } from "../../runtime/tune.ts";
 import { conv2d } from "../../ops/conv2d.ts";
+import { scale } from "../../ops/scale.ts";
 import { testDevice } from "../check_op.ts";
 import { inFolder } from "../stages/run_stages.ts";
 
@@ -63,14 +64,17 @@ const countOf = ({ plan }: Executable) => plan.dispatches[0]!.program.kernel.con
 const target: Target = { storage: "texture", bindings: 16, tiled: false };
 const fast: TunedKernels = { [KEY]: { choice: { N: 1 }, default_gflops: 1, gflops: 20 } };
 
-Deno.test("a key rounds extents up to powers of two and tells of f16", () => {
+Deno.test("a key rounds extents up to powers of two and tells of f16 and of what lasts", () => {
   const graph = new Graph();
-  const y = conv2d(graph.input("x", [3, 20, 20, 96]), graph.parameter("f", [3, 3, 96, 40]), { padding: 1 });
-  const keyOf = (on: Target, half?: Target["half"]) =>
-    tunables([{ goals: { outputs: { y } }, times: 1, ...(half && { half }) }], on)[0]!.key;
-  const rest = "f32[4,32,32,128] f32[4,4,128,64] f32[4,32,32,64]";
-  assert.equal(keyOf(target), `texture conv2d forward P4,KH3,KW3,S1 ${rest}`);
-  assert.equal(keyOf(target, (name) => name === "f"), keyOf(target).replace("f32[4,4", "f16[4,4"));
+  const f = graph.parameter("f", [3, 3, 96, 40]);
+  const y = conv2d(graph.input("x", [3, 20, 20, 96]), f, { padding: 1 });
+  const keyOf = (on: Target, work: Partial<Work> = {}) =>
+    tunables([{ goals: { outputs: { y } }, times: 1, ...work }], on)[0]!.key;
+  const rest = "lasting f32[4,4,128,64] f32[4,32,32,64]";
+  assert.equal(keyOf(target), `texture conv2d forward P4,KH3,KW3,S1 f32[4,32,32,128] ${rest}`);
+  assert.equal(keyOf(target, { half: (name) => name === "f" }), keyOf(target).replace("f32[4,4", "f16[4,4"));
+  const goals = { outputs: { y }, updates: [[f, scale(f, 2)]] } as const;
+  assert.equal(keyOf(target, { goals }), keyOf(target).replace("lasting ", ""));
   assert.match(keyOf({ ...target, storage: "buffer", tiled: true }), /^buffer tiled conv2d gemm KW3,S1,XT0,WT0 /);
 });
 
