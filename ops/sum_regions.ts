@@ -1,6 +1,6 @@
 import { apply, elements, type Op, texels, type Value } from "../runtime/graph.ts";
 import source from "../shaders/sum_regions.wgsl" with { type: "text" };
-import { type SizeAttrs, upsampleNearest } from "./upsample_nearest.ts";
+import { type SizeAttrs, upsampleNearest, wholeFactor } from "./upsample_nearest.ts";
 
 /** Sums of the pixels that nearest upsampling of the result would make equal: sum pooling, and that op's gradient. */
 export const sumRegionsOp: Op<SizeAttrs> = {
@@ -9,16 +9,20 @@ export const sumRegionsOp: Op<SizeAttrs> = {
   shapes: ([x], { size }) => [[x![0]!, ...size, x![3]!]],
   lowering: {
     kind: "kernel",
-    kernel: ({ inputs: [x], outputs: [y] }) => ({
-      source,
-      label: "shaders/sum_regions.wgsl",
-      entry: "forward",
-      reads: ["x"],
-      writes: ["y"],
-      fusable: ["x"],
-      ints: { H: x!.shape[1]!, W: x!.shape[2]!, HO: y!.shape[1]!, WO: y!.shape[2]!, C4: Math.ceil(x!.shape[3]! / 4) },
-      threads: texels(y!.shape),
-    }),
+    kernel: ({ inputs: [x], outputs: [y] }) => {
+      const D = wholeFactor(y!.shape, x!.shape);
+      return {
+        source,
+        label: "shaders/sum_regions.wgsl",
+        entry: D ? "whole" : "forward",
+        reads: ["x"],
+        writes: ["y"],
+        fusable: ["x"],
+        constants: { D },
+        ints: { H: x!.shape[1]!, W: x!.shape[2]!, HO: y!.shape[1]!, WO: y!.shape[2]!, C4: Math.ceil(x!.shape[3]! / 4) },
+        threads: texels(y!.shape),
+      };
+    },
   },
   gradient: ({ inputs: [x] }, [dy]) => [upsampleNearest(dy!, [x!.shape[1]!, x!.shape[2]!])],
   flops: ({ inputs: [x] }) => elements(x!.shape),

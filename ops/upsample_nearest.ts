@@ -1,9 +1,15 @@
-import { apply, type Op, texels, type Value } from "../runtime/graph.ts";
+import { apply, type Op, type Shape, texels, type Value } from "../runtime/graph.ts";
 import source from "../shaders/upsample_nearest.wgsl" with { type: "text" };
 import { sumRegions } from "./sum_regions.ts";
 
 /** Attributes of {@linkcode upsampleNearestOp}: height and width of the result. */
 export type SizeAttrs = { readonly size: readonly [number, number] };
+
+/** How many times as high and as wide the finer of two grids is, if that is one small whole number; else 0. */
+export function wholeFactor([, H, W]: Shape, [, HO, WO]: Shape): number {
+  const factor = HO! / H!;
+  return Number.isInteger(factor) && factor <= 4 && WO === factor * W! ? factor : 0;
+}
 
 /** `y[n, h, w] = x[n, floor(h H / HO), floor(w W / WO)]`. */
 export const upsampleNearestOp: Op<SizeAttrs> = {
@@ -12,15 +18,20 @@ export const upsampleNearestOp: Op<SizeAttrs> = {
   shapes: ([x], { size }) => [[x![0]!, ...size, x![3]!]],
   lowering: {
     kind: "kernel",
-    kernel: ({ inputs: [x], outputs: [y] }) => ({
-      source,
-      label: "shaders/upsample_nearest.wgsl",
-      entry: "forward",
-      reads: ["x"],
-      writes: ["y"],
-      ints: { H: x!.shape[1]!, W: x!.shape[2]!, HO: y!.shape[1]!, WO: y!.shape[2]!, C4: Math.ceil(x!.shape[3]! / 4) },
-      threads: texels(y!.shape),
-    }),
+    kernel: ({ inputs: [x], outputs: [y] }) => {
+      const D = wholeFactor(x!.shape, y!.shape);
+      return {
+        source,
+        label: "shaders/upsample_nearest.wgsl",
+        entry: D ? "whole" : "forward",
+        reads: ["x"],
+        writes: ["y"],
+        ...(D ? { fusable: ["x"] } : {}),
+        constants: { D },
+        ints: { H: x!.shape[1]!, W: x!.shape[2]!, HO: y!.shape[1]!, WO: y!.shape[2]!, C4: Math.ceil(x!.shape[3]! / 4) },
+        threads: texels(D ? x!.shape : y!.shape),
+      };
+    },
   },
   gradient: ({ inputs: [x] }, [dy]) => [sumRegions(dy!, [x!.shape[1]!, x!.shape[2]!])],
   flops: () => 0,

@@ -22,3 +22,20 @@ fn forward(@builtin(global_invocation_id) id: vec3u) {
   }
   st_y(t, total);
 }
+
+// Regions of D x D pixels.
+@compute @workgroup_size(WG)
+fn whole(@builtin(global_invocation_id) id: vec3u) {
+  let t = thread(id);
+  if (t >= u.threads) { return; }
+  let rest = quotient(t, u.C4);
+  let row = quotient(rest, u.WO); // n and h at once
+  let x0 = (row * $(D) * u.W + remainder(rest, u.WO) * $(D)) * u.C4 + remainder(t, u.C4);
+  var total = vec4f();
+  //@ for i in D
+  //@ for j in D
+  total += ld_x(x0 + ($i * u.W + $j) * u.C4);
+  //@ end
+  //@ end
+  st_y(t, total);
+}

@@ -13,3 +13,19 @@ fn forward(@builtin(global_invocation_id) id: vec3u) {
   let n = quotient(rest, u.HO);
   st_y(t, ld_x(((n * u.H + quotient(h * u.H, u.HO)) * u.W + quotient(w * u.W, u.WO)) * u.C4 + c));
 }
+
+// D times as high and as wide: one invocation per texel of x writes all of its pixels.
+@compute @workgroup_size(WG)
+fn whole(@builtin(global_invocation_id) id: vec3u) {
+  let t = thread(id);
+  if (t >= u.threads) { return; }
+  let rest = quotient(t, u.C4);
+  let row = quotient(rest, u.W); // n and h at once
+  let y0 = (row * $(D) * u.WO + remainder(rest, u.W) * $(D)) * u.C4 + remainder(t, u.C4);
+  let v = ld_x(t);
+  //@ for i in D
+  //@ for j in D
+  st_y(y0 + ($i * u.WO + $j) * u.C4, v);
+  //@ end
+  //@ end
+}
