@@ -55,9 +55,9 @@ export const conv2dOp: Op<Conv2dAttrs> = {
       { TILED: 0, P: 4 },
       { TILED: 0, P: 8 },
       { TILED: 0, P: 16 },
-      { TILED: 0, WG: 32 },
       { TILED: 0, WG: 128 },
       { TILED: 1 },
+      { WINOGRAD: 1 },
     ],
     kernel({ inputs: [x, f], outputs: [y], attrs: { stride, padding } }, target, candidate) {
       const [, H, W, I] = x!.shape as [number, number, number, number];

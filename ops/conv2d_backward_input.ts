@@ -22,9 +22,9 @@ export const conv2dBackwardInputOp: Op<Conv2dBackwardInputAttrs> = {
       { TILED: 0, P: 4 },
       { TILED: 0, P: 8 },
       { TILED: 0, P: 16 },
-      { TILED: 0, WG: 32 },
       { TILED: 0, WG: 128 },
       { TILED: 1 },
+      { WINOGRAD: 1 },
     ],
     kernel({ inputs: [dy, f], outputs: [dx], attrs: { stride, padding } }, target, candidate) {
       const [, HO, WO, O] = dy!.shape as [number, number, number, number];

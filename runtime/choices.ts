@@ -71,13 +71,16 @@ export function candidateOf(node: Node, target: Target): Candidate {
 
 /**
  * What a measurement holds for: storage class, op, entry point, constants of the op's own kernel, and the element types
- * and shapes of inputs and outputs, each extent rounded up to a power of two.
+ * and shapes of inputs and outputs, each extent rounded up to a power of two; of ops in parts also which inputs last.
  */
-export function kernelKey(node: Node, own: Kernel, { storage, tiled, half }: Target): string {
+export function kernelKey(node: Node, own: Kernel, { storage, tiled, half, lasting }: Target): string {
   const constants = Object.entries(own.constants ?? {}).map(([name, value]) => `${name}${value}`).join(",");
-  const tensors = [...node.inputs, ...node.outputs].map(({ shape, node: { leaf } }) => {
+  const tensors = [...node.inputs, ...node.outputs].map((value) => {
+    const { shape, node: { leaf } } = value;
+    // Parts of an op may be done once for what lasts.
+    const once = node.op!.parts && lasting?.(value) ? "lasting " : "";
     const dtype = leaf?.kind === "parameter" && half?.(leaf.name) ? "f16" : "f32";
-    return `${dtype}[${shape.map((n) => 2 ** Math.ceil(Math.log2(Math.max(1, n))))}]`;
+    return `${once}${dtype}[${shape.map((n) => 2 ** Math.ceil(Math.log2(Math.max(1, n))))}]`;
   });
   return [storage, ...tiled ? ["tiled"] : [], node.op!.name, own.entry, constants, ...tensors].join(" ");
 }

@@ -37,6 +37,8 @@ export interface Target {
   readonly staged?: boolean;
   /** Tells of a parameter's name whether it is f16. */
   readonly half?: (name: string) => boolean;
+  /** Tells of a value whether it stays as it is from run to run. */
+  readonly lasting?: (value: Value) => boolean;
   /** Kernels that were measured to be faster than the ops' own, if any are to be used. */
   readonly choices?: Choices;
   /** Whether ops stay whole where they could be computed in parts, which takes more memory. */
@@ -129,6 +131,8 @@ export interface Op<A = Attrs> {
   gradient?(node: Node<A>, dys: readonly (Value | null)[]): readonly (Value | null)[];
   /** How it runs on the GPU. */
   readonly lowering: Lowering<A>;
+  /** Values in place of the node's outputs where kernels tile in workgroup memory; null where these do not fit. */
+  tiled?(node: Node<A>): readonly Value[] | null;
   /**
    * The one output by other ops in place of the kernel, where that is faster: by the shapes, unless a candidate decides.
    * Null where it is not.
@@ -138,8 +142,6 @@ export interface Op<A = Attrs> {
   parts?(node: Node<A>, candidate: Candidate, lasting: (value: Value) => boolean): Value | null;
   /** Whether the outputs are kept from run to run while what they are computed from lasts: for weights made ready. */
   readonly lasting?: boolean;
-  /** Values in place of the node's outputs where kernels tile in workgroup memory; null where these do not fit. */
-  tiled?(node: Node<A>): readonly Value[] | null;
   /** "memory": cheap, may be recomputed. "compute": keep its output. */
   readonly bound: "memory" | "compute";
   /** Floating point operations, for plans and rooflines; one per element when absent. */

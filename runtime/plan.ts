@@ -171,15 +171,10 @@ export function watchPlans(watch: (goals: Goals, target: Target) => void): Dispo
 export function plan(wished: Goals, target: Target, budget?: Budget): Plan {
   for (const watch of watchers) watch(wished, target);
   const goals = target.tiled ? withTiles(wished) : wished;
-  const trained = new Set((goals.updates ?? []).map(([parameter]) => parameter));
-  const lasting = (value: Value) => {
-    const { leaf } = value.node;
-    return leaf !== null && leaf.kind !== "input" && !trained.has(value);
-  };
+  const lasting = lastingIn(goals);
+  const on = { ...target, lasting };
   const asked = topological([...Object.values(goals.outputs), ...(goals.updates ?? []).flat()]);
-  const { nodes, now } = target.whole
-    ? { nodes: asked, now: (value: Value) => value }
-    : inParts(asked, target, lasting);
+  const { nodes, now } = target.whole ? { nodes: asked, now: (value: Value) => value } : inParts(asked, on, lasting);
   const outputs = Object.values(goals.outputs).map(now);
   const updates = (goals.updates ?? []).map(([parameter, value]) => [parameter, now(value)] as const);
   const wanted = [...outputs, ...updates.flat()];
@@ -188,7 +183,7 @@ export function plan(wished: Goals, target: Target, budget?: Budget): Plan {
 
   const kernels = new Map<Node, Kernel>();
   for (const node of nodes) {
-    if (node.op?.lowering.kind === "kernel") kernels.set(node, kernelOf(node, target));
+    if (node.op?.lowering.kind === "kernel") kernels.set(node, kernelOf(node, on));
   }
 
   // 1. Which values are stored: those that something reads in a way that cannot be fused.
@@ -461,8 +456,17 @@ export function plan(wished: Goals, target: Target, budget?: Budget): Plan {
   return { ...laid, target, leaves, resolve, goals, flops: dispatches.reduce((sum, d) => sum + d.flops, 0) };
 }
 
+/** Tells of a value whether it stays as it is from run to run, as weights do that are not trained. */
+export function lastingIn({ updates = [] }: Goals): (value: Value) => boolean {
+  const trained = new Set(updates.map(([parameter]) => parameter));
+  return (value) => {
+    const { leaf } = value.node;
+    return leaf !== null && leaf.kind !== "input" && !trained.has(value);
+  };
+}
+
 /** Goals with nodes replaced by what tiles in workgroup memory. */
-function withTiles({ outputs, updates = [] }: Goals): Goals {
+export function withTiles({ outputs, updates = [] }: Goals): Goals {
   const instead = new Map<Value, Value>();
   const now = (value: Value) => instead.get(value) ?? value;
   for (const node of topological([...Object.values(outputs), ...updates.map(([, value]) => value)])) {

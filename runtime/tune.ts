@@ -10,7 +10,7 @@
 import { kernelKey, readIfUsable, showCandidate, type Tuned, writeTuned } from "./choices.ts";
 import type { Device } from "./device.ts";
 import { type Candidate, elements, Graph, type Node, showShape, type Target, topological } from "./graph.ts";
-import { type Goals, lastingIn, plan, watchPlans } from "./plan.ts";
+import { type Goals, lastingIn, plan, watchPlans, withTiles } from "./plan.ts";
 import { Executable } from "./run.ts";
 import type { Costs } from "./stage.ts";
 import { Tensor } from "./tensor.ts";
@@ -57,7 +57,8 @@ const FAR = 0.8;
 export function tunables(work: Iterable<Work>, device: Pick<Device, "storage" | "bindings" | "tiled">): Tunable[] {
   const { storage, bindings, tiled } = device;
   const found = new Map<string, Tunable>();
-  for (const { goals, half, times } of work) {
+  for (const { goals: wished, half, times } of work) {
+    const goals = tiled ? withTiles(wished) : wished;
     const lasting = lastingIn(goals);
     const target: Target = { storage, bindings, tiled, lasting, ...(half && { half }) };
     for (const node of topological([...Object.values(goals.outputs), ...(goals.updates ?? []).flat()])) {
