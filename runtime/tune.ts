@@ -116,8 +116,9 @@ export class Tuner {
   async tune(tunable: Tunable, signal?: AbortSignal): Promise<Tuned> {
     const { node, flops } = tunable;
     const given = new Given(this.device, tunable);
-    const own = new Rival(given, {});
+    let own: Rival | null = null;
     try {
+      own = new Rival(given, {});
       const want = await own.results();
       const batch = await batchOf(own);
       let best = { choice: {} as Candidate, ratio: 1 };
@@ -157,7 +158,7 @@ export class Tuner {
       const default_gflops = Number((flops / own_ms / 1e6).toPrecision(4));
       return { choice: best.choice, default_gflops, gflops: Number((default_gflops / best.ratio).toPrecision(4)) };
     } finally {
-      own.executable.destroy();
+      own?.executable.destroy();
       given.destroy();
     }
   }
@@ -214,7 +215,14 @@ export async function* tuneAll(
     if (before && candidatesOf(kernel.node).some((one) => showCandidate(one) === showCandidate(before.choice))) {
       yield { kernel, tuned: before, known: true };
     } else {
-      const tuned = await tuner.tune(kernel, signal);
+      let tuned: Tuned;
+      try {
+        tuned = await tuner.tune(kernel, signal);
+      } catch (error) {
+        if (!(error instanceof RangeError)) throw error; // else it does not fit on the adapter
+        note(`${showTunable(kernel)} is left out: ${error.message}`);
+        continue;
+      }
       // Read again, as another process may have written meanwhile.
       all = { ...read(), [kernel.key]: tuned };
       writeTuned(path, device.name, all);
