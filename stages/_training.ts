@@ -79,14 +79,14 @@ export interface Looks {
  * Trains to `options.steps`, going on from the checkpoint in `ctx.work` when there is one.
  *
  * @param batches A step has one, or as many as the trainer accumulates.
- * @param looks What to do between; not after the last step.
+ * @param looks What to do between, in this order; not after the last step.
  */
 export async function train(
   ctx: StageContext,
   trainer: Trainer,
   options: TrainingOptions,
   batches: Pick<Batches, "get">,
-  looks?: Looks,
+  looks: readonly Looks[] = [],
 ): Promise<void> {
   const rate = learningRate(options);
   if (!await trainer.resume(ctx.work)) await trainer.start();
@@ -116,11 +116,14 @@ export async function train(
     loss.catch(() => {}).finally(() => clock.end()); // settled below, where it is reported
     await settle();
     pending = { step: step + 1, lr, loss };
-    if (looks && trainer.steps % looks.every === 0 && trainer.steps < options.steps) {
+    const due = looks.filter(({ every }) => trainer.steps % every === 0 && trainer.steps < options.steps);
+    let ended = false;
+    if (due.length) {
       await settle();
       clock.pause();
-      if (await looks.look(trainer.steps)) break;
+      for (const { look } of due) ended = await look(trainer.steps) || ended;
     }
+    if (ended) break;
     if (ctx.signal.aborted || (trainer.steps % options.checkpoint_every === 0 && trainer.steps < options.steps)) {
       await settle();
       clock.pause();

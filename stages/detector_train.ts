@@ -138,7 +138,7 @@ export const trainDetector = stage({
       ctx.log(`no smaller NME in ${since} steps: the training ends here`);
       return true;
     };
-    await train(ctx, trainer, options, batches, { every: options.val_every, look: look_between });
+    await train(ctx, trainer, options, batches, [{ every: options.val_every, look: look_between }]);
     if (validation) {
       const nme_val = await look(validation);
       ctx.metric({ step: trainer.steps, nme_val });

@@ -28,6 +28,7 @@ import { autoencoderOf, exact, networksOf, sizeOf, stepImages, trainingCosts } f
 import { copyParts, denoisingLoss, denoisingOptions, diffusionBatches, encodeLatents, promptOf } from "./_diffusion.ts";
 import { loadFaces } from "./_faces.ts";
 import { accumulation, train, trainingOptions } from "./_training.ts";
+import { validation, validationOptions } from "./_validation.ts";
 
 const options = z.object({
   ...trainingOptions,
@@ -36,6 +37,7 @@ const options = z.object({
     "Prompt template with {style}; null takes each image's own prompt",
   ),
   ...denoisingOptions,
+  ...validationOptions,
   channels: z.array(z.int().min(4)).min(1).default([64, 128]).describe("Channels of each level of the UNet"),
   layers: z.int().min(1).default(1).describe("Residual blocks of a level"),
   attention_levels: z.array(z.boolean()).optional().describe(
@@ -123,7 +125,7 @@ export const pretrainDiffusion = stage({
   id: "diffusion/pretrain",
   doc: "Trains a text-conditioned latent diffusion model (text encoder and UNet), from scratch or from those of init.",
   version: 1,
-  inputs: { model: "model", "data*": "dataset", "init?": "model" },
+  inputs: { model: "model", "data*": "dataset", "init?": "model", "val?": "dataset" },
   output: "model",
   options,
   expects: async (options, { model, data, init }) => ({
@@ -132,18 +134,21 @@ export const pretrainDiffusion = stage({
       controlnet: null,
     },
   }),
-  async cost(options, { model, data, init }) {
+  async cost(options, { model, data, init, val }) {
     const size_px = await sizeOf(data);
     const { vae, text, unet, tokens } = await expectedParts(options, model, size_px, init);
     const { loss, specs } = buildTraining(options, text, unet, [latentSide(vae, size_px), latentChannels(vae)], tokens);
     return {
       step: `training, ${stepImages(options)} of ${size_px} px`,
       steps: options.steps,
-      ...trainingCosts({ loss, trainable: specs.keys(), ...options }),
+      ...trainingCosts(
+        { loss, trainable: specs.keys(), ...options },
+        { beside: val ? [{ outputs: { loss } }] : [] },
+      ),
       unet_parameters: exact(countParameters(specsUnder(specs, "unet/"))),
     };
   },
-  async run(ctx, { model, data, init }, options) {
+  async run(ctx, { model, data, init, val }, options) {
     const faces = await loadFaces(data);
     const start = init && await openModel(init.dir);
     const tokenizer = start?.tokenizer ?? trainTokenizer(
@@ -153,7 +158,8 @@ export const pretrainDiffusion = stage({
     await copyParts(model.dir, ctx.dir);
     await tokenizer.save(`${ctx.dir}/tokenizer`);
     await saveConfig(`${ctx.dir}/scheduler`, scheduleFormat, LATENT_SCHEDULE);
-    const latents = await encodeLatents(ctx, `${model.dir}/vae`, faces);
+    const autoencoder = `${model.dir}/vae`;
+    const latents = await encodeLatents(ctx, autoencoder, faces);
     const { side, channels: latent_channels } = latents;
     const [{ seed }, schedule] = [ctx, makeSchedule(LATENT_SCHEDULE)];
     using batches = new Batches(diffusionBatches({ seed, faces, latents, schedule, tokenizer }, options, false));
@@ -169,8 +175,12 @@ export const pretrainDiffusion = stage({
       start ? await loadModel(start, specs) : initialise(specs, ctx.seed),
     );
     const trainer = new Trainer(device, { loss, trainable: specs.keys(), ...options }, parameters);
-    await train(ctx, trainer, options, batches);
     const averaged = trainer.averaged();
+    const source = { autoencoder, schedule, tokenizer, drawings: false, loss, parameters: averaged };
+    const held = await validation(ctx, val, options, source);
+    await train(ctx, trainer, options, batches, held && [held]);
+    await held?.look(trainer.steps);
+    held?.destroy();
     await saveNetwork(`${ctx.dir}/unet`, unetFormat, config, specsUnder(specs, "unet/"), averaged);
     await saveText(ctx.dir, text, specsUnder(specs, "text_encoder/"), averaged);
     await saveModelIndex(ctx.dir);

@@ -34,6 +34,7 @@ import { copyParts, denoisingLoss, denoisingOptions, diffusionBatches, encodeLat
 import { loadFaces } from "./_faces.ts";
 import { previews } from "./_previews.ts";
 import { accumulation, train, trainingOptions } from "./_training.ts";
+import { validation, validationOptions } from "./_validation.ts";
 
 /**
  * A model's ControlNet, or that which it is to have.
@@ -91,7 +92,7 @@ export const trainDiffusion = stage({
   doc:
     "Trains a landmark ControlNet on a frozen diffusion model, from a copy of its encoder or from the ControlNet it has.",
   version: 1,
-  inputs: { model: "model", "data*": "dataset", "detector?": "detector" },
+  inputs: { model: "model", "data*": "dataset", "detector?": "detector", "val?": "dataset" },
   output: "model",
   options: z.object({
     ...trainingOptions,
@@ -99,6 +100,7 @@ export const trainDiffusion = stage({
     prompt: z.string().nullable().default(null)
       .describe('Prompt template with {style}; "" for stage 1; null takes each image\'s own prompt'),
     ...denoisingOptions,
+    ...validationOptions,
     hint_channels: z.array(z.int().min(4)).min(2).default([16, 32, 64])
       .describe("Channels of a new ControlNet's hint encoder; each after the first halves the side"),
     sd_locked: z.boolean().optional().describe(
@@ -117,34 +119,38 @@ export const trainDiffusion = stage({
     const networks = await networksOf(model);
     return { networks: { ...networks, controlnet: expectedControlnet(networks, options.hint_channels) } };
   },
-  async cost(options, { model, data }) {
+  async cost(options, { model, data, val }) {
     const networks = await networksOf(model);
     const size_px = await sizeOf(data);
     const side = size_px / 2 ** (networks.vae.block_out_channels.length - 1);
     const config = expectedControlnet(networks, options.hint_channels);
     const costs = remembered(
-      [{ ...networks, controlnet: config }, size_px],
+      [{ ...networks, controlnet: config }, size_px, !!val],
       { ...options, hint_channels: undefined },
       () => {
         const { loss, specs, own, trainable } = lossOf(networks, config, [side, size_px], networks.tokens, options);
         const written = writtenOf(specs, own, trainable);
         const half = (name: string) => options.frozen_weights === "f16" && specs.has(name) && !written.has(name);
         return {
-          ...trainingCosts({ loss, trainable: trainable.keys(), ...options }, { half }),
+          ...trainingCosts(
+            { loss, trainable: trainable.keys(), ...options },
+            { half, beside: val ? [{ outputs: { loss } }] : [] },
+          ),
           controlnet_parameters: exact(countParameters(own)),
         };
       },
     );
     return { step: `training, ${stepImages(options)} of ${size_px} px`, steps: options.steps, ...costs };
   },
-  async run(ctx, { model, data, detector }, options) {
+  async run(ctx, { model, data, detector, val }, options) {
     if (detector && options.preview_every === undefined) {
       throw new TypeError(`Cannot use the input "detector" without the option "preview_every"`);
     }
     const faces = await loadFaces(data);
     const base = await openModel(model.dir);
     const controlConfig = controlConfigOf(base, options.hint_channels);
-    const latents = await encodeLatents(ctx, `${base.dir}/${base.folders.vae}`, faces);
+    const autoencoder = `${base.dir}/${base.folders.vae}`;
+    const latents = await encodeLatents(ctx, autoencoder, faces);
     const { seed } = ctx;
     const { schedule, tokenizer } = base;
     using batches = new Batches(diffusionBatches({ seed, faces, latents, schedule, tokenizer }, options, true));
@@ -167,7 +173,9 @@ export const trainDiffusion = stage({
     ]);
     const trainer = new Trainer(device, { loss, trainable: trainable.keys(), ...options }, parameters);
     const averaged = trainer.averaged();
-    const looks = options.preview_every === undefined ? undefined : await previews(ctx, {
+    const source = { autoencoder, schedule, tokenizer, drawings: true, loss, parameters: averaged };
+    const held = await validation(ctx, val, options, source);
+    const pictures = options.preview_every === undefined ? undefined : await previews(ctx, {
       every: options.preview_every,
       count: options.previews ?? 8,
       faces,
@@ -176,12 +184,13 @@ export const trainDiffusion = stage({
       parameters: averaged,
       detector,
     });
+    const looks = [held, pictures].filter((one) => one !== undefined);
     await train(ctx, trainer, options, batches, looks);
-    if (looks) {
-      await looks.look(trainer.steps);
-      await Deno.copyFile(`${ctx.work}/preview.png`, `${ctx.dir}/preview.png`);
-      looks.destroy();
+    for (const { look, destroy } of looks) {
+      await look(trainer.steps);
+      destroy();
     }
+    if (pictures) await Deno.copyFile(`${ctx.work}/preview.png`, `${ctx.dir}/preview.png`);
     await copyParts(base.dir, ctx.dir, trainable === own ? ["controlnet"] : ["controlnet", "unet"]);
     await saveNetwork(`${ctx.dir}/controlnet`, controlnetFormat, controlConfig, own, averaged);
     if (trainable !== own) {
