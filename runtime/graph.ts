@@ -61,7 +61,8 @@ export interface Choices {
  * `ld_x(i) -> vec4f` for each name in `reads` and `ldz_x(i)`, the same but zero for a negative index;
  * `st_y(i, v)` for each name in `writes`, which applies the fused epilogue and zeroes the padding lanes;
  * `u.NAME` for each of `ints` (i32) and `floats` (f32); `thread(id) -> i32`, the linear index of the invocation, to be
- * compared with `u.threads`; `WG`, the workgroup size.
+ * compared with `u.threads`; `quotient(i, d)` and `remainder(i, d)`, in place of `/` and `%` which processors do lane by
+ * lane; `WG`, the workgroup size.
  */
 export interface Kernel {
   /** WGSL text, usually imported from `shaders/`. */
