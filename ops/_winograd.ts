@@ -4,7 +4,7 @@
  * `y = A^T ((G f G^T) * (B^T d B)) A` for a tile `y` of 4 x 4 results, the 6 x 6 pixels `d` under it and filters `f`;
  * `*` is element by element. With all channels at once it is a matrix product for each of the 36 places of a 6 x 6 tile.
  * The polynomials go through 0, 1/sqrt(2), -1/sqrt(2), sqrt(2), -sqrt(2) and infinity; with 1, -1, 2, -2 in place of the
- * roots the error would be some ten times as large.
+ * roots the error is four times as large.
  *
  * Source: Lavin & Gray 2015, arXiv 1509.09308.
  *
@@ -45,8 +45,7 @@ export const AT: readonly (readonly number[])[] = [
 export const BLOCK = 8;
 
 /**
- * Texels that stay empty after each place. Without them places are powers of two apart, share their lines of the cache, and
- * storing a tile takes three times as long.
+ * Texels that stay empty after each place, so that places are no powers of two apart and do not share lines of the cache.
  */
 const GAP = 8;
 
