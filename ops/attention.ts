@@ -36,9 +36,9 @@ export const attentionOp: Op<AttentionAttrs> = {
     return [y!];
   },
   lowering: { kind: "view" },
-  tiled({ inputs: [, q, k, v], attrs: { heads, causal } }) {
-    if (!fitsTiles(q!, { heads, causal })) return null;
-    return q!.graph.apply(attentionTilesOp, [q!, k!, v!], { heads, causal }).slice(0, 1);
+  parts({ inputs: [, q, k, v], attrs: { heads, causal } }, _, { tiled }) {
+    if (!tiled || !fitsTiles(q!, { heads, causal })) return null;
+    return q!.graph.apply(attentionTilesOp, [q!, k!, v!], { heads, causal })[0]!;
   },
   gradient({ inputs: [, q, k, v], attrs }, [dy]) {
     const { heads, causal, rows } = attrs;

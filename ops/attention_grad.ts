@@ -26,11 +26,11 @@ export const attentionGradOp: Op<AttentionTilesGradAttrs> = {
   bound: "memory",
   shapes: ([dx]) => [dx!],
   lowering: { kind: "view" },
-  tiled({ inputs: [, q, k, v, dy], attrs }) {
-    if (!fitsTiles(q!, attrs)) return null;
+  parts({ inputs: [, q, k, v, dy], attrs }, _, { tiled }) {
+    if (!tiled || !fitsTiles(q!, attrs)) return null;
     const { heads, causal } = attrs;
     const [y, logs] = q!.graph.apply(attentionTilesOp, [q!, k!, v!], { heads, causal }) as [Value, Value];
-    return [apply(attentionTilesGradOp, [q!, k!, v!, dy!, logs, headProducts(y, dy!, heads)], attrs)];
+    return apply(attentionTilesGradOp, [q!, k!, v!, dy!, logs, headProducts(y, dy!, heads)], attrs);
   },
   flops: () => 0,
   reference: ([dx]) => [dx!],

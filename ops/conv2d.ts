@@ -95,8 +95,9 @@ export const conv2dOp: Op<Conv2dAttrs> = {
       };
     },
   },
-  parts({ inputs: [x, f], attrs }, candidate, lasts) {
-    const [convolution, lasting] = [{ maps: x!.shape, filters: f!.shape, ...attrs }, lasts(f!)];
+  parts({ inputs: [x, f], attrs }, candidate, target) {
+    if (target.whole) return null;
+    const [convolution, lasting] = [{ maps: x!.shape, filters: f!.shape, ...attrs }, target.lasting?.(f!) ?? false];
     const [I, O] = f!.shape.slice(2) as [number, number];
     const wanted = decided(candidate, () => winogradPays(convolution, [I, O], lasting));
     return wanted && winogradFits(convolution) ? winograd(x!, f!, { turned: false, lasting }) : null;

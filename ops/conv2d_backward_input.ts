@@ -66,8 +66,9 @@ export const conv2dBackwardInputOp: Op<Conv2dBackwardInputAttrs> = {
       };
     },
   },
-  parts({ inputs: [dy, f], outputs: [dx], attrs }, candidate, lasts) {
-    const [convolution, lasting] = [{ maps: dx!.shape, filters: f!.shape, ...attrs }, lasts(f!)];
+  parts({ inputs: [dy, f], outputs: [dx], attrs }, candidate, target) {
+    if (target.whole) return null;
+    const [convolution, lasting] = [{ maps: dx!.shape, filters: f!.shape, ...attrs }, target.lasting?.(f!) ?? false];
     const [I, O] = f!.shape.slice(2) as [number, number];
     const wanted = decided(candidate, () => winogradPays(convolution, [O, I], lasting));
     return wanted && winogradFits(convolution) ? winograd(dy!, f!, { turned: true, lasting }) : null;

@@ -37,11 +37,11 @@ export interface Target {
   readonly staged?: boolean;
   /** Tells of a parameter's name whether it is f16. */
   readonly half?: (name: string) => boolean;
-  /** Tells of a value whether it stays as it is from run to run. */
+  /** Tells of a value whether it stays as it is from run to run, as weights do that are not trained. */
   readonly lasting?: (value: Value) => boolean;
   /** Kernels that were measured to be faster than the ops' own, if any are to be used. */
   readonly choices?: Choices;
-  /** Whether ops stay whole where they could be computed in parts, which takes more memory. */
+  /** Whether ops stay whole where parts of them take more memory. */
   readonly whole?: boolean;
 }
 
@@ -132,15 +132,11 @@ export interface Op<A = Attrs> {
   gradient?(node: Node<A>, dys: readonly (Value | null)[]): readonly (Value | null)[];
   /** How it runs on the GPU. */
   readonly lowering: Lowering<A>;
-  /** Values in place of the node's outputs where kernels tile in workgroup memory; null where these do not fit. */
-  tiled?(node: Node<A>): readonly Value[] | null;
   /**
-   * The one output by other ops in place of the kernel, where that is faster: by the shapes, unless a candidate decides.
-   * Null where it is not.
-   *
-   * @param lasting Tells of a value whether it stays as it is from run to run, as weights do that are not trained.
+   * The one output by other ops in place of the lowering, where that is faster on a target: by the shapes, unless a
+   * candidate decides. Null where it is not.
    */
-  parts?(node: Node<A>, candidate: Candidate, lasting: (value: Value) => boolean): Value | null;
+  parts?(node: Node<A>, candidate: Candidate, target: Target): Value | null;
   /** Whether the outputs are kept from run to run while what they are computed from lasts: for weights made ready. */
   readonly lasting?: boolean;
   /** "memory": cheap, may be recomputed. "compute": keep its output. */

@@ -6,7 +6,7 @@
  */
 
 import { candidateOf } from "./choices.ts";
-import type { Node, Target, Value } from "./graph.ts";
+import { type Node, type Target, topological, type Value } from "./graph.ts";
 
 /** What is computed. */
 export interface InParts {
@@ -16,13 +16,8 @@ export interface InParts {
   now(value: Value): Value;
 }
 
-/**
- * Takes ops apart that are faster so; nodes are added to their graph.
- *
- * @param nodes Inputs before users.
- * @param lasting As of {@linkcode Op.parts}.
- */
-export function inParts(nodes: readonly Node[], target: Target, lasting: (value: Value) => boolean): InParts {
+/** Takes ops apart that are faster so on a target, of all that values are computed from; nodes are added to their graph. */
+export function inParts(wanted: readonly Value[], target: Target): InParts {
   const replaced = new Map<Value, Value>();
   const now = (value: Value) => replaced.get(value) ?? value;
   const found = new Set<Node>();
@@ -31,17 +26,19 @@ export function inParts(nodes: readonly Node[], target: Target, lasting: (value:
     for (const { node: input } of node.inputs) find(input);
     found.add(node);
   };
-  for (const node of nodes) {
+  for (const node of topological(wanted)) {
     const inputs = node.inputs.map(now);
     const moved = inputs.every((value, k) => value === node.inputs[k])
       ? node
       : node.outputs[0]!.graph.apply(node.op!, inputs, node.attrs)[0]!.node;
-    const whole = moved.op?.parts?.(moved, candidateOf(moved, target), lasting);
+    const whole = moved.op?.parts?.(moved, candidateOf(moved, target), target);
     const outputs = whole ? [whole] : moved.outputs;
     node.outputs.forEach((value, k) => {
       if (outputs[k] !== value) replaced.set(value, outputs[k]!);
       find(outputs[k]!.node);
     });
   }
-  return { nodes: [...found], now };
+  // What only an op read that is now computed otherwise is left out.
+  const read = new Set(topological(wanted.map(now)));
+  return { nodes: [...found].filter((node) => read.has(node)), now };
 }

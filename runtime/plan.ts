@@ -16,7 +16,6 @@ import {
   showShape,
   type Target,
   texels,
-  topological,
   type Value,
 } from "./graph.ts";
 import { inParts } from "./parts.ts";
@@ -168,13 +167,11 @@ export function watchPlans(watch: (goals: Goals, target: Target) => void): Dispo
  * @param budget Where the plan would take more, values are computed again in place of being kept, with the same results.
  * @throws {MemoryError} If it cannot be met.
  */
-export function plan(wished: Goals, target: Target, budget?: Budget): Plan {
-  for (const watch of watchers) watch(wished, target);
-  const goals = target.tiled ? withTiles(wished) : wished;
+export function plan(goals: Goals, target: Target, budget?: Budget): Plan {
+  for (const watch of watchers) watch(goals, target);
   const lasting = lastingIn(goals);
   const on = { ...target, lasting };
-  const asked = topological([...Object.values(goals.outputs), ...(goals.updates ?? []).flat()]);
-  const { nodes, now } = target.whole ? { nodes: asked, now: (value: Value) => value } : inParts(asked, on, lasting);
+  const { nodes, now } = inParts(valuesOf(goals), on);
   const outputs = Object.values(goals.outputs).map(now);
   const updates = (goals.updates ?? []).map(([parameter, value]) => [parameter, now(value)] as const);
   const wanted = [...outputs, ...updates.flat()];
@@ -435,8 +432,7 @@ export function plan(wished: Goals, target: Target, budget?: Budget): Plan {
   let laid = layOut(every);
   if (budget) {
     const over = ({ bytes }: typeof laid) => budget.taken + bytes.given + bytes.pool - budget.bytes;
-    // Parts take memory between them.
-    if (over(laid) > 0 && nodes.length > asked.length) return plan(goals, { ...target, whole: true }, budget);
+    if (over(laid) > 0 && !target.whole) return plan(goals, { ...target, whole: true }, budget);
     const search = new Recomputation(every, new Set([...targets].map(resolve)));
     while (over(laid) > 0) {
       const fewer = search.reduce();
@@ -456,31 +452,17 @@ export function plan(wished: Goals, target: Target, budget?: Budget): Plan {
   return { ...laid, target, leaves, resolve, goals, flops: dispatches.reduce((sum, d) => sum + d.flops, 0) };
 }
 
+/** All that is to be computed, and the parameters that are to change. */
+export function valuesOf({ outputs, updates = [] }: Goals): readonly Value[] {
+  return [...Object.values(outputs), ...updates.flat()];
+}
+
 /** Tells of a value whether it stays as it is from run to run, as weights do that are not trained. */
 export function lastingIn({ updates = [] }: Goals): (value: Value) => boolean {
   const trained = new Set(updates.map(([parameter]) => parameter));
   return (value) => {
     const { leaf } = value.node;
     return leaf !== null && leaf.kind !== "input" && !trained.has(value);
-  };
-}
-
-/** Goals with nodes replaced by what tiles in workgroup memory. */
-export function withTiles({ outputs, updates = [] }: Goals): Goals {
-  const instead = new Map<Value, Value>();
-  const now = (value: Value) => instead.get(value) ?? value;
-  for (const node of topological([...Object.values(outputs), ...updates.map(([, value]) => value)])) {
-    const { op, attrs } = node;
-    if (!op) continue;
-    const inputs = node.inputs.map(now);
-    const changed = inputs.some((value, k) => value !== node.inputs[k]);
-    const made = op.tiled?.({ ...node, inputs }) ??
-      (changed ? inputs[0]!.graph.apply(op, inputs, attrs) : node.outputs);
-    node.outputs.forEach((value, k) => instead.set(value, made[k]!));
-  }
-  return {
-    outputs: Object.fromEntries(Object.entries(outputs).map(([name, value]) => [name, now(value)])),
-    updates: updates.map(([parameter, value]) => [parameter, now(value)]),
   };
 }
 

@@ -9,8 +9,9 @@
 
 import { kernelKey, readIfUsable, showCandidate, type Tuned, writeTuned } from "./choices.ts";
 import type { Device } from "./device.ts";
-import { type Candidate, elements, Graph, type Node, showShape, type Target, topological } from "./graph.ts";
-import { type Goals, lastingIn, plan, watchPlans, withTiles } from "./plan.ts";
+import { type Candidate, elements, Graph, type Node, showShape, type Target } from "./graph.ts";
+import { inParts } from "./parts.ts";
+import { type Goals, lastingIn, plan, valuesOf, watchPlans } from "./plan.ts";
 import { Executable } from "./run.ts";
 import type { Costs } from "./stage.ts";
 import { Tensor } from "./tensor.ts";
@@ -57,11 +58,10 @@ const FAR = 0.8;
 export function tunables(work: Iterable<Work>, device: Pick<Device, "storage" | "bindings" | "tiled">): Tunable[] {
   const { storage, bindings, tiled } = device;
   const found = new Map<string, Tunable>();
-  for (const { goals: wished, half, times } of work) {
-    const goals = tiled ? withTiles(wished) : wished;
+  for (const { goals, half, times } of work) {
     const lasting = lastingIn(goals);
     const target: Target = { storage, bindings, tiled, lasting, ...(half && { half }) };
-    for (const node of topological([...Object.values(goals.outputs), ...(goals.updates ?? []).flat()])) {
+    for (const node of inParts(valuesOf(goals), { ...target, whole: true }).nodes) {
       const lowering = node.op?.lowering;
       if (lowering?.kind !== "kernel" || !lowering.tune) continue;
       const key = kernelKey(node, lowering.kernel(node, target, {}), target);
