@@ -201,6 +201,19 @@ stages:
     const head = "detector/out_heatmaps.0.conv.weight";
     assert.notDeepEqual(last.tensors.get(head)!.data, tensors.get(head)!.data);
 
+    // A blend is a point between the weights of the start and of the end.
+    const weightsOf = async (more: string) => {
+      await run(dir, stagesWith(more));
+      return (await readDetector(at)).tensors.get(head)!.data;
+    };
+    const [start, far, between] = [
+      tensors.get(head)!.data,
+      await weightsOf("blend: 1"),
+      await weightsOf("blend: 0.25"),
+    ];
+    assert.ok(between.every((value, k) => Math.abs(value - 0.75 * start[k]! - 0.25 * far[k]!) < 1e-6));
+    await assert.rejects(run(dir, stagesWith(`blend: 0.5, keep: best`)), /leave "blend" or "keep" out/);
+
     await assert.rejects(run(dir, stagesWith(`freeze: ["hsg.*"]`)), /Cannot freeze "hsg\.\*": the network has no such/);
     await assert.rejects(run(dir, stagesWith(`freeze: ["*"]`)), /with all parameters frozen/);
     await assert.rejects(run(dir, stagesWith(`star: tiny`)), /Cannot set "star" as the input "init" has its own/);
