@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Kernel, Target } from "../runtime/graph.ts";
+import type { Candidate, Kernel, Target } from "../runtime/graph.ts";
 import body from "../shaders/_gemm.wgsl" with { type: "text" };
 
 /** An op seen as `Y[z] = X[z] W[z]`. */
@@ -56,3 +56,15 @@ export function gemmKernel(gemm: Gemm): Kernel {
 export function directWorkgroup({ tiled }: Target): number {
   return tiled ? 64 : 8;
 }
+
+/** What tuning tries for convolutions: tiles in workgroup memory or not, pixels of an invocation, Winograd. */
+export const CONVOLUTION_CANDIDATES: readonly Candidate[] = [
+  {},
+  { TILED: 0 },
+  { TILED: 0, P: 4 },
+  { TILED: 0, P: 8 },
+  { TILED: 0, P: 16 },
+  { TILED: 0, WG: 128 },
+  { TILED: 1 },
+  { WINOGRAD: 1 },
+];

@@ -1,7 +1,7 @@
 import { apply, type Candidate, elements, type Op, type Shape, showShape, type Value } from "../runtime/graph.ts";
 import source from "../shaders/conv2d.wgsl" with { type: "text" };
 import tiled from "../shaders/conv2d.tiled.wgsl" with { type: "text" };
-import { directWorkgroup, fillsTiles, gemmKernel } from "./_gemm.ts";
+import { CONVOLUTION_CANDIDATES, directWorkgroup, fillsTiles, gemmKernel } from "./_gemm.ts";
 import { add } from "./add.ts";
 import { conv2dBackwardInput } from "./conv2d_backward_input.ts";
 import { conv2dBackwardWeight } from "./conv2d_backward_weight.ts";
@@ -49,16 +49,7 @@ export const conv2dOp: Op<Conv2dAttrs> = {
   shapes: ([x, f], attrs) => [[x![0]!, ...conv2dSize(x!, f!, attrs), f![3]!]],
   lowering: {
     kind: "kernel",
-    tune: [
-      {},
-      { TILED: 0 },
-      { TILED: 0, P: 4 },
-      { TILED: 0, P: 8 },
-      { TILED: 0, P: 16 },
-      { TILED: 0, WG: 128 },
-      { TILED: 1 },
-      { WINOGRAD: 1 },
-    ],
+    tune: CONVOLUTION_CANDIDATES,
     kernel({ inputs: [x, f], outputs: [y], attrs: { stride, padding } }, target, candidate) {
       const [, H, W, I] = x!.shape as [number, number, number, number];
       const [KH, KW] = f!.shape as [number, number];

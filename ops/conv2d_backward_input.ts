@@ -1,7 +1,7 @@
 import { apply, elements, type Op, type Shape, type Value } from "../runtime/graph.ts";
 import source from "../shaders/conv2d_backward_input.wgsl" with { type: "text" };
 import tiled from "../shaders/conv2d_backward_input.tiled.wgsl" with { type: "text" };
-import { directWorkgroup, fillsTiles, gemmKernel } from "./_gemm.ts";
+import { CONVOLUTION_CANDIDATES, directWorkgroup, fillsTiles, gemmKernel } from "./_gemm.ts";
 import { type Conv2dAttrs, conv2dOp, decided, pixelTile } from "./conv2d.ts";
 import { conv2dBackwardWeight } from "./conv2d_backward_weight.ts";
 import { winograd, winogradFits, winogradPays } from "./winograd.ts";
@@ -16,16 +16,7 @@ export const conv2dBackwardInputOp: Op<Conv2dBackwardInputAttrs> = {
   shapes: ([dy, f], { height, width }) => [[dy![0]!, height, width, f![2]!]],
   lowering: {
     kind: "kernel",
-    tune: [
-      {},
-      { TILED: 0 },
-      { TILED: 0, P: 4 },
-      { TILED: 0, P: 8 },
-      { TILED: 0, P: 16 },
-      { TILED: 0, WG: 128 },
-      { TILED: 1 },
-      { WINOGRAD: 1 },
-    ],
+    tune: CONVOLUTION_CANDIDATES,
     kernel({ inputs: [dy, f], outputs: [dx], attrs: { stride, padding } }, target, candidate) {
       const [, HO, WO, O] = dy!.shape as [number, number, number, number];
       const [KH, KW] = f!.shape as [number, number];
