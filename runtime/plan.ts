@@ -47,6 +47,14 @@ export interface Copy {
   readonly after: number;
 }
 
+/** Where the results of a dispatch wait for the copies to their textures, on devices that stage: {@linkcode Device.staged}. */
+export interface Waiting {
+  /** Whether all that waits is copied first: the dispatch touches some of it, or there is no room left. */
+  readonly first: boolean;
+  /** Bytes from the start of the stage by result; null for what is written to its texture. */
+  readonly offsets: readonly (number | null)[];
+}
+
 /** What to compute: values to read back by name, and new values of parameters. */
 export interface Goals {
   /** Values that can be read after a run. */
@@ -61,6 +69,10 @@ export interface Plan {
   readonly dispatches: readonly Dispatch[];
   /** Updates, in the order in which they are carried out. */
   readonly copies: readonly Copy[];
+  /** Parameters by new values that are copied there from the stage, and are stored nowhere else. */
+  readonly straight: ReadonlyMap<Value, Value>;
+  /** By dispatch, where its results wait to be copied. */
+  readonly waiting: readonly Waiting[];
   /** Leaves that the dispatches or goals use. */
   readonly leaves: readonly Value[];
   /** Pool slot of every computed value that is stored. */
@@ -93,7 +105,7 @@ export interface PlanBytes {
 /** Bytes of the uniforms of a dispatch, or a multiple: WebGPU's alignment. */
 export const UNIFORM_BYTES = 256;
 
-/** Bytes of new values that wait for their copies at least: each time, the pass that computes ends. */
+/** Bytes of results that may wait for their copies at least: each time, the pass that computes ends. */
 const LEAST_COPY_BYTES = 2 ** 22;
 
 const ELEMENTWISE_KERNEL = `
@@ -400,7 +412,9 @@ export function plan(goals: Goals, target: Target, budget?: Budget): Plan {
       for (const v of d.writes) made.set(v, k);
       for (const v of [...d.reads, ...d.writes]) last.set(v, k);
     });
-    const copies = schedule(updates, dispatches.length, made, last, resolve);
+    const straight = target.staged ? straightTo(dispatches, made, last) : new Map<Value, Value>();
+    const others = updates.filter(([, value]) => !straight.has(resolve(value)));
+    const copies = schedule(others, dispatches.length, made, last, resolve);
     // New values of parameters are done with when they are copied; outputs stay.
     for (const { value, after } of copies) last.set(resolve(value), Math.max(last.get(resolve(value)) ?? 0, after - 1));
     outputs.forEach((v) => last.set(resolve(v), dispatches.length));
@@ -408,17 +422,42 @@ export function plan(goals: Goals, target: Target, budget?: Budget): Plan {
     for (const v of dispatches.flatMap((d) => d.lasting ? d.writes : [])) {
       made.set(v, 0), last.set(v, dispatches.length);
     }
-    return { made, last, copies };
+    for (const value of straight.keys()) made.delete(value);
+    return { made, last, copies, straight };
+  };
+  // Nothing else may read the new value, nor the old one once the new one is there.
+  const straightTo = (
+    dispatches: readonly Dispatch[],
+    made: ReadonlyMap<Value, number>,
+    last: ReadonlyMap<Value, number>,
+  ) => {
+    const wantedOnce = new Map<Value, boolean>();
+    for (const value of [...outputs, ...updates.map(([, value]) => value)].map(resolve)) {
+      wantedOnce.set(value, !wantedOnce.has(value));
+    }
+    const straight = new Map<Value, Value>();
+    for (const [parameter, { shape }, value] of updates.map(([p, v]) => [p, v, resolve(v)] as const)) {
+      const at = made.get(value);
+      const { name } = parameter.node.leaf as { name: string };
+      if (at === undefined || dispatches[at]!.lasting || !stagedBytes(value.shape) || target.half?.(name)) continue;
+      const read = Math.max(last.get(value)!, last.get(parameter) ?? 0) > at;
+      if (read || !wantedOnce.get(value) || wantedOnce.has(parameter)) continue;
+      if (texels(shape) === texels(value.shape)) straight.set(value, parameter);
+    }
+    return straight;
   };
   const leaves = [...new Set(every.flatMap((d) => d.reads).concat(wanted.map(resolve)))].filter((v) => !v.node.op);
   const sizes = (counts: readonly number[]) => counts.map((count) => storageBytes(count, target.storage));
   const total = (list: readonly number[]) => list.reduce((a, b) => a + b, 0);
   const kind = (parameter: boolean) => leaves.filter((v) => (v.node.leaf!.kind === "parameter") === parameter);
   const [parameters, given] = [true, false].map((is) => sizes(kind(is).map((v) => texels(v.shape))));
-  const stage = target.staged ? Math.max(0, ...every.map((d) => total(d.writes.map((v) => stagedBytes(v.shape))))) : 0;
   const layOut = (dispatches: readonly Dispatch[]) => {
     const lives = livesOf(dispatches);
     const { slots, pool } = share(lives);
+    const { straight, copies } = lives;
+    const memoryOf = (value: Value) => straight.get(value) ?? slots.get(value) ?? value;
+    const stagedOf = ({ shape }: Value) => target.staged ? stagedBytes(shape) : 0;
+    const { stage, waiting } = wait(dispatches, copies, memoryOf, stagedOf);
     const bytes = {
       parameters: total(parameters!),
       given: total(given!) + UNIFORM_BYTES * dispatches.length + stage,
@@ -426,7 +465,7 @@ export function plan(goals: Goals, target: Target, budget?: Budget): Plan {
       pool: total(sizes(pool)),
       largest: Math.max(0, ...parameters!, ...sizes(pool)),
     };
-    return { dispatches, copies: lives.copies, slots, pool, bytes };
+    return { dispatches, copies, straight, waiting, slots, pool, bytes };
   };
 
   let laid = layOut(every);
@@ -524,6 +563,46 @@ function schedule(
     [waiting, bytes] = [[], 0];
   }
   return copies;
+}
+
+/**
+ * Where results wait for their copies: one after the other in the stage, so that several are copied between two passes.
+ *
+ * @param copies Updates, before which what waits is copied too.
+ * @param memoryOf Tells values apart by where they are stored.
+ * @param stagedOf Bytes of a result in the stage, or 0.
+ * @returns Bytes of the stage too.
+ */
+function wait(
+  dispatches: readonly Dispatch[],
+  copies: readonly Copy[],
+  memoryOf: (value: Value) => unknown,
+  stagedOf: (value: Value) => number,
+): { stage: number; waiting: Waiting[] } {
+  const sizes = dispatches.map(({ writes }) => writes.map(stagedOf));
+  const needed = sizes.map((of) => of.reduce((a, b) => a + b, 0));
+  const room = needed.reduce((most, size) => Math.max(most, size), LEAST_COPY_BYTES);
+  const updates = new Set(copies.map(({ after }) => after));
+  const there = new Set<unknown>();
+  let [end, stage] = [0, 0];
+  const waiting = dispatches.map(({ reads, writes }, k) => {
+    const touched = [...reads, ...writes].some((value) => there.has(memoryOf(value)));
+    const first = touched || updates.has(k) || end + needed[k]! > room;
+    if (first) {
+      there.clear();
+      end = 0;
+    }
+    const offsets = writes.map((value, w) => {
+      const size = sizes[k]![w]!;
+      if (!size) return null;
+      there.add(memoryOf(value));
+      end += size;
+      return end - size;
+    });
+    stage = Math.max(stage, end);
+    return { first, offsets };
+  });
+  return { stage, waiting };
 }
 
 /** Stored values that the expression behind `value` reads, `value` itself not counted. */

@@ -7,7 +7,7 @@
 import type { Device } from "./device.ts";
 import { showShape, texels, type Value } from "./graph.ts";
 import { type Budget, type Goals, type Plan, plan, UNIFORM_BYTES } from "./plan.ts";
-import { countBytes, mapped, Storage, Tensor, unpack } from "./tensor.ts";
+import { countBytes, type Encode, mapped, Storage, Tensor, unpack } from "./tensor.ts";
 import { assemble, stagedBytes, TEXEL_FORMATS } from "./wgsl.ts";
 
 /** Tensors by parameter name; shared by the executables that use them. */
@@ -19,16 +19,16 @@ interface Ready {
   readonly workgroups: readonly [number, number];
   /** What a dispatch reads whose results last, and the sum of its versions when it was carried out; null for others. */
   readonly lasting: { readonly from: readonly Storage[]; versions: number } | null;
-  /** Results that are copied from the stage to their textures. */
-  readonly staged: readonly { readonly offset: number; readonly to: Storage; readonly count: number }[];
+  /** Copies of its results from the stage to their textures. */
+  readonly staged: readonly Encode[];
+  /** Whether results that wait are copied before it. */
+  readonly first: boolean;
 }
 
 /** A copy after so many dispatches. */
 interface Update {
   readonly after: number;
-  readonly from: Storage;
-  readonly to: Storage;
-  readonly count: number;
+  readonly encode: Encode;
 }
 
 /** Whether the results of a dispatch are there from a run before; otherwise it is about to be carried out. */
@@ -68,12 +68,13 @@ export class Executable {
       return storage;
     });
     for (const [value, slot] of this.plan.slots) this.#storage.set(value, pool[slot]!);
+    for (const [value, parameter] of this.plan.straight) this.#storage.set(value, this.#storage.get(parameter)!);
 
     const dtypeOf = (value: Value) => this.#storage.get(value)!.dtype;
-    const stagedOf = (value: Value) => staged ? stagedBytes(value.shape) : 0;
-    const programs = this.plan.dispatches.map(({ program, reads, writes }) =>
-      assemble(program, storage, device.zeroOutside, reads.map(dtypeOf), writes.map((v) => stagedOf(v) > 0))
-    );
+    const programs = this.plan.dispatches.map(({ program, reads }, k) => {
+      const staged = this.plan.waiting[k]!.offsets.map((offset) => offset !== null);
+      return assemble(program, storage, device.zeroOutside, reads.map(dtypeOf), staged);
+    });
     const { stage } = this.plan.bytes;
     if (stage) {
       this.#stage = gpu.createBuffer({ size: stage, usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC });
@@ -96,13 +97,14 @@ export class Executable {
 
     programs.forEach(({ code, label, uniforms, workgroups }, k) => {
       const { reads, writes, program, lasting } = this.plan.dispatches[k]!;
+      const { first, offsets: waiting } = this.plan.waiting[k]!;
       const layout = gpu.createBindGroupLayout({
         entries: [
           { binding: 0, visibility: GPUShaderStage.COMPUTE, buffer: { type: "uniform" } },
           ...[...reads, ...writes].map((value, b): GPUBindGroupLayoutEntry => ({
             binding: 1 + b,
             visibility: GPUShaderStage.COMPUTE,
-            ...(storage === "texture" && !(b >= reads.length && stagedOf(value))
+            ...(storage === "texture" && (waiting[b - reads.length] ?? null) === null
               ? {
                 storageTexture: {
                   access: b < reads.length ? "read-only" : "write-only",
@@ -123,15 +125,13 @@ export class Executable {
         });
         device.pipelines.set(key, pipeline);
       }
-      const staged: { offset: number; to: Storage; count: number }[] = [];
-      let offset = 0;
-      const target = (value: Value): GPUBindingResource => {
+      const staged: Encode[] = [];
+      const target = (value: Value, w: number): GPUBindingResource => {
         const to = this.#storage.get(value)!;
-        const size = stagedOf(value);
-        if (!size) return to.resource;
-        staged.push({ offset, to, count: texels(value.shape) });
-        offset += size;
-        return { buffer: this.#stage!, offset: offset - size, size };
+        const offset = waiting[w]!;
+        if (offset === null) return to.resource;
+        staged.push(to.copyFrom(this.#stage!, offset, texels(value.shape)));
+        return { buffer: this.#stage!, offset, size: stagedBytes(value.shape) };
       };
       const resources = [...reads.map((v) => this.#storage.get(v)!.resource), ...writes.map(target)];
       const group = gpu.createBindGroup({
@@ -142,7 +142,14 @@ export class Executable {
         ],
       });
       const from = reads.map((v) => this.#storage.get(v)!);
-      this.#ready.push({ pipeline, group, workgroups, staged, lasting: lasting ? { from, versions: -1 } : null });
+      this.#ready.push({
+        pipeline,
+        group,
+        workgroups,
+        staged,
+        first,
+        lasting: lasting ? { from, versions: -1 } : null,
+      });
     });
     for (const { parameter, value, after } of this.plan.copies) {
       const from = this.#storage.get(this.plan.resolve(value))!;
@@ -153,7 +160,7 @@ export class Executable {
           `Cannot update parameter "${name}": it is ${to.dtype}, hint: only frozen weights may be f16`,
         );
       }
-      if (from !== to) this.#copies.push({ after, from, to, count: texels(parameter.shape) });
+      if (from !== to) this.#copies.push({ after, encode: from.copyTo(to, texels(parameter.shape)) });
     }
     device.check();
   }
@@ -201,31 +208,32 @@ export class Executable {
     const encoder = this.#device.gpu.createCommandEncoder();
     let pass: GPUComputePassEncoder | null = null;
     let last: GPUComputePipeline | null = null;
-    const end = () => {
+    let waiting: Encode[] = [];
+    const copyWaiting = () => {
       pass?.end();
       pass = last = null;
+      for (const encode of waiting) encode(encoder);
+      waiting = [];
     };
     let copied = 0;
     const copyUntil = (at: number) => {
-      for (; copied < copies.length && copies[copied]!.after <= at; copied++) {
-        end();
-        const { from, to, count } = copies[copied]!;
-        from.copyTo(encoder, to, count);
-      }
+      if (copied === copies.length || copies[copied]!.after > at) return;
+      copyWaiting();
+      while (copied < copies.length && copies[copied]!.after <= at) copies[copied++]!.encode(encoder);
     };
     dispatches.forEach((dispatch, k) => {
       copyUntil(k);
+      const { pipeline, group, workgroups, staged, first } = dispatch;
+      if (first && waiting.length) copyWaiting();
       if (leaveOut(dispatch)) return;
-      const { pipeline, group, workgroups, staged } = dispatch;
       pass ??= encoder.beginComputePass();
       if (pipeline !== last) pass.setPipeline(last = pipeline);
       pass.setBindGroup(0, group);
       pass.dispatchWorkgroups(workgroups[0], workgroups[1]);
-      if (staged.length) end();
-      for (const { offset, to, count } of staged) to.copyFrom(encoder, this.#stage!, offset, count);
+      if (staged.length) waiting.push(...staged);
     });
     copyUntil(dispatches.length);
-    end();
+    copyWaiting();
     return encoder;
   }
 

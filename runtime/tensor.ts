@@ -34,6 +34,9 @@ export function countBytes(device: Device, bytes: number): void {
   device.memory.peak = Math.max(device.memory.peak, device.memory.live);
 }
 
+/** Encodes a command that is given again and again: what it takes is made once, and sizes by name, which cost least. */
+export type Encode = (encoder: GPUCommandEncoder) => void;
+
 /** Memory for texels: a storage texture of rows of 1,024 texels, or a storage buffer. */
 export class Storage {
   /** Element type. */
@@ -117,17 +120,32 @@ export class Storage {
     }
   }
 
-  /** Encodes a copy of the first `count` texels to another storage of the same element type. */
-  copyTo(encoder: GPUCommandEncoder, to: Storage, count: number): void {
-    to.#version++;
-    if (this.#buffer) return encoder.copyBufferToBuffer(this.#buffer, 0, to.#buffer!, 0, count * this.#texel);
-    encoder.copyTextureToTexture({ texture: this.#texture! }, { texture: to.#texture! }, extent(count));
+  /** A copy of the first `count` texels to another storage of the same element type. */
+  copyTo(to: Storage, count: number): Encode {
+    if (this.#buffer) {
+      const [from, into, size] = [this.#buffer, to.#buffer!, count * this.#texel];
+      return (encoder) => {
+        to.#version++;
+        encoder.copyBufferToBuffer(from, 0, into, 0, size);
+      };
+    }
+    const [width, height] = extent(count);
+    const [from, into, size] = [{ texture: this.#texture! }, { texture: to.#texture! }, { width, height }];
+    return (encoder) => {
+      to.#version++;
+      encoder.copyTextureToTexture(from, into, size);
+    };
   }
 
-  /** Encodes a copy of `count` texels of a buffer, in whole rows, to the texture's start. */
-  copyFrom(encoder: GPUCommandEncoder, buffer: GPUBuffer, offset: number, count: number): void {
-    const bytesPerRow = ROW_TEXELS * this.#texel;
-    encoder.copyBufferToTexture({ buffer, offset, bytesPerRow }, { texture: this.#texture! }, extent(count));
+  /** A copy of `count` texels of a buffer, in whole rows, to the texture's start. */
+  copyFrom(buffer: GPUBuffer, offset: number, count: number): Encode {
+    const from = { buffer, offset, bytesPerRow: ROW_TEXELS * this.#texel };
+    const [width, height] = extent(count);
+    const [into, size] = [{ texture: this.#texture! }, { width, height }];
+    return (encoder) => {
+      this.#version++;
+      encoder.copyBufferToTexture(from, into, size);
+    };
   }
 
   /** Encodes a copy of the first `count` texels to a new mappable buffer. */

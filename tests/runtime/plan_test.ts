@@ -70,6 +70,23 @@ Deno.test("plan() copies new values of parameters as soon as they may be, and ha
   assert.ok(late.copies.every(({ after }) => after === late.dispatches.length));
 });
 
+Deno.test("plan() has new values of parameters go straight to them from the stage, unless something else needs them", () => {
+  const g = new Graph();
+  const [p, q, r] = ["p", "q", "r"].map((name) => g.parameter(name, [128, 256])) as [Value, Value, Value];
+  const updates = [[p, scale(p, 2)], [q, add(scale(sum(q), 2), p)], [r, scale(r, 2)]] as const;
+  const { straight, copies, waiting, bytes } = plan({ outputs: { r: updates[2][1] }, updates }, {
+    ...target,
+    staged: true,
+  });
+  assert.deepEqual([...straight.values()], [q]); // p is read for q, and what is new of r is an output
+  assert.deepEqual(new Set(copies.map(({ parameter }) => parameter)), new Set([p, r]));
+  // All that is large waits, one after the other; the sum does not.
+  const size = 16 * 128 * 64;
+  assert.deepEqual(waiting.flatMap(({ offsets }) => offsets).filter((at) => at !== null), [0, size, 2 * size]);
+  assert.ok(waiting.every(({ first }) => !first));
+  assert.equal(bytes.stage, 3 * size);
+});
+
 Deno.test({
   name: "updates see the values that parameters had before a run",
   sanitizeResources: false, // the device outlives a test

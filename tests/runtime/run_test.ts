@@ -13,7 +13,8 @@ Deno.test({
   sanitizeResources: false, // poll timers of a device may outlive it by a moment
   sanitizeOps: false,
   async fn() {
-    // Texels of two results of a kernel, neither a multiple of a row; in parts of the stage that differ in size.
+    // Texels of results neither of which is a multiple of a row. Two of a kernel wait in the stage, of parts that differ
+    // in size, then two that read them, of which one goes straight to a parameter.
     const shape = [4111, 7];
     const x = Float32Array.from({ length: 4111 * 7 }, (_, k) => Math.sin(k));
     const results: Float32Array[][] = [];
@@ -25,7 +26,8 @@ Deno.test({
       const goals = { outputs: { y: y!, logs: logs!, more: scale(y!, 3) }, updates: [[p, add(p, y!)] as const] };
       const parameters = new Map([["p", new Tensor(device, shape, x)]]);
       const exe = new Executable(device, goals, parameters);
-      assert.equal(exe.plan.bytes.stage, staged ? 16 * 1024 * (9 + 5) : 0);
+      assert.equal(exe.plan.bytes.stage, staged ? 16 * 1024 * (9 + 9) : 0);
+      assert.equal(exe.plan.straight.size, staged ? 1 : 0);
       exe.run({ x });
       exe.run({ x });
       results.push([...await Promise.all(["y", "logs", "more"].map((name) => exe.read(name)))]);
