@@ -41,11 +41,10 @@ export async function bench(args: string[], print: Print): Promise<number> {
 
   const chosen = chooseCases(values.only);
   const device = await openDevice();
-  const ceilings = await measureCeilings(device);
-  printCeilings(device, ceilings, values.json ?? false, print);
-  if (!values.json) print(row("case", ["ms", "low", "high", "speed", "share", "MB", "host us"]));
+  printCeilings(device, await measureCeilings(device), values.json ?? false, print);
+  if (!values.json) print(row("case", ["ms", "low", "high", "cores", "speed", "share", "MB", "host us"]));
   for (const one of chosen) {
-    const measured = await figure(device, ceilings, one);
+    const measured = await figure(device, one);
     print((values.json ? jsonRow : tableRow)(measured));
     if (one.name !== PLANNED_BY) continue;
     Deno.mkdirSync("runs", { recursive: true });
@@ -97,10 +96,10 @@ export function row(name: string, columns: readonly (string | number)[]): string
 }
 
 function tableRow(figure: Figure): string {
-  const { case: name, ms, low, high, gflops, gbs, share, bound, dispatches, host_us, bytes } = figure;
+  const { case: name, ms, low, high, cores, gflops, gbs, share, bound, dispatches, host_us, bytes } = figure;
   const speed = bound === "copy" ? `${gbs.toFixed(1)} GB/s` : `${gflops.toFixed(1)} GF/s`;
   const host = dispatches < MANY_DISPATCHES ? "-" : host_us.toFixed(1);
-  return row(name, [ms, low, high, speed, `${(100 * share).toFixed(0)} %`, (bytes / 1e6).toFixed(0), host]);
+  return row(name, [ms, low, high, cores, speed, `${(100 * share).toFixed(0)} %`, (bytes / 1e6).toFixed(0), host]);
 }
 
 function jsonRow({ case: name, ms, gflops, share, ...more }: Figure): string {

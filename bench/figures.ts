@@ -13,7 +13,7 @@ import { Executable } from "../runtime/run.ts";
 import type { TensorData } from "../runtime/safetensors.ts";
 import { Tensor } from "../runtime/tensor.ts";
 import { arithmetic, type Case } from "./cases.ts";
-import { type Ceilings, measure, settled, type Timing } from "./measure.ts";
+import { measure, measureCeiling, settled, type Timing } from "./measure.ts";
 import type { Workload } from "./steps.ts";
 
 /** A row of the table. */
@@ -23,7 +23,8 @@ export interface Figure extends Timing {
   readonly gflops: number;
   /** Bytes that dispatches read and write a second, in thousands of millions. */
   readonly gbs: number;
-  /** Part of the ceiling of this run, of arithmetic or of copying. */
+  /** What the adapter could do just before and after, of arithmetic or of copying; and which part of it that is. */
+  readonly ceiling: number;
   readonly share: number;
   readonly bound: Case["bound"];
   readonly dispatches: number;
@@ -33,6 +34,9 @@ export interface Figure extends Timing {
   readonly bytes: number;
   readonly planned_bytes: number;
 }
+
+/** How carefully to measure the ceilings of a case. */
+const BRIEF = { runs: 3 };
 
 /** Runs of which the least time of the host is taken. */
 const HOST_RUNS = 9;
@@ -80,8 +84,8 @@ function traffic({ dispatches }: Plan): number {
   return tensors.reduce((total, { shape }) => total + 16 * texels(shape), 0);
 }
 
-/** Times a case against its ceiling. */
-export async function figure(device: Device, ceilings: Ceilings, which: Case): Promise<Figure> {
+/** Times a case against its ceiling: what a machine can do changes while cases are timed. */
+export async function figure(device: Device, which: Case): Promise<Figure> {
   const workload = await which.workload();
   const before = device.memory.live;
   const loaded = new Loaded(device, workload);
@@ -89,7 +93,9 @@ export async function figure(device: Device, ceilings: Ceilings, which: Case): P
   const { executable } = loaded;
   const wait = settled(device);
   await wait();
+  const ceilings = [await measureCeiling(device, which.bound, BRIEF)];
   const timing = await measure(() => executable.run(), wait, { warm: true });
+  ceilings.push(await measureCeiling(device, which.bound, BRIEF));
   let host_ms = Infinity;
   const began = performance.now();
   for (let k = 0; k < HOST_RUNS && performance.now() - began < HOST_MS; k++) {
@@ -101,13 +107,15 @@ export async function figure(device: Device, ceilings: Ceilings, which: Case): P
   const { plan } = executable;
   const gflops = (which.flops ?? (arithmetic(workload.goals) || plan.flops)) / timing.ms / 1e6;
   const gbs = traffic(plan) / timing.ms / 1e6;
+  const ceiling = (ceilings[0]! + ceilings[1]!) / 2;
   loaded.destroy();
   return {
     case: which.name,
     ...timing,
     gflops,
     gbs,
-    share: which.bound === "copy" ? gbs / ceilings.copy : gflops / ceilings.arithmetic,
+    ceiling,
+    share: (which.bound === "copy" ? gbs : gflops) / ceiling,
     bound: which.bound,
     dispatches: plan.dispatches.length,
     host_us: 1000 * host_ms / plan.dispatches.length,

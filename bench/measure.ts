@@ -4,6 +4,7 @@
  * @module
  */
 
+import process from "node:process";
 import type { Device } from "../runtime/device.ts";
 
 /** Milliseconds of a run. */
@@ -12,6 +13,8 @@ export interface Timing {
   readonly ms: number;
   readonly low: number;
   readonly high: number;
+  /** Processors that this process kept busy meanwhile, on average: tells work from waiting on software drivers. */
+  readonly cores: number;
 }
 
 /** How carefully to time. */
@@ -53,9 +56,12 @@ export async function measure(
   const count = Math.max(1, Math.ceil(least_ms / once));
   const times: number[] = [];
   const wanted = runs ?? (once > LONG_MS ? LONG_RUNS : RUNS);
+  const [start, used] = [performance.now(), process.cpuUsage()];
   while (times.length < wanted) times.push(await time(count));
+  const { user, system } = process.cpuUsage(used);
+  const cores = (user + system) / 1000 / (performance.now() - start);
   times.sort((a, b) => a - b);
-  return { ms: times[times.length >> 1]!, low: times[0]!, high: times.at(-1)! };
+  return { ms: times[times.length >> 1]!, low: times[0]!, high: times.at(-1)!, cores };
 }
 
 /** Resolves when the GPU has done all that is queued. */
@@ -71,13 +77,18 @@ export interface Ceilings {
   readonly copy: number;
 }
 
-/** Measures the ceilings; the fastest timing of each counts. */
+/** Measures the ceilings. */
 export async function measureCeilings(device: Device): Promise<Ceilings> {
-  return { arithmetic: await arithmeticCeiling(device), copy: await copyCeiling(device) };
+  return { arithmetic: await measureCeiling(device, "arithmetic"), copy: await measureCeiling(device, "copy") };
+}
+
+/** Measures a ceiling; the fastest timing counts. */
+export function measureCeiling(device: Device, which: keyof Ceilings, care?: Care): Promise<number> {
+  return (which === "copy" ? copyCeiling : arithmeticCeiling)(device, care);
 }
 
 /** Multiply-adds on registers and nothing else: 16 independent vec4 accumulators. */
-async function arithmeticCeiling(device: Device): Promise<number> {
+async function arithmeticCeiling(device: Device, care?: Care): Promise<number> {
   const { gpu } = device;
   const threads = 8192, loops = 512;
   const names = Array.from({ length: 16 }, (_, k) => `a${k}`);
@@ -98,30 +109,38 @@ async function arithmeticCeiling(device: Device): Promise<number> {
     layout: pipeline.getBindGroupLayout(0),
     entries: [{ binding: 0, resource: { buffer } }],
   });
-  const { low } = await measure(() => {
-    const encoder = gpu.createCommandEncoder();
-    const pass = encoder.beginComputePass();
-    pass.setPipeline(pipeline);
-    pass.setBindGroup(0, group);
-    pass.dispatchWorkgroups(threads / 64);
-    pass.end();
-    gpu.queue.submit([encoder.finish()]);
-  }, settled(device));
+  const { low } = await measure(
+    () => {
+      const encoder = gpu.createCommandEncoder();
+      const pass = encoder.beginComputePass();
+      pass.setPipeline(pipeline);
+      pass.setBindGroup(0, group);
+      pass.dispatchWorkgroups(threads / 64);
+      pass.end();
+      gpu.queue.submit([encoder.finish()]);
+    },
+    settled(device),
+    care,
+  );
   buffer.destroy();
   return threads * loops * 16 * 8 / low / 1e6;
 }
 
 /** The adapter's own copy of 64 MiB. */
-async function copyCeiling(device: Device): Promise<number> {
+async function copyCeiling(device: Device, care?: Care): Promise<number> {
   const { gpu } = device;
   const size = 2 ** 26;
   const usage = GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
   const [from, to] = [gpu.createBuffer({ size, usage }), gpu.createBuffer({ size, usage })];
-  const { low } = await measure(() => {
-    const encoder = gpu.createCommandEncoder();
-    encoder.copyBufferToBuffer(from, 0, to, 0, size);
-    gpu.queue.submit([encoder.finish()]);
-  }, settled(device));
+  const { low } = await measure(
+    () => {
+      const encoder = gpu.createCommandEncoder();
+      encoder.copyBufferToBuffer(from, 0, to, 0, size);
+      gpu.queue.submit([encoder.finish()]);
+    },
+    settled(device),
+    care,
+  );
   from.destroy();
   to.destroy();
   return 2 * size / low / 1e6;
