@@ -6,6 +6,7 @@ import { add } from "./add.ts";
 import { conv2dBackwardInput } from "./conv2d_backward_input.ts";
 import { conv2dBackwardWeight } from "./conv2d_backward_weight.ts";
 import { matmul } from "./matmul.ts";
+import { patches, patchesPay } from "./patches.ts";
 import { reshape } from "./reshape.ts";
 import { winograd, winogradFits, winogradPays } from "./winograd.ts";
 
@@ -86,10 +87,13 @@ export const conv2dOp: Op<Conv2dAttrs> = {
       };
     },
   },
-  parts({ inputs: [x, f], attrs }, candidate, target) {
+  parts({ inputs: [x, f], outputs: [y], attrs }, candidate, target) {
     if (target.whole) return null;
     const [convolution, lasting] = [{ maps: x!.shape, filters: f!.shape, ...attrs }, target.lasting?.(f!) ?? false];
     const [I, O] = f!.shape.slice(2) as [number, number];
+    if (patchesPay(convolution)) {
+      return reshape(matmul(patches(x!, f!.shape, attrs), reshape(f!, [elements(f!.shape) / O, O])), y!.shape);
+    }
     const wanted = decided(candidate, () => winogradPays(convolution, [I, O], lasting));
     return wanted && winogradFits(convolution) ? winograd(x!, f!, { turned: false, lasting }) : null;
   },

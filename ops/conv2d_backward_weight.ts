@@ -3,8 +3,10 @@ import source from "../shaders/conv2d_backward_weight.wgsl" with { type: "text" 
 import tiled from "../shaders/conv2d_backward_weight.tiled.wgsl" with { type: "text" };
 import { directWorkgroup, fillsTiles, gemmKernel } from "./_gemm.ts";
 import type { Conv2dAttrs } from "./conv2d.ts";
+import { matmul } from "./matmul.ts";
+import { patches, patchesPay } from "./patches.ts";
 import { reshape } from "./reshape.ts";
-import { sumMiddle } from "./sum.ts";
+import { largestDivisor, sumMiddle } from "./sum.ts";
 
 /** Attributes of {@linkcode conv2dBackwardWeightOp}: those of the convolution, the filter's size, and the partial sums. */
 export type Conv2dBackwardWeightAttrs = Conv2dAttrs & {
@@ -58,6 +60,18 @@ export const conv2dBackwardWeightOp: Op<Conv2dBackwardWeightAttrs> = {
       };
     },
   },
+  parts({ inputs: [x, dy], outputs: [df], attrs }, _candidate, target) {
+    const { parts, kernel, stride } = attrs;
+    const filters = df!.shape.slice(1);
+    const rows = x!.shape[0]! * dy!.shape[1]!;
+    const convolution = { maps: x!.shape, filters, stride, padding: attrs.padding };
+    if (target.whole || rows % parts || !patchesPay(convolution)) return null;
+    const pixels = rows * dy!.shape[2]! / parts;
+    const [K, O] = [kernel[0] * kernel[1] * x!.shape[3]!, dy!.shape[3]!];
+    const columns = reshape(patches(x!, filters, attrs), [parts, pixels, K]);
+    const product = matmul(columns, reshape(dy!, [parts, pixels, O]), { transpose_a: true });
+    return reshape(product, df!.shape);
+  },
   flops: ({ inputs: [x, dy], attrs: { kernel: [KH, KW] } }) => 2 * elements(dy!.shape) * KH * KW * x!.shape[3]!,
   reference([x, dy], { stride, padding, kernel: [KH, KW], parts }) {
     const [N, H, W, I] = x!.shape as [number, number, number, number];
@@ -89,9 +103,8 @@ export const conv2dBackwardWeightOp: Op<Conv2dBackwardWeightAttrs> = {
 /** Gradient of `conv2d` with respect to filters of shape `f`. */
 export function conv2dBackwardWeight(x: Value, dy: Value, f: Shape, { stride, padding }: Conv2dAttrs): Value {
   const [KH, KW, I, O] = f as [number, number, number, number];
-  const threads = KH * Math.ceil(I / 4) * Math.ceil(O / 4);
-  const rows = dy.shape[0]! * dy.shape[1]!;
-  const parts = Math.max(1, Math.min(rows, Math.ceil(1024 / threads), 32));
+  const threads = KH * Math.ceil(I / 8) * Math.ceil(O / 8);
+  const parts = largestDivisor(dy.shape[0]! * dy.shape[1]!, Math.min(32, Math.ceil(192 / threads)));
   const df = apply(conv2dBackwardWeightOp, [x, dy], { stride, padding, kernel: [KH, KW], parts });
   return reshape(sumMiddle(reshape(df, [1, ...df.shape])), f);
 }

@@ -105,8 +105,11 @@ function kernel(a: Shape, b: Shape, attrs: MatmulAttrs, target: Target, candidat
   }
   const entry = attrs.ta ? "tn" : attrs.tb ? "nt" : "nn";
   const unit = attrs.ta ? Math.ceil(M / 4) : M;
-  // 8 x 2 is the sweet spot of speed and compile time (SPEED.md); small matrices take smaller tiles.
-  const { R: rows = 8, Q: texels = 2 } = candidate;
+  // A processor keeps sums in memory: there, tiles twice as large are up to a fifth faster, for twice the time to compile
+  // (SPEED.md). That is too long for nt, whose results have the long epilogues of gradients.
+  const large = !target.tiled && fillsFours(N4) &&
+    (attrs.ta ? fillsFours(unit) : !attrs.tb && n * attrs.heads * M * N4 >= 4096);
+  const { R: rows = large && attrs.ta ? 16 : 8, Q: texels = large ? 4 : 2 } = candidate;
   const R = attrs.ta ? Math.min(rows / 4, unit) : unit >= rows ? rows : unit > 2 ? 4 : 1;
   const Q = Math.min(texels, N4);
   const row_tiles = Math.ceil(unit / R);
@@ -124,6 +127,11 @@ function kernel(a: Shape, b: Shape, attrs: MatmulAttrs, target: Target, candidat
   };
 }
 
+/** Whether tiles of four leave no more than a sixth of them empty. */
+function fillsFours(count: number): boolean {
+  return 20 * Math.ceil(count / 4) <= 6 * count;
+}
+
 /** `Y = A B` for each batch and head, either operand transposed. */
 export const matmulOp: Op<MatmulAttrs> = {
   name: "matmul",
@@ -135,7 +143,7 @@ export const matmulOp: Op<MatmulAttrs> = {
       {},
       { TILED: 0 },
       { TILED: 0, R: 4, Q: 1 },
-      { TILED: 0, R: 4 },
+      { TILED: 0, R: 8, Q: 2 },
       { TILED: 0, Q: 4 },
       { TILED: 0, R: 16 },
       { TILED: 0, WG: 128 },
@@ -154,7 +162,7 @@ export const matmulOp: Op<MatmulAttrs> = {
     if (!ta && !tb && merged_a && merged_b && merged_y && heads === 1 && b!.shape[0] === 1) {
       // The gradient of a layer's weights: few outputs and a long sum, which is split into parts that run side by side.
       const [K, N] = b!.shape.slice(1) as [number, number];
-      const [x, d] = [a!, dy!].map((v) => splitRows(v, Math.ceil(1024 / Math.ceil(K / 8) / Math.ceil(N / 8))));
+      const [x, d] = [a!, dy!].map((v) => splitRows(v, Math.ceil(512 / Math.ceil(K / 8) / Math.ceil(N / 8))));
       return [da, sumTo(multiply(x!, true, true, d!, true, false, true), b!.shape)];
     }
     const db = tb

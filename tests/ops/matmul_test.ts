@@ -19,4 +19,8 @@ checkOp(matmulOp, [
   { shapes: [[2, 37, 66], [2, 37, 34]], attrs: { ...plain, ta: true } },
   { shapes: [[2, 40, 24], [2, 36, 24]], attrs: { ...plain, tb: true, heads: 2, merged_y: false } },
   { shapes: [[2, 2, 36, 20], [2, 20, 72]], attrs: { ...plain, heads: 2, merged_a: false } },
+  // Large enough for large tiles.
+  { shapes: [[1, 261, 5], [1, 5, 66]], attrs: plain, wrt: [] },
+  { shapes: [[1, 261, 5], [1, 66, 5]], attrs: { ...plain, tb: true }, wrt: [] },
+  { shapes: [[2, 9, 27], [2, 9, 66]], attrs: { ...plain, ta: true }, wrt: [] },
 ], { tiled: true });
