@@ -3,6 +3,7 @@
  *
  * `y = A^T ((G f G^T) * (B^T d B)) A` for a tile `y` of 4 x 4 results, the 6 x 6 pixels `d` under it and filters `f`;
  * `*` is element by element. With all channels at once it is a matrix product for each of the 36 places of a 6 x 6 tile.
+ * The gradient of filters is the sum of `G^T ((B^T d B) * (A dy A^T)) G` over the tiles.
  * The polynomials go through 0, 1/sqrt(2), -1/sqrt(2), sqrt(2), -sqrt(2) and infinity; with 1, -1, 2, -2 in place of the
  * roots the error is four times as large.
  *
@@ -68,4 +69,9 @@ export function filterStride(inputs: number, outputs: number): number {
 export function both(left: readonly (readonly number[])[], x: readonly (readonly number[])[]): number[][] {
   const rows = left.map((l) => x[0]!.map((_, c) => l.reduce((sum, v, k) => sum + v * x[k]![c]!, 0)));
   return rows.map((row) => left.map((l) => l.reduce((sum, v, k) => sum + v * row[k]!, 0)));
+}
+
+/** A matrix with rows for columns. */
+export function turned(x: readonly (readonly number[])[]): number[][] {
+  return x[0]!.map((_, c) => x.map((row) => row[c]!));
 }

@@ -2,11 +2,12 @@ import { apply, elements, type Op, type Shape, type Value } from "../runtime/gra
 import source from "../shaders/conv2d_backward_weight.wgsl" with { type: "text" };
 import tiled from "../shaders/conv2d_backward_weight.tiled.wgsl" with { type: "text" };
 import { directWorkgroup, fillsTiles, gemmKernel } from "./_gemm.ts";
-import type { Conv2dAttrs } from "./conv2d.ts";
+import { type Conv2dAttrs, decided } from "./conv2d.ts";
 import { matmul } from "./matmul.ts";
 import { patches, patchesPay } from "./patches.ts";
 import { reshape } from "./reshape.ts";
 import { largestDivisor, sumMiddle } from "./sum.ts";
+import { winogradGradient, winogradGradientPays } from "./winograd.ts";
 
 /** Attributes of {@linkcode conv2dBackwardWeightOp}: those of the convolution, the filter's size, and the partial sums. */
 export type Conv2dBackwardWeightAttrs = Conv2dAttrs & {
@@ -60,17 +61,18 @@ export const conv2dBackwardWeightOp: Op<Conv2dBackwardWeightAttrs> = {
       };
     },
   },
-  parts({ inputs: [x, dy], outputs: [df], attrs }, _candidate, target) {
-    const { parts, kernel, stride } = attrs;
-    const filters = df!.shape.slice(1);
-    const rows = x!.shape[0]! * dy!.shape[1]!;
-    const convolution = { maps: x!.shape, filters, stride, padding: attrs.padding };
-    if (target.whole || rows % parts || !patchesPay(convolution)) return null;
-    const pixels = rows * dy!.shape[2]! / parts;
-    const [K, O] = [kernel[0] * kernel[1] * x!.shape[3]!, dy!.shape[3]!];
-    const columns = reshape(patches(x!, filters, attrs), [parts, pixels, K]);
-    const product = matmul(columns, reshape(dy!, [parts, pixels, O]), { transpose_a: true });
-    return reshape(product, df!.shape);
+  parts({ inputs: [x, dy], outputs: [df], attrs: { parts, stride, padding } }, candidate, target) {
+    if (target.whole) return null;
+    const [rows, filters] = [x!.shape[0]! * dy!.shape[1]!, df!.shape.slice(1)];
+    const convolution = { maps: x!.shape, filters, stride, padding };
+    if (patchesPay(convolution) && rows % parts === 0) {
+      const pixels = rows * dy!.shape[2]! / parts;
+      const [left, right] = [patches(x!, filters, { stride, padding }), dy!]
+        .map((v) => reshape(v, [parts, pixels, elements(v.shape) / parts / pixels]));
+      return reshape(matmul(left!, right!, { transpose_a: true }), df!.shape);
+    }
+    const wanted = decided(candidate, () => !target.tiled && winogradGradientPays(convolution));
+    return wanted && parts === 1 ? reshape(winogradGradient(x!, dy!), df!.shape) : null;
   },
   flops: ({ inputs: [x, dy], attrs: { kernel: [KH, KW] } }) => 2 * elements(dy!.shape) * KH * KW * x!.shape[3]!,
   reference([x, dy], { stride, padding, kernel: [KH, KW], parts }) {
@@ -104,7 +106,8 @@ export const conv2dBackwardWeightOp: Op<Conv2dBackwardWeightAttrs> = {
 export function conv2dBackwardWeight(x: Value, dy: Value, f: Shape, { stride, padding }: Conv2dAttrs): Value {
   const [KH, KW, I, O] = f as [number, number, number, number];
   const threads = KH * Math.ceil(I / 8) * Math.ceil(O / 8);
-  const parts = largestDivisor(dy.shape[0]! * dy.shape[1]!, Math.min(32, Math.ceil(192 / threads)));
+  const wanted = winogradGradientPays({ maps: x.shape, filters: f, stride, padding }) ? 1 : Math.ceil(192 / threads);
+  const parts = largestDivisor(dy.shape[0]! * dy.shape[1]!, Math.min(32, wanted));
   const df = apply(conv2dBackwardWeightOp, [x, dy], { stride, padding, kernel: [KH, KW], parts });
   return reshape(sumMiddle(reshape(df, [1, ...df.shape])), f);
 }

@@ -2,14 +2,20 @@ import type { Shape, Value } from "../runtime/graph.ts";
 import { BLOCK, filterStride, tilesOf, tileStride } from "./_winograd.ts";
 import { again } from "./again.ts";
 import { winogradFilter } from "./winograd_filter.ts";
+import { winogradFilterGrad } from "./winograd_filter_grad.ts";
 import { winogradInput } from "./winograd_input.ts";
 import { winogradOutput } from "./winograd_output.ts";
 import { winogradProduct } from "./winograd_product.ts";
+import { winogradSpread } from "./winograd_spread.ts";
+import { winogradSums } from "./winograd_sums.ts";
 
 /** Most texels of a tensor between the steps, 64 MiB: adapters may not allow twice as much. */
 const MOST_TEXELS = 2 ** 22;
 /** Most numbers of filters that are kept beside the filters themselves, four times as large as they are. */
 const MOST_KEPT = 9 * 2 ** 17;
+
+/** Most texels of tiles that are kept until the gradient, 4 MiB. */
+const MOST_SHARED = 2 ** 18;
 
 /** What decides between the kernels of a convolution. */
 export interface Convolution {
@@ -51,6 +57,15 @@ export function winogradPays(convolution: Convolution, [K, N]: readonly [number,
   return 25 / K + 16 / N + (lasting ? 0 : 15 / tiles!) <= 1;
 }
 
+/** Whether {@linkcode winogradGradient} is faster than the direct kernel, likewise. */
+export function winogradGradientPays(convolution: Convolution): boolean {
+  if (!winogradFits(convolution)) return false;
+  const { maps, filters } = convolution;
+  const [, tiles] = blocksOf(maps);
+  if (16 * tiles > 1.25 * maps[0]! * maps[1]! * maps[2]!) return false;
+  return filters[2]! >= 32 && filters[3]! >= 32 && tiles >= 16;
+}
+
 /** Blocks of tiles, and tiles, in maps. */
 function blocksOf([N, H, W]: Shape): [number, number] {
   const [TH, TW] = tilesOf(H!, W!);
@@ -82,4 +97,20 @@ export function winograd(
   const u = winogradFilter(turned && !lasting ? again(f) : f);
   const m = winogradProduct(winogradInput(x, turned), u, { inputs, outputs, pixels: N * H * W, turned });
   return winogradOutput(m, [N, H, W, turned ? inputs : outputs], turned);
+}
+
+/**
+ * The gradient of a 3x3 convolution with stride 1 and padding 1 with respect to its filters, likewise.
+ *
+ * @param x `[N, H, W, I]`. @param dy `[N, H, W, O]`.
+ * @returns `[3, 3, I, O]`.
+ */
+export function winogradGradient(x: Value, dy: Value): Value {
+  const [inputs, outputs] = [x.shape[3]!, dy.shape[3]!];
+  const [blocks, tiles] = blocksOf(x.shape);
+  // Tiles of the maps are there from the convolution; where they are large, they are made again.
+  const large = 36 * blocks * tileStride(inputs) > MOST_SHARED;
+  const v = winogradInput(large ? again(x) : x, false);
+  const sums = winogradSums(v, winogradSpread(dy), { inputs, outputs, tiles });
+  return winogradFilterGrad(sums, [3, 3, inputs, outputs]);
 }

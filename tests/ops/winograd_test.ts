@@ -1,14 +1,18 @@
 import assert from "node:assert";
 import { conv2d, conv2dOp } from "../../ops/conv2d.ts";
 import { conv2dBackwardInput, conv2dBackwardInputOp } from "../../ops/conv2d_backward_input.ts";
+import { conv2dBackwardWeight, conv2dBackwardWeightOp } from "../../ops/conv2d_backward_weight.ts";
 import { add } from "../../ops/add.ts";
 import { scale } from "../../ops/scale.ts";
 import { silu } from "../../ops/silu.ts";
-import { winograd, winogradPays } from "../../ops/winograd.ts";
+import { winograd, winogradGradient, winogradPays } from "../../ops/winograd.ts";
+import { winogradFilterGradOp } from "../../ops/winograd_filter_grad.ts";
 import { winogradFilterOp } from "../../ops/winograd_filter.ts";
 import { winogradInputOp } from "../../ops/winograd_input.ts";
 import { winogradOutputOp } from "../../ops/winograd_output.ts";
 import { winogradProductOp } from "../../ops/winograd_product.ts";
+import { winogradSpreadOp } from "../../ops/winograd_spread.ts";
+import { winogradSumsOp } from "../../ops/winograd_sums.ts";
 import { openDevice } from "../../runtime/device.ts";
 import { elements, type F64, Graph, type Shape, type Value } from "../../runtime/graph.ts";
 import { type Budget, type Goals, MemoryError, plan } from "../../runtime/plan.ts";
@@ -35,6 +39,18 @@ checkOp(winogradOutputOp, [
   { shapes: [[2, 36, 160]], attrs: { shape: [2, 7, 10, 16], turned: false } },
   { shapes: [[4, 36, 96]], attrs: { shape: [3, 9, 11, 8], turned: true } },
 ]);
+
+checkOp(winogradSpreadOp, [
+  { shapes: [[1, 4, 4, 8]], attrs: {} },
+  { shapes: [[3, 7, 10, 16]], attrs: {} },
+]);
+
+checkOp(winogradSumsOp, [
+  { shapes: [[1, 36, 160], [1, 36, 96]], attrs: { inputs: 16, outputs: 8, tiles: 8 } },
+  { shapes: [[3, 36, 96], [3, 36, 160]], attrs: { inputs: 8, outputs: 16, tiles: 21 } },
+]);
+
+checkOp(winogradFilterGradOp, [{ shapes: [[36, 288]], attrs: { shape: [3, 3, 16, 16] } }]);
 
 const same = { stride: 1, padding: [1, 1, 1, 1] } as const;
 
@@ -75,6 +91,32 @@ for (const [turned, shape] of [[false, [3, 7, 10, 16]], [true, [3, 7, 10, 24]]] 
     },
   });
 }
+
+Deno.test({
+  name: "winogradGradient() computes the gradient of filters, whatever the size of the maps",
+  ...options,
+  async fn() {
+    const device = await testDevice();
+    const [x, dy] = [filled([3, 7, 10, 16], 1), filled([3, 7, 10, 24], 2)];
+    const graph = new Graph();
+    const df = winogradGradient(graph.input("x", x.shape), graph.input("dy", dy.shape));
+    const exe = new Executable(device, { outputs: { df } });
+    exe.run({ x: Float32Array.from(x.data), dy: Float32Array.from(dy.data) });
+    const [want] = conv2dBackwardWeightOp.reference([x, dy], { ...same, kernel: [3, 3], parts: 1 });
+    close(await exe.read("df"), want!.data);
+    exe.destroy();
+  },
+});
+
+Deno.test("gradients of filters take the tiles of the maps that the convolution made", () => {
+  const g = new Graph();
+  const [x, f] = [g.input("x", [4, 16, 16, 64]), g.parameter("f", [3, 3, 64, 64])];
+  const df = conv2dBackwardWeight(x, g.input("dy", x.shape), f.shape, same);
+  assert.deepEqual(names({ outputs: { y: conv2d(x, f, { padding: 1 }), df } }).sort(), [
+    ...["winograd_filter", "winograd_filter_grad", "winograd_input", "winograd_output", "winograd_product"],
+    ...["winograd_spread", "winograd_sums"],
+  ]);
+});
 
 Deno.test("convolutions with many channels are computed by Winograd's steps, with their epilogue in the last", () => {
   const g = new Graph();

@@ -1,0 +1,66 @@
+import { apply, type Op, type Value } from "../runtime/graph.ts";
+import source from "../shaders/winograd_sums.wgsl" with { type: "text" };
+import { directWorkgroup } from "./_gemm.ts";
+import { BLOCK, filterStride, tileStride } from "./_winograd.ts";
+
+/** Attributes of {@linkcode winogradSumsOp}: channels of the filters, multiples of 8, and tiles of the results. */
+export type WinogradSumsAttrs = { readonly inputs: number; readonly outputs: number; readonly tiles: number };
+
+/** `u = v^T m`, the sum over all tiles, for each of their 36 places. */
+export const winogradSumsOp: Op<WinogradSumsAttrs> = {
+  name: "winograd_sums",
+  bound: "compute",
+  shapes: (_, { inputs, outputs }) => [[36, 4 * filterStride(inputs, outputs)]],
+  lowering: {
+    kind: "kernel",
+    kernel({ attrs: { inputs, outputs, tiles } }, target) {
+      const [I4, O4] = [inputs / 4, outputs / 4];
+      const [R, Q] = [I4 % 4 ? 2 : 4, O4 % 4 ? 2 : 4];
+      const strides = {
+        v_stride: tileStride(inputs),
+        m_stride: tileStride(outputs),
+        stride: filterStride(inputs, outputs),
+      };
+      return {
+        source,
+        label: "shaders/winograd_sums.wgsl",
+        entry: "forward",
+        reads: ["v", "m"],
+        writes: ["u"],
+        constants: { BLOCK, R, Q },
+        ints: { I4, O4, tiles, i_tiles: I4 / R, o_tiles: O4 / Q, ...strides },
+        threads: 36 * (I4 / R) * (O4 / Q),
+        workgroup: directWorkgroup(target),
+      };
+    },
+  },
+  // Those of the direct kernel, as of winograd_product.
+  flops: ({ attrs: { inputs, outputs, tiles } }) => 2 * 9 * 16 * tiles * inputs * outputs,
+  reference([v, m], { inputs, outputs, tiles }) {
+    const stride = 4 * filterStride(inputs, outputs);
+    const [from, by] = [4 * tileStride(inputs), 4 * tileStride(outputs)];
+    const data = new Float64Array(36 * stride);
+    for (let place = 0; place < 36; place++) {
+      for (let tile = 0; tile < tiles; tile++) {
+        const block = 36 * Math.floor(tile / BLOCK) + place;
+        for (let i = 0; i < inputs; i++) {
+          for (let o = 0; o < outputs; o++) {
+            data[place * stride + i * outputs + o]! += v!.data[block * from + tile % BLOCK * inputs + i]! *
+              m!.data[block * by + tile % BLOCK * outputs + o]!;
+          }
+        }
+      }
+    }
+    return [{ shape: [36, stride], data }];
+  },
+};
+
+/**
+ * Products of tiles of maps and of gradients, summed over the tiles.
+ *
+ * @param v Of `winogradInput`. @param m Of `winogradSpread`.
+ * @returns A matrix `[I, O]` for each of the 36 places.
+ */
+export function winogradSums(v: Value, m: Value, attrs: WinogradSumsAttrs): Value {
+  return apply(winogradSumsOp, [v, m], attrs);
+}
