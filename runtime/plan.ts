@@ -51,8 +51,8 @@ export interface Copy {
 export interface Waiting {
   /** Whether all that waits is copied first: the dispatch touches some of it, or there is no room left. */
   readonly first: boolean;
-  /** Bytes from the start of the stage by result; null for what is written to its texture. */
-  readonly offsets: readonly (number | null)[];
+  /** Bytes of the stage by result; null for what is written to its texture. */
+  readonly places: readonly ({ readonly offset: number; readonly size: number } | null)[];
 }
 
 /** What to compute: values to read back by name, and new values of parameters. */
@@ -105,8 +105,11 @@ export interface PlanBytes {
 /** Bytes of the uniforms of a dispatch, or a multiple: WebGPU's alignment. */
 export const UNIFORM_BYTES = 256;
 
-/** Bytes of results that may wait for their copies at least: each time, the pass that computes ends. */
+/** Bytes of new values that wait for their copies at least: each time, the pass that computes ends. */
 const LEAST_COPY_BYTES = 2 ** 22;
+
+/** Bytes of results that wait in the stage, unless those of one dispatch are more. */
+const MOST_STAGED_BYTES = 2 ** 22;
 
 const ELEMENTWISE_KERNEL = `
 @compute @workgroup_size(WG)
@@ -439,7 +442,9 @@ export function plan(goals: Goals, target: Target, budget?: Budget): Plan {
     for (const [parameter, { shape }, value] of updates.map(([p, v]) => [p, v, resolve(v)] as const)) {
       const at = made.get(value);
       const { name } = parameter.node.leaf as { name: string };
-      if (at === undefined || dispatches[at]!.lasting || !stagedBytes(value.shape) || target.half?.(name)) continue;
+      if (at === undefined || dispatches[at]!.lasting || !stagedBytes(value.shape, true) || target.half?.(name)) {
+        continue;
+      }
       const read = Math.max(last.get(value)!, last.get(parameter) ?? 0) > at;
       if (read || !wantedOnce.get(value) || wantedOnce.has(parameter)) continue;
       if (texels(shape) === texels(value.shape)) straight.set(value, parameter);
@@ -456,7 +461,7 @@ export function plan(goals: Goals, target: Target, budget?: Budget): Plan {
     const { slots, pool } = share(lives);
     const { straight, copies } = lives;
     const memoryOf = (value: Value) => straight.get(value) ?? slots.get(value) ?? value;
-    const stagedOf = ({ shape }: Value) => target.staged ? stagedBytes(shape) : 0;
+    const stagedOf = (value: Value) => target.staged ? stagedBytes(value.shape, straight.has(value)) : 0;
     const { stage, waiting } = wait(dispatches, copies, memoryOf, stagedOf);
     const bytes = {
       parameters: total(parameters!),
@@ -581,26 +586,25 @@ function wait(
 ): { stage: number; waiting: Waiting[] } {
   const sizes = dispatches.map(({ writes }) => writes.map(stagedOf));
   const needed = sizes.map((of) => of.reduce((a, b) => a + b, 0));
-  const room = needed.reduce((most, size) => Math.max(most, size), LEAST_COPY_BYTES);
   const updates = new Set(copies.map(({ after }) => after));
   const there = new Set<unknown>();
   let [end, stage] = [0, 0];
   const waiting = dispatches.map(({ reads, writes }, k) => {
     const touched = [...reads, ...writes].some((value) => there.has(memoryOf(value)));
-    const first = touched || updates.has(k) || end + needed[k]! > room;
+    const first = touched || updates.has(k) || end > 0 && end + needed[k]! > MOST_STAGED_BYTES;
     if (first) {
       there.clear();
       end = 0;
     }
-    const offsets = writes.map((value, w) => {
+    const places = writes.map((value, w) => {
       const size = sizes[k]![w]!;
       if (!size) return null;
       there.add(memoryOf(value));
       end += size;
-      return end - size;
+      return { offset: end - size, size };
     });
     stage = Math.max(stage, end);
-    return { first, offsets };
+    return { first, places };
   });
   return { stage, waiting };
 }

@@ -8,7 +8,7 @@ import type { Device } from "./device.ts";
 import { showShape, texels, type Value } from "./graph.ts";
 import { type Budget, type Goals, type Plan, plan, UNIFORM_BYTES } from "./plan.ts";
 import { countBytes, type Encode, mapped, Storage, Tensor, unpack } from "./tensor.ts";
-import { assemble, stagedBytes, TEXEL_FORMATS } from "./wgsl.ts";
+import { assemble, TEXEL_FORMATS } from "./wgsl.ts";
 
 /** Tensors by parameter name; shared by the executables that use them. */
 export type Parameters = ReadonlyMap<string, Tensor>;
@@ -72,7 +72,7 @@ export class Executable {
 
     const dtypeOf = (value: Value) => this.#storage.get(value)!.dtype;
     const programs = this.plan.dispatches.map(({ program, reads }, k) => {
-      const staged = this.plan.waiting[k]!.offsets.map((offset) => offset !== null);
+      const staged = this.plan.waiting[k]!.places.map((place) => place !== null);
       return assemble(program, storage, device.zeroOutside, reads.map(dtypeOf), staged);
     });
     const { stage } = this.plan.bytes;
@@ -97,14 +97,14 @@ export class Executable {
 
     programs.forEach(({ code, label, uniforms, workgroups }, k) => {
       const { reads, writes, program, lasting } = this.plan.dispatches[k]!;
-      const { first, offsets: waiting } = this.plan.waiting[k]!;
+      const { first, places } = this.plan.waiting[k]!;
       const layout = gpu.createBindGroupLayout({
         entries: [
           { binding: 0, visibility: GPUShaderStage.COMPUTE, buffer: { type: "uniform" } },
           ...[...reads, ...writes].map((value, b): GPUBindGroupLayoutEntry => ({
             binding: 1 + b,
             visibility: GPUShaderStage.COMPUTE,
-            ...(storage === "texture" && (waiting[b - reads.length] ?? null) === null
+            ...(storage === "texture" && !places[b - reads.length]
               ? {
                 storageTexture: {
                   access: b < reads.length ? "read-only" : "write-only",
@@ -128,10 +128,10 @@ export class Executable {
       const staged: Encode[] = [];
       const target = (value: Value, w: number): GPUBindingResource => {
         const to = this.#storage.get(value)!;
-        const offset = waiting[w]!;
-        if (offset === null) return to.resource;
-        staged.push(to.copyFrom(this.#stage!, offset, texels(value.shape)));
-        return { buffer: this.#stage!, offset, size: stagedBytes(value.shape) };
+        const place = places[w];
+        if (!place) return to.resource;
+        staged.push(to.copyFrom(this.#stage!, place.offset, texels(value.shape)));
+        return { buffer: this.#stage!, ...place };
       };
       const resources = [...reads.map((v) => this.#storage.get(v)!.resource), ...writes.map(target)];
       const group = gpu.createBindGroup({

@@ -13,10 +13,17 @@ export const ROW_TEXELS = 1024;
 /** Texels of a result from which on, and up to which, it is written to a buffer and copied (`Device.staged`). */
 const STAGED_TEXELS = [2 ** 12, 2 ** 22] as const;
 
-/** Bytes of a buffer for a result on a device that stages; 0 if it is so small that the pass costs more, or very large. */
-export function stagedBytes(shape: Shape): number {
+/**
+ * Bytes of a buffer for a result on a device that stages; 0 if it is so small that the pass costs more, or very large.
+ *
+ * @param copied Whether the result is copied anyway, however small it is.
+ */
+export function stagedBytes(shape: Shape, copied = false): number {
   const count = texels(shape);
-  return count < STAGED_TEXELS[0] || count > STAGED_TEXELS[1] ? 0 : Math.ceil(count / ROW_TEXELS) * ROW_TEXELS * 16;
+  if (count > STAGED_TEXELS[1] || count < STAGED_TEXELS[0] && !copied) return 0;
+  // Whole rows; less than one as bindings are aligned.
+  const unit = count < ROW_TEXELS ? 16 : ROW_TEXELS;
+  return Math.ceil(count / unit) * unit * 16;
 }
 
 /** Formats of storage textures by element type. */

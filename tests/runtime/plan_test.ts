@@ -82,7 +82,8 @@ Deno.test("plan() has new values of parameters go straight to them from the stag
   assert.deepEqual(new Set(copies.map(({ parameter }) => parameter)), new Set([p, r]));
   // All that is large waits, one after the other; the sum does not.
   const size = 16 * 128 * 64;
-  assert.deepEqual(waiting.flatMap(({ offsets }) => offsets).filter((at) => at !== null), [0, size, 2 * size]);
+  const places = waiting.flatMap(({ places }) => places).filter((place) => place !== null);
+  assert.deepEqual(places, [0, 1, 2].map((k) => ({ offset: k * size, size })));
   assert.ok(waiting.every(({ first }) => !first));
   assert.equal(bytes.stage, 3 * size);
 });
