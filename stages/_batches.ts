@@ -56,7 +56,7 @@ export interface DiffusionBatches {
   readonly batch: number;
   /** `[n, 68, 2]`, pixels. */
   readonly landmarks: Float32Array;
-  /** `[n, size]`. */
+  /** `[n, size]`; only those of {@linkcode drawnImages} are used. */
   readonly latents: Float32Array;
   readonly schedule: Schedule;
   /** Token ids of each prompt that occurs; the first is the empty one. */
@@ -123,6 +123,25 @@ function autoencoderBatches({ pictures, batch, noise, seed }: AutoencoderBatches
   };
 }
 
+/** An image of `count`, a time step of T and a number from 0 to 1. */
+function drawImage(draw: Random, count: number, T: number) {
+  return { image: draw.int(count), t: draw.int(T), chance: draw.uniform() };
+}
+
+/** The images that are in the first `batches` of the {@linkcode DiffusionBatches} with a seed, of `count`. */
+export function drawnImages(
+  { seed, schedule, batch, count }: Pick<DiffusionBatches, "seed" | "schedule" | "batch"> & { readonly count: number },
+  batches: number,
+): Set<number> {
+  const random = new Random(seed, "diffusion/batches");
+  const drawn = new Set<number>();
+  for (let index = 0; index < batches && drawn.size < count; index++) {
+    const draw = random.at(index);
+    for (let k = 0; k < batch; k++) drawn.add(drawImage(draw, count, schedule.config.num_train_timesteps).image);
+  }
+  return drawn;
+}
+
 /** Latents, noise, time steps and prompts at random. */
 function diffusionBatches(spec: DiffusionBatches) {
   const { landmarks, latents, schedule, prompts, prompt_of, batch, drawing_px } = spec;
@@ -145,9 +164,8 @@ function diffusionBatches(spec: DiffusionBatches) {
       ...(drawing_px === null ? {} : { cond: floats(drawing_px ** 2 * 3) }),
     };
     for (let k = 0; k < batch; k++) {
-      const image = draw.int(prompt_of.length);
-      const t = draw.int(T);
-      const prompt = draw.uniform() < spec.prompt_dropout ? 0 : prompt_of[image]!;
+      const { image, t, chance } = drawImage(draw, prompt_of.length, T);
+      const prompt = chance < spec.prompt_dropout ? 0 : prompt_of[image]!;
       inputs.z.set(latents.subarray(image * size, (image + 1) * size), k * size);
       inputs.timesteps[k] = t;
       ({ signal: inputs.signal[k], noise: inputs.sigma[k] } = noiseLevel(schedule, t));

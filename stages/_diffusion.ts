@@ -36,18 +36,27 @@ export async function copyParts(from: string, to: string, leave: readonly string
 
 /** Latents of a dataset. */
 export interface Latents {
-  /** Means of the latent distributions, or latents before they are quantised, times the scaling factor, `[n, side, side, channels]`. */
+  /**
+   * Means of the latent distributions, or latents before they are quantised, times the scaling factor,
+   * `[n, side, side, channels]`; zeros for images that were left out.
+   */
   readonly data: Float32Array;
   readonly side: number;
   readonly channels: number;
 }
 
 /**
- * Encodes every image of a dataset.
+ * Encodes images of a dataset.
  *
  * @param dir Folder of the autoencoder.
+ * @param drawn The images to encode; a short training draws few of a large dataset.
  */
-export async function encodeLatents(ctx: StageContext, dir: string, faces: Faces): Promise<Latents> {
+export async function encodeLatents(
+  ctx: StageContext,
+  dir: string,
+  faces: Faces,
+  drawn: ReadonlySet<number>,
+): Promise<Latents> {
   const BATCH = 16;
   const device = await ctx.device();
   const config = await loadNetworkConfig(dir, autoencoderFormat);
@@ -61,14 +70,16 @@ export async function encodeLatents(ctx: StageContext, dir: string, faces: Faces
   const size = side * side * channels;
   const bytes = faces.size_px ** 2 * 3;
   const data = new Float32Array(faces.records.length * size);
-  for (let first = 0; first < faces.records.length; first += BATCH) {
+  const images = [...drawn].sort((a, b) => a - b);
+  for (let first = 0; first < images.length; first += BATCH) {
     ctx.signal.throwIfAborted();
-    const count = Math.min(BATCH, faces.records.length - first);
+    const now = images.slice(first, first + BATCH);
     const pixels = new Float32Array(BATCH * bytes);
-    for (let k = 0; k < count; k++) toNetwork(imageOf(faces, first + k).data, pixels, k * bytes);
+    for (const [k, image] of now.entries()) toNetwork(imageOf(faces, image).data, pixels, k * bytes);
     encoder.run({ x: pixels });
-    data.set((await encoder.read("latent")).subarray(0, count * size), first * size);
-    ctx.progress(first + count, faces.records.length, { doing: "encoding images" });
+    const latents = await encoder.read("latent");
+    for (const [k, image] of now.entries()) data.set(latents.subarray(k * size, (k + 1) * size), image * size);
+    ctx.progress(first + now.length, images.length, { doing: "encoding images" });
   }
   encoder.destroy();
   for (const tensor of parameters.values()) tensor.destroy();

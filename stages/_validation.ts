@@ -10,7 +10,7 @@ import type { Tokenizer } from "../models/tokenizer.ts";
 import type { Value } from "../runtime/graph.ts";
 import { Executable, type Parameters } from "../runtime/run.ts";
 import type { Artifact, StageContext } from "../runtime/stage.ts";
-import { batchMaker } from "./_batches.ts";
+import { batchMaker, drawnImages } from "./_batches.ts";
 import { diffusionBatches, encodeLatents } from "./_diffusion.ts";
 import { loadFaces } from "./_faces.ts";
 import type { Looks } from "./_training.ts";
@@ -58,10 +58,11 @@ export async function validation(
     throw new TypeError(`Cannot use the option "val_every" without the input "val"`);
   }
   const faces = await loadFaces([val]);
-  const latents = await encodeLatents(ctx, autoencoder, faces);
+  const count = Math.max(1, Math.round(IMAGES / options.batch));
+  const drawn = drawnImages({ seed: 0, schedule, batch: options.batch, count: faces.records.length }, count);
+  const latents = await encodeLatents(ctx, autoencoder, faces, drawn);
   const source = { seed: 0, faces, latents, schedule, tokenizer };
   const batch = batchMaker(diffusionBatches(source, { ...options, prompt_dropout: 0 }, drawings));
-  const count = Math.max(1, Math.round(IMAGES / options.batch));
   const executable = new Executable(await ctx.device(), { outputs: { loss } }, parameters);
   return {
     every: options.val_every ?? 100,

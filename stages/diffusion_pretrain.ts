@@ -23,7 +23,7 @@ import { Trainer } from "../models/trainer.ts";
 import { unet, type UNetConfig, unetFormat } from "../models/unet.ts";
 import { Graph } from "../runtime/graph.ts";
 import { type Artifact, stage } from "../runtime/stage.ts";
-import { Batches } from "./_batches.ts";
+import { Batches, drawnImages } from "./_batches.ts";
 import { autoencoderOf, exact, networksOf, sizeOf, stepImages, trainingCosts } from "./_costs.ts";
 import { copyParts, denoisingLoss, denoisingOptions, diffusionBatches, encodeLatents, promptOf } from "./_diffusion.ts";
 import { loadFaces } from "./_faces.ts";
@@ -159,9 +159,13 @@ export const pretrainDiffusion = stage({
     await tokenizer.save(`${ctx.dir}/tokenizer`);
     await saveConfig(`${ctx.dir}/scheduler`, scheduleFormat, LATENT_SCHEDULE);
     const autoencoder = `${model.dir}/vae`;
-    const latents = await encodeLatents(ctx, autoencoder, faces);
-    const { side, channels: latent_channels } = latents;
     const [{ seed }, schedule] = [ctx, makeSchedule(LATENT_SCHEDULE)];
+    const drawn = drawnImages(
+      { seed, schedule, batch: options.batch, count: faces.records.length },
+      options.steps * (options.accumulate ?? 1),
+    );
+    const latents = await encodeLatents(ctx, autoencoder, faces, drawn);
+    const { side, channels: latent_channels } = latents;
     using batches = new Batches(diffusionBatches({ seed, faces, latents, schedule, tokenizer }, options, false));
 
     const text = start?.text ?? newText(options, tokenizer.size);

@@ -28,7 +28,7 @@ import { Trainer } from "../models/trainer.ts";
 import { unet, unetFormat } from "../models/unet.ts";
 import { Graph } from "../runtime/graph.ts";
 import { stage } from "../runtime/stage.ts";
-import { Batches } from "./_batches.ts";
+import { Batches, drawnImages } from "./_batches.ts";
 import { exact, expectedControlnet, networksOf, remembered, sizeOf, stepImages, trainingCosts } from "./_costs.ts";
 import { copyParts, denoisingLoss, denoisingOptions, diffusionBatches, encodeLatents } from "./_diffusion.ts";
 import { loadFaces } from "./_faces.ts";
@@ -150,9 +150,13 @@ export const trainDiffusion = stage({
     const base = await openModel(model.dir);
     const controlConfig = controlConfigOf(base, options.hint_channels);
     const autoencoder = `${base.dir}/${base.folders.vae}`;
-    const latents = await encodeLatents(ctx, autoencoder, faces);
     const { seed } = ctx;
     const { schedule, tokenizer } = base;
+    const drawn = drawnImages(
+      { seed, schedule, batch: options.batch, count: faces.records.length },
+      options.steps * (options.accumulate ?? 1),
+    );
+    const latents = await encodeLatents(ctx, autoencoder, faces, drawn);
     using batches = new Batches(diffusionBatches({ seed, faces, latents, schedule, tokenizer }, options, true));
     const sides = [latents.side, faces.size_px] as const;
     const { loss, specs, own, trainable } = lossOf(base, controlConfig, sides, tokenizer.length, options);

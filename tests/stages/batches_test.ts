@@ -4,7 +4,7 @@ import { STAR_SIZES } from "../../models/detector_network.ts";
 import { LATENT_SCHEDULE, makeSchedule } from "../../models/schedule.ts";
 import { Random } from "../../runtime/rng.ts";
 import { share } from "../../runtime/worker_pool.ts";
-import { Batches, batchMaker, type BatchSpec } from "../../stages/_batches.ts";
+import { Batches, batchMaker, type BatchSpec, type DiffusionBatches, drawnImages } from "../../stages/_batches.ts";
 import { neutralFace } from "../faces/neutral_face.ts";
 
 const SIDE = 16;
@@ -59,6 +59,15 @@ for (const spec of specs) {
     }
   });
 }
+
+Deno.test("drawnImages() are those that batches have", () => {
+  const spec = { ...specs[2] as DiffusionBatches, latents: Float32Array.from({ length: COUNT }, (_, image) => image) };
+  const make = batchMaker(spec);
+  for (const batches of [0, 1, 2, 20]) {
+    const had = Array.from({ length: batches }, (_, index) => [...make(index)["z"]!]).flat();
+    assert.deepEqual([...drawnImages({ ...spec, count: COUNT }, batches)], [...new Set(had)]);
+  }
+});
 
 Deno.test("what goes wrong with a batch is told to who asks for it", async () => {
   const [, spec] = specs;
