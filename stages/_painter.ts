@@ -15,8 +15,9 @@ import { Sampler, type SamplerSpec } from "../models/sampler.ts";
 import { ddimSteps } from "../models/schedule.ts";
 import { unet } from "../models/unet.ts";
 import { scale } from "../ops/scale.ts";
+import { pad, slice } from "../ops/slice.ts";
 import type { Device } from "../runtime/device.ts";
-import { elements, Graph } from "../runtime/graph.ts";
+import { elements, Graph, type Value } from "../runtime/graph.ts";
 import type { Random } from "../runtime/rng.ts";
 import type { Parameters } from "../runtime/run.ts";
 import { Prompts } from "./_diffusion.ts";
@@ -28,6 +29,11 @@ export const samplingOptions = {
   guidance: z.number().min(1).max(30).default(2).describe("Scale of classifier-free guidance; 1 is none"),
   eta: z.number().min(0).max(1).default(0).describe("Fresh noise in each step; 0 is deterministic"),
   control_scale: z.number().min(0).max(3).default(1).describe("How strongly the landmarks act"),
+  control_in: z.enum(["both", "conditional"]).optional().describe(
+    "Which predictions of guidance see the landmarks: both; or the conditional one alone, so that guidance strengthens " +
+      "the landmarks as it does the prompt, and the ControlNet computes half as much (Zhang et al. 2023, arXiv " +
+      "2302.05543, section 3.4); by default both",
+  ),
   batch: z.int().min(1).max(256).default(8).describe("Images sampled at once"),
 };
 
@@ -44,7 +50,10 @@ export interface Request {
   readonly random: Random;
 }
 
-/** A sampler of a model's networks, the parameters that it names, and the samples that these see at once. */
+/**
+ * A sampler of a model's networks, the parameters that it names, and what these see at once: samples, conditional ones
+ * first, of which so many with landmarks.
+ */
 export function samplerOf(
   { vae, text, unet: unetConfig, controlnet }: Pick<Model, "vae" | "text" | "unet"> & { controlnet: ControlNetConfig },
   size_px: number,
@@ -56,6 +65,7 @@ export function samplerOf(
   const shape = [batch, side, side, latentChannels(vae)] as const;
   const guided = given.guidance !== 1;
   const copies = guided ? 2 * batch : batch;
+  const controlled = given.control_in === "conditional" ? batch : copies;
   const graph = new Graph();
   const specs = new Map<string, ParameterSpec>();
   const scope = (network: string) => new Scope(graph, specs, `${network}/`);
@@ -64,14 +74,17 @@ export function samplerOf(
     shape,
     once: {
       context: encodePrompt(scope("text_encoder"), text, graph.input("ids", [copies, tokens])),
-      hint: embedHint(scope("controlnet"), controlnet, graph.input("drawing", [copies, size_px, size_px, 3])),
+      hint: embedHint(scope("controlnet"), controlnet, graph.input("drawing", [controlled, size_px, size_px, 3])),
     },
     predict(sample, timesteps, { context, hint }) {
       const inputs = { sample, timesteps, context: context! };
-      const control = controlFromHint(scope("controlnet"), controlnet, inputs, hint!, {
+      const first = (x: Value) => slice(x, 0, 0, controlled);
+      const seen = { sample: first(sample), timesteps: first(timesteps), context: first(inputs.context) };
+      const { down, mid } = controlFromHint(scope("controlnet"), controlnet, seen, hint!, {
         scale: given.control_scale,
       });
-      return unet(scope("unet"), unetConfig, inputs, control);
+      const padded = (x: Value) => pad(x, 0, 0, copies - controlled);
+      return unet(scope("unet"), unetConfig, inputs, { down: down.map(padded), mid: padded(mid) });
     },
     finish: (x) => decodeLatent(scope("vae"), vae, scale(x, 1 / vae.scaling_factor)),
     guided,
@@ -79,7 +92,7 @@ export function samplerOf(
   } satisfies SamplerSpec;
   // Describing the networks once names the parameters to load.
   spec.finish(spec.predict(graph.input("sample", [copies, ...shape.slice(1)]), graph.input("t", [copies]), spec.once));
-  return { spec, specs, copies };
+  return { spec, specs, copies, controlled };
 }
 
 /** Makes pictures of one size. */
@@ -91,6 +104,7 @@ export class Painter {
   readonly #steps: ReturnType<typeof ddimSteps>;
   readonly #shape: readonly [number, number, number, number];
   readonly #copies: number;
+  readonly #controlled: number;
 
   /** @param parameters Those that {@linkcode samplerOf} names. */
   constructor(
@@ -103,32 +117,28 @@ export class Painter {
     this.#given = given;
     this.#size_px = size_px;
     this.#prompts = new Prompts(model.tokenizer);
-    const { spec, copies } = samplerOf(model, size_px, this.#prompts.length, given);
+    const { spec, copies, controlled } = samplerOf(model, size_px, this.#prompts.length, given);
     this.#sampler = new Sampler(device, spec, parameters);
     this.#steps = ddimSteps(model.schedule, given.steps, given.eta);
     this.#shape = spec.shape;
     this.#copies = copies;
+    this.#controlled = controlled;
   }
 
   /** Paints up to a batch of pictures. */
   async paint(requests: readonly Request[]): Promise<Image[]> {
     const { batch, guidance } = this.#given;
-    const [size, size_px, prompts, copies] = [
-      elements(this.#shape) / batch,
-      this.#size_px,
-      this.#prompts,
-      this.#copies,
-    ];
+    const [size, size_px, prompts] = [elements(this.#shape) / batch, this.#size_px, this.#prompts];
     const floats = (n: number, rows = batch) => new Float32Array(rows * n);
-    const [start, ids, drawing] = [floats(size), floats(prompts.length, copies), floats(size_px ** 2 * 3, copies)];
+    const [start, ids] = [floats(size), floats(prompts.length, this.#copies)];
+    const drawing = floats(size_px ** 2 * 3, this.#controlled);
     const put = (into: Float32Array, row: number, values: Float32Array) => into.set(values, row * values.length);
     for (const [k, { landmarks, prompt = "", negative_prompt = "", random }] of requests.entries()) {
       put(start, k, random.fillNormal(new Float32Array(size)));
       const picture = drawCondition(landmarks, size_px);
       for (const [row, text] of [[k, prompt], [k + batch, negative_prompt]] as const) {
-        if (row >= copies) continue;
-        put(ids, row, prompts.ids(text));
-        put(drawing, row, picture);
+        if (row < this.#copies) put(ids, row, prompts.ids(text));
+        if (row < this.#controlled) put(drawing, row, picture);
       }
     }
     const noise = () => {
