@@ -61,18 +61,23 @@ export const conv2dBackwardWeightOp: Op<Conv2dBackwardWeightAttrs> = {
       };
     },
   },
-  parts({ inputs: [x, dy], outputs: [df], attrs: { parts, stride, padding } }, candidate, target) {
-    if (target.whole) return null;
-    const [rows, filters] = [x!.shape[0]! * dy!.shape[1]!, df!.shape.slice(1)];
+  parts({ inputs: [x, dy], outputs: [df], attrs }, candidate, target) {
+    const { stride, padding, kernel, parts } = attrs;
+    if (parts > 1) return null;
+    const filters = df!.shape.slice(1) as [number, number, number, number];
     const convolution = { maps: x!.shape, filters, stride, padding };
-    if (patchesPay(convolution) && rows % parts === 0) {
-      const pixels = rows * dy!.shape[2]! / parts;
-      const [left, right] = [patches(x!, filters, { stride, padding }), dy!]
-        .map((v) => reshape(v, [parts, pixels, elements(v.shape) / parts / pixels]));
-      return reshape(matmul(left!, right!, { transpose_a: true }), df!.shape);
-    }
     const wanted = decided(candidate, () => !target.tiled && winogradGradientPays(convolution));
-    return wanted && parts === 1 ? reshape(winogradGradient(x!, dy!), df!.shape) : null;
+    if (wanted && !target.whole) return reshape(winogradGradient(x!, dy!), df!.shape);
+    // Few filters have a long sum, which is split into parts that run side by side.
+    const threads = kernel[0] * Math.ceil(filters[2] / 8) * Math.ceil(filters[3] / 8);
+    const [N, HO, WO] = dy!.shape as [number, number, number];
+    const split = largestDivisor(N * HO, Math.min(32, Math.ceil(192 / threads)));
+    const sum = (some: Value) => reshape(sumMiddle(reshape(some, [1, split, ...filters])), df!.shape);
+    if (patchesPay(convolution) && !target.whole) {
+      const rows = (v: Value) => reshape(v, [split, N * HO * WO / split, elements(v.shape) / (N * HO * WO)]);
+      return sum(matmul(rows(patches(x!, filters, attrs)), rows(dy!), { transpose_a: true }));
+    }
+    return split > 1 ? sum(apply(conv2dBackwardWeightOp, [x!, dy!], { ...attrs, parts: split })) : null;
   },
   flops: ({ inputs: [x, dy], attrs: { kernel: [KH, KW] } }) => 2 * elements(dy!.shape) * KH * KW * x!.shape[3]!,
   reference([x, dy], { stride, padding, kernel: [KH, KW], parts }) {
@@ -104,10 +109,6 @@ export const conv2dBackwardWeightOp: Op<Conv2dBackwardWeightAttrs> = {
 
 /** Gradient of `conv2d` with respect to filters of shape `f`. */
 export function conv2dBackwardWeight(x: Value, dy: Value, f: Shape, { stride, padding }: Conv2dAttrs): Value {
-  const [KH, KW, I, O] = f as [number, number, number, number];
-  const threads = KH * Math.ceil(I / 8) * Math.ceil(O / 8);
-  const wanted = winogradGradientPays({ maps: x.shape, filters: f, stride, padding }) ? 1 : Math.ceil(192 / threads);
-  const parts = largestDivisor(dy.shape[0]! * dy.shape[1]!, Math.min(32, wanted));
-  const df = apply(conv2dBackwardWeightOp, [x, dy], { stride, padding, kernel: [KH, KW], parts });
-  return reshape(sumMiddle(reshape(df, [1, ...df.shape])), f);
+  const kernel = [f[0]!, f[1]!] as const;
+  return reshape(apply(conv2dBackwardWeightOp, [x, dy], { stride, padding, kernel, parts: 1 }), f);
 }
