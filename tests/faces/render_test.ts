@@ -6,7 +6,10 @@ import { loadStyle, loadStyles, stylePrompt, type StyleRender } from "../../face
 import { openDevice } from "../../runtime/device.ts";
 import { Random } from "../../runtime/rng.ts";
 
-const styles = await loadStyles("pipelines/styles");
+const styles = new Map([
+  ...await loadStyles("pipelines/styles"),
+  ...await loadStyles("pipelines/styles/validation"),
+]);
 const photo = styles.get("photo")!;
 const SIZE = 96;
 
