@@ -29,7 +29,7 @@ export interface Networks extends Pick<Model, "vae" | "text" | "unet" | "control
 }
 
 /** A folder that is there, or is to be. */
-type Place = Pick<Artifact, "dir" | "expected">;
+export type Place = Pick<Artifact, "dir" | "expected">;
 
 /** What is known of an artifact that is yet to be made; undefined for one that is there, or of which nothing is known. */
 async function expectation({ expected }: Place, name: string): Promise<unknown> {

@@ -29,7 +29,17 @@ import { unet, unetFormat } from "../models/unet.ts";
 import { Graph } from "../runtime/graph.ts";
 import { stage } from "../runtime/stage.ts";
 import { Batches, drawnImages } from "./_batches.ts";
-import { exact, expectedControlnet, networksOf, remembered, sizeOf, stepImages, trainingCosts } from "./_costs.ts";
+import {
+  exact,
+  expectedControlnet,
+  type Networks,
+  networksOf,
+  type Place,
+  remembered,
+  sizeOf,
+  stepImages,
+  trainingCosts,
+} from "./_costs.ts";
 import { copyParts, denoisingLoss, denoisingOptions, diffusionBatches, encodeLatents } from "./_diffusion.ts";
 import { loadFaces } from "./_faces.ts";
 import { previews } from "./_previews.ts";
@@ -50,6 +60,37 @@ function controlConfigOf({ vae, unet, controlnet }: Model, hint: number[]): Cont
     );
   }
   return controlnet ?? controlnetConfigFor(unet, { conditioning_embedding_out_channels: hint });
+}
+
+/** Networks of a model whose ControlNet is that of another one, if such is given. */
+async function plannedNetworks(model: Place, init: Place | undefined): Promise<Networks> {
+  const networks = await networksOf(model);
+  return init ? { ...networks, controlnet: (await networksOf(init)).controlnet } : networks;
+}
+
+/**
+ * Opens the model that a ControlNet is taken from.
+ *
+ * @throws {TypeError} If it has none, or one of another shape than the UNet's encoder.
+ */
+async function openDonor(dir: string, { unet }: Model): Promise<Model> {
+  const donor = await openModel(dir);
+  if (!donor.controlnet) {
+    throw new TypeError(
+      `Cannot use "${dir}" as init: it has no ControlNet, hint: leave init out to copy the UNet's encoder`,
+    );
+  }
+  const fitting = controlnetConfigFor(unet, donor.controlnet);
+  for (const [name, value] of Object.entries(fitting)) {
+    const has = donor.controlnet[name as keyof ControlNetConfig];
+    if (JSON.stringify(has) !== JSON.stringify(value)) {
+      throw new TypeError(
+        `Cannot use "${dir}" as init: ${name} of its ControlNet is ${JSON.stringify(has)} and of the UNet ` +
+          `${JSON.stringify(value)}, hint: take the model that this UNet was trained from`,
+      );
+    }
+  }
+  return donor;
 }
 
 /**
@@ -90,9 +131,9 @@ function writtenOf(specs: Specs, own: Specs, trainable: Specs): Specs {
 export const trainDiffusion = stage({
   id: "diffusion/train",
   doc:
-    "Trains a landmark ControlNet on a frozen diffusion model, from a copy of its encoder or from the ControlNet it has.",
+    "Trains a landmark ControlNet on a frozen diffusion model, from a copy of its encoder, from the ControlNet it has or from that of init.",
   version: 1,
-  inputs: { model: "model", "data*": "dataset", "detector?": "detector", "val?": "dataset" },
+  inputs: { model: "model", "data*": "dataset", "init?": "model", "detector?": "detector", "val?": "dataset" },
   output: "model",
   options: z.object({
     ...trainingOptions,
@@ -115,12 +156,12 @@ export const trainDiffusion = stage({
     ),
     previews: z.int().min(1).max(64).optional().describe("Pictures of a look; 8 when not given"),
   }),
-  expects: async (options, { model }) => {
-    const networks = await networksOf(model);
+  expects: async (options, { model, init }) => {
+    const networks = await plannedNetworks(model, init);
     return { networks: { ...networks, controlnet: expectedControlnet(networks, options.hint_channels) } };
   },
-  async cost(options, { model, data, val }) {
-    const networks = await networksOf(model);
+  async cost(options, { model, data, init, val }) {
+    const networks = await plannedNetworks(model, init);
     const size_px = await sizeOf(data);
     const side = size_px / 2 ** (networks.vae.block_out_channels.length - 1);
     const config = expectedControlnet(networks, options.hint_channels);
@@ -142,12 +183,14 @@ export const trainDiffusion = stage({
     );
     return { step: `training, ${stepImages(options)} of ${size_px} px`, steps: options.steps, ...costs };
   },
-  async run(ctx, { model, data, detector, val }, options) {
+  async run(ctx, { model, data, init, detector, val }, options) {
     if (detector && options.preview_every === undefined) {
       throw new TypeError(`Cannot use the input "detector" without the option "preview_every"`);
     }
     const faces = await loadFaces(data);
-    const base = await openModel(model.dir);
+    const opened = await openModel(model.dir);
+    const donor = init ? await openDonor(init.dir, opened) : opened;
+    const base = { ...opened, controlnet: donor.controlnet };
     const controlConfig = controlConfigOf(base, options.hint_channels);
     const autoencoder = `${base.dir}/${base.folders.vae}`;
     const { seed } = ctx;
@@ -163,12 +206,11 @@ export const trainDiffusion = stage({
 
     const device = await ctx.device();
     const frozen = new Map([...specs].filter(([name]) => !own.has(name)));
-    const start = await loadModel(base, base.controlnet ? specs : frozen);
-    if (!base.controlnet) {
-      const fresh = initialise(own, ctx.seed);
-      copyEncoder(fresh, await loadNetwork(`${base.dir}/${base.folders.unet}`, specsUnder(specs, "unet/")), own);
-      for (const [name, tensor] of fresh) start.set(name, tensor);
+    const first = donor.controlnet ? await loadModel(donor, own) : initialise(own, ctx.seed);
+    if (!donor.controlnet) {
+      copyEncoder(first, await loadNetwork(`${base.dir}/${base.folders.unet}`, specsUnder(specs, "unet/")), own);
     }
+    const start = new Map([...await loadModel(base, frozen), ...first]);
     const written = writtenOf(specs, own, trainable);
     const fixed = new Map([...specs].filter(([name]) => !written.has(name)));
     const parameters = new Map([

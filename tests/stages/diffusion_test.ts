@@ -27,6 +27,11 @@ const text = `stages:
     uses: diffusion/train
     in: { model: base, data: faces, detector: star, val: faces }
     with: { prompt: "", preview_every: 2, previews: 3, val_every: 1, steps: 3, batch: 2, lr: 1e-2, warmup: 1, hint_channels: [8, 8], accumulate: 2, min_snr: 5, sd_locked: false, frozen_weights: f16 }
+  # Goes on from that ControlNet beside the first UNet, with steps of no length.
+  again:
+    uses: diffusion/train
+    in: { model: base, init: stage1, data: faces }
+    with: { steps: 1, batch: 2, lr: 0 }
   kept: { uses: model/export, in: { model: stage1 } }
   synth:
     uses: dataset/generate
@@ -105,6 +110,12 @@ Deno.test({
         const same = equal(await before.read(name), await after.read(name));
         assert.equal(same, !/^(up_blocks|conv_norm_out|conv_out)\./.test(name), name);
       }
+
+      // A ControlNet is taken over whole, and only from a model that has one.
+      const taken = await Deno.readFile(`${at("again")}/controlnet/${WEIGHTS}`);
+      assert.deepEqual(taken, await Deno.readFile(`${at("stage1")}/controlnet/${WEIGHTS}`));
+      await Deno.writeTextFile(`${dir}/test.yaml`, text.replace("init: stage1", "init: base"));
+      await assert.rejects(go, /Cannot use ".*base" as init: it has no ControlNet, hint: leave init out/);
 
       const model = await openModel(at("kept"));
       assert.deepEqual(model.unet.block_out_channels, [8, 16]);
