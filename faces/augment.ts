@@ -35,6 +35,9 @@ export const augmentation = z.strictObject({
   gamma: z.number().positive().max(1).optional().describe(
     "Standard deviation of the logarithm of the gamma that brightness is raised to; by default none",
   ),
+  random_conv: z.number().min(0).max(1).optional().describe(
+    "Share of the images whose colours and textures are changed by a random convolution, so that shapes are what is left to learn from (Xu et al. 2021, arXiv 2007.13003); by default none",
+  ),
 });
 
 /** See {@linkcode augmentation}. */
@@ -85,6 +88,7 @@ export function augment(
   // What is not asked for draws no number, so that other changes stay the same.
   if (options.blur !== undefined) blur(out, to_px, random.uniform() * options.blur * to_px);
   if (options.gamma !== undefined) raise(out, Math.exp(clip(random.normal()) * options.gamma));
+  if (options.random_conv !== undefined && random.uniform() < options.random_conv) convolve(out, to_px, random);
   recolour(out, random, options);
   if (random.uniform() < options.occlusion) occlude(out, to_px, random);
   const moved = transformLandmarks(landmarks, affine);
@@ -179,6 +183,36 @@ function blur(out: Float32Array, side: number, sigma: number): void {
 /** Raises brightness, from 0 to 1, to a power. */
 function raise(out: Float32Array, gamma: number): void {
   for (let o = 0; o < out.length; o++) out[o] = 2 * Math.max(0, (out[o]! + 1) / 2) ** gamma - 1;
+}
+
+/** Mixes an image with its convolution by a random filter of 1, 3, 5 or 7 pixels; the border is repeated outside. */
+function convolve(out: Float32Array, side: number, random: RandomSource): void {
+  const kernel = 1 + 2 * Math.floor(4 * random.uniform());
+  const reach = (kernel - 1) / 2;
+  // So that the result varies about as much as the image does.
+  const spread = 1 / Math.sqrt(3 * kernel ** 2);
+  const weights = Float32Array.from({ length: 9 * kernel ** 2 }, () => random.normal() * spread);
+  const kept = random.uniform();
+  const image = out.slice();
+  const inside = (at: number) => Math.max(0, Math.min(side - 1, at));
+  for (let y = 0, o = 0; y < side; y++) {
+    for (let x = 0; x < side; x++, o += 3) {
+      let r = 0, g = 0, b = 0;
+      for (let j = -reach, w = 0; j <= reach; j++) {
+        for (let i = -reach; i <= reach; i++) {
+          const from = (inside(y + j) * side + inside(x + i)) * 3;
+          for (let k = 0; k < 3; k++, w += 3) {
+            r += weights[w]! * image[from + k]!;
+            g += weights[w + 1]! * image[from + k]!;
+            b += weights[w + 2]! * image[from + k]!;
+          }
+        }
+      }
+      out[o] = kept * image[o]! + (1 - kept) * r;
+      out[o + 1] = kept * image[o + 1]! + (1 - kept) * g;
+      out[o + 2] = kept * image[o + 2]! + (1 - kept) * b;
+    }
+  }
 }
 
 /** Paints a rectangle of one colour, up to a third of the side. */

@@ -88,3 +88,32 @@ Deno.test("augment() blurs by a share of the side, and raises brightness to a po
     .map((k) => Math.log((out[k]! + 1) / 2) / Math.log((plain[k]! + 1) / 2));
   assert.ok(powers.every((power) => Math.abs(power - powers[0]!) < 1e-2) && Math.abs(powers[0]! - 1) > 0.01);
 });
+
+Deno.test("augment() changes colours and textures by a random convolution, and keeps shapes where they are", () => {
+  const face = neutralFace(SIDE);
+  const out = new Float32Array(SIDE * SIDE * 3);
+  const convolved = (image: Uint8Array, step: number, random_conv = 1) => {
+    const moved = augment(image, SIDE, face, new Random(3, "augment", step), { ...still, random_conv }, SIDE, out);
+    assert.deepEqual(moved, augment(image, SIDE, face, new Random(3, "augment", step), null, SIDE, out.slice()));
+    return out;
+  };
+  const one = new Uint8Array(SIDE * SIDE * 3).fill(178);
+  const centred = bell(SIDE, [32, 32]);
+  let darker = 0;
+  for (let step = 0; step < 40; step++) {
+    // One colour turns into another one, at the border too.
+    const plain = convolved(one, step);
+    for (let k = 0; k < plain.length; k++) assert.ok(Math.abs(plain[k]! - plain[k % 3]!) < 1e-5, `step ${step}, ${k}`);
+    if (plain[0]! < 0) darker++;
+    // What changes lies round the bell, within the reach of a filter of seven pixels.
+    const shape = convolved(centred, step);
+    for (let k = 0; k < shape.length; k++) {
+      const [x, y] = [Math.floor(k / 3) % SIDE, Math.floor(k / 3 / SIDE)];
+      if (Math.hypot(x - 32, y - 32) > 20) assert.ok(Math.abs(shape[k]! - shape[k % 3]!) < 1e-2, `step ${step}, ${k}`);
+    }
+  }
+  assert.ok(darker >= 5 && darker <= 35, `${darker} of 40 are dark`);
+  const before = out.slice();
+  convolved(centred, 7, 0);
+  assert.ok(out.some((v, k) => v !== before[k]) && Math.abs(centre(out, SIDE)[0] - 32) < 0.25);
+});
