@@ -7,18 +7,11 @@
  */
 
 import { showShape, type Value } from "../runtime/graph.ts";
-import { add } from "./add.ts";
 import { div } from "./div.ts";
-import { exp } from "./exp.ts";
 import { matmul } from "./matmul.ts";
-import { maxMiddle } from "./max_middle.ts";
 import { maximum } from "./maximum.ts";
-import { mul } from "./mul.ts";
 import { reshape } from "./reshape.ts";
-import { scale } from "./scale.ts";
 import { slice } from "./slice.ts";
-import { sub } from "./sub.ts";
-import { sumLast } from "./sum_last.ts";
 
 /** Weighted means of position and of its products. */
 export interface HeatmapMoments {
@@ -51,24 +44,4 @@ export function heatmapMoments(weights: Value): HeatmapMoments {
   const sums = matmul(reshape(weights, [N, H * W, P]), terms, { transpose_a: true });
   const total = maximum(slice(sums, 2, 5, 1), weights.graph.constant([1e-6], [1]));
   return { mean: div(slice(sums, 2, 0, 2), total), second: div(slice(sums, 2, 2, 3), total), total };
-}
-
-/**
- * Expected squared distance from a point, `E |p - target|^2`.
- *
- * @param target `[N, P, 2]`. @returns `[N, P, 1]`.
- */
-export function varianceAbout({ mean, second }: HeatmapMoments, target: Value): Value {
-  return sumLast(add(slice(second, 2, 0, 2), mul(target, sub(target, scale(mean, 2)))));
-}
-
-/**
- * Weights `exp((x - max) / temperature)` of each map: softmax over its pixels, up to a factor that moments divide out.
- *
- * @param heatmaps `[N, H, W, P]`. @returns The same shape; the largest of each map is 1.
- */
-export function softmaxWeights(heatmaps: Value, temperature = 1): Value {
-  const [N, H, W, P] = heatmaps.shape as [number, number, number, number];
-  const rows = reshape(heatmaps, [N, H * W, P]);
-  return reshape(exp(scale(sub(rows, maxMiddle(rows)), 1 / temperature)), heatmaps.shape);
 }
