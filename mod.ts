@@ -33,11 +33,14 @@ export {
   type InputSpec,
   type Kind,
   type OptionsSchema,
+  type Row,
   type Stage,
   stage,
   type StageContext,
 } from "./runtime/stage.ts";
 export * from "./runtime/pipeline_run.ts";
+export { RunError, stageCosts } from "./runtime/stage_costs.ts";
+export { serveStages } from "./runtime/stage_thread.ts";
 export {
   type Pipeline,
   PipelineFileError,
@@ -63,7 +66,7 @@ export * from "./faces/pts.ts";
 export { stages };
 
 const commands: Commands = {
-  ...pipelineCommands(stages),
+  ...pipelineCommands(stages, new URL("./stages/_stage_thread.ts", import.meta.url)),
   doctor: {
     usage: "",
     doc: "Prints the adapter and runs known-answer kernels on it.",

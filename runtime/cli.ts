@@ -9,7 +9,8 @@ import { parseArgs, type ParseArgsConfig } from "node:util";
 import { DeviceLostError, NoAdapterError, openDevice } from "./device.ts";
 import { PipelineFileError, readPipeline, type Registry } from "./pipeline_file.ts";
 import { drawPipeline } from "./pipeline_graph.ts";
-import { planRun, RunError, runPipeline, stageCosts, StageError } from "./pipeline_run.ts";
+import { type PlannedStage, planRun, runPipeline, StageError } from "./pipeline_run.ts";
+import { RunError, stageCosts } from "./stage_costs.ts";
 import { formatField, formatSeconds, formatTable, jsonReporter, reporterFor } from "./progress.ts";
 import { readRun, type RunState } from "./run_status.ts";
 import { inWords, type JsonSchema, jsonSchema, optionsOf } from "./schema_text.ts";
@@ -69,8 +70,12 @@ const selection = {
 } as const;
 const selectionUsage = "FILE [--set KEY=VALUE]… [--only STAGE | --from STAGE | --until STAGE]";
 
-/** The commands about pipelines. */
-export function pipelineCommands(registry: Registry): Commands {
+/**
+ * The commands about pipelines.
+ *
+ * @param thread See `RunOptions.thread`.
+ */
+export function pipelineCommands(registry: Registry, thread?: URL): Commands {
   const read = async (args: string[], allowUnset = false) => {
     const options = { ...selection, json: { type: "boolean" }, tune: { type: "string" } } as const;
     const { values, positionals } = parse({ args, options, allowPositionals: true });
@@ -92,7 +97,14 @@ export function pipelineCommands(registry: Registry): Commands {
         const { signal, release } = stopSignal();
         const reporter = values.json ? jsonReporter(Deno.stdout) : reporterFor(Deno.stdout);
         try {
-          const { results } = await runPipeline(pipeline, { tune: "cached", ...values, signal, reporter, openDevice });
+          const { results } = await runPipeline(pipeline, {
+            tune: "cached",
+            ...values,
+            signal,
+            reporter,
+            openDevice,
+            ...(thread && { thread }),
+          });
           if (values.json) return 0;
           if (results.length) print(`\n${formatTable(results)}\n`);
           const folders = pipeline.stages.filter(({ spec }) => spec.output === "report").map(({ id }) => id);
@@ -150,7 +162,8 @@ export function pipelineCommands(registry: Registry): Commands {
             plan: run !== null ? `run: ${run}` : reason === null ? "up to date" : `left out: ${reason}`,
           });
         }
-        const seconds = times.reduce((sum, { time }) => sum + (time?.seconds ?? 0), 0);
+        const each = new Map(times.map(({ stage, time }) => [stage, time?.seconds ?? 0]));
+        const seconds = inAll(planned.filter(({ run }) => run !== null), pipeline.jobs, each);
         const unknown = times.flatMap(({ stage, time }) => time ? [] : [stage]);
         if (values.json) {
           print(JSON.stringify({ stages: rows, costs, seconds, unknown, adapter: speeds?.adapter ?? null }));
@@ -230,6 +243,18 @@ export function pipelineCommands(registry: Registry): Commands {
   return commands;
 }
 
+/** Seconds of stages that run side by side, each as fast as alone. */
+function inAll(planned: readonly PlannedStage[], jobs: number, each: ReadonlyMap<string, number>): number {
+  const ends = new Map<string, number>();
+  const lanes = new Array<number>(jobs).fill(0);
+  for (const { stage: { id, needs } } of planned) {
+    const lane = lanes.indexOf(Math.min(...lanes));
+    const end = Math.max(lanes[lane]!, ...needs.map((need) => ends.get(need) ?? 0)) + each.get(id)!;
+    ends.set(id, lanes[lane] = end);
+  }
+  return Math.max(0, ...lanes);
+}
+
 /** How long a run will take, in a sentence. */
 function together(seconds: number, unknown: readonly string[], of: number, adapter: string | undefined): string {
   const hint = "hint: run deno task bench once, or any pipeline";
@@ -246,11 +271,13 @@ function asks(unset: Readonly<Record<string, string>>): string {
 /** A run in a few words. */
 function headline({ status, owner, stages, updated }: RunState) {
   const done = stages.filter((stage) => stage.status === "done" || stage.status === "skipped").length;
-  const at = stages.find((stage) => !["done", "skipped", "waiting"].includes(stage.status));
+  const at = stages.filter((stage) => !["done", "skipped", "waiting"].includes(stage.status)).map((
+    { stage, progress },
+  ) => progress ? `${stage} ${progress.done}/${progress.total}` : stage);
   return {
     state: owner ? `${status}, process ${owner.process}` : status,
     stages: `${done} of ${stages.length} done`,
-    at: at ? `${at.stage}${at.progress ? ` ${at.progress.done}/${at.progress.total}` : ""}` : "-",
+    at: at.join(", ") || "-",
     updated: updated ? ago(updated) : "-",
   };
 }

@@ -62,6 +62,8 @@ export interface Pipeline {
   readonly doc: string;
   /** 0 to 2^32 - 1; each stage has its own, made from it. */
   readonly seed: number;
+  /** Most stages that run side by side. */
+  readonly jobs: number;
   /** The file it came from. */
   readonly file: string;
   /** In an order in which they can run. */
@@ -74,7 +76,7 @@ export interface Pipeline {
 
 /** How to read a pipeline. */
 export interface ReadOptions {
-  /** `key=value` texts: a parameter's name, `seed`, or a dotted path such as `stages.x.with.steps`. */
+  /** `key=value` texts: a parameter's name, `seed`, `jobs`, or a dotted path such as `stages.x.with.steps`. */
   readonly set?: readonly string[];
   /** Whether required parameters may be left out, as in `validate`. */
   readonly allowUnset?: boolean;
@@ -102,6 +104,9 @@ const fileSchema = z.strictObject({
   doc: z.string().optional().describe("What the pipeline is for"),
   extends: z.string().optional().describe("A pipeline to start from; relative to this file"),
   seed: z.int().min(0).max(2 ** 32 - 1).optional().describe("What all random numbers are made from"),
+  jobs: z.int().min(1).max(16).optional().describe(
+    "Most stages that run side by side, each with the GPU's memory that it takes; by default 1",
+  ),
   params: z.record(z.string(), z.unknown()).nullish().describe("Values that ${name} stands for, changed by --set"),
   stages: z.record(z.string(), stageSchema).describe("Stages by name"),
 });
@@ -156,12 +161,13 @@ export async function readPipeline(file: string, registry: Registry, options: Re
 
   const name = String(plain(child(tree, "name")!));
   const seed = Number(plainAt(tree, "seed") ?? 0);
+  const jobs = Number(plainAt(tree, "jobs") ?? 1);
   const stages = order.map((draft) => finish(draft, seed));
   const doc = String(plainAt(tree, "doc") ?? "");
   const missing = Object.fromEntries([...params].flatMap(([key, { need }]) => need ? [[key, need]] : []));
   const steps = stages.map(({ id, spec, inputs, options }) => [id, { uses: spec.id, in: inputs, with: options }]);
-  const resolved = stringify({ name, seed, stages: Object.fromEntries(steps) });
-  return { name, doc, seed, file, stages, unset: missing, resolved };
+  const resolved = stringify({ name, seed, jobs, stages: Object.fromEntries(steps) });
+  return { name, doc, seed, jobs, file, stages, unset: missing, resolved };
 }
 
 /** The file's tree laid upon those it extends. The name is the file's own, by default its base name. */
@@ -256,14 +262,14 @@ function applySet(tree: Tree, text: string, problems: Problem[]): Tree {
   const path = key.split(".");
   const known = entriesOf(child(tree, "params")).map(([name]) => name);
   if (path.length === 1 && known.includes(key)) return merge(tree, nest(["params", key], at, leaf));
-  if (key === "seed" || path[0] === "stages" && path.length > 2 || path[0] === "params") {
+  if (key === "seed" || key === "jobs" || path[0] === "stages" && path.length > 2 || path[0] === "params") {
     const stages = entriesOf(child(tree, "stages")).map(([name]) => name);
     if (path[0] !== "stages" || stages.includes(path[1]!)) return merge(tree, nest(path, at, leaf));
     const hint = suggest(path[1]!, stages, "its stages");
     problems.push({ at, message: `Cannot set "${key}" as the pipeline has no stage "${path[1]}"`, hint });
     return tree;
   }
-  const hint = suggest(key, [...known, "seed"], "its parameters") +
+  const hint = suggest(key, [...known, "seed", "jobs"], "its parameters") +
     " (options are set by stages.STAGE.with.OPTION=VALUE)";
   problems.push({ at, message: `Cannot set "${key}" as the pipeline has no such parameter`, hint });
   return tree;

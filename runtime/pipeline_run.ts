@@ -1,5 +1,6 @@
 /**
- * Runs a pipeline: stages that are not up to date, one after the other, each into a folder that appears when it is whole.
+ * Runs a pipeline: stages that are not up to date, as many side by side as it allows, each into a folder that appears
+ * when it is whole.
  *
  * A run's folder is `runs/<pipeline>/`:
  * - `<stage>/`: the artifact, with `manifest.json` and, if it has any, `metrics.jsonl`;
@@ -13,26 +14,18 @@
  * @module
  */
 import { join, resolve } from "node:path";
-import { KnownChoices, readIfUsable, readTuned, type TunedKernels, tuningFile, writeTuned } from "./choices.ts";
+import { type AttemptError, attemptTo, type Maker, makerHere } from "./attempt.ts";
+import { readTuned } from "./choices.ts";
 import { type Device, DeviceLostError } from "./device.ts";
 import { exists } from "./files.ts";
-import type { Pipeline, PipelineStage } from "./pipeline_file.ts";
-import { MemoryError } from "./plan.ts";
+import type { Pipeline } from "./pipeline_file.ts";
 import type { Reporter } from "./progress.ts";
-import {
-  ignoreMissing,
-  ownerOf,
-  readJson,
-  removeIfThere,
-  replaceFolder,
-  RunLog,
-  takeLock,
-  writeWhole,
-} from "./run_folder.ts";
+import { draftOf, ownerOf, removeIfThere, replaceFolder, RunLog, takeLock, writeWhole } from "./run_folder.ts";
 import { keepSpeed, workOf } from "./speed.ts";
-import type { Artifact, Costs, Expected, Field, StageContext } from "./stage.ts";
-import { listFiles, type Manifest, readManifest, type StageState, stageStates } from "./stage_cache.ts";
-import { mostOf, tunables, tuneAll, TUNED_PART, workOfStage } from "./tune.ts";
+import type { Artifact, Expected, Row } from "./stage.ts";
+import { type Manifest, readManifest, type StageState, stageStates } from "./stage_cache.ts";
+import { inputsOf, RunError, stageCosts } from "./stage_costs.ts";
+import { StageThreads } from "./stage_thread.ts";
 import { suggest } from "./yaml_tree.ts";
 
 /** Which stages to run. */
@@ -61,10 +54,12 @@ export interface RunOptions extends Selection {
   readonly tune?: string | undefined;
   /** Opens the GPU at a stage's first call of `ctx.device()`. */
   readonly openDevice: () => Promise<Device>;
+  /**
+   * A module that calls `serveStages`, with the types of the pipeline's stages: what makes stages side by side, a thread
+   * each. Without it they are made one after the other.
+   */
+  readonly thread?: URL;
 }
-
-/** A row of results. */
-export type Row = Readonly<Record<string, Field>>;
 
 /** How a run ended, `summary.json`. */
 export interface Summary {
@@ -88,12 +83,6 @@ export class StageError extends Error {
   constructor(readonly stage: string, readonly status: "failed" | "interrupted", message: string, cause: unknown) {
     super(message, { cause });
   }
-}
-
-/** A run that cannot begin: another one is going on, or a stage was asked for that is not there. */
-export class RunError extends Error {
-  /** The class. */
-  override readonly name = "RunError";
 }
 
 /** A stage with its state and whether this run makes it. */
@@ -152,34 +141,6 @@ export function planRun(pipeline: Pipeline, root: string, { only, from, until }:
 }
 
 /**
- * What a run of a stage takes, as far as its type tells; undefined if that depends on an input that is not there yet.
- *
- * @throws {RunError} If that is more memory than its options allow.
- */
-export async function stageCosts(
-  { stage, artifacts }: Pick<PlannedStage, "stage" | "artifacts">,
-): Promise<Costs | undefined> {
-  try {
-    return await stage.spec.cost?.(stage.options as never, inputsOf(stage, artifacts)) ?? {};
-  } catch (error) {
-    if (error instanceof MemoryError) throw new RunError(`Stage "${stage.id}": ${error.message}`);
-    ignoreMissing(error);
-    return undefined;
-  }
-}
-
-/** A stage's inputs as its type takes them. */
-function inputsOf(stage: PipelineStage, artifacts: ReadonlyMap<string, Artifact>): never {
-  const artifact = (id: string) => artifacts.get(id)!;
-  const inputs = Object.keys(stage.spec.inputs).map((key) => {
-    const name = key.replace(/[?*]$/, "");
-    const from = stage.inputs[name]?.map(artifact);
-    return [name, key.endsWith("*") ? from ?? [] : from?.[0]];
-  });
-  return Object.fromEntries(inputs) as never;
-}
-
-/**
  * Runs a pipeline.
  *
  * @returns The summary, when every chosen stage is done.
@@ -200,7 +161,10 @@ export async function runPipeline(pipeline: Pipeline, options: RunOptions): Prom
   prepare(() => writeWhole(join(home, "pipeline.yaml"), pipeline.resolved));
   using log = prepare(() => new RunLog(home, reporter));
 
-  const gpu = sharedDevice(options.openDevice);
+  const lanes = openLanes(pipeline.jobs, options);
+  // A stage that fails stops those beside it, as the user does all.
+  const failure = new AbortController();
+  const stop = AbortSignal.any([signal, failure.signal]);
   const status = new Map<string, { status: Status; seconds: number }>();
   const rows = new Map<string, readonly Row[]>();
   for (const { stage, manifest, reason, run } of plan) {
@@ -220,35 +184,39 @@ export async function runPipeline(pipeline: Pipeline, options: RunOptions): Prom
     return summary;
   };
   let at = plan[0]?.stage.id ?? "";
+  const make = async (planned: PlannedStage, index: number): Promise<void> => {
+    const { stage: { id, spec } } = planned;
+    at = id;
+    const count = { number: index + 1, of: plan.length };
+    if (planned.run === null) {
+      if (planned.reason === null) log.tell({ event: "skip", stage: id, ...count });
+      return;
+    }
+    log.tell({ event: "stage", stage: id, uses: spec.id, reason: planned.run, ...count });
+    write();
+    const lane = lanes.free.pop()!;
+    try {
+      const order = { state: planned, pipeline: pipeline.name, home, tuning };
+      const manifest = await lane(order, stop, (event) => log.tell(event));
+      status.set(id, { status: "done", seconds: manifest.seconds });
+      rows.set(id, manifest.summary);
+      log.tell({ event: "done", stage: id, seconds: manifest.seconds });
+      await keepTime(root, planned, manifest);
+    } catch (error) {
+      const { cause, resumed, seconds } = error as AttemptError;
+      const stopped = stop.aborted ? "interrupted" : "failed";
+      status.set(id, { status: stopped, seconds });
+      const message = stopped === "interrupted"
+        ? `Stopped in stage "${id}", hint: the same command goes on from there`
+        : describeFailure(cause, planned, join(root, pipeline.name), resumed);
+      throw new StageError(id, stopped, message, cause);
+    } finally {
+      lanes.free.push(lane);
+    }
+  };
   try {
     log.tell({ event: "run", pipeline: pipeline.name, file: pipeline.file, process: Deno.pid });
-    for (const [index, planned] of plan.entries()) {
-      const { stage: { id, spec } } = planned;
-      at = id;
-      const count = { number: index + 1, of: plan.length };
-      if (planned.run === null) {
-        if (planned.reason === null) log.tell({ event: "skip", stage: id, ...count });
-        continue;
-      }
-      log.tell({ event: "stage", stage: id, uses: spec.id, reason: planned.run, ...count });
-      write();
-      let attempt: Attempt | undefined;
-      try {
-        attempt = new Attempt(pipeline.name, home, planned, signal, log, gpu, tuning);
-        const manifest = await attempt.run();
-        status.set(id, { status: "done", seconds: manifest.seconds });
-        rows.set(id, manifest.summary);
-        log.tell({ event: "done", stage: id, seconds: manifest.seconds });
-        await keepTime(root, planned, manifest);
-      } catch (error) {
-        const stopped = signal.aborted ? "interrupted" : "failed";
-        status.set(id, { status: stopped, seconds: attempt?.seconds() ?? 0 });
-        const message = stopped === "interrupted"
-          ? `Stopped in stage "${id}", hint: the same command goes on from there`
-          : describeFailure(error, planned, join(root, pipeline.name), attempt?.resumed ?? false);
-        throw new StageError(id, stopped, message, error);
-      }
-    }
+    await sideBySide(plan, lanes.free.length, make, () => failure.abort());
     const summary = write();
     log.tell({ event: "end", status: "done" });
     return summary;
@@ -265,8 +233,55 @@ export async function runPipeline(pipeline: Pipeline, options: RunOptions): Prom
     attemptTo(() => log.tell({ event: "end", status, stage, message: messageOf(error) }));
     throw error;
   } finally {
-    await gpu.close();
+    await lanes.close();
   }
+}
+
+/** What makes stages: as many as go on side by side. */
+function openLanes(jobs: number, { thread, openDevice }: RunOptions): { free: Maker[]; close(): Promise<void> } {
+  if (!thread || jobs === 1) {
+    const { make, close } = makerHere(openDevice);
+    return { free: [make], close };
+  }
+  const threads = new StageThreads(thread, openDevice);
+  return { free: Array.from({ length: jobs }, () => threads.maker()), close: () => threads.close() };
+}
+
+/**
+ * Makes each stage once those that it needs are made: at most so many at once, earlier ones first.
+ *
+ * @param stop Called when one fails; no other is begun then.
+ * @throws What the first failed with, when those beside it have ended.
+ */
+async function sideBySide(
+  plan: readonly PlannedStage[],
+  jobs: number,
+  make: (planned: PlannedStage, index: number) => Promise<void>,
+  stop: () => void,
+): Promise<void> {
+  const waiting = [...plan.entries()];
+  const missing = new Set(plan.map(({ stage }) => stage.id));
+  const going = new Set<Promise<void>>();
+  const errors: unknown[] = [];
+  const begin = (index: number, planned: PlannedStage) => {
+    const end: Promise<void> = make(planned, index).then(
+      () => void missing.delete(planned.stage.id),
+      (error) => {
+        errors.push(error);
+        stop();
+      },
+    ).finally(() => going.delete(end));
+    going.add(end);
+  };
+  while (waiting.length || going.size) {
+    const ready = errors.length || going.size === jobs
+      ? -1
+      : waiting.findIndex(([, { stage }]) => !stage.needs.some((id) => missing.has(id)));
+    if (ready >= 0) begin(...waiting.splice(ready, 1)[0]!);
+    else if (going.size) await Promise.race(going);
+    else break;
+  }
+  if (errors.length) throw errors[0];
 }
 
 /** Words for what `tune` may be beside a file. */
@@ -351,242 +366,6 @@ function explain(error: unknown): string {
 
 const messageOf = (error: unknown) => error instanceof Error ? error.message : String(error);
 
-/** Does what is of no more use if it fails. */
-function attemptTo(act: () => void): void {
-  try {
-    act();
-  } catch { /* something else went wrong before, which is told */ }
-}
-
-/** A killed run forgets no more of its time and progress than this. */
-const noteEverySeconds = 1;
-
-/** What is kept of a stage on its way, `.work/<stage>/attempt.json`. */
-export interface AttemptNote {
-  /** Key of the stage, so that a later attempt knows whether it may go on. */
-  readonly key: string;
-  /** Time of all attempts together. */
-  readonly seconds: number;
-  /** How far it is, as last told. */
-  readonly progress?: { readonly done: number; readonly total: number; readonly fields: Row };
-}
-
-/** One try at a stage, from its context to its folder. */
-class Attempt {
-  readonly #started = performance.now();
-  readonly #work: string;
-  readonly #draft: string;
-  readonly #earlier: number;
-  /** Whether an attempt before left something to go on from. */
-  readonly resumed: boolean;
-  #noted = 0;
-  #progress: AttemptNote["progress"];
-  readonly #summary: Row[] = [];
-  readonly #log: string[] = [];
-  #adapter: string | null = null;
-  #memory: Device["memory"] | undefined;
-  /** Whether it begins with what an attempt before left. */
-  readonly #goesOn: boolean;
-  #device: Promise<Device> | undefined;
-  #choices = new KnownChoices({});
-  #metrics: Deno.FsFile | undefined;
-
-  constructor(
-    private readonly pipeline: string,
-    private readonly home: string,
-    private readonly state: PlannedStage,
-    private readonly signal: AbortSignal,
-    private readonly log: RunLog,
-    private readonly gpu: SharedDevice,
-    private readonly tuning: { readonly root: string; readonly mode: string },
-  ) {
-    const { stage, key } = state;
-    this.#draft = draftOf(home, stage.id);
-    this.#work = join(home, ".work", stage.id);
-    const before = readJson<AttemptNote>(join(this.#work, "attempt.json"));
-    this.resumed = before?.key === key;
-    // Checkpoints of other options or inputs are of no use.
-    if (!this.resumed) removeIfThere(this.#work);
-    this.#earlier = this.resumed ? before!.seconds : 0;
-    const files = join(this.#work, "files");
-    Deno.mkdirSync(files, { recursive: true });
-    this.#goesOn = [...Deno.readDirSync(files)].length > 0;
-    this.#note();
-    removeIfThere(this.#draft);
-    Deno.mkdirSync(this.#draft);
-  }
-
-  /** Time spent on the stage, with earlier attempts. */
-  seconds(): number {
-    return Math.round(this.#earlier * 1000 + performance.now() - this.#started) / 1000;
-  }
-
-  async run(): Promise<Manifest> {
-    const { stage, dir } = this.state;
-    try {
-      this.signal.throwIfAborted();
-      const made = new Map(stage.needs.map((id): [string, Artifact] => [id, { dir: join(this.home, id), stage: id }]));
-      await stage.spec.run(this.#context(), inputsOf(stage, made), stage.options as never);
-      this.signal.throwIfAborted();
-      this.#closeMetrics();
-      const metrics = join(this.#work, "metrics.jsonl");
-      if (exists(metrics)) Deno.copyFileSync(metrics, join(this.#draft, "metrics.jsonl"));
-      const manifest = this.#manifest();
-      writeWhole(join(this.#draft, "manifest.json"), JSON.stringify(manifest, null, 2) + "\n");
-      replaceFolder(this.#draft, resolve(dir));
-      removeIfThere(this.#work);
-      return manifest;
-    } catch (error) {
-      // First what takes space, as that may be what lacks.
-      attemptTo(() => removeIfThere(this.#draft));
-      attemptTo(() => this.#note());
-      if (!this.signal.aborted) {
-        const trace = error instanceof Error ? error.stack ?? error.message : String(error);
-        attemptTo(() => writeWhole(join(this.#work, "error.txt"), `${trace}\n`));
-      }
-      throw error;
-    } finally {
-      this.#closeMetrics();
-    }
-  }
-
-  #context(): StageContext {
-    const { stage, recipe } = this.state;
-    return {
-      id: stage.id,
-      pipeline: this.pipeline,
-      dir: this.#draft,
-      work: join(this.#work, "files"),
-      seed: recipe.seed,
-      signal: this.signal,
-      device: () => this.#device ??= this.#openDevice(),
-      progress: (done, total, told = {}) => {
-        const fields = { ...told, ...(this.#memory && { gpu_bytes: this.#memory.live }) };
-        this.#progress = { done, total, fields };
-        this.log.tell({ event: "progress", stage: stage.id, done, total, fields });
-        if (this.seconds() - this.#noted > noteEverySeconds) this.#note();
-      },
-      metric: (record) => {
-        this.#metrics ??= this.#openMetrics(-Infinity);
-        this.#metrics.writeSync(new TextEncoder().encode(JSON.stringify(record) + "\n"));
-      },
-      resumeMetrics: (step) => {
-        this.#closeMetrics();
-        this.#metrics = this.#openMetrics(step);
-        this.#note();
-      },
-      log: (line) => this.#tell(line),
-      summary: (record) => void this.#summary.push({ ...record }),
-    };
-  }
-
-  #tell(line: string): void {
-    this.#log.push(line);
-    this.log.tell({ event: "log", stage: this.state.stage.id, text: line });
-  }
-
-  /** The GPU, with the kernels that the stage is to run. */
-  async #openDevice(): Promise<Device> {
-    const device = await this.gpu.open();
-    this.#adapter = device.name;
-    this.#memory = device.memory;
-    const path = join(this.#work, "tuned.json");
-    let tuned: TunedKernels = {};
-    if (this.#goesOn) {
-      // Another kernel may add up in another order: what goes on must end as if it had not been stopped.
-      tuned = readIfUsable(path, device.name, (why) => this.#tell(`${why}; the ops' own kernels are used`));
-    } else if (this.tuning.mode !== "off") {
-      tuned = await this.#tuned(device);
-      writeTuned(path, device.name, tuned);
-    }
-    this.#choices = new KnownChoices(tuned);
-    return { ...device, choices: this.#choices };
-  }
-
-  async #tuned(device: Device): Promise<TunedKernels> {
-    const { root, mode } = this.tuning;
-    if (mode !== "cached" && mode !== "measure") return readTuned(mode, device.name);
-    const path = tuningFile(root, device.name);
-    const note = (line: string) => this.#tell(line);
-    if (mode === "cached") {
-      return readIfUsable(path, device.name, (why) => note(`${why}, hint: deno task tune writes it anew`));
-    }
-    const kernels = mostOf(tunables(await workOfStage(() => stageCosts(this.state)), device), TUNED_PART);
-    let measured = 0;
-    for await (const { known } of tuneAll(device, kernels, { path, signal: this.signal, note })) if (!known) measured++;
-    if (measured) note(`tuned ${measured} kernels`);
-    return readTuned(path, device.name);
-  }
-
-  #manifest(): Manifest {
-    const { stage, key, recipe } = this.state;
-    const { used } = this.#choices;
-    return {
-      pipeline: this.pipeline,
-      stage: stage.id,
-      kind: stage.spec.output,
-      key,
-      recipe,
-      origins: stage.origins,
-      adapter: this.#adapter,
-      ...(Object.keys(used).length && { tuned: used }),
-      deno: Deno.version.deno,
-      finished: new Date().toISOString(),
-      seconds: this.seconds(),
-      output: listFiles(this.#draft),
-      summary: this.#summary,
-      log: this.#log,
-    };
-  }
-
-  #note(): void {
-    const note: AttemptNote = {
-      key: this.state.key,
-      seconds: this.seconds(),
-      ...(this.#progress && { progress: this.#progress }),
-    };
-    writeWhole(join(this.#work, "attempt.json"), JSON.stringify(note));
-    this.#noted = note.seconds;
-  }
-
-  /** Opens the metrics with the whole lines up to a step: a killed run may have left half a line and steps not saved. */
-  #openMetrics(step: number): Deno.FsFile {
-    const path = join(this.#work, "metrics.jsonl");
-    const lines = exists(path) ? Deno.readTextFileSync(path).split("\n").slice(0, -1) : [];
-    const kept = lines.filter((line) => stepOf(line) <= step);
-    writeWhole(path, kept.map((line) => `${line}\n`).join(""));
-    return Deno.openSync(path, { append: true });
-  }
-
-  #closeMetrics(): void {
-    this.#metrics?.close();
-    this.#metrics = undefined;
-  }
-}
-
-/** The step of a line of metrics; of a line that is broken, one that no run reaches. */
-function stepOf(line: string): number {
-  try {
-    return Number(JSON.parse(line).step);
-  } catch {
-    return Infinity;
-  }
-}
-
-/** The GPU of a run, opened at most once. */
-interface SharedDevice {
-  open(): Promise<Device>;
-  close(): Promise<void>;
-}
-
-function sharedDevice(openDevice: () => Promise<Device>): SharedDevice {
-  let device: Promise<Device> | undefined;
-  return {
-    open: () => device ??= openDevice(),
-    close: async () => (await device?.catch(() => undefined))?.destroy(),
-  };
-}
-
 /** Ends a replacement that was cut off between its two renames. */
 function recover(pipeline: Pipeline, home: string): void {
   for (const { id } of pipeline.stages) {
@@ -599,5 +378,3 @@ function recover(pipeline: Pipeline, home: string): void {
     removeIfThere(`${draft}.old`);
   }
 }
-
-const draftOf = (home: string, id: string) => join(home, `.${id}.tmp`);

@@ -56,14 +56,14 @@ const barEveryMs = 100;
 const jsonEveryMs = 1000;
 const rateWindowMs = 30_000;
 
-/** A JSON line for each event, for machines; progress at most once a second. */
+/** A JSON line for each event, for machines; progress of a stage at most once a second. */
 export function jsonReporter(out: Output, now: () => number = () => performance.now()): Reporter {
-  let told = -Infinity;
+  const told = new Map<string, number>();
   return {
     event(event) {
       if (event.event === "progress" && event.done < event.total) {
-        if (now() - told < jsonEveryMs) return;
-        told = now();
+        if (now() - (told.get(event.stage) ?? -Infinity) < jsonEveryMs) return;
+        told.set(event.stage, now());
       }
       const line = { time: new Date().toISOString(), ...event };
       out.writeSync(new TextEncoder().encode(`${JSON.stringify(line)}\n`));
@@ -71,27 +71,39 @@ export function jsonReporter(out: Output, now: () => number = () => performance.
   };
 }
 
-/** A bar that is drawn over if `out` is a terminal, else a line every ten seconds. */
+/** How far a stage is, as a reporter has seen it. */
+interface Course {
+  samples: { time: number; done: number }[];
+  /** When it was last printed. */
+  printed?: number;
+  /** How it looks beside others on one line. */
+  brief: string;
+}
+
+/** A bar that is drawn over if `out` is a terminal, else a line every ten seconds for each stage that goes on. */
 export function reporterFor(out: Output, now: () => number = () => performance.now()): Reporter {
   const terminal = out.isTerminal();
   const print = (text: string) => void out.writeSync(new TextEncoder().encode(text));
   const clear = terminal ? "\r\x1b[K" : "";
   const line = (text: string) => print(`${clear}${text}\n`);
-  let label = "";
-  let printed = -Infinity;
-  let samples: { time: number; done: number }[] = [];
+  const going = new Map<string, Course>();
+  // Of a stage alone it is plain which one a line is about.
+  const about = (name: string) => going.size > 1 ? `${name}: ` : "";
+  const begin = (name: string): Course => {
+    const course = { samples: [], brief: name };
+    going.set(name, course);
+    return course;
+  };
   const update = (name: string, done: number, total: number, fields: Readonly<Record<string, Field>>) => {
     const time = now();
-    if (name !== label) {
-      label = name;
-      samples = [];
-      // A first plain line only after a while: quick stages need none.
-      printed = terminal ? -Infinity : time;
-    }
+    const course = going.get(name) ?? begin(name);
+    const { samples } = course;
+    // A first plain line only after a while: quick stages need none.
+    course.printed ??= terminal ? -Infinity : time;
     samples.push({ time, done });
     while (samples.length > 2 && time - samples[0]!.time > rateWindowMs) samples.shift();
-    if (time - printed < (terminal ? barEveryMs : plainEveryMs)) return;
-    printed = time;
+    if (time - course.printed < (terminal ? barEveryMs : plainEveryMs)) return;
+    course.printed = time;
     const first = samples[0]!;
     const rate = time > first.time ? (done - first.done) * 1000 / (time - first.time) : 0;
     const words = [
@@ -99,11 +111,15 @@ export function reporterFor(out: Output, now: () => number = () => performance.n
       rate > 0 ? formatRate(rate) : "",
       rate > 0 && done < total ? `${formatSeconds((total - done) / rate)} left` : "",
       ...Object.entries(fields).map(([key, value]) => `${key} ${formatField(value, key)}`),
-    ].filter(Boolean).join("  ");
-    if (!terminal) return print(`      ${label}  ${words}\n`);
+    ].filter(Boolean);
+    if (!terminal) return print(`      ${name}  ${words.join("  ")}\n`);
     const width = Deno.consoleSize().columns;
-    const bar = drawBar(done / Math.max(1, total), 24);
-    print(`${clear}${`${label} ${bar} ${words}`.slice(0, width - 1)}`);
+    const share = done / Math.max(1, total);
+    course.brief = `${name} ${drawBar(share, 12)} ${words.slice(0, 3).join("  ")}`;
+    const bars = going.size > 1
+      ? [...going.values()].map(({ brief }) => brief).join("   ")
+      : `${name} ${drawBar(share, 24)} ${words.join("  ")}`;
+    print(`${clear}${bars.slice(0, width - 1)}`);
   };
   return {
     event(event) {
@@ -111,13 +127,15 @@ export function reporterFor(out: Output, now: () => number = () => performance.n
         case "skip":
           return line(`[${event.number}/${event.of}] ${event.stage}: up to date`);
         case "stage":
+          begin(event.stage);
           return line(`[${event.number}/${event.of}] ${event.stage} (${event.uses}): ${event.reason}`);
         case "progress":
           return update(event.stage, event.done, event.total, event.fields);
         case "log":
-          return line(`      ${event.text}`);
+          return line(`      ${about(event.stage)}${event.text}`);
         case "done":
-          return line(`      done in ${formatSeconds(event.seconds)}`);
+          line(`      ${about(event.stage)}done in ${formatSeconds(event.seconds)}`);
+          going.delete(event.stage);
       }
     },
   };

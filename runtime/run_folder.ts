@@ -67,9 +67,9 @@ export const LOG_BYTES = 1 << 20;
 export class RunLog implements Disposable {
   #file: Deno.FsFile;
   #size: number;
-  #told = -Infinity;
-  /** What a new file begins with, as readers look for it: which run it is, and the stage that it is at. */
-  #start: { run?: string; stage?: string } = {};
+  readonly #told = new Map<string, number>();
+  /** What a new file begins with, as readers look for it: which run it is, and the stages that go on. */
+  readonly #start = new Map<string, string>();
 
   /** Opens the log for appending; tells all events to a reporter, too. */
   constructor(private readonly home: string, private readonly reporter: Reporter) {
@@ -97,14 +97,15 @@ export class RunLog implements Disposable {
   #write(event: RunEvent): void {
     if (event.event === "progress") {
       const now = performance.now();
-      if (now - this.#told < progressEveryMs) return;
-      this.#told = now;
+      if (now - (this.#told.get(event.stage) ?? -Infinity) < progressEveryMs) return;
+      this.#told.set(event.stage, now);
     }
     const line = `${JSON.stringify({ time: new Date().toISOString(), ...event })}\n`;
     if (this.#size + line.length > LOG_BYTES) this.#turn();
     this.#append(line);
-    if (event.event === "run") this.#start = { run: line };
-    if (event.event === "stage") this.#start.stage = line;
+    if (event.event === "run") this.#start.set("", line);
+    if (event.event === "stage") this.#start.set(event.stage, line);
+    if (event.event === "done") this.#start.delete(event.stage);
   }
 
   /** Goes on in a new file. */
@@ -114,7 +115,7 @@ export class RunLog implements Disposable {
     Deno.renameSync(path, join(this.home, "log.1.jsonl"));
     this.#file = Deno.openSync(path, { append: true, create: true });
     this.#size = 0;
-    this.#append(Object.values(this.#start).join(""));
+    this.#append([...this.#start.values()].join(""));
   }
 
   #append(text: string): void {
@@ -174,3 +175,6 @@ export function readJson<T>(path: string): T | undefined {
     return undefined;
   }
 }
+
+/** Where a stage's artifact is while it is made. */
+export const draftOf = (home: string, id: string): string => join(home, `.${id}.tmp`);

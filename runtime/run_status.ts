@@ -4,7 +4,8 @@
  * @module
  */
 import { join } from "node:path";
-import type { AttemptNote, Status, Summary } from "./pipeline_run.ts";
+import type { AttemptNote } from "./attempt.ts";
+import type { Status, Summary } from "./pipeline_run.ts";
 import type { RunEvent } from "./progress.ts";
 import { ignoreMissing, LOG_BYTES, type Owner, ownerOf, readJson } from "./run_folder.ts";
 import type { Field } from "./stage.ts";
@@ -59,13 +60,12 @@ export function readRun(dir: string): RunState | undefined {
   const last = events.at(-1);
   const ended = last?.event === "end" ? last : undefined;
   const status = owner !== undefined ? "running" : ended?.status ?? "killed";
-  const at = events.findLast((event) => event.event === "stage" || event.event === "end");
-  const going = at?.event === "stage" ? at.stage : undefined;
+  const going = goingOn(events);
   const stages = Object.entries(summary.stages).map(([stage, { status: told, seconds }]): StageProgress => {
     const note = told === "done" || told === "skipped"
       ? undefined
       : readJson<AttemptNote>(join(dir, ".work", stage, "attempt.json"));
-    const now = told !== "waiting" || stage !== going ? told : owner !== undefined ? "running" : "killed";
+    const now = told !== "waiting" || !going.has(stage) ? told : owner !== undefined ? "running" : "killed";
     return {
       stage,
       status: now,
@@ -83,6 +83,17 @@ export function readRun(dir: string): RunState | undefined {
     stages,
     results: summary.results,
   };
+}
+
+/** The stages that the last run began and did not end. */
+function goingOn(events: readonly LoggedEvent[]): Set<string> {
+  const going = new Set<string>();
+  for (const event of events) {
+    if (event.event === "stage") going.add(event.stage);
+    else if (event.event === "done") going.delete(event.stage);
+    else if (event.event === "run" || event.event === "end") going.clear();
+  }
+  return going;
 }
 
 /** The last events of a run's log; half lines and broken ones are passed over. */

@@ -37,6 +37,9 @@ export type InputsOf<I extends InputSpec> =
 /** A value of a metric, a progress field or a summary row. */
 export type Field = number | string | boolean | null;
 
+/** A row of results. */
+export type Row = Readonly<Record<string, Field>>;
+
 /** What a running stage may use. */
 export interface StageContext {
   /** The stage's id in the pipeline. */

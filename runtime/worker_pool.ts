@@ -23,11 +23,16 @@ type Reply =
   | { readonly id: number; readonly value: unknown }
   | { readonly id: number; readonly error: ErrorText };
 
-/** What of an error gets through to the main thread. */
-interface ErrorText {
+/** What of an error gets through to another thread. */
+export interface ErrorText {
+  /** Its class. */
   readonly name: string;
+  /** What it says. */
   readonly message: string;
+  /** Where it was thrown. */
   readonly stack: string | undefined;
+  /** Of an error of the system, such as `ENOSPC`. */
+  readonly code: string | undefined;
 }
 
 /** A call that waits for its answer. */
@@ -106,10 +111,19 @@ export class WorkerPool<Call, Result> implements Disposable {
 /** Whose classes are known on both sides. */
 const ERRORS: Readonly<Record<string, new (message: string) => Error>> = { TypeError, RangeError, ...Deno.errors };
 
-function errorOf({ name, message, stack }: ErrorText): Error {
+/** The error again; those of Deno and of JavaScript keep their class. */
+export function errorOf({ name, message, stack, code }: ErrorText): Error {
   const error = new (ERRORS[name] ?? Error)(message);
   if (stack !== undefined) error.stack = stack;
-  return error;
+  return code === undefined ? error : Object.assign(error, { code });
+}
+
+/** What of something thrown goes to another thread. */
+export function textOf(thrown: unknown): ErrorText {
+  const { name, message, stack, code }: Error & { code?: string } = thrown instanceof Error
+    ? thrown
+    : new Error(String(thrown));
+  return { name, message, stack, code };
 }
 
 /** What a worker has of its global scope. */
@@ -137,8 +151,7 @@ export function serve<Setup, Call>(open: (setup: Setup) => (call: Call) => unkno
       const value = await answer(call as Call);
       scope.postMessage({ id, value }, buffersOf(value));
     } catch (error) {
-      const { name, message, stack } = error instanceof Error ? error : new Error(String(error));
-      scope.postMessage({ id, error: { name, message, stack } }, []);
+      scope.postMessage({ id, error: textOf(error) }, []);
     }
   };
 }

@@ -1,4 +1,5 @@
 /** Small stages that stand for the real ones in tests of the pipeline runtime. */
+import assert from "node:assert/strict";
 import { z } from "zod";
 import type { Registry } from "../../runtime/pipeline_file.ts";
 import { type AnyStage, folder, stage } from "../../runtime/stage.ts";
@@ -83,7 +84,31 @@ const collect = stage({
   },
 });
 
-const stages: AnyStage[] = [draw, train, collect];
+const meet = stage({
+  id: "fake/meet",
+  doc: "Holds its thread up until another stage has come to the same folder; asks for the GPU.",
+  version: 1,
+  inputs: { data: "dataset" },
+  output: "model",
+  options: z.object({
+    place: folder().describe("Folder to meet in"),
+    then: z.enum(["device", "throw", "crash", "full disk", "wait"]).default("device").describe("What it does there"),
+  }),
+  async run(ctx, _inputs, { place, then }) {
+    Deno.writeTextFileSync(`${place}/${ctx.id}`, "");
+    while ([...Deno.readDirSync(place)].length < 2);
+    if (then === "throw") throw new RangeError("Cannot go on");
+    if (then === "full disk") throw Object.assign(new Error("No space left"), { code: "ENOSPC" });
+    if (then === "crash") setTimeout(() => assert.fail("thrown by no call"));
+    while (then === "wait" || then === "crash") {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      ctx.signal.throwIfAborted();
+    }
+    await Deno.writeTextFile(`${ctx.dir}/device.txt`, (await ctx.device()).name);
+  },
+});
+
+const stages: AnyStage[] = [draw, train, collect, meet];
 
 /** The fake stages by id. */
 export const registry: Registry = Object.fromEntries(stages.map((spec) => [spec.id, () => Promise.resolve(spec)]));

@@ -1,7 +1,8 @@
 /** What a run meets on bad days: each time it says what is wrong and what to do, and a later run ends as if nothing had been. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { planRun, RunError, runPipeline, StageError } from "../../runtime/pipeline_run.ts";
+import { planRun, runPipeline, StageError } from "../../runtime/pipeline_run.ts";
+import { RunError } from "../../runtime/stage_costs.ts";
 import { exists } from "../../runtime/files.ts";
 import { readPipeline } from "../../runtime/pipeline_file.ts";
 import { silent } from "../../runtime/progress.ts";
@@ -115,7 +116,9 @@ Deno.test("a log that is full goes on in a new file, which tells the run and the
     Deno.writeTextFileSync(join(home, "summary.json"), '{ "stages": { "faces": { "status": "waiting" } } }');
     using log = new RunLog(home, silent);
     log.tell({ event: "run", pipeline: "test", file: "test.yaml", process: 1 });
-    log.tell({ event: "stage", stage: "faces", uses: "fake/draw", reason: "new", number: 1, of: 1 });
+    log.tell({ event: "stage", stage: "extra", uses: "fake/draw", reason: "new", number: 1, of: 2 });
+    log.tell({ event: "stage", stage: "faces", uses: "fake/draw", reason: "new", number: 2, of: 2 });
+    log.tell({ event: "done", stage: "extra", seconds: 1 });
     for (let k = 0; k < 40; k++) log.tell({ event: "log", stage: "faces", text: `${k} ${"y".repeat(LOG_BYTES / 16)}` });
     const sizes = ["log.jsonl", "log.1.jsonl"].map((name) => Deno.statSync(join(home, name)).size);
     assert.ok(sizes.every((size) => size <= LOG_BYTES), `${sizes}`);

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { readPipeline, type Registry } from "../../runtime/pipeline_file.ts";
 import { drawPipeline } from "../../runtime/pipeline_graph.ts";
-import { planRun, RunError, runPipeline, stageCosts, StageError, type Summary } from "../../runtime/pipeline_run.ts";
+import { planRun, runPipeline, StageError, type Summary } from "../../runtime/pipeline_run.ts";
+import { RunError, stageCosts } from "../../runtime/stage_costs.ts";
 import { type Device, DeviceLostError } from "../../runtime/device.ts";
 import { jsonReporter, type RunEvent, silent } from "../../runtime/progress.ts";
 import type { AnyStage } from "../../runtime/stage.ts";
@@ -475,6 +476,115 @@ Deno.test("a killed process leaves nothing half-written, and Ctrl-C and SIGTERM 
 const kills = Number(/^--kills=(\d+)$/.exec(Deno.args[0] ?? "")?.[1] ?? 20);
 const steps = 2 * kills;
 
+const thread = new URL("fake_stage_thread.ts", import.meta.url);
+
+Deno.test("stages that need nothing of each other go on side by side, as many as jobs allows", async () => {
+  const watched = async (jobs: number) => {
+    using b = bench(`
+name: test
+jobs: ${jobs}
+stages:
+  faces: { uses: fake/draw, with: { count: 2 } }
+  left: { uses: fake/train, in: { data: faces }, with: { steps: 40, sleep_ms: 5 } }
+  right: { uses: fake/train, in: { data: faces }, with: { steps: 40, sleep_ms: 5 } }
+  report: { uses: fake/collect, in: { all: [left, right] } }
+`);
+    const going = new Set<string>();
+    const seen: string[] = [];
+    let most = 0;
+    const reporter = {
+      event(event: RunEvent) {
+        if (event.event === "stage") going.add(event.stage);
+        if (event.event === "done") going.delete(event.stage);
+        most = Math.max(most, going.size);
+        if (event.event !== "progress" || event.done !== 20) return;
+        const running = readRun(join(b.root, "test"))!.stages.filter(({ status }) => status === "running");
+        seen.push(running.map(({ stage }) => stage).join(" "));
+      },
+    };
+    const { stages, results } = await b.run([], { reporter, thread });
+    assert.deepEqual(Object.values(stages).map(({ status }) => status), ["done", "done", "done", "done"]);
+    assert.equal(results.length, 1);
+    const files = ["left/model.txt", "right/metrics.jsonl", "report/all.txt"].map(b.at);
+    await b.run([], { thread });
+    assert.deepEqual(ran, []);
+    return { most, seen, files };
+  };
+  const [alone, both] = [await watched(1), await watched(2)];
+  assert.deepEqual([alone.most, alone.seen], [1, ["left", "right"]]);
+  assert.deepEqual([both.most, both.seen], [2, ["left right", "left right"]]);
+  assert.deepEqual(both.files, alone.files);
+});
+
+/** Two stages that wait for each other with their threads held up: they end only if each has its own. */
+function meeting(left: string, right: string) {
+  const b = bench();
+  const place = join(b.dir, "place");
+  Deno.mkdirSync(place);
+  const meet = (then: string) => `{ uses: fake/meet, in: { data: faces }, with: { place: ${place}, then: ${then} } }`;
+  const faces = "{ uses: fake/draw, with: { count: 2 } }";
+  Deno.writeTextFileSync(
+    b.file,
+    `name: test\njobs: 2\nstages: { faces: ${faces}, left: ${meet(left)}, right: ${meet(right)} }\n`,
+  );
+  return b;
+}
+
+Deno.test("stages side by side have a thread and a device each, opened like one that is opened before", async () => {
+  using b = meeting("device", "device");
+  const events: string[] = [];
+  const like = { storage: "texture", tiled: false, staged: true } as const;
+  const openDevice = () => {
+    events.push("open");
+    return Promise.resolve({ ...like, name: "first", destroy: () => void events.push("close") } as unknown as Device);
+  };
+  await b.run([], { thread, openDevice });
+  assert.deepEqual(events, ["open", "close"]);
+  for (const id of ["left", "right"]) {
+    assert.equal(b.at(`${id}/device.txt`), JSON.stringify(like));
+    assert.equal(JSON.parse(b.at(`${id}/manifest.json`)).adapter, JSON.stringify(like));
+  }
+});
+
+Deno.test("a stage that fails stops those beside it, and is the one that is named, with what to do", async () => {
+  const endings = [
+    ["throw", /stage "left" \(fake\/meet\): Cannot go on\n.*trace: .*error\.txt/],
+    ["full disk", /No space left, hint: free space on that disk/],
+    ["crash", /The thread of the stage failed: .*thrown by no call/],
+    ["device", /stage "left" \(fake\/meet\): Cannot open a GPU in this test/],
+  ] as const;
+  for (const [then, message] of endings) {
+    using b = meeting(then, "wait");
+    await assert.rejects(b.run([], { thread }), (error: unknown) => {
+      assert.ok(error instanceof StageError, String(error));
+      assert.equal(error.status, "failed");
+      assert.match(error.message.replaceAll("\n", "\n "), message);
+      return true;
+    });
+  }
+});
+
+Deno.test("stages side by side stop at a checkpoint when one fails, and go on from there", async () => {
+  using b = bench(`
+name: test
+jobs: 2
+stages:
+  faces: { uses: fake/draw, with: { count: 2 } }
+  left: { uses: fake/train, in: { data: faces }, with: { steps: 40, stop_at: 10 } }
+  right: { uses: fake/train, in: { data: faces }, with: { steps: 400, sleep_ms: 5 } }
+  report: { uses: fake/collect, in: { all: [left, right] } }
+`);
+  await assert.rejects(b.run([], { thread }), { stage: "left", status: "failed" });
+  const { stages } = JSON.parse(b.at("summary.json"));
+  const states = ["left", "right", "report"].map((id) => stages[id].status);
+  assert.deepEqual(states, ["failed", "interrupted", "waiting"]);
+  assert.ok(Number(b.at(".work/right/files/step.json")) < 400);
+  assert.ok(stages.left.seconds > 0);
+  await b.run([], { thread });
+  assert.equal(b.at("report/all.txt"), "left right");
+  assert.equal(b.at("right/metrics.jsonl").trim().split("\n").length, 400);
+});
+
 Deno.test("a run killed at any moments ends with the same bytes as one that was not", async () => {
   using killed = bench();
   using whole = bench();
@@ -482,6 +592,7 @@ Deno.test("a run killed at any moments ends with the same bytes as one that was 
     id,
   ) => [`stages.${id}.with.steps=${steps}`, `stages.${id}.with.sleep_ms=5`]);
   await whole.run(sets);
+  sets.push("jobs=2");
   const moments = Array.from({ length: kills }, () => Math.round(50 + 600 * Math.random()));
   for (const ms of moments) {
     const child = spawn(killed, "run", ...sets);

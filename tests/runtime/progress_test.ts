@@ -33,6 +33,27 @@ Deno.test("elsewhere than on a terminal progress is a plain line every ten secon
   );
 });
 
+Deno.test("of stages side by side each has its own speed, and lines say which one they are about", () => {
+  const { clock, reporter, text } = recorded(false);
+  const begin = (stage: string, number: number) =>
+    reporter.event({ event: "stage", stage, uses: "fake/train", reason: "it is new", number, of: 2 });
+  begin("left", 1);
+  begin("right", 2);
+  for (let step = 1; step <= 101; step++) {
+    clock.ms = step * 100;
+    reporter.event({ event: "progress", stage: "left", done: step, total: 300, fields: {} });
+    reporter.event({ event: "progress", stage: "right", done: 2 * step, total: 300, fields: {} });
+  }
+  reporter.event({ event: "done", stage: "left", seconds: 25 });
+  reporter.event({ event: "log", stage: "right", text: "well" });
+  assert.equal(
+    text(),
+    "[1/2] left (fake/train): it is new\n[2/2] right (fake/train): it is new\n" +
+      "      left  101/300  10.0/s  20 s left\n      right  202/300  20.0/s  4.9 s left\n" +
+      "      left: done in 25 s\n      well\n",
+  );
+});
+
 Deno.test("a slow step is told in seconds, and the time left follows the last half minute", () => {
   const { clock, reporter, text } = recorded(false);
   for (const [minute, step] of [[0, 0], [1, 600], [2, 610], [3, 620], [4, 630]] as const) {

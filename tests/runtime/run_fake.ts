@@ -2,4 +2,6 @@
 import { main, pipelineCommands } from "../../runtime/cli.ts";
 import { registry } from "./fake_stages.ts";
 
-Deno.exitCode = await main(Deno.args, pipelineCommands(registry));
+const thread = new URL("fake_stage_thread.ts", import.meta.url);
+// Exit at once, as mod.ts does.
+Deno.exit(await main(Deno.args, pipelineCommands(registry, thread)));

@@ -64,3 +64,21 @@ Deno.test("a run keeps what its stages took, and a plan tells by it how long a r
   assert.match(text, /first +fake\/train +faces +\S+( s)? +about \d+ s +run:/);
   assert.match(text, /time: about \d+ s, without extra, second, report, by what stages took on none/);
 });
+
+Deno.test("of stages side by side a plan counts those that the others wait for", async () => {
+  using b = bench(`
+name: test
+stages:
+  faces: { uses: fake/draw, with: { count: 2 } }
+  left: { uses: fake/train, in: { data: faces }, with: { steps: 2 } }
+  right: { uses: fake/train, in: { data: faces }, with: { steps: 2 } }
+  last: { uses: fake/train, in: { data: faces, init: right }, with: { steps: 2 } }
+`);
+  await b.run([], { until: "faces" });
+  keepSpeed(b.root, "none", "fake/train", { seconds: 60 });
+  const plan = async (jobs: number) =>
+    new TextDecoder().decode((await spawn(b, "plan", `jobs=${jobs}`).output()).stdout);
+  assert.match(await plan(1), /time: about 3 min/);
+  assert.match(await plan(2), /time: about 2 min/);
+  assert.match(await plan(3), /time: about 2 min/);
+});

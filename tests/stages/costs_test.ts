@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { readPipeline } from "../../runtime/pipeline_file.ts";
-import { planRun, stageCosts } from "../../runtime/pipeline_run.ts";
+import { planRun } from "../../runtime/pipeline_run.ts";
+import { stageCosts } from "../../runtime/stage_costs.ts";
 import { remembered, sizeOf } from "../../stages/_costs.ts";
 import { stages } from "../../stages/mod.ts";
 import { inFolder, runStages } from "./run_stages.ts";

@@ -1,0 +1,9 @@
+/** A thread that makes the fake stages, on a device that is none. */
+import type { Device } from "../../runtime/device.ts";
+import { serveStages } from "../../runtime/stage_thread.ts";
+import { registry } from "./fake_stages.ts";
+
+serveStages(
+  registry,
+  (options) => Promise.resolve({ name: JSON.stringify(options), memory: { live: 1, peak: 1 }, destroy() {} } as Device),
+);
