@@ -11,11 +11,10 @@ import { nmePerImage } from "../faces/metrics.ts";
 import { Detector, detectorGoals, readDetector, saveDetector, shrink } from "../models/detector.ts";
 import { DETECTOR, type DetectorConfig, detectorTraining, STAR_SIZES } from "../models/detector_network.ts";
 import { hourglassConfig, hourglassOptions } from "../models/hourglass.ts";
-import { countParameters, createParameters, type HostTensors, initialise } from "../models/params.ts";
+import { countParameters, createParameters, initialise } from "../models/params.ts";
 import { Trainer } from "../models/trainer.ts";
 import { Graph } from "../runtime/graph.ts";
 import { type Artifact, stage } from "../runtime/stage.ts";
-import { readAll, type Tensor } from "../runtime/tensor.ts";
 import { Batches, type Pictures, picturesOf } from "./_batches.ts";
 import { Best } from "./_best_weights.ts";
 import { detectorOf, exact, remembered, trainingCosts } from "./_costs.ts";
@@ -50,10 +49,6 @@ export const trainDetector = stage({
     freeze: z.array(z.string().min(1)).optional().describe(
       "Names of parameters that stay as they are, with * and ?: pre.*, hgs.0.*",
     ),
-    blend: z.number().min(0).max(1).optional().describe(
-      "Share of the trained weights in the result, the rest being those of init, so that less of what init knew is " +
-        "forgotten (Wortsman et al. 2022, arXiv 2109.01903); 1 when not given",
-    ),
     keep: z.enum(["last", "best"]).optional().describe(
       "best: the weights of the look at val with the smallest NME, those of the end beside them in last/; by default last",
     ),
@@ -84,13 +79,6 @@ export const trainDetector = stage({
         init
           ? `Cannot set "${own[0]}" as the input "init" has its own: leave one of them out`
           : `Cannot set both "network" and "star": leave one of them out`,
-      );
-    }
-    if (options.blend !== undefined && (!init || options.keep === "best")) {
-      throw new TypeError(
-        init
-          ? `Cannot blend the best weights: leave "blend" or "keep" out`
-          : `Cannot blend with the weights of init: the input "init" is missing`,
       );
     }
     if (!val && (options.keep === "best" || options.patience !== undefined)) {
@@ -151,7 +139,6 @@ export const trainDetector = stage({
       return true;
     };
     await train(ctx, trainer, options, batches, [{ every: options.val_every, look: look_between }]);
-    if (options.blend !== undefined) await blend(start!.tensors, trainer.averaged(), options.blend);
     if (validation) {
       const nme_val = await look(validation);
       ctx.metric({ step: trainer.steps, nme_val });
@@ -197,15 +184,6 @@ function trained(names: Iterable<string>, freeze: readonly string[]): (name: str
     throw new TypeError(`Cannot train with all parameters frozen by [${freeze.join(", ")}]`);
   }
   return (name) => moves(short(name));
-}
-
-/** Moves weights towards those that they started from: `share` of the way remains. */
-async function blend(start: HostTensors, weights: ReadonlyMap<string, Tensor>, share: number): Promise<void> {
-  const now = await readAll([...weights.values()]);
-  for (const [name, tensor] of weights) {
-    const from = start.get(name)!.data;
-    tensor.write(now.get(tensor)!.map((value, k) => from[k]! + (value - from[k]!) * share));
-  }
 }
 
 /** A dataset in memory, its images no more than needed larger than the network's. */

@@ -13,6 +13,7 @@ export const stages: Registry = {
   "dataset/merge": async () => (await import("./merge.ts")).mergeDatasets,
   "dataset/review": async () => (await import("./review.ts")).reviewPairs,
   "dataset/split": async () => (await import("./split.ts")).splitDataset,
+  "detector/average": async () => (await import("./detector_average.ts")).averageDetectors,
   "detector/compare": async () => (await import("./detector_compare.ts")).compareDetectors,
   "detector/detect": async () => (await import("./detector_detect.ts")).detectLandmarks,
   "detector/evaluate": async () => (await import("./detector_evaluate.ts")).evaluateDetectors,

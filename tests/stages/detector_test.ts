@@ -202,24 +202,42 @@ stages:
     const head = "detector/out_heatmaps.0.conv.weight";
     assert.notDeepEqual(last.tensors.get(head)!.data, tensors.get(head)!.data);
 
-    // A blend is a point between the weights of the start and of the end.
-    const weightsOf = async (more: string) => {
-      await run(dir, stagesWith(more));
-      return (await readDetector(at)).tensors.get(head)!.data;
-    };
-    const [start, far, between] = [
-      tensors.get(head)!.data,
-      await weightsOf("blend: 1"),
-      await weightsOf("blend: 0.25"),
-    ];
-    assert.ok(between.every((value, k) => Math.abs(value - 0.75 * start[k]! - 0.25 * far[k]!) < 1e-6));
-    await assert.rejects(run(dir, stagesWith(`blend: 0.5, keep: best`)), /leave "blend" or "keep" out/);
-
     await assert.rejects(run(dir, stagesWith(`freeze: ["hsg.*"]`)), /Cannot freeze "hsg\.\*": the network has no such/);
     await assert.rejects(run(dir, stagesWith(`freeze: ["*"]`)), /with all parameters frozen/);
     await assert.rejects(run(dir, stagesWith(`star: tiny`)), /Cannot set "star" as the input "init" has its own/);
     const blind = stagesWith(`keep: best`).replace(", val: data", "");
     await assert.rejects(run(dir, blind), /"val" is missing/);
+  }));
+
+Deno.test("detector/average weighs detectors of the same network by their shares", () =>
+  inFolder(async (dir) => {
+    const config: StarDetectorConfig = { size_px: SIDE, stacks: 1, depth: 1, channels: 16 };
+    const some = [1, 2].map((seed) => initialise(detectorSpecs(config), seed));
+    for (const [k, tensors] of some.entries()) await saveDetector(`${dir}/${k}`, config, tensors);
+    const wide = { ...config, channels: 32 };
+    await saveDetector(`${dir}/wide`, wide, initialise(detectorSpecs(wide), 3));
+    const text = (options: string, second = "1") => `
+stages:
+  a: { uses: detector/load, with: { path: ${dir}/0 } }
+  b: { uses: detector/load, with: { path: ${dir}/${second} } }
+  both: { uses: detector/average, in: { detectors: [a, b] }, with: { ${options} } }
+`;
+    const averaged = async (options: string) => {
+      await run(dir, text(options));
+      return await readDetector(`${dir}/runs/test/both`);
+    };
+    for (const [options, share] of [["", 0.5], ["shares: [3, 1]", 0.25], ["shares: [0, 2]", 1]] as const) {
+      const { config: same, tensors } = await averaged(options);
+      assert.deepEqual(same, config);
+      for (const [name, { shape, data }] of tensors) {
+        const [a, b] = some.map((one) => one.get(name)!);
+        assert.deepEqual(shape, a!.shape);
+        assert.ok(data.every((v, i) => Math.abs(v - a!.data[i]! * (1 - share) - b!.data[i]! * share) < 1e-6), name);
+      }
+    }
+    await assert.rejects(run(dir, text("shares: [1]")), /Cannot average 2 detectors by \[1\]: one share each/);
+    await assert.rejects(run(dir, text("shares: [0, 0]")), /not all 0/);
+    await assert.rejects(run(dir, text("", "wide")), /Cannot average "a" and "b" as they are not of the same network/);
   }));
 
 Deno.test("a plan tells what training STAR's published network takes", () =>
