@@ -238,13 +238,13 @@ export async function runPipeline(pipeline: Pipeline, options: RunOptions): Prom
 }
 
 /** What makes stages: as many as go on side by side. */
-function openLanes(jobs: number, { thread, openDevice }: RunOptions): { free: Maker[]; close(): Promise<void> } {
+function openLanes(jobs: number, { thread, openDevice }: RunOptions): { free: Maker[]; close(): Promise<void> | void } {
   if (!thread || jobs === 1) {
     const { make, close } = makerHere(openDevice);
     return { free: [make], close };
   }
-  const threads = new StageThreads(thread, openDevice);
-  return { free: Array.from({ length: jobs }, () => threads.maker()), close: () => threads.close() };
+  const threads = new StageThreads(thread, jobs, openDevice);
+  return { free: [...threads.makers], close: () => threads.close() };
 }
 
 /**

@@ -33,24 +33,45 @@ type Said =
   | { readonly made: Manifest }
   | { readonly failed: ErrorText; readonly resumed: boolean; readonly seconds: number };
 
-/** Threads that make stages, begun when there is something to make. */
+/** How many threads Mesa's processor driver computes with for each device, 0 for that which gives the commands. */
+const DRIVER_THREADS = "LP_NUM_THREADS";
+
+/**
+ * Has a driver that computes on the processor take a part of the cores for each device, if not told otherwise: two that
+ * both take all of them wait for each other. Such a driver reads the environment when the device is opened.
+ *
+ * @returns What makes it as it was.
+ */
+function shareCores(devices: number): () => void {
+  const { state } = Deno.permissions.querySync({ name: "env", variable: DRIVER_THREADS });
+  if (state !== "granted" || Deno.env.get(DRIVER_THREADS) !== undefined) return () => {};
+  const cores = Math.floor(navigator.hardwareConcurrency / devices);
+  Deno.env.set(DRIVER_THREADS, String(cores > 1 ? cores : 0));
+  return () => Deno.env.delete(DRIVER_THREADS);
+}
+
+/** Threads that make stages, each begun when there is something to make. */
 export class StageThreads {
+  /** What makes one stage after the other, in each of the threads. */
+  readonly makers: readonly Maker[];
   readonly #workers: Worker[] = [];
+  readonly #unshare: () => void;
   #device: Promise<DeviceOptions> | undefined;
 
   /**
    * @param module A module that calls {@linkcode serveStages}.
+   * @param count How many.
    * @param open Opens the GPU, for what all threads are to open theirs like.
    */
-  constructor(private readonly module: URL, private readonly open: () => Promise<Device>) {}
-
-  /** What makes one stage after the other, in a thread. */
-  maker(): Maker {
-    let worker: Worker | undefined;
-    return async (order, signal, tell) => {
-      if (!worker) this.#workers.push(worker = new Worker(this.module, { type: "module" }));
-      return await this.#make(worker, order, signal, tell);
-    };
+  constructor(module: URL, count: number, private readonly open: () => Promise<Device>) {
+    this.#unshare = shareCores(count);
+    this.makers = Array.from({ length: count }, () => {
+      let worker: Worker | undefined;
+      return async (order, signal, tell) => {
+        if (!worker) this.#workers.push(worker = new Worker(module, { type: "module" }));
+        return await this.#make(worker, order, signal, tell);
+      };
+    });
   }
 
   #make(worker: Worker, order: Order, signal: AbortSignal, tell: (event: RunEvent) => void): Promise<Manifest> {
@@ -95,9 +116,9 @@ export class StageThreads {
   }
 
   /** Ends the threads. */
-  close(): Promise<void> {
+  close(): void {
     for (const worker of this.#workers) worker.terminate();
-    return Promise.resolve();
+    this.#unshare();
   }
 }
 
