@@ -36,7 +36,7 @@ export const augmentation = z.strictObject({
     "Standard deviation of the logarithm of the gamma that brightness is raised to; by default none",
   ),
   random_conv: z.number().min(0).max(1).optional().describe(
-    "Share of the images whose colours and textures are changed by a random convolution, so that shapes are what is left to learn from (Xu et al. 2021, arXiv 2007.13003); by default none",
+    "Share of the images whose colours and textures are changed by random convolutions, so that shapes are what is left to learn from (Xu et al. 2021, arXiv 2007.13003): half of them by one, the others by one for each of up to 16 cells; by default none",
   ),
 });
 
@@ -185,18 +185,35 @@ function raise(out: Float32Array, gamma: number): void {
   for (let o = 0; o < out.length; o++) out[o] = 2 * Math.max(0, (out[o]! + 1) / 2) ** gamma - 1;
 }
 
-/** Mixes an image with its convolution by a random filter of 1, 3, 5 or 7 pixels; the border is repeated outside. */
+/** Most cells of an image that have filters of their own. */
+const MOST_CELLS = 16;
+
+/**
+ * Mixes an image with its convolution by random filters of 1, 3, 5 or 7 pixels; the border is repeated outside. Half of
+ * the images have one filter, the others one for each of their cells, which are what lies nearest to a point at random.
+ */
 function convolve(out: Float32Array, side: number, random: RandomSource): void {
   const kernel = 1 + 2 * Math.floor(4 * random.uniform());
   const reach = (kernel - 1) / 2;
   // So that the result varies about as much as the image does.
   const spread = 1 / Math.sqrt(3 * kernel ** 2);
-  const weights = Float32Array.from({ length: 9 * kernel ** 2 }, () => random.normal() * spread);
+  const count = random.uniform() < 0.5 ? 1 : 2 + Math.floor((MOST_CELLS - 1) * random.uniform());
+  const cells = Array.from({ length: count }, () => ({
+    x: random.uniform() * side,
+    y: random.uniform() * side,
+    weights: Float32Array.from({ length: 9 * kernel ** 2 }, () => random.normal() * spread),
+  }));
   const kept = random.uniform();
   const image = out.slice();
   const inside = (at: number) => Math.max(0, Math.min(side - 1, at));
   for (let y = 0, o = 0; y < side; y++) {
     for (let x = 0; x < side; x++, o += 3) {
+      let { weights } = cells[0]!;
+      let nearest = Infinity;
+      for (const cell of cells) {
+        const squared = (cell.x - x) ** 2 + (cell.y - y) ** 2;
+        if (squared < nearest) [nearest, weights] = [squared, cell.weights];
+      }
       let r = 0, g = 0, b = 0;
       for (let j = -reach, w = 0; j <= reach; j++) {
         for (let i = -reach; i <= reach; i++) {

@@ -97,22 +97,34 @@ Deno.test("augment() changes colours and textures by a random convolution, and k
     assert.deepEqual(moved, augment(image, SIDE, face, new Random(3, "augment", step), null, SIDE, out.slice()));
     return out;
   };
-  const one = new Uint8Array(SIDE * SIDE * 3).fill(178);
+  const [one, black] = [178, 0].map((value) => new Uint8Array(SIDE * SIDE * 3).fill(value));
   const centred = bell(SIDE, [32, 32]);
-  let darker = 0;
-  for (let step = 0; step < 40; step++) {
-    // One colour turns into another one, at the border too.
-    const plain = convolved(one, step);
-    for (let k = 0; k < plain.length; k++) assert.ok(Math.abs(plain[k]! - plain[k % 3]!) < 1e-5, `step ${step}, ${k}`);
+  const coloursOf = (picture: Float32Array) => {
+    const some: number[] = [];
+    for (let k = 0; k < picture.length; k += 3) {
+      if (!some.some((value) => Math.abs(value - picture[k]!) < 1e-4)) some.push(picture[k]!);
+    }
+    return some.length;
+  };
+  let [darker, whole, most] = [0, 0, 0];
+  for (let step = 0; step < 60; step++) {
+    // One colour turns into another one, or one for each cell, at the border too.
+    const plain = convolved(one!, step);
+    const count = coloursOf(plain);
+    if (count === 1) whole++;
+    most = Math.max(most, count);
     if (plain[0]! < 0) darker++;
     // What changes lies round the bell, within the reach of a filter of seven pixels.
+    const ground = convolved(black!, step).slice();
     const shape = convolved(centred, step);
     for (let k = 0; k < shape.length; k++) {
       const [x, y] = [Math.floor(k / 3) % SIDE, Math.floor(k / 3 / SIDE)];
-      if (Math.hypot(x - 32, y - 32) > 20) assert.ok(Math.abs(shape[k]! - shape[k % 3]!) < 1e-2, `step ${step}, ${k}`);
+      if (Math.hypot(x - 32, y - 32) > 20) assert.ok(Math.abs(shape[k]! - ground[k]!) < 1e-2, `step ${step}, ${k}`);
     }
   }
-  assert.ok(darker >= 5 && darker <= 35, `${darker} of 40 are dark`);
+  assert.ok(darker >= 8 && darker <= 52, `${darker} of 60 are dark`);
+  assert.ok(whole >= 15 && whole <= 45, `${whole} of 60 are of one filter`);
+  assert.ok(most > 8 && most <= 16, `${most} cells`);
   const before = out.slice();
   convolved(centred, 7, 0);
   assert.ok(out.some((v, k) => v !== before[k]) && Math.abs(centre(out, SIDE)[0] - 32) < 0.25);
