@@ -439,38 +439,40 @@ Deno.test("a replacement that was cut off between its renames is ended by the ne
 
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-Deno.test("a killed process leaves nothing half-written, and Ctrl-C and SIGTERM exit with 130", async () => {
-  using b = bench();
-  const slow = "stages.first.with.sleep_ms=100";
-  for (const [signal, code] of [["SIGKILL", 137], ["SIGINT", 130], ["SIGTERM", 130]] as const) {
-    const child = spawn(b, "run", slow);
-    const reader = child.stdout.getReader();
-    let printed = "";
-    while (!printed.includes("first (fake/train)")) printed += new TextDecoder().decode((await reader.read()).value);
+for (const jobs of [1, 2]) {
+  Deno.test(`a killed process leaves nothing half-written, and Ctrl-C and SIGTERM exit with 130, with jobs ${jobs}`, async () => {
+    using b = bench();
+    const slow = ["stages.first.with.sleep_ms=100", `jobs=${jobs}`];
+    for (const [signal, code] of [["SIGKILL", 137], ["SIGINT", 130], ["SIGTERM", 130]] as const) {
+      const child = spawn(b, "run", ...slow);
+      const reader = child.stdout.getReader();
+      let printed = "";
+      while (!printed.includes("first (fake/train)")) printed += new TextDecoder().decode((await reader.read()).value);
+      reader.releaseLock();
+      child.kill(signal);
+      const { code: ended, stderr } = await child.output();
+      assert.equal(ended, code, new TextDecoder().decode(stderr));
+      const { status, stages } = readRun(join(b.root, "test"))!;
+      const told = signal === "SIGKILL" ? "killed" : "interrupted";
+      assert.deepEqual([status, stages.find(({ stage }) => stage === "first")!.status], [told, told]);
+      await assert.rejects(Deno.stat(join(b.root, "test/first")), Deno.errors.NotFound);
+    }
+    // The second Ctrl-C does not wait for the step.
+    const stuck = spawn(b, "run", "stages.first.with.sleep_ms=100000", `jobs=${jobs}`);
+    const reader = stuck.stderr.getReader();
+    while (readLog(join(b.root, "test")).at(-1)!.event !== "progress") await sleep(20);
+    stuck.kill("SIGINT");
+    await reader.read();
     reader.releaseLock();
-    child.kill(signal);
-    const { code: ended, stderr } = await child.output();
-    assert.equal(ended, code, new TextDecoder().decode(stderr));
-    const { status, stages } = readRun(join(b.root, "test"))!;
-    const told = signal === "SIGKILL" ? "killed" : "interrupted";
-    assert.deepEqual([status, stages.find(({ stage }) => stage === "first")!.status], [told, told]);
-    await assert.rejects(Deno.stat(join(b.root, "test/first")), Deno.errors.NotFound);
-  }
-  // The second Ctrl-C does not wait for the step.
-  const stuck = spawn(b, "run", "stages.first.with.sleep_ms=100000");
-  const reader = stuck.stderr.getReader();
-  while (readLog(join(b.root, "test")).at(-1)!.event !== "progress") await sleep(20);
-  stuck.kill("SIGINT");
-  await reader.read();
-  reader.releaseLock();
-  stuck.kill("SIGINT");
-  assert.equal((await stuck.output()).code, 130);
+    stuck.kill("SIGINT");
+    assert.equal((await stuck.output()).code, 130);
 
-  const { code, stdout } = await spawn(b, "run", slow).output();
-  assert.equal(code, 0);
-  assert.match(new TextDecoder().decode(stdout), /\[2\/5\] faces: up to date\n[^]*\nstage +detector[^]*summary: /);
-  assert.equal(b.at("first/metrics.jsonl").trim().split("\n").length, 4);
-});
+    const { code, stdout } = await spawn(b, "run", ...slow).output();
+    assert.equal(code, 0);
+    assert.match(new TextDecoder().decode(stdout), /\[2\/5\] faces: up to date\n[^]*\nstage +detector[^]*summary: /);
+    assert.equal(b.at("first/metrics.jsonl").trim().split("\n").length, 4);
+  });
+}
 
 /** How often a run is killed; `deno task torture` does it more often. */
 const kills = Number(/^--kills=(\d+)$/.exec(Deno.args[0] ?? "")?.[1] ?? 20);
