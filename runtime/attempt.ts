@@ -51,6 +51,11 @@ export class AttemptError extends Error {
   constructor(cause: unknown, readonly resumed: boolean, readonly seconds: number) {
     super("Cannot make a stage", { cause });
   }
+
+  /** An error as one of an attempt, which it may be. */
+  static of(error: unknown): AttemptError {
+    return error instanceof AttemptError ? error : new AttemptError(error, false, 0);
+  }
 }
 
 /**

@@ -14,7 +14,7 @@
  * @module
  */
 import { join, resolve } from "node:path";
-import { type AttemptError, attemptTo, type Maker, makerHere } from "./attempt.ts";
+import { AttemptError, attemptTo, type Maker, makerHere } from "./attempt.ts";
 import { readTuned } from "./choices.ts";
 import { type Device, DeviceLostError } from "./device.ts";
 import { exists } from "./files.ts";
@@ -203,7 +203,7 @@ export async function runPipeline(pipeline: Pipeline, options: RunOptions): Prom
       log.tell({ event: "done", stage: id, seconds: manifest.seconds });
       await keepTime(root, planned, manifest);
     } catch (error) {
-      const { cause, resumed, seconds } = error as AttemptError;
+      const { cause, resumed, seconds } = AttemptError.of(error);
       const stopped = stop.aborted ? "interrupted" : "failed";
       status.set(id, { status: stopped, seconds });
       const message = stopped === "interrupted"

@@ -161,7 +161,7 @@ export function serveStages(registry: Registry, openDevice: (options: DeviceOpti
         const order = { ...rest, state: { ...state, stage: { ...stage, spec } } };
         scope.postMessage({ made: await make(order, stop.signal, (event) => scope.postMessage({ event })) });
       } catch (error) {
-        const { cause, resumed, seconds } = error instanceof AttemptError ? error : new AttemptError(error, false, 0);
+        const { cause, resumed, seconds } = AttemptError.of(error);
         scope.postMessage({ failed: textOf(cause), resumed, seconds });
       }
     }
