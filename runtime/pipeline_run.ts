@@ -52,7 +52,7 @@ export interface RunOptions extends Selection {
    * A stage that goes on from a checkpoint keeps the kernels that it began with.
    */
   readonly tune?: string | undefined;
-  /** Opens the GPU at a stage's first call of `ctx.device()`. */
+  /** Opens the GPU at a stage's first call of `ctx.device()`; with `thread`, for what those of the threads are to be like. */
   readonly openDevice: () => Promise<Device>;
   /**
    * A module that calls `serveStages`, with the types of the pipeline's stages: what makes stages side by side, a thread

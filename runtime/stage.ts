@@ -54,7 +54,7 @@ export interface StageContext {
   readonly seed: number;
   /** Aborted by Ctrl-C and SIGTERM: finish the step, write a checkpoint to `work`, then `signal.throwIfAborted()`. */
   readonly signal: AbortSignal;
-  /** The GPU, opened at the first call and shared by all stages of a run. */
+  /** The GPU, opened at the first call and shared by the stages of a run; those that go on side by side have one each. */
   device(): Promise<Device>;
   /** Tells how far the stage is; `fields` such as the loss are shown beside the bar. */
   progress(done: number, total: number, fields?: Readonly<Record<string, Field>>): void;
