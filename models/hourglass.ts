@@ -150,6 +150,8 @@ function expectation(weights: Value, height: number, of: (x: number, y: number) 
   return reshape(sums, [N, P, 3]);
 }
 
+/** Distance, heatmap pixels, below which the loss is quadratic: most landmarks are nearer than 1 before a training ends. */
+const BETA = 0.25;
 /** Share of the variance in the loss. */
 const VARIANCE_WEIGHT = 0.02;
 
@@ -164,7 +166,7 @@ export function hourglassLoss(outputs: readonly StackOutput[], target: Value): V
   return outputs.map((output, s) => {
     // E |p - t|^2 = E |p|^2 - 2 t E p + |t|^2
     const spread = sub(output.square, sumLast(mul(target, sub(scale(output.mean, 2), target))));
-    const loss = add(mean(smoothL1(output.mean, target)), scale(mean(spread), VARIANCE_WEIGHT));
+    const loss = add(mean(smoothL1(output.mean, target, BETA)), scale(mean(spread), VARIANCE_WEIGHT));
     return scale(loss, (s + 1) / total);
   }).reduce((a, b) => add(a, b));
 }

@@ -156,7 +156,7 @@ export function pipelineCommands(registry: Registry, thread?: URL): Commands {
           rows.push({
             stage: stage.id,
             uses: stage.spec.id,
-            needs: stage.needs.join(" ") || "-",
+            needs: values.json ? stage.needs.join(" ") || "-" : briefly(stage.needs),
             took: manifest ? formatSeconds(manifest.seconds) : "-",
             takes: run === null ? "-" : time ? sayTime(time.seconds) + (time.rough ? ", roughly" : "") : "unknown",
             plan: run !== null ? `run: ${run}` : reason === null ? "up to date" : `left out: ${reason}`,
@@ -393,6 +393,14 @@ export async function main(args: readonly string[], commands: Commands): Promise
 
 function isWrongInput(error: unknown): error is Error {
   return [UsageError, PipelineError, PipelineFileError, RunError].some((kind) => error instanceof kind);
+}
+
+/** Stages in a few words: those that a matrix made of one count as one. */
+function briefly(ids: readonly string[]): string {
+  const MOST = 4;
+  const names = [...new Set(ids.map((id) => id.replace(/@.*/, "@*")))];
+  const more = names.length > MOST ? ` and ${names.length - MOST} more` : "";
+  return names.slice(0, MOST).join(" ") + more || "-";
 }
 
 /** Whether the message says all that a user needs; of other errors the trace is shown. */

@@ -29,7 +29,7 @@ const GLANCE = 96;
 export const trainDetector = stage({
   id: "detector/train",
   doc: "Trains a landmark detector, a stacked hourglass or STAR's, from scratch or from the detector given as init.",
-  version: 3,
+  version: 4,
   inputs: { "data*": "dataset", "init?": "detector", "val?": "dataset" },
   output: "detector",
   options: z.object({
