@@ -153,7 +153,7 @@ function expectation(weights: Value, height: number, of: (x: number, y: number) 
 /**
  * Distance, heatmap pixels, below which the loss is quadratic. Landmarks are off by less than a pixel early on, and a
  * quadratic loss hardly pulls there: L1 finds them better than L2 does (Feng et al. 2018, arXiv 1711.06753). In place of
- * 1, the detector of `models/tiny` came to 3.3 % on photographs in place of 4.3.
+ * 1, the detector of `models/tiny` came to 3.5 % on photographs in place of 4.3.
  */
 const BETA = 0.25;
 /** Share of the variance in the loss. */
