@@ -82,3 +82,15 @@ stages:
   assert.match(await plan(2), /time: about 2 min/);
   assert.match(await plan(3), /time: about 2 min/);
 });
+
+Deno.test("a plan tells in a few words what a stage takes from", async () => {
+  using b = bench(`
+name: test
+stages:
+  faces: { uses: fake/draw, with: { count: 2 } }
+  net: { uses: fake/train, in: { data: faces }, matrix: { seed: [1, 2, 3] }, with: { steps: 2 } }
+  all: { uses: fake/collect, in: { all: "*" } }
+`);
+  const { stdout } = await spawn(b, "plan").output();
+  assert.match(new TextDecoder().decode(stdout), /all +fake\/collect +faces net@\* +-/);
+});
