@@ -5,9 +5,12 @@
  */
 
 import { z } from "zod";
+import { type Bend, bendBack, bendLandmarks, drawBends, type RandomSource, STRONGEST_BEND } from "./bends.ts";
+import { cropTransform } from "./image.ts";
 import {
   type Affine,
   composeAffine,
+  faceBox,
   invertAffine,
   type Landmarks,
   mirrorLandmarks,
@@ -35,6 +38,9 @@ export const augmentation = z.strictObject({
   gamma: z.number().positive().max(1).optional().describe(
     "Standard deviation of the logarithm of the gamma that brightness is raised to; by default none",
   ),
+  bend: z.number().positive().max(STRONGEST_BEND).optional().describe(
+    "Strength of bends that turn faces into caricatures of themselves: up to four features and those opposite grow, shrink or move, by this standard deviation, and the face is framed anew; by default none",
+  ),
   random_conv: z.number().min(0).max(1).optional().describe(
     "Share of the images whose colours and textures are changed by random convolutions, so that shapes are what is left to learn from (Xu et al. 2021, arXiv 2007.13003): half of them by one, the others by one for each of up to 16 cells; by default none",
   ),
@@ -42,12 +48,6 @@ export const augmentation = z.strictObject({
 
 /** See {@linkcode augmentation}. */
 export type Augmentation = z.output<typeof augmentation>;
-
-/** Numbers at random; `runtime/rng.ts` has one. */
-interface RandomSource {
-  uniform(): number;
-  normal(): number;
-}
 
 /**
  * Writes one image of a batch, changed at random, and its landmarks.
@@ -72,7 +72,7 @@ export function augment(
   const ratio = to_px / from_px;
   const resize: Affine = [ratio, 0, ratio / 2 - 0.5, 0, ratio, ratio / 2 - 0.5];
   if (!options) {
-    warp(image, from_px, invertAffine(resize), to_px, false, out);
+    warp(image, from_px, invertAffine(resize), [], to_px, false, out);
     return transformLandmarks(landmarks, resize);
   }
   const centre = (to_px - 1) / 2;
@@ -82,16 +82,22 @@ export function augment(
     clip(random.normal()) * options.shift * to_px,
     clip(random.normal()) * options.shift * to_px,
   ];
-  const affine = composeAffine(similarity([centre, centre], size, angle, shift), resize);
+  const placed = composeAffine(similarity([centre, centre], size, angle, shift), resize);
   const mirrored = random.uniform() < options.flip;
-  warp(image, from_px, invertAffine(affine), to_px, mirrored, out);
   // What is not asked for draws no number, so that other changes stay the same.
+  const bends = options.bend === undefined ? [] : drawBends(landmarks, random, options.bend);
+  const bent = bendLandmarks(landmarks, bends);
+  const affine = bends.length === 0 ? placed : composeAffine(
+    composeAffine(placed, invertAffine(cropTransform(faceBox(landmarks), from_px))),
+    cropTransform(faceBox(bent), from_px),
+  );
+  warp(image, from_px, invertAffine(affine), bends, to_px, mirrored, out);
   if (options.blur !== undefined) blur(out, to_px, random.uniform() * options.blur * to_px);
   if (options.gamma !== undefined) raise(out, Math.exp(clip(random.normal()) * options.gamma));
   if (options.random_conv !== undefined && random.uniform() < options.random_conv) convolve(out, to_px, random);
   recolour(out, random, options);
   if (random.uniform() < options.occlusion) occlude(out, to_px, random);
-  const moved = transformLandmarks(landmarks, affine);
+  const moved = transformLandmarks(bent, affine);
   return mirrored ? mirrorLandmarks(moved, to_px) : moved;
 }
 
@@ -100,22 +106,26 @@ function clip(normal: number): number {
   return Math.max(-3, Math.min(3, normal));
 }
 
-/** Bilinear resampling; the border is repeated outside. */
+/** Bilinear resampling from where a point was before the map and the bends; the border is repeated outside. */
 function warp(
   image: Uint8Array,
   from_px: number,
   back: Affine,
+  bends: readonly Bend[],
   to_px: number,
   mirrored: boolean,
   out: Float32Array,
 ): void {
   const [a, b, c, d, e, f] = back;
   const last = from_px - 1;
+  const at = new Float64Array(2);
   for (let y = 0, o = 0; y < to_px; y++) {
     for (let column = 0; column < to_px; column++, o += 3) {
       const x = mirrored ? to_px - 1 - column : column;
-      const sx = Math.max(0, Math.min(last, a * x + b * y + c));
-      const sy = Math.max(0, Math.min(last, d * x + e * y + f));
+      at[0] = a * x + b * y + c;
+      at[1] = d * x + e * y + f;
+      bendBack(at, bends);
+      const sx = Math.max(0, Math.min(last, at[0]!)), sy = Math.max(0, Math.min(last, at[1]!));
       const x0 = Math.floor(sx), y0 = Math.floor(sy);
       const x1 = Math.min(last, x0 + 1), y1 = Math.min(last, y0 + 1);
       const u = sx - x0, v = sy - y0;

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { augment, augmentation } from "../../faces/augment.ts";
+import { faceBox, interocular } from "../../faces/landmarks.ts";
 import { Random } from "../../runtime/rng.ts";
 import { neutralFace } from "./neutral_face.ts";
 
@@ -26,6 +27,17 @@ function centre(out: Float32Array, side: number): [number, number] {
   return [x / sum, y / sum];
 }
 
+/** The pixel of the most light, between its neighbours by a parabola. */
+function brightest(out: Float32Array, side: number): [number, number] {
+  let top = 0;
+  for (let k = 0; k < out.length; k += 3) if (out[k]! > out[top]!) top = k;
+  const peak = (step: number) => {
+    const [before, at, after] = [out[top - step] ?? -1, out[top]!, out[top + step] ?? -1];
+    return (before - after) / (2 * (before - 2 * at + after) || 1);
+  };
+  return [top / 3 % side + peak(3), Math.floor(top / 3 / side) + peak(3 * side)];
+}
+
 Deno.test("augment() moves the landmarks as it moves the picture, resampled to any size", () => {
   const face = neutralFace(SIDE);
   const options = augmentation.parse({ colour: 0, noise: 0, occlusion: 0 });
@@ -42,6 +54,28 @@ Deno.test("augment() moves the landmarks as it moves the picture, resampled to a
       );
     }
   }
+});
+
+Deno.test("augment() bends the picture about the landmarks as it bends those, and frames the face anew", () => {
+  const face = neutralFace(SIDE);
+  const out = new Float32Array(SIDE * SIDE * 3);
+  const framed = faceBox(face);
+  let [most, least] = [1, 1];
+  for (let step = 0; step < 60; step++) {
+    for (const point of [30, 36, 8, 48]) {
+      const image = bell(SIDE, [face[2 * point]!, face[2 * point + 1]!]);
+      const moved = augment(image, SIDE, face, new Random(4, "augment", step), { ...still, bend: 0.15 }, SIDE, out);
+      // A bell grows and shrinks with what it lies on, and its centre of light moves a little when it does so unevenly.
+      const [x, y] = brightest(out, SIDE);
+      const off = Math.hypot(x - moved[2 * point]!, y - moved[2 * point + 1]!);
+      assert.ok(off < 1, `step ${step}, point ${point}: ${[x, y]} is ${off} from the landmark`);
+      const box = faceBox(moved);
+      for (const key of ["x", "y", "side"] as const) assert.ok(Math.abs(box[key] - framed[key]) < 1e-2);
+      const eyes = interocular(moved) / interocular(face);
+      [most, least] = [Math.max(most, eyes), Math.min(least, eyes)];
+    }
+  }
+  assert.ok(most > 1.2 && least < 0.8, `eyes ${least} to ${most} times as far apart`);
 });
 
 Deno.test("augment() changes nothing when told so, and adds noise of the strength asked for", () => {

@@ -1,0 +1,109 @@
+/**
+ * Bends of a picture that change a face's proportions as a caricature does, and its landmarks with it.
+ *
+ * @module
+ */
+
+import { faceBox, type Landmarks, MIRROR } from "./landmarks.ts";
+
+/** Numbers at random; `runtime/rng.ts` has one. */
+export interface RandomSource {
+  /** From 0 up to but not including 1. */
+  uniform(): number;
+  /** Of mean 0 and standard deviation 1. */
+  normal(): number;
+}
+
+/** A feature that grows, shrinks or moves, and less what is about it: a local warp (Gustafson 1993) of Gaussian shape. */
+export interface Bend {
+  /** Centre, pixels. */
+  readonly x: number;
+  /** Centre, pixels. */
+  readonly y: number;
+  /** Of the Gaussian, pixels. */
+  readonly deviation: number;
+  /** By how much it grows along x and y, as a share; below 0 it shrinks. */
+  readonly growth: readonly [number, number];
+  /** How far the centre moves, pixels. */
+  readonly shift: readonly [number, number];
+}
+
+/** Most features that are bent. */
+const MOST = 4;
+/** Deviations, as shares of the longer side of the landmarks' box. */
+const [NARROW, WIDE] = [0.1, 0.5];
+/** Standard deviations that growths and shifts go to. */
+const REACH = 2;
+
+/**
+ * Greatest strength of `drawBends`. A bend's displacement must change by less than the point does, or two points would
+ * come to one place. It changes by at most the growth, `REACH` strengths, and by the length of the shift, `REACH`
+ * strengths of the deviation along each axis, times the Gaussian's steepest slope, which is exp(-1/2) over the
+ * deviation: here 0.5 + 0.5 * sqrt(2) * 0.61 = 0.93.
+ */
+export const STRONGEST_BEND = 0.25;
+
+/**
+ * Bends of one to four features about landmarks. What happens to one side of the face happens to the other, as in most
+ * caricatures.
+ *
+ * @param landmarks `[68, 2]`, pixels.
+ * @param strength Standard deviation of growths, and of shifts as shares of the bend's deviation; to `STRONGEST_BEND`.
+ */
+export function drawBends(landmarks: Landmarks, random: RandomSource, strength: number): Bend[] {
+  const { side } = faceBox(landmarks, 1);
+  const amount = () => Math.max(-REACH, Math.min(REACH, random.normal())) * strength;
+  return Array.from({ length: 1 + Math.floor(MOST * random.uniform()) }, () => {
+    const point = Math.floor(random.uniform() * landmarks.length / 2), opposite = MIRROR[point]!;
+    const deviation = side * (NARROW + (WIDE - NARROW) * random.uniform());
+    const growth = [amount(), amount()] as const;
+    const [right, down] = [amount() * deviation, amount() * deviation];
+    const about = (p: number, shift: readonly [number, number]): Bend => {
+      return { x: landmarks[2 * p]!, y: landmarks[2 * p + 1]!, deviation, growth, shift };
+    };
+    const bend = about(point, [right, down]);
+    return opposite === point ? [bend] : [bend, about(opposite, [-right, down])];
+  }).flat();
+}
+
+/**
+ * Where a point was before bends that were made one after the other.
+ *
+ * @param at The point, `[x, y]`; changed.
+ */
+export function bendBack(at: Float64Array, bends: readonly Bend[]): void {
+  for (let k = bends.length - 1; k >= 0; k--) {
+    const { x, y, deviation, growth, shift } = bends[k]!;
+    const dx = at[0]! - x, dy = at[1]! - y;
+    const share = Math.exp(-(dx * dx + dy * dy) / (2 * deviation * deviation));
+    at[0]! -= share * (shift[0] + growth[0] * dx);
+    at[1]! -= share * (shift[1] + growth[1] * dy);
+  }
+}
+
+/**
+ * Where bends take landmarks.
+ *
+ * @param landmarks `[68, 2]`, pixels.
+ * @returns `[68, 2]`, pixels.
+ */
+export function bendLandmarks(landmarks: Landmarks, bends: readonly Bend[]): Landmarks {
+  const moved = landmarks.slice();
+  const was = new Float64Array(2);
+  for (let k = 0; k < moved.length; k += 2) {
+    for (const bend of bends) {
+      const [x, y] = [moved[k]!, moved[k + 1]!];
+      // The fixed point of "the landmark and the displacement there": each round comes nearer, as displacements change
+      // by less than points do.
+      for (let round = 0, step = 1; round < 100 && step > 1e-3; round++) {
+        was.set([moved[k]!, moved[k + 1]!]);
+        bendBack(was, [bend]);
+        const [right, down] = [x - was[0]!, y - was[1]!];
+        moved[k]! += right;
+        moved[k + 1]! += down;
+        step = Math.hypot(right, down);
+      }
+    }
+  }
+  return moved;
+}
