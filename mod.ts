@@ -19,7 +19,7 @@
  *
  * @module
  */
-import { type Commands, main, one, parse, pipelineCommands, print } from "./runtime/cli.ts";
+import { type Commands, main, one, parse, pipelineCommands, print } from "./cli/main.ts";
 import { stages } from "./stages/mod.ts";
 
 export {
@@ -38,9 +38,9 @@ export {
   stage,
   type StageContext,
 } from "./runtime/stage.ts";
-export * from "./runtime/pipeline_run.ts";
-export { RunError, stageCosts } from "./runtime/stage_costs.ts";
-export { serveStages } from "./runtime/stage_thread.ts";
+export * from "./runtime/run/run.ts";
+export { RunError, stageCosts } from "./runtime/run/costs.ts";
+export { serveStages } from "./runtime/run/worker.ts";
 export {
   type Pipeline,
   PipelineFileError,
@@ -48,29 +48,36 @@ export {
   type ReadOptions,
   readPipeline,
   type Registry,
-} from "./runtime/pipeline_file.ts";
-export { type Contents, type Manifest, type Recipe, type StageState } from "./runtime/stage_cache.ts";
-export { PipelineError, type Place, type Problem, type Source } from "./runtime/yaml_tree.ts";
-export { jsonReporter, type Output, type Reporter, reporterFor, type RunEvent, silent } from "./runtime/progress.ts";
-export { type Device, type DeviceOptions, openDevice } from "./runtime/device.ts";
-export { type Tuned, type TunedKernels } from "./runtime/choices.ts";
-export { type Candidate, type Choices } from "./runtime/graph.ts";
-export * from "./faces/annotation_lists.ts";
-export * from "./faces/dataset.ts";
+} from "./runtime/pipeline/file.ts";
+export { type Contents, type Manifest, type Recipe, type StageState } from "./runtime/run/cache.ts";
+export { PipelineError, type Place, type Problem, type Source } from "./formats/yaml_tree.ts";
+export {
+  jsonReporter,
+  type Output,
+  type Reporter,
+  reporterFor,
+  type RunEvent,
+  silent,
+} from "./runtime/run/progress.ts";
+export { type Device, type DeviceOptions, openDevice } from "./engine/device.ts";
+export { type Tuned, type TunedKernels } from "./engine/tuning/tuning_cache.ts";
+export { type Candidate, type Choices } from "./engine/graph.ts";
+export * from "./faces/data/annotations.ts";
+export * from "./faces/data/dataset.ts";
 export * from "./faces/draw.ts";
 export * from "./faces/edits.ts";
-export * from "./faces/image.ts";
+export * from "./faces/data/image.ts";
 export * from "./faces/landmarks.ts";
 export * from "./faces/metrics.ts";
 export * from "./faces/pts.ts";
 export { stages };
 
 const commands: Commands = {
-  ...pipelineCommands(stages, new URL("./stages/_stage_thread.ts", import.meta.url)),
+  ...pipelineCommands(stages, new URL("./stages/lib/stage_worker.ts", import.meta.url)),
   doctor: {
     usage: "",
     doc: "Prints the adapter and runs known-answer kernels on it.",
-    run: async () => (await import("./bench/doctor.ts")).doctor(print),
+    run: async () => (await import("./cli/doctor.ts")).doctor(print),
   },
   golden: {
     usage: "DIR [--filter TEXT]",
@@ -79,50 +86,50 @@ const commands: Commands = {
       const options = { filter: { type: "string" } } as const;
       const { values, positionals } = parse({ args, options, allowPositionals: true });
       const dir = one(positionals, "folder of golden cases");
-      return (await import("./tests/golden.ts")).runGolden(dir, { ...values, print });
+      return (await import("./cli/golden/main.ts")).runGolden(dir, { ...values, print });
     },
   },
   detect: {
     usage: "IMAGE|FOLDER… --detector DIR [--box X,Y,W,H | --boxes FILE | --crop none] [--flip] [--out DIR]",
     doc: "Finds landmarks in pictures: a JSON line each, and with --out a .pts file and an overlay. Without a box it " +
       "searches for the face, which is approximate.",
-    run: async (args) => (await import("./stages/detect.ts")).detect(args, print),
+    run: async (args) => (await import("./cli/detect.ts")).detect(args, print),
   },
   export: {
     usage: "--detector DIR --format onnx|star --out PATH",
     doc: "Writes a detector for other programs.",
-    run: async (args) => (await import("./stages/export.ts")).exportDetector(args, print),
+    run: async (args) => (await import("./cli/export.ts")).exportDetector(args, print),
   },
   score: {
     usage: "(--detector [NAME=]DIR | --predicted [NAME=]DIR)… --data DIR [--origin 0|1] [--crop none|landmarks] " +
       "[--normaliser interocular|interpupil|box_diagonal] [--thresholds N,…] [--flip] [--json] [--out DIR]",
     doc: "Scores detectors, and other tools' .pts files, on images with .pts files beside them: a JSON line of one, " +
       "tables of several side by side; with --out error curves too.",
-    run: async (args) => (await import("./stages/score.ts")).score(args, print),
+    run: async (args) => (await import("./cli/score.ts")).score(args, print),
   },
   convert: {
     usage: "IN OUT [--dtype f16|f32] [--config FILE] [--tokenizer DIR] [--ema]",
     doc:
       "Turns a checkpoint (.ckpt, .pth, .bin, .pkl, .safetensors, a folder) into a folder in the layout of diffusers.",
-    run: async (args) => (await import("./models/convert.ts")).convert(args, print),
+    run: async (args) => (await import("./cli/convert.ts")).convert(args, print),
   },
   watch: {
     usage: "DIR [--port PORT]",
     doc: "Serves a page that follows the run in a folder, to this machine only.",
-    run: async (args) => (await import("./stages/watch.ts")).watch(args, print),
+    run: async (args) => (await import("./cli/watch.ts")).watch(args, print),
   },
   tune: {
     usage: "[FILE] [--set KEY=VALUE]… [--only STAGE] [--percent NUMBER] [--again] [--json]",
     doc:
       "Finds the fastest kernels for a pipeline on this adapter, pipelines/full.yaml unless told otherwise; run uses " +
       "them from then on. Those are timed that do 80 % of the arithmetic, or --percent; --again times them once more.",
-    run: async (args) => (await import("./bench/tune.ts")).tune(args, stages, print),
+    run: async (args) => (await import("./cli/tune.ts")).tune(args, stages, print),
   },
   bench: {
     usage: "[--only PATTERN] [--peers] [--json] | --soak [--json] | --full-size",
     doc: "Times kernels and whole steps as shares of what the adapter can do, or with --peers as multiples of what " +
       "other engines do; the memory of 1,000 training steps; a prediction of Stable Diffusion v1.",
-    run: async (args) => (await import("./bench/bench.ts")).bench(args, print),
+    run: async (args) => (await import("./cli/bench.ts")).bench(args, print),
   },
 };
 

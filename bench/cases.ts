@@ -4,7 +4,7 @@
  * @module
  */
 
-import { STAR_SIZES } from "../models/detector_network.ts";
+import { STAR_SIZES } from "../models/detectors/registry.ts";
 import { attention } from "../ops/attention.ts";
 import { gradients } from "../ops/autodiff.ts";
 import { conv2d } from "../ops/conv2d.ts";
@@ -17,8 +17,8 @@ import { adamHyper, adamUpdates } from "../ops/optimizer.ts";
 import { silu } from "../ops/silu.ts";
 import { softmax } from "../ops/softmax.ts";
 import { sum } from "../ops/sum.ts";
-import { Graph, topological, type Value } from "../runtime/graph.ts";
-import type { Goals } from "../runtime/plan.ts";
+import { Graph, topological, type Value } from "../engine/graph.ts";
+import type { Goals } from "../engine/plan/plan.ts";
 import {
   ddimStep,
   detectorStep,

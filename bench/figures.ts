@@ -4,14 +4,14 @@
  * @module
  */
 
-import { type HostTensors, initialise } from "../models/params.ts";
-import type { Device } from "../runtime/device.ts";
-import { elements, texels, topological } from "../runtime/graph.ts";
-import type { Plan } from "../runtime/plan.ts";
-import { Random } from "../runtime/rng.ts";
-import { Executable } from "../runtime/run.ts";
-import type { TensorData } from "../runtime/safetensors.ts";
-import { Tensor } from "../runtime/tensor.ts";
+import { type HostTensors, initialise } from "../models/io/params.ts";
+import type { Device } from "../engine/device.ts";
+import { elements, texels, topological } from "../engine/graph.ts";
+import type { Plan } from "../engine/plan/plan.ts";
+import { Random } from "../engine/rng.ts";
+import { Executable } from "../engine/executable.ts";
+import type { TensorData } from "../formats/safetensors.ts";
+import { Tensor } from "../engine/tensor.ts";
 import { arithmetic, type Case } from "./cases.ts";
 import { measure, measureCeiling, settled, type Timing } from "./measure.ts";
 import type { Workload } from "./steps.ts";

@@ -4,15 +4,15 @@
  * @module
  */
 
-import { controlnet, controlnetConfigFor } from "../models/controlnet.ts";
-import { loadNetworkConfig } from "../models/network_folder.ts";
-import { countParameters, type ParameterSpec, Scope } from "../models/params.ts";
-import { unet, unetFormat } from "../models/unet.ts";
-import { type Device, openDevice } from "../runtime/device.ts";
-import { elements, Graph } from "../runtime/graph.ts";
-import { Random } from "../runtime/rng.ts";
-import { Executable } from "../runtime/run.ts";
-import { Tensor } from "../runtime/tensor.ts";
+import { controlnet, controlnetConfigFor } from "../models/diffusion/controlnet.ts";
+import { loadNetworkConfig } from "../models/io/network_folder.ts";
+import { countParameters, type ParameterSpec, Scope } from "../models/io/params.ts";
+import { unet, unetFormat } from "../models/diffusion/unet.ts";
+import { type Device, openDevice } from "../engine/device.ts";
+import { elements, Graph } from "../engine/graph.ts";
+import { Random } from "../engine/rng.ts";
+import { Executable } from "../engine/executable.ts";
+import { Tensor } from "../engine/tensor.ts";
 
 const CONFIG = new URL("../models/published/stable_diffusion_v1/unet", import.meta.url).pathname;
 /** Side of the latents of a picture of 512 pixels. */

@@ -5,7 +5,7 @@
  */
 
 import process from "node:process";
-import type { Device } from "../runtime/device.ts";
+import type { Device } from "../engine/device.ts";
 
 /** Milliseconds of a run. */
 export interface Timing {

@@ -4,13 +4,13 @@
  * @module
  */
 
-import { createParameters, initialise, type ParameterSpec, Scope } from "../models/params.ts";
+import { createParameters, initialise, type ParameterSpec, Scope } from "../models/io/params.ts";
 import { Trainer } from "../models/trainer.ts";
-import { unet, unetFormat } from "../models/unet.ts";
-import { openDevice } from "../runtime/device.ts";
-import { elements, Graph } from "../runtime/graph.ts";
-import { Random } from "../runtime/rng.ts";
-import { denoisingLoss } from "../stages/_diffusion.ts";
+import { unet, unetFormat } from "../models/diffusion/unet.ts";
+import { openDevice } from "../engine/device.ts";
+import { elements, Graph } from "../engine/graph.ts";
+import { Random } from "../engine/rng.ts";
+import { denoisingLoss } from "../stages/lib/diffusion.ts";
 
 const STEPS = 1000;
 /** From here on, memory must not grow: shaders are compiled, and the garbage collector knows its work. */

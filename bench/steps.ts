@@ -4,22 +4,22 @@
  * @module
  */
 
-import { autoencoderFormat, latentChannels } from "../models/autoencoder.ts";
-import { encodePrompt, type TextConfig } from "../models/checkpoint.ts";
-import { controlFromHint, controlnet, controlnetFormat, embedHint } from "../models/controlnet.ts";
-import { readDetectorConfig } from "../models/detector.ts";
-import { type DetectorConfig, detectorTraining } from "../models/detector_network.ts";
-import { resnet, transformer } from "../models/layers.ts";
-import { loadNetworkConfig } from "../models/network_folder.ts";
-import { type ParameterSpec, Scope, type Specs, specsUnder } from "../models/params.ts";
-import { samplerGoals } from "../models/sampler.ts";
-import { textEncoderFormat } from "../models/text_encoder.ts";
+import { autoencoderFormat, latentChannels } from "../models/diffusion/autoencoder.ts";
+import { encodePrompt, type TextConfig } from "../models/io/pipeline_folder.ts";
+import { controlFromHint, controlnet, controlnetFormat, embedHint } from "../models/diffusion/controlnet.ts";
+import { readDetectorConfig } from "../models/detectors/detector.ts";
+import { type DetectorConfig, detectorTraining } from "../models/detectors/registry.ts";
+import { resnet, transformer } from "../models/diffusion/layers.ts";
+import { loadNetworkConfig } from "../models/io/network_folder.ts";
+import { type ParameterSpec, Scope, type Specs, specsUnder } from "../models/io/params.ts";
+import { samplerGoals } from "../models/diffusion/sampler.ts";
+import { textEncoderFormat } from "../models/diffusion/clip_text.ts";
 import { stepGoals, type TrainerSpec } from "../models/trainer.ts";
-import { unet, unetFormat } from "../models/unet.ts";
+import { unet, unetFormat } from "../models/diffusion/unet.ts";
 import { adamHyper } from "../ops/optimizer.ts";
-import { Graph, type Value } from "../runtime/graph.ts";
-import type { Goals } from "../runtime/plan.ts";
-import { denoisingLoss } from "../stages/_diffusion.ts";
+import { Graph, type Value } from "../engine/graph.ts";
+import type { Goals } from "../engine/plan/plan.ts";
+import { denoisingLoss } from "../stages/lib/diffusion.ts";
 
 /** Something that can be run again and again on made-up data. */
 export interface Workload {

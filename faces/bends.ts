@@ -6,7 +6,7 @@
 
 import { faceBox, type Landmarks, MIRROR } from "./landmarks.ts";
 
-/** Numbers at random; `runtime/rng.ts` has one. */
+/** Numbers at random; `engine/rng.ts` has one. */
 export interface RandomSource {
   /** From 0 up to but not including 1. */
   uniform(): number;

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { createImage, type Image, resizeArea } from "./image.ts";
+import { createImage, type Image, resizeArea } from "./data/image.ts";
 import { CONTOURS, type Landmarks } from "./landmarks.ts";
 
 /** Red, green and blue, 0 to 255. */

@@ -11,9 +11,9 @@
  * @module
  */
 import { z } from "zod";
-import { schemaProblems } from "../runtime/schema_problems.ts";
-import { jsonSchema } from "../runtime/schema_text.ts";
-import { descend, parseYaml, PipelineError, plain, type Problem } from "../runtime/yaml_tree.ts";
+import { schemaProblems } from "../formats/schema_diagnostics.ts";
+import { jsonSchema } from "../formats/schema_describe.ts";
+import { descend, parseYaml, PipelineError, plain, type Problem } from "../formats/yaml_tree.ts";
 import {
   CONTOURS,
   interocular,
@@ -24,7 +24,7 @@ import {
   OUTER_EYE_CORNERS,
 } from "./landmarks.ts";
 
-/** Where random numbers come from: a `Random` of runtime/rng.ts, or anything like it. */
+/** Where random numbers come from: a `Random` of engine/rng.ts, or anything like it. */
 export interface RandomSource {
   /** From 0 up to but not including 1. */
   uniform(): number;

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import type { Box } from "./image.ts";
+import type { Box } from "./data/image.ts";
 
 /** How many landmarks a face has. */
 export const LANDMARK_COUNT = 68;

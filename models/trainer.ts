@@ -9,13 +9,13 @@ import { add } from "../ops/add.ts";
 import { mul } from "../ops/mul.ts";
 import { adamHyper, adamUpdates, momentumUpdates } from "../ops/optimizer.ts";
 import { scale } from "../ops/scale.ts";
-import type { Device } from "../runtime/device.ts";
-import { exists } from "../runtime/files.ts";
-import type { Value } from "../runtime/graph.ts";
-import type { Budget, Goals } from "../runtime/plan.ts";
-import { Executable } from "../runtime/run.ts";
-import { readSafetensors, writeSafetensors } from "../runtime/safetensors.ts";
-import { readAll, Tensor } from "../runtime/tensor.ts";
+import type { Device } from "../engine/device.ts";
+import { exists } from "../formats/files.ts";
+import type { Value } from "../engine/graph.ts";
+import type { Budget, Goals } from "../engine/plan/plan.ts";
+import { Executable } from "../engine/executable.ts";
+import { readSafetensors, writeSafetensors } from "../formats/safetensors.ts";
+import { readAll, Tensor } from "../engine/tensor.ts";
 
 /** Prefix of the moving averages among a trainer's parameters. */
 export const EMA = "ema/";

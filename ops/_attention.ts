@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Kernel, Shape } from "../runtime/graph.ts";
+import type { Kernel, Shape } from "../engine/graph.ts";
 import body from "../shaders/_attention.wgsl" with { type: "text" };
 
 /** Attributes of attention in tiles. */

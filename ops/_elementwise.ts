@@ -13,7 +13,7 @@ import {
   type Shape,
   showShape,
   type Value,
-} from "../runtime/graph.ts";
+} from "../engine/graph.ts";
 import { sumTo } from "./sum.ts";
 
 /** Shape of the result of numpy broadcasting. */

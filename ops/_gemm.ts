@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Candidate, Kernel, Target } from "../runtime/graph.ts";
+import type { Candidate, Kernel, Target } from "../engine/graph.ts";
 import body from "../shaders/_gemm.wgsl" with { type: "text" };
 
 /** An op seen as `Y[z] = X[z] W[z]`. */

@@ -1,11 +1,11 @@
 /**
- * What the random ops share: counters and keys of runtime/rng.ts on the GPU.
+ * What the random ops share: counters and keys of engine/rng.ts on the GPU.
  *
  * @module
  */
 
-import { elements, type F64, type Graph, type Op, texels, type Value } from "../runtime/graph.ts";
-import { philox4x32, streamKey } from "../runtime/rng.ts";
+import { elements, type F64, type Graph, type Op, texels, type Value } from "../engine/graph.ts";
+import { philox4x32, streamKey } from "../engine/rng.ts";
 
 /** Attributes of the random ops: shape of the result and key of the stream. */
 export type RandomAttrs = { readonly shape: readonly number[]; readonly key: readonly [number, number] };

@@ -1,4 +1,4 @@
-import { elements, type Op, sameShape, showShape, texels, type Value } from "../runtime/graph.ts";
+import { elements, type Op, sameShape, showShape, texels, type Value } from "../engine/graph.ts";
 import source from "../shaders/adam.wgsl" with { type: "text" };
 
 /** Attributes of {@linkcode adamOp}: a moving average of the parameter too; weight decay as an L2 term of the gradient. */

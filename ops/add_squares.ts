@@ -1,4 +1,4 @@
-import { apply, elements, type Op, texels, type Value } from "../runtime/graph.ts";
+import { apply, elements, type Op, texels, type Value } from "../engine/graph.ts";
 import source from "../shaders/add_squares.wgsl" with { type: "text" };
 import { sum } from "./sum.ts";
 

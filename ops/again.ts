@@ -1,4 +1,4 @@
-import { apply, type Op, type Value } from "../runtime/graph.ts";
+import { apply, type Op, type Value } from "../engine/graph.ts";
 
 /** `y = x`, as another node. */
 export const againOp: Op<Record<string, never>> = {

@@ -1,4 +1,4 @@
-import { apply, type Op, sameShape, showShape, type Value } from "../runtime/graph.ts";
+import { apply, type Op, sameShape, showShape, type Value } from "../engine/graph.ts";
 import type { AttentionTilesAttrs } from "./_attention.ts";
 import { add } from "./add.ts";
 import { again } from "./again.ts";

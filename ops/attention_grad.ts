@@ -1,4 +1,4 @@
-import { apply, type Op, type Value } from "../runtime/graph.ts";
+import { apply, type Op, type Value } from "../engine/graph.ts";
 import { type AttentionTilesAttrs, WIDEST_HEAD } from "./_attention.ts";
 import { attentionTilesOp } from "./attention_tiles.ts";
 import { type AttentionTilesGradAttrs, attentionTilesGradOp } from "./attention_tiles_grad.ts";

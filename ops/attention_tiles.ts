@@ -1,4 +1,4 @@
-import { elements, type Op, sameShape, type Shape, showShape } from "../runtime/graph.ts";
+import { elements, type Op, sameShape, type Shape, showShape } from "../engine/graph.ts";
 import source from "../shaders/attention_tiles.wgsl" with { type: "text" };
 import { attentionKernel, type AttentionTilesAttrs, eachQuery, WIDEST_HEAD } from "./_attention.ts";
 

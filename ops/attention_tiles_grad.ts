@@ -1,4 +1,4 @@
-import { elements, type Op } from "../runtime/graph.ts";
+import { elements, type Op } from "../engine/graph.ts";
 import source from "../shaders/attention_tiles_grad.wgsl" with { type: "text" };
 import { attentionKernel, type AttentionTilesAttrs, eachQuery } from "./_attention.ts";
 import { checkAttention } from "./attention_tiles.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { elements, type Node, topological, type Value } from "../runtime/graph.ts";
+import { elements, type Node, topological, type Value } from "../engine/graph.ts";
 import { add } from "./add.ts";
 
 /**

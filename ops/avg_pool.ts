@@ -1,4 +1,4 @@
-import { showShape, type Value } from "../runtime/graph.ts";
+import { showShape, type Value } from "../engine/graph.ts";
 import { scale } from "./scale.ts";
 import { sumRegions } from "./sum_regions.ts";
 

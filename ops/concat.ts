@@ -1,4 +1,4 @@
-import { apply, elements, type Op, type Shape, showShape, texels, type Value } from "../runtime/graph.ts";
+import { apply, elements, type Op, type Shape, showShape, texels, type Value } from "../engine/graph.ts";
 import source from "../shaders/concat.wgsl" with { type: "text" };
 import { slice } from "./slice.ts";
 

@@ -1,4 +1,4 @@
-import { apply, type Candidate, elements, type Op, type Shape, showShape, type Value } from "../runtime/graph.ts";
+import { apply, type Candidate, elements, type Op, type Shape, showShape, type Value } from "../engine/graph.ts";
 import source from "../shaders/conv2d.wgsl" with { type: "text" };
 import tiled from "../shaders/conv2d.tiled.wgsl" with { type: "text" };
 import { CONVOLUTION_CANDIDATES, directWorkgroup, fillsTiles, gemmKernel } from "./_gemm.ts";

@@ -1,4 +1,4 @@
-import { apply, elements, type Op, type Shape, type Value } from "../runtime/graph.ts";
+import { apply, elements, type Op, type Shape, type Value } from "../engine/graph.ts";
 import source from "../shaders/conv2d_backward_weight.wgsl" with { type: "text" };
 import tiled from "../shaders/conv2d_backward_weight.tiled.wgsl" with { type: "text" };
 import { directWorkgroup, fillsTiles, gemmKernel } from "./_gemm.ts";

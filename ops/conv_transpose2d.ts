@@ -1,4 +1,4 @@
-import type { Value } from "../runtime/graph.ts";
+import type { Value } from "../engine/graph.ts";
 import { add } from "./add.ts";
 import { conv2dBackwardInput } from "./conv2d_backward_input.ts";
 

@@ -1,4 +1,4 @@
-import { apply, type F64, type Op, type Shape, showShape, texels, type Value } from "../runtime/graph.ts";
+import { apply, type F64, type Op, type Shape, showShape, texels, type Value } from "../engine/graph.ts";
 import source from "../shaders/eigen_2x2.wgsl" with { type: "text" };
 import { eigen2x2Grad } from "./eigen_2x2_grad.ts";
 

@@ -1,4 +1,4 @@
-import { apply, type Op, texels, type Value } from "../runtime/graph.ts";
+import { apply, type Op, texels, type Value } from "../engine/graph.ts";
 import source from "../shaders/eigen_2x2_grad.wgsl" with { type: "text" };
 import { eachRow } from "./eigen_2x2.ts";
 

@@ -1,4 +1,4 @@
-import { apply, type Op, showShape, texels, type Value } from "../runtime/graph.ts";
+import { apply, type Op, showShape, texels, type Value } from "../engine/graph.ts";
 import source from "../shaders/embedding.wgsl" with { type: "text" };
 import { embeddingGrad } from "./embedding_grad.ts";
 

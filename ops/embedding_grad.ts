@@ -1,4 +1,4 @@
-import { apply, elements, type Op, texels, type Value } from "../runtime/graph.ts";
+import { apply, elements, type Op, texels, type Value } from "../engine/graph.ts";
 import source from "../shaders/embedding_grad.wgsl" with { type: "text" };
 
 /** Attributes of {@linkcode embeddingGradOp}: rows of the table. */

@@ -1,4 +1,4 @@
-import { apply, type Op, sameShape, type Shape, type Value } from "../runtime/graph.ts";
+import { apply, type Op, sameShape, type Shape, type Value } from "../engine/graph.ts";
 import source from "../shaders/expand.wgsl" with { type: "text" };
 import { broadcastShape, elementwise } from "./_elementwise.ts";
 import { sumTo } from "./sum.ts";

@@ -1,4 +1,4 @@
-import type { Value } from "../runtime/graph.ts";
+import type { Value } from "../engine/graph.ts";
 import { gelu } from "./gelu.ts";
 import { linear } from "./linear.ts";
 import { mul } from "./mul.ts";

@@ -1,4 +1,4 @@
-import { elements, type Op, sameShape, showShape, texels, type Value } from "../runtime/graph.ts";
+import { elements, type Op, sameShape, showShape, texels, type Value } from "../engine/graph.ts";
 import source from "../shaders/group_sums.wgsl" with { type: "text" };
 
 /** Attributes of {@linkcode groupSumsOp}: groups of channels, and a factor for the sums of each input. */

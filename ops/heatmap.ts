@@ -6,7 +6,7 @@
  * @module
  */
 
-import { showShape, type Value } from "../runtime/graph.ts";
+import { showShape, type Value } from "../engine/graph.ts";
 import { div } from "./div.ts";
 import { matmul } from "./matmul.ts";
 import { maximum } from "./maximum.ts";

@@ -1,4 +1,4 @@
-import { elements, type Value } from "../runtime/graph.ts";
+import { elements, type Value } from "../engine/graph.ts";
 import { add } from "./add.ts";
 import { matmul } from "./matmul.ts";
 import { reshape } from "./reshape.ts";

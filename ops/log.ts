@@ -1,4 +1,4 @@
-import { apply, type Op, type Value } from "../runtime/graph.ts";
+import { apply, type Op, type Value } from "../engine/graph.ts";
 import source from "../shaders/log.wgsl" with { type: "text" };
 import { elementwise } from "./_elementwise.ts";
 import { div } from "./div.ts";

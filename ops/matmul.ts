@@ -9,7 +9,7 @@ import {
   showShape,
   type Target,
   type Value,
-} from "../runtime/graph.ts";
+} from "../engine/graph.ts";
 import source from "../shaders/matmul.wgsl" with { type: "text" };
 import tiled from "../shaders/matmul.tiled.wgsl" with { type: "text" };
 import { directWorkgroup, fillsTiles, gemmKernel } from "./_gemm.ts";

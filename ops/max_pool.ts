@@ -1,4 +1,4 @@
-import { apply, elements, type F64, type Op, texels, type Value } from "../runtime/graph.ts";
+import { apply, elements, type F64, type Op, texels, type Value } from "../engine/graph.ts";
 import source from "../shaders/max_pool.wgsl" with { type: "text" };
 import { maxPoolGrad } from "./max_pool_grad.ts";
 

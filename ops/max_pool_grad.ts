@@ -1,4 +1,4 @@
-import { apply, elements, type Op, texels, type Value } from "../runtime/graph.ts";
+import { apply, elements, type Op, texels, type Value } from "../engine/graph.ts";
 import source from "../shaders/max_pool_grad.wgsl" with { type: "text" };
 import { eachMaximum, type PoolAttrs, poolSizes } from "./max_pool.ts";
 

@@ -1,4 +1,4 @@
-import { elements, type F64, type Op, showShape, texels, type Value } from "../runtime/graph.ts";
+import { elements, type F64, type Op, showShape, texels, type Value } from "../engine/graph.ts";
 import source from "../shaders/moments.wgsl" with { type: "text" };
 import { add } from "./add.ts";
 import { groupSums } from "./group_sums.ts";

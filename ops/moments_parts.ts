@@ -1,4 +1,4 @@
-import { elements, type F64, type Op, type Shape, showShape, texels } from "../runtime/graph.ts";
+import { elements, type F64, type Op, type Shape, showShape, texels } from "../engine/graph.ts";
 import source from "../shaders/moments_parts.wgsl" with { type: "text" };
 
 /** Attributes of {@linkcode momentsPartsOp}: rows in a chunk; the last may be shorter. */

@@ -1,4 +1,4 @@
-import type { Value } from "../runtime/graph.ts";
+import type { Value } from "../engine/graph.ts";
 import { mul } from "./mul.ts";
 import { sub } from "./sub.ts";
 import { mean } from "./sum.ts";

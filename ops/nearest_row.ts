@@ -1,4 +1,4 @@
-import { apply, elements, type Op, showShape, texels, type Value } from "../runtime/graph.ts";
+import { apply, elements, type Op, showShape, texels, type Value } from "../engine/graph.ts";
 import source from "../shaders/nearest_row.wgsl" with { type: "text" };
 
 /** `y[r] = argmin over v of |x[r] - table[v]|^2`, the first one of equals. It stops the gradient: a choice has none. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { elements, type Value } from "../runtime/graph.ts";
+import { elements, type Value } from "../engine/graph.ts";
 import { add } from "./add.ts";
 import { moments } from "./moments.ts";
 import { mul } from "./mul.ts";

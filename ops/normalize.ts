@@ -1,4 +1,4 @@
-import { apply, elements, type Op, type Value } from "../runtime/graph.ts";
+import { apply, elements, type Op, type Value } from "../engine/graph.ts";
 import source from "../shaders/normalize.wgsl" with { type: "text" };
 import { elementwise } from "./_elementwise.ts";
 import { rowsOf } from "./moments_parts.ts";

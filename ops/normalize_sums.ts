@@ -1,4 +1,4 @@
-import { elements, type F64, type Op, sameShape, showShape, texels, type Value } from "../runtime/graph.ts";
+import { elements, type F64, type Op, sameShape, showShape, texels, type Value } from "../engine/graph.ts";
 import source from "../shaders/normalize_sums.wgsl" with { type: "text" };
 import { chunkRows, rowsOf } from "./moments_parts.ts";
 import { reshape } from "./reshape.ts";

@@ -7,7 +7,7 @@
  * @module
  */
 
-import type { Graph, Value } from "../runtime/graph.ts";
+import type { Graph, Value } from "../engine/graph.ts";
 import { adam, HYPER } from "./adam.ts";
 import { add } from "./add.ts";
 import { sumOfSquares } from "./add_squares.ts";

@@ -1,4 +1,4 @@
-import { apply, elements, type Op, type Shape, type Value } from "../runtime/graph.ts";
+import { apply, elements, type Op, type Shape, type Value } from "../engine/graph.ts";
 import source from "../shaders/patches.wgsl" with { type: "text" };
 import { type Conv2dAttrs, conv2dSize } from "./conv2d.ts";
 import { reshape } from "./reshape.ts";

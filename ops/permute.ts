@@ -1,4 +1,4 @@
-import { apply, elements, type Op, type Shape, showShape, texels, type Value } from "../runtime/graph.ts";
+import { apply, elements, type Op, type Shape, showShape, texels, type Value } from "../engine/graph.ts";
 import source from "../shaders/permute.wgsl" with { type: "text" };
 
 /** Attributes of {@linkcode permuteOp}: dimension `k` of the result is dimension `order[k]` of the input. */

@@ -1,4 +1,4 @@
-import type { Value } from "../runtime/graph.ts";
+import type { Value } from "../engine/graph.ts";
 import { mul } from "./mul.ts";
 import { scale } from "./scale.ts";
 import { sigmoid } from "./sigmoid.ts";

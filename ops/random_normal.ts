@@ -1,4 +1,4 @@
-import type { Op, Value } from "../runtime/graph.ts";
+import type { Op, Value } from "../engine/graph.ts";
 import philox from "../shaders/_philox.wgsl" with { type: "text" };
 import sinCos from "../shaders/_sin_cos.wgsl" with { type: "text" };
 import source from "../shaders/random_normal.wgsl" with { type: "text" };

@@ -1,4 +1,4 @@
-import type { Op, Value } from "../runtime/graph.ts";
+import type { Op, Value } from "../engine/graph.ts";
 import philox from "../shaders/_philox.wgsl" with { type: "text" };
 import source from "../shaders/random_uniform.wgsl" with { type: "text" };
 import { draw, type RandomAttrs, randomOp, type RandomOptions } from "./_random.ts";

@@ -1,4 +1,4 @@
-import { apply, type Op, texels, type Value } from "../runtime/graph.ts";
+import { apply, type Op, texels, type Value } from "../engine/graph.ts";
 import source from "../shaders/regroup.wgsl" with { type: "text" };
 import type { ReshapeAttrs } from "./reshape.ts";
 

@@ -1,4 +1,4 @@
-import { apply, elements, type Op, sameShape, type Shape, showShape, type Value } from "../runtime/graph.ts";
+import { apply, elements, type Op, sameShape, type Shape, showShape, type Value } from "../engine/graph.ts";
 import { regroup } from "./regroup.ts";
 
 /** Attributes of {@linkcode reshapeOp}. */

@@ -1,4 +1,4 @@
-import { elements, type F64, type Op, type Value } from "../runtime/graph.ts";
+import { elements, type F64, type Op, type Value } from "../engine/graph.ts";
 import source from "../shaders/row_moments.wgsl" with { type: "text" };
 import { add } from "./add.ts";
 import { expandTo } from "./expand.ts";

@@ -1,4 +1,4 @@
-import { apply, elements, type Op, type Shape, showShape, texels, type Value } from "../runtime/graph.ts";
+import { apply, elements, type Op, type Shape, showShape, texels, type Value } from "../engine/graph.ts";
 import source from "../shaders/slice.wgsl" with { type: "text" };
 
 /** Attributes of {@linkcode sliceOp}: a window of `size` along `axis` from `start`, which may be negative. */

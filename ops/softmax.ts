@@ -1,4 +1,4 @@
-import { apply, elements, type Op, showShape, type Value } from "../runtime/graph.ts";
+import { apply, elements, type Op, showShape, type Value } from "../engine/graph.ts";
 import source from "../shaders/softmax.wgsl" with { type: "text" };
 import { add } from "./add.ts";
 import { mul } from "./mul.ts";

@@ -6,7 +6,7 @@
  * @module
  */
 
-import type { Value } from "../runtime/graph.ts";
+import type { Value } from "../engine/graph.ts";
 import { abs } from "./abs.ts";
 import { add } from "./add.ts";
 import { concat } from "./concat.ts";

@@ -1,4 +1,4 @@
-import { apply, type Op, type Value } from "../runtime/graph.ts";
+import { apply, type Op, type Value } from "../engine/graph.ts";
 
 /** `y = x`; no gradient flows back. */
 export const stopGradientOp: Op<Record<string, never>> = {

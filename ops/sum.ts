@@ -1,4 +1,4 @@
-import { apply, elements, type Op, sameShape, type Shape, showShape, texels, type Value } from "../runtime/graph.ts";
+import { apply, elements, type Op, sameShape, type Shape, showShape, texels, type Value } from "../engine/graph.ts";
 import source from "../shaders/sum.wgsl" with { type: "text" };
 import { expandTo } from "./expand.ts";
 import { scale } from "./scale.ts";

@@ -1,4 +1,4 @@
-import { apply, elements, type Op, type Value } from "../runtime/graph.ts";
+import { apply, elements, type Op, type Value } from "../engine/graph.ts";
 import source from "../shaders/sum_last.wgsl" with { type: "text" };
 import { expandTo } from "./expand.ts";
 

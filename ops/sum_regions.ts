@@ -1,4 +1,4 @@
-import { apply, elements, type Op, texels, type Value } from "../runtime/graph.ts";
+import { apply, elements, type Op, texels, type Value } from "../engine/graph.ts";
 import source from "../shaders/sum_regions.wgsl" with { type: "text" };
 import { type SizeAttrs, upsampleNearest, wholeFactor } from "./upsample_nearest.ts";
 

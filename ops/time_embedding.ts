@@ -1,4 +1,4 @@
-import { apply, type Op, showShape, texels, type Value } from "../runtime/graph.ts";
+import { apply, type Op, showShape, texels, type Value } from "../engine/graph.ts";
 import sinCos from "../shaders/_sin_cos.wgsl" with { type: "text" };
 import source from "../shaders/time_embedding.wgsl" with { type: "text" };
 

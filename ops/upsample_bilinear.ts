@@ -1,4 +1,4 @@
-import { apply, elements, type Op, texels, type Value } from "../runtime/graph.ts";
+import { apply, elements, type Op, texels, type Value } from "../engine/graph.ts";
 import source from "../shaders/upsample_bilinear.wgsl" with { type: "text" };
 import { upsampleBilinearGrad } from "./upsample_bilinear_grad.ts";
 

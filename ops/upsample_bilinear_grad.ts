@@ -1,4 +1,4 @@
-import { apply, elements, type Op, texels, type Value } from "../runtime/graph.ts";
+import { apply, elements, type Op, texels, type Value } from "../engine/graph.ts";
 import source from "../shaders/upsample_bilinear_grad.wgsl" with { type: "text" };
 import { type BilinearAttrs, bilinearMap, bilinearTaps } from "./upsample_bilinear.ts";
 

@@ -1,4 +1,4 @@
-import { apply, type Op, type Shape, texels, type Value } from "../runtime/graph.ts";
+import { apply, type Op, type Shape, texels, type Value } from "../engine/graph.ts";
 import source from "../shaders/upsample_nearest.wgsl" with { type: "text" };
 import { sumRegions } from "./sum_regions.ts";
 

@@ -1,4 +1,4 @@
-import type { Shape, Value } from "../runtime/graph.ts";
+import type { Shape, Value } from "../engine/graph.ts";
 import { BLOCK, filterStride, tilesOf, tileStride } from "./_winograd.ts";
 import { again } from "./again.ts";
 import { winogradFilter } from "./winograd_filter.ts";

@@ -1,4 +1,4 @@
-import { apply, type Op, type Shape, type Value } from "../runtime/graph.ts";
+import { apply, type Op, type Shape, type Value } from "../engine/graph.ts";
 import source from "../shaders/winograd_filter_grad.wgsl" with { type: "text" };
 import { directWorkgroup } from "./_gemm.ts";
 import { both, filterStride, G, turned } from "./_winograd.ts";

@@ -1,4 +1,4 @@
-import { apply, type Op, type Value } from "../runtime/graph.ts";
+import { apply, type Op, type Value } from "../engine/graph.ts";
 import source from "../shaders/winograd_input.wgsl" with { type: "text" };
 import { directWorkgroup } from "./_gemm.ts";
 import { BLOCK, both, BT, tilesOf, tileStride } from "./_winograd.ts";

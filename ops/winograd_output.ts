@@ -1,4 +1,4 @@
-import { apply, type Op, type Shape, type Value } from "../runtime/graph.ts";
+import { apply, type Op, type Shape, type Value } from "../engine/graph.ts";
 import source from "../shaders/winograd_output.wgsl" with { type: "text" };
 import { directWorkgroup } from "./_gemm.ts";
 import { AT, BLOCK, both, tilesOf, tileStride } from "./_winograd.ts";

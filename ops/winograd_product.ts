@@ -1,4 +1,4 @@
-import { apply, type Op, type Value } from "../runtime/graph.ts";
+import { apply, type Op, type Value } from "../engine/graph.ts";
 import source from "../shaders/winograd_product.wgsl" with { type: "text" };
 import tiled from "../shaders/winograd_product.tiled.wgsl" with { type: "text" };
 import { directWorkgroup, fillsTiles, gemmKernel } from "./_gemm.ts";

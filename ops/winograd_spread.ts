@@ -1,4 +1,4 @@
-import { apply, type Op, type Value } from "../runtime/graph.ts";
+import { apply, type Op, type Value } from "../engine/graph.ts";
 import source from "../shaders/winograd_spread.wgsl" with { type: "text" };
 import { directWorkgroup } from "./_gemm.ts";
 import { AT, BLOCK, both, tilesOf, tileStride, turned } from "./_winograd.ts";

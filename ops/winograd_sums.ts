@@ -1,4 +1,4 @@
-import { apply, type Op, type Value } from "../runtime/graph.ts";
+import { apply, type Op, type Value } from "../engine/graph.ts";
 import source from "../shaders/winograd_sums.wgsl" with { type: "text" };
 import { directWorkgroup } from "./_gemm.ts";
 import { BLOCK, filterStride, tileStride } from "./_winograd.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 import { z } from "zod";
-import type { Device } from "./device.ts";
+import type { Device } from "../engine/device.ts";
 
 /** What a stage's folder holds. */
 export type Kind = "dataset" | "model" | "detector" | "table" | "report";

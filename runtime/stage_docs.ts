@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { pipelineJsonSchema } from "./pipeline_file.ts";
-import { inWords, type JsonSchema, jsonSchema, optionsOf } from "./schema_text.ts";
+import { pipelineJsonSchema } from "./pipeline/file.ts";
+import { inWords, type JsonSchema, jsonSchema, optionsOf } from "../formats/schema_describe.ts";
 import type { AnyStage } from "./stage.ts";
 
 /** A name of a stage type's inputs, in words: what it takes. */

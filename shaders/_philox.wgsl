@@ -1,4 +1,4 @@
-// philox.  Four random words of block `index` of a step: Philox 4x32-10, the counters of runtime/rng.ts
+// philox.  Four random words of block `index` of a step: Philox 4x32-10, the counters of engine/rng.ts
 // in step: [4], the 16-bit quarters of the step's number, lowest first   u.k0, u.k1: the key
 // source: Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"
 fn mul_high(a: u32, b: u32) -> u32 {

@@ -1,10 +1,10 @@
 // The head as an implicit surface: slices of the skull, bumps of the face, nose, ears, hair, neck, shoulders.
-// in params: texture [PARAM_TEXELS, faces], the layout of packHead() in faces/render.ts. Lengths are in eye widths of
+// in params: texture [PARAM_TEXELS, faces], the layout of packHead() in faces/render/render.ts. Lengths are in eye widths of
 //   the mean face (outer corner to outer corner = 1), x to the right of the picture, y down, z to the camera.
 // Both entry points use this file, so that landmarks are computed from the very surface and curves that are drawn.
 @group(0) @binding(0) var params: texture_storage_2d<rgba32float, read>;
 
-const TABLE_AT: i32 = 48; // first texel of the slice table, as in faces/render.ts
+const TABLE_AT: i32 = 48; // first texel of the slice table, as in faces/render/render.ts
 const TABLE_SIZE: i32 = 128;
 const TABLE_TOP: f32 = -1.6;
 const TABLE_STEP: f32 = 3.6 / 127.0;

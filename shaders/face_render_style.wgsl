@@ -1,5 +1,5 @@
 // From what is seen to a picture in a style: light and lines (shade), the medium (paint), paper and lens (pack).
-// in params as face_render_head.wgsl; in style: packStyle() in faces/render.ts; lengths are shares of the picture's side
+// in params as face_render_head.wgsl; in style: packStyle() in faces/render/render.ts; lengths are shares of the picture's side
 // in shape, colour, light: what face_render_surface.wgsl wrote   in/out canvas: [side, side, faces] sRGB in 0..1, nearness of a feature
 // out pixels: [faces, size, size] RGBA, one byte each
 // grid: one invocation a sample (shade, paint) or a pixel (pack), workgroup (8 x 1, face)

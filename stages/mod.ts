@@ -3,26 +3,26 @@
  *
  * @module
  */
-import type { Registry } from "../runtime/pipeline_file.ts";
+import type { Registry } from "../runtime/pipeline/file.ts";
 
 /** Stage types by id. */
 export const stages: Registry = {
-  "autoencoder/train": async () => (await import("./autoencoder_train.ts")).trainAutoencoder,
-  "dataset/generate": async () => (await import("./generate.ts")).generatePairs,
-  "dataset/import": async () => (await import("./import.ts")).importFaces,
-  "dataset/merge": async () => (await import("./merge.ts")).mergeDatasets,
-  "dataset/review": async () => (await import("./review.ts")).reviewPairs,
-  "dataset/split": async () => (await import("./split.ts")).splitDataset,
-  "detector/average": async () => (await import("./detector_average.ts")).averageDetectors,
-  "detector/compare": async () => (await import("./detector_compare.ts")).compareDetectors,
-  "detector/detect": async () => (await import("./detector_detect.ts")).detectLandmarks,
-  "detector/evaluate": async () => (await import("./detector_evaluate.ts")).evaluateDetectors,
-  "detector/load": async () => (await import("./detector_load.ts")).loadDetectorStage,
-  "detector/train": async () => (await import("./detector_train.ts")).trainDetector,
-  "diffusion/pretrain": async () => (await import("./diffusion_pretrain.ts")).pretrainDiffusion,
-  "diffusion/train": async () => (await import("./diffusion_train.ts")).trainDiffusion,
-  "faces/render": async () => (await import("./render.ts")).renderStage,
-  "model/export": async () => (await import("./model_export.ts")).exportModel,
-  "model/load": async () => (await import("./model_load.ts")).modelLoad,
-  "report/html": async () => (await import("./report.ts")).report,
+  "autoencoder/train": async () => (await import("./autoencoder/train.ts")).trainAutoencoder,
+  "dataset/generate": async () => (await import("./dataset/generate.ts")).generatePairs,
+  "dataset/import": async () => (await import("./dataset/import.ts")).importFaces,
+  "dataset/merge": async () => (await import("./dataset/merge.ts")).mergeDatasets,
+  "dataset/review": async () => (await import("./dataset/review.ts")).reviewPairs,
+  "dataset/split": async () => (await import("./dataset/split.ts")).splitDataset,
+  "detector/average": async () => (await import("./detector/average.ts")).averageDetectors,
+  "detector/compare": async () => (await import("./detector/compare.ts")).compareDetectors,
+  "detector/detect": async () => (await import("./detector/detect.ts")).detectLandmarks,
+  "detector/evaluate": async () => (await import("./detector/evaluate.ts")).evaluateDetectors,
+  "detector/load": async () => (await import("./detector/load.ts")).loadDetectorStage,
+  "detector/train": async () => (await import("./detector/train.ts")).trainDetector,
+  "diffusion/pretrain": async () => (await import("./diffusion/pretrain.ts")).pretrainDiffusion,
+  "diffusion/train": async () => (await import("./diffusion/train.ts")).trainDiffusion,
+  "faces/render": async () => (await import("./faces/render.ts")).renderStage,
+  "model/export": async () => (await import("./model/export.ts")).exportModel,
+  "model/load": async () => (await import("./model/load.ts")).modelLoad,
+  "report/html": async () => (await import("./report/html.ts")).report,
 };

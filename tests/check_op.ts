@@ -9,9 +9,9 @@ import { add } from "../ops/add.ts";
 import { gradients } from "../ops/autodiff.ts";
 import { mul } from "../ops/mul.ts";
 import { sum } from "../ops/sum.ts";
-import { type Device, openDevice } from "../runtime/device.ts";
-import { type Attrs, elements, type F64, Graph, type Op, type Shape } from "../runtime/graph.ts";
-import { Executable } from "../runtime/run.ts";
+import { type Device, openDevice } from "../engine/device.ts";
+import { type Attrs, elements, type F64, Graph, type Op, type Shape } from "../engine/graph.ts";
+import { Executable } from "../engine/executable.ts";
 
 /** One case: shapes of the inputs, attributes, and how the inputs are filled. */
 export interface Case<A> {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { runGolden } from "./golden.ts";
-import { goldenError } from "./golden_case.ts";
+import { runGolden } from "../cli/golden/main.ts";
+import { goldenError } from "../cli/golden/case.ts";
 
 Deno.test({
   name: "the cases of tests/golden agree with their peers",

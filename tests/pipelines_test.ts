@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { readPipeline } from "../runtime/pipeline_file.ts";
+import { readPipeline } from "../runtime/pipeline/file.ts";
 import type { AnyStage } from "../runtime/stage.ts";
 import { pipelinesSchema, stagesPage } from "../runtime/stage_docs.ts";
 import { stages } from "../stages/mod.ts";

@@ -3,8 +3,19 @@ import { PEERS } from "../bench/peers/main.ts";
 
 const root = new URL("../", import.meta.url);
 
-/** Folders from the lowest up; those of one row may import each other and every row before. */
-const LAYERS = [["runtime"], ["ops"], ["models", "faces"], ["stages"]];
+/** What the files of each folder may import beside those of their own folder. */
+const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = (() => {
+  const below: Record<string, string[]> = { formats: [] };
+  below.engine = ["formats"];
+  below.ops = [...below.engine, "engine"];
+  below.faces = [...below.ops, "ops"];
+  below.models = [...below.faces, "faces"];
+  below.runtime = ["formats", "engine"];
+  below.stages = [...below.models, "models", "runtime"];
+  below.cli = [...below.stages, "stages", "bench"];
+  below.bench = [...below.stages, "stages", "cli"];
+  return below;
+})();
 
 /** Shaders that are no op's own: drawn by other folders, or shared by several ops. */
 const SHARED_SHADERS = /^(face_render|_)/;
@@ -35,20 +46,22 @@ function importsOf(path: string): string[] {
     .map((href) => href.slice(root.href.length));
 }
 
-Deno.test("imports go one way: stages -> models, faces -> ops -> runtime", () => {
-  const allowed = ["shaders", "deno.json"]; // data, not code
-  const wrong: string[] = [];
-  for (const row of LAYERS) {
-    allowed.push(...row);
-    for (const path of row.flatMap((folder) => filesOf(folder, ".ts"))) {
-      const above = importsOf(path).filter((target) => !allowed.includes(target.split("/")[0]!));
-      wrong.push(...above.map((target) => `${path} imports ${target}`));
-    }
-  }
-  assert.deepEqual(wrong, [], `hint: ${allowed.slice(1).join(" < ")}, move what is shared down`);
+Deno.test("imports go one way: formats < engine < ops < faces < models < stages < cli", () => {
+  const wrong = Object.entries(MAY_IMPORT).flatMap(([folder, below]) => {
+    const allowed = ["shaders", "deno.json", folder, ...below]; // the first two are data, not code
+    return filesOf(folder, ".ts").flatMap((path) =>
+      importsOf(path).filter((target) => !allowed.includes(target.split("/")[0]!)).map((to) => `${path} imports ${to}`)
+    );
+  });
+  assert.deepEqual(wrong, [], "hint: move what is shared down");
 });
 
-const sources = LAYERS.flat().flatMap((folder) => filesOf(folder, ".ts"));
+Deno.test("nothing but tests imports from tests", () => {
+  const product = [...Object.keys(MAY_IMPORT).flatMap((folder) => filesOf(folder, ".ts")), "mod.ts"];
+  assert.deepEqual(product.filter((path) => importsOf(path).some((to) => to.startsWith("tests/"))), []);
+});
+
+const sources = Object.keys(MAY_IMPORT).flatMap((folder) => filesOf(folder, ".ts"));
 const shaders = filesOf("shaders", ".wgsl");
 // Files that start with "_" are private helpers.
 const ops = filesOf("ops", ".ts").map(nameOf).filter((name) => !name.startsWith("_"));

@@ -4,8 +4,8 @@
  * @module
  */
 
-import { elements, type Shape } from "../../runtime/graph.ts";
-import type { TensorData } from "../../runtime/safetensors.ts";
+import { elements, type Shape } from "../../engine/graph.ts";
+import type { TensorData } from "../../formats/safetensors.ts";
 import { CannotDo, kindOf, load, type Peer, type Ready, type Task } from "./peer.ts";
 
 const JAX = "npm:@jax-js/jax@0.1.25";

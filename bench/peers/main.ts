@@ -5,9 +5,9 @@
  * @module
  */
 
-import { main, parse, print, UsageError } from "../../runtime/cli.ts";
-import { type Device, openDevice } from "../../runtime/device.ts";
-import { chooseCases, printCeilings, row } from "../bench.ts";
+import { main, parse, print, UsageError } from "../../cli/main.ts";
+import { type Device, openDevice } from "../../engine/device.ts";
+import { chooseCases, printCeilings, row } from "../../cli/bench.ts";
 import type { Case } from "../cases.ts";
 import { Loaded } from "../figures.ts";
 import { measure, measureCeilings, settled } from "../measure.ts";

@@ -1,12 +1,12 @@
 /**
  * ONNX Runtime Web: its WebGPU provider, and its WebAssembly one with SIMD and two threads. It only infers, from files
- * that `models/onnx.ts` writes.
+ * that `models/io/onnx.ts` writes.
  *
  * @module
  */
 
-import { onnxModel } from "../../models/onnx.ts";
-import type { Shape } from "../../runtime/graph.ts";
+import { onnxModel } from "../../models/io/onnx.ts";
+import type { Shape } from "../../engine/graph.ts";
 import { CannotDo, kindOf, load, type OpenPeer, type Peer, type Ready, type Task } from "./peer.ts";
 
 const PACKAGE = "npm:onnxruntime-web@1.22.0";

@@ -4,9 +4,9 @@
  * @module
  */
 
-import type { HostTensors } from "../../models/params.ts";
-import type { Goals } from "../../runtime/plan.ts";
-import type { TensorData } from "../../runtime/safetensors.ts";
+import type { HostTensors } from "../../models/io/params.ts";
+import type { Goals } from "../../engine/plan/plan.ts";
+import type { TensorData } from "../../formats/safetensors.ts";
 
 /** A case that others can do too. */
 export interface Task {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { arithmetic, CASES } from "../../bench/cases.ts";
 import { ASKED } from "../../bench/peers/main.ts";
-import { plan } from "../../runtime/plan.ts";
+import { plan } from "../../engine/plan/plan.ts";
 
 for (const { name, bound, flops, workload } of CASES) {
   Deno.test(`bench: ${name} can be planned`, async () => {

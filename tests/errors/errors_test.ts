@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { PipelineError } from "../../runtime/yaml_tree.ts";
-import { readPipeline } from "../../runtime/pipeline_file.ts";
+import { PipelineError } from "../../formats/yaml_tree.ts";
+import { readPipeline } from "../../runtime/pipeline/file.ts";
 import { registry } from "../runtime/fake_stages.ts";
 
 // The expected texts are written anew by `deno test -RW tests/errors/errors_test.ts -- --update`; read them then.

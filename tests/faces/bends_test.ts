@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { bendBack, bendLandmarks, drawBends, STRONGEST_BEND } from "../../faces/bends.ts";
 import { interocular, mirrorLandmarks } from "../../faces/landmarks.ts";
-import { Random } from "../../runtime/rng.ts";
+import { Random } from "../../engine/rng.ts";
 import { neutralFace } from "./neutral_face.ts";
 
 const SIDE = 64;

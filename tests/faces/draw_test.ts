@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { contactSheet, drawCondition, drawLandmarks, overlayLandmarks } from "../../faces/draw.ts";
-import { createImage, type Image } from "../../faces/image.ts";
+import { createImage, type Image } from "../../faces/data/image.ts";
 import { mirrorLandmarks } from "../../faces/landmarks.ts";
 import { neutralFace } from "./neutral_face.ts";
 

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { contactSheet } from "../../faces/draw.ts";
 import { applyEdit, type Edit, readEdits } from "../../faces/edits.ts";
-import { createImage, type Image, readImage, writePng } from "../../faces/image.ts";
+import { createImage, type Image, readImage, writePng } from "../../faces/data/image.ts";
 import type { Landmarks } from "../../faces/landmarks.ts";
-import { type RenderedFace, renderFaces, samplePerson, sampleShot } from "../../faces/render.ts";
-import { loadStyle } from "../../faces/styles.ts";
-import { openDevice } from "../../runtime/device.ts";
-import { Random } from "../../runtime/rng.ts";
+import { type RenderedFace, renderFaces, samplePerson, sampleShot } from "../../faces/render/render.ts";
+import { loadStyle } from "../../faces/render/styles.ts";
+import { openDevice } from "../../engine/device.ts";
+import { Random } from "../../engine/rng.ts";
 
 const PICTURE = "docs/edits.png";
 const SIZE = 104;

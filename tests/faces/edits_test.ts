@@ -11,7 +11,7 @@ import {
   similarity,
   transformLandmarks,
 } from "../../faces/landmarks.ts";
-import { Random } from "../../runtime/rng.ts";
+import { Random } from "../../engine/rng.ts";
 import { neutralFace } from "./neutral_face.ts";
 
 const SIZE = 256;

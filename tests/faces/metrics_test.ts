@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { bootstrapMean, cedCurve, evaluate, failureRate, nmePerImage } from "../../faces/metrics.ts";
-import { Random } from "../../runtime/rng.ts";
-import { readSafetensors } from "../../runtime/safetensors.ts";
+import { Random } from "../../engine/rng.ts";
+import { readSafetensors } from "../../formats/safetensors.ts";
 import { neutralFace } from "./neutral_face.ts";
 
 const random = () => new Random(1, "tests/metrics");

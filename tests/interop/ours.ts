@@ -7,21 +7,21 @@
  * @module
  */
 
-import { autoencoderFormat, decodeLatent, encodeImage } from "../../models/autoencoder.ts";
-import { encodePrompt, loadModel, type Model, openModel, saveModelIndex } from "../../models/checkpoint.ts";
-import { controlnet, controlnetConfigFor, controlnetFormat } from "../../models/controlnet.ts";
-import { saveConfig, saveNetwork } from "../../models/network_folder.ts";
-import { createParameters, initialise, type ParameterSpec, Scope, specsUnder } from "../../models/params.ts";
-import { LATENT_SCHEDULE, scheduleFormat } from "../../models/schedule.ts";
-import { textEncoderFormat } from "../../models/text_encoder.ts";
-import { trainTokenizer } from "../../models/tokenizer.ts";
-import { unet, unetFormat } from "../../models/unet.ts";
-import { openDevice } from "../../runtime/device.ts";
-import { Graph, type Value } from "../../runtime/graph.ts";
-import { Random } from "../../runtime/rng.ts";
-import { Executable } from "../../runtime/run.ts";
-import { readSafetensors, type TensorData, writeSafetensors } from "../../runtime/safetensors.ts";
-import { channelsFirst, channelsLast } from "../golden_case.ts";
+import { autoencoderFormat, decodeLatent, encodeImage } from "../../models/diffusion/autoencoder.ts";
+import { encodePrompt, loadModel, type Model, openModel, saveModelIndex } from "../../models/io/pipeline_folder.ts";
+import { controlnet, controlnetConfigFor, controlnetFormat } from "../../models/diffusion/controlnet.ts";
+import { saveConfig, saveNetwork } from "../../models/io/network_folder.ts";
+import { createParameters, initialise, type ParameterSpec, Scope, specsUnder } from "../../models/io/params.ts";
+import { LATENT_SCHEDULE, scheduleFormat } from "../../models/diffusion/schedule.ts";
+import { textEncoderFormat } from "../../models/diffusion/clip_text.ts";
+import { trainTokenizer } from "../../models/diffusion/tokenizer.ts";
+import { unet, unetFormat } from "../../models/diffusion/unet.ts";
+import { openDevice } from "../../engine/device.ts";
+import { Graph, type Value } from "../../engine/graph.ts";
+import { Random } from "../../engine/rng.ts";
+import { Executable } from "../../engine/executable.ts";
+import { readSafetensors, type TensorData, writeSafetensors } from "../../formats/safetensors.ts";
+import { channelsFirst, channelsLast } from "../../cli/golden/case.ts";
 
 /** Largest difference that passes, as a share of the largest value. */
 const TOLERANCE = 1e-4;

@@ -1,13 +1,13 @@
 import assert from "node:assert";
-import { createParameters, initialise, type ParameterSpec, Scope } from "../../models/params.ts";
+import { createParameters, initialise, type ParameterSpec, Scope } from "../../models/io/params.ts";
 import { budgetOf, NonFiniteLossError, Trainer, type TrainerSpec } from "../../models/trainer.ts";
 import { conv2d } from "../../ops/conv2d.ts";
 import { mul } from "../../ops/mul.ts";
 import { silu } from "../../ops/silu.ts";
 import { sub } from "../../ops/sub.ts";
 import { mean } from "../../ops/sum.ts";
-import { Graph } from "../../runtime/graph.ts";
-import { readAll } from "../../runtime/tensor.ts";
+import { Graph } from "../../engine/graph.ts";
+import { readAll } from "../../engine/tensor.ts";
 import { spreadNumbers, testDevice } from "../check_op.ts";
 
 const options = { sanitizeResources: false, sanitizeOps: false }; // the device outlives a test

@@ -3,9 +3,9 @@ import { attention, attentionOp } from "../../ops/attention.ts";
 import { gradients } from "../../ops/autodiff.ts";
 import { mul } from "../../ops/mul.ts";
 import { sum } from "../../ops/sum.ts";
-import { type F64, Graph, type Target } from "../../runtime/graph.ts";
-import { plan } from "../../runtime/plan.ts";
-import { Executable } from "../../runtime/run.ts";
+import { type F64, Graph, type Target } from "../../engine/graph.ts";
+import { plan } from "../../engine/plan/plan.ts";
+import { Executable } from "../../engine/executable.ts";
 import { spreadNumbers, testDevice, tiledDevice } from "../check_op.ts";
 
 Deno.test({

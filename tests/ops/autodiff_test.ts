@@ -3,8 +3,8 @@ import { gradients } from "../../ops/autodiff.ts";
 import { mul } from "../../ops/mul.ts";
 import { step } from "../../ops/step.ts";
 import { sum } from "../../ops/sum.ts";
-import { Graph } from "../../runtime/graph.ts";
-import { Executable } from "../../runtime/run.ts";
+import { Graph } from "../../engine/graph.ts";
+import { Executable } from "../../engine/executable.ts";
 import { testDevice } from "../check_op.ts";
 
 Deno.test({

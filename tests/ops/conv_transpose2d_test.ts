@@ -1,7 +1,7 @@
 import assert from "node:assert";
 import { conv2dBackwardInputOp } from "../../ops/conv2d_backward_input.ts";
 import { convTranspose2d } from "../../ops/conv_transpose2d.ts";
-import { Graph } from "../../runtime/graph.ts";
+import { Graph } from "../../engine/graph.ts";
 import { checkOp } from "../check_op.ts";
 
 checkOp(conv2dBackwardInputOp, [

@@ -1,8 +1,8 @@
 import assert from "node:assert";
 import { geglu } from "../../ops/geglu.ts";
 import { normalCdf } from "../../ops/gelu_grad.ts";
-import { Graph } from "../../runtime/graph.ts";
-import { Executable } from "../../runtime/run.ts";
+import { Graph } from "../../engine/graph.ts";
+import { Executable } from "../../engine/executable.ts";
 import { testDevice } from "../check_op.ts";
 
 Deno.test({

@@ -4,8 +4,8 @@ import { concat } from "../../ops/concat.ts";
 import { centres, heatmapMoments } from "../../ops/heatmap.ts";
 import { mul } from "../../ops/mul.ts";
 import { sum } from "../../ops/sum.ts";
-import { Graph } from "../../runtime/graph.ts";
-import { Executable } from "../../runtime/run.ts";
+import { Graph } from "../../engine/graph.ts";
+import { Executable } from "../../engine/executable.ts";
 import { spreadNumbers, testDevice } from "../check_op.ts";
 
 const [N, H, W, P] = [2, 5, 7, 3];

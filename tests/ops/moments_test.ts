@@ -1,6 +1,6 @@
 import { momentsOp } from "../../ops/moments.ts";
 import { momentsPartsOp } from "../../ops/moments_parts.ts";
-import { elements, type Shape } from "../../runtime/graph.ts";
+import { elements, type Shape } from "../../engine/graph.ts";
 import { checkOp, spreadNumbers } from "../check_op.ts";
 
 /** x far from zero: mean 1000, spread 1. */

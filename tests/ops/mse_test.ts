@@ -1,8 +1,8 @@
 import assert from "node:assert";
 import { gradients } from "../../ops/autodiff.ts";
 import { mse } from "../../ops/mse.ts";
-import { Graph } from "../../runtime/graph.ts";
-import { Executable } from "../../runtime/run.ts";
+import { Graph } from "../../engine/graph.ts";
+import { Executable } from "../../engine/executable.ts";
 import { testDevice } from "../check_op.ts";
 
 Deno.test({

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { nearestRow, nearestRowOp } from "../../ops/nearest_row.ts";
-import { Graph } from "../../runtime/graph.ts";
+import { Graph } from "../../engine/graph.ts";
 import { checkOp } from "../check_op.ts";
 
 checkOp(nearestRowOp, [

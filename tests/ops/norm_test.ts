@@ -1,8 +1,8 @@
 import assert from "node:assert";
 import { batchNorm, batchNormTrain, groupNorm, instanceNorm, layerNorm } from "../../ops/norm.ts";
 import { silu } from "../../ops/silu.ts";
-import { Graph } from "../../runtime/graph.ts";
-import { Executable } from "../../runtime/run.ts";
+import { Graph } from "../../engine/graph.ts";
+import { Executable } from "../../engine/executable.ts";
 import { spreadNumbers, testDevice } from "../check_op.ts";
 
 const [N, R, C] = [2, 70, 6];

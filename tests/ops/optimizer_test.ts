@@ -11,9 +11,9 @@ import {
   stepSchedule,
 } from "../../ops/optimizer.ts";
 import { sum } from "../../ops/sum.ts";
-import { Graph } from "../../runtime/graph.ts";
-import { Executable } from "../../runtime/run.ts";
-import { Tensor } from "../../runtime/tensor.ts";
+import { Graph } from "../../engine/graph.ts";
+import { Executable } from "../../engine/executable.ts";
+import { Tensor } from "../../engine/tensor.ts";
 import { testDevice } from "../check_op.ts";
 
 Deno.test({

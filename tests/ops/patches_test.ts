@@ -2,8 +2,8 @@ import assert from "node:assert";
 import { conv2d, conv2dOp } from "../../ops/conv2d.ts";
 import { conv2dBackwardWeight, conv2dBackwardWeightOp } from "../../ops/conv2d_backward_weight.ts";
 import { patchesOp } from "../../ops/patches.ts";
-import { elements, type F64, Graph, type Shape } from "../../runtime/graph.ts";
-import { Executable } from "../../runtime/run.ts";
+import { elements, type F64, Graph, type Shape } from "../../engine/graph.ts";
+import { Executable } from "../../engine/executable.ts";
 import { checkOp, spreadNumbers, testDevice } from "../check_op.ts";
 
 checkOp(patchesOp, [

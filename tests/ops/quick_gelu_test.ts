@@ -1,7 +1,7 @@
 import assert from "node:assert";
 import { quickGelu } from "../../ops/quick_gelu.ts";
-import { Graph } from "../../runtime/graph.ts";
-import { Executable } from "../../runtime/run.ts";
+import { Graph } from "../../engine/graph.ts";
+import { Executable } from "../../engine/executable.ts";
 import { testDevice } from "../check_op.ts";
 
 Deno.test({

@@ -1,8 +1,8 @@
 import assert from "node:assert";
 import { randomNormal, randomNormalOp, randomStep, stepWords } from "../../ops/random_normal.ts";
-import { Graph } from "../../runtime/graph.ts";
-import { Random } from "../../runtime/rng.ts";
-import { Executable } from "../../runtime/run.ts";
+import { Graph } from "../../engine/graph.ts";
+import { Random } from "../../engine/rng.ts";
+import { Executable } from "../../engine/executable.ts";
 import { checkOp, testDevice } from "../check_op.ts";
 
 const key = [0xfedcba98, 0x76543210] as const;

@@ -1,6 +1,6 @@
 import assert from "node:assert";
 import { reshape, reshapeOp } from "../../ops/reshape.ts";
-import { Graph } from "../../runtime/graph.ts";
+import { Graph } from "../../engine/graph.ts";
 import { checkOp } from "../check_op.ts";
 
 checkOp(reshapeOp, [

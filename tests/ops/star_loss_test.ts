@@ -2,8 +2,8 @@ import assert from "node:assert";
 import { gradients } from "../../ops/autodiff.ts";
 import { centres } from "../../ops/heatmap.ts";
 import { starLoss, type StarLossOptions } from "../../ops/star_loss.ts";
-import { Graph } from "../../runtime/graph.ts";
-import { Executable } from "../../runtime/run.ts";
+import { Graph } from "../../engine/graph.ts";
+import { Executable } from "../../engine/executable.ts";
 import { spreadNumbers, testDevice } from "../check_op.ts";
 
 const [N, H, W, P] = [2, 6, 5, 3];

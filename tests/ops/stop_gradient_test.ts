@@ -3,8 +3,8 @@ import { gradients } from "../../ops/autodiff.ts";
 import { mul } from "../../ops/mul.ts";
 import { stopGradient, stopGradientOp } from "../../ops/stop_gradient.ts";
 import { sum } from "../../ops/sum.ts";
-import { Graph } from "../../runtime/graph.ts";
-import { Executable } from "../../runtime/run.ts";
+import { Graph } from "../../engine/graph.ts";
+import { Executable } from "../../engine/executable.ts";
 import { checkOp, testDevice } from "../check_op.ts";
 
 checkOp(stopGradientOp, [{ shapes: [[3, 5]], attrs: {} }]);

@@ -1,8 +1,8 @@
 import assert from "node:assert";
 import { scale } from "../../ops/scale.ts";
 import { sumLast, sumLastOp } from "../../ops/sum_last.ts";
-import { Graph } from "../../runtime/graph.ts";
-import { Executable } from "../../runtime/run.ts";
+import { Graph } from "../../engine/graph.ts";
+import { Executable } from "../../engine/executable.ts";
 import { checkOp, testDevice } from "../check_op.ts";
 
 checkOp(sumLastOp, [

@@ -13,11 +13,11 @@ import { winogradOutputOp } from "../../ops/winograd_output.ts";
 import { winogradProductOp } from "../../ops/winograd_product.ts";
 import { winogradSpreadOp } from "../../ops/winograd_spread.ts";
 import { winogradSumsOp } from "../../ops/winograd_sums.ts";
-import { openDevice } from "../../runtime/device.ts";
-import { elements, type F64, Graph, type Shape, type Value } from "../../runtime/graph.ts";
-import { type Budget, type Goals, MemoryError, plan } from "../../runtime/plan.ts";
-import { Executable } from "../../runtime/run.ts";
-import { Tensor } from "../../runtime/tensor.ts";
+import { openDevice } from "../../engine/device.ts";
+import { elements, type F64, Graph, type Shape, type Value } from "../../engine/graph.ts";
+import { type Budget, type Goals, MemoryError, plan } from "../../engine/plan/plan.ts";
+import { Executable } from "../../engine/executable.ts";
+import { Tensor } from "../../engine/tensor.ts";
 import { checkOp, spreadNumbers, testDevice } from "../check_op.ts";
 
 checkOp(winogradInputOp, [

@@ -1,6 +1,6 @@
 /** A thread that makes the fake stages, on a device that is none. */
-import type { Device } from "../../runtime/device.ts";
-import { serveStages } from "../../runtime/stage_thread.ts";
+import type { Device } from "../../engine/device.ts";
+import { serveStages } from "../../runtime/run/worker.ts";
 import { registry } from "./fake_stages.ts";
 
 serveStages(

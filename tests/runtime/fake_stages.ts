@@ -1,7 +1,7 @@
 /** Small stages that stand for the real ones in tests of the pipeline runtime. */
 import assert from "node:assert/strict";
 import { z } from "zod";
-import type { Registry } from "../../runtime/pipeline_file.ts";
+import type { Registry } from "../../runtime/pipeline/file.ts";
 import { type AnyStage, folder, stage } from "../../runtime/stage.ts";
 
 /** Pulled by the option `abort_at`; a test that uses it puts a new one in its place. */

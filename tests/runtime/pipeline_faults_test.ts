@@ -1,14 +1,14 @@
 /** What a run meets on bad days: each time it says what is wrong and what to do, and a later run ends as if nothing had been. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { planRun, runPipeline, StageError } from "../../runtime/pipeline_run.ts";
-import { RunError } from "../../runtime/stage_costs.ts";
-import { exists } from "../../runtime/files.ts";
-import { readPipeline } from "../../runtime/pipeline_file.ts";
-import { silent } from "../../runtime/progress.ts";
-import { LOG_BYTES, RunLog } from "../../runtime/run_folder.ts";
-import { readLog, readRun } from "../../runtime/run_status.ts";
-import { readSafetensors, writeSafetensors } from "../../runtime/safetensors.ts";
+import { planRun, runPipeline, StageError } from "../../runtime/run/run.ts";
+import { RunError } from "../../runtime/run/costs.ts";
+import { exists } from "../../formats/files.ts";
+import { readPipeline } from "../../runtime/pipeline/file.ts";
+import { silent } from "../../runtime/run/progress.ts";
+import { LOG_BYTES, RunLog } from "../../runtime/run/folder.ts";
+import { readLog, readRun } from "../../runtime/run/status.ts";
+import { readSafetensors, writeSafetensors } from "../../formats/safetensors.ts";
 import type { AnyStage } from "../../runtime/stage.ts";
 import { ran, registry } from "./fake_stages.ts";
 import { bench } from "./run_pipeline.ts";

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import fc from "fast-check";
-import { readPipeline } from "../../runtime/pipeline_file.ts";
-import { PipelineError } from "../../runtime/yaml_tree.ts";
+import { readPipeline } from "../../runtime/pipeline/file.ts";
+import { PipelineError } from "../../formats/yaml_tree.ts";
 import { registry } from "./fake_stages.ts";
 
 const good = await Deno.readTextFile("tests/errors/options.yaml");

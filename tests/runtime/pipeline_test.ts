@@ -1,15 +1,15 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { readPipeline, type Registry } from "../../runtime/pipeline_file.ts";
-import { drawPipeline } from "../../runtime/pipeline_graph.ts";
-import { planRun, runPipeline, StageError, type Summary } from "../../runtime/pipeline_run.ts";
-import { RunError, stageCosts } from "../../runtime/stage_costs.ts";
-import { type Device, DeviceLostError } from "../../runtime/device.ts";
-import { jsonReporter, type RunEvent, silent } from "../../runtime/progress.ts";
+import { readPipeline, type Registry } from "../../runtime/pipeline/file.ts";
+import { drawPipeline } from "../../runtime/pipeline/diagram.ts";
+import { planRun, runPipeline, StageError, type Summary } from "../../runtime/run/run.ts";
+import { RunError, stageCosts } from "../../runtime/run/costs.ts";
+import { type Device, DeviceLostError } from "../../engine/device.ts";
+import { jsonReporter, type RunEvent, silent } from "../../runtime/run/progress.ts";
 import type { AnyStage } from "../../runtime/stage.ts";
-import { PipelineError } from "../../runtime/yaml_tree.ts";
-import { readLog, readRun } from "../../runtime/run_status.ts";
-import type { Manifest } from "../../runtime/stage_cache.ts";
+import { PipelineError } from "../../formats/yaml_tree.ts";
+import { readLog, readRun } from "../../runtime/run/status.ts";
+import type { Manifest } from "../../runtime/run/cache.ts";
 import { newInterrupt, ran, registry } from "./fake_stages.ts";
 import { bench, spawn } from "./run_pipeline.ts";
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { formatField, formatSeconds, formatTable, reporterFor } from "../../runtime/progress.ts";
+import { formatField, formatSeconds, formatTable, reporterFor } from "../../runtime/run/progress.ts";
 
 /** A reporter on a fake output and a clock that is set by hand. */
 function recorded(terminal: boolean) {

@@ -1,5 +1,5 @@
 /** The command line with the fake stages, for tests that need a process to kill. */
-import { main, pipelineCommands } from "../../runtime/cli.ts";
+import { main, pipelineCommands } from "../../cli/main.ts";
 import { registry } from "./fake_stages.ts";
 
 const thread = new URL("fake_stage_thread.ts", import.meta.url);

@@ -1,8 +1,8 @@
 /** Runs a pipeline of fake stages in a folder of its own. */
 import { join } from "node:path";
-import { readPipeline } from "../../runtime/pipeline_file.ts";
-import { type RunOptions, runPipeline } from "../../runtime/pipeline_run.ts";
-import { silent } from "../../runtime/progress.ts";
+import { readPipeline } from "../../runtime/pipeline/file.ts";
+import { type RunOptions, runPipeline } from "../../runtime/run/run.ts";
+import { silent } from "../../runtime/run/progress.ts";
 import { ran, registry } from "./fake_stages.ts";
 
 const text = `

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { augmentation } from "../../faces/augment.ts";
-import { STAR_SIZES } from "../../models/detector_network.ts";
-import { LATENT_SCHEDULE, makeSchedule } from "../../models/schedule.ts";
-import { Random } from "../../runtime/rng.ts";
-import { share } from "../../runtime/worker_pool.ts";
-import { Batches, batchMaker, type BatchSpec, type DiffusionBatches, drawnImages } from "../../stages/_batches.ts";
+import { augmentation } from "../../faces/data/augment.ts";
+import { STAR_SIZES } from "../../models/detectors/registry.ts";
+import { LATENT_SCHEDULE, makeSchedule } from "../../models/diffusion/schedule.ts";
+import { Random } from "../../engine/rng.ts";
+import { share } from "../../engine/worker_pool.ts";
+import { Batches, batchMaker, type BatchSpec, type DiffusionBatches, drawnImages } from "../../stages/lib/batches.ts";
 import { neutralFace } from "../faces/neutral_face.ts";
 
 const SIDE = 16;

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { z } from "zod";
-import { DatasetWriter, openDataset } from "../../faces/dataset.ts";
-import { openDevice } from "../../runtime/device.ts";
-import { readPipeline } from "../../runtime/pipeline_file.ts";
-import { runPipeline } from "../../runtime/pipeline_run.ts";
-import { silent } from "../../runtime/progress.ts";
+import { DatasetWriter, openDataset } from "../../faces/data/dataset.ts";
+import { openDevice } from "../../engine/device.ts";
+import { readPipeline } from "../../runtime/pipeline/file.ts";
+import { runPipeline } from "../../runtime/run/run.ts";
+import { silent } from "../../runtime/run/progress.ts";
 import { type AnyStage, stage } from "../../runtime/stage.ts";
 import { stages } from "../../stages/mod.ts";
 import { inFolder } from "./run_stages.ts";

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { readPipeline } from "../../runtime/pipeline_file.ts";
-import { planRun } from "../../runtime/pipeline_run.ts";
-import { stageCosts } from "../../runtime/stage_costs.ts";
-import { remembered, sizeOf } from "../../stages/_costs.ts";
+import { readPipeline } from "../../runtime/pipeline/file.ts";
+import { planRun } from "../../runtime/run/run.ts";
+import { stageCosts } from "../../runtime/run/costs.ts";
+import { remembered, sizeOf } from "../../stages/lib/estimates.ts";
 import { stages } from "../../stages/mod.ts";
 import { inFolder, runStages } from "./run_stages.ts";
 

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
-import { openDataset } from "../../faces/dataset.ts";
-import { readImage } from "../../faces/image.ts";
-import { openModel } from "../../models/checkpoint.ts";
-import { openDevice } from "../../runtime/device.ts";
-import { readPipeline } from "../../runtime/pipeline_file.ts";
-import { runPipeline } from "../../runtime/pipeline_run.ts";
-import type { Reporter } from "../../runtime/progress.ts";
-import { readSafetensors } from "../../runtime/safetensors.ts";
+import { openDataset } from "../../faces/data/dataset.ts";
+import { readImage } from "../../faces/data/image.ts";
+import { openModel } from "../../models/io/pipeline_folder.ts";
+import { openDevice } from "../../engine/device.ts";
+import { readPipeline } from "../../runtime/pipeline/file.ts";
+import { runPipeline } from "../../runtime/run/run.ts";
+import type { Reporter } from "../../runtime/run/progress.ts";
+import { readSafetensors } from "../../formats/safetensors.ts";
 import { stages } from "../../stages/mod.ts";
 import { inFolder } from "./run_stages.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { openDataset } from "../../faces/dataset.ts";
-import { createImage, encodeJpeg, encodePng, readImage } from "../../faces/image.ts";
+import { openDataset } from "../../faces/data/dataset.ts";
+import { createImage, encodeJpeg, encodePng, readImage } from "../../faces/data/image.ts";
 import { boundingBox, type Landmarks, transformLandmarks } from "../../faces/landmarks.ts";
 import { formatPts } from "../../faces/pts.ts";
 import { neutralFace } from "../faces/neutral_face.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { readManifest } from "../../runtime/stage_cache.ts";
+import { readManifest } from "../../runtime/run/cache.ts";
 import { inFolder } from "./run_stages.ts";
 
 const text = `name: test

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
-import { detectorTraining, STAR_SIZES } from "../../models/detector_network.ts";
-import { createParameters, initialise, type ParameterSpec, Scope, type Specs } from "../../models/params.ts";
+import { detectorTraining, STAR_SIZES } from "../../models/detectors/registry.ts";
+import { createParameters, initialise, type ParameterSpec, Scope, type Specs } from "../../models/io/params.ts";
 import { Trainer, type TrainerSpec } from "../../models/trainer.ts";
-import { unet, unetFormat } from "../../models/unet.ts";
+import { unet, unetFormat } from "../../models/diffusion/unet.ts";
 import { mse } from "../../ops/mse.ts";
-import { Graph } from "../../runtime/graph.ts";
-import { openDevice } from "../../runtime/device.ts";
-import type { Dtype } from "../../runtime/tensor.ts";
-import { trainingCosts } from "../../stages/_costs.ts";
+import { Graph } from "../../engine/graph.ts";
+import { openDevice } from "../../engine/device.ts";
+import type { Dtype } from "../../engine/tensor.ts";
+import { trainingCosts } from "../../stages/lib/estimates.ts";
 
 const options = { clip_norm: 1, weight_decay: 0, ema: 0.999 };
 

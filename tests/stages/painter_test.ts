@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { similarity, transformLandmarks } from "../../faces/landmarks.ts";
-import { openModel, readModel } from "../../models/checkpoint.ts";
-import { loadDetector } from "../../models/detector.ts";
-import { uploadParameters } from "../../models/params.ts";
-import { openDevice } from "../../runtime/device.ts";
-import { Random } from "../../runtime/rng.ts";
-import { align } from "../../stages/_alignment.ts";
-import { Painter, samplerOf, type SamplingOptions } from "../../stages/_painter.ts";
+import { openModel, readModel } from "../../models/io/pipeline_folder.ts";
+import { loadDetector } from "../../models/detectors/detector.ts";
+import { uploadParameters } from "../../models/io/params.ts";
+import { openDevice } from "../../engine/device.ts";
+import { Random } from "../../engine/rng.ts";
+import { align } from "../../stages/lib/alignment.ts";
+import { Painter, samplerOf, type SamplingOptions } from "../../stages/lib/painting.ts";
 import { neutralFace } from "../faces/neutral_face.ts";
 
 Deno.test({

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type JsonSchema, jsonSchema, optionsOf } from "../../runtime/schema_text.ts";
+import { type JsonSchema, jsonSchema, optionsOf } from "../../formats/schema_describe.ts";
 import { stages } from "../../stages/mod.ts";
 
 /** Paths of the options that lack a description. */
@@ -20,8 +20,10 @@ Deno.test("every stage type has the id it is registered by, and describes itself
 
 Deno.test("every stage type that a file declares is registered", async () => {
   const folder = new URL("../../stages/", import.meta.url);
-  const declared = [...Deno.readDirSync(folder)].filter(({ name }) => name.endsWith(".ts")).flatMap(({ name }) =>
-    [...Deno.readTextFileSync(new URL(name, folder)).matchAll(/= stage\(\{\s*id: "([^"]+)"/g)].map(([, id]) => id)
+  const declared = [...Deno.readDirSync(folder)].filter(({ isDirectory }) => isDirectory).flatMap(({ name }) =>
+    [...Deno.readDirSync(new URL(`${name}/`, folder))].map((file) => `${name}/${file.name}`)
+  ).filter((path) => path.endsWith(".ts")).flatMap((path) =>
+    [...Deno.readTextFileSync(new URL(path, folder)).matchAll(/= stage\(\{\s*id: "([^"]+)"/g)].map(([, id]) => id)
   );
   assert.deepEqual(declared.sort(), Object.keys(stages).sort());
   assert(await stages["report/html"]!());

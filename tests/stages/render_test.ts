@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { openDataset } from "../../faces/dataset.ts";
-import { openDevice } from "../../runtime/device.ts";
-import { readPipeline } from "../../runtime/pipeline_file.ts";
-import { runPipeline } from "../../runtime/pipeline_run.ts";
-import { silent } from "../../runtime/progress.ts";
+import { openDataset } from "../../faces/data/dataset.ts";
+import { openDevice } from "../../engine/device.ts";
+import { readPipeline } from "../../runtime/pipeline/file.ts";
+import { runPipeline } from "../../runtime/run/run.ts";
+import { silent } from "../../runtime/run/progress.ts";
 import { stages } from "../../stages/mod.ts";
 import { inFolder } from "./run_stages.ts";
 

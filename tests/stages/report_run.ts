@@ -6,14 +6,14 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { z } from "zod";
-import { DatasetWriter } from "../../faces/dataset.ts";
-import { createImage, writePng } from "../../faces/image.ts";
-import { readPipeline } from "../../runtime/pipeline_file.ts";
-import { runPipeline } from "../../runtime/pipeline_run.ts";
-import { silent } from "../../runtime/progress.ts";
-import { Random } from "../../runtime/rng.ts";
+import { DatasetWriter } from "../../faces/data/dataset.ts";
+import { createImage, writePng } from "../../faces/data/image.ts";
+import { readPipeline } from "../../runtime/pipeline/file.ts";
+import { runPipeline } from "../../runtime/run/run.ts";
+import { silent } from "../../runtime/run/progress.ts";
+import { Random } from "../../engine/rng.ts";
 import { stage } from "../../runtime/stage.ts";
-import { report } from "../../stages/report.ts";
+import { report } from "../../stages/report/html.ts";
 
 const everything = stage({
   id: "fake/everything",

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { markup } from "../../runtime/html.ts";
-import { headlines, resultTables } from "../../stages/_report_tables.ts";
+import { markup } from "../../formats/html.ts";
+import { headlines, resultTables } from "../../stages/report/_tables.ts";
 import { reportIn } from "./report_run.ts";
 import { inFolder } from "./run_stages.ts";
 

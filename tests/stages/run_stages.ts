@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { DatasetWriter, openDataset } from "../../faces/dataset.ts";
-import { createImage } from "../../faces/image.ts";
-import { readPipeline } from "../../runtime/pipeline_file.ts";
-import { runPipeline } from "../../runtime/pipeline_run.ts";
-import { silent } from "../../runtime/progress.ts";
+import { DatasetWriter, openDataset } from "../../faces/data/dataset.ts";
+import { createImage } from "../../faces/data/image.ts";
+import { readPipeline } from "../../runtime/pipeline/file.ts";
+import { runPipeline } from "../../runtime/run/run.ts";
+import { silent } from "../../runtime/run/progress.ts";
 import { type AnyStage, stage } from "../../runtime/stage.ts";
 import { stages } from "../../stages/mod.ts";
 import { z } from "zod";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { openDataset } from "../../faces/dataset.ts";
+import { openDataset } from "../../faces/data/dataset.ts";
 import { inFolder, promptsOf, runStages } from "./run_stages.ts";
 
 Deno.test("dataset/split gives two parts that share no group and are the whole together", () =>

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { z } from "zod";
-import { learningRate, trainingOptions } from "../../stages/_training.ts";
+import { learningRate, trainingOptions } from "../../stages/lib/training.ts";
 
 const options = z.strictObject(trainingOptions);
 const rates = (more: object, steps: number[]) => {

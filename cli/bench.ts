@@ -1,0 +1,107 @@
+/**
+ * The command: the engine's speed as shares of what the adapter can do, measured in the same run.
+ *
+ * @module
+ */
+
+import { parse, UsageError } from "./main.ts";
+import { type Device, openDevice } from "../engine/device.ts";
+import { keepSpeed } from "../runtime/run/timings.ts";
+import { chooser } from "../stages/lib/glob.ts";
+import { CASES } from "../bench/cases.ts";
+import { type Figure, figure } from "../bench/figures.ts";
+import { type Ceilings, measureCeilings } from "../bench/measure.ts";
+
+type Print = (line: string) => void;
+
+/** The step by whose speed `plan` tells times of stages that were never run. */
+const PLANNED_BY = "step.unet_controlnet:tiny-b8";
+
+/** Plans of fewer dispatches tell nothing about the host: what is spent once a submission would count. */
+const MANY_DISPATCHES = 100;
+
+/** Measures cases and prints a table, or one JSON object a line; see SPEED.md. */
+export async function bench(args: string[], print: Print): Promise<number> {
+  const { values } = parse({
+    args,
+    options: {
+      "full-size": { type: "boolean" },
+      json: { type: "boolean" },
+      only: { type: "string" },
+      peers: { type: "boolean" },
+      soak: { type: "boolean" },
+    },
+  });
+  if (values["full-size"]) {
+    await (await import("../bench/full_size.ts")).fullSize(print);
+    return 0;
+  }
+  if (values.soak) return await (await import("../bench/soak.ts")).soak(values.json ?? false, print);
+  if (values.peers) return await peers(args.filter((arg) => arg !== "--peers"));
+
+  const chosen = chooseCases(values.only);
+  const device = await openDevice();
+  printCeilings(device, await measureCeilings(device), values.json ?? false, print);
+  if (!values.json) print(row("case", ["ms", "low", "high", "cores", "speed", "share", "MB", "host us"]));
+  for (const one of chosen) {
+    const measured = await figure(device, one);
+    print((values.json ? jsonRow : tableRow)(measured));
+    if (one.name !== PLANNED_BY) continue;
+    Deno.mkdirSync("runs", { recursive: true });
+    keepSpeed("runs", device.name, "bench", { seconds: 60, flops: measured.gflops * 60e9 });
+  }
+  device.destroy();
+  return 0;
+}
+
+/** Runs the task `bench:peers`, which has a lock file of its own: what is in one is downloaded before anything runs. */
+async function peers(args: readonly string[]): Promise<number> {
+  Deno.stderr.writeSync(new TextEncoder().encode(
+    "TensorFlow.js, jax-js and ONNX Runtime Web are timed too. Deno downloads them now unless it has them: 190 MB, " +
+      "which nothing else here needs\n",
+  ));
+  const command = new Deno.Command("deno", { args: ["task", "-q", "bench:peers", ...args] });
+  const { code } = await command.spawn().status;
+  return code;
+}
+
+/**
+ * The cases whose names fit a pattern, with `*` and `?`; all without one.
+ *
+ * @throws {UsageError} If there are none.
+ */
+export function chooseCases(only: string | undefined): typeof CASES {
+  const chosen = CASES.filter(({ name }) => chooser(only === undefined ? ["*"] : [only], [])(name));
+  if (chosen.length) return chosen;
+  const names = CASES.map(({ name }) => name).join(", ");
+  throw new UsageError(`Cannot time "${only}" as no case has such a name, hint: cases are ${names}; * and ? fit any`);
+}
+
+/** Prints what is measured on, and its limits. */
+export function printCeilings(device: Device, { arithmetic, copy }: Ceilings, json: boolean, print: Print): void {
+  if (json) {
+    print(JSON.stringify({ adapter: device.name, storage: device.storage }));
+    print(JSON.stringify({ ceiling: "arithmetic", gflops: arithmetic }));
+    print(JSON.stringify({ ceiling: "copy", gbs: copy }));
+  } else {
+    print(`${device.name}, ${device.storage} class`);
+    print(`ceilings: arithmetic ${arithmetic.toFixed(1)} GFLOP/s, copies ${copy.toFixed(1)} GB/s`);
+  }
+}
+
+/** A line of a table: a name, and columns of ten characters. */
+export function row(name: string, columns: readonly (string | number)[]): string {
+  return name.padEnd(44) +
+    columns.map((n) => ` ${typeof n === "number" ? n.toFixed(2) : n}`.padStart(10)).join("");
+}
+
+function tableRow(figure: Figure): string {
+  const { case: name, ms, low, high, cores, gflops, gbs, share, bound, dispatches, host_us, bytes } = figure;
+  const speed = bound === "copy" ? `${gbs.toFixed(1)} GB/s` : `${gflops.toFixed(1)} GF/s`;
+  const host = dispatches < MANY_DISPATCHES ? "-" : host_us.toFixed(1);
+  return row(name, [ms, low, high, cores, speed, `${(100 * share).toFixed(0)} %`, (bytes / 1e6).toFixed(0), host]);
+}
+
+function jsonRow({ case: name, ms, gflops, share, ...more }: Figure): string {
+  return JSON.stringify({ case: name, ms, gflops, share, ...more });
+}

@@ -1,0 +1,105 @@
+/**
+ * Looks at the machine: the adapter, its limits, and whether kernels give on it what they must.
+ *
+ * @module
+ */
+import { add } from "../ops/add.ts";
+import { conv2d } from "../ops/conv2d.ts";
+import { matmul } from "../ops/matmul.ts";
+import { silu } from "../ops/silu.ts";
+import { sum } from "../ops/sum.ts";
+import { type Device, openDevice } from "../engine/device.ts";
+import { elements, type F64, Graph, topological, type Value } from "../engine/graph.ts";
+import { Executable } from "../engine/executable.ts";
+
+/** A graph whose result is known from the ops' f64 references. */
+interface Check {
+  readonly name: string;
+  build(graph: Graph): Value;
+  /** Value of an input by element number. */
+  fill?(element: number): number;
+}
+
+const checks: readonly Check[] = [
+  { name: "silu", build: (g) => silu(g.input("x", [3, 1001])) },
+  { name: "sum", build: (g) => sum(g.input("x", [7, 513])) },
+  { name: "matmul", build: (g) => matmul(g.input("a", [65, 97]), g.input("b", [97, 33])) },
+  {
+    name: "conv2d 3x3",
+    build: (g) => conv2d(g.input("x", [2, 17, 15, 12]), g.input("w", [3, 3, 12, 20]), { padding: 1 }),
+  },
+  // Some drivers lose values that are not finite, and a loss that diverges would go unseen.
+  { name: "not a number", build: (g) => add(g.input("x", [9]), g.input("y", [9])), fill: (i) => i % 3 ? NaN : i },
+  { name: "infinity", build: (g) => add(g.input("x", [9]), g.input("y", [9])), fill: (i) => i % 3 ? -Infinity : i },
+];
+
+/** Prints what it finds; resolves to 0, or 1 if a kernel is wrong. */
+export async function doctor(print: (line: string) => void): Promise<number> {
+  const device = await openDevice();
+  const { gpu } = device;
+  print(`adapter   ${device.name}`);
+  print(`storage   ${device.storage} class, ${device.bindings} tensors a dispatch`);
+  print(`features  ${[...gpu.features].sort().join(", ") || "none"}`);
+  const { maxBufferSize, maxStorageBufferBindingSize, maxTextureDimension2D } = gpu.limits;
+  const { maxComputeInvocationsPerWorkgroup, maxComputeWorkgroupStorageSize } = gpu.limits;
+  print(
+    `memory    buffers to ${mib(maxBufferSize)}, bindings to ${
+      mib(maxStorageBufferBindingSize)
+    }, textures to ${maxTextureDimension2D} px`,
+  );
+  print(`workgroup ${maxComputeInvocationsPerWorkgroup} invocations, ${maxComputeWorkgroupStorageSize} bytes`);
+  let wrong = 0;
+  try {
+    for (const check of checks) {
+      const error = await worstError(device, check);
+      const good = error < 1e-5;
+      if (!good) wrong++;
+      print(`${good ? "ok   " : "WRONG"} ${check.name.padEnd(14)} error ${error.toExponential(1)}`);
+    }
+  } finally {
+    device.destroy();
+  }
+  print(
+    wrong
+      ? `${wrong} of ${checks.length} kernels are wrong on this adapter, hint: try FACEWRIGHT_STORAGE=buffer or another driver`
+      : "all is well",
+  );
+  return wrong ? 1 : 0;
+}
+
+const mib = (bytes: number) => `${Math.floor(bytes / 2 ** 20)} MiB`;
+
+/** Largest difference from the reference as a part of its largest magnitude; infinite if NaN or infinity is not kept. */
+async function worstError(device: Device, { build, fill }: Check): Promise<number> {
+  const graph = new Graph();
+  const y = build(graph);
+  const inputs = Object.fromEntries(
+    [...graph.inputs].map(([name, { shape }], k) => [
+      name,
+      Float32Array.from({ length: elements(shape) }, (_, i) => fill?.(i) ?? Math.sin(1 + i * (12.9 + k))),
+    ]),
+  );
+  const executable = new Executable(device, { outputs: { y } });
+  executable.run(inputs);
+  const got = await executable.read("y");
+  executable.destroy();
+  device.check();
+  const want = evaluate(y, inputs).data;
+  const scale = want.reduce((most, value) => Number.isFinite(value) ? Math.max(most, Math.abs(value)) : most, 1e-6);
+  const errors = want.map((value, i) => Object.is(value, got[i]) ? 0 : Math.abs(value - got[i]!) / scale);
+  return errors.reduce((worst, error) => error <= worst ? worst : Number.isNaN(error) ? Infinity : error, 0);
+}
+
+/** The value by the ops' references. */
+function evaluate(value: Value, inputs: Readonly<Record<string, Float32Array>>): F64 {
+  const known = new Map<Value, F64>();
+  for (const { op, leaf, inputs: from, outputs, attrs } of topological([value])) {
+    if (leaf?.kind === "parameter") throw new TypeError("Cannot evaluate a graph with parameters");
+    const results: readonly F64[] = op ? op.reference(from.map((input) => known.get(input)!), attrs) : [{
+      shape: outputs[0]!.shape,
+      data: Float64Array.from(leaf!.kind === "input" ? inputs[leaf!.name]! : leaf!.data),
+    }];
+    results.forEach((result, k) => known.set(outputs[k]!, result));
+  }
+  return known.get(value)!;
+}

@@ -1,0 +1,267 @@
+/**
+ * The command `score`: detectors, and landmarks that other tools found, against true landmarks.
+ *
+ * @module
+ */
+
+import { basename, join, resolve } from "node:path";
+import { type Dataset, openDataset, openFolder, type Sample } from "../faces/data/dataset.ts";
+import { type Box, cropSquare, cropTransform } from "../faces/data/image.ts";
+import { boundingBox, faceBox, LANDMARK_COUNT, transformLandmarks } from "../faces/landmarks.ts";
+import { evaluate, type Evaluation, type Measures, type Normaliser } from "../faces/metrics.ts";
+import { type Origin, readPts } from "../faces/pts.ts";
+import { loadDetector } from "../models/detectors/detector.ts";
+import { parse, UsageError } from "./main.ts";
+import { openDevice } from "../engine/device.ts";
+import { exists } from "../formats/files.ts";
+import { formatTable } from "../runtime/run/progress.ts";
+import { Random } from "../engine/rng.ts";
+import { CROP_SCALE, rates } from "../stages/lib/faces.ts";
+import { addResults, type Results, type Row, writeCed } from "../stages/report/_results.ts";
+
+const NORMALISERS: readonly Normaliser[] = ["interocular", "interpupil", "box_diagonal"];
+
+/** How images are cut before the detector sees them. */
+type Crop = "none" | "landmarks";
+
+/**
+ * Measures detectors (`--detector DIR`), and folders of `.pts` files that other tools wrote and that are named as the
+ * images (`--predicted DIR`), on `--data DIR`: a dataset, or images with `.pts` files beside them.
+ *
+ * Of one it prints a JSON line; of several, which may be named by `NAME=DIR`, tables of all images, of the regions and of
+ * the styles side by side, with 95 % intervals, or a JSON line each with `--json`. `--out DIR` writes `results.json`, as
+ * `detector/evaluate` does, and the error curves as `ced.svg` and `ced.png`.
+ *
+ * `--thresholds 8,10` are the errors, percent, that FR and AUC are counted at. Several styles, from a dataset or from the
+ * folder's `index.csv`, are also told one by one, in `styles`.
+ *
+ * `--origin` is what the `.pts` files call the centre of the first pixel, 0 unless given; 1 in 300-W's own files.
+ *
+ * `--crop none` takes whole images, which must be squares; `--crop landmarks` a square around the true landmarks, as
+ * `dataset/import` does, {@linkcode CROP_SCALE} times the longer side of their box. Without it whole images are taken if
+ * all are squares and that box takes between 0.45 and 0.9 of the side in half of them or more; the output says what was
+ * done.
+ *
+ * @returns The exit code.
+ * @throws {UsageError} If an argument is wrong, or a detector or the data cannot be used.
+ */
+export async function score(args: string[], print: (line: string) => void): Promise<number> {
+  const { values } = parse({
+    args,
+    options: {
+      detector: { type: "string", multiple: true, default: [] },
+      predicted: { type: "string", multiple: true, default: [] },
+      data: { type: "string" },
+      origin: { type: "string", default: "0" },
+      crop: { type: "string" },
+      normaliser: { type: "string", default: "interocular" },
+      thresholds: { type: "string", default: "10" },
+      flip: { type: "boolean", default: false },
+      json: { type: "boolean", default: false },
+      out: { type: "string" },
+    },
+  });
+  const { data: dir, flip, out } = values;
+  const tools = [...values.detector.map(toolOf("detector")), ...values.predicted.map(toolOf("predicted"))];
+  if (!dir || !tools.length) {
+    throw new UsageError("Cannot score without --data and at least one --detector or --predicted");
+  }
+  const twice = tools.find(({ name }, i) => tools.findIndex((other) => other.name === name) < i);
+  if (twice) {
+    throw new UsageError(
+      `Cannot score two tools called "${twice.name}", hint: name them: --${twice.kind} NAME=${twice.dir}`,
+    );
+  }
+  const origin = Number(oneOf("origin", values.origin, ["0", "1"])) as Origin;
+  const normaliser = oneOf("normaliser", values.normaliser, NORMALISERS);
+  const thresholds = values.thresholds.split(",").map(Number);
+  if (!thresholds.every((threshold) => threshold > 0)) {
+    throw new UsageError(`Cannot set --thresholds to "${values.thresholds}": numbers above 0 with commas are expected`);
+  }
+  const crop = values.crop === undefined ? undefined : oneOf("crop", values.crop, ["none", "landmarks"]);
+  try {
+    const data = exists(`${dir}/metadata.jsonl`) ? await openDataset(dir) : await openFolder(dir, { origin });
+    const scores: Score[] = [];
+    for (const tool of tools) {
+      const pairs = tool.kind === "detector"
+        ? await detect(tool.dir, data, crop, flip)
+        : await readPredicted(tool.dir, data, origin);
+      const evaluation = evaluate(pairs.found, pairs.truth, new Random(0, "score"), {
+        normaliser,
+        thresholds,
+        styles: data.records.map(({ style }) => style),
+        groups: data.records.map(({ group }) => group),
+      });
+      scores.push({ tool, evaluation, ...(pairs.crop && { crop: pairs.crop }) });
+    }
+    if (scores.length > 1 && !values.json) print(tables(scores));
+    else for (const one of scores) print(JSON.stringify({ ...told(one), data: dir }));
+    if (out !== undefined) await writeResults(out, basename(resolve(dir)), scores);
+    return 0;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) throw new UsageError(`Cannot score: ${error.message}`);
+    if (error instanceof TypeError || error instanceof RangeError) throw new UsageError(error.message);
+    throw error;
+  }
+}
+
+/** What is measured. */
+interface Tool {
+  readonly kind: "detector" | "predicted";
+  readonly name: string;
+  readonly dir: string;
+}
+
+/** What was measured, and how images were cut for a detector. */
+interface Score {
+  readonly tool: Tool;
+  readonly evaluation: Evaluation;
+  readonly crop?: Crop;
+}
+
+/** Reads `NAME=DIR`, or `DIR` with the folder's own name. */
+function toolOf(kind: Tool["kind"]): (text: string) => Tool {
+  return (text) => {
+    const [, name, dir] = /^([^/=]+)=(.+)$/.exec(text) ?? [, basename(resolve(text)), text];
+    return { kind, name: name!, dir: dir! };
+  };
+}
+
+/** The JSON line of a tool. */
+function told(
+  { tool: { kind, name, dir }, evaluation: { all, styles, normaliser }, crop }: Score,
+): Record<string, unknown> {
+  const part = ({ count, nme, failures, nme_interval }: Measures) => ({
+    images: count,
+    [`nme_${normaliser}`]: nme,
+    ...rates(failures),
+    nme_interval,
+  });
+  return {
+    ...part(all),
+    regions: all.regions,
+    ...(Object.keys(styles).length > 1 && {
+      styles: Object.fromEntries(Object.entries(styles).map(([style, measures]) => [style, part(measures)])),
+    }),
+    ...(crop && { crop: crop === "none" ? "none" : `landmarks, ${CROP_SCALE} x their box` }),
+    name,
+    [kind]: dir,
+  };
+}
+
+/** All images, the regions and the styles, a column or a row for each tool. */
+function tables(scores: readonly Score[]): string {
+  const { styles, normaliser } = scores[0]!.evaluation;
+  const interval = ({ nme, nme_interval: [low, high] }: Measures) =>
+    `${nme.toFixed(2)} [${low.toFixed(2)}, ${high.toFixed(2)}]`;
+  const whole = scores.map(({ tool: { name }, evaluation: { all } }): Row => ({
+    tool: name,
+    images: all.count,
+    [`NME ${normaliser}, %`]: interval(all),
+    ...rates(all.failures),
+  }));
+  const regions = scores.map(({ tool: { name }, evaluation: { all } }): Row => ({
+    "tool by region": name,
+    ...Object.fromEntries(Object.entries(all.regions).map(([region, nme]) => [region, nme.toFixed(2)])),
+  }));
+  const byStyle = Object.entries(styles).map(([style, { count }]): Row => ({
+    style,
+    images: count,
+    ...Object.fromEntries(scores.map(({ tool, evaluation }) => [tool.name, interval(evaluation.styles[style]!)])),
+  }));
+  return formatTable([...whole, ...regions, ...(byStyle.length > 1 ? byStyle : [])]);
+}
+
+async function writeResults(out: string, dataset: string, scores: readonly Score[]): Promise<void> {
+  const results: Results = { rows: [], regions: [], ced: [], examples: [] };
+  for (const { tool, evaluation } of scores) addResults(results, tool.name, dataset, evaluation);
+  await Deno.mkdir(out, { recursive: true });
+  await Deno.writeTextFile(join(out, "results.json"), JSON.stringify(results, null, 1) + "\n");
+  await writeCed(join(out, "ced"), dataset, results.ced);
+}
+
+function oneOf<T extends string>(name: string, value: string, allowed: readonly T[]): T {
+  const found = allowed.find((one) => one === value);
+  if (found !== undefined) return found;
+  throw new UsageError(`Cannot set --${name} to "${value}": it is ${allowed.join(" or ")}`);
+}
+
+/** Landmarks found and true ones, `[n, 68, 2]`, in one unit. */
+interface Pairs {
+  readonly found: Float32Array;
+  readonly truth: Float32Array;
+  readonly crop?: Crop;
+}
+
+async function detect(dir: string, data: Dataset, asked: Crop | undefined, flip: boolean): Promise<Pairs> {
+  const CHUNK = 64;
+  const crop = asked ?? await cropFor(data);
+  const device = await openDevice();
+  try {
+    const detector = await loadDetector(device, dir);
+    const side = detector.config.size_px;
+    const count = data.records.length;
+    const stride = 2 * LANDMARK_COUNT;
+    const [found, truth] = [new Float32Array(count * stride), new Float32Array(count * stride)];
+    for (let first = 0; first < count; first += CHUNK) {
+      const here = Math.min(CHUNK, count - first);
+      const images = new Uint8Array(here * side * side * 3);
+      for (let k = 0; k < here; k++) {
+        const sample = await data.load(first + k);
+        const box = boxOf(sample, crop);
+        images.set(cropSquare(sample.image, box, side).data, k * side * side * 3);
+        truth.set(transformLandmarks(sample.landmarks, cropTransform(box, side)), (first + k) * stride);
+      }
+      found.set((await detector.predict(images, side, { flip })).landmarks, first * stride);
+    }
+    detector.destroy();
+    return { found, truth, crop };
+  } finally {
+    device.destroy();
+  }
+}
+
+/** Whether a folder's images are crops of faces already; see the command's help. */
+async function cropFor(data: Dataset): Promise<Crop> {
+  let fitting = 0;
+  for (const [k, { landmarks }] of data.records.entries()) {
+    let side = data.size_px;
+    if (side === 0) {
+      const { width, height } = (await data.load(k)).image;
+      if (width !== height) return "landmarks";
+      side = width;
+    }
+    const { width, height } = boundingBox(landmarks);
+    const share = Math.max(width, height) / side;
+    if (share >= 0.45 && share <= 0.9) fitting++;
+  }
+  return fitting >= data.records.length / 2 ? "none" : "landmarks";
+}
+
+function boxOf({ image: { width, height }, landmarks, record }: Sample, crop: Crop): Box {
+  if (crop === "landmarks") return faceBox(landmarks, CROP_SCALE);
+  if (width === height) return { x: -0.5, y: -0.5, side: width };
+  throw new TypeError(
+    `Cannot use ${record.file_name} whole: its size is ${width} x ${height}, hint: --crop landmarks`,
+  );
+}
+
+async function readPredicted(dir: string, { records }: Dataset, origin: Origin): Promise<Pairs> {
+  const stride = 2 * LANDMARK_COUNT;
+  const [found, truth] = [new Float32Array(records.length * stride), new Float32Array(records.length * stride)];
+  const files = records.map(({ file_name }) => `${dir}/${file_name.replace(/^.*\//, "").replace(/\.[^.]*$/, "")}.pts`);
+  const missing = files.filter((path) => !exists(path));
+  if (missing.length) {
+    throw new UsageError(
+      `Cannot score ${dir} as ${
+        missing[0]
+      } is missing, one of ${missing.length} of ${files.length}, hint: a mean error ` +
+        "needs landmarks of every image; leave out of --data those that a tool finds no face in, for all tools",
+    );
+  }
+  for (const [k, path] of files.entries()) {
+    found.set(await readPts(path, origin), k * stride);
+    truth.set(records[k]!.landmarks, k * stride);
+  }
+  return { found, truth };
+}

@@ -1,0 +1,124 @@
+/**
+ * The command: tunes the kernels of a pipeline, and tells what that brings as shares of what the adapter can do.
+ *
+ * @module
+ */
+
+import { showCandidate, tuningFile } from "../engine/tuning/tuning_cache.ts";
+import { one, parse, stopSignal, UsageError } from "./main.ts";
+import { openDevice } from "../engine/device.ts";
+import { type Pipeline, readPipeline, type Registry } from "../runtime/pipeline/file.ts";
+import { planRun } from "../runtime/run/run.ts";
+import { RunError, stageCosts } from "../runtime/run/costs.ts";
+import { mostOf, showTunable, tunables, tuneAll, TUNED_PART, type Work, workOfStage } from "../engine/tuning/tune.ts";
+import { suggest } from "../formats/yaml_tree.ts";
+import { row } from "./bench.ts";
+import { measureCeilings } from "../bench/measure.ts";
+
+type Print = (line: string) => void;
+
+/** Columns for the name of a kernel. */
+const NAME = 64;
+
+/** Tunes and prints a line for each kernel, or a JSON object. */
+export async function tune(args: string[], registry: Registry, print: Print): Promise<number> {
+  const options = {
+    again: { type: "boolean" },
+    json: { type: "boolean" },
+    only: { type: "string" },
+    percent: { type: "string" },
+    set: { type: "string", multiple: true },
+  } as const;
+  const { values, positionals } = parse({ args, options, allowPositionals: true });
+  const file = positionals.length ? one(positionals, "pipeline file") : "pipelines/full.yaml";
+  const part = values.percent === undefined ? TUNED_PART : partOf(values.percent);
+  const pipeline = await readPipeline(file, registry, { set: values.set ?? [], allowUnset: true });
+  const json = values.json ?? false;
+  const say = (line: string) => json ? print(JSON.stringify({ note: line })) : print(line);
+
+  const work = await workOf(pipeline, values.only, say);
+  const device = await openDevice();
+  const { signal, release } = stopSignal("candidate");
+  const path = tuningFile("runs", device.name);
+  try {
+    const all = tunables(work, device);
+    const kernels = mostOf(all, part);
+    if (!kernels.length) {
+      throw new UsageError(`Cannot tune for ${file} as its stages tell of no kernel to tune, hint: name another file`);
+    }
+    const { arithmetic } = await measureCeilings(device);
+    const total = all.reduce((sum, { work }) => sum + work, 0);
+    const share = (n: number) => `${(100 * n).toFixed(0)} %`;
+    if (json) print(JSON.stringify({ adapter: device.name, storage: device.storage, file: path, ceiling: arithmetic }));
+    else {
+      print(`${device.name}, ${device.storage} class, ceiling ${arithmetic.toFixed(1)} GFLOP/s`);
+      print(
+        `${kernels.length} of ${all.length} kernels of ${pipeline.file}, which do ${share(part)} of its arithmetic`,
+      );
+      print(row("kernel".padEnd(NAME), ["part", "GFLOP/s", "tuned", "share", "choice"]));
+    }
+    let [before, after] = [0, 0];
+    for await (const { kernel, tuned, known } of tuneAll(device, kernels, { path, signal, note: say, ...values })) {
+      before += kernel.work / tuned.default_gflops;
+      after += kernel.work / tuned.gflops;
+      const part = kernel.work / total;
+      if (json) print(JSON.stringify({ kernel: kernel.key, part, known, ...tuned, share: tuned.gflops / arithmetic }));
+      else {
+        const speeds = [tuned.default_gflops, tuned.gflops].map((n) => n.toFixed(1));
+        const choice = showCandidate(tuned.choice) + (known ? ", as before" : "");
+        print(
+          row(showTunable(kernel).padEnd(NAME), [
+            share(part),
+            ...speeds,
+            known ? "-" : share(tuned.gflops / arithmetic),
+          ]) +
+            `  ${choice}`,
+        );
+      }
+    }
+    if (!json) print(`\nIt is kept in ${path}, and saves ${share(1 - after / before)} of the time of these kernels.`);
+    return 0;
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    say(`Stopped; what was done is kept in ${path}, hint: the same command goes on`);
+    return 130;
+  } finally {
+    release();
+    device.destroy();
+  }
+}
+
+/** What the stages of a pipeline compute, whether or not they are done. */
+async function workOf(pipeline: Pipeline, only: string | undefined, say: Print): Promise<Work[]> {
+  const planned = planRun(pipeline, "runs").filter(({ stage: { id, of } }) =>
+    only === undefined || only === id || only === of
+  );
+  if (!planned.length) {
+    const hint = suggest(only!, pipeline.stages.map(({ id }) => id), "its stages");
+    throw new UsageError(`Cannot tune for stage "${only}" as ${pipeline.file} has no such stage, hint: ${hint}`);
+  }
+  const work: Work[] = [];
+  for (const state of planned) {
+    let known = true;
+    try {
+      work.push(
+        ...await workOfStage(async () => {
+          const costs = await stageCosts(state);
+          known = costs !== undefined;
+          return costs;
+        }),
+      );
+    } catch (error) {
+      if (!(error instanceof RunError)) throw error;
+      say(error.message);
+    }
+    if (!known) say(`Stage "${state.stage.id}" is left out: what it computes is known once its inputs are made`);
+  }
+  return work;
+}
+
+function partOf(text: string): number {
+  const percent = Number(text);
+  if (text.trim() && percent > 0 && percent <= 100) return percent / 100;
+  throw new UsageError(`Cannot read --percent "${text}": it is a number over 0, up to 100`);
+}

@@ -1,0 +1,148 @@
+/**
+ * Kernels as they were tuned on an adapter: which candidate of an op is taken, and the file that keeps it.
+ *
+ * The file is `.tuning/ADAPTER.json` in the folder of runs. A key names what a kernel is and how large, a candidate is
+ * taken only if the op still lists it; so what is out of date changes nothing.
+ *
+ * @module
+ */
+
+import { join } from "node:path";
+import { z } from "zod";
+import { readTextIfExists, writeAtomic } from "../../formats/files.ts";
+import type { Candidate, Choices, Kernel, Node, Target } from "../graph.ts";
+
+/** What was measured of a kernel. */
+export interface Tuned {
+  /** The candidate; empty for the op's own kernel. */
+  readonly choice: Candidate;
+  /** Speed of the op's own kernel, GFLOP/s. */
+  readonly default_gflops: number;
+  /** Speed of the candidate, GFLOP/s. */
+  readonly gflops: number;
+}
+
+/** Measured kernels by their keys. */
+export type TunedKernels = Readonly<Record<string, Tuned>>;
+
+/** A file of tuned kernels that cannot be used; the message tells why and what to do. */
+export class TuningFileError extends Error {
+  /** The class. */
+  override readonly name = "TuningFileError";
+}
+
+/** Looks candidates up, and keeps in mind which were taken. */
+export class KnownChoices implements Choices {
+  /** Kernels that were taken in place of the op's own. */
+  readonly used: Record<string, Tuned> = {};
+
+  /** Takes candidates from kernels that were tuned. */
+  constructor(private readonly tuned: TunedKernels) {}
+
+  /** See {@link Choices}. */
+  choose(key: string, candidates: readonly Candidate[]): Candidate | undefined {
+    const tuned = Object.hasOwn(this.tuned, key) ? this.tuned[key]! : undefined;
+    const choice = tuned && candidates.find((candidate) => showCandidate(candidate) === showCandidate(tuned.choice));
+    if (choice && Object.keys(choice).length) this.used[key] = tuned;
+    return choice;
+  }
+}
+
+/** `P=4, WG=64`, or `default`. */
+export function showCandidate(candidate: Candidate): string {
+  const parts = Object.entries(candidate).sort(([a], [b]) => a < b ? -1 : 1);
+  return parts.map(([name, value]) => `${name}=${value}`).join(", ") || "default";
+}
+
+/** The kernel of a node: the op's own, or the candidate that was measured to be faster. */
+export function kernelOf(node: Node, target: Target): Kernel {
+  const lowering = node.op?.lowering;
+  if (lowering?.kind !== "kernel") throw new TypeError(`Cannot run ${node.op?.name} alone: it has no kernel`);
+  return lowering.kernel(node, target, candidateOf(node, target));
+}
+
+/** The candidate of a node's op that was measured to be the fastest; empty for the op's own way. */
+export function candidateOf(node: Node, target: Target): Candidate {
+  const lowering = node.op?.lowering;
+  if (lowering?.kind !== "kernel" || !lowering.tune || !target.choices) return {};
+  return target.choices.choose(kernelKey(node, lowering.kernel(node, target, {}), target), lowering.tune) ?? {};
+}
+
+/**
+ * What a measurement holds for: storage class, op, entry point, constants of the op's own kernel, and the element types
+ * and shapes of inputs and outputs, each extent rounded up to a power of two; of ops in parts also which inputs last.
+ */
+export function kernelKey(node: Node, own: Kernel, { storage, tiled, half, lasting }: Target): string {
+  const constants = Object.entries(own.constants ?? {}).map(([name, value]) => `${name}${value}`).join(",");
+  const tensors = [...node.inputs, ...node.outputs].map((value) => {
+    const { shape, node: { leaf } } = value;
+    // Parts of an op may be done once for what lasts.
+    const once = node.op!.parts && lasting?.(value) ? "lasting " : "";
+    const dtype = leaf?.kind === "parameter" && half?.(leaf.name) ? "f16" : "f32";
+    return `${once}${dtype}[${shape.map((n) => 2 ** Math.ceil(Math.log2(Math.max(1, n))))}]`;
+  });
+  return [storage, ...tiled ? ["tiled"] : [], node.op!.name, own.entry, constants, ...tensors].join(" ");
+}
+
+/** Where kernels tuned on an adapter are kept. */
+export function tuningFile(root: string, adapter: string): string {
+  return join(root, ".tuning", `${adapter.toLowerCase().replace(/[^a-z0-9]+/g, "-")}.json`);
+}
+
+const fileSchema = z.looseObject({
+  adapter: z.string(),
+  tuned: z.record(
+    z.string(),
+    z.object({
+      choice: z.record(z.string(), z.int()),
+      default_gflops: z.number().positive(),
+      gflops: z.number().positive(),
+    }),
+  ).default({}),
+});
+
+/**
+ * Reads a file of tuned kernels, or a stage's manifest, which has those that it used; none if there is no such file.
+ *
+ * @param adapter What it must be of; any when not given.
+ * @throws {TuningFileError} If it is damaged, or of another adapter.
+ */
+export function readTuned(path: string, adapter?: string): TunedKernels {
+  const text = readTextIfExists(path);
+  if (text === undefined) return {};
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    throw new TuningFileError(`Cannot use the tuned kernels of ${path} as it is no JSON`);
+  }
+  const { success, data, error } = fileSchema.safeParse(json);
+  if (!success) {
+    const { path: at, message } = error.issues[0]!;
+    throw new TuningFileError(`Cannot use the tuned kernels of ${path}: at "${at.join(".")}": ${message}`);
+  }
+  if (adapter !== undefined && data.adapter !== adapter) {
+    throw new TuningFileError(
+      `Cannot use the tuned kernels of ${path} as they are of adapter "${data.adapter}", this one is "${adapter}"`,
+    );
+  }
+  return data.tuned;
+}
+
+/** As {@linkcode readTuned}, but of a file that cannot be used nothing is taken. */
+export function readIfUsable(path: string, adapter: string, note: (why: string) => void = () => {}): TunedKernels {
+  try {
+    return readTuned(path, adapter);
+  } catch (error) {
+    if (!(error instanceof TuningFileError)) throw error;
+    note(error.message);
+    return {};
+  }
+}
+
+/** Writes a file of tuned kernels, for which the folder is made. */
+export function writeTuned(path: string, adapter: string, tuned: TunedKernels): void {
+  Deno.mkdirSync(join(path, ".."), { recursive: true });
+  const sorted = Object.fromEntries(Object.entries(tuned).sort(([a], [b]) => a < b ? -1 : 1));
+  writeAtomic(path, `${JSON.stringify({ adapter, tuned: sorted }, null, 1)}\n`);
+}

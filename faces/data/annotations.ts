@@ -1,0 +1,263 @@
+/**
+ * Landmarks of many images in one file: WFLW's lists, COCO's and FFHQ's JSON, and CSV; and bare text or a NumPy array
+ * beside an image.
+ *
+ * Every face that cannot be used is named, with its place in the file.
+ *
+ * @module
+ */
+import type { BadFile } from "./dataset.ts";
+import { LANDMARK_COUNT, type Landmarks } from "../landmarks.ts";
+import type { Origin } from "../pts.ts";
+
+/** Files with many faces: see {@linkcode parseAnnotations}. */
+export type ListFormat = "wflw" | "coco" | "ffhq" | "csv";
+
+/** A face of such a file. */
+export interface ListedFace {
+  /** Path of the image, as the file has it. */
+  readonly image: string;
+  /** `[68, 2]`, pixels, counted from 0. */
+  readonly landmarks: Landmarks;
+  /** What the file calls the style, if it does. */
+  readonly style?: string;
+  /** What the file calls the group, if it does. */
+  readonly group?: string;
+}
+
+/** What a file holds. */
+export interface Annotations {
+  /** The faces, in the order of the file. */
+  readonly faces: ListedFace[];
+  /** Faces that cannot be used; `file` is their place, as in `list.txt:3`. */
+  readonly bad: BadFile[];
+}
+
+const range = (first: number, last: number) => Array.from({ length: last - first + 1 }, (_, k) => first + k);
+
+/**
+ * `WFLW_TO_68[i]` is the point of WFLW's 98 that stands for landmark i: every second one of the jaw, the upper edges of
+ * the brows, six of the eight of an eye; the pupils, 96 and 97, have none.
+ *
+ * Source: Wu et al. 2018, arXiv 1805.10483, figure of the 98 points.
+ */
+export const WFLW_TO_68: readonly number[] = [
+  ...range(0, 16).map((k) => 2 * k),
+  ...range(33, 37),
+  ...range(42, 46),
+  ...range(51, 59),
+  ...[60, 61, 63, 64, 65, 67],
+  ...[68, 69, 71, 72, 73, 75],
+  ...range(76, 95),
+];
+
+/** Reads faces and says why one is bad by throwing. */
+type Parser = (text: string, each: (place: string | number, read: () => ListedFace) => void, origin: Origin) => void;
+
+const PARSERS: Readonly<Record<ListFormat, Parser>> = {
+  // 98 points, a box of 4 numbers, 6 attributes, the image's name.
+  wflw(text, each, origin) {
+    const NUMBERS = 2 * 98 + 4 + 6;
+    text.split("\n").forEach((line, i) => {
+      if (line.trim() === "") return;
+      each(i + 1, () => {
+        const fields = line.trim().split(/\s+/);
+        if (fields.length !== NUMBERS + 1) {
+          throw new TypeError(`there are ${fields.length} fields instead of ${NUMBERS + 1}`);
+        }
+        const points = fields.slice(0, 2 * 98).map(Number);
+        const landmarks = WFLW_TO_68.flatMap((p) => [points[2 * p]!, points[2 * p + 1]!]);
+        return { image: fields[NUMBERS]!, landmarks: toLandmarks(landmarks, origin) };
+      });
+    });
+  },
+  // `annotations` with 68 `keypoints`, or with `face_kpts` as COCO-WholeBody has them: x, y and visibility each.
+  coco(text, each, origin) {
+    const { images, annotations } = JSON.parse(text) as Record<string, unknown>;
+    if (!Array.isArray(images) || !Array.isArray(annotations)) {
+      throw new TypeError('"images" and "annotations" are expected');
+    }
+    const names = new Map(images.map((image) => [image?.id, image?.file_name]));
+    annotations.forEach((annotation, i) => {
+      // Without a face there is nothing to read, and nothing wrong.
+      if (annotation?.face_valid === false) return;
+      each(`annotations[${i}]`, () => {
+        const { image_id, ...points } = annotation as Record<string, unknown>;
+        const given = points["face_kpts"] ?? points["keypoints"];
+        const image = names.get(image_id);
+        if (typeof image !== "string") throw new TypeError(`there is no image with id ${JSON.stringify(image_id)}`);
+        if (!Array.isArray(given) || given.length !== 3 * LANDMARK_COUNT) {
+          throw new TypeError(`${3 * LANDMARK_COUNT} numbers in "keypoints" or "face_kpts" are expected`);
+        }
+        const hidden = range(0, LANDMARK_COUNT - 1).filter((p) => given[3 * p + 2] === 0);
+        if (hidden.length) throw new RangeError(`landmarks ${hidden.slice(0, 5).join(", ")} are not labelled`);
+        return { image, landmarks: toLandmarks(given.filter((_, k) => k % 3 < 2), origin) };
+      });
+    });
+  },
+  // ffhq-dataset-v2.json: the aligned images, by number.
+  ffhq(text, each, origin) {
+    for (
+      const [key, entry] of Object.entries(JSON.parse(text) as Record<string, { image?: Record<string, unknown> }>)
+    ) {
+      each(`"${key}"`, () => {
+        const { file_path, face_landmarks } = entry?.image ?? {};
+        if (typeof file_path !== "string" || !Array.isArray(face_landmarks)) {
+          throw new TypeError('"image" with "file_path" and "face_landmarks" is expected');
+        }
+        return { image: file_path, landmarks: toLandmarks(face_landmarks.flat(), origin) };
+      });
+    }
+  },
+  // A header; x0, y0 to x67, y67 (or x_0 ...) in any order, the image as `name`, `file` or `image`, `style`, `group`.
+  csv(text, each, origin) {
+    const lines = text.split(/\r?\n/);
+    const header = lines[0]!.split(",").map((field) => field.trim().toLowerCase());
+    const name = header.findIndex((field) => ["name", "file", "file_name", "image"].includes(field));
+    const columns = range(0, LANDMARK_COUNT - 1).flatMap((p) =>
+      ["x", "y"].map((axis) => header.findIndex((field) => field === `${axis}${p}` || field === `${axis}_${p}`))
+    );
+    const missing = columns.findIndex((column) => column < 0);
+    if (name < 0) throw new TypeError('line 1: there is no column "name", "file" or "image"');
+    if (missing >= 0) {
+      throw new TypeError(`line 1: there is no column "${missing % 2 ? "y" : "x"}${Math.floor(missing / 2)}"`);
+    }
+    lines.slice(1).forEach((line, i) => {
+      if (line.trim() === "") return;
+      each(i + 2, () => {
+        const fields = line.split(",").map((field) => field.trim());
+        if (fields.length !== header.length) {
+          throw new TypeError(`there are ${fields.length} fields instead of ${header.length}`);
+        }
+        const values = columns.map((column) => fields[column] === "" ? NaN : Number(fields[column]));
+        const [style, group] = ["style", "group"].map((key) => fields[header.indexOf(key)]);
+        return {
+          image: fields[name]!,
+          landmarks: toLandmarks(values, origin),
+          ...(style && { style }),
+          ...(group && { group }),
+        };
+      });
+    });
+  },
+};
+
+/**
+ * Reads a file of many faces.
+ *
+ * - `wflw`: a face a line, 98 points, box, attributes and image, as WFLW's `list_98pt_rect_attr_*.txt`;
+ * - `coco`: JSON with 68 `keypoints`, or COCO-WholeBody's `face_kpts`;
+ * - `ffhq`: `ffhq-dataset-v2.json`, the aligned images;
+ * - `csv`: a header with `name`, `x0`, `y0` ... `x67`, `y67`, and `style` and `group` if wanted.
+ *
+ * @param text The file.
+ * @param format Which of them.
+ * @param options `name` says in errors which file it is; `origin` is 0 unless it counts pixels from 1.
+ * @returns Faces and bad ones.
+ * @throws {TypeError} If it is no such file at all.
+ */
+export function parseAnnotations(
+  text: string,
+  format: ListFormat,
+  options: { name?: string; origin?: Origin } = {},
+): Annotations {
+  const { name = "annotations", origin = 0 } = options;
+  const faces: ListedFace[] = [], bad: BadFile[] = [];
+  try {
+    PARSERS[format](text, (place, read) => {
+      try {
+        faces.push(read());
+      } catch (error) {
+        if (!(error instanceof TypeError || error instanceof RangeError)) throw error;
+        bad.push({ file: `${name}:${place}`, reason: error.message });
+      }
+    }, origin);
+  } catch (error) {
+    if (!(error instanceof TypeError || error instanceof SyntaxError)) throw error;
+    throw new TypeError(`Cannot read ${name} as ${format}: ${error.message}`);
+  }
+  return { faces, bad };
+}
+
+/**
+ * Reads the text of one face as Caricature-Data has it: 68 times x and y, and nothing else.
+ *
+ * Source: QianyiWu/Caricature-Data, Caricature_w_landmark/1.txt.
+ *
+ * @param text The file.
+ * @param options As of {@linkcode parseAnnotations}.
+ * @returns `[68, 2]`, counted from 0.
+ * @throws {TypeError} If it is not 136 numbers.
+ */
+export function parseText(text: string, options: { name?: string; origin?: Origin } = {}): Landmarks {
+  const { name = "landmarks", origin = 0 } = options;
+  try {
+    return toLandmarks(text.trim().split(/[\s,]+/).map(Number), origin);
+  } catch (error) {
+    throw new TypeError(`Cannot read ${name}: ${(error as Error).message}`);
+  }
+}
+
+const NPY = "\x93NUMPY";
+/** Readers of NumPy's element types. */
+const NPY_TYPES: Readonly<Record<string, readonly [bytes: number, read: (view: DataView, at: number) => number]>> = {
+  "<f4": [4, (view, at) => view.getFloat32(at, true)],
+  "<f8": [8, (view, at) => view.getFloat64(at, true)],
+  "<i4": [4, (view, at) => view.getInt32(at, true)],
+  "<i8": [8, (view, at) => Number(view.getBigInt64(at, true))],
+};
+
+/**
+ * Reads one face as CariFace has it: a NumPy array of 68 times x and y, f4, f8, i4 or i8.
+ *
+ * @param bytes The `.npy` file.
+ * @param options As of {@linkcode parseAnnotations}.
+ * @returns `[68, 2]`, counted from 0.
+ * @throws {TypeError} If it is no such array.
+ *
+ * Source: numpy.lib.format, versions 1 to 3; Juyong/CaricatureFace, datagen.py.
+ */
+export function parseNpy(
+  bytes: Uint8Array<ArrayBuffer>,
+  options: { name?: string; origin?: Origin } = {},
+): Landmarks {
+  const { name = "landmarks", origin = 0 } = options;
+  const fail = (problem: string): never => {
+    throw new TypeError(`Cannot read ${name}: ${problem}`);
+  };
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const magic = [...bytes.subarray(0, 6)].map((byte) => String.fromCharCode(byte)).join("");
+  if (magic !== NPY || bytes.length < 12) return fail("it is no NumPy file");
+  const start = bytes[6] === 1 ? 10 : 12;
+  const end = start + (bytes[6] === 1 ? view.getUint16(8, true) : view.getUint32(8, true));
+  const header = new TextDecoder().decode(bytes.subarray(start, end));
+  const descr = /'descr': *'([^']*)'/.exec(header)?.[1] ?? "";
+  const shape = /'shape': *\(([^)]*)\)/.exec(header)?.[1] ?? "";
+  const [size, read] = NPY_TYPES[descr] ??
+    fail(`its elements are "${descr}", not ${Object.keys(NPY_TYPES).join(", ")}`);
+  if (shape.replaceAll(" ", "") !== `${LANDMARK_COUNT},2`) {
+    return fail(`its shape is (${shape}) instead of (${LANDMARK_COUNT}, 2)`);
+  }
+  if (bytes.length !== end + 2 * LANDMARK_COUNT * size) {
+    return fail(`it has ${bytes.length} bytes instead of ${end + 2 * LANDMARK_COUNT * size}`);
+  }
+  const columns = header.includes("'fortran_order': True");
+  const values = Array.from({ length: 2 * LANDMARK_COUNT }, (_, k) => {
+    const place = columns ? (k % 2) * LANDMARK_COUNT + (k >> 1) : k;
+    return read(view, end + place * size);
+  });
+  try {
+    return toLandmarks(values, origin);
+  } catch (error) {
+    return fail((error as Error).message);
+  }
+}
+
+function toLandmarks(values: readonly unknown[], origin: Origin): Landmarks {
+  if (values.length !== 2 * LANDMARK_COUNT) {
+    throw new TypeError(`there are ${values.length} numbers instead of ${2 * LANDMARK_COUNT}`);
+  }
+  const wrong = values.findIndex((value) => typeof value !== "number" || !Number.isFinite(value));
+  if (wrong >= 0) throw new TypeError(`landmark ${Math.floor(wrong / 2)} is no pair of numbers`);
+  return Float32Array.from(values as number[], (value) => value - origin);
+}

@@ -1,0 +1,62 @@
+/**
+ * The part of a picture that shows a face.
+ *
+ * @module
+ */
+
+import { type Box, cropSquare, cropTransform, type Image } from "./image.ts";
+import { boundingBox, faceBox, interocular, LANDMARK_COUNT, type Landmarks, transformLandmarks } from "../landmarks.ts";
+
+/** How a face is cut out. */
+export interface Crop {
+  /** `landmarks`: a square around them; `none`: the whole image, which must be square. */
+  readonly crop: "landmarks" | "none";
+  /** Side of that square as a multiple of the longer side of the landmarks' box. */
+  readonly scale: number;
+  /** Side of the result. */
+  readonly size_px: number;
+}
+
+/** A square picture and its landmarks. */
+export interface CroppedFace extends Image {
+  /** `[68, 2]`, pixels of the result. */
+  readonly landmarks: Landmarks;
+}
+
+/**
+ * Cuts a face out of a picture and resamples it.
+ *
+ * @throws {RangeError} Saying what is wrong with the face.
+ */
+export function cropFace(image: Image, landmarks: Landmarks, { crop, scale, size_px }: Crop): CroppedFace {
+  const box = boxOf(image, landmarks, crop, scale);
+  return {
+    ...cropSquare(image, box, size_px),
+    landmarks: transformLandmarks(landmarks, cropTransform(box, size_px)),
+  };
+}
+
+/** The square to cut out; throws what is wrong with the face. */
+function boxOf({ width, height }: Image, landmarks: Landmarks, crop: Crop["crop"], scale: number): Box {
+  if (interocular(landmarks) === 0) {
+    throw new RangeError("the outer eye corners, landmarks 36 and 45, are at one place");
+  }
+  const inside = countInside(landmarks, width, height);
+  if (inside < LANDMARK_COUNT / 2) {
+    const { x, y, width: w, height: h } = boundingBox(landmarks);
+    const span = `${x.toFixed(1)} to ${(x + w).toFixed(1)} and ${y.toFixed(1)} to ${(y + h).toFixed(1)}`;
+    throw new RangeError(`only ${inside} landmarks are inside the ${width} x ${height} image: they span ${span}`);
+  }
+  if (crop === "landmarks") return faceBox(landmarks, scale);
+  if (width === height) return { x: -0.5, y: -0.5, side: width };
+  throw new RangeError(`its size is ${width} x ${height} but crop is "none", hint: crop by landmarks`);
+}
+
+function countInside(landmarks: Landmarks, width: number, height: number): number {
+  let count = 0;
+  for (let i = 0; i < landmarks.length; i += 2) {
+    const x = landmarks[i]!, y = landmarks[i + 1]!;
+    if (x >= -0.5 && y >= -0.5 && x <= width - 0.5 && y <= height - 0.5) count++;
+  }
+  return count;
+}

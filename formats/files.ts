@@ -1,0 +1,58 @@
+/**
+ * Reading and writing of small files: missing ones, atomic writes.
+ *
+ * @module
+ */
+
+/** Whether there is something at a path. */
+export function exists(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return false;
+    throw error;
+  }
+}
+
+/** The text of a file, undefined where there is none. */
+export function readTextIfExists(path: string): string | undefined {
+  return exists(path) ? Deno.readTextFileSync(path) : undefined;
+}
+
+/** Writes a file that is either the old or the new one at any moment. */
+export function writeAtomic(path: string, text: string): void {
+  try {
+    Deno.writeTextFileSync(`${path}.tmp`, text);
+    Deno.renameSync(`${path}.tmp`, path);
+  } catch (error) {
+    try {
+      removeIfExists(`${path}.tmp`);
+    } catch { /* the first error is the one to tell */ }
+    throw error;
+  }
+}
+
+/** Removes a file or a folder with all in it. */
+export function removeIfExists(path: string): void {
+  try {
+    Deno.removeSync(path, { recursive: true });
+  } catch (error) {
+    ignoreMissing(error);
+  }
+}
+
+/** Throws any error but that something is not there. */
+export function ignoreMissing(error: unknown): void {
+  if (!(error instanceof Deno.errors.NotFound)) throw error;
+}
+
+/** A JSON file's content; undefined when it is missing or broken. */
+export function readJson<T>(path: string): T | undefined {
+  try {
+    return JSON.parse(Deno.readTextFileSync(path)) ?? undefined;
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) ignoreMissing(error);
+    return undefined;
+  }
+}

@@ -1,0 +1,21 @@
+/**
+ * Numbers as people read them.
+ *
+ * @module
+ */
+
+/** A number with its power of a thousand, such as `1.67 G`. */
+function scaled(value: number): string {
+  const power = Math.min(5, Math.max(0, Math.floor(Math.log10(Math.abs(value) || 1) / 3)));
+  return `${power ? (value / 1000 ** power).toPrecision(3) : value} ${["", "k", "M", "G", "T", "P"][power]}`;
+}
+
+/** A size in memory or on disk, such as `1.67 GB`. */
+export function formatBytes(bytes: number): string {
+  return `${scaled(bytes)}B`;
+}
+
+/** A count of parameters or operations, such as `0.94 M`. */
+export function formatCount(count: number): string {
+  return scaled(count).trimEnd();
+}

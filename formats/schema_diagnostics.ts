@@ -1,0 +1,58 @@
+/**
+ * What zod finds wrong, at the lines of a YAML file: the same words for pipelines, styles and edits.
+ *
+ * @module
+ */
+import type { z } from "zod";
+import { inWords, type JsonSchema, schemaAt } from "./schema_describe.ts";
+import { descend, isUnset, type Place, plain, type Problem, suggest, type Tree } from "./yaml_tree.ts";
+
+/** What the errors are about. */
+export interface Subject {
+  /** The thing itself, such as `stage "train"`. */
+  readonly owner: string;
+  /** What kind of thing it is, such as `detector/train`. */
+  readonly type: string;
+  /** Where it stands, for what is missing in it; by default where its content begins. */
+  readonly at?: Place;
+}
+
+/** Turns zod's issues into problems at the key or value that they are about. */
+export function schemaProblems(error: z.ZodError, tree: Tree, schema: JsonSchema, subject: Subject): Problem[] {
+  const { owner, type, at: start = tree.at } = subject;
+  const problems: Problem[] = [];
+  for (const issue of error.issues) {
+    const { path } = issue;
+    if (path.some((_, i) => isUnset(descend(tree, path.slice(0, i + 1))))) continue;
+    const label = path.map(String).join(".");
+    const node = descend(tree, path);
+    const parent = descend(tree, path.slice(0, -1)) ?? tree;
+    const here = schemaAt(schema, path);
+    if (issue.code === "unrecognized_keys") {
+      for (const key of issue.keys) {
+        const entry = node?.kind === "map" ? node.entries.get(key) : undefined;
+        const hint = suggest(key, Object.keys(here?.properties ?? {}), "known keys");
+        const inside = label ? `"${label}" of ${owner}` : owner;
+        const message = `Cannot use key "${key}" in ${inside}: ${type} has no such key`;
+        problems.push({ at: entry?.at ?? node?.at ?? tree.at, message, hint });
+      }
+      continue;
+    }
+    const rule = issue.code === "custom" || issue.code === "invalid_format" || !here
+      ? issue.message
+      : `it must be ${inWords(here)}`;
+    const about = here?.description && `${label}: ${here.description}`;
+    if (!node) {
+      const message = `Cannot read ${owner} as "${label}" is missing: ${rule}`;
+      problems.push({ at: parent === tree ? start : parent.at, message, hint: about });
+    } else {
+      const given = plain(node);
+      const value = JSON.stringify(given);
+      const near = typeof given === "string" && here?.enum ? suggest(given, here.enum.map(String)) : undefined;
+      const what = label ? `"${label}" in ${owner}` : owner;
+      const message = `Cannot read ${what} as ${rule}: current value is ${value}`;
+      problems.push({ at: node.at, message, hint: near ?? about });
+    }
+  }
+  return problems;
+}

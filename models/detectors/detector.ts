@@ -1,0 +1,345 @@
+/**
+ * Landmark detectors: a folder with `config.json` and `model.safetensors`, and what finds landmarks in images with it.
+ *
+ * @module
+ */
+
+import { augment } from "../../faces/data/augment.ts";
+import { resizeArea } from "../../faces/data/image.ts";
+import { LANDMARK_COUNT, type Landmarks, MIRROR, mirrorLandmarks } from "../../faces/landmarks.ts";
+import { concat } from "../../ops/concat.ts";
+import type { Device } from "../../engine/device.ts";
+import { Graph } from "../../engine/graph.ts";
+import type { Goals } from "../../engine/plan/plan.ts";
+import { Executable, type Parameters } from "../../engine/executable.ts";
+import type { TensorData } from "../../formats/safetensors.ts";
+import type { Tensor } from "../../engine/tensor.ts";
+import type { ConfigFormat } from "../io/config.ts";
+import { DETECTOR_FORMATS, type DetectorConfig, detectorNetwork, isStar } from "./registry.ts";
+import { loadNetwork, loadNetworkConfig, saveNetwork } from "../io/network_folder.ts";
+import { onnxModel } from "../io/onnx.ts";
+import { createParameters, type HostTensors, type Specs } from "../io/params.ts";
+
+const P = LANDMARK_COUNT;
+
+/** Parameters of the network of a config. */
+export function detectorSpecs(config: DetectorConfig): Specs {
+  return detectorNetwork(new Graph(), config, 1).specs;
+}
+
+/**
+ * Reads a detector's folder, `config.json` and `model.safetensors`, into memory.
+ *
+ * @returns The network and its parameters' values, in the layout of the graph.
+ * @throws {TypeError} If a file is missing or is not what it should be.
+ */
+export async function readDetector(dir: string): Promise<{ config: DetectorConfig; tensors: HostTensors }> {
+  const config = await readDetectorConfig(dir);
+  return { config, tensors: await loadNetwork(dir, detectorSpecs(config)) };
+}
+
+/** Reads the `config.json` of a detector's folder; throws as {@linkcode readDetector}. */
+export async function readDetectorConfig(dir: string): Promise<DetectorConfig> {
+  return await loadNetworkConfig<DetectorConfig>(dir, await formatIn(dir));
+}
+
+async function formatIn(dir: string): Promise<ConfigFormat<DetectorConfig>> {
+  const path = `${dir}/config.json`;
+  let text: string;
+  try {
+    text = await Deno.readTextFile(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    throw new TypeError(`Cannot read ${dir} as a detector: config.json is missing`);
+  }
+  let model_type: unknown;
+  try {
+    ({ model_type } = JSON.parse(text) ?? {});
+  } catch (error) {
+    throw new TypeError(`Cannot read ${path} as a detector: ${(error as Error).message}`);
+  }
+  if (model_type === "hourglass" || model_type === "star") return DETECTOR_FORMATS[model_type];
+  const names = Object.keys(DETECTOR_FORMATS).map((name) => `"${name}"`).join(" or ");
+  throw new TypeError(`Cannot read ${path} as a detector: "model_type" is ${JSON.stringify(model_type)}, not ${names}`);
+}
+
+/**
+ * Writes a detector's folder.
+ *
+ * @param parameters The network's, on the device or in memory.
+ * @param options Element type of the weights; F32 when not given.
+ */
+export async function saveDetector(
+  dir: string,
+  config: DetectorConfig,
+  parameters: ReadonlyMap<string, Tensor | TensorData>,
+  options: { dtype?: "F32" | "F16" } = {},
+): Promise<void> {
+  const format: ConfigFormat<DetectorConfig> = DETECTOR_FORMATS[isStar(config) ? "star" : "hourglass"];
+  await saveNetwork(dir, format, config, detectorSpecs(config), parameters, options);
+}
+
+/**
+ * Writes a detector as an ONNX model, for one image at a time.
+ *
+ * Its input is `images`, `[1, size_px, size_px, 3]`, RGB from -1 to 1; its outputs are `landmarks`, `[1, 68, 2]`, and
+ * `covariance`, `[1, 68, 3]`, as of {@linkcode Prediction}.
+ *
+ * @returns The file.
+ */
+export function detectorOnnx(config: DetectorConfig, tensors: HostTensors): Uint8Array<ArrayBuffer> {
+  const { landmarks, covariance } = detectorNetwork(new Graph(), config, 1);
+  return onnxModel({ landmarks, covariance }, tensors, {
+    name: "detector",
+    doc:
+      `68 facial landmarks. images: RGB from -1 to 1, [1, ${config.size_px}, ${config.size_px}, 3], a square of 1.54 ` +
+      "times the longer side of the landmarks' box. landmarks: pixels of the image, 0 is the centre of the first one. " +
+      "covariance: xx, yy, xy of each landmark's heatmap, squared pixels.",
+  });
+}
+
+/** Puts a detector on a device. */
+export async function loadDetector(device: Device, dir: string, options: { batch?: number } = {}): Promise<Detector> {
+  const { config, tensors } = await readDetector(dir);
+  const parameters = createParameters(device, detectorSpecs(config), tensors);
+  return new Detector(device, config, parameters, { ...options, own: true });
+}
+
+/** What a detector finds in n images. */
+export interface Prediction {
+  /** `[n, 68, 2]`, pixels of the images. */
+  readonly landmarks: Float32Array;
+  /** Covariance of each landmark's heatmap, xx, yy and xy: `[n, 68, 3]`, squared pixels of the images. */
+  readonly covariance: Float32Array;
+  /**
+   * Of each image the root mean squared distance between the landmarks found in it and in its mirror image, `[n]`, pixels
+   * of the images; only with `flip`.
+   */
+  readonly disagreement?: Float32Array;
+}
+
+/**
+ * How far each landmark may be off, `[n, 68]`, pixels of the images.
+ *
+ * The root of the heatmap's variance, `s`, ranks the landmarks of a face but hardly tells a wrong face from a right one;
+ * the disagreement with the mirror image, `d`, does. With `flip` it is the geometric mean of the two, `sqrt(s d)`.
+ */
+export function uncertainty({ landmarks, covariance, disagreement }: Prediction): Float32Array {
+  return Float32Array.from({ length: landmarks.length / 2 }, (_, i) => {
+    const spread = Math.sqrt(Math.max(0, covariance[3 * i]! + covariance[3 * i + 1]!));
+    return disagreement ? Math.sqrt(spread * disagreement[Math.floor(i / P)]!) : spread;
+  });
+}
+
+/** Default of {@linkcode Detector.batch}. */
+const BATCH = 16;
+
+/** What a detector computes of so many images, for a plan of it. */
+export function detectorGoals(config: DetectorConfig, batch: number = BATCH): Goals {
+  const { landmarks, covariance } = detectorNetwork(new Graph(), config, batch);
+  // One output, as every read is a wait: x, y and the covariance xx, yy, xy of each landmark.
+  return { outputs: { found: concat([landmarks, covariance]) } };
+}
+
+/** Finds landmarks. */
+export class Detector {
+  /** The network. */
+  readonly config: DetectorConfig;
+  /** Images that go through the network at once. */
+  readonly batch: number;
+  readonly #executable: Executable;
+  readonly #own: Tensor[];
+
+  /**
+   * @param parameters The network's, by name below `detector/`.
+   * @param options `batch` images go through the network at once; `own` parameters are freed with the detector.
+   */
+  constructor(
+    device: Device,
+    config: DetectorConfig,
+    parameters: Parameters,
+    { batch = BATCH, own = false }: { batch?: number; own?: boolean } = {},
+  ) {
+    this.config = config;
+    this.batch = batch;
+    this.#own = own ? [...parameters.values()] : [];
+    this.#executable = new Executable(device, detectorGoals(config, batch), parameters);
+  }
+
+  /**
+   * Finds the landmarks of faces.
+   *
+   * @param images `[n, size_px, size_px, 3]`, 0 to 255; faces cropped as those that it was trained on.
+   * @param size_px Side of the images; they are resampled to what the network takes.
+   * @param options `flip`: the mean of what is found in an image and in its mirror image; where the two differ, the
+   * covariance is the larger for it.
+   */
+  async predict(images: Uint8Array, size_px: number, { flip = false } = {}): Promise<Prediction> {
+    const bytes = size_px * size_px * 3;
+    const count = images.length / bytes;
+    if (!Number.isInteger(count)) {
+      throw new RangeError(
+        `Cannot find landmarks in ${images.length} bytes: [n, ${size_px}, ${size_px}, 3] is expected`,
+      );
+    }
+    const side = this.config.size_px;
+    const small = shrink(images, size_px, side);
+    const landmarks = new Float32Array(count * P * 2), covariance = new Float32Array(count * P * 3);
+    const disagreement = new Float32Array(count);
+    const stride = side * side * 3, ratio = size_px / side;
+    for (let first = 0; first < count; first += this.batch) {
+      const here = Math.min(this.batch, count - first);
+      const input = new Float32Array(this.batch * stride);
+      for (let k = 0; k < here; k++) {
+        resample(small, first + k, side, input.subarray(k * stride, (k + 1) * stride));
+      }
+      const once = await this.#run(input);
+      const both = flip ? average(once, unmirrored(await this.#run(mirrorImages(input, side)), side)) : once;
+      for (let k = 0; k < here && both.disagreement; k++) disagreement[first + k] = both.disagreement[k]! * ratio;
+      for (let k = 0; k < here * P; k++) {
+        const to = first * P + k;
+        for (let i = 0; i < 2; i++) landmarks[to * 2 + i] = (both.landmarks[k * 2 + i]! + 0.5) * ratio - 0.5;
+        for (let i = 0; i < 3; i++) covariance[to * 3 + i] = both.covariance[k * 3 + i]! * ratio * ratio;
+      }
+    }
+    return { landmarks, covariance, ...(flip && { disagreement }) };
+  }
+
+  /**
+   * Finds landmarks in images that come one after the other, so that any number of them takes the memory of a batch.
+   *
+   * @param items Never read more than a batch ahead of what is taken from the result.
+   * @param imageOf The image of an item, `[size_px, size_px, 3]`; null for one that is only passed on.
+   * @param options As of {@linkcode Detector.predict}.
+   * @returns The items in their order, each with what is found in its image.
+   */
+  async *each<T>(
+    items: AsyncIterable<T> | Iterable<T>,
+    imageOf: (item: T) => Uint8Array | null,
+    size_px: number,
+    options: { flip?: boolean } = {},
+  ): AsyncGenerator<readonly [item: T, found: Prediction | null]> {
+    const bytes = size_px * size_px * 3;
+    const predict = this.predict.bind(this);
+    async function* finish(batch: readonly T[]): AsyncGenerator<readonly [T, Prediction | null]> {
+      const seen = batch.map(imageOf);
+      const images = seen.filter((image) => image !== null);
+      const all = new Uint8Array(images.length * bytes);
+      images.forEach((image, k) => all.set(image, k * bytes));
+      const { landmarks, covariance, disagreement } = await predict(all, size_px, options);
+      for (let i = 0, k = 0; i < batch.length; i++) {
+        if (seen[i] === null) yield [batch[i]!, null];
+        else {
+          const of = (values: Float32Array, width: number) => values.slice(k * P * width, (k + 1) * P * width);
+          const parts = { landmarks: of(landmarks, 2), covariance: of(covariance, 3) };
+          yield [batch[i]!, { ...parts, ...(disagreement && { disagreement: disagreement.slice(k, k + 1) }) }];
+          k++;
+        }
+      }
+    }
+    let batch: T[] = [];
+    for await (const item of items) {
+      batch.push(item);
+      if (batch.length < this.batch) continue;
+      yield* finish(batch);
+      batch = [];
+    }
+    yield* finish(batch);
+  }
+
+  async #run(images: Float32Array): Promise<Prediction> {
+    this.#executable.run({ images });
+    const found = await this.#executable.read("found");
+    const columns = (first: number, count: number) =>
+      Float32Array.from(
+        { length: this.batch * P * count },
+        (_, k) => found[Math.floor(k / count) * 5 + first + k % count]!,
+      );
+    return { landmarks: columns(0, 2), covariance: columns(2, 3) };
+  }
+
+  /** Frees the plan, and the parameters if they are its own. */
+  destroy(): void {
+    this.#executable.destroy();
+    for (const tensor of this.#own) tensor.destroy();
+  }
+}
+
+/** Square images of one size, `[n, size_px, size_px, 3]`. */
+export interface Squares {
+  /** 0 to 255. */
+  readonly images: Uint8Array;
+  /** Side of each, pixels. */
+  readonly size_px: number;
+}
+
+/**
+ * Makes images smaller by a whole factor, by area averages, while they are at least twice as large as wanted: sampling
+ * them between pixels would skip most of theirs.
+ *
+ * @param images `[n, from_px, from_px, 3]`.
+ * @returns The images themselves when they are small enough.
+ */
+export function shrink(images: Uint8Array, from_px: number, to_px: number): Squares {
+  const factor = Math.floor(from_px / to_px);
+  if (factor < 2) return { images, size_px: from_px };
+  const size_px = Math.round(from_px / factor);
+  const bytes = from_px * from_px * 3;
+  const count = images.length / bytes;
+  const out = new Uint8Array(count * size_px * size_px * 3);
+  for (let k = 0; k < count; k++) {
+    const data = images.subarray(k * bytes, (k + 1) * bytes);
+    out.set(resizeArea({ width: from_px, height: from_px, data }, size_px, size_px).data, k * size_px * size_px * 3);
+  }
+  return { images: out, size_px };
+}
+
+const NO_RANDOM = { uniform: () => 0, normal: () => 0 };
+const NO_LANDMARKS: Landmarks = new Float32Array(0);
+
+/** Writes an image as the network takes it. */
+function resample({ images, size_px }: Squares, index: number, side: number, out: Float32Array): void {
+  const bytes = size_px * size_px * 3;
+  augment(images.subarray(index * bytes, (index + 1) * bytes), size_px, NO_LANDMARKS, NO_RANDOM, null, side, out);
+}
+
+/** Mirrors images, `[n, side, side, 3]`. */
+export function mirrorImages<T extends Float32Array | Uint8Array>(images: T, side: number): T {
+  const out = images.slice() as T;
+  for (let row = 0; row < images.length; row += side * 3) {
+    for (let x = 0; x < side; x++) {
+      for (let c = 0; c < 3; c++) out[row + x * 3 + c] = images[row + (side - 1 - x) * 3 + c]!;
+    }
+  }
+  return out;
+}
+
+/** What was found in mirrored images, for the images themselves. */
+function unmirrored({ landmarks, covariance }: Prediction, side: number): Prediction {
+  const faces = landmarks.length / (2 * P);
+  const [points, spreads] = [new Float32Array(landmarks.length), new Float32Array(covariance.length)];
+  for (let k = 0; k < faces; k++) {
+    points.set(mirrorLandmarks(landmarks.subarray(k * P * 2, (k + 1) * P * 2), side), k * P * 2);
+    for (let i = 0; i < P; i++) {
+      const [xx, yy, xy] = covariance.subarray((k * P + MIRROR[i]!) * 3);
+      spreads.set([xx!, yy!, -xy!], (k * P + i) * 3);
+    }
+  }
+  return { landmarks: points, covariance: spreads };
+}
+
+/** Mean and covariance of an equal mixture of the two, half their distance counts as spread; and how far they are apart. */
+function average(a: Prediction, b: Prediction): Prediction {
+  const covariance = a.covariance.map((value, k) => {
+    const half = (axis: number) =>
+      (a.landmarks[Math.floor(k / 3) * 2 + axis]! - b.landmarks[Math.floor(k / 3) * 2 + axis]!) / 2;
+    return (value + b.covariance[k]!) / 2 + [half(0) ** 2, half(1) ** 2, half(0) * half(1)][k % 3]!;
+  });
+  const disagreement = new Float32Array(a.landmarks.length / (2 * P));
+  a.landmarks.forEach((value, k) => disagreement[Math.floor(k / (2 * P))]! += (value - b.landmarks[k]!) ** 2 / P);
+  return {
+    landmarks: a.landmarks.map((value, k) => (value + b.landmarks[k]!) / 2),
+    covariance,
+    disagreement: disagreement.map(Math.sqrt),
+  };
+}

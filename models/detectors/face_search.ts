@@ -1,0 +1,156 @@
+/**
+ * Looks for the face in a whole picture with nothing but a landmark detector.
+ *
+ * A detector that sees a face finds the same landmarks in the mirror image; on anything else it guesses, and guesses
+ * differently. Windows of all places and sizes are compared by that, and from the best ones the detector leads itself to
+ * the face: each next window is the crop that its landmarks ask for.
+ *
+ * It is approximate: one face a picture, upright, and no smaller than a sixth of the shorter side. A face detector, or
+ * a box by hand, is better wherever there is one.
+ *
+ * @module
+ */
+
+import { type Box, cropSquare, cropTransform, type Image, resizeArea } from "../../faces/data/image.ts";
+import {
+  boxDiagonal,
+  faceBox,
+  invertAffine,
+  LANDMARK_COUNT,
+  type Landmarks,
+  mirrorLandmarks,
+  transformLandmarks,
+} from "../../faces/landmarks.ts";
+import { type Detector, mirrorImages } from "./detector.ts";
+
+/** Windows shrink by this factor from one size to the next, down to this part of the shorter side of the picture. */
+const SIZE_STEP = Math.SQRT2, SMALLEST = 0.24;
+/** Neighbouring windows lie this part of their side apart. */
+const STRIDE = 0.3;
+/** Windows of each size that are followed, and how often each is moved to where its landmarks lie, at most. */
+const FOLLOWED = 3, MOVES = 6;
+/** A window that overlaps so much with the one that its landmarks ask for stays where it is. */
+const SETTLED = 0.8;
+/** Disagreement, see {@linkcode FaceFound}, below which no smaller window is looked at, and above which there is no face. */
+const SURE = 2, DOUBT = 8;
+
+/** Where the face is. */
+export interface FaceFound {
+  /** The crop that the detector wants. */
+  readonly box: Box;
+  /**
+   * Mean distance between the landmarks of the crop and those of its mirror image, percent of the diagonal of their box:
+   * 1 to 4 on a clear face.
+   */
+  readonly disagreement: number;
+}
+
+/** What the search needs of a detector. */
+export type Finder = Pick<Detector, "config" | "batch" | "predict">;
+
+/** The windows to look at, as squares of the picture, those of one size together. */
+export function searchWindows(width: number, height: number): Box[][] {
+  const sizes: Box[][] = [];
+  const shorter = Math.min(width, height);
+  const places = (length: number, side: number) => {
+    const count = Math.ceil(Math.max(0, length - side) / (STRIDE * side)) + 1;
+    return Array.from({ length: count }, (_, k) => (count > 1 ? k / (count - 1) : 0.5) * (length - side) - 0.5);
+  };
+  for (let side = shorter; side >= SMALLEST * shorter; side /= SIZE_STEP) {
+    sizes.push(places(height, side).flatMap((y) => places(width, side).map((x) => ({ x, y, side }))));
+  }
+  return sizes;
+}
+
+/**
+ * Finds the one face of a picture, approximately; of several one of the larger.
+ *
+ * @param signal Stops the search between windows.
+ * @returns Null when the detector is sure of nothing.
+ */
+export async function searchFace(detector: Finder, image: Image, signal?: AbortSignal): Promise<FaceFound | null> {
+  // The smallest windows need no more pixels than the network takes; a large photograph is searched on a small copy.
+  const factor = Math.max(1, Math.min(image.width, image.height) * SMALLEST / detector.config.size_px);
+  const size = (length: number) => Math.max(1, Math.round(length / factor));
+  const small = factor > 1 ? resizeArea(image, size(image.width), size(image.height)) : image;
+  let best: Window | undefined;
+  for (const boxes of searchWindows(small.width, small.height)) {
+    const seen = await lookAt(detector, small, boxes, signal);
+    let found = apart(seen.sort((a, b) => a.disagreement - b.disagreement)).slice(0, FOLLOWED);
+    for (let move = 0; move < MOVES && !found.every(settled); move++) {
+      found = await lookAt(detector, small, found.map(({ next }) => next), signal);
+    }
+    // A window that does not settle is led about by what is no face, or by a part of one.
+    for (const window of found.filter(settled)) {
+      if (!best || window.disagreement < best.disagreement) best = window;
+    }
+    if (best && best.disagreement <= SURE) break;
+  }
+  if (!best || best.disagreement > DOUBT) return null;
+  const { next: { x, y, side }, disagreement } = best;
+  const [across, down] = [image.width / small.width, image.height / small.height];
+  const box = { x: (x + 0.5) * across - 0.5, y: (y + 0.5) * down - 0.5, side: side * (across + down) / 2 };
+  return { box, disagreement };
+}
+
+/** What the detector says about a window. */
+interface Window {
+  readonly box: Box;
+  readonly disagreement: number;
+  /** The crop that the landmarks ask for. */
+  readonly next: Box;
+}
+
+async function lookAt(
+  detector: Finder,
+  image: Image,
+  boxes: readonly Box[],
+  signal: AbortSignal | undefined,
+): Promise<Window[]> {
+  const side = detector.config.size_px;
+  const bytes = side * side * 3;
+  const windows: Window[] = [];
+  // A batch takes its time however few of its places are used: windows and their mirror images share one.
+  const most = Math.max(1, detector.batch >> 1);
+  for (let first = 0; first < boxes.length; first += most) {
+    signal?.throwIfAborted();
+    const some = boxes.slice(first, first + most);
+    const crops = new Uint8Array(2 * some.length * bytes);
+    some.forEach((box, k) => crops.set(cropSquare(image, box, side).data, k * bytes));
+    crops.set(mirrorImages(crops.subarray(0, some.length * bytes), side), some.length * bytes);
+    const { landmarks } = await detector.predict(crops, side);
+    some.forEach((box, k) => {
+      const of = (k: number) => landmarks.subarray(k * 2 * LANDMARK_COUNT, (k + 1) * 2 * LANDMARK_COUNT);
+      const face = of(k);
+      const mirrored = mirrorLandmarks(of(some.length + k), side);
+      const disagreement = meanDistance(face, mirrored) / boxDiagonal(face) * 100;
+      const next = faceBox(transformLandmarks(face, invertAffine(cropTransform(box, side))));
+      windows.push({ box, disagreement, next });
+    });
+  }
+  return windows;
+}
+
+const settled = ({ box, next }: Window) => overlap(box, next) > SETTLED;
+
+function meanDistance(a: Landmarks, b: Landmarks): number {
+  let sum = 0;
+  for (let i = 0; i < a.length; i += 2) sum += Math.hypot(a[i]! - b[i]!, a[i + 1]! - b[i + 1]!);
+  return sum / LANDMARK_COUNT;
+}
+
+/** Leaves out windows that ask for nearly the crop of one before. */
+function apart(windows: readonly Window[]): Window[] {
+  const kept: Window[] = [];
+  for (const window of windows) {
+    if (!kept.some(({ next }) => overlap(next, window.next) > 0.6)) kept.push(window);
+  }
+  return kept;
+}
+
+/** Intersection over union. */
+function overlap(a: Box, b: Box): number {
+  const along = (p: number, q: number) => Math.max(0, Math.min(p + a.side, q + b.side) - Math.max(p, q));
+  const both = along(a.x, b.x) * along(a.y, b.y);
+  return both / (a.side ** 2 + b.side ** 2 - both);
+}

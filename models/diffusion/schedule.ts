@@ -1,0 +1,319 @@
+/**
+ * Noise schedules: how much noise there is at a time step, and how samplers go from one step to the one before.
+ *
+ * `x_t = sqrt(a_t) x_0 + sqrt(1 - a_t) noise`, where a_t, `alphas_cumprod`, falls from nearly 1 to nearly 0.
+ *
+ * A step of a sampler is linear in the sample, the network's output and fresh noise, but for the clipping of x_0 that
+ * some schedules ask for. So a step is a few numbers ({@linkcode StepCoefficients}), with which
+ * {@linkcode applyStep} works on arrays and `sampleStep` in `models/diffusion/sampler.ts` in a graph.
+ *
+ * Easy to get wrong:
+ * - diffusers' `scaled_linear`, which LDM calls linear, is linear in sqrt(beta);
+ * - Stable Diffusion: `steps_offset` 1, `set_alpha_to_one` false (the last step goes to a_0, not to 1), no clipping;
+ * - LDM's own sampler makes more steps than asked for when their number does not divide T (30 gives 31);
+ * - guidance is `uncond + scale (cond - uncond)`; a scale of 1 is no guidance, not 0.
+ *
+ * Sources: Ho et al. 2020, arXiv 2006.11239; Song et al. 2020, arXiv 2010.02502, eq. 12 and 16; diffusers v0.20.2,
+ * DDIMScheduler and DDPMScheduler.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+import type { ConfigFormat } from "../io/config.ts";
+
+const scheduleSchema = z.object({
+  num_train_timesteps: z.int().min(1).default(1000),
+  beta_start: z.number().positive().default(0.0001),
+  beta_end: z.number().positive().default(0.02),
+  beta_schedule: z.enum(["linear", "scaled_linear", "squaredcos_cap_v2"]).default("linear"),
+  clip_sample: z.boolean().default(true),
+  clip_sample_range: z.number().positive().default(1),
+  set_alpha_to_one: z.boolean().default(true),
+  steps_offset: z.int().min(0).default(0),
+  prediction_type: z.enum(["epsilon", "v_prediction", "sample"]).default("epsilon"),
+  timestep_spacing: z.enum(["leading", "trailing", "linspace"]).default("leading"),
+});
+
+/** Configuration of a schedule; diffusers' names and defaults. */
+export type ScheduleConfig = z.output<typeof scheduleSchema>;
+
+/** `scheduler_config.json`. Also read as such: files of the schedulers for training, PNDM, and others of the same schedule. */
+export const scheduleFormat: ConfigFormat<ScheduleConfig> = {
+  name: "DDIMScheduler",
+  schema: scheduleSchema as z.ZodType<ScheduleConfig>,
+  fixed: {
+    dynamic_thresholding_ratio: 0.995,
+    rescale_betas_zero_snr: false,
+    sample_max_value: 1,
+    skip_prk_steps: true,
+    thresholding: false,
+    trained_betas: null,
+    variance_type: "fixed_small",
+  },
+};
+
+/** Stable Diffusion's schedule, also that of the text-to-image LDM. */
+export const LATENT_SCHEDULE: ScheduleConfig = {
+  ...scheduleSchema.parse({}),
+  beta_start: 0.00085,
+  beta_end: 0.012,
+  beta_schedule: "scaled_linear",
+  clip_sample: false,
+  set_alpha_to_one: false,
+  steps_offset: 1,
+};
+
+/** Variance of the noise that each step adds, `[T]`. */
+export function betas(config: ScheduleConfig): Float64Array {
+  const { num_train_timesteps: T, beta_start, beta_end, beta_schedule } = config;
+  const between = (a: number, b: number, k: number) => a + (b - a) * (T === 1 ? 0 : k / (T - 1));
+  return Float64Array.from({ length: T }, (_, k) => {
+    if (beta_schedule === "linear") return between(beta_start, beta_end, k);
+    if (beta_schedule === "scaled_linear") return between(Math.sqrt(beta_start), Math.sqrt(beta_end), k) ** 2;
+    const bar = (t: number) => Math.cos((t + 0.008) / 1.008 * Math.PI / 2) ** 2;
+    return Math.min(1 - bar((k + 1) / T) / bar(k / T), 0.999);
+  });
+}
+
+/** Share of the signal's variance at each step, the running product of `1 - beta`, `[T]`. */
+export function alphasCumprod(config: ScheduleConfig): Float64Array {
+  let product = 1;
+  return betas(config).map((beta) => product *= 1 - beta);
+}
+
+/** A schedule made ready: the configuration with its numbers. */
+export interface Schedule {
+  readonly config: ScheduleConfig;
+  /** `[T]`. */
+  readonly alphas_cumprod: Float64Array;
+}
+
+/** Makes a schedule ready. */
+export function makeSchedule(config: ScheduleConfig): Schedule {
+  return { config, alphas_cumprod: alphasCumprod(config) };
+}
+
+/**
+ * The time steps that a sampler visits, from noise to image.
+ *
+ * @param steps How many, from 1 to T.
+ * @throws {RangeError} If there are not that many.
+ */
+export function timesteps({ config }: Schedule, steps: number): number[] {
+  const { num_train_timesteps: T, steps_offset, timestep_spacing } = config;
+  checkSteps(steps, T);
+  const count = Array.from({ length: steps }, (_, k) => steps - 1 - k);
+  switch (timestep_spacing) {
+    case "leading":
+      return count.map((k) => k * Math.floor(T / steps) + steps_offset);
+    case "trailing":
+      return count.map((k) => roundEven((k + 1) * T / steps) - 1);
+    case "linspace":
+      return count.map((k) => steps === 1 ? 0 : roundEven(k * (T - 1) / (steps - 1)));
+  }
+}
+
+/** The time steps of LDM's own sampler: `range(0, T, floor(T / S)) + 1`, which may be more than S. */
+export function ldmTimesteps({ config }: Schedule, steps: number): number[] {
+  const T = config.num_train_timesteps;
+  checkSteps(steps, T);
+  const stride = Math.floor(T / steps);
+  return Array.from({ length: Math.ceil(T / stride) }, (_, k) => k * stride + 1).reverse();
+}
+
+function checkSteps(steps: number, T: number): void {
+  if (!Number.isInteger(steps) || steps < 1 || steps > T) {
+    throw new RangeError(`Cannot sample in ${steps} steps: the schedule has ${T}`);
+  }
+}
+
+/** As numpy rounds: halves go to the even neighbour. */
+function roundEven(x: number): number {
+  const floor = Math.floor(x);
+  return x - floor === 0.5 ? floor + floor % 2 : Math.round(x);
+}
+
+/** Factors of the clean sample and of the noise in a noisy one: `x_t = signal x_0 + noise e`. */
+export function noiseLevel({ alphas_cumprod }: Schedule, t: number): { signal: number; noise: number } {
+  const a = alphas_cumprod[t]!;
+  return { signal: Math.sqrt(a), noise: Math.sqrt(1 - a) };
+}
+
+/** What the network is to predict, as factors: `target = signal x_0 + noise e`. */
+export function targetFactors(schedule: Schedule, t: number): { signal: number; noise: number } {
+  switch (schedule.config.prediction_type) {
+    case "epsilon":
+      return { signal: 0, noise: 1 };
+    case "sample":
+      return { signal: 1, noise: 0 };
+    case "v_prediction": {
+      const { signal, noise } = noiseLevel(schedule, t);
+      return { signal: -noise, noise: signal };
+    }
+  }
+}
+
+/**
+ * Weight of a time step's squared error by min-SNR: that of the error of the clean sample, `min(SNR, gamma)`, turned into
+ * one of what the network predicts.
+ *
+ * Source: Hang et al. 2023, arXiv 2303.09556, section 3.4.
+ *
+ * @param gamma Largest weight; the paper's is 5.
+ */
+export function minSnrWeight(schedule: Schedule, t: number, gamma: number): number {
+  const { signal, noise } = noiseLevel(schedule, t);
+  const snr = (signal / noise) ** 2;
+  switch (schedule.config.prediction_type) {
+    case "epsilon":
+      return Math.min(1, gamma / snr);
+    case "sample":
+      return Math.min(snr, gamma);
+    case "v_prediction":
+      return Math.min(snr, gamma) / (snr + 1);
+  }
+}
+
+/**
+ * A step of a sampler as numbers:
+ *
+ *     x_0  = clip(x0[0] x + x0[1] output)         clip to [-clip, clip], infinite for none
+ *     prev = prev[0] x_0 + prev[1] x + prev[2] output + prev[3] fresh noise
+ */
+export interface StepCoefficients {
+  readonly x0: readonly [number, number];
+  readonly prev: readonly [number, number, number, number];
+  readonly clip: number;
+}
+
+/** x_0 and the noise as factors of the sample and the network's output. */
+function predictions(schedule: Schedule, t: number): { x0: [number, number]; noise: [number, number] } {
+  const { signal, noise } = noiseLevel(schedule, t);
+  switch (schedule.config.prediction_type) {
+    case "epsilon":
+      return { x0: [1 / signal, -noise / signal], noise: [0, 1] };
+    case "sample":
+      return { x0: [0, 1], noise: [1 / noise, -signal / noise] };
+    case "v_prediction":
+      return { x0: [signal, -noise], noise: [noise, signal] };
+  }
+}
+
+/** Share of signal at the step that a sampler goes to; a negative one is the end. */
+function alphaAt({ config, alphas_cumprod }: Schedule, t: number): number {
+  return t >= 0 ? alphas_cumprod[t]! : config.set_alpha_to_one ? 1 : alphas_cumprod[0]!;
+}
+
+/** Variance of the fresh noise of a DDIM step with eta 1 (eq. 16): that of DDPM between the two steps. */
+export function ddimVariance(schedule: Schedule, t: number, previous: number): number {
+  const [a, b] = [schedule.alphas_cumprod[t]!, alphaAt(schedule, previous)];
+  return (1 - b) / (1 - a) * (1 - a / b);
+}
+
+/**
+ * A DDIM step from `t` to `previous` (eq. 12).
+ *
+ * @param previous The step to go to; negative at the end.
+ * @param eta 0 is deterministic, 1 adds as much fresh noise as DDPM.
+ */
+export function ddimStep(schedule: Schedule, t: number, previous: number, eta = 0): StepCoefficients {
+  const a = alphaAt(schedule, previous);
+  const sigma = eta * Math.sqrt(ddimVariance(schedule, t, previous));
+  const { x0, noise } = predictions(schedule, t);
+  const direction = Math.sqrt(1 - a - sigma ** 2);
+  const clip = schedule.config.clip_sample ? schedule.config.clip_sample_range : Infinity;
+  return { x0, prev: [Math.sqrt(a), direction * noise[0], direction * noise[1], sigma], clip };
+}
+
+/** The DDIM steps of a whole sampling run, each with its time step. */
+export function ddimSteps(
+  schedule: Schedule,
+  steps: number,
+  eta = 0,
+): { t: number; coefficients: StepCoefficients }[] {
+  const stride = Math.floor(schedule.config.num_train_timesteps / steps);
+  // As diffusers has it: one stride below, which is not always the next step visited.
+  return timesteps(schedule, steps).map((t) => ({ t, coefficients: ddimStep(schedule, t, t - stride, eta) }));
+}
+
+/** The steps of LDM's own sampler, which ends at a_0. */
+export function ldmSteps(
+  schedule: Schedule,
+  steps: number,
+  eta = 0,
+): { t: number; coefficients: StepCoefficients }[] {
+  const visited = ldmTimesteps(schedule, steps);
+  return visited.map((t, k) => ({ t, coefficients: ddimStep(schedule, t, visited[k + 1] ?? 0, eta) }));
+}
+
+/** Variance of DDPM's step from t to t - 1 (eq. 7); at least 1e-20. */
+export function ddpmVariance({ alphas_cumprod }: Schedule, t: number): number {
+  const [a, b] = [alphas_cumprod[t]!, t > 0 ? alphas_cumprod[t - 1]! : 1];
+  const beta = 1 - a / b;
+  return Math.max((1 - b) / (1 - a) * beta, 1e-20);
+}
+
+/** A DDPM step from t to t - 1 (eq. 7). */
+export function ddpmStep(schedule: Schedule, t: number): StepCoefficients {
+  const { config, alphas_cumprod } = schedule;
+  const [a, b] = [alphas_cumprod[t]!, t > 0 ? alphas_cumprod[t - 1]! : 1];
+  const alpha = a / b;
+  const { x0 } = predictions(schedule, t);
+  const sigma = t > 0 ? Math.sqrt(ddpmVariance(schedule, t)) : 0;
+  return {
+    x0,
+    prev: [Math.sqrt(b) * (1 - alpha) / (1 - a), Math.sqrt(alpha) * (1 - b) / (1 - a), 0, sigma],
+    clip: config.clip_sample ? config.clip_sample_range : Infinity,
+  };
+}
+
+/**
+ * Carries a step out on arrays.
+ *
+ * @param x The sample.
+ * @param output What the network gave for it.
+ * @param noise Fresh standard normal noise; needed where the step adds any.
+ * @returns The sample of the step before and the estimate of x_0.
+ */
+export function applyStep(
+  { x0, prev, clip }: StepCoefficients,
+  x: ArrayLike<number>,
+  output: ArrayLike<number>,
+  noise?: ArrayLike<number>,
+): { prev: Float64Array; x0: Float64Array } {
+  const clean = Float64Array.from(
+    { length: x.length },
+    (_, k) => Math.max(-clip, Math.min(clip, x0[0] * x[k]! + x0[1] * output[k]!)),
+  );
+  return {
+    x0: clean,
+    prev: clean.map((c, k) =>
+      prev[0] * c + prev[1] * x[k]! + prev[2] * output[k]! + (prev[3] ? prev[3] * noise![k]! : 0)
+    ),
+  };
+}
+
+/** Classifier-free guidance: `uncond + scale (cond - uncond)`. */
+export function guide(cond: ArrayLike<number>, uncond: ArrayLike<number>, scale: number): Float64Array {
+  return Float64Array.from({ length: cond.length }, (_, k) => uncond[k]! + scale * (cond[k]! - uncond[k]!));
+}
+
+/** Noisy samples of step t: `sqrt(a_t) x_0 + sqrt(1 - a_t) noise`. */
+export function addNoise(schedule: Schedule, t: number, x0: ArrayLike<number>, noise: ArrayLike<number>): Float64Array {
+  return mix(noiseLevel(schedule, t), x0, noise);
+}
+
+/** What a network with v prediction is trained on: `sqrt(a_t) noise - sqrt(1 - a_t) x_0`. */
+export function velocity(schedule: Schedule, t: number, x0: ArrayLike<number>, noise: ArrayLike<number>): Float64Array {
+  const level = noiseLevel(schedule, t);
+  return mix({ signal: -level.noise, noise: level.signal }, x0, noise);
+}
+
+function mix(
+  { signal, noise }: { signal: number; noise: number },
+  x0: ArrayLike<number>,
+  e: ArrayLike<number>,
+): Float64Array {
+  return Float64Array.from({ length: x0.length }, (_, k) => signal * x0[k]! + noise * e[k]!);
+}

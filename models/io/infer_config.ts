@@ -1,0 +1,264 @@
+/**
+ * Configurations of networks from the shapes of their tensors under the original names of latent diffusion, Stable
+ * Diffusion, ControlNet and STAR, which publish none that diffusers reads.
+ *
+ * What shapes do not tell is taken from the original's own YAML file where it is given, else as it is in all that was
+ * published: eight attention heads (64 channels a head in networks with linear projections, as in Stable Diffusion 2),
+ * text encoders with 64 channels a head, 32 groups of a normalisation.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+import type { SafetensorsInfo, TensorData } from "../../formats/safetensors.ts";
+import { type AutoencoderConfig, autoencoderFormat } from "../diffusion/autoencoder.ts";
+import { type BertConfig, bertFormat } from "../diffusion/bert_text.ts";
+import type { ConfigFormat } from "./config.ts";
+import type { StarDetectorConfig } from "../detectors/registry.ts";
+import { type ControlNetConfig, controlnetFormat } from "../diffusion/controlnet.ts";
+import { betas, LATENT_SCHEDULE, type ScheduleConfig } from "../diffusion/schedule.ts";
+import { STAR_300W } from "../detectors/star.ts";
+import { type TextEncoderConfig, textEncoderFormat } from "../diffusion/clip_text.ts";
+import { type EncoderConfig, type UNetConfig, unetFormat } from "../diffusion/unet.ts";
+
+/** Tensors of one network under its original names. */
+export interface NamedShapes {
+  /** Where they are, for messages. */
+  readonly path: string;
+  readonly names: readonly string[];
+  has(name: string): boolean;
+  info(name: string): Pick<SafetensorsInfo, "shape">;
+  read(name: string): Promise<TensorData>;
+}
+
+const blockParams = z.object({ num_heads: z.number(), num_head_channels: z.number() })
+  .partial();
+const part = <T extends z.ZodType>(params: T) => z.object({ params }).optional();
+
+/** What is used of the YAML files that the originals publish beside their checkpoints. */
+export const originalConfig = z.object({
+  model: z.object({
+    params: z.object({
+      linear_start: z.number().optional(),
+      linear_end: z.number().optional(),
+      timesteps: z.int().min(1).optional(),
+      scale_factor: z.number().positive().optional(),
+      parameterization: z.enum(["eps", "x0", "v"]).optional(),
+      unet_config: part(blockParams),
+      control_stage_config: part(blockParams),
+      first_stage_config: part(z.object({ ddconfig: z.object({ resolution: z.int().min(1) }).optional() })),
+    }),
+  }),
+});
+
+/** See {@linkcode originalConfig}. */
+export type OriginalConfig = z.output<typeof originalConfig>["model"]["params"];
+
+function fail(file: NamedShapes, what: string, problem: string): never {
+  throw new TypeError(`Cannot tell the configuration of the ${what} in ${file.path} from its tensors: ${problem}`);
+}
+
+/** Size of one dimension of a tensor. */
+function sizeOf(file: NamedShapes, what: string, name: string, dimension: number): number {
+  if (!file.has(name)) fail(file, what, `"${name}" is missing`);
+  const size = file.info(name).shape[dimension];
+  return size ?? fail(file, what, `"${name}" is of [${file.info(name).shape.join(", ")}]`);
+}
+
+/** How many of the names `name(0)`, `name(1)`, ... are there in a row. */
+function count(file: NamedShapes, name: (k: number) => string): number {
+  let k = 0;
+  while (file.has(name(k))) k++;
+  return k;
+}
+
+/** The schema's defaults and checks; what is wrong with a configuration is said of the checkpoint. */
+function checked<T>(file: NamedShapes, format: ConfigFormat<T>, config: unknown): T {
+  const result = format.schema.safeParse(config);
+  if (result.success) return result.data;
+  return fail(
+    file,
+    format.name,
+    result.error.issues.map(({ path, message }) => `${path.join(".")} ${message}`).join("; "),
+  );
+}
+
+type Block = z.output<typeof blockParams>;
+
+function inferEncoder(file: NamedShapes, what: string, given: Block = {}): Partial<EncoderConfig> {
+  const levels: { channels: number[]; depth: number[] }[] = [{ channels: [], depth: [] }];
+  let context = 0;
+  let linear = false;
+  for (let k = 1; file.names.some((name) => name.startsWith(`input_blocks.${k}.`)); k++) {
+    const at = `input_blocks.${k}`;
+    if (file.has(`${at}.0.op.weight`)) {
+      levels.push({ channels: [], depth: [] });
+      continue;
+    }
+    const { channels, depth } = levels.at(-1)!;
+    channels.push(sizeOf(file, what, `${at}.0.out_layers.3.weight`, 0));
+    depth.push(count(file, (d) => `${at}.1.transformer_blocks.${d}.attn2.to_k.weight`));
+    if (!depth.at(-1)) continue;
+    context = sizeOf(file, what, `${at}.1.transformer_blocks.0.attn2.to_k.weight`, 1);
+    linear = file.info(`${at}.1.proj_in.weight`).shape.length === 2;
+  }
+  if (!context) fail(file, what, "it does not look at a prompt, and only networks that do are built here");
+  const same = (values: readonly number[]) => new Set(values).size === 1;
+  for (const [k, { channels, depth }] of levels.entries()) {
+    if (!same(channels) || !same(depth) || channels.length !== levels[0]!.channels.length) {
+      fail(file, what, `the blocks of level ${k} are not alike`);
+    }
+  }
+  const widths = levels.map(({ channels }) => channels[0]!);
+  const perHead = given.num_head_channels && given.num_head_channels > 0
+    ? given.num_head_channels
+    : linear && !given.num_heads
+    ? 64
+    : 0;
+  const depths = levels.map(({ depth }) => depth[0]!);
+  return {
+    in_channels: sizeOf(file, what, "input_blocks.0.0.weight", 1),
+    down_block_types: depths.map((depth) => depth ? "CrossAttnDownBlock2D" : "DownBlock2D"),
+    block_out_channels: widths,
+    layers_per_block: levels[0]!.channels.length,
+    cross_attention_dim: context,
+    attention_head_dim: perHead ? widths.map((width) => width / perHead) : given.num_heads ?? 8,
+    transformer_layers_per_block: same(depths.filter(Boolean)) ? Math.max(...depths) : depths.map((d) => d || 1),
+    use_linear_projection: linear,
+  };
+}
+
+/** Of a UNet under CompVis' names. */
+export function inferUNet(file: NamedShapes, original?: OriginalConfig): UNetConfig {
+  const encoder = inferEncoder(file, "UNet", original?.unet_config?.params);
+  return checked(file, unetFormat, {
+    ...encoder,
+    // For pictures of 512 pixels; the originals' own image_size is not used there, and often wrong.
+    sample_size: 64,
+    out_channels: sizeOf(file, "UNet", "out.2.weight", 0),
+    up_block_types: encoder.down_block_types!.toReversed()
+      .map((type) => type === "DownBlock2D" ? "UpBlock2D" : "CrossAttnUpBlock2D"),
+  });
+}
+
+/** Of a ControlNet under its original names. */
+export function inferControlNet(file: NamedShapes, original?: OriginalConfig): ControlNetConfig {
+  const what = "ControlNet";
+  // Convolutions have even numbers, SiLU the odd ones; from every second one to the next the channels change.
+  const convolutions = count(file, (k) => `input_hint_block.${2 * k}.weight`);
+  const channels = [];
+  for (let k = 0; k < convolutions - 1; k += 2) {
+    channels.push(sizeOf(file, what, `input_hint_block.${2 * k}.weight`, 0));
+  }
+  return checked(file, controlnetFormat, {
+    ...inferEncoder(file, what, original?.control_stage_config?.params),
+    conditioning_channels: sizeOf(file, what, "input_hint_block.0.weight", 1),
+    conditioning_embedding_out_channels: channels,
+  });
+}
+
+/**
+ * Of an autoencoder under CompVis' names, with a codebook or without.
+ *
+ * @param scale What the UNet sees latents times of, where the checkpoint says so.
+ */
+export function inferAutoencoder(file: NamedShapes, original?: OriginalConfig, scale?: number): AutoencoderConfig {
+  const what = "autoencoder";
+  const levels = count(file, (k) => `encoder.down.${k}.block.0.conv1.weight`);
+  const attention = Array.from({ length: levels }, (_, k) => file.has(`encoder.down.${k}.attn.0.q.weight`));
+  const codebook = file.has("quantize.embedding.weight");
+  const latent = sizeOf(file, what, "post_quant_conv.weight", 0);
+  const embedded = sizeOf(file, what, "post_quant_conv.weight", 1);
+  if (!codebook && embedded !== latent) {
+    fail(file, what, `its latents have ${embedded} channels and its decoder takes ${latent}, which is not built here`);
+  }
+  return checked(file, codebook ? autoencoderFormat.other!.format : autoencoderFormat, {
+    in_channels: sizeOf(file, what, "encoder.conv_in.weight", 1),
+    out_channels: sizeOf(file, what, "decoder.conv_out.weight", 0),
+    down_block_types: attention.map((yes) => yes ? "AttnDownEncoderBlock2D" : "DownEncoderBlock2D"),
+    up_block_types: attention.toReversed().map((yes) => yes ? "AttnUpDecoderBlock2D" : "UpDecoderBlock2D"),
+    block_out_channels: attention.map((_, k) => sizeOf(file, what, `encoder.down.${k}.block.0.conv1.weight`, 0)),
+    layers_per_block: count(file, (k) => `encoder.down.0.block.${k}.conv1.weight`),
+    latent_channels: latent,
+    ...codebook && {
+      num_vq_embeddings: sizeOf(file, what, "quantize.embedding.weight", 0),
+      vq_embed_dim: embedded,
+    },
+    sample_size: original?.first_stage_config?.params.ddconfig?.resolution ?? 512,
+    scaling_factor: scale ?? original?.scale_factor ?? (codebook ? 1 : 0.18215),
+    mid_block_add_attention: file.has("encoder.mid.attn_1.q.weight"),
+  });
+}
+
+/** Of a CLIP text encoder, which has transformers' names everywhere. */
+export function inferTextEncoder(file: NamedShapes): TextEncoderConfig {
+  const what = "text encoder";
+  const token = "text_model.embeddings.token_embedding.weight";
+  const width = sizeOf(file, what, token, 1);
+  return checked(file, textEncoderFormat, {
+    vocab_size: sizeOf(file, what, token, 0),
+    hidden_size: width,
+    intermediate_size: sizeOf(file, what, "text_model.encoder.layers.0.mlp.fc1.weight", 0),
+    num_hidden_layers: count(file, (k) => `text_model.encoder.layers.${k}.mlp.fc1.weight`),
+    num_attention_heads: width / 64,
+    max_position_embeddings: sizeOf(file, what, "text_model.embeddings.position_embedding.weight", 0),
+  });
+}
+
+/** Of LDM's text encoder under CompVis' names. */
+export function inferBert(file: NamedShapes): BertConfig {
+  const what = "text encoder";
+  const layer = (k: number) => `transformer.attn_layers.layers.${k}`;
+  return checked(file, bertFormat, {
+    vocab_size: sizeOf(file, what, "transformer.token_emb.weight", 0),
+    d_model: sizeOf(file, what, "transformer.token_emb.weight", 1),
+    max_position_embeddings: sizeOf(file, what, "transformer.pos_emb.emb.weight", 0),
+    encoder_layers: count(file, (k) => `${layer(2 * k)}.1.to_q.weight`),
+    encoder_ffn_dim: sizeOf(file, what, `${layer(1)}.1.net.0.0.weight`, 0),
+    encoder_attention_heads: sizeOf(file, what, `${layer(0)}.1.to_q.weight`, 0) / 64,
+    head_dim: 64,
+  });
+}
+
+/** Of a STAR detector of 68 landmarks as those of 300-W; its images are as large as in all that was published. */
+export function inferStar(file: NamedShapes): StarDetectorConfig {
+  const what = "STAR detector";
+  const [P, E] = ["heatmaps", "edgemaps"].map((name) => sizeOf(file, what, `out_${name}.0.conv.weight`, 0));
+  if (P !== STAR_300W.classes_num[0] || E !== STAR_300W.classes_num[1]) {
+    fail(file, what, `it has ${P} landmarks and ${E} edges, and only the 68 and 9 of 300-W are built here`);
+  }
+  return {
+    size_px: STAR_300W.width,
+    stacks: count(file, (k) => `out_heatmaps.${k}.conv.weight`),
+    // Each level of an hourglass holds the next one as its low2.
+    depth: count(file, (k) => `hgs.0.${"low2.".repeat(k)}up1.conv1.conv.weight`),
+    channels: sizeOf(file, what, "out_heatmaps.0.conv.weight", 1),
+  };
+}
+
+/**
+ * The noise schedule of a complete checkpoint, from the `betas` that it carries.
+ *
+ * @throws {TypeError} If they are of no schedule that is known.
+ */
+export async function inferSchedule(file: NamedShapes, original?: OriginalConfig): Promise<ScheduleConfig> {
+  const types = { eps: "epsilon", x0: "sample", v: "v_prediction" } as const;
+  const config: ScheduleConfig = {
+    ...LATENT_SCHEDULE,
+    prediction_type: types[original?.parameterization ?? "eps"],
+    beta_start: original?.linear_start ?? LATENT_SCHEDULE.beta_start,
+    beta_end: original?.linear_end ?? LATENT_SCHEDULE.beta_end,
+    num_train_timesteps: original?.timesteps ?? LATENT_SCHEDULE.num_train_timesteps,
+  };
+  if (!file.has("betas")) return config;
+  const { data } = await file.read("betas");
+  const rounded = (value: number) => Number(value.toPrecision(6));
+  const [first, last] = [rounded(data[0]!), rounded(data.at(-1)!)];
+  for (const beta_schedule of ["scaled_linear", "linear", "squaredcos_cap_v2"] as const) {
+    const found = { ...config, beta_schedule, num_train_timesteps: data.length };
+    if (beta_schedule !== "squaredcos_cap_v2") Object.assign(found, { beta_start: first, beta_end: last });
+    const expected = first > 0 ? betas(found) : [];
+    if (data.every((beta, k) => Math.abs(beta - expected[k]!) <= 1e-4 * expected[k]!)) return found;
+  }
+  return fail(file, "noise schedule", "its betas are neither linear, in themselves or in their roots, nor of a cosine");
+}

@@ -1,0 +1,143 @@
+/**
+ * Opens files of tensors whatever their format: safetensors, one or in shards, or what PyTorch writes.
+ *
+ *     *.safetensors                  by name; also a file with another ending that is neither of the two below
+ *     *.index.json                   names of tensors by the file beside it that holds them
+ *     *.ckpt, *.pth, *.bin, *.pkl    by content, which is a zip archive
+ *
+ * @module
+ */
+
+import { readAt, readSafetensors, type SafetensorsInfo, type TensorData } from "../../formats/safetensors.ts";
+import { readTorchArchive } from "../../formats/torch_archive.ts";
+import type { TensorFile } from "./params.ts";
+
+/** An open file of tensors; close it, or declare it with `using`. */
+export interface OpenTensors extends TensorFile, Disposable {
+  /** Element type and shape of a tensor. */
+  info(name: string): SafetensorsInfo;
+}
+
+/** Names of a network's weights in a folder of diffusers or transformers, the first that is there counts. */
+const NETWORK_FILES = [
+  ...["diffusion_pytorch_model", "model"].map((name) => `${name}.safetensors`),
+  ...["diffusion_pytorch_model", "model"].map((name) => `${name}.safetensors.index.json`),
+  ...["diffusion_pytorch_model", "model"].map((name) => `${name}.fp16.safetensors`),
+  ...["diffusion_pytorch_model", "pytorch_model"].map((name) => `${name}.bin`),
+  ...["diffusion_pytorch_model", "pytorch_model"].map((name) => `${name}.bin.index.json`),
+];
+
+/** First bytes of a zip archive, of what PyTorch wrote before it wrote those, and of any pickle. */
+const ZIP = "PK\x03\x04", OLD_TORCH = "\x80\x02\x8a\x0a", PICKLE = "\x80";
+
+/**
+ * Opens a file of tensors; reads none yet.
+ *
+ * @throws {TypeError} If it is in no format that is known, or damaged.
+ */
+export async function openTensors(path: string): Promise<OpenTensors> {
+  if (path.endsWith(".json")) return await openShards(path);
+  const magic = await firstBytes(path);
+  if (magic.startsWith(ZIP)) return await readTorchArchive(path);
+  if (magic.startsWith(OLD_TORCH)) {
+    throw new TypeError(
+      `Cannot read ${path} as PyTorch before 1.6 wrote it, hint: load it in a newer one and save it with torch.save`,
+    );
+  }
+  // The length of a safetensors header may look like one, but behind it comes the header.
+  if (magic.startsWith(PICKLE) && magic[8] !== "{") {
+    throw new TypeError(`Cannot read ${path}: it is a bare pickle, hint: save the tensors with torch.save`);
+  }
+  return await readSafetensors(path);
+}
+
+/**
+ * Opens the weights of a network's folder, under any of the names that diffusers and transformers give them.
+ *
+ * @throws {TypeError} If there are none.
+ */
+export async function openNetworkTensors(dir: string): Promise<OpenTensors> {
+  for (const file of NETWORK_FILES) {
+    const path = `${dir}/${file}`;
+    const there = await Deno.stat(path).catch((error) => {
+      if (error instanceof Deno.errors.NotFound) return null;
+      throw error;
+    });
+    if (there) return await openTensors(path);
+  }
+  throw new TypeError(`Cannot read the weights in ${dir}: it has none of ${NETWORK_FILES.join(", ")}`);
+}
+
+async function firstBytes(path: string): Promise<string> {
+  using file = await Deno.open(path);
+  const { size } = await file.stat();
+  return String.fromCharCode(...readAt(file, path, 0, Math.min(9, size)));
+}
+
+/** Several files as one. */
+class Shards implements OpenTensors {
+  readonly names: readonly string[];
+
+  constructor(
+    readonly path: string,
+    readonly fileOf: ReadonlyMap<string, OpenTensors>,
+    readonly files: readonly OpenTensors[],
+  ) {
+    this.names = [...fileOf.keys()];
+  }
+
+  info(name: string): SafetensorsInfo {
+    return this.#file(name).info(name);
+  }
+
+  read(name: string): Promise<TensorData> {
+    return this.#file(name).read(name);
+  }
+
+  [Symbol.dispose](): void {
+    for (const file of this.files) file[Symbol.dispose]();
+  }
+
+  #file(name: string): OpenTensors {
+    const file = this.fileOf.get(name);
+    if (file) return file;
+    throw new RangeError(`Cannot read tensor "${name}" of ${this.path}: it has ${this.fileOf.size} others`);
+  }
+}
+
+async function openShards(path: string): Promise<OpenTensors> {
+  const fail = (problem: string): never => {
+    throw new TypeError(`Cannot read ${path} as an index of shards: ${problem}`);
+  };
+  const folder = path.slice(0, path.lastIndexOf("/") + 1);
+  const opened = new Map<string, OpenTensors>();
+  try {
+    let map: Record<string, unknown>;
+    try {
+      map = JSON.parse(await Deno.readTextFile(path)).weight_map;
+    } catch (error) {
+      if (error instanceof SyntaxError) fail(`it is not JSON: ${error.message}`);
+      throw error;
+    }
+    if (typeof map !== "object" || map === null) return fail("it has no weight_map");
+    const fileOf = new Map<string, OpenTensors>();
+    for (const [name, shard] of Object.entries(map)) {
+      // A path could lead anywhere on the disk.
+      if (typeof shard !== "string" || !/^[^/\\]+\.(safetensors|bin)$/.test(shard)) {
+        return fail(`"${name}" is in ${JSON.stringify(shard)}, which is no .safetensors or .bin file beside it`);
+      }
+      if (!opened.has(shard)) opened.set(shard, await openTensors(folder + shard));
+      const file = opened.get(shard)!;
+      if (!file.names.includes(name)) fail(`"${name}" is not in ${shard}`);
+      fileOf.set(name, file);
+    }
+    for (const [shard, file] of opened) {
+      const extra = file.names.find((name) => fileOf.get(name) !== file);
+      if (extra !== undefined) fail(`"${extra}" of ${shard} is not in the index, or in another file there`);
+    }
+    return new Shards(path, fileOf, [...opened.values()]);
+  } catch (error) {
+    for (const file of opened.values()) file[Symbol.dispose]();
+    throw error;
+  }
+}

@@ -1,0 +1,143 @@
+/**
+ * A run's folder on disk: its lock, its log, and files that are whole at any moment.
+ *
+ * @module
+ */
+import { join } from "node:path";
+import { exists, ignoreMissing, readJson, removeIfExists } from "../../formats/files.ts";
+import type { Reporter, RunEvent } from "./progress.ts";
+
+/** The process that holds a run's lock, `.lock`. */
+export interface Owner {
+  /** Its id. */
+  readonly process: number;
+  /** When it took the lock, ISO 8601. */
+  readonly since: string;
+}
+
+/**
+ * Takes a run's lock; undefined when another process holds it. The kernel frees it with the process, however that ends,
+ * so no lock is ever stale.
+ *
+ * @param home The run's folder, made if it is not there.
+ */
+export async function takeLock(home: string): Promise<Disposable | undefined> {
+  Deno.mkdirSync(home, { recursive: true });
+  const file = Deno.openSync(join(home, ".lock"), { read: true, write: true, create: true });
+  // Whoever asks for the owner holds the lock for a moment.
+  for (let left = 5; !file.tryLockSync(true); left--) {
+    if (left === 0) return void file.close();
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  const owner: Owner = { process: Deno.pid, since: new Date().toISOString() };
+  try {
+    file.truncateSync();
+    file.writeSync(new TextEncoder().encode(`${JSON.stringify(owner)}\n`));
+  } catch (error) {
+    file.close(); // the disk is full: who tries again must not find it locked
+    throw error;
+  }
+  return { [Symbol.dispose]: () => file.close() };
+}
+
+/** The process that is running in a folder; undefined when none is, null when it is not known yet which. Reads only. */
+export function ownerOf(home: string): Owner | null | undefined {
+  let file: Deno.FsFile;
+  try {
+    file = Deno.openSync(join(home, ".lock"));
+  } catch (error) {
+    ignoreMissing(error);
+    return undefined;
+  }
+  using _file = file;
+  if (file.tryLockSync(false)) return undefined;
+  return readJson<Owner>(join(home, ".lock")) ?? null;
+}
+
+/** How often the log tells of progress. */
+const progressEveryMs = 10_000;
+
+/** The most that a log's file grows to, bytes. */
+export const LOG_BYTES = 1 << 20;
+
+/**
+ * A run's log, `log.jsonl`: every event of every run in the folder, each on a line with its time. What is older than the
+ * file can hold is in `log.1.jsonl`, and what is older than that is gone.
+ */
+export class RunLog implements Disposable {
+  #file: Deno.FsFile;
+  #size: number;
+  readonly #told = new Map<string, number>();
+  /** What a new file begins with, as readers look for it: which run it is, and the stages that go on. */
+  readonly #start = new Map<string, string>();
+
+  /** Opens the log for appending; tells all events to a reporter, too. */
+  constructor(private readonly home: string, private readonly reporter: Reporter) {
+    this.#file = Deno.openSync(join(home, "log.jsonl"), { read: true, append: true, create: true });
+    this.#size = this.#file.statSync().size;
+    const last = new Uint8Array(1);
+    if (this.#size > 0) {
+      this.#file.seekSync(-1, Deno.SeekMode.End);
+      this.#file.readSync(last);
+    }
+    // A killed run may have left half a line.
+    if (this.#size > 0 && last[0] !== 10) this.#append("\n");
+  }
+
+  /** Tells an event; of progress only now and then in the file. */
+  tell(event: RunEvent): void {
+    try {
+      this.#write(event);
+    } finally {
+      // After the file, so that who is told finds it there.
+      this.reporter.event(event);
+    }
+  }
+
+  #write(event: RunEvent): void {
+    if (event.event === "progress") {
+      const now = performance.now();
+      if (now - (this.#told.get(event.stage) ?? -Infinity) < progressEveryMs) return;
+      this.#told.set(event.stage, now);
+    }
+    const line = `${JSON.stringify({ time: new Date().toISOString(), ...event })}\n`;
+    if (this.#size + line.length > LOG_BYTES) this.#turn();
+    this.#append(line);
+    if (event.event === "run") this.#start.set("", line);
+    if (event.event === "stage") this.#start.set(event.stage, line);
+    if (event.event === "done") this.#start.delete(event.stage);
+  }
+
+  /** Goes on in a new file. */
+  #turn(): void {
+    const path = join(this.home, "log.jsonl");
+    this.#file.close();
+    Deno.renameSync(path, join(this.home, "log.1.jsonl"));
+    this.#file = Deno.openSync(path, { append: true, create: true });
+    this.#size = 0;
+    this.#append([...this.#start.values()].join(""));
+  }
+
+  #append(text: string): void {
+    const bytes = new TextEncoder().encode(text);
+    this.#file.writeSync(bytes);
+    this.#size += bytes.length;
+  }
+
+  /** Closes the file. */
+  [Symbol.dispose](): void {
+    this.#file.close();
+  }
+}
+
+/** Puts a whole folder in the place of another. */
+export function replaceFolder(from: string, to: string): void {
+  const old = `${from}.old`;
+  removeIfExists(old);
+  if (exists(to)) Deno.renameSync(to, old);
+  Deno.renameSync(from, to);
+  removeIfExists(old);
+}
+
+/** Where a stage's artifact is while it is made. */
+export const tempDirOf = (home: string, id: string): string => join(home, `.${id}.tmp`);

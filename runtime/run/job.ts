@@ -1,0 +1,301 @@
+/**
+ * One try at a stage: its context, its checkpoints and notes, and the folder that appears when it is whole.
+ *
+ * @module
+ */
+import { join, resolve } from "node:path";
+import {
+  KnownChoices,
+  readIfUsable,
+  readTuned,
+  type TunedKernels,
+  tuningFile,
+  writeTuned,
+} from "../../engine/tuning/tuning_cache.ts";
+import type { Device } from "../../engine/device.ts";
+import { exists, readJson, removeIfExists, writeAtomic } from "../../formats/files.ts";
+import type { RunEvent } from "./progress.ts";
+import { replaceFolder, tempDirOf } from "./folder.ts";
+import type { Artifact, Row, StageContext } from "../stage.ts";
+import { listFiles, type Manifest, type StageState } from "./cache.ts";
+import { inputsOf, stageCosts } from "./costs.ts";
+import { mostOf, tunables, tuneAll, TUNED_PART, workOfStage } from "../../engine/tuning/tune.ts";
+
+/** A killed run forgets no more of its time and progress than this. */
+const noteEverySeconds = 1;
+
+/** What is kept of a stage on its way, `.work/<stage>/attempt.json`. */
+export interface AttemptNote {
+  /** Key of the stage, so that a later attempt knows whether it may go on. */
+  readonly key: string;
+  /** Time of all attempts together. */
+  readonly seconds: number;
+  /** How far it is, as last told. */
+  readonly progress?: { readonly done: number; readonly total: number; readonly fields: Row };
+}
+
+/** A stage that is to be made, and where. */
+export interface Order {
+  /** The stage, and what is known of it. */
+  readonly state: Pick<StageState, "stage" | "key" | "recipe" | "dir">;
+  /** Name of the pipeline. */
+  readonly pipeline: string;
+  /** Folder of the run. */
+  readonly home: string;
+  /** Folder of all runs, and which kernels to run, see `RunOptions.tune`. */
+  readonly tuning: { readonly root: string; readonly mode: string };
+}
+
+/** Makes a stage, once or more: each time into a folder that appears when it is whole. */
+export type Maker = (order: Order, signal: AbortSignal, tell: (event: RunEvent) => void) => Promise<Manifest>;
+
+/** Why a stage was not made, with what its attempt knew. */
+export class AttemptError extends Error {
+  /** The class. */
+  override readonly name = "AttemptError";
+
+  /** The cause is what was thrown; `resumed` tells whether an attempt before left something to go on from. */
+  constructor(cause: unknown, readonly resumed: boolean, readonly seconds: number) {
+    super("Cannot make a stage", { cause });
+  }
+
+  /** An error as one of an attempt, which it may be. */
+  static of(error: unknown): AttemptError {
+    return error instanceof AttemptError ? error : new AttemptError(error, false, 0);
+  }
+}
+
+/**
+ * What makes stages, one after the other, in the thread that calls it.
+ *
+ * @param open Opens the GPU; called for the first stage that asks for it.
+ */
+export function makerHere(open: () => Promise<Device>): { make: Maker; close(): Promise<void> } {
+  let device: Promise<Device> | undefined;
+  return {
+    async make(order, signal, tell) {
+      let attempt: Attempt | undefined;
+      try {
+        attempt = new Attempt(order, signal, tell, () => device ??= open());
+        return await attempt.run();
+      } catch (error) {
+        throw new AttemptError(error, attempt?.resumed ?? false, attempt?.seconds() ?? 0);
+      }
+    },
+    close: async () => (await device?.catch(() => undefined))?.destroy(),
+  };
+}
+
+/** One try at a stage, from its context to its folder. */
+class Attempt {
+  readonly #started = performance.now();
+  readonly #work: string;
+  readonly #draft: string;
+  readonly #earlier: number;
+  /** Whether an attempt before left something to go on from. */
+  readonly resumed: boolean;
+  #noted = 0;
+  #progress: AttemptNote["progress"];
+  readonly #summary: Row[] = [];
+  readonly #log: string[] = [];
+  #adapter: string | null = null;
+  #memory: Device["memory"] | undefined;
+  /** Whether it begins with what an attempt before left. */
+  readonly #goesOn: boolean;
+  #device: Promise<Device> | undefined;
+  #choices = new KnownChoices({});
+  #metrics: Deno.FsFile | undefined;
+
+  constructor(
+    private readonly order: Order,
+    private readonly signal: AbortSignal,
+    private readonly tell: (event: RunEvent) => void,
+    private readonly open: () => Promise<Device>,
+  ) {
+    const { home, state: { stage, key } } = order;
+    this.#draft = tempDirOf(home, stage.id);
+    this.#work = join(home, ".work", stage.id);
+    const before = readJson<AttemptNote>(join(this.#work, "attempt.json"));
+    this.resumed = before?.key === key;
+    // Checkpoints of other options or inputs are of no use.
+    if (!this.resumed) removeIfExists(this.#work);
+    this.#earlier = this.resumed ? before!.seconds : 0;
+    const files = join(this.#work, "files");
+    Deno.mkdirSync(files, { recursive: true });
+    this.#goesOn = [...Deno.readDirSync(files)].length > 0;
+    this.#note();
+    removeIfExists(this.#draft);
+    Deno.mkdirSync(this.#draft);
+  }
+
+  /** Time spent on the stage, with earlier attempts. */
+  seconds(): number {
+    return Math.round(this.#earlier * 1000 + performance.now() - this.#started) / 1000;
+  }
+
+  async run(): Promise<Manifest> {
+    const { stage, dir } = this.order.state;
+    try {
+      this.signal.throwIfAborted();
+      await stage.spec.run(this.#context(), inputsOf(stage, this.#made()), stage.options as never);
+      this.signal.throwIfAborted();
+      this.#closeMetrics();
+      const metrics = join(this.#work, "metrics.jsonl");
+      if (exists(metrics)) Deno.copyFileSync(metrics, join(this.#draft, "metrics.jsonl"));
+      const manifest = this.#manifest();
+      writeAtomic(join(this.#draft, "manifest.json"), JSON.stringify(manifest, null, 2) + "\n");
+      replaceFolder(this.#draft, resolve(dir));
+      removeIfExists(this.#work);
+      return manifest;
+    } catch (error) {
+      // First what takes space, as that may be what lacks.
+      attemptTo(() => removeIfExists(this.#draft));
+      attemptTo(() => this.#note());
+      if (!this.signal.aborted) {
+        const trace = error instanceof Error ? error.stack ?? error.message : String(error);
+        attemptTo(() => writeAtomic(join(this.#work, "error.txt"), `${trace}\n`));
+      }
+      throw error;
+    } finally {
+      this.#closeMetrics();
+    }
+  }
+
+  /** The artifacts that the stage needs. */
+  #made(): Map<string, Artifact> {
+    const { home, state: { stage } } = this.order;
+    return new Map(stage.needs.map((id) => [id, { dir: join(home, id), stage: id }]));
+  }
+
+  #context(): StageContext {
+    const { pipeline, state: { stage, recipe } } = this.order;
+    return {
+      id: stage.id,
+      pipeline,
+      dir: this.#draft,
+      work: join(this.#work, "files"),
+      seed: recipe.seed,
+      signal: this.signal,
+      device: () => this.#device ??= this.#openDevice(),
+      progress: (done, total, told = {}) => {
+        const fields = { ...told, ...(this.#memory && { gpu_bytes: this.#memory.live }) };
+        this.#progress = { done, total, fields };
+        this.tell({ event: "progress", stage: stage.id, done, total, fields });
+        if (this.seconds() - this.#noted > noteEverySeconds) this.#note();
+      },
+      metric: (record) => {
+        this.#metrics ??= this.#openMetrics(-Infinity);
+        this.#metrics.writeSync(new TextEncoder().encode(JSON.stringify(record) + "\n"));
+      },
+      resumeMetrics: (step) => {
+        this.#closeMetrics();
+        this.#metrics = this.#openMetrics(step);
+        this.#note();
+      },
+      log: (line) => this.#say(line),
+      summary: (record) => void this.#summary.push({ ...record }),
+    };
+  }
+
+  #say(line: string): void {
+    this.#log.push(line);
+    this.tell({ event: "log", stage: this.order.state.stage.id, text: line });
+  }
+
+  /** The GPU, with the kernels that the stage is to run. */
+  async #openDevice(): Promise<Device> {
+    const device = await this.open();
+    this.#adapter = device.name;
+    this.#memory = device.memory;
+    const path = join(this.#work, "tuned.json");
+    let tuned: TunedKernels = {};
+    if (this.#goesOn) {
+      // Another kernel may add up in another order: what goes on must end as if it had not been stopped.
+      tuned = readIfUsable(path, device.name, (why) => this.#say(`${why}; the ops' own kernels are used`));
+    } else if (this.order.tuning.mode !== "off") {
+      tuned = await this.#tuned(device);
+      writeTuned(path, device.name, tuned);
+    }
+    this.#choices = new KnownChoices(tuned);
+    return { ...device, choices: this.#choices };
+  }
+
+  async #tuned(device: Device): Promise<TunedKernels> {
+    const { tuning: { root, mode }, state: { stage } } = this.order;
+    if (mode !== "cached" && mode !== "measure") return readTuned(mode, device.name);
+    const path = tuningFile(root, device.name);
+    const note = (line: string) => this.#say(line);
+    if (mode === "cached") {
+      return readIfUsable(path, device.name, (why) => note(`${why}, hint: deno task tune writes it anew`));
+    }
+    const kernels = mostOf(
+      tunables(await workOfStage(() => stageCosts({ stage, artifacts: this.#made() })), device),
+      TUNED_PART,
+    );
+    let measured = 0;
+    for await (const { known } of tuneAll(device, kernels, { path, signal: this.signal, note })) if (!known) measured++;
+    if (measured) note(`tuned ${measured} kernels`);
+    return readTuned(path, device.name);
+  }
+
+  #manifest(): Manifest {
+    const { pipeline, state: { stage, key, recipe } } = this.order;
+    const { used } = this.#choices;
+    return {
+      pipeline,
+      stage: stage.id,
+      kind: stage.spec.output,
+      key,
+      recipe,
+      origins: stage.origins,
+      adapter: this.#adapter,
+      ...(Object.keys(used).length && { tuned: used }),
+      deno: Deno.version.deno,
+      finished: new Date().toISOString(),
+      seconds: this.seconds(),
+      output: listFiles(this.#draft),
+      summary: this.#summary,
+      log: this.#log,
+    };
+  }
+
+  #note(): void {
+    const note: AttemptNote = {
+      key: this.order.state.key,
+      seconds: this.seconds(),
+      ...(this.#progress && { progress: this.#progress }),
+    };
+    writeAtomic(join(this.#work, "attempt.json"), JSON.stringify(note));
+    this.#noted = note.seconds;
+  }
+
+  /** Opens the metrics with the whole lines up to a step: a killed run may have left half a line and steps not saved. */
+  #openMetrics(step: number): Deno.FsFile {
+    const path = join(this.#work, "metrics.jsonl");
+    const lines = exists(path) ? Deno.readTextFileSync(path).split("\n").slice(0, -1) : [];
+    const kept = lines.filter((line) => stepOf(line) <= step);
+    writeAtomic(path, kept.map((line) => `${line}\n`).join(""));
+    return Deno.openSync(path, { append: true });
+  }
+
+  #closeMetrics(): void {
+    this.#metrics?.close();
+    this.#metrics = undefined;
+  }
+}
+
+/** The step of a line of metrics; of a line that is broken, one that no run reaches. */
+function stepOf(line: string): number {
+  try {
+    return Number(JSON.parse(line).step);
+  } catch {
+    return Infinity;
+  }
+}
+
+/** Does what is of no more use if it fails. */
+export function attemptTo(act: () => void): void {
+  try {
+    act();
+  } catch { /* something else went wrong before, which is told */ }
+}

@@ -1,0 +1,192 @@
+/**
+ * How a run looks while it goes on: a bar on a terminal, a plain line now and then elsewhere.
+ *
+ * @module
+ */
+import { formatBytes, formatCount } from "../../formats/numbers.ts";
+import type { Field } from "../stage.ts";
+
+/** What happens in a run: the lines of `log.jsonl` and of `run --json`, which have a `time` as well. */
+export type RunEvent =
+  | { readonly event: "run"; readonly pipeline: string; readonly file: string; readonly process: number }
+  | { readonly event: "skip"; readonly stage: string; readonly number: number; readonly of: number }
+  | {
+    readonly event: "stage";
+    readonly stage: string;
+    readonly uses: string;
+    readonly reason: string;
+    readonly number: number;
+    readonly of: number;
+  }
+  | {
+    readonly event: "progress";
+    readonly stage: string;
+    readonly done: number;
+    readonly total: number;
+    readonly fields: Readonly<Record<string, Field>>;
+  }
+  | { readonly event: "log"; readonly stage: string; readonly text: string }
+  | { readonly event: "done"; readonly stage: string; readonly seconds: number }
+  | { readonly event: "end"; readonly status: "done" }
+  | {
+    readonly event: "end";
+    readonly status: "failed" | "interrupted";
+    readonly stage: string;
+    readonly message: string;
+  };
+
+/** Is told what happens in a run. */
+export interface Reporter {
+  /** Something happened. */
+  event(event: RunEvent): void;
+}
+
+/** Prints nothing. */
+export const silent: Reporter = { event() {} };
+
+/** Where a reporter prints. */
+export interface Output {
+  /** As of `Deno.stdout`. */
+  writeSync(bytes: Uint8Array): number;
+  /** As of `Deno.stdout`. */
+  isTerminal(): boolean;
+}
+
+const plainEveryMs = 10_000;
+const barEveryMs = 100;
+const jsonEveryMs = 1000;
+const rateWindowMs = 30_000;
+
+/** A JSON line for each event, for machines; progress of a stage at most once a second. */
+export function jsonReporter(out: Output, now: () => number = () => performance.now()): Reporter {
+  const told = new Map<string, number>();
+  return {
+    event(event) {
+      if (event.event === "progress" && event.done < event.total) {
+        if (now() - (told.get(event.stage) ?? -Infinity) < jsonEveryMs) return;
+        told.set(event.stage, now());
+      }
+      const line = { time: new Date().toISOString(), ...event };
+      out.writeSync(new TextEncoder().encode(`${JSON.stringify(line)}\n`));
+    },
+  };
+}
+
+/** How far a stage is, as a reporter has seen it. */
+interface Course {
+  samples: { time: number; done: number }[];
+  /** When it was last printed. */
+  printed?: number;
+  /** How it looks beside others on one line. */
+  brief: string;
+}
+
+/** A bar that is drawn over if `out` is a terminal, else a line every ten seconds for each stage that goes on. */
+export function reporterFor(out: Output, now: () => number = () => performance.now()): Reporter {
+  const terminal = out.isTerminal();
+  const print = (text: string) => void out.writeSync(new TextEncoder().encode(text));
+  const clear = terminal ? "\r\x1b[K" : "";
+  const line = (text: string) => print(`${clear}${text}\n`);
+  const going = new Map<string, Course>();
+  // Of a stage alone it is plain which one a line is about.
+  const about = (name: string) => going.size > 1 ? `${name}: ` : "";
+  const begin = (name: string): Course => {
+    const course = { samples: [], brief: name };
+    going.set(name, course);
+    return course;
+  };
+  const update = (name: string, done: number, total: number, fields: Readonly<Record<string, Field>>) => {
+    const time = now();
+    const course = going.get(name) ?? begin(name);
+    const { samples } = course;
+    // A first plain line only after a while: quick stages need none.
+    course.printed ??= terminal ? -Infinity : time;
+    samples.push({ time, done });
+    while (samples.length > 2 && time - samples[0]!.time > rateWindowMs) samples.shift();
+    if (time - course.printed < (terminal ? barEveryMs : plainEveryMs)) return;
+    course.printed = time;
+    const first = samples[0]!;
+    const rate = time > first.time ? (done - first.done) * 1000 / (time - first.time) : 0;
+    const words = [
+      `${done}/${total}`,
+      rate > 0 ? formatRate(rate) : "",
+      rate > 0 && done < total ? `${formatSeconds((total - done) / rate)} left` : "",
+      ...Object.entries(fields).map(([key, value]) => `${key} ${formatField(value, key)}`),
+    ].filter(Boolean);
+    if (!terminal) return print(`      ${name}  ${words.join("  ")}\n`);
+    const width = Deno.consoleSize().columns;
+    const share = done / Math.max(1, total);
+    course.brief = `${name} ${drawBar(share, 12)} ${words.slice(0, 3).join("  ")}`;
+    const bars = going.size > 1
+      ? [...going.values()].map(({ brief }) => brief).join("   ")
+      : `${name} ${drawBar(share, 24)} ${words.join("  ")}`;
+    print(`${clear}${bars.slice(0, width - 1)}`);
+  };
+  return {
+    event(event) {
+      switch (event.event) {
+        case "skip":
+          return line(`[${event.number}/${event.of}] ${event.stage}: up to date`);
+        case "stage":
+          begin(event.stage);
+          return line(`[${event.number}/${event.of}] ${event.stage} (${event.uses}): ${event.reason}`);
+        case "progress":
+          return update(event.stage, event.done, event.total, event.fields);
+        case "log":
+          return line(`      ${about(event.stage)}${event.text}`);
+        case "done":
+          line(`      ${about(event.stage)}done in ${formatSeconds(event.seconds)}`);
+          going.delete(event.stage);
+      }
+    },
+  };
+}
+
+function drawBar(share: number, width: number): string {
+  const full = Math.round(Math.min(1, share) * width);
+  return "━".repeat(full) + "─".repeat(width - full);
+}
+
+function formatRate(perSecond: number): string {
+  return perSecond >= 1 ? `${perSecond.toFixed(1)}/s` : `${(1 / perSecond).toFixed(1)} s each`;
+}
+
+/** `4.2 s`, `3:07` or `1:02:03`. */
+export function formatSeconds(seconds: number): string {
+  if (seconds < 10) return `${seconds.toFixed(1)} s`;
+  const whole = Math.round(seconds);
+  if (whole < 60) return `${whole} s`;
+  const parts = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
+  const [first, ...rest] = parts[0] ? parts : parts.slice(1);
+  return [first, ...rest.map((part) => String(part).padStart(2, "0"))].join(":");
+}
+
+/** A value as people read it: measures as papers print them, whole numbers as they are, others to four digits. */
+export function formatField(value: Field | undefined, name = ""): string {
+  if (typeof value !== "number") return String(value ?? "");
+  if (/^(nme|fr)_/.test(name)) return value.toFixed(2);
+  if (/^auc_/.test(name)) return value.toFixed(4);
+  if (/(^|_)bytes$/.test(name)) return formatBytes(value);
+  if (/(^|_)(parameters|flops)$/.test(name)) return formatCount(value);
+  if (Number.isInteger(value) || !Number.isFinite(value)) return String(value);
+  const short = Number(value.toPrecision(4));
+  return Math.abs(short) < 1e-3 ? short.toExponential() : String(short);
+}
+
+/** Rows as aligned text; rows with other columns make a table of their own. */
+export function formatTable(rows: readonly Readonly<Record<string, Field>>[]): string {
+  const tables = new Map<string, Readonly<Record<string, Field>>[]>();
+  for (const row of rows) {
+    const columns = Object.keys(row).join("\t");
+    tables.set(columns, [...tables.get(columns) ?? [], row]);
+  }
+  return [...tables].map(([columns, group]) => {
+    const names = columns.split("\t");
+    const cells = [names, ...group.map((row) => names.map((name) => formatField(row[name], name)))];
+    const numeric = names.map((name) => group.every((row) => typeof row[name] === "number"));
+    const widths = names.map((_, i) => Math.max(...cells.map((line) => line[i]!.length)));
+    const align = (text: string, i: number) => numeric[i] ? text.padStart(widths[i]!) : text.padEnd(widths[i]!);
+    const lines = cells.map((line) => line.map(align).join("  ").trimEnd());
+    return [lines[0], "-".repeat(Math.max(...lines.map(({ length }) => length))), ...lines.slice(1)].join("\n");
+  }).join("\n\n");
+}

@@ -1,0 +1,380 @@
+/**
+ * Runs a pipeline: stages that are not up to date, as many side by side as it allows, each into a folder that appears
+ * when it is whole.
+ *
+ * A run's folder is `runs/<pipeline>/`:
+ * - `<stage>/`: the artifact, with `manifest.json` and, if it has any, `metrics.jsonl`;
+ * - `.<stage>.tmp/`: the artifact while it is made;
+ * - `.work/<stage>/`: checkpoints and metrics of an unfinished stage;
+ * - `summary.json`, `pipeline.yaml`: states and results, and the pipeline with everything resolved;
+ * - `../.speeds.json`: how fast stages were on this machine, see `speed.ts`;
+ * - `../.tuning/`: kernels that were tuned, a file for each adapter, see `choices.ts`;
+ * - `log.jsonl`, `log.1.jsonl`, `.lock`: what happened when, what happened before, and the process that is running.
+ *
+ * @module
+ */
+import { join, resolve } from "node:path";
+import { AttemptError, attemptTo, type Maker, makerHere } from "./job.ts";
+import { readTuned } from "../../engine/tuning/tuning_cache.ts";
+import { type Device, DeviceLostError } from "../../engine/device.ts";
+import { exists, removeIfExists, writeAtomic } from "../../formats/files.ts";
+import type { Pipeline } from "../pipeline/file.ts";
+import type { Reporter } from "./progress.ts";
+import { ownerOf, replaceFolder, RunLog, takeLock, tempDirOf } from "./folder.ts";
+import { keepSpeed, workOf } from "./timings.ts";
+import type { Artifact, Expected, Row } from "../stage.ts";
+import { type Manifest, readManifest, type StageState, stageStates } from "./cache.ts";
+import { inputsOf, RunError, stageCosts } from "./costs.ts";
+import { StageThreads } from "./worker.ts";
+import { suggest } from "../../formats/yaml_tree.ts";
+
+/** Which stages to run. */
+export interface Selection {
+  /** Just this one, again if it is done; its inputs must be. */
+  readonly only?: string | undefined;
+  /** This one and all that depend on it, again if they are done. */
+  readonly from?: string | undefined;
+  /** This one and what it needs. */
+  readonly until?: string | undefined;
+}
+
+/** How to run. */
+export interface RunOptions extends Selection {
+  /** Folder of all runs. */
+  readonly root?: string;
+  /** Aborted to stop after the step that is going on. */
+  readonly signal?: AbortSignal;
+  /** Is told what happens. */
+  readonly reporter: Reporter;
+  /**
+   * Which kernels to run: `off` (the default) those of the ops alone, `cached` those that were tuned on the adapter,
+   * `measure` the same after what a stage lacks is tuned, or those of a file: a manifest of a stage that ran with them.
+   * A stage that goes on from a checkpoint keeps the kernels that it began with.
+   */
+  readonly tune?: string | undefined;
+  /** Opens the GPU at a stage's first call of `ctx.device()`; with `thread`, for what those of the threads are to be like. */
+  readonly openDevice: () => Promise<Device>;
+  /**
+   * A module that calls `serveStages`, with the types of the pipeline's stages: what makes stages side by side, a thread
+   * each. Without it they are made one after the other.
+   */
+  readonly thread?: URL;
+}
+
+/** How a run ended, `summary.json`. */
+export interface Summary {
+  /** Name of the pipeline. */
+  readonly pipeline: string;
+  /** `seconds` is the time it took to make the artifact, in this run or an earlier one. */
+  readonly stages: Readonly<Record<string, { readonly status: Status; readonly seconds: number }>>;
+  /** What stages tell about detectors, in the order of the stages. */
+  readonly results: readonly Row[];
+}
+
+/** `skipped` is done before, `waiting` not begun. */
+export type Status = "done" | "skipped" | "failed" | "interrupted" | "waiting";
+
+/** A stage that did not finish. */
+export class StageError extends Error {
+  /** The class. */
+  override readonly name = "StageError";
+
+  /** Names the stage, and whether it failed or was stopped. */
+  constructor(readonly stage: string, readonly status: "failed" | "interrupted", message: string, cause: unknown) {
+    super(message, { cause });
+  }
+}
+
+/** A stage with its state and whether this run makes it. */
+export interface PlannedStage extends StageState {
+  /** Why it will run; null if it will not. */
+  readonly run: string | null;
+  /** Each stage's artifact, made or not. */
+  readonly artifacts: ReadonlyMap<string, Artifact>;
+}
+
+/**
+ * What a run would do. Reads only.
+ *
+ * @throws {RunError} If the selection names a stage that is not there, or one whose inputs are missing.
+ */
+export function planRun(pipeline: Pipeline, root: string, { only, from, until }: Selection = {}): PlannedStage[] {
+  const ids = pipeline.stages.map(({ id }) => id);
+  // The name of a stage with a matrix stands for all that it made.
+  const named = (name: string) =>
+    pipeline.stages.filter(({ id, of }) => id === name || of === name).map(({ id }) => id);
+  for (const id of [only, from, until]) {
+    if (id === undefined || named(id).length) continue;
+    const hint = suggest(id, ids, "its stages");
+    throw new RunError(`Cannot choose stage "${id}" as ${pipeline.file} has no such stage, hint: ${hint}`);
+  }
+  const needs = new Map(pipeline.stages.map((stage) => [stage.id, stage.needs]));
+  const before = (id: string): Set<string> => new Set([id, ...needs.get(id)!.flatMap((need) => [...before(need)])]);
+  const wanted = only !== undefined
+    ? new Set(named(only))
+    : until !== undefined
+    ? new Set(named(until).flatMap((id) => [...before(id)]))
+    : new Set(ids);
+  const states = stageStates(pipeline, root);
+  const again = (id: string) =>
+    only !== undefined ? wanted.has(id) : from !== undefined && named(from).some((first) => before(id).has(first));
+  const artifacts = new Map<string, Artifact>();
+  for (const { stage, dir, reason } of states) {
+    const { id, spec } = stage;
+    let known: Promise<Expected> | undefined;
+    const expect = async () => await spec.expects?.(stage.options as never, inputsOf(stage, artifacts)) ?? {};
+    const expected = () => known ??= expect();
+    artifacts.set(id, { dir: resolve(dir), stage: id, ...(reason !== null && { expected }) });
+  }
+  const planned = states.map((state) => {
+    const { id } = state.stage;
+    const run = !wanted.has(id) ? null : again(id) ? state.reason ?? "you asked for it" : state.reason;
+    return { ...state, run, artifacts };
+  });
+  const inputs = only !== undefined ? named(only).flatMap((id) => needs.get(id)!) : [];
+  const missing = states.find(({ stage, reason }) => reason !== null && inputs.includes(stage.id));
+  if (missing) {
+    const why = `its input from stage "${missing.stage.id}" is not up to date: ${missing.reason}`;
+    throw new RunError(`Cannot run only stage "${only}" as ${why}, hint: use --until ${only}`);
+  }
+  return planned;
+}
+
+/**
+ * Runs a pipeline.
+ *
+ * @returns The summary, when every chosen stage is done.
+ * @throws {StageError} If a stage fails or is interrupted; `summary.json` and the other stages' folders are good then.
+ * @throws {RunError} If another run of the pipeline is going on.
+ */
+export async function runPipeline(pipeline: Pipeline, options: RunOptions): Promise<Summary> {
+  const { root = "runs", reporter, signal = new AbortController().signal } = options;
+  const home = resolve(root, pipeline.name);
+  const prepare = <T>(act: () => T) => explained(pipeline, home, act);
+  prepare(() => planRun(pipeline, root, options));
+  const tuning = { root, mode: options.tune ?? "off" };
+  checkTuning(tuning.mode);
+  using _lock = await lockRun(pipeline.name, home);
+  // Only now, as the run before may just have ended.
+  prepare(() => recover(pipeline, home));
+  const plan = prepare(() => planRun(pipeline, root, options));
+  prepare(() => writeAtomic(join(home, "pipeline.yaml"), pipeline.resolved));
+  using log = prepare(() => new RunLog(home, reporter));
+
+  const lanes = openLanes(pipeline.jobs, options);
+  // A stage that fails stops those beside it, as the user does all.
+  const failure = new AbortController();
+  const stop = AbortSignal.any([signal, failure.signal]);
+  const status = new Map<string, { status: Status; seconds: number }>();
+  const rows = new Map<string, readonly Row[]>();
+  for (const { stage, manifest, reason, run } of plan) {
+    const good = manifest && reason === null;
+    status.set(stage.id, {
+      status: good && run === null ? "skipped" : "waiting",
+      seconds: good ? manifest.seconds : 0,
+    });
+    rows.set(stage.id, good ? manifest.summary : []);
+  }
+  const write = (): Summary => {
+    const results = [...rows].flatMap(([stage, list]) =>
+      list.filter((row) => "detector" in row).map((row) => ({ stage, ...row }))
+    );
+    const summary: Summary = { pipeline: pipeline.name, stages: Object.fromEntries(status), results };
+    writeAtomic(join(home, "summary.json"), JSON.stringify(summary, null, 2) + "\n");
+    return summary;
+  };
+  let at = plan[0]?.stage.id ?? "";
+  const make = async (planned: PlannedStage, index: number): Promise<void> => {
+    const { stage: { id, spec } } = planned;
+    at = id;
+    const count = { number: index + 1, of: plan.length };
+    if (planned.run === null) {
+      if (planned.reason === null) log.tell({ event: "skip", stage: id, ...count });
+      return;
+    }
+    log.tell({ event: "stage", stage: id, uses: spec.id, reason: planned.run, ...count });
+    write();
+    const lane = lanes.free.pop()!;
+    try {
+      const order = { state: planned, pipeline: pipeline.name, home, tuning };
+      const manifest = await lane(order, stop, (event) => log.tell(event));
+      status.set(id, { status: "done", seconds: manifest.seconds });
+      rows.set(id, manifest.summary);
+      log.tell({ event: "done", stage: id, seconds: manifest.seconds });
+      await keepTime(root, planned, manifest);
+    } catch (error) {
+      const { cause, resumed, seconds } = AttemptError.of(error);
+      const stopped = stop.aborted ? "interrupted" : "failed";
+      status.set(id, { status: stopped, seconds });
+      const message = stopped === "interrupted"
+        ? `Stopped in stage "${id}", hint: the same command goes on from there`
+        : describeFailure(cause, planned, join(root, pipeline.name), resumed);
+      throw new StageError(id, stopped, message, cause);
+    } finally {
+      lanes.free.push(lane);
+    }
+  };
+  try {
+    log.tell({ event: "run", pipeline: pipeline.name, file: pipeline.file, process: Deno.pid });
+    await sideBySide(plan, lanes.free.length, make, () => failure.abort());
+    const summary = write();
+    log.tell({ event: "end", status: "done" });
+    return summary;
+  } catch (thrown) {
+    const error = thrown instanceof StageError || !hintOf(thrown) ? thrown : new StageError(
+      at,
+      "failed",
+      `Cannot go on with pipeline "${pipeline.name}" in ${home}: ${explain(thrown)}`,
+      thrown,
+    );
+    const { status, stage = "" } = error instanceof StageError ? error : { status: "failed" as const };
+    // The disk may be what failed: the error itself must get through.
+    attemptTo(() => write());
+    attemptTo(() => log.tell({ event: "end", status, stage, message: messageOf(error) }));
+    throw error;
+  } finally {
+    await lanes.close();
+  }
+}
+
+/** What makes stages: as many as go on side by side. */
+function openLanes(jobs: number, { thread, openDevice }: RunOptions): { free: Maker[]; close(): Promise<void> | void } {
+  if (!thread || jobs === 1) {
+    const { make, close } = makerHere(openDevice);
+    return { free: [make], close };
+  }
+  const threads = new StageThreads(thread, jobs, openDevice);
+  return { free: [...threads.makers], close: () => threads.close() };
+}
+
+/**
+ * Makes each stage once those that it needs are made: at most so many at once, earlier ones first.
+ *
+ * @param stop Called when one fails; no other is begun then.
+ * @throws What the first failed with, when those beside it have ended.
+ */
+async function sideBySide(
+  plan: readonly PlannedStage[],
+  jobs: number,
+  make: (planned: PlannedStage, index: number) => Promise<void>,
+  stop: () => void,
+): Promise<void> {
+  const waiting = [...plan.entries()];
+  const missing = new Set(plan.map(({ stage }) => stage.id));
+  const going = new Set<Promise<void>>();
+  const errors: unknown[] = [];
+  const begin = (index: number, planned: PlannedStage) => {
+    const end: Promise<void> = make(planned, index).then(
+      () => void missing.delete(planned.stage.id),
+      (error) => {
+        errors.push(error);
+        stop();
+      },
+    ).finally(() => going.delete(end));
+    going.add(end);
+  };
+  while (waiting.length || going.size) {
+    const ready = errors.length || going.size === jobs
+      ? -1
+      : waiting.findIndex(([, { stage }]) => !stage.needs.some((id) => missing.has(id)));
+    if (ready >= 0) begin(...waiting.splice(ready, 1)[0]!);
+    else if (going.size) await Promise.race(going);
+    else break;
+  }
+  if (errors.length) throw errors[0];
+}
+
+/** Words for what `tune` may be beside a file. */
+const TUNE_MODES = ["off", "cached", "measure"];
+
+/** @throws {RunError} If kernels are to be taken from what has none. */
+function checkTuning(mode: string): void {
+  if (TUNE_MODES.includes(mode)) return;
+  try {
+    if (!exists(mode)) throw new Error("there is no such file");
+    readTuned(mode);
+  } catch (error) {
+    throw new RunError(
+      `Cannot run with --tune=${mode}: ${messageOf(error)}, hint: it is ${TUNE_MODES.join(", ")} or a manifest.json`,
+    );
+  }
+}
+
+/** What took less says nothing about speed. */
+const LEAST_SECONDS = 2;
+
+/** Keeps what a stage took, for estimates. */
+async function keepTime(root: string, planned: PlannedStage, { adapter, seconds }: Manifest): Promise<void> {
+  if (seconds < LEAST_SECONDS) return;
+  try {
+    keepSpeed(root, adapter, planned.stage.spec.id, { seconds, ...workOf(await stageCosts(planned) ?? {}) });
+  } catch { /* the artifact is what counts */ }
+}
+
+/** Does what a run begins with; the disk's errors become those of the run. */
+function explained<T>({ name }: Pipeline, home: string, act: () => T): T {
+  try {
+    return act();
+  } catch (error) {
+    if (error instanceof RunError) throw error;
+    throw new RunError(`Cannot run pipeline "${name}" in ${home}: ${explain(error)}`);
+  }
+}
+
+async function lockRun(name: string, home: string): Promise<Disposable> {
+  let lock: Disposable | undefined;
+  try {
+    lock = await takeLock(home);
+  } catch (error) {
+    throw new RunError(`Cannot run pipeline "${name}" as ${home} cannot be written: ${explain(error)}`);
+  }
+  if (lock) return lock;
+  const owner = ownerOf(home);
+  throw new RunError(
+    `Cannot run pipeline "${name}" as ${
+      owner ? `process ${owner.process} (since ${owner.since})` : "another process"
+    } is ` +
+      `running it in ${home}, hint: wait for it, or give a copy of the file another name`,
+  );
+}
+
+function describeFailure(error: unknown, { stage }: PlannedStage, home: string, resumed: boolean): string {
+  const work = join(home, ".work", stage.id);
+  const lines = [`Cannot finish stage "${stage.id}" (${stage.spec.id}): ${explain(error)}`];
+  if (error instanceof DeviceLostError) lines.push("hint: the same command goes on from the last checkpoint");
+  else if (resumed) lines.push(`hint: it went on from a checkpoint; should that be damaged, remove ${work}`);
+  if (exists(join(work, "error.txt"))) lines.push(`trace: ${join(work, "error.txt")}`);
+  return lines.join("\n      ");
+}
+
+/** What to do about a disk that cannot be written, by the error's code. */
+const DISK_HINTS: Readonly<Record<string, string>> = {
+  ENOSPC: "free space on that disk; the same command goes on from the last checkpoint",
+  EDQUOT: "free space within your quota; the same command goes on from the last checkpoint",
+  EROFS: "the disk is mounted read-only; make it writable, or run elsewhere",
+  EACCES: "make the folder writable for you, or run elsewhere",
+  EPERM: "make the folder writable for you, or run elsewhere",
+};
+
+const hintOf = (error: unknown) => DISK_HINTS[(error as { code?: string } | null)?.code ?? ""];
+
+/** An error's message; of a disk that cannot be written also what to do. */
+function explain(error: unknown): string {
+  const hint = hintOf(error);
+  return messageOf(error) + (hint ? `, hint: ${hint}` : "");
+}
+
+const messageOf = (error: unknown) => error instanceof Error ? error.message : String(error);
+
+/** Ends a replacement that was cut off between its two renames. */
+function recover(pipeline: Pipeline, home: string): void {
+  for (const { id } of pipeline.stages) {
+    const [draft, dir] = [tempDirOf(home, id), join(home, id)];
+    if (readManifest(draft)) {
+      replaceFolder(draft, dir);
+      removeIfExists(join(home, ".work", id));
+    }
+    removeIfExists(draft);
+    removeIfExists(`${draft}.old`);
+  }
+}

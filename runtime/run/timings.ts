@@ -1,0 +1,105 @@
+/**
+ * How fast stages went on this machine, and how long others will take by that.
+ *
+ * The figures are in `.speeds.json` beside the runs, by adapter and stage type. They are of whole stages, reading and
+ * compiling included, so that an estimate is one of the clock.
+ *
+ * @module
+ */
+import { join } from "node:path";
+import { readJson, writeAtomic } from "../../formats/files.ts";
+import type { Costs } from "../stage.ts";
+
+/** What a stage did, and how long it took. */
+export interface Speed {
+  /** By the clock. */
+  readonly seconds: number;
+  /** Floating point operations of its steps, where it told them. */
+  readonly flops?: number;
+  /** Images it made, where it told them. */
+  readonly images?: number;
+}
+
+/** The figures of a machine. */
+export interface Speeds {
+  /** The adapter that was used last. */
+  readonly adapter: string;
+  /** By adapter, `none` for stages that use no GPU, and then by stage type. `bench` is a training step's. */
+  readonly known: Readonly<Record<string, Readonly<Record<string, Speed>>>>;
+}
+
+/** An estimate of a time. */
+export interface Estimate {
+  /** By the clock. */
+  readonly seconds: number;
+  /** Whether it is by the speed of another kind of stage, and so within a factor of some three. */
+  readonly rough: boolean;
+}
+
+const NO_GPU = "none";
+/** A run of less tells little of longer ones, and does not take the place of what is known. */
+const LONG_SECONDS = 60;
+
+const fileOf = (root: string) => join(root, ".speeds.json");
+
+/** The figures in a folder of runs; undefined when there are none, or none that can be read. */
+export function readSpeeds(root: string): Speeds | undefined {
+  const speeds = readJson<Partial<Speeds>>(fileOf(root));
+  return typeof speeds?.adapter === "string" && speeds.known ? speeds as Speeds : undefined;
+}
+
+/**
+ * Keeps a figure for later estimates.
+ *
+ * @param root The folder of runs.
+ * @param adapter Null for a stage that used no GPU.
+ * @param uses The stage type, or `bench`.
+ */
+export function keepSpeed(root: string, adapter: string | null, uses: string, speed: Speed): void {
+  const before = readSpeeds(root);
+  const place = adapter ?? NO_GPU;
+  const old = before?.known[place]?.[uses];
+  if (old && speed.seconds < LONG_SECONDS && speed.seconds < old.seconds) return;
+  const speeds: Speeds = {
+    adapter: adapter ?? before?.adapter ?? NO_GPU,
+    known: { ...before?.known, [place]: { ...before?.known[place], [uses]: speed } },
+  };
+  writeAtomic(fileOf(root), `${JSON.stringify(speeds, null, 2)}\n`);
+}
+
+/** The work that costs tell of. */
+export function workOf({ step_flops, steps, images }: Costs): Omit<Speed, "seconds"> {
+  return {
+    ...(typeof step_flops === "number" && typeof steps === "number" && { flops: step_flops * steps }),
+    ...(typeof images === "number" && { images }),
+  };
+}
+
+/** How long a stage will take; undefined when nothing like it is known. */
+export function estimate(uses: string, costs: Costs, speeds: Speeds | undefined): Estimate | undefined {
+  if (!speeds) return undefined;
+  const { flops, images } = workOf(costs);
+  const own = speeds.known[speeds.adapter] ?? {};
+  const same = own[uses] ?? speeds.known[NO_GPU]?.[uses];
+  if (flops !== undefined) {
+    const others = [same, own["bench"], ...Object.values(own)];
+    const like = others.find((speed) => speed?.flops);
+    return like && { seconds: like.seconds * flops / like.flops!, rough: like !== same };
+  }
+  if (!same) return undefined;
+  const times = images !== undefined && same.images ? images / same.images : 1;
+  return { seconds: same.seconds * times, rough: false };
+}
+
+/** A time as one says it: `about 4 min`. */
+export function sayTime(seconds: number): string {
+  const units = [["s", 60], ["min", 60], ["h", 48], ["days", Infinity]] as const;
+  let left = seconds;
+  for (const [unit, most] of units) {
+    if (left < most) {
+      return `about ${left < 10 && unit !== "s" ? Number(left.toPrecision(2)) : Math.ceil(left)} ${unit}`;
+    }
+    left /= unit === "h" ? 24 : 60;
+  }
+  throw new RangeError(`Cannot tell ${seconds} s in words`);
+}

@@ -1,0 +1,169 @@
+/**
+ * Stages in threads of their own, so that some go on side by side.
+ *
+ * A thread has its own event loop and its own GPU device: waiting for the GPU holds up the thread that waits, and a
+ * driver that computes on the processor leaves a core idle wherever a stage waits.
+ *
+ * @module
+ */
+import { AttemptError, type Maker, makerHere, type Order } from "./job.ts";
+import { type Device, DeviceLostError, type DeviceOptions, NoAdapterError } from "../../engine/device.ts";
+import type { PipelineStage, Registry } from "../pipeline/file.ts";
+import type { RunEvent } from "./progress.ts";
+import type { Manifest } from "./cache.ts";
+import { errorOf, type ErrorText, textOf } from "../../engine/worker_pool.ts";
+
+/** An order as it goes to a thread, which knows the stage's type by its id. */
+interface SentOrder extends Omit<Order, "state"> {
+  readonly uses: string;
+  readonly state: Omit<Order["state"], "stage"> & { readonly stage: Omit<PipelineStage, "spec"> };
+}
+
+/** What a thread is told. */
+type Told =
+  | { readonly order: SentOrder }
+  | { readonly abort: true }
+  | { readonly device: DeviceOptions }
+  | { readonly noDevice: ErrorText };
+
+/** What it says. */
+type Said =
+  | { readonly event: RunEvent }
+  | { readonly asks: "device" }
+  | { readonly made: Manifest }
+  | { readonly failed: ErrorText; readonly resumed: boolean; readonly seconds: number };
+
+/** How many threads Mesa's processor driver computes with for each device, 0 for that which gives the commands. */
+const DRIVER_THREADS = "LP_NUM_THREADS";
+
+/**
+ * Has a driver that computes on the processor take a part of the cores for each device, if not told otherwise: two that
+ * both take all of them wait for each other. Such a driver reads the environment when the device is opened.
+ *
+ * @returns What makes it as it was.
+ */
+function shareCores(devices: number): () => void {
+  const { state } = Deno.permissions.querySync({ name: "env", variable: DRIVER_THREADS });
+  if (state !== "granted" || Deno.env.get(DRIVER_THREADS) !== undefined) return () => {};
+  const cores = Math.floor(navigator.hardwareConcurrency / devices);
+  Deno.env.set(DRIVER_THREADS, String(cores > 1 ? cores : 0));
+  return () => Deno.env.delete(DRIVER_THREADS);
+}
+
+/** Threads that make stages, each begun when there is something to make. */
+export class StageThreads {
+  /** What makes one stage after the other, in each of the threads. */
+  readonly makers: readonly Maker[];
+  readonly #workers: Worker[] = [];
+  readonly #unshare: () => void;
+  #device: Promise<DeviceOptions> | undefined;
+
+  /**
+   * @param module A module that calls {@linkcode serveStages}.
+   * @param count How many.
+   * @param open Opens the GPU, for what all threads are to open theirs like.
+   */
+  constructor(module: URL, count: number, private readonly open: () => Promise<Device>) {
+    this.#unshare = shareCores(count);
+    this.makers = Array.from({ length: count }, () => {
+      let worker: Worker | undefined;
+      return async (order, signal, tell) => {
+        if (!worker) this.#workers.push(worker = new Worker(module, { type: "module" }));
+        return await this.#make(worker, order, signal, tell);
+      };
+    });
+  }
+
+  #make(worker: Worker, order: Order, signal: AbortSignal, tell: (event: RunEvent) => void): Promise<Manifest> {
+    const send = (told: Told) => worker.postMessage(told);
+    const begun = performance.now();
+    const { promise, resolve, reject } = Promise.withResolvers<Manifest>();
+    const abort = () => send({ abort: true });
+    // What was told may be what fails, as on a full disk; the stage is let end first.
+    let failure: { error: unknown } | undefined;
+    worker.onmessage = async ({ data: said }: MessageEvent<Said>) => {
+      if ("event" in said) {
+        try {
+          tell(said.event);
+        } catch (error) {
+          failure ??= { error };
+          abort();
+        }
+      } else if ("asks" in said) {
+        send(await this.#likeFirst().then((device) => ({ device }), (error) => ({ noDevice: textOf(error) })));
+      } else if (failure) reject(new AttemptError(failure.error, false, (performance.now() - begun) / 1000));
+      else if ("made" in said) resolve(said.made);
+      else reject(new AttemptError(knownError(said.failed), said.resumed, said.seconds));
+    };
+    worker.onerror = (event) => {
+      event.preventDefault();
+      const error = new Error(`The thread of the stage failed: ${event.message}`);
+      reject(new AttemptError(error, false, (performance.now() - begun) / 1000));
+    };
+    const { state: { stage: { spec, ...stage }, key, recipe, dir }, ...rest } = order;
+    send({ order: { ...rest, uses: spec.id, state: { stage, key, recipe, dir } } });
+    signal.addEventListener("abort", abort);
+    if (signal.aborted) abort();
+    return promise.finally(() => signal.removeEventListener("abort", abort));
+  }
+
+  /** What a device measures when it is opened, once: it would come out otherwise while another stage computes. */
+  #likeFirst(): Promise<DeviceOptions> {
+    return this.#device ??= this.open().then(({ storage, tiled, staged, destroy }) => {
+      destroy();
+      return { storage, tiled, staged };
+    });
+  }
+
+  /** Ends the threads. */
+  close(): void {
+    for (const worker of this.#workers) worker.terminate();
+    this.#unshare();
+  }
+}
+
+/** An error of a thread, of a class that is told apart here. */
+function knownError(text: ErrorText): Error {
+  const known = [DeviceLostError, NoAdapterError].find(({ name }) => name === text.name);
+  return known ? new known(text.message) : errorOf(text);
+}
+
+/** What a worker has of its global scope. */
+interface WorkerScope {
+  onmessage: ((event: MessageEvent<Told>) => void) | null;
+  postMessage(said: Said): void;
+}
+
+/**
+ * Makes the module a thread for stages: to be called once, at its top level.
+ *
+ * @param registry The types of the stages that it can make.
+ * @param openDevice Opens its GPU.
+ */
+export function serveStages(registry: Registry, openDevice: (options: DeviceOptions) => Promise<Device>): void {
+  const scope = globalThis as unknown as WorkerScope;
+  let stop = new AbortController();
+  let answered = Promise.withResolvers<DeviceOptions>();
+  const { make } = makerHere(async () => {
+    answered = Promise.withResolvers();
+    scope.postMessage({ asks: "device" });
+    return await openDevice(await answered.promise);
+  });
+  scope.onmessage = async ({ data: told }) => {
+    if ("abort" in told) stop.abort();
+    else if ("device" in told) answered.resolve(told.device);
+    else if ("noDevice" in told) answered.reject(knownError(told.noDevice));
+    else {
+      stop = new AbortController();
+      const { uses, state: { stage, ...state }, ...rest } = told.order;
+      try {
+        const spec = await registry[uses]!();
+        const order = { ...rest, state: { ...state, stage: { ...stage, spec } } };
+        scope.postMessage({ made: await make(order, stop.signal, (event) => scope.postMessage({ event })) });
+      } catch (error) {
+        const { cause, resumed, seconds } = AttemptError.of(error);
+        scope.postMessage({ failed: textOf(cause), resumed, seconds });
+      }
+    }
+  };
+}

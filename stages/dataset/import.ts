@@ -1,0 +1,102 @@
+/**
+ * Brings faces from a folder of images with landmarks into a dataset.
+ *
+ * @module
+ */
+import { z } from "zod";
+import { type BadFile, badFilesError, DatasetWriter, openFolder } from "../../faces/data/dataset.ts";
+import { contactSheet, overlayLandmarks } from "../../faces/draw.ts";
+import { type Image, writePng } from "../../faces/data/image.ts";
+import { inOrder, PicturePool } from "../../faces/data/pool.ts";
+import { file, folder, stage } from "../../runtime/stage.ts";
+import { CROP_SCALE } from "../lib/faces.ts";
+import { chooser } from "../lib/glob.ts";
+
+/** Images on the contact sheet, at most. */
+const SHEET = 60;
+
+/** About as many pixels as a photograph has at least. */
+const PHOTO_PIXELS = 1 << 18;
+
+/** `dataset/import`: crops, resizes, and draws `contact.png` with the landmarks on the images. */
+export const importFaces = stage({
+  id: "dataset/import",
+  doc: "Imports a folder of PNG or JPEG images with a 300-W .pts file beside each, or with landmarks in other formats.",
+  version: 1,
+  inputs: {},
+  output: "dataset",
+  options: z.object({
+    path: folder().describe("Folder of the images; an index.csv in it may give style and group by name"),
+    size_px: z.int().min(8).max(2048).describe("Side of the images that are written, pixels"),
+    format: z.enum(["pts", "text", "npy", "wflw", "coco", "ffhq", "csv"]).optional().describe(
+      "Where the landmarks are. By default pts. text: a .txt file with 68 times x y beside each image, as " +
+        "Caricature-Data; npy: a NumPy file [68, 2] beside it or in ../landmarks, as CariFace; one file, named by " +
+        "annotations: wflw (98 points a line, mapped to 68), coco (68 keypoints, or face_kpts), ffhq " +
+        "(ffhq-dataset-v2.json), csv (name,x0,y0 to x67,y67, and style,group)",
+    ),
+    annotations: file().optional().describe("The one file of those formats; its images are named relative to path"),
+    origin: z.union([z.literal(0), z.literal(1)]).default(0)
+      .describe("What the landmarks call the centre of the first pixel; 1 in 300-W's own files"),
+    style: z.string().min(1).default("photo").describe("Style of images that index.csv gives none"),
+    crop: z.enum(["landmarks", "none"]).default("landmarks")
+      .describe("landmarks: a square around the landmarks; none: the whole image, which must be square"),
+    crop_scale: z.number().min(1).max(5).default(CROP_SCALE)
+      .describe("Side of that square as a multiple of the longer side of the landmarks' box"),
+    include: z.array(z.string()).default([]).describe("Names to take, with * and ?; all when empty"),
+    exclude: z.array(z.string()).default([]).describe("Names to leave out, with * and ?"),
+    on_bad: z.enum(["stop", "skip"]).default("stop")
+      .describe("stop: a bad file stops the import; skip: it is named in bad.jsonl and left out"),
+  }),
+  expects: ({ size_px }) => ({ size_px }),
+  async run(ctx, _inputs, options) {
+    const { path, size_px, format, annotations, origin, style, crop, crop_scale, include, exclude, on_bad } = options;
+    const source = await openFolder(path, {
+      ...(format && { format }),
+      ...(annotations !== undefined && { annotations }),
+      origin,
+      style,
+      filter: chooser(include, exclude),
+      on_bad,
+    });
+    const { records } = source;
+    using pool = new PicturePool(records.length * PHOTO_PIXELS);
+    const writer = await DatasetWriter.create(ctx.dir, pool);
+    const bad: BadFile[] = [...source.bad];
+    const every = Math.ceil(records.length / SHEET);
+    const shown: Image[] = [], labels: string[] = [];
+    const how = { crop, scale: crop_scale, size_px };
+    const cut = async (i: number) => {
+      try {
+        const { file_name, landmarks } = records[i]!;
+        return await pool.face(`${path}/${file_name}`, landmarks, how);
+      } catch (error) {
+        if (!(error instanceof TypeError || error instanceof RangeError)) throw error;
+        return error;
+      }
+    };
+    let done = 0;
+    for await (const face of inOrder(records.length, pool.width, cut)) {
+      ctx.signal.throwIfAborted();
+      const { file_name, style, group, source: name = file_name } = records[done]!;
+      if (face instanceof Error) bad.push({ file: file_name, reason: face.message });
+      else {
+        const { landmarks } = face;
+        await writer.add(face, { style, group, landmarks, source: name });
+        if (done % every === 0) {
+          shown.push(overlayLandmarks(face, landmarks));
+          labels.push(`${name} ${style}`);
+        }
+      }
+      ctx.progress(++done, records.length);
+    }
+    if (bad.length > 0) {
+      if (on_bad === "stop" || writer.count === 0) throw badFilesError(path, bad, source.records.length);
+      await Deno.writeTextFile(`${ctx.dir}/bad.jsonl`, bad.map((file) => JSON.stringify(file) + "\n").join(""));
+      ctx.log(`${bad.length} bad files were left out, see bad.jsonl`);
+    }
+    await writer.close();
+    await writePng(`${ctx.dir}/contact.png`, contactSheet(shown, 10, { labels }));
+    const cropped = crop === "none" ? "whole" : `cropped to ${crop_scale} x the landmarks' box`;
+    ctx.log(`${writer.count} images of ${path}, ${cropped}, ${size_px} x ${size_px} pixels`);
+  },
+});

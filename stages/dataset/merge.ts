@@ -1,0 +1,56 @@
+/**
+ * Puts datasets together.
+ *
+ * @module
+ */
+import { z } from "zod";
+import { DatasetWriter, openDataset } from "../../faces/data/dataset.ts";
+import { Random } from "../../engine/rng.ts";
+import { stage } from "../../runtime/stage.ts";
+import { sizeOf } from "../lib/estimates.ts";
+import { chooser } from "../lib/glob.ts";
+
+const count = z.int().min(1);
+
+/** `dataset/merge`: images of equal groups in different datasets are one group afterwards. */
+export const mergeDatasets = stage({
+  id: "dataset/merge",
+  doc: "Puts datasets together, all of them or chosen styles, up to a limit.",
+  version: 1,
+  inputs: { "data*": "dataset" },
+  output: "dataset",
+  options: z.object({
+    limit: z.union([count, z.array(count)]).optional()
+      .describe("Most images of each dataset, drawn at random; a list gives one number a dataset, in their order"),
+    include: z.array(z.string()).default([]).describe("Styles to take, with * and ?; all when empty"),
+    exclude: z.array(z.string()).default([]).describe("Styles to leave out, with * and ?"),
+  }),
+  expects: async (_options, { data }) => ({ size_px: await sizeOf(data) }),
+  async run(ctx, { data }, { limit, include, exclude }) {
+    if (Array.isArray(limit) && limit.length !== data.length) {
+      throw new RangeError(`Cannot limit ${data.length} datasets by ${limit.length} numbers: limit is [${limit}]`);
+    }
+    const random = new Random(ctx.seed, "limit");
+    const isChosen = chooser(include, exclude);
+    const writer = await DatasetWriter.create(ctx.dir);
+    const parts = await Promise.all(data.map(async ({ dir, stage }) => ({ stage, dataset: await openDataset(dir) })));
+    for (const [i, { stage, dataset }] of parts.entries()) {
+      const most = Array.isArray(limit) ? limit[i] : limit;
+      const chosen = dataset.records.flatMap(({ style }, index) => isChosen(style) ? [index] : []);
+      while (most !== undefined && chosen.length > most) chosen.splice(random.int(chosen.length), 1);
+      for (const index of chosen) {
+        ctx.signal.throwIfAborted();
+        await writer.copy(dataset, index);
+      }
+      ctx.progress(i + 1, parts.length, { images: writer.count });
+      ctx.log(`${chosen.length} of ${dataset.records.length} images of ${stage}`);
+    }
+    if (writer.count === 0) {
+      const styles = [...new Set(parts.flatMap(({ dataset }) => dataset.records.map(({ style }) => style)))].sort();
+      throw new RangeError(
+        `Cannot merge datasets as no image is of a chosen style, hint: there are ${styles.join(", ")}`,
+      );
+    }
+    await writer.close();
+  },
+});

@@ -1,0 +1,136 @@
+/**
+ * Quality control of generated pairs: leaves out those whose picture does not fit its landmarks, and near-duplicates.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+import { type DatasetRecord, DatasetWriter, openDataset } from "../../faces/data/dataset.ts";
+import { bootstrapMean } from "../../faces/metrics.ts";
+import { loadDetector } from "../../models/detectors/detector.ts";
+import { Random } from "../../engine/rng.ts";
+import { stage } from "../../runtime/stage.ts";
+import { align, differenceHash, doubtOf, NearHashes, rejection, usualOf } from "../lib/alignment.ts";
+import { sizeOf } from "../lib/estimates.ts";
+import { type ReviewedPair, reviewPage, type StyleCounts, type Verdict } from "./_review_page.ts";
+
+/** `dataset/review`: a dataset of the pairs that are kept; `review.html` shows all in doubt, `review.json` lists every pair. */
+export const reviewPairs = stage({
+  id: "dataset/review",
+  doc:
+    "Leaves out generated pairs whose picture does not fit its landmarks, as a detector sees it, and near-duplicates.",
+  version: 1,
+  inputs: { data: "dataset", detector: "detector" },
+  output: "dataset",
+  options: z.object({
+    ...rejection,
+    duplicate_bits: z.int().min(0).max(64).nullable().default(12).describe(
+      "Pictures of a style whose difference hashes, 256 bits, differ in at most so many are duplicates, of which the one " +
+        "that fits best is kept; null keeps all",
+    ),
+    page: z.int().min(0).max(5000).default(300).describe("Pairs on review.html, the most doubtful first"),
+  }),
+  expects: async (_options, { data }) => ({ size_px: await sizeOf([data]) }),
+  async run(ctx, { data, detector: { dir, stage: judge } }, { deviations, most_nme = Infinity, duplicate_bits, page }) {
+    const source = await openDataset(data.dir);
+    const { records } = source;
+    const detector = await loadDetector(await ctx.device(), dir);
+    // Pictures are read once: their hashes are taken on the way.
+    const hashes: Uint32Array[] = [];
+    const { found, nme } = await align(detector, records.length, async (index) => {
+      const sample = await source.load(index);
+      if (duplicate_bits !== null) hashes[index] = differenceHash(sample.image);
+      return sample;
+    }, (done) => {
+      ctx.signal.throwIfAborted();
+      ctx.progress(done, records.length);
+    });
+    detector.destroy();
+
+    const usual = usualOf(nme, records.map(({ style }) => style));
+    const pairs = records.map((record, index): ReviewedPair => {
+      const doubt = doubtOf(nme[index]!, usual.get(record.style)!);
+      const verdict = doubt > deviations || nme[index]! > most_nme ? "rejected" : "kept";
+      return { index, record, alignment_nme: nme[index]!, doubt, verdict };
+    });
+    pairs.sort((a, b) => a.doubt - b.doubt || a.index - b.index);
+    if (duplicate_bits !== null) {
+      const seen = new Map([...usual.keys()].map((style) => [style, new NearHashes(duplicate_bits)]));
+      for (const pair of pairs) {
+        if (pair.verdict === "kept" && !seen.get(pair.record.style)!.add(hashes[pair.index]!)) {
+          pair.verdict = "duplicate";
+        }
+      }
+    }
+
+    const kept = pairs.filter(({ verdict }) => verdict === "kept").map(({ index }) => index).sort((a, b) => a - b);
+    if (kept.length === 0) {
+      throw new RangeError(
+        `Cannot keep any of the ${records.length} pairs of "${data.stage}": the smallest alignment_nme under "${judge}" is ` +
+          `${
+            pairs.reduce((least, pair) => Math.min(least, pair.alignment_nme), Infinity).toFixed(1)
+          } %, hint: raise most_nme`,
+      );
+    }
+    const writer = await DatasetWriter.create(ctx.dir);
+    for (const index of kept) {
+      ctx.signal.throwIfAborted();
+      await writer.copy(source, index);
+    }
+    await writer.close();
+
+    const styles = [...usual].sort(([a], [b]) => a < b ? -1 : 1).map(([style, { median, deviation }]): StyleCounts => {
+      const own = pairs.filter(({ record }) => record.style === style);
+      const count = (verdict: Verdict) => own.filter((pair) => pair.verdict === verdict).length;
+      const [rejected, duplicate] = [count("rejected"), count("duplicate")];
+      return {
+        style,
+        pairs: own.length,
+        kept: own.length - rejected - duplicate,
+        rejected,
+        duplicate,
+        median,
+        deviation,
+      };
+    });
+    for (const { style, pairs, kept, rejected, duplicate, median } of styles) {
+      ctx.log(
+        `${style}: ${kept} of ${pairs} kept, ${rejected} rejected, ${duplicate} duplicate, median ${
+          median.toFixed(1)
+        } %`,
+      );
+    }
+    const list = pairs.map(({ index, record: { file_name, style }, alignment_nme, doubt, verdict }) => ({
+      file_name,
+      style,
+      alignment_nme: round(alignment_nme),
+      doubt: round(doubt),
+      verdict,
+      found: Array.from(found.subarray(index * 136, (index + 1) * 136), (value) => Math.round(value * 10) / 10),
+    })).reverse();
+    await Deno.writeTextFile(`${ctx.dir}/review.json`, JSON.stringify({ styles, pairs: list }) + "\n");
+    const doubtful = pairs.toReversed().slice(0, page);
+    const faces = await Promise.all(doubtful.map(async (pair) => ({
+      ...pair,
+      png: await Deno.readFile(`${source.dir}/${pair.record.file_name}`),
+      found: found.subarray(pair.index * 136, (pair.index + 1) * 136),
+    })));
+    await Deno.writeTextFile(`${ctx.dir}/review.html`, reviewPage(data.stage, judge, source.size_px, styles, faces));
+
+    const groups = records.map(({ group }: DatasetRecord) => group);
+    const [alignment_low, alignment_high] = bootstrapMean(nme, groups, new Random(ctx.seed, "dataset/review"));
+    ctx.summary({
+      detector: judge,
+      dataset: data.stage,
+      images: records.length,
+      alignment_nme: nme.reduce((sum, value) => sum + value, 0) / nme.length,
+      alignment_low,
+      alignment_high,
+      kept: kept.length,
+      rejected_percent: 100 * pairs.filter(({ verdict }) => verdict === "rejected").length / records.length,
+      duplicates: pairs.filter(({ verdict }) => verdict === "duplicate").length,
+    });
+  },
+});
+
+const round = (value: number) => Math.round(value * 1000) / 1000;

@@ -1,0 +1,37 @@
+/**
+ * Takes one side of a dataset that is split by groups.
+ *
+ * @module
+ */
+import { z } from "zod";
+import { DatasetWriter, openDataset, splitByGroup } from "../../faces/data/dataset.ts";
+import { stage } from "../../runtime/stage.ts";
+import { sizeOf } from "../lib/estimates.ts";
+
+/** `dataset/split`: two stages with one seed and fraction and different parts are the two sides. */
+export const splitDataset = stage({
+  id: "dataset/split",
+  doc: "Takes the training part of a dataset or the part held back; no group is in both.",
+  version: 1,
+  inputs: { data: "dataset" },
+  output: "dataset",
+  options: z.object({
+    part: z.enum(["train", "held"]).describe("Which part to take"),
+    fraction: z.number().gt(0).lt(1).default(0.2).describe("Share of the images that is held back"),
+    // not the stage's own seed: the stages of the two parts must agree
+    seed: z.int().min(0).default(0).describe("Another number is another split; the same for both parts"),
+  }),
+  expects: async (_options, { data }) => ({ size_px: await sizeOf([data]) }),
+  async run(ctx, { data }, { part, fraction, seed }) {
+    const source = await openDataset(data.dir);
+    const indices = splitByGroup(source.records, fraction, seed)[part];
+    const writer = await DatasetWriter.create(ctx.dir);
+    for (const index of indices) {
+      ctx.signal.throwIfAborted();
+      await writer.copy(source, index);
+      ctx.progress(writer.count, indices.length);
+    }
+    await writer.close();
+    ctx.log(`${writer.count} of ${source.records.length} images`);
+  },
+});

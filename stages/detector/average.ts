@@ -1,0 +1,51 @@
+/**
+ * Averages the weights of detectors.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+import { readDetector, saveDetector } from "../../models/detectors/detector.ts";
+import type { HostTensors } from "../../models/io/params.ts";
+import { stage } from "../../runtime/stage.ts";
+import { detectorOf } from "../lib/estimates.ts";
+
+/** `detector/average`: one detector, which takes no longer than each of them. */
+export const averageDetectors = stage({
+  id: "detector/average",
+  doc: "Averages the weights of detectors that were trained from the same one, to know what each of them knows.",
+  version: 1,
+  inputs: { "detectors*": "detector" },
+  output: "detector",
+  options: z.object({
+    shares: z.array(z.number().min(0)).optional().describe(
+      "Weight of each detector, in any unit; by default equal. Of trainings from one start (Wortsman et al. 2022, arXiv " +
+        "2203.05482), or with the start itself, so that less of what it knew is forgotten (arXiv 2109.01903)",
+    ),
+  }),
+  expects: async (_options, { detectors }) => ({ detector: await detectorOf(detectors[0]!) }),
+  async run(ctx, { detectors }, { shares = detectors.map(() => 1) }) {
+    const total = shares.reduce((a, b) => a + b, 0);
+    if (shares.length !== detectors.length || total === 0) {
+      throw new RangeError(
+        `Cannot average ${detectors.length} detectors by [${shares}]: one share each is expected, and not all 0`,
+      );
+    }
+    const [first, ...others] = await Promise.all(detectors.map(({ dir }) => readDetector(dir)));
+    const { config } = first!;
+    for (const [k, { config: other }] of others.entries()) {
+      if (JSON.stringify(other) === JSON.stringify(config)) continue;
+      const [a, b] = [detectors[0]!.stage, detectors[k + 1]!.stage];
+      throw new TypeError(`Cannot average "${a}" and "${b}" as they are not of the same network`);
+    }
+    const tensors: HostTensors = new Map();
+    for (const [name, { shape }] of first!.tensors) {
+      const all = [first!, ...others].map(({ tensors }) => tensors.get(name)!.data);
+      const data = all[0]!.map((_, i) => all.reduce((sum, values, k) => sum + values[i]! * shares[k]!, 0) / total);
+      tensors.set(name, { shape, data });
+    }
+    await saveDetector(ctx.dir, config, tensors);
+    const parts = detectors.map(({ stage }, k) => `${Number((100 * shares[k]! / total).toPrecision(3))} % ${stage}`);
+    ctx.log(parts.join(", "));
+  },
+});

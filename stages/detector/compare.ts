@@ -1,0 +1,144 @@
+/**
+ * Compares the arms of an ablation: detectors, or datasets, that a matrix made of one stage count as one.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+import { failureRate, nmePerImage } from "../../faces/metrics.ts";
+import { loadDetector } from "../../models/detectors/detector.ts";
+import { Random } from "../../engine/rng.ts";
+import { type Artifact, type Field, stage } from "../../runtime/stage.ts";
+import { loadFaces, rates } from "../lib/faces.ts";
+
+const DRAWS = 1000;
+
+/** `detector/compare`: rows of means over runs, each with its change from the first arm on the same images. */
+export const compareDetectors = stage({
+  id: "detector/compare",
+  doc: "Measures detectors of several runs on datasets: means over the runs, 95 % intervals over images and runs.",
+  version: 1,
+  inputs: { "detectors*": "detector", "data*": "dataset" },
+  output: "table",
+  options: z.object({
+    normaliser: z.enum(["interocular", "interpupil", "box_diagonal"]).default("interocular")
+      .describe("What errors are divided by: outer eye corners, centres of the eyes, diagonal of the landmarks' box"),
+    threshold: z.number().positive().default(10).describe("Error above which a face counts as a failure, percent"),
+    flip: z.boolean().default(false).describe("Average what is found in an image and in its mirror image"),
+  }),
+  async run(ctx, { detectors, data }, { normaliser, threshold, flip }) {
+    const device = await ctx.device();
+    const arms = armsOf(detectors), sets = armsOf(data);
+    /** Errors of a run: `[detector][dataset][image]`. */
+    const errors = new Map<string, Map<string, Float64Array>>(detectors.map(({ stage }) => [stage, new Map()]));
+    const groups = new Map<string, string[]>();
+    let done = 0;
+    for (const { dir, stage } of detectors) {
+      const network = await loadDetector(device, dir);
+      for (const artifact of data) {
+        ctx.signal.throwIfAborted();
+        const faces = await loadFaces([artifact]);
+        groups.set(artifact.stage, faces.records.map(({ group }) => group));
+        const { landmarks } = await network.predict(faces.images, faces.size_px, { flip });
+        errors.get(stage)!.set(artifact.stage, nmePerImage(landmarks, faces.landmarks, { normaliser }));
+        ctx.progress(++done, detectors.length * data.length);
+      }
+      network.destroy();
+    }
+    const rows: Record<string, Field>[] = [];
+    for (const [dataset, sources] of sets) {
+      let first: Float64Array | undefined;
+      for (const [detector, runs] of arms) {
+        const cells = runs.flatMap((run) => sources.map((source) => errors.get(run)!.get(source)!));
+        const failures = cells.map((cell) => failureRate(cell, threshold));
+        const each = cells.map(mean);
+        const draws = bootstrap(
+          sources.map((source) => ({
+            groups: groups.get(source)!,
+            runs: runs.map((run) => errors.get(run)!.get(source)!),
+          })),
+          new Random(ctx.seed, `detector/compare.images.${dataset}`),
+          new Random(ctx.seed, `detector/compare.runs.${detector}`),
+        );
+        first ??= draws;
+        const changes = draws.map((value, k) => 100 * (value / first![k]! - 1));
+        const [nme_low, nme_high] = interval(draws), [change_low, change_high] = interval(changes);
+        const row = {
+          detector,
+          dataset,
+          runs: runs.length * sources.length,
+          images: sources.reduce((count, source) => count + groups.get(source)!.length, 0),
+          [`nme_${normaliser}`]: mean(each),
+          ...rates([{ threshold, fr: mean(failures.map(({ fr }) => fr)), auc: mean(failures.map(({ auc }) => auc)) }]),
+          nme_low,
+          nme_high,
+          lowest_run: Math.min(...each),
+          highest_run: Math.max(...each),
+          change_low,
+          change_high,
+        };
+        rows.push(row);
+        ctx.summary(row);
+      }
+    }
+    await Deno.writeTextFile(`${ctx.dir}/results.json`, JSON.stringify({ rows }, null, 1) + "\n");
+  },
+});
+
+/** Stages by the name that they have in the file: `train@seed=1` and `train@seed=2` are both `train`. */
+function armsOf(artifacts: readonly Artifact[]): Map<string, string[]> {
+  const arms = new Map<string, string[]>();
+  for (const { stage } of artifacts) {
+    const name = stage.replace(/@.*$/s, "");
+    arms.set(name, [...arms.get(name) ?? [], stage]);
+  }
+  return arms;
+}
+
+/** A dataset's images, and their errors in each run. */
+interface Source {
+  readonly groups: readonly string[];
+  readonly runs: readonly Float64Array[];
+}
+
+/**
+ * Means of drawn datasets, images and runs. Images of a group are drawn together.
+ *
+ * @param images Draws datasets and groups of images: the same for every arm, so that arms can be compared draw by draw.
+ * @param runs Draws runs.
+ * @returns `[1000]`.
+ *
+ * Source: Davison & Hinkley 1997, Bootstrap Methods and their Application, section 3.8 (hierarchical data).
+ */
+function bootstrap(sources: readonly Source[], images: Random, runs: Random): Float64Array {
+  const totals = sources.map(({ groups, runs }) => {
+    const byGroup = [...Map.groupBy(groups.keys(), (image) => groups[image]!).values()];
+    return byGroup.map((own) => ({
+      count: own.length,
+      sums: runs.map((errors) => own.reduce((sum, image) => sum + errors[image]!, 0)),
+    }));
+  });
+  const drawn = <T>(list: readonly T[], random: Random) => list.map(() => list[random.int(list.length)]!);
+  return Float64Array.from({ length: DRAWS }, () => {
+    const chosen = drawn([...sources[0]!.runs.keys()], runs);
+    let sum = 0, count = 0;
+    for (const source of drawn(totals, images)) {
+      for (const group of drawn(source, images)) {
+        for (const run of chosen) sum += group.sums[run]!;
+        count += group.count * chosen.length;
+      }
+    }
+    return sum / count;
+  });
+}
+
+/** The middle 95 % of draws. */
+function interval(draws: Float64Array): [number, number] {
+  const sorted = draws.toSorted();
+  const at = (quantile: number) => sorted[Math.min(sorted.length - 1, Math.floor(quantile * sorted.length))]!;
+  return [at(0.025), at(0.975)];
+}
+
+function mean(values: ArrayLike<number>): number {
+  return Array.from(values).reduce((sum, value) => sum + value, 0) / values.length;
+}

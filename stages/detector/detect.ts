@@ -1,0 +1,52 @@
+/**
+ * Finds landmarks in the images of a dataset: a first annotation to correct by hand, or what a detector makes of images
+ * that were drawn from other landmarks.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+import { DatasetWriter, openDataset, type Sample } from "../../faces/data/dataset.ts";
+import { contactSheet, overlayLandmarks } from "../../faces/draw.ts";
+import { type Image, writePng } from "../../faces/data/image.ts";
+import { loadDetector } from "../../models/detectors/detector.ts";
+import { stage } from "../../runtime/stage.ts";
+
+/** Images on the contact sheet, at most. */
+const SHEET = 60;
+
+/** `detector/detect`: writes the images with the landmarks found in place of their own; all else is kept. */
+export const detectLandmarks = stage({
+  id: "detector/detect",
+  doc: "Finds landmarks in a dataset's images, and writes them in place of those it has.",
+  version: 1,
+  inputs: { detector: "detector", data: "dataset" },
+  output: "dataset",
+  options: z.object({
+    flip: z.boolean().default(true).describe("Average what is found in an image and in its mirror image"),
+  }),
+  async run(ctx, { detector: { dir }, data }, { flip }) {
+    const source = await openDataset(data.dir);
+    const detector = await loadDetector(await ctx.device(), dir);
+    const writer = await DatasetWriter.create(ctx.dir);
+    const count = source.records.length;
+    async function* samples(): AsyncGenerator<Sample> {
+      for (let i = 0; i < count; i++) {
+        ctx.signal.throwIfAborted();
+        yield await source.load(i);
+      }
+    }
+    const sheet: Image[] = [];
+    const every = Math.ceil(count / SHEET);
+    for await (const [sample, found] of detector.each(samples(), ({ image }) => image.data, source.size_px, { flip })) {
+      const { image, record: { file_name: _, ...record } } = sample;
+      const { landmarks } = found!;
+      if (writer.count % every === 0) sheet.push(overlayLandmarks(image, landmarks));
+      await writer.add(image, { ...record, landmarks });
+      ctx.progress(writer.count, count);
+    }
+    detector.destroy();
+    await writer.close();
+    await writePng(`${ctx.dir}/contact.png`, contactSheet(sheet, 10));
+  },
+});

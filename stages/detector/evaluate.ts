@@ -1,0 +1,102 @@
+/**
+ * Measures detectors on datasets: the table of a pipeline, error curves, and sheets of the best and worst images.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+import { contactSheet, overlayLandmarks } from "../../faces/draw.ts";
+import { cropSquare, cropTransform, type Image, writePng } from "../../faces/data/image.ts";
+import { transformLandmarks } from "../../faces/landmarks.ts";
+import { evaluate } from "../../faces/metrics.ts";
+import { loadDetector } from "../../models/detectors/detector.ts";
+import { Random } from "../../engine/rng.ts";
+import { stage } from "../../runtime/stage.ts";
+import { type Faces, imageOf, landmarksOf, loadFaces } from "../lib/faces.ts";
+import { addResults, type Results, writeCed } from "../report/_results.ts";
+
+/** Columns of a sheet: the best images and as many of the worst. */
+const COLUMNS = 10;
+/** Least side of an image on a sheet, pixels. */
+const CELL_PX = 128;
+
+/**
+ * `detector/evaluate`: every detector on every dataset; `results.json` has the styles and regions too, `DATASET_ced` the
+ * error curves as SVG and PNG.
+ */
+export const evaluateDetectors = stage({
+  id: "detector/evaluate",
+  doc: "Measures detectors on datasets: NME, and at each threshold failure rate and area under the error curve.",
+  version: 2,
+  inputs: { "detectors*": "detector", "data*": "dataset" },
+  output: "table",
+  options: z.object({
+    normaliser: z.enum(["interocular", "interpupil", "box_diagonal"]).default("interocular")
+      .describe("What errors are divided by: outer eye corners, centres of the eyes, diagonal of the landmarks' box"),
+    thresholds: z.array(z.number().positive()).min(1).optional()
+      .describe("Errors above which a face counts as a failure, percent; by default only 10"),
+    flip: z.boolean().default(false).describe("Average what is found in an image and in its mirror image"),
+  }),
+  async run(ctx, { detectors, data }, { normaliser, thresholds, flip }) {
+    const device = await ctx.device();
+    const results: Results = { rows: [], regions: [], ced: [], examples: [] };
+    let done = 0;
+    for (const artifact of data) {
+      const dataset = artifact.stage;
+      const faces = await loadFaces([artifact]);
+      const cells: Image[] = [], labels: string[] = [];
+      for (const { dir, stage: detector } of detectors) {
+        ctx.signal.throwIfAborted();
+        const network = await loadDetector(device, dir);
+        const { landmarks: found } = await network.predict(faces.images, faces.size_px, { flip });
+        network.destroy();
+        const evaluation = evaluate(found, faces.landmarks, new Random(ctx.seed, "bootstrap"), {
+          normaliser,
+          ...(thresholds && { thresholds }),
+          styles: faces.records.map(({ style }) => style),
+          groups: faces.records.map(({ group }) => group),
+        });
+        ctx.summary(addResults(results, detector, dataset, evaluation));
+        const { per_image } = evaluation;
+        for (const index of bestAndWorst(per_image, COLUMNS / 2)) {
+          cells.push(overlay(faces, index, found));
+          labels.push(`${per_image[index]!.toFixed(1)} ${detector}`);
+          const { file_name } = faces.records[index]!;
+          results.examples.push({
+            detector,
+            dataset,
+            file_name,
+            nme: per_image[index]!,
+            landmarks: points(found, index),
+          });
+        }
+        ctx.progress(++done, detectors.length * data.length);
+      }
+      await writeCed(`${ctx.dir}/${dataset}_ced`, dataset, results.ced);
+      await writePng(`${ctx.dir}/${dataset}.png`, contactSheet(cells, Math.min(COLUMNS, cells.length), { labels }));
+    }
+    await Deno.writeTextFile(`${ctx.dir}/results.json`, JSON.stringify(results, null, 1) + "\n");
+  },
+});
+
+/** Landmarks of an image, `[68][2]`, to a thousandth of a pixel. */
+function points(found: Float32Array, index: number): number[][] {
+  const face = landmarksOf({ landmarks: found }, index);
+  return Array.from({ length: face.length / 2 }, (_, i) => [...face.subarray(2 * i, 2 * i + 2)].map(thousandth));
+}
+
+const thousandth = (value: number) => Math.round(value * 1000) / 1000;
+
+/** Indices of the smallest and of the largest errors, smallest first; all when there are no more. */
+function bestAndWorst(errors: readonly number[], each: number): number[] {
+  const order = errors.map((_, i) => i).sort((a, b) => errors[a]! - errors[b]!);
+  return order.length <= 2 * each ? order : [...order.slice(0, each), ...order.slice(-each)];
+}
+
+/** An image with what was found in it, large enough to be looked at. */
+function overlay(faces: Faces, index: number, found: Float32Array): Image {
+  const whole = { x: -0.5, y: -0.5, side: faces.size_px };
+  const side = Math.max(CELL_PX, faces.size_px);
+  const face = transformLandmarks(landmarksOf({ landmarks: found }, index), cropTransform(whole, side));
+  return overlayLandmarks(cropSquare(imageOf(faces, index), whole, side), face);
+}

@@ -1,0 +1,26 @@
+/**
+ * Brings a detector from a folder into a pipeline.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+import { readDetector, saveDetector } from "../../models/detectors/detector.ts";
+import { folder, stage } from "../../runtime/stage.ts";
+import { detectorOf } from "../lib/estimates.ts";
+
+/** `detector/load`: the folder is read and written anew, so a wrong one is found here. */
+export const loadDetectorStage = stage({
+  id: "detector/load",
+  doc: "Takes a detector from a folder with config.json and model.safetensors.",
+  version: 1,
+  inputs: {},
+  output: "detector",
+  options: z.object({ path: folder().describe("The detector's folder") }),
+  expects: async ({ path }) => ({ detector: await detectorOf({ dir: path }) }),
+  async run(ctx, _inputs, { path }) {
+    const { config, tensors } = await readDetector(path);
+    await saveDetector(ctx.dir, config, tensors);
+    ctx.log(`images of ${config.size_px} pixels, ${config.stacks} stacks of ${config.channels} channels`);
+  },
+});

@@ -1,0 +1,224 @@
+/**
+ * Trains a landmark detector on one or several datasets, from scratch or from another detector.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+import { augmentation } from "../../faces/data/augment.ts";
+import { LANDMARK_COUNT } from "../../faces/landmarks.ts";
+import { nmePerImage } from "../../faces/metrics.ts";
+import { Detector, detectorGoals, readDetector, saveDetector, shrink } from "../../models/detectors/detector.ts";
+import { DETECTOR, type DetectorConfig, detectorTraining, STAR_SIZES } from "../../models/detectors/registry.ts";
+import { hourglassConfig, hourglassOptions } from "../../models/detectors/hourglass.ts";
+import { countParameters, createParameters, initialise } from "../../models/io/params.ts";
+import { Trainer } from "../../models/trainer.ts";
+import { Graph } from "../../engine/graph.ts";
+import { type Artifact, stage } from "../../runtime/stage.ts";
+import { Batches, type Pictures, picturesOf } from "../lib/batches.ts";
+import { Best } from "../lib/best_weights.ts";
+import { detectorOf, exact, remembered, trainingCosts } from "../lib/estimates.ts";
+import { type Faces, imageOf, landmarksOf, loadFaces } from "../lib/faces.ts";
+import { chooser } from "../lib/glob.ts";
+import { train, trainingOptions } from "../lib/training.ts";
+
+/** Validation images of a look between; the look at the end takes all. */
+const GLANCE = 96;
+
+/** `detector/train`: writes `config.json` and `model.safetensors`, the moving average of the weights. */
+export const trainDetector = stage({
+  id: "detector/train",
+  doc: "Trains a landmark detector, a stacked hourglass or STAR's, from scratch or from the detector given as init.",
+  version: 4,
+  inputs: { "data*": "dataset", "init?": "detector", "val?": "dataset" },
+  output: "detector",
+  options: z.object({
+    ...trainingOptions,
+    batch: trainingOptions.batch.default(16),
+    lr: trainingOptions.lr.default(3e-3),
+    clip_norm: trainingOptions.clip_norm.default(10),
+    mix: z.array(z.number().min(0)).optional().describe(
+      "Share of each of data in a batch, in any unit; by default as many as it has images",
+    ),
+    augment: augmentation.nullable().prefault({}).describe("Random changes of the images; null for none"),
+    network: z.strictObject(hourglassOptions).optional().describe("The network; only without init, which has its own"),
+    star: z.enum(["star", "small", "tiny"]).optional().describe(
+      "In place of the compact hourglass STAR's network, trained by STAR's losses: star is as published, 256 pixels, " +
+        "4 stacks, 256 channels; small 128, 2, 128; tiny 64, 2, 64",
+    ),
+    freeze: z.array(z.string().min(1)).optional().describe(
+      "Names of parameters that stay as they are, with * and ?: pre.*, hgs.0.*",
+    ),
+    keep: z.enum(["last", "best"]).optional().describe(
+      "best: the weights of the look at val with the smallest NME, those of the end beside them in last/; by default last",
+    ),
+    patience: z.int().min(1).optional().describe("Stop when so many steps have brought no smaller NME on val"),
+    val_every: z.int().min(1).default(200).describe("Steps between looks at val"),
+    weights: z.enum(["f32", "f16"]).default("f32").describe("Element type of the file"),
+  }),
+  expects: async (options, { init }) => ({ detector: init ? await detectorOf(init) : configOf(options) }),
+  async cost(options, { init, val }) {
+    const config = init ? await detectorOf(init) : configOf(options);
+    const costs = remembered([config, !!val], { ...options, network: undefined, star: undefined }, () => {
+      const { specs, loss, landmarks, updates } = detectorTraining(new Graph(), config, options.batch);
+      const names = [...specs.keys()].filter((name) => !STATISTICS.test(name));
+      return {
+        ...trainingCosts(
+          { loss, trainable: names, outputs: { landmarks }, updates, ...options },
+          { beside: val ? [detectorGoals(config)] : [] },
+        ),
+        detector_parameters: exact(countParameters(new Map(names.map((name) => [name, specs.get(name)!])))),
+      };
+    });
+    return { step: `training, ${options.batch} images of ${config.size_px} px`, steps: options.steps, ...costs };
+  },
+  async run(ctx, { data, init, val }, options) {
+    const own = (["network", "star"] as const).filter((key) => options[key] !== undefined);
+    if (own.length > (init ? 0 : 1)) {
+      throw new TypeError(
+        init
+          ? `Cannot set "${own[0]}" as the input "init" has its own: leave one of them out`
+          : `Cannot set both "network" and "star": leave one of them out`,
+      );
+    }
+    if (!val && (options.keep === "best" || options.patience !== undefined)) {
+      throw new TypeError(
+        `Cannot tell the best weights: the input "val" is missing, hint: it is for keep and patience`,
+      );
+    }
+    const start = init && await readDetector(init.dir);
+    const config = start?.config ?? configOf(options);
+    const { specs, loss, landmarks, updates } = detectorTraining(new Graph(), config, options.batch);
+    const moves = trained(specs.keys(), options.freeze ?? []);
+
+    const device = await ctx.device();
+    const parameters = createParameters(device, specs, start?.tensors ?? initialise(specs, ctx.seed));
+    const trainer = new Trainer(
+      device,
+      {
+        loss,
+        trainable: [...specs.keys()].filter((name) => moves(name) && !STATISTICS.test(name)),
+        updates: updates.filter(([{ node }]) => node.leaf?.kind === "parameter" && moves(node.leaf.name)),
+        outputs: { landmarks },
+        ...options,
+      },
+      parameters,
+    );
+    const detector = val && new Detector(device, config, trainer.averaged());
+    const validation = val && await facesFor(val, config.size_px);
+    const datasets = await Promise.all(data.map((d) => facesFor(d, config.size_px)));
+    using batches = new Batches({
+      kind: "detector",
+      seed: ctx.seed,
+      batch: options.batch,
+      datasets: datasets.map(picturesOf),
+      shares: sharesOf(datasets, options.mix),
+      config,
+      augment: options.augment,
+    });
+
+    const look = async (faces: Pictures) => {
+      const { landmarks } = await detector!.predict(faces.images, faces.size_px);
+      return average(nmePerImage(landmarks, faces.landmarks));
+    };
+    const glance = validation && spread(validation, GLANCE);
+    const dtype = options.weights === "f16" ? "F16" : "F32";
+    const save = (dir: string) => saveDetector(dir, config, trainer.averaged(), { dtype });
+    const best = new Best(`${ctx.work}/best`);
+    const look_between = async (step: number) => {
+      const { landmarks: truth } = await batches.get(step - 1);
+      const nme_train = average(nmePerImage(await trainer.step_plan.read("landmarks"), truth!));
+      const nme_val = glance && await look(glance);
+      ctx.metric({ step, nme_train, ...(nme_val !== undefined && { nme_val }) });
+      const held = nme_val === undefined ? "" : `, ${nme_val.toFixed(2)} % on images held back`;
+      ctx.log(`step ${step}: NME ${nme_train.toFixed(2)} % on the batch${held}`);
+      if (nme_val === undefined || (options.keep !== "best" && options.patience === undefined)) return false;
+      const since = await best.offer(step, nme_val, save);
+      if (since < (options.patience ?? Infinity)) return false;
+      ctx.log(`no smaller NME in ${since} steps: the training ends here`);
+      return true;
+    };
+    await train(ctx, trainer, options, batches, [{ every: options.val_every, look: look_between }]);
+    if (validation) {
+      const nme_val = await look(validation);
+      ctx.metric({ step: trainer.steps, nme_val });
+      ctx.log(`NME ${nme_val.toFixed(2)} % on ${validation.records.length} images held back`);
+    }
+    if (options.keep === "best") {
+      // The end is looked at as the rest was, on the images of a glance.
+      await best.offer(trainer.steps, await look(glance!), save);
+      await save(`${ctx.dir}/last`);
+      await best.copyTo(ctx.dir);
+      ctx.log(`kept are the weights of step ${best.step}`);
+    } else await save(ctx.dir);
+    detector?.destroy();
+    trainer.destroy();
+    for (const tensor of parameters.values()) tensor.destroy();
+  },
+});
+
+type Network = z.output<z.ZodObject<typeof hourglassOptions>>;
+
+/** The network of a training from scratch. */
+function configOf(
+  options: { network?: Partial<Network> | undefined; star?: keyof typeof STAR_SIZES | undefined },
+): DetectorConfig {
+  if (options.star) return STAR_SIZES[options.star];
+  const { network = {} } = options;
+  return hourglassConfig.parse({ ...network.size_px && { heatmap_px: network.size_px / 4 }, ...network });
+}
+
+/** Parameters that batch norms keep for themselves. */
+const STATISTICS = /\.running_(mean|var)$/;
+
+/** Tells which parameters are trained; throws for a pattern that fits none. */
+function trained(names: Iterable<string>, freeze: readonly string[]): (name: string) => boolean {
+  const short = (name: string) => name.slice(DETECTOR.length);
+  const all = [...names].map(short);
+  for (const pattern of freeze) {
+    if (all.some(chooser([pattern], []))) continue;
+    throw new TypeError(`Cannot freeze "${pattern}": the network has no such parameter, hint: "${all[0]}" is one`);
+  }
+  const moves = chooser([], freeze);
+  if (!all.some((name) => moves(name) && !STATISTICS.test(name))) {
+    throw new TypeError(`Cannot train with all parameters frozen by [${freeze.join(", ")}]`);
+  }
+  return (name) => moves(short(name));
+}
+
+/** A dataset in memory, its images no more than needed larger than the network's. */
+async function facesFor(artifact: Artifact, to_px: number): Promise<Faces> {
+  const faces = await loadFaces([artifact]);
+  const small = shrink(faces.images, faces.size_px, to_px);
+  const ratio = small.size_px / faces.size_px;
+  return { ...faces, ...small, landmarks: faces.landmarks.map((px) => (px + 0.5) * ratio - 0.5) };
+}
+
+/** Some images of a dataset, evenly spread over it. */
+function spread(faces: Faces, most: number): Pictures {
+  const { records, size_px } = faces;
+  const count = Math.min(most, records.length);
+  const bytes = size_px * size_px * 3;
+  const [images, landmarks] = [new Uint8Array(count * bytes), new Float32Array(count * 2 * LANDMARK_COUNT)];
+  for (let k = 0; k < count; k++) {
+    const i = Math.floor(k * records.length / count);
+    images.set(imageOf(faces, i).data, k * bytes);
+    landmarks.set(landmarksOf(faces, i), k * 2 * LANDMARK_COUNT);
+  }
+  return { images, landmarks, size_px };
+}
+
+/** Share of each dataset in a batch. */
+function sharesOf(datasets: readonly Faces[], mix?: readonly number[]): readonly number[] {
+  const shares = mix ?? datasets.map(({ records }) => records.length);
+  if (shares.length !== datasets.length || !shares.some((share) => share > 0)) {
+    throw new RangeError(
+      `Cannot mix ${datasets.length} datasets by [${shares}]: one share each is expected, and not all 0`,
+    );
+  }
+  return shares;
+}
+
+function average(values: Float64Array): number {
+  return values.reduce((a, b) => a + b, 0) / values.length;
+}

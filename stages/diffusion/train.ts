@@ -1,0 +1,249 @@
+/**
+ * Trains the landmark ControlNet: stage 1 with the empty prompt on many faces, stage 2 with prompts on a small set.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+import { latentChannels } from "../../models/diffusion/autoencoder.ts";
+import { encodePrompt, loadModel, type Model, openModel, saveModelIndex } from "../../models/io/pipeline_folder.ts";
+import {
+  controlnet,
+  type ControlNetConfig,
+  controlnetConfigFor,
+  controlnetFormat,
+  copyEncoder,
+} from "../../models/diffusion/controlnet.ts";
+import { loadNetwork, saveNetwork } from "../../models/io/network_folder.ts";
+import {
+  countParameters,
+  createParameters,
+  initialise,
+  type ParameterSpec,
+  Scope,
+  type Specs,
+  specsUnder,
+} from "../../models/io/params.ts";
+import { Trainer } from "../../models/trainer.ts";
+import { unet, unetFormat } from "../../models/diffusion/unet.ts";
+import { Graph } from "../../engine/graph.ts";
+import { stage } from "../../runtime/stage.ts";
+import { Batches, drawnImages } from "../lib/batches.ts";
+import {
+  exact,
+  expectedControlnet,
+  type Networks,
+  networksOf,
+  type Place,
+  remembered,
+  sizeOf,
+  stepImages,
+  trainingCosts,
+} from "../lib/estimates.ts";
+import { copyParts, denoisingLoss, denoisingOptions, diffusionBatches, encodeLatents } from "../lib/diffusion.ts";
+import { loadFaces } from "../lib/faces.ts";
+import { previews } from "../lib/previews.ts";
+import { accumulation, train, trainingOptions } from "../lib/training.ts";
+import { validation, validationOptions } from "../lib/validation.ts";
+
+/**
+ * A model's ControlNet, or that which it is to have.
+ *
+ * @throws {TypeError} If the hint channels do not bring images to the size of the latents.
+ */
+function controlConfigOf({ vae, unet, controlnet }: Model, hint: number[]): ControlNetConfig {
+  const levels = vae.block_out_channels.length;
+  if (!controlnet && hint.length !== levels) {
+    throw new TypeError(
+      `Cannot use hint_channels ${JSON.stringify(hint)}: they halve the side ${hint.length - 1} times and the ` +
+        `autoencoder ${levels - 1} times, hint: give ${levels} numbers`,
+    );
+  }
+  return controlnet ?? controlnetConfigFor(unet, { conditioning_embedding_out_channels: hint });
+}
+
+/** Networks of a model whose ControlNet is that of another one, if such is given. */
+async function plannedNetworks(model: Place, init: Place | undefined): Promise<Networks> {
+  const networks = await networksOf(model);
+  return init ? { ...networks, controlnet: (await networksOf(init)).controlnet } : networks;
+}
+
+/**
+ * Opens the model that a ControlNet is taken from.
+ *
+ * @throws {TypeError} If it has none, or one of another shape than the UNet's encoder.
+ */
+async function openDonor(dir: string, { unet }: Model): Promise<Model> {
+  const donor = await openModel(dir);
+  if (!donor.controlnet) {
+    throw new TypeError(
+      `Cannot use "${dir}" as init: it has no ControlNet, hint: leave init out to copy the UNet's encoder`,
+    );
+  }
+  const fitting = controlnetConfigFor(unet, donor.controlnet);
+  for (const [name, value] of Object.entries(fitting)) {
+    const has = donor.controlnet[name as keyof ControlNetConfig];
+    if (JSON.stringify(has) !== JSON.stringify(value)) {
+      throw new TypeError(
+        `Cannot use "${dir}" as init: ${name} of its ControlNet is ${JSON.stringify(has)} and of the UNet ` +
+          `${JSON.stringify(value)}, hint: take the model that this UNet was trained from`,
+      );
+    }
+  }
+  return donor;
+}
+
+/**
+ * The loss of a ControlNet and its base model.
+ *
+ * @param sides Of latents and of images.
+ * @param tokens Of a prompt.
+ */
+function lossOf(
+  base: Pick<Model, "vae" | "text" | "unet">,
+  controlConfig: ControlNetConfig,
+  [side, size_px]: readonly [number, number],
+  tokens: number,
+  { batch, min_snr, sd_locked }: { batch: number; min_snr?: number | undefined; sd_locked?: boolean | undefined },
+) {
+  const graph = new Graph();
+  const specs = new Map<string, ParameterSpec>();
+  const ids = graph.input("ids", [batch, tokens]);
+  const context = encodePrompt(new Scope(graph, specs, "text_encoder/"), base.text, ids);
+  const cond = graph.input("cond", [batch, size_px, size_px, 3]);
+  const loss = denoisingLoss(graph, [batch, side, side, latentChannels(base.vae)], (sample, timesteps) => {
+    const inputs = { sample, timesteps, context };
+    const residuals = controlnet(new Scope(graph, specs, "controlnet/"), controlConfig, inputs, cond);
+    return unet(new Scope(graph, specs, "unet/"), base.unet, inputs, residuals);
+  }, min_snr !== undefined);
+  const own = specsUnder(specs, "controlnet/");
+  // ControlNet's choice: up blocks and the layers behind them.
+  const decoder = new Map([...specs].filter(([name]) => /^unet\/(up_blocks|conv_norm_out|conv_out)\./.test(name)));
+  return { loss, specs, own, trainable: sd_locked === false ? new Map([...own, ...decoder]) : own };
+}
+
+/** Networks that are written in the end, which keep their exact weights. */
+function writtenOf(specs: Specs, own: Specs, trainable: Specs): Specs {
+  return trainable === own ? own : new Map([...own, ...specsUnder(specs, "unet/")]);
+}
+
+/** `diffusion/train`: the ControlNet learns to follow drawn landmarks; the base model is frozen unless told otherwise (the paper, section 3.2). */
+export const trainDiffusion = stage({
+  id: "diffusion/train",
+  doc:
+    "Trains a landmark ControlNet on a frozen diffusion model, from a copy of its encoder, from the ControlNet it has or from that of init.",
+  version: 1,
+  inputs: { model: "model", "data*": "dataset", "init?": "model", "detector?": "detector", "val?": "dataset" },
+  output: "model",
+  options: z.object({
+    ...trainingOptions,
+    ...accumulation,
+    prompt: z.string().nullable().default(null)
+      .describe('Prompt template with {style}; "" for stage 1; null takes each image\'s own prompt'),
+    ...denoisingOptions,
+    ...validationOptions,
+    hint_channels: z.array(z.int().min(4)).min(2).default([16, 32, 64])
+      .describe("Channels of a new ControlNet's hint encoder; each after the first halves the side"),
+    sd_locked: z.boolean().optional().describe(
+      "Whether the whole base model is frozen, which it is when not given; false trains its UNet's decoder too",
+    ),
+    frozen_weights: z.enum(["f32", "f16"]).optional().describe(
+      "Element type in memory of the networks that are not trained, f32 when not given; f16 takes half of it",
+    ),
+    preview_every: z.int().min(1).optional().describe(
+      "Steps between looks at pictures of the same faces from the same noise, in preview.png; with the input detector " +
+        "also at their alignment_nme. None when not given",
+    ),
+    previews: z.int().min(1).max(64).optional().describe("Pictures of a look; 8 when not given"),
+  }),
+  expects: async (options, { model, init }) => {
+    const networks = await plannedNetworks(model, init);
+    return { networks: { ...networks, controlnet: expectedControlnet(networks, options.hint_channels) } };
+  },
+  async cost(options, { model, data, init, val }) {
+    const networks = await plannedNetworks(model, init);
+    const size_px = await sizeOf(data);
+    const side = size_px / 2 ** (networks.vae.block_out_channels.length - 1);
+    const config = expectedControlnet(networks, options.hint_channels);
+    const costs = remembered(
+      [{ ...networks, controlnet: config }, size_px, !!val],
+      { ...options, hint_channels: undefined },
+      () => {
+        const { loss, specs, own, trainable } = lossOf(networks, config, [side, size_px], networks.tokens, options);
+        const written = writtenOf(specs, own, trainable);
+        const half = (name: string) => options.frozen_weights === "f16" && specs.has(name) && !written.has(name);
+        return {
+          ...trainingCosts(
+            { loss, trainable: trainable.keys(), ...options },
+            { half, beside: val ? [{ outputs: { loss } }] : [] },
+          ),
+          controlnet_parameters: exact(countParameters(own)),
+        };
+      },
+    );
+    return { step: `training, ${stepImages(options)} of ${size_px} px`, steps: options.steps, ...costs };
+  },
+  async run(ctx, { model, data, init, detector, val }, options) {
+    if (detector && options.preview_every === undefined) {
+      throw new TypeError(`Cannot use the input "detector" without the option "preview_every"`);
+    }
+    const faces = await loadFaces(data);
+    const opened = await openModel(model.dir);
+    const donor = init ? await openDonor(init.dir, opened) : opened;
+    const base = { ...opened, controlnet: donor.controlnet };
+    const controlConfig = controlConfigOf(base, options.hint_channels);
+    const autoencoder = `${base.dir}/${base.folders.vae}`;
+    const { seed } = ctx;
+    const { schedule, tokenizer } = base;
+    const drawn = drawnImages(
+      { seed, schedule, batch: options.batch, count: faces.records.length },
+      options.steps * (options.accumulate ?? 1),
+    );
+    const latents = await encodeLatents(ctx, autoencoder, faces, drawn);
+    using batches = new Batches(diffusionBatches({ seed, faces, latents, schedule, tokenizer }, options, true));
+    const sides = [latents.side, faces.size_px] as const;
+    const { loss, specs, own, trainable } = lossOf(base, controlConfig, sides, tokenizer.length, options);
+
+    const device = await ctx.device();
+    const frozen = new Map([...specs].filter(([name]) => !own.has(name)));
+    const first = donor.controlnet ? await loadModel(donor, own) : initialise(own, ctx.seed);
+    if (!donor.controlnet) {
+      copyEncoder(first, await loadNetwork(`${base.dir}/${base.folders.unet}`, specsUnder(specs, "unet/")), own);
+    }
+    const start = new Map([...await loadModel(base, frozen), ...first]);
+    const written = writtenOf(specs, own, trainable);
+    const fixed = new Map([...specs].filter(([name]) => !written.has(name)));
+    const parameters = new Map([
+      ...createParameters(device, fixed, start, options.frozen_weights),
+      ...createParameters(device, written, start),
+    ]);
+    const trainer = new Trainer(device, { loss, trainable: trainable.keys(), ...options }, parameters);
+    const averaged = trainer.averaged();
+    const source = { autoencoder, schedule, tokenizer, drawings: true, loss, parameters: averaged };
+    const held = await validation(ctx, val, options, source);
+    const pictures = options.preview_every === undefined ? undefined : await previews(ctx, {
+      every: options.preview_every,
+      count: options.previews ?? 8,
+      faces,
+      prompt: options.prompt,
+      model: { ...base, controlnet: controlConfig },
+      parameters: averaged,
+      detector,
+    });
+    const looks = [held, pictures].filter((one) => one !== undefined);
+    await train(ctx, trainer, options, batches, looks);
+    for (const { look, destroy } of looks) {
+      await look(trainer.steps);
+      destroy();
+    }
+    if (pictures) await Deno.copyFile(`${ctx.work}/preview.png`, `${ctx.dir}/preview.png`);
+    await copyParts(base.dir, ctx.dir, trainable === own ? ["controlnet"] : ["controlnet", "unet"]);
+    await saveNetwork(`${ctx.dir}/controlnet`, controlnetFormat, controlConfig, own, averaged);
+    if (trainable !== own) {
+      await saveNetwork(`${ctx.dir}/unet`, unetFormat, base.unet, specsUnder(specs, "unet/"), averaged);
+    }
+    await saveModelIndex(ctx.dir);
+    trainer.destroy();
+    for (const tensor of parameters.values()) tensor.destroy();
+  },
+});

@@ -1,0 +1,171 @@
+/**
+ * How well generated pictures fit the landmarks that they were made from, as a detector sees it.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+import type { Sample } from "../../faces/data/dataset.ts";
+import { type Image, resizeArea } from "../../faces/data/image.ts";
+import { nmePerImage } from "../../faces/metrics.ts";
+import type { Detector } from "../../models/detectors/detector.ts";
+
+/** Which pairs are rejected; `dataset/generate` draws such pairs again. */
+export const rejection = {
+  deviations: z.number().positive().default(3).describe(
+    "A pair is rejected when its alignment_nme is so many robust standard deviations (1.4826 times the median distance " +
+      "from the median) above the median of its style",
+  ),
+  most_nme: z.number().positive().optional().describe(
+    "A pair is also rejected when its alignment_nme is above this, percent, however usual that is in its style",
+  ),
+};
+
+/** What a detector finds in pictures, against what was asked for. */
+export interface Alignment {
+  /** `[n, 68, 2]`, pixels. */
+  readonly found: Float32Array;
+  /** `alignment_nme` of each picture: its distance from the landmarks asked for, percent of their interocular distance. */
+  readonly nme: Float64Array;
+}
+
+/**
+ * Looks at pictures one batch at a time; that many are in memory.
+ *
+ * @param read Picture `index` and the landmarks that were asked for.
+ * @param each Called after each batch with the pictures seen so far.
+ */
+export async function align(
+  detector: Detector,
+  count: number,
+  read: (index: number) => Promise<Pick<Sample, "image" | "landmarks">>,
+  each?: (done: number) => void,
+): Promise<Alignment> {
+  const found = new Float32Array(count * 136), nme = new Float64Array(count);
+  for (let first = 0; first < count; first += detector.batch) {
+    const here = Math.min(detector.batch, count - first);
+    const samples = await Promise.all(Array.from({ length: here }, (_, k) => read(first + k)));
+    const { width: size_px, data: { length: bytes } } = samples[0]!.image;
+    const images = new Uint8Array(here * bytes), asked = new Float32Array(here * 136);
+    samples.forEach(({ image, landmarks }, k) => {
+      images.set(image.data, k * bytes);
+      asked.set(landmarks, k * 136);
+    });
+    const { landmarks } = await detector.predict(images, size_px, { flip: true });
+    found.set(landmarks, first * 136);
+    nme.set(nmePerImage(landmarks, asked), first);
+    each?.(first + here);
+  }
+  return { found, nme };
+}
+
+/** What is usual in a style. */
+export interface Usual {
+  /** Median of `alignment_nme`, percent. */
+  readonly median: number;
+  /** Robust standard deviation, percent. */
+  readonly deviation: number;
+}
+
+/** Pairs of a style whose own spread counts as much as that of all styles. */
+const ENOUGH = 10;
+/** Least deviation as a share of the median: where all fit alike, one that fits a little worse is no reason for doubt. */
+const LEAST = 0.05;
+/** Turns the median distance from the median into the standard deviation of a normal distribution. */
+const MAD = 1.4826;
+
+/**
+ * What `alignment_nme` is usual in each style: the median, and 1.4826 times the median distance from it.
+ *
+ * A few pairs tell little of their spread, so it is drawn towards that of all styles, as shares of their medians: by half
+ * where a style has ten pairs.
+ */
+export function usualOf(nme: ArrayLike<number>, styles: readonly string[]): Map<string, Usual> {
+  const byStyle = [...Map.groupBy(styles.keys(), (index) => styles[index]!)].map(([style, indices]) => {
+    const values = indices.map((index) => nme[index]!);
+    const middle = median(values);
+    return { style, middle, distances: values.map((value) => Math.abs(value - middle)) };
+  });
+  const shares = byStyle.flatMap(({ middle, distances }) => distances.map((distance) => distance / (middle || 1)));
+  const common = median(shares);
+  return new Map(
+    byStyle.map(({ style, middle, distances }) => {
+      const own = distances.length / (distances.length + ENOUGH);
+      const spread = own * median(distances) + (1 - own) * common * middle;
+      return [style, { median: middle, deviation: Math.max(MAD * spread, LEAST * middle) }];
+    }),
+  );
+}
+
+/** How many deviations an `alignment_nme` is above the median of its style; below 0 it is better than that. */
+export function doubtOf(nme: number, { median, deviation }: Usual): number {
+  return deviation === 0 ? 0 : (nme - median) / deviation;
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const half = sorted.length >> 1;
+  return sorted.length % 2 ? sorted[half]! : (sorted[half - 1]! + sorted[half]!) / 2;
+}
+
+/** Side of the grid of a picture's hash. */
+const GRID = 16;
+/** Bits of a picture's hash. */
+export const HASH_BITS = GRID * GRID;
+
+/**
+ * Difference hash of a picture: whether it gets lighter from each cell of a coarse grid to the next one to the right.
+ *
+ * Source: Neal Krawetz 2013, Kind of like that (dHash), at 16 x 16 in place of 8 x 8, since faces are much alike.
+ */
+export function differenceHash(image: Image): Uint32Array {
+  const { data } = resizeArea(image, GRID + 1, GRID);
+  const grey = (cell: number) => 0.299 * data[3 * cell]! + 0.587 * data[3 * cell + 1]! + 0.114 * data[3 * cell + 2]!;
+  const hash = new Uint32Array(HASH_BITS / 32);
+  for (let bit = 0; bit < HASH_BITS; bit++) {
+    const cell = Math.floor(bit / GRID) * (GRID + 1) + bit % GRID;
+    if (grey(cell + 1) > grey(cell)) hash[bit >> 5]! |= 1 << (bit & 31);
+  }
+  return hash;
+}
+
+/** Finds hashes that differ in few bits, without comparing all with all. */
+export class NearHashes {
+  readonly #most: number;
+  readonly #buckets: Map<string, Uint32Array[]>[];
+
+  /** @param most Bits in which near ones differ at most. */
+  constructor(most: number) {
+    this.#most = most;
+    // Of one band more than bits that differ, one is the same in both.
+    this.#buckets = Array.from({ length: most + 1 }, () => new Map());
+  }
+
+  /** Adds a hash unless there is one near to it; tells whether it was added. */
+  add(hash: Uint32Array): boolean {
+    const bands = this.#buckets.map((bucket, band) => [bucket, this.#band(hash, band)] as const);
+    const near = (other: Uint32Array) => differentBits(hash, other) <= this.#most;
+    if (bands.some(([bucket, key]) => bucket.get(key)?.some(near))) return false;
+    for (const [bucket, key] of bands) {
+      const others = bucket.get(key);
+      if (others) others.push(hash);
+      else bucket.set(key, [hash]);
+    }
+    return true;
+  }
+
+  #band(hash: Uint32Array, band: number): string {
+    const count = this.#buckets.length;
+    let key = "";
+    for (let bit = band; bit < HASH_BITS; bit += count) key += hash[bit >> 5]! >>> (bit & 31) & 1;
+    return key;
+  }
+}
+
+function differentBits(a: Uint32Array, b: Uint32Array): number {
+  let count = 0;
+  for (let k = 0; k < a.length; k++) {
+    for (let bits = a[k]! ^ b[k]!; bits !== 0; bits &= bits - 1) count++;
+  }
+  return count;
+}

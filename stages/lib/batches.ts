@@ -1,0 +1,217 @@
+/**
+ * Batches of trainings, made ahead in other threads so that the GPU does not wait for them.
+ *
+ * @module
+ */
+
+import { augment, type Augmentation } from "../../faces/data/augment.ts";
+import { drawCondition } from "../../faces/draw.ts";
+import { LANDMARK_COUNT } from "../../faces/landmarks.ts";
+import { type DetectorConfig, detectorTargets } from "../../models/detectors/registry.ts";
+import { minSnrWeight, noiseLevel, type Schedule, targetFactors } from "../../models/diffusion/schedule.ts";
+import { Random } from "../../engine/rng.ts";
+import { share, workerCount, WorkerPool } from "../../engine/worker_pool.ts";
+import { imageOf, landmarksOf, toNetwork } from "./faces.ts";
+
+/** Images that batches are drawn from, in memory that threads share. */
+export interface Pictures {
+  /** `[n, size_px, size_px, 3]`. */
+  readonly images: Uint8Array;
+  /** `[n, 68, 2]`, pixels. */
+  readonly landmarks: Float32Array;
+  readonly size_px: number;
+}
+
+/** The pictures alone of faces that have more to them. */
+export function picturesOf({ images, landmarks, size_px }: Pictures): Pictures {
+  return { images: share(images), landmarks: share(landmarks), size_px };
+}
+
+/** Batches of `detector/train`. */
+export interface DetectorBatches {
+  readonly kind: "detector";
+  readonly seed: number;
+  readonly batch: number;
+  readonly datasets: readonly Pictures[];
+  /** Share of each dataset in a batch, in any unit. */
+  readonly shares: readonly number[];
+  readonly config: DetectorConfig;
+  readonly augment: Augmentation | null;
+}
+
+/** Batches of `autoencoder/train`. */
+export interface AutoencoderBatches {
+  readonly kind: "autoencoder";
+  readonly seed: number;
+  readonly batch: number;
+  readonly pictures: Pictures;
+  /** Elements of an image's latent. */
+  readonly noise: number;
+}
+
+/** Batches of the trainings of a diffusion model. */
+export interface DiffusionBatches {
+  readonly kind: "diffusion";
+  readonly seed: number;
+  readonly batch: number;
+  /** `[n, 68, 2]`, pixels. */
+  readonly landmarks: Float32Array;
+  /** `[n, size]`; only those of {@linkcode drawnImages} are used. */
+  readonly latents: Float32Array;
+  readonly schedule: Schedule;
+  /** Token ids of each prompt that occurs; the first is the empty one. */
+  readonly prompts: readonly Float32Array[];
+  /** Number of each image's prompt. */
+  readonly prompt_of: Uint32Array;
+  /** Share of the images that get the empty prompt, for guidance. */
+  readonly prompt_dropout: number;
+  readonly min_snr?: number | undefined;
+  /** Side of the landmark drawings, input `cond`; null for none. */
+  readonly drawing_px: number | null;
+}
+
+/** What decides the batches of a training: plain data, as it goes to other threads. */
+export type BatchSpec = DetectorBatches | AutoencoderBatches | DiffusionBatches;
+
+/** The inputs of a network by name. */
+export type Batch = Record<string, Float32Array>;
+
+/** What makes a training's batches, each a function of the seed and its number alone. */
+export function batchMaker(spec: BatchSpec): (index: number) => Batch {
+  switch (spec.kind) {
+    case "detector":
+      return detectorBatches(spec);
+    case "autoencoder":
+      return autoencoderBatches(spec);
+    case "diffusion":
+      return diffusionBatches(spec);
+  }
+}
+
+/** Images, changed at random, their landmarks in pixels, and what the loss is measured against. */
+function detectorBatches({ datasets, shares, config, batch, augment: how, seed }: DetectorBatches) {
+  const random = new Random(seed, "detector/train");
+  const total = shares.reduce((a, b) => a + b, 0);
+  const { size_px: side } = config;
+  return (index: number): Batch => {
+    const draw = random.at(index);
+    const images = new Float32Array(batch * side * side * 3);
+    const landmarks = new Float32Array(batch * 2 * LANDMARK_COUNT);
+    for (let k = 0; k < batch; k++) {
+      let place = draw.uniform() * total;
+      const from = Math.max(0, shares.findIndex((share) => (place -= share) < 0));
+      const faces = datasets[from]!;
+      const picked = draw.int(faces.landmarks.length / (2 * LANDMARK_COUNT));
+      const [{ data: image }, face] = [imageOf(faces, picked), landmarksOf(faces, picked)];
+      const out = images.subarray(k * side * side * 3, (k + 1) * side * side * 3);
+      landmarks.set(augment(image, faces.size_px, face, draw, how, side, out), k * 2 * LANDMARK_COUNT);
+    }
+    return { images, landmarks, ...detectorTargets(config, landmarks) };
+  };
+}
+
+function autoencoderBatches({ pictures, batch, noise, seed }: AutoencoderBatches) {
+  const random = new Random(seed, "autoencoder/train");
+  const bytes = pictures.size_px ** 2 * 3;
+  return (index: number): Batch => {
+    const draw = random.at(index);
+    const x = new Float32Array(batch * bytes);
+    for (let k = 0; k < batch; k++) {
+      toNetwork(imageOf(pictures, draw.int(pictures.images.length / bytes)).data, x, k * bytes);
+    }
+    return { x, noise: draw.fillNormal(new Float32Array(batch * noise)) };
+  };
+}
+
+/** An image of `count`, a time step of T and a number from 0 to 1. */
+function drawImage(draw: Random, count: number, T: number) {
+  return { image: draw.int(count), t: draw.int(T), chance: draw.uniform() };
+}
+
+/** The images that are in the first `batches` of the {@linkcode DiffusionBatches} with a seed, of `count`. */
+export function drawnImages(
+  { seed, schedule, batch, count }: Pick<DiffusionBatches, "seed" | "schedule" | "batch"> & { readonly count: number },
+  batches: number,
+): Set<number> {
+  const random = new Random(seed, "diffusion/batches");
+  const drawn = new Set<number>();
+  for (let index = 0; index < batches && drawn.size < count; index++) {
+    const draw = random.at(index);
+    for (let k = 0; k < batch; k++) drawn.add(drawImage(draw, count, schedule.config.num_train_timesteps).image);
+  }
+  return drawn;
+}
+
+/** Latents, noise, time steps and prompts at random. */
+function diffusionBatches(spec: DiffusionBatches) {
+  const { landmarks, latents, schedule, prompts, prompt_of, batch, drawing_px } = spec;
+  const size = latents.length / prompt_of.length;
+  const T = schedule.config.num_train_timesteps;
+  const tokens = prompts[0]!.length;
+  const random = new Random(spec.seed, "diffusion/batches");
+  return (index: number): Batch => {
+    const draw = random.at(index);
+    const floats = (n: number) => new Float32Array(batch * n);
+    const inputs = {
+      z: floats(size),
+      timesteps: floats(1),
+      signal: floats(1),
+      sigma: floats(1),
+      target_signal: floats(1),
+      target_noise: floats(1),
+      ...(spec.min_snr === undefined ? {} : { weight: floats(1) }),
+      ids: floats(tokens),
+      ...(drawing_px === null ? {} : { cond: floats(drawing_px ** 2 * 3) }),
+    };
+    for (let k = 0; k < batch; k++) {
+      const { image, t, chance } = drawImage(draw, prompt_of.length, T);
+      const prompt = chance < spec.prompt_dropout ? 0 : prompt_of[image]!;
+      inputs.z.set(latents.subarray(image * size, (image + 1) * size), k * size);
+      inputs.timesteps[k] = t;
+      ({ signal: inputs.signal[k], noise: inputs.sigma[k] } = noiseLevel(schedule, t));
+      ({ signal: inputs.target_signal[k], noise: inputs.target_noise[k] } = targetFactors(schedule, t));
+      if (inputs.weight) inputs.weight[k] = minSnrWeight(schedule, t, spec.min_snr!);
+      inputs.ids.set(prompts[prompt]!, k * tokens);
+      if (inputs.cond) {
+        const own = inputs.cond.subarray(k * drawing_px! ** 2 * 3, (k + 1) * drawing_px! ** 2 * 3);
+        drawCondition(landmarksOf({ landmarks }, image), drawing_px!, drawing_px!, own);
+      }
+    }
+    return { ...inputs, noise: draw.fillNormal(floats(size)) };
+  };
+}
+
+/** The batches of a training in order, some of them ahead of the one that is asked for. */
+export class Batches implements Disposable {
+  readonly #pool: WorkerPool<number, Batch>;
+  readonly #ahead: number;
+  readonly #made = new Map<number, Promise<Batch>>();
+
+  /**
+   * Starts to make batches.
+   *
+   * @param workers Threads; as many batches are ahead.
+   */
+  constructor(spec: BatchSpec, workers: number = workerCount()) {
+    this.#pool = new WorkerPool(new URL("./batch_worker.ts", import.meta.url), spec, workers);
+    this.#ahead = workers;
+  }
+
+  /** A batch, which is not kept. */
+  get(index: number): Promise<Batch> {
+    for (let k = index; k <= index + this.#ahead; k++) {
+      if (this.#made.has(k)) continue;
+      const batch = this.#pool.call(k);
+      batch.catch(() => {}); // it is told to who asks for the batch
+      this.#made.set(k, batch);
+    }
+    const batch = this.#made.get(index)!;
+    this.#made.delete(index);
+    return batch;
+  }
+
+  /** Ends the threads. */
+  [Symbol.dispose](): void {
+    this.#pool[Symbol.dispose]();
+  }
+}

@@ -1,0 +1,233 @@
+/**
+ * What stages of a latent diffusion model take, told from the configurations of its networks alone, for `plan`.
+ *
+ * @module
+ */
+
+import { openDataset } from "../../faces/data/dataset.ts";
+import {
+  type AutoencoderConfig,
+  autoencoderFormat,
+  decodeLatent,
+  encodeLatent,
+} from "../../models/diffusion/autoencoder.ts";
+import { bertFormat } from "../../models/diffusion/bert_text.ts";
+import { encodePrompt, type Model, type TextConfig } from "../../models/io/pipeline_folder.ts";
+import { type ControlNetConfig, controlnetConfigFor, controlnetFormat } from "../../models/diffusion/controlnet.ts";
+import { readDetectorConfig } from "../../models/detectors/detector.ts";
+import type { DetectorConfig } from "../../models/detectors/registry.ts";
+import { loadNetworkConfig } from "../../models/io/network_folder.ts";
+import { countParameters, type ParameterSpec, Scope } from "../../models/io/params.ts";
+import { textEncoderFormat } from "../../models/diffusion/clip_text.ts";
+import { budgetOf, stepGoals, type TrainerSpec } from "../../models/trainer.ts";
+import { unet, unetFormat } from "../../models/diffusion/unet.ts";
+import { exists } from "../../formats/files.ts";
+import { Graph, type Target, texels, type Value } from "../../engine/graph.ts";
+import { type Goals, type Plan, plan } from "../../engine/plan/plan.ts";
+import type { Artifact } from "../../runtime/stage.ts";
+import { storageBytes } from "../../engine/tensor.ts";
+
+/** The networks of a model, known by their configurations. */
+export interface Networks extends Pick<Model, "vae" | "text" | "unet" | "controlnet"> {
+  /** Tokens of a prompt at most. */
+  readonly tokens: number;
+}
+
+/** A folder that is there, or is to be. */
+export type Place = Pick<Artifact, "dir" | "expected">;
+
+/** What is known of an artifact that is yet to be made; undefined for one that is there, or of which nothing is known. */
+async function expectation({ expected }: Place, name: string): Promise<unknown> {
+  return (await expected?.())?.[name];
+}
+
+/** Networks of a model that may lack some, as one has after the training of its autoencoder. */
+export type SomeNetworks = Pick<Networks, "vae"> & Partial<Networks>;
+
+/**
+ * The autoencoder of a model, there or to be made.
+ *
+ * @throws {Deno.errors.NotFound} If nothing is known of it yet.
+ */
+export async function autoencoderOf(model: Place): Promise<AutoencoderConfig> {
+  const expected = await expectation(model, "networks") as SomeNetworks | undefined;
+  if (expected) return expected.vae;
+  await Deno.stat(model.dir);
+  return await loadNetworkConfig(`${model.dir}/${exists(`${model.dir}/vqvae`) ? "vqvae" : "vae"}`, autoencoderFormat);
+}
+
+/**
+ * The networks of a model, by the configurations in its folder or, before there is one, by what is expected; weights and
+ * tokenizer need not be there.
+ *
+ * @throws {Deno.errors.NotFound} If nothing is known of it yet.
+ * @throws {TypeError} If a configuration is missing or wrong.
+ */
+export async function networksOf(model: Place): Promise<Networks> {
+  const expected = await expectation(model, "networks");
+  if (expected) return expected as Networks;
+  const { dir } = model;
+  const there = new Set<string>();
+  for await (const { name } of Deno.readDir(dir)) there.add(name);
+  const read = async <T>(folder: string, format: Parameters<typeof loadNetworkConfig<T>>[1]) =>
+    await loadNetworkConfig(`${dir}/${folder}`, format);
+  const text: TextConfig = there.has("bert")
+    ? { kind: "bert", config: await read("bert", bertFormat) }
+    : { kind: "clip", config: await read("text_encoder", textEncoderFormat) };
+  return {
+    vae: await read(there.has("vqvae") ? "vqvae" : "vae", autoencoderFormat),
+    text,
+    unet: await read("unet", unetFormat),
+    controlnet: there.has("controlnet") ? await read("controlnet", controlnetFormat) : null,
+    tokens: text.config.max_position_embeddings,
+  };
+}
+
+/**
+ * The configuration of a detector, there or to be made.
+ *
+ * @throws {Deno.errors.NotFound} If nothing is known of it yet.
+ */
+export async function detectorOf(detector: Place): Promise<DetectorConfig> {
+  const expected = await expectation(detector, "detector");
+  if (expected) return expected as DetectorConfig;
+  await Deno.stat(detector.dir);
+  return await readDetectorConfig(detector.dir);
+}
+
+/**
+ * Side of a dataset's images, there or to be made.
+ *
+ * @throws {Deno.errors.NotFound} If nothing is known of it yet.
+ */
+export async function sizeOf(data: readonly Place[]): Promise<number> {
+  const expected = await expectation(data[0]!, "size_px");
+  return typeof expected === "number" ? expected : (await openDataset(data[0]!.dir)).size_px;
+}
+
+/**
+ * The ControlNet of a model, or one as it may have: with the hint channels wanted, if these bring images to the size of
+ * the latents. A model that another stage is yet to train may have them from there.
+ */
+export function expectedControlnet({ vae, unet, controlnet }: Networks, wanted?: readonly number[]): ControlNetConfig {
+  const levels = vae.block_out_channels.length;
+  const usual = Array.from({ length: levels }, (_, k) => [16, 32, 96, 256][Math.min(k, 3)]!);
+  const channels = wanted?.length === levels ? [...wanted] : usual;
+  return controlnet ?? controlnetConfigFor(unet, { conditioning_embedding_out_channels: channels });
+}
+
+/** A number with all its digits, in groups of three. */
+export function exact(n: number): string {
+  return n.toLocaleString("en-US");
+}
+
+/** Parameters of a model's networks. */
+export function countNetworks({ vae, text, unet: config }: Networks) {
+  const graph = new Graph();
+  const count = (describe: (scope: Scope) => Value) => {
+    const specs = new Map<string, ParameterSpec>();
+    describe(new Scope(graph, specs));
+    return exact(countParameters(specs));
+  };
+  const image = graph.input("image", [1, 64, 64, vae.in_channels]);
+  const sample = graph.input("sample", [1, 8, 8, config.in_channels]);
+  const context = graph.input("context", [1, 4, config.cross_attention_dim]);
+  const inputs = { sample, timesteps: graph.input("timesteps", [1]), context };
+  return {
+    unet_parameters: count((scope) => unet(scope, config, inputs)),
+    autoencoder_parameters: count((scope) => decodeLatent(scope, vae, encodeLatent(scope, vae, image))),
+    text_parameters: count((scope) => encodePrompt(scope, text, graph.input("ids", [1, 4]))),
+  };
+}
+
+/** `4 images`, or `2 x 4 images` when they are accumulated. */
+export function stepImages({ batch, accumulate = 1 }: { batch: number; accumulate?: number | undefined }): string {
+  return accumulate === 1 ? `${batch} images` : `${accumulate} x ${batch} images`;
+}
+
+/** What was found before, by what it was found for. */
+const found = new Map<string, unknown>();
+
+/**
+ * Costs of the same again are not computed again: plans of large networks take a part of a second.
+ *
+ * @param options Those of a stage; how many steps it makes, and at what rate, changes none of what a step takes.
+ */
+export function remembered<T>(networks: unknown, options: object, compute: () => T): T {
+  const key = JSON.stringify([networks, { ...options, steps: 0, lr: 0, prompt: "" }]);
+  if (!found.has(key)) found.set(key, compute());
+  return found.get(key) as T;
+}
+
+/**
+ * An adapter whose storage class is not known before a GPU is opened, unless it is asked for: textures take up to a row
+ * more than buffers. Ten tensors in a dispatch are what WebGPU itself asks of an adapter; most have more.
+ */
+function target(half?: (name: string) => boolean): Target {
+  const storage = Deno.env.get("FACEWRIGHT_STORAGE") === "buffer" ? "buffer" : "texture";
+  return { storage, bindings: 16, tiled: false, staged: storage === "texture", ...(half && { half }) };
+}
+
+/**
+ * GPU memory of computations that share parameters, and the arithmetic of those that are counted.
+ *
+ * @param step Computations of a step, counted as often as they are listed.
+ * @param others Computations beside it, which take memory too.
+ * @param half Tells of the name of a parameter whether it is kept as f16.
+ */
+export function costsOf(
+  step: readonly Goals[],
+  others: readonly Goals[] = [],
+  half: (name: string) => boolean = () => false,
+) {
+  const planned = new Map([...step, ...others].map((goals) => [goals, plan(goals, target(half))]));
+  const step_flops = step.reduce((total, goals) => total + planned.get(goals)!.flops, 0);
+  return { step_flops, gpu_bytes: bytesOf([...planned.values()], half) };
+}
+
+/** Bytes of plans that share parameters. */
+function bytesOf(plans: readonly Plan[], half: (name: string) => boolean): number {
+  const leaves = new Set<Value>();
+  let total = 0;
+  for (const { leaves: own, bytes } of plans) {
+    total += bytes.pool + bytes.given;
+    for (const leaf of own) leaves.add(leaf);
+  }
+  // Parameters are shared; each plan has inputs and constants of its own.
+  for (const { shape, node: { leaf } } of leaves) {
+    if (leaf!.kind !== "parameter") continue;
+    total += storageBytes(texels(shape), plans[0]!.target.storage, half(leaf!.name) ? "f16" : "f32");
+  }
+  return total;
+}
+
+/**
+ * What a training takes.
+ *
+ * @param options `half`: as of {@linkcode costsOf}; `beside`: computations of a look with the training's own parameters,
+ * which take memory too.
+ */
+export function trainingCosts(
+  spec: TrainerSpec,
+  { half = () => false, beside = [] }: { half?: (name: string) => boolean; beside?: readonly Goals[] } = {},
+) {
+  const { accumulate = 1, loss: { graph } } = spec;
+  const trainable = new Map([...spec.trainable].map((name) => [name, graph.parameters.get(name)!]));
+  const { step, move } = stepGoals(spec, trainable);
+  const costs = costsOf([...Array<Goals>(accumulate).fill(step), ...(move ? [move] : [])], [], half);
+  const on = target(half);
+  const more = beside.reduce((total, goals) => {
+    const { pool, given } = plan(goals, on).bytes;
+    return total + pool + given;
+  }, 0);
+  if (spec.memory === undefined) return { ...costs, gpu_bytes: costs.gpu_bytes + more };
+  const moving = move ? [plan(move, on)] : [];
+  const kept = plan(step, on);
+  const budget = budgetOf(spec.memory, costs.gpu_bytes - kept.bytes.pool - kept.bytes.given);
+  const planned = plan(step, on, budget);
+  return {
+    step_flops: costs.step_flops + accumulate * (planned.flops - kept.flops),
+    gpu_bytes: bytesOf([planned, ...moving], half) + more,
+    unlimited_gpu_bytes: costs.gpu_bytes + more,
+  };
+}

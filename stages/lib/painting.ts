@@ -1,0 +1,159 @@
+/**
+ * Paints pictures of landmarks and prompts with a model's networks.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+import { drawCondition } from "../../faces/draw.ts";
+import type { Image } from "../../faces/data/image.ts";
+import { decodeLatent, latentChannels } from "../../models/diffusion/autoencoder.ts";
+import { encodePrompt, type Model } from "../../models/io/pipeline_folder.ts";
+import { controlFromHint, type ControlNetConfig, embedHint } from "../../models/diffusion/controlnet.ts";
+import { type ParameterSpec, Scope } from "../../models/io/params.ts";
+import { Sampler, type SamplerSpec } from "../../models/diffusion/sampler.ts";
+import { ddimSteps } from "../../models/diffusion/schedule.ts";
+import { unet } from "../../models/diffusion/unet.ts";
+import { scale } from "../../ops/scale.ts";
+import { pad, slice } from "../../ops/slice.ts";
+import type { Device } from "../../engine/device.ts";
+import { elements, Graph, type Value } from "../../engine/graph.ts";
+import type { Random } from "../../engine/rng.ts";
+import type { Parameters } from "../../engine/executable.ts";
+import { Prompts } from "./diffusion.ts";
+import { toImage } from "./faces.ts";
+
+/** How pictures are sampled. */
+export const samplingOptions = {
+  steps: z.int().min(1).max(1000).default(20).describe("DDIM steps"),
+  guidance: z.number().min(1).max(30).default(2).describe("Scale of classifier-free guidance; 1 is none"),
+  eta: z.number().min(0).max(1).default(0).describe("Fresh noise in each step; 0 is deterministic"),
+  control_scale: z.number().min(0).max(3).default(1).describe("How strongly the landmarks act"),
+  control_in: z.enum(["both", "conditional"]).optional().describe(
+    "Which predictions of guidance see the landmarks: both; or the conditional one alone, so that guidance strengthens " +
+      "the landmarks as it does the prompt, and the ControlNet computes half as much (Zhang et al. 2023, arXiv " +
+      "2302.05543, section 3.4); by default both",
+  ),
+  batch: z.int().min(1).max(256).default(8).describe("Images sampled at once"),
+};
+
+/** The options above as a stage gets them. */
+export type SamplingOptions = z.output<z.ZodObject<typeof samplingOptions>>;
+
+/** What a picture is painted from. */
+export interface Request {
+  /** `[68, 2]`, pixels. */
+  readonly landmarks: Float32Array;
+  readonly prompt?: string;
+  readonly negative_prompt?: string;
+  /** Where its noise comes from. */
+  readonly random: Random;
+}
+
+/**
+ * A sampler of a model's networks, the parameters that it names, and what these see at once: samples, conditional ones
+ * first, of which so many with landmarks.
+ */
+export function samplerOf(
+  { vae, text, unet: unetConfig, controlnet }: Pick<Model, "vae" | "text" | "unet"> & { controlnet: ControlNetConfig },
+  size_px: number,
+  tokens: number,
+  given: SamplingOptions,
+) {
+  const { batch } = given;
+  const side = size_px / 2 ** (vae.block_out_channels.length - 1);
+  const shape = [batch, side, side, latentChannels(vae)] as const;
+  const guided = given.guidance !== 1;
+  const copies = guided ? 2 * batch : batch;
+  const controlled = given.control_in === "conditional" ? batch : copies;
+  const graph = new Graph();
+  const specs = new Map<string, ParameterSpec>();
+  const scope = (network: string) => new Scope(graph, specs, `${network}/`);
+  const spec = {
+    graph,
+    shape,
+    once: {
+      context: encodePrompt(scope("text_encoder"), text, graph.input("ids", [copies, tokens])),
+      hint: embedHint(scope("controlnet"), controlnet, graph.input("drawing", [controlled, size_px, size_px, 3])),
+    },
+    predict(sample, timesteps, { context, hint }) {
+      const inputs = { sample, timesteps, context: context! };
+      const first = (x: Value) => slice(x, 0, 0, controlled);
+      const seen = { sample: first(sample), timesteps: first(timesteps), context: first(inputs.context) };
+      const { down, mid } = controlFromHint(scope("controlnet"), controlnet, seen, hint!, {
+        scale: given.control_scale,
+      });
+      const padded = (x: Value) => pad(x, 0, 0, copies - controlled);
+      return unet(scope("unet"), unetConfig, inputs, { down: down.map(padded), mid: padded(mid) });
+    },
+    finish: (x) => decodeLatent(scope("vae"), vae, scale(x, 1 / vae.scaling_factor)),
+    guided,
+    noisy: given.eta > 0,
+  } satisfies SamplerSpec;
+  // Describing the networks once names the parameters to load.
+  spec.finish(spec.predict(graph.input("sample", [copies, ...shape.slice(1)]), graph.input("t", [copies]), spec.once));
+  return { spec, specs, copies, controlled };
+}
+
+/** Makes pictures of one size. */
+export class Painter {
+  readonly #given: SamplingOptions;
+  readonly #size_px: number;
+  readonly #prompts: Prompts;
+  readonly #sampler: Sampler;
+  readonly #steps: ReturnType<typeof ddimSteps>;
+  readonly #shape: readonly [number, number, number, number];
+  readonly #copies: number;
+  readonly #controlled: number;
+
+  /** @param parameters Those that {@linkcode samplerOf} names. */
+  constructor(
+    device: Device,
+    model: Model & { controlnet: ControlNetConfig },
+    size_px: number,
+    given: SamplingOptions,
+    parameters: Parameters,
+  ) {
+    this.#given = given;
+    this.#size_px = size_px;
+    this.#prompts = new Prompts(model.tokenizer);
+    const { spec, copies, controlled } = samplerOf(model, size_px, this.#prompts.length, given);
+    this.#sampler = new Sampler(device, spec, parameters);
+    this.#steps = ddimSteps(model.schedule, given.steps, given.eta);
+    this.#shape = spec.shape;
+    this.#copies = copies;
+    this.#controlled = controlled;
+  }
+
+  /** Paints up to a batch of pictures. */
+  async paint(requests: readonly Request[]): Promise<Image[]> {
+    const { batch, guidance } = this.#given;
+    const [size, size_px, prompts] = [elements(this.#shape) / batch, this.#size_px, this.#prompts];
+    const floats = (n: number, rows = batch) => new Float32Array(rows * n);
+    const [start, ids] = [floats(size), floats(prompts.length, this.#copies)];
+    const drawing = floats(size_px ** 2 * 3, this.#controlled);
+    const put = (into: Float32Array, row: number, values: Float32Array) => into.set(values, row * values.length);
+    for (const [k, { landmarks, prompt = "", negative_prompt = "", random }] of requests.entries()) {
+      put(start, k, random.fillNormal(new Float32Array(size)));
+      const picture = drawCondition(landmarks, size_px);
+      for (const [row, text] of [[k, prompt], [k + batch, negative_prompt]] as const) {
+        if (row < this.#copies) put(ids, row, prompts.ids(text));
+        if (row < this.#controlled) put(drawing, row, picture);
+      }
+    }
+    const noise = () => {
+      const out = floats(size);
+      requests.forEach(({ random }, k) => put(out, k, random.fillNormal(new Float32Array(size))));
+      return out;
+    };
+    const inputs = { ids, drawing };
+    const pixels = await this.#sampler.sample({ start, steps: this.#steps, inputs, guidance, noise });
+    const bytes = size_px * size_px * 3;
+    return requests.map((_, k) => toImage(pixels.subarray(k * bytes, (k + 1) * bytes), size_px));
+  }
+
+  /** Frees the plans; the parameters stay. */
+  destroy(): void {
+    this.#sampler.destroy();
+  }
+}

@@ -1,0 +1,91 @@
+/**
+ * Looks at a ControlNet while it is trained: the same faces, prompts and noise each time, and how well the pictures fit.
+ *
+ * @module
+ */
+
+import { contactSheet, overlayLandmarks } from "../../faces/draw.ts";
+import { writePng } from "../../faces/data/image.ts";
+import { type Model, readModel } from "../../models/io/pipeline_folder.ts";
+import type { ControlNetConfig } from "../../models/diffusion/controlnet.ts";
+import { loadDetector } from "../../models/detectors/detector.ts";
+import { uploadParameters } from "../../models/io/params.ts";
+import { Random } from "../../engine/rng.ts";
+import type { Parameters } from "../../engine/executable.ts";
+import type { Artifact, StageContext } from "../../runtime/stage.ts";
+import { align } from "./alignment.ts";
+import { promptOf } from "./diffusion.ts";
+import { type Faces, landmarksOf } from "./faces.ts";
+import { Painter, samplerOf } from "./painting.ts";
+import type { Looks } from "./training.ts";
+
+/** How previews are sampled. */
+const SAMPLING = { steps: 20, guidance: 2, eta: 0, control_scale: 1 };
+
+/** What is looked at. */
+export interface Previews {
+  readonly every: number;
+  /** Pictures of a look. */
+  readonly count: number;
+  readonly faces: Faces;
+  /** Prompt template; null for the records' own prompts. */
+  readonly prompt: string | null;
+  readonly model: Model & { controlnet: ControlNetConfig };
+  /** Parameters of a training, which change from look to look; those of other networks are read from the model. */
+  readonly parameters: Parameters;
+  /** Who finds the landmarks, if anybody does. */
+  readonly detector?: Artifact | undefined;
+}
+
+/** Looks that can also be had at the end. */
+export interface PreviewLooks extends Looks {
+  /** Frees everything but the parameters given. */
+  destroy(): void;
+}
+
+/**
+ * Paints faces of the training set, evenly spread over it, with the landmarks asked for beside: `preview.png` in the work
+ * folder is the latest look, and the metric `alignment_nme` is the mean over its pictures, percent.
+ *
+ * Nothing here takes from the random numbers of the training.
+ */
+export async function previews(ctx: StageContext, of: Previews): Promise<PreviewLooks> {
+  const { every, faces, prompt, model, parameters, detector } = of;
+  const device = await ctx.device();
+  const count = Math.min(of.count, faces.records.length);
+  const sampling = { ...SAMPLING, batch: count };
+  const { specs } = samplerOf(model, faces.size_px, model.tokenizer.length, sampling);
+  const others = new Map([...specs].filter(([name]) => !parameters.has(name)));
+  const own = await uploadParameters(device, readModel(model, others));
+  const painter = new Painter(device, model, faces.size_px, sampling, new Map([...parameters, ...own]));
+  const judge = detector && await loadDetector(device, detector.dir, { batch: count });
+  const random = new Random(ctx.seed, "diffusion/previews");
+  const requests = Array.from({ length: count }, (_, k) => {
+    const index = Math.floor(k * faces.records.length / count);
+    return { landmarks: landmarksOf(faces, index), prompt: promptOf(faces.records[index]!, prompt) };
+  });
+  return {
+    every,
+    async look(step) {
+      const images = await painter.paint(requests.map((request, k) => ({ ...request, random: random.at(k) })));
+      const cells = images.flatMap((image, k) => [image, overlayLandmarks(image, requests[k]!.landmarks)]);
+      await writePng(`${ctx.work}/preview.png`, contactSheet(cells, 8));
+      if (judge) {
+        const { nme } = await align(
+          judge,
+          count,
+          (k) => Promise.resolve({ image: images[k]!, landmarks: requests[k]!.landmarks }),
+        );
+        const alignment_nme = nme.reduce((sum, value) => sum + value, 0) / count;
+        ctx.metric({ step, alignment_nme });
+        ctx.log(`step ${step}: alignment_nme ${alignment_nme.toFixed(2)} % under ${detector!.stage}`);
+      }
+      return false;
+    },
+    destroy() {
+      painter.destroy();
+      judge?.destroy();
+      for (const tensor of own.values()) tensor.destroy();
+    },
+  };
+}

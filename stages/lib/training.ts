@@ -1,0 +1,178 @@
+/**
+ * The loop that every training stage shares: checkpoints, resume, metrics, cancellation.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+import { constantSchedule, cosineSchedule, stepSchedule } from "../../ops/optimizer.ts";
+import { type Inputs, MEMORY_SIZE, type Trainer } from "../../models/trainer.ts";
+import { formatSeconds } from "../../runtime/run/progress.ts";
+import type { StageContext } from "../../runtime/stage.ts";
+import type { Batches } from "./batches.ts";
+
+/** Options that every training stage has. */
+export const trainingOptions = {
+  steps: z.int().min(1).describe("Optimiser steps"),
+  batch: z.int().min(1).max(4096).describe("Images in a step"),
+  lr: z.number().min(0).max(1).describe("Learning rate at its highest"),
+  optimizer: z.enum(["adam", "sgd", "rmsprop"]).optional().describe(
+    "AdamW when not given; SGD with momentum 0.9, or RMSprop",
+  ),
+  warmup: z.int().min(0).default(20).describe("Steps over which the learning rate rises"),
+  decay: z.enum(["cosine", "constant", "step"]).default("cosine").describe(
+    "Course of the learning rate after the warm-up; step falls at milestones",
+  ),
+  milestones: z.array(z.int().min(1)).min(1).optional().describe(
+    "Decay step: steps at each of which the learning rate is multiplied by gamma",
+  ),
+  gamma: z.number().positive().max(1).optional().describe("Decay step: factor at a milestone; by default 0.1"),
+  weight_decay: z.number().min(0).default(0).describe("Weight decay, decoupled for AdamW"),
+  clip_norm: z.number().positive().default(1).describe("Largest norm of the gradient"),
+  ema: z.number().min(0).max(1).default(0.995).describe(
+    "Decay of the moving average of the weights, which is what is saved",
+  ),
+  memory: z.union([z.int().min(1), z.string().regex(MEMORY_SIZE, "it must be bytes or a size such as 8GiB")]).optional()
+    .describe(
+      "Most memory on the GPU, bytes or such as 8GiB: a step that takes more computes again what it would keep, with the same results; no limit when not given",
+    ),
+  checkpoint_every: z.int().min(1).default(100).describe("Steps between checkpoints"),
+};
+
+/** Option of the stages whose batches are functions of their number alone. */
+export const accumulation = {
+  accumulate: z.int().min(1).max(4096).optional().describe(
+    "Batches whose mean gradient makes a step, for more images than memory holds at once; 1 when not given",
+  ),
+};
+
+/** The options above as a stage gets them. */
+export type TrainingOptions = z.output<z.ZodObject<typeof trainingOptions>>;
+
+/**
+ * Learning rate of a step, counted from 0.
+ *
+ * @throws {TypeError} If milestones are missing, or given for another decay.
+ */
+export function learningRate(options: TrainingOptions): (step: number) => number {
+  const { lr, warmup, decay, steps, milestones, gamma } = options;
+  const extra = milestones ? "milestones" : "gamma";
+  if (decay !== "step" && options[extra] !== undefined) {
+    throw new TypeError(`Cannot use "${extra}" with decay "${decay}", hint: set decay to "step"`);
+  }
+  if (decay === "step" && !milestones) {
+    throw new TypeError(`Cannot decay the learning rate by steps: "milestones" is missing, hint: [3000, 4500]`);
+  }
+  const factor = decay === "cosine" ? cosineSchedule(steps, warmup) : constantSchedule(warmup);
+  const falling = stepSchedule(milestones ?? [], gamma);
+  return (step) => lr * factor(step) * falling(step);
+}
+
+/** Something done every so many steps of a training, before its checkpoint, so that none is left out or done twice. */
+export interface Looks {
+  readonly every: number;
+  /** Resolves to true to end the training here. */
+  look(step: number): Promise<boolean>;
+}
+
+/**
+ * Trains to `options.steps`, going on from the checkpoint in `ctx.work` when there is one.
+ *
+ * @param batches A step has one, or as many as the trainer accumulates.
+ * @param looks What to do between, in this order; not after the last step.
+ */
+export async function train(
+  ctx: StageContext,
+  trainer: Trainer,
+  options: TrainingOptions,
+  batches: Pick<Batches, "get">,
+  looks: readonly Looks[] = [],
+): Promise<void> {
+  const rate = learningRate(options);
+  if (!await trainer.resume(ctx.work)) await trainer.start();
+  else ctx.log(`going on from step ${trainer.steps}`);
+  ctx.resumeMetrics(trainer.steps);
+  const clock = new StepClock();
+  // The GPU works on one step while the next one's batch is on its way; the loss is read late.
+  let pending: { step: number; lr: number; loss: Promise<number> } | null = null;
+  let average = NaN;
+  const settle = async () => {
+    if (!pending) return;
+    const { step, lr } = pending;
+    const loss = await pending.loss;
+    pending = null;
+    average = Number.isNaN(average) ? loss : average * 0.98 + loss * 0.02;
+    ctx.metric({ step, loss, lr });
+    ctx.progress(step, options.steps, { loss: Number(average.toPrecision(4)) });
+  };
+  while (trainer.steps < options.steps) {
+    const step = trainer.steps;
+    clock.ask();
+    const inputs: Inputs[] = [];
+    for (let k = 0; k < trainer.accumulate; k++) inputs.push(await batches.get(step * trainer.accumulate + k));
+    clock.begin();
+    const lr = rate(step);
+    const loss = trainer.step(inputs, lr);
+    loss.catch(() => {}).finally(() => clock.end()); // settled below, where it is reported
+    await settle();
+    pending = { step: step + 1, lr, loss };
+    const due = looks.filter(({ every }) => trainer.steps % every === 0 && trainer.steps < options.steps);
+    let ended = false;
+    if (due.length) {
+      await settle();
+      clock.pause();
+      for (const { look } of due) ended = await look(trainer.steps) || ended;
+    }
+    if (ended) break;
+    if (ctx.signal.aborted || (trainer.steps % options.checkpoint_every === 0 && trainer.steps < options.steps)) {
+      await settle();
+      clock.pause();
+      await trainer.save(ctx.work);
+      ctx.signal.throwIfAborted();
+    }
+  }
+  await settle();
+  clock.pause();
+  if (clock.steps_ms === 0) return; // all steps had been made before
+  const percent = 100 * clock.waited_ms / clock.steps_ms;
+  ctx.summary({ waited_for_data_percent: Number(percent.toPrecision(2)) });
+  ctx.log(`waited for data in ${percent.toFixed(1)} % of the ${formatSeconds(clock.steps_ms / 1000)} of its steps`);
+}
+
+/** Tells how much of the time of steps the GPU had nothing to do as the next batch was not there. */
+class StepClock {
+  /** Time in which steps were made: without what comes before the first, looks and checkpoints. */
+  steps_ms = 0;
+  /** The part of it in which a batch was waited for and no step was on its way. */
+  waited_ms = 0;
+  #since: number | null = null;
+  #asked = 0;
+  #going = 0;
+  #ended = 0;
+
+  /** A batch is asked for. */
+  ask(): void {
+    this.#asked = performance.now();
+  }
+
+  /** The batch is there, and its step goes to the GPU. */
+  begin(): void {
+    const now = performance.now();
+    // What the first batch takes is a part of the start.
+    if (this.#since === null) this.#since = now;
+    else if (this.#going === 0) this.waited_ms += now - Math.max(this.#asked, this.#ended);
+    this.#going++;
+  }
+
+  /** A step is done. */
+  end(): void {
+    this.#going--;
+    this.#ended = performance.now();
+  }
+
+  /** Something else than steps comes now; all of them are done. */
+  pause(): void {
+    if (this.#since !== null) this.steps_ms += performance.now() - this.#since;
+    this.#since = null;
+  }
+}

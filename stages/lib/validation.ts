@@ -1,0 +1,81 @@
+/**
+ * How a diffusion model does on images held back: the same images, prompts, noise and time steps each time.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+import type { Schedule } from "../../models/diffusion/schedule.ts";
+import type { Tokenizer } from "../../models/diffusion/tokenizer.ts";
+import type { Value } from "../../engine/graph.ts";
+import { Executable, type Parameters } from "../../engine/executable.ts";
+import type { Artifact, StageContext } from "../../runtime/stage.ts";
+import { batchMaker, drawnImages } from "./batches.ts";
+import { diffusionBatches, encodeLatents } from "./diffusion.ts";
+import { loadFaces } from "./faces.ts";
+import type { Looks } from "./training.ts";
+
+/** Images that the loss is measured on, in whole batches. */
+const IMAGES = 64;
+
+/** Option of the trainings of a diffusion model. */
+export const validationOptions = {
+  val_every: z.int().min(1).optional().describe("Steps between looks at val; 100 when not given"),
+};
+
+/** Looks that can also be had at the end. */
+export interface ValidationLooks extends Looks {
+  /** Frees everything but the parameters given. */
+  destroy(): void;
+}
+
+/**
+ * Measures the metric `loss_val`, if there is anything to measure it on. Neither the pipeline's seed nor the training
+ * changes what it is measured on, so that runs with the same images held back can be compared.
+ *
+ * @param val Images held back.
+ * @param options Those of the training.
+ * @throws {TypeError} If `val_every` is given without `val`.
+ */
+export async function validation(
+  ctx: StageContext,
+  val: Artifact | undefined,
+  options: { batch: number; prompt: string | null; min_snr?: number | undefined; val_every?: number | undefined },
+  { autoencoder, schedule, tokenizer, drawings, loss, parameters }: {
+    /** Folder of the autoencoder. */
+    readonly autoencoder: string;
+    readonly schedule: Schedule;
+    readonly tokenizer: Tokenizer;
+    /** Whether landmark drawings are wanted. */
+    readonly drawings: boolean;
+    readonly loss: Value;
+    /** Those of the training, which change from look to look. */
+    readonly parameters: Parameters;
+  },
+): Promise<ValidationLooks | undefined> {
+  if (!val) {
+    if (options.val_every === undefined) return undefined;
+    throw new TypeError(`Cannot use the option "val_every" without the input "val"`);
+  }
+  const faces = await loadFaces([val]);
+  const count = Math.max(1, Math.round(IMAGES / options.batch));
+  const drawn = drawnImages({ seed: 0, schedule, batch: options.batch, count: faces.records.length }, count);
+  const latents = await encodeLatents(ctx, autoencoder, faces, drawn);
+  const source = { seed: 0, faces, latents, schedule, tokenizer };
+  const batch = batchMaker(diffusionBatches(source, { ...options, prompt_dropout: 0 }, drawings));
+  const executable = new Executable(await ctx.device(), { outputs: { loss } }, parameters);
+  return {
+    every: options.val_every ?? 100,
+    async look(step) {
+      let sum = 0;
+      for (let k = 0; k < count; k++) {
+        executable.run(batch(k));
+        sum += (await executable.read("loss"))[0]!;
+      }
+      ctx.metric({ step, loss_val: sum / count });
+      ctx.log(`step ${step}: loss ${(sum / count).toPrecision(4)} on images held back`);
+      return false;
+    },
+    destroy: () => executable.destroy(),
+  };
+}

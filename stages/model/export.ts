@@ -1,0 +1,55 @@
+/**
+ * Writes the result of a pipeline as one folder to keep: half the size, and in the layout that other tools read.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+import { saveModelIndex } from "../../models/io/pipeline_folder.ts";
+import { FILE_METADATA } from "../../models/io/network_folder.ts";
+import { openNetworkTensors } from "../../models/io/tensor_files.ts";
+import { type TensorSource, writeSafetensors } from "../../formats/safetensors.ts";
+import { stage } from "../../runtime/stage.ts";
+import { networksOf } from "../lib/estimates.ts";
+
+/** `model/export`: all networks of a model, and a detector beside them. */
+export const exportModel = stage({
+  id: "model/export",
+  doc: "Writes a model, and a detector beside it, in f16 or f32 with a model_index.json, to keep or to give away.",
+  version: 1,
+  inputs: { model: "model", "detector?": "detector" },
+  output: "model",
+  options: z.object({ dtype: z.enum(["f16", "f32"]).default("f16").describe("Type of the weights in the files") }),
+  expects: async (_options, { model }) => ({ networks: await networksOf(model) }),
+  async run(ctx, { model, detector }, { dtype }) {
+    const type = dtype === "f16" ? "F16" : "F32";
+    for await (const { name, isDirectory } of Deno.readDir(model.dir)) {
+      if (isDirectory) await convert(`${model.dir}/${name}`, `${ctx.dir}/${name}`, type);
+    }
+    if (detector) await convert(detector.dir, `${ctx.dir}/detector`, type);
+    await saveModelIndex(ctx.dir);
+  },
+});
+
+/** Copies the files of a part; the weights of a network, in however many files, become one of the type wanted. */
+async function convert(from: string, to: string, dtype: "F16" | "F32"): Promise<void> {
+  await Deno.mkdir(to, { recursive: true });
+  const copied = new Set<string>();
+  for await (const { name, isFile } of Deno.readDir(from)) {
+    if (!isFile || !/\.(json|txt)$/.test(name) || /^manifest\.json$|\.index\.json$/.test(name)) continue;
+    await Deno.copyFile(`${from}/${name}`, `${to}/${name}`);
+    copied.add(name);
+  }
+  // A tokenizer and a schedule have other files, and no weights.
+  if (!copied.has("config.json")) return;
+  using file = await openNetworkTensors(from);
+  const tensors = new Map<string, TensorSource>(
+    file.names.map((name) => [name, {
+      shape: file.info(name).shape,
+      read: async () => (await file.read(name)).data,
+    }]),
+  );
+  const isDiffusers = "_class_name" in JSON.parse(await Deno.readTextFile(`${from}/config.json`));
+  const weights = isDiffusers ? "diffusion_pytorch_model.safetensors" : "model.safetensors";
+  await writeSafetensors(`${to}/${weights}`, tensors, { dtype, metadata: FILE_METADATA });
+}

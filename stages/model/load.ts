@@ -1,0 +1,37 @@
+/**
+ * Brings a model from disk into a pipeline.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+import { openModel, saveModelIndex } from "../../models/io/pipeline_folder.ts";
+import { folder, stage } from "../../runtime/stage.ts";
+import { countNetworks, networksOf } from "../lib/estimates.ts";
+import { copyParts } from "../lib/diffusion.ts";
+
+/** `model/load`: a folder in the layout of diffusers. */
+export const modelLoad = stage({
+  id: "model/load",
+  doc: "Takes a latent diffusion model from a folder in the layout of diffusers, with or without a ControlNet.",
+  version: 1,
+  inputs: {},
+  output: "model",
+  options: z.object({
+    path: folder().describe("Folder with vae/, unet/, text_encoder/, tokenizer/ and scheduler/"),
+    controlnet: z.boolean().optional().describe(
+      "Whether to take the ControlNet, if there is one; true when not given. Without one, diffusion/train begins a new one",
+    ),
+  }),
+  expects: async ({ path, controlnet }) => {
+    const networks = await networksOf({ dir: path });
+    return { networks: controlnet === false ? { ...networks, controlnet: null } : networks };
+  },
+  cost: async ({ path }) => countNetworks(await networksOf({ dir: path })),
+  async run(ctx, _inputs, { path, controlnet = true }) {
+    const model = await openModel(path);
+    ctx.log(controlnet && model.controlnet ? "a model with a ControlNet" : "a model without a ControlNet");
+    await copyParts(path, ctx.dir, controlnet ? ["detector"] : ["detector", "controlnet"]);
+    await saveModelIndex(ctx.dir);
+  },
+});

@@ -1,0 +1,111 @@
+/**
+ * Line charts as files of their own, for papers and slides: SVG, and PNG for what cannot show SVG.
+ *
+ * @module
+ */
+import { type Colour, drawLine, drawText, LETTER_PX } from "../../faces/draw.ts";
+import { createImage, type Image, writePng } from "../../faces/data/image.ts";
+import { type Html, markup } from "../../formats/html.ts";
+import { type ChartOptions, height, layOut, type Series, width } from "./_line_chart.ts";
+
+/** Colours of the series in turn, those of a light page. */
+const COLOURS: readonly Colour[] = [
+  [47, 111, 222],
+  [217, 72, 15],
+  [10, 122, 75],
+  [139, 63, 199],
+  [176, 130, 10],
+  [194, 37, 92],
+];
+const INK: Colour = [27, 31, 36], SOFT: Colour = [91, 100, 112], FAINT: Colour = [223, 227, 232];
+/** Room for the title, and for each line of the legend. */
+const HEAD = 28, ENTRY = 16;
+/** Pixels of the PNG per unit of a chart. */
+const SCALE = 2;
+
+/** What both formats are made of, in units of the chart. */
+interface Drawing {
+  readonly height: number;
+  readonly lines: { readonly points: readonly [number, number][]; readonly stroke: number; readonly colour: Colour }[];
+  /** `x` is where the text starts (0), has its middle (0.5) or ends (1); `y` is its baseline. */
+  readonly texts: {
+    readonly text: string;
+    readonly x: number;
+    readonly y: number;
+    readonly at: number;
+    readonly colour: Colour;
+  }[];
+}
+
+function draw(series: readonly Series[], options: ChartOptions): Drawing {
+  const { left, right, bottom, xTicks, yTicks, lines, names } = layOut(series, options);
+  const colourOf = (i: number) => COLOURS[i % COLOURS.length]!;
+  const across = (y: number): [number, number][] => [[left, y + HEAD], [right, y + HEAD]];
+  const legend = height + HEAD + 8;
+  return {
+    height: legend + ENTRY * names.length + 8,
+    lines: [
+      ...yTicks.map(({ at }) => ({ points: across(at), stroke: 1, colour: FAINT })),
+      { points: across(bottom), stroke: 1, colour: SOFT },
+      ...lines.map(({ series, points }) => ({
+        points: points.map(([x, y]): [number, number] => [x, y + HEAD]),
+        stroke: 2,
+        colour: colourOf(series),
+      })),
+      ...names.map((_, i) => {
+        const y = legend + ENTRY * i;
+        return { points: [[left, y], [left + 14, y]] as [number, number][], stroke: 3, colour: colourOf(i) };
+      }),
+    ],
+    texts: [
+      { text: options.title, x: left, y: HEAD - 8, at: 0, colour: INK },
+      ...yTicks.map(({ at, text }) => ({ text, x: left - 6, y: at + HEAD + 4, at: 1, colour: SOFT })),
+      ...xTicks.map(({ at, text }) => ({ text, x: at, y: bottom + HEAD + 18, at: 0.5, colour: SOFT })),
+      { text: options.xLabel, x: (left + right) / 2, y: height + HEAD - 6, at: 0.5, colour: SOFT },
+      ...names.map((text, i) => ({ text, x: left + 20, y: legend + ENTRY * i + 4, at: 0, colour: INK })),
+    ],
+  };
+}
+
+function toSvg({ height, lines, texts }: Drawing): Html {
+  const rgb = (colour: Colour) => `rgb(${colour.join()})`;
+  const anchors = ["start", "middle", "end"];
+  return markup`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="Helvetica, Arial, sans-serif" font-size="12">
+<rect width="100%" height="100%" fill="white"/>
+${
+    lines.map(({ points, stroke, colour }) =>
+      markup`<polyline points="${points.join(" ")}" fill="none" stroke="${rgb(colour)}" stroke-width="${stroke}"/>\n`
+    )
+  }${
+    texts.map(({ text, x, y, at, colour }) =>
+      markup`<text x="${x}" y="${y}" text-anchor="${anchors[2 * at]!}" fill="${rgb(colour)}">${text}</text>\n`
+    )
+  }</svg>
+`;
+}
+
+function toImage({ height, lines, texts }: Drawing): Image {
+  const image = createImage(SCALE * width, SCALE * height, [255, 255, 255]);
+  for (const { points, stroke, colour } of lines) {
+    points.slice(1).forEach(([x, y], i) => {
+      const [x0, y0] = points[i]!;
+      drawLine(image, SCALE * x0, SCALE * y0, SCALE * x, SCALE * y, SCALE * stroke, colour);
+    });
+  }
+  for (const { text, x, y, at, colour } of texts) {
+    const left = Math.max(0, Math.round(SCALE * (x - at * LETTER_PX * text.length)));
+    drawText(image, text, left, Math.round(SCALE * (y - 8)), SCALE, colour);
+  }
+  return image;
+}
+
+/**
+ * Writes a chart as `PATH.svg` and as `PATH.png`.
+ *
+ * @param path Without an ending; its folder exists.
+ */
+export async function writeChart(path: string, series: readonly Series[], options: ChartOptions): Promise<void> {
+  const drawing = draw(series, options);
+  await Deno.writeTextFile(`${path}.svg`, toSvg(drawing).text);
+  await writePng(`${path}.png`, toImage(drawing));
+}

@@ -1,0 +1,163 @@
+/**
+ * Faces of a report, with landmarks over them while they are pointed at or tapped.
+ *
+ * @module
+ */
+import { basename, extname, join } from "node:path";
+import { type DatasetRecord, openDataset } from "../../faces/data/dataset.ts";
+import { decodeImage, encodeJpeg, readImageHeader, resizeArea } from "../../faces/data/image.ts";
+import { CONTOURS } from "../../faces/landmarks.ts";
+import { type Html, markup, type Part } from "../../formats/html.ts";
+import type { Artifact } from "../../runtime/stage.ts";
+
+/** Files of more bytes are made smaller and written as JPEG. */
+const MOST_BYTES = 32_000;
+/** Longest side of what is made smaller, pixels. */
+const MOST_PX = 256;
+/** Faces of a dataset that are shown, more if it has more styles. */
+const MOST_FACES = 36;
+
+const mimeTypes: Readonly<Record<string, string>> = { ".png": "image/png", ".jpg": "image/jpeg" };
+
+/** What a face is shown with. */
+interface FaceText {
+  readonly alt: string;
+  /** Below the picture. */
+  readonly caption?: Part;
+  /** Over the picture's foot, when the landmarks are. */
+  readonly note?: string;
+}
+
+/** A picture with landmarks that show while it is pointed at; `found` are there all the time, in another colour. */
+function face(dir: string, record: DatasetRecord, { alt, caption, note }: FaceText, found?: ArrayLike<number>): Html {
+  const path = join(dir, record.file_name);
+  const bytes = Deno.readFileSync(path);
+  const { width, height } = readImageHeader(bytes, path);
+  // Landmarks count from the centre of the first pixel, SVG from its corner.
+  return markup`
+    <figure class="face" tabindex="0">
+      <img src="${small(bytes, path)}" alt="${alt}" width="${width}" height="${height}">
+      <svg viewBox="-0.5 -0.5 ${width} ${height}">${found ? outline(found, "found") : undefined}${
+    outline(record.landmarks, "truth")
+  }</svg>
+      ${note ? markup`<p>${note}</p>` : undefined}${caption ? markup`<figcaption>${caption}</figcaption>` : undefined}
+    </figure>
+  `;
+}
+
+function outline(landmarks: ArrayLike<number>, kind: string): Html {
+  const at = (point: number) => `${round(landmarks[2 * point]!)} ${round(landmarks[2 * point + 1]!)}`;
+  const path = CONTOURS.map(({ points, closed }) => `M${points.map(at).join("L")}${closed ? "Z" : ""}`).join("");
+  return markup`<path class="${kind}" d="${path}"/>`;
+}
+
+const round = (value: number) => Math.round(value * 10) / 10;
+
+function small(bytes: Uint8Array<ArrayBuffer>, path: string): string {
+  if (bytes.length <= MOST_BYTES) return dataUrl(bytes, mimeTypes[extname(path)]!);
+  const image = decodeImage(bytes, { name: path });
+  const share = Math.min(1, MOST_PX / Math.max(image.width, image.height));
+  const [width, height] = [image.width, image.height].map((side) => Math.max(1, Math.round(side * share)));
+  return dataUrl(encodeJpeg(share < 1 ? resizeArea(image, width!, height!) : image), "image/jpeg");
+}
+
+function dataUrl(bytes: Uint8Array, type: string): string {
+  return `data:${type};base64,${bytes.toBase64()}`;
+}
+
+/** Generated pairs of a dataset by style and by edit; nothing if it holds none. */
+export async function pairs({ dir, stage }: Artifact, each: number): Promise<Part> {
+  const { records } = await openDataset(dir);
+  const generated = records.filter(({ edits }) => edits !== undefined);
+  if (!generated.length || each === 0) return undefined;
+  const names = (record: DatasetRecord) => record.edits!.map(({ edit }) => words(edit)).join(", ") || "no edit";
+  const row = (name: string, list: readonly DatasetRecord[], note: (record: DatasetRecord) => string) => {
+    const faces = spread(list, each).map((record) =>
+      face(dir, record, { alt: record.prompt ?? record.style, note: note(record) })
+    );
+    return markup`
+      <div class="row">
+        <h4>${name} <small>${list.length} ${list.length === 1 ? "pair" : "pairs"}</small></h4>
+        <div class="faces">${faces}</div>
+      </div>
+    `;
+  };
+  const styles = [...Map.groupBy(generated, ({ style }) => style)];
+  const edits = [...new Set(generated.flatMap(({ edits }) => edits!.map(({ edit }) => edit)))].sort();
+  const withEdit = (name: string) => generated.filter(({ edits }) => edits!.some(({ edit }) => edit === name));
+  return markup`
+    <p>${stage}: ${generated.length} pairs. Point at or tap a face for the landmarks that it was made from.</p>
+    <h3>By style</h3>
+    <div class="rows">${styles.map(([style, list]) => row(style, list, names))}</div>
+    ${edits.length ? markup`<h3>By edit</h3>` : undefined}
+    <div class="rows">${edits.map((edit) => row(words(edit), withEdit(edit), ({ style }) => style))}</div>
+  `;
+}
+
+/** Some faces of a dataset, every style in turn. */
+export async function gallery({ dir, stage }: Artifact, note: string): Promise<Html> {
+  const { records } = await openDataset(dir);
+  const styles = [...Map.groupBy(records, ({ style }) => style)];
+  const each = Math.max(1, Math.floor(MOST_FACES / styles.length));
+  const faces = styles.flatMap(([style, list]) =>
+    spread(list, each).map((record) =>
+      face(dir, record, { alt: `${stage}: ${style}`, ...(styles.length > 1 && { caption: style }) })
+    )
+  );
+  return markup`
+    <h3>${stage} <small>${note}</small></h3>
+    <div class="faces">${faces}</div>
+  `;
+}
+
+/** A face with what a detector found in it. */
+export interface Example {
+  readonly file_name: string;
+  /** Percent. */
+  readonly nme: number;
+  /** `[68, 2]`, pixels. */
+  readonly landmarks: readonly (readonly number[])[];
+}
+
+/** Faces of a dataset with what was found in them, best and worst first. */
+export async function examples(title: Part, dir: string, list: readonly Example[]): Promise<Html> {
+  const { records } = await openDataset(dir);
+  const faces = list.map(({ file_name, nme, landmarks }) => {
+    const record = records.find((one) => one.file_name === file_name);
+    const text = { alt: `${record?.style}, error ${nme.toFixed(1)} %`, caption: markup`${nme.toFixed(1)} %` };
+    return record && face(dir, record, text, landmarks.flat());
+  });
+  return markup`
+    <div class="row">
+      <h4>${title}</h4>
+      <div class="faces five">${faces}</div>
+    </div>
+  `;
+}
+
+/** A picture that a stage left, as it is. */
+export function picture(stage: string, path: string): Html {
+  const name = basename(path);
+  const url = dataUrl(Deno.readFileSync(path), mimeTypes[extname(path)]!);
+  return markup`
+    <figure class="sheet">
+      <figcaption>${stage} <small>${words(basename(name, extname(name)))}</small></figcaption>
+      <img src="${url}" alt="${stage}: ${name}">
+    </figure>
+  `;
+}
+
+/** Names of the images at the top of a folder. */
+export function picturesIn(dir: string): string[] {
+  return [...Deno.readDirSync(dir)].map(({ name }) => name).filter((name) => extname(name) in mimeTypes).sort();
+}
+
+/** As many as asked for, evenly spread. */
+function spread<T>(list: readonly T[], count: number): T[] {
+  return list.length <= count ? [...list] : Array.from(
+    { length: count },
+    (_, i) => list[Math.floor(i * list.length / count)]!,
+  );
+}
+
+const words = (name: string) => name.replaceAll("_", " ");

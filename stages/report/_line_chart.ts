@@ -1,0 +1,217 @@
+/**
+ * Line charts as inline SVG.
+ *
+ * A chart library costs more than it gives here: vega-lite brings over 30 packages, and it and echarts add a large part
+ * of a second to the start, for one kind of chart that is 100 lines.
+ *
+ * @module
+ */
+import { type Html, markup } from "../../formats/html.ts";
+
+/** A line of a chart. */
+export interface Series {
+  /** For the legend. */
+  readonly name: string;
+  readonly x: readonly number[];
+  readonly y: readonly number[];
+}
+
+/** What a chart shows. */
+export interface ChartOptions {
+  readonly title: string;
+  readonly xLabel: string;
+  /** Range of y, by default that of the data. */
+  readonly yRange?: readonly [number, number];
+  /** Whether y is drawn by its logarithm; needs positive values. */
+  readonly log?: boolean;
+  /** Whether y is a share that is told in percent. */
+  readonly percent?: boolean;
+}
+
+/** Size of a chart in its own units. */
+export const [width, height] = [480, 280];
+const margin = { left: 54, right: 14, top: 12, bottom: 40 };
+const mostPoints = 300;
+/** From this many points on a line is drawn faint, under its running mean. */
+const noisyPoints = 30;
+
+/** Where everything of a chart is, in its own units. */
+export interface Layout {
+  /** The area of the lines. */
+  readonly left: number;
+  readonly right: number;
+  readonly top: number;
+  readonly bottom: number;
+  /** Marks of the axes. */
+  readonly xTicks: readonly { readonly at: number; readonly text: string }[];
+  readonly yTicks: readonly { readonly at: number; readonly text: string }[];
+  /** `series` counts the colours; a faint line has a running mean of its own. */
+  readonly lines: readonly { readonly series: number; readonly faint: boolean; readonly points: [number, number][] }[];
+  readonly names: readonly string[];
+}
+
+/** Places the series; values that are not finite are left out. */
+export function layOut(series: readonly Series[], { yRange, log = false, percent = false }: ChartOptions): Layout {
+  const shown = series.map(finite).filter(({ x }) => x.length > 0);
+  const lines = shown.flatMap((one, series) =>
+    one.x.length < noisyPoints || yRange
+      ? [{ ...thin(one), series, faint: false }]
+      : [{ ...thin(one), series, faint: true }, { ...thin(runningMean(one)), series, faint: false }]
+  );
+  const scale = (value: number) => log ? Math.log10(value) : value;
+  const [x0, x1] = rangeOf(lines.flatMap(({ x }) => x));
+  const [y0, y1] = (yRange ?? rangeOf(lines.flatMap(({ y }) => y))).map(scale) as [number, number];
+  const [left, right, top, bottom] = [margin.left, width - margin.right, margin.top, height - margin.bottom];
+  const whole = lines.every(({ x }) => x.every(Number.isInteger));
+  const toX = (x: number) => round(left + (x - x0) / (x1 - x0) * (right - left));
+  const toY = (y: number) => round(bottom - (scale(y) - y0) / (y1 - y0) * (bottom - top));
+  const yValues = log ? decades(y0, y1) : ticks(y0, y1);
+  return {
+    left,
+    right,
+    top,
+    bottom,
+    xTicks: ticks(x0, x1).filter((x) => !whole || Number.isInteger(x)).map((x) => ({ at: toX(x), text: label(x) })),
+    yTicks: yValues.map((y) => ({ at: toY(y), text: percent ? `${label(100 * y)} %` : label(y) })),
+    lines: lines.map(({ x, y, series, faint }) => ({
+      series,
+      faint,
+      points: x.map((value, j): [number, number] => [toX(value), toY(y[j]!)]),
+    })),
+    names: shown.map(({ name }) => name),
+  };
+}
+
+/** Draws the series; values that are not finite are left out. */
+export function lineChart(series: readonly Series[], options: ChartOptions): Html {
+  const { title, xLabel } = options;
+  const { left, right, bottom, xTicks, yTicks, lines, names } = layOut(series, options);
+  const xMarks = xTicks.map(({ at, text }) =>
+    markup`<text x="${at}" y="${bottom + 18}" text-anchor="middle">${text}</text>`
+  );
+  const yMarks = yTicks.map(({ at, text }) =>
+    markup`
+      <line class="tick" x1="${left}" x2="${right}" y1="${at}" y2="${at}" />
+      <text x="${left - 6}" y="${at + 4}" text-anchor="end">${text}</text>
+    `
+  );
+  const paths = lines.map(({ series, faint, points }) => {
+    const ends = points.length < 30 && !options.yRange
+      ? points.map(([x, y]) => markup`<circle class="s${series % 6}" cx="${x}" cy="${y}" r="2.5"/>`)
+      : [];
+    return markup`
+      <path class="s${series % 6}${faint ? " faint" : ""}" d="M${points.map((point) => point.join(" ")).join("L")}" />
+      ${ends}
+    `;
+  });
+  const legend = names.map((name, i) => markup`<li class="s${i % 6}">${name}</li>`);
+  return markup`
+    <figure class="card chart">
+      <figcaption>${title}</figcaption>
+      <svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${title}">
+    ${yMarks}${xMarks}<line class="axis" x1="${left}" x2="${right}" y1="${bottom}" y2="${bottom}"/>
+    <text x="${(left + right) / 2}" y="${height - 3}" text-anchor="middle">${xLabel}</text>
+    ${paths}
+      </svg>
+      ${names.length > 1 ? markup`<ul class="legend">${legend}</ul>` : undefined}
+    </figure>
+  `;
+}
+
+/** What is drawn of a `metrics.jsonl`, each in a chart of its own: losses, and errors in percent. */
+const measures = [{ kind: /loss/, unit: "loss" }, { kind: /nme/, unit: "NME, %" }];
+
+/** The losses and errors of a `metrics.jsonl` over the steps, other numbers aside; nothing if there are none. */
+export function trainingCharts(stage: string, text: string): Html[] {
+  const records = text.split("\n").flatMap((line): Record<string, unknown>[] => {
+    try {
+      return [JSON.parse(line)];
+    } catch {
+      return []; // half a line, while a stage writes it
+    }
+  });
+  const names = [...new Set(records.flatMap(Object.keys))];
+  return measures.flatMap(({ kind, unit }) => {
+    const series = names.filter((name) => kind.test(name)).map((name): Series => {
+      const list = records.filter((record) => typeof record[name] === "number");
+      return {
+        name: spoken(name),
+        x: list.map(({ step }) => Number(step)),
+        y: list.map((record) => Number(record[name])),
+      };
+    }).filter(({ y }) => y.some(Number.isFinite));
+    if (!series.length) return [];
+    const values = series.flatMap(({ y }) => y);
+    const [low, high] = [values.reduce((a, b) => Math.min(a, b), Infinity), values.reduce((a, b) => Math.max(a, b), 0)];
+    const title = `${stage}: ${series.length > 1 ? unit : unit.replace(/^\w+/, series[0]!.name)}`;
+    return [lineChart(series, { title, xLabel: "step", log: low > 0 && high / low > 20 })];
+  });
+}
+
+/** `loss_val` as `validation loss`; what has no suffix comes from training. */
+function spoken(name: string): string {
+  const [, what, of] = /^(loss|nme)(?:_(val|train))?$/.exec(name) ?? [];
+  if (!what) return name.replaceAll("_", " ");
+  return `${of === "val" ? "validation" : "training"} ${what === "nme" ? "NME" : what}`;
+}
+
+function finite({ name, x, y }: Series): Series {
+  const kept = x.map((value, i) => [value, y[i]!] as const).filter((point) => point.every(Number.isFinite));
+  return { name, x: kept.map(([value]) => value), y: kept.map(([, value]) => value) };
+}
+
+/** Each value as the mean of the tenth of all around it; of fewer at the start, where curves are steep. */
+function runningMean({ name, x, y }: Series): Series {
+  const reach = Math.ceil(y.length / 20);
+  const mean = y.map((_, i) => {
+    const near = y.slice(Math.max(0, i - reach), i + Math.min(reach, i) + 1);
+    return near.reduce((a, b) => a + b, 0) / near.length;
+  });
+  return { name, x, y: mean };
+}
+
+/** Of many points, the means of neighbours. */
+function thin({ name, x, y }: Series): Series {
+  const points = x.map((value, i) => [value, y[i]!] as const);
+  const size = Math.ceil(points.length / mostPoints);
+  const out: Series = { name, x: [], y: [] };
+  const mean = (values: number[]) => values.reduce((a, b) => a + b, 0) / values.length;
+  for (let i = 0; i < points.length; i += size) {
+    const group = points.slice(i, i + size);
+    (out.x as number[]).push(mean(group.map(([a]) => a)));
+    (out.y as number[]).push(mean(group.map(([, b]) => b)));
+  }
+  return out;
+}
+
+function rangeOf(values: readonly number[]): [number, number] {
+  const low = values.reduce((a, b) => Math.min(a, b), Infinity);
+  const high = values.reduce((a, b) => Math.max(a, b), -Infinity);
+  if (!Number.isFinite(low)) return [0, 1];
+  return low === high ? [low - 0.5, high + 0.5] : [low, high];
+}
+
+/** Round numbers in a range, about `count`. */
+export function ticks(low: number, high: number, count = 5): number[] {
+  const rough = (high - low) / count;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 5, 10].map((factor) => factor * power).find((size) => size >= rough) ?? rough;
+  const first = Math.ceil(low / step - 1e-9);
+  const length = Math.floor(high / step + 1e-9) - first + 1;
+  return Array.from({ length }, (_, i) => (first + i) * step);
+}
+
+/** Powers of ten between two logarithms, with 2 and 5 between them. */
+function decades(low: number, high: number): number[] {
+  const powers = Array.from({ length: Math.ceil(high) - Math.floor(low) + 1 }, (_, i) => Math.floor(low) + i);
+  return powers.flatMap((power) => [1, 2, 5].map((factor) => factor * 10 ** power))
+    .filter((value) => Math.log10(value) >= low && Math.log10(value) <= high);
+}
+
+/** A number of an axis. */
+export const label = (value: number): string => {
+  if (Math.abs(value) >= 1e4) return `${round(value / 1000)}k`;
+  const short = Number(value.toPrecision(3));
+  return short !== 0 && Math.abs(short) < 1e-3 ? short.toExponential() : String(short);
+};
+const round = (value: number) => Math.round(value * 10) / 10;

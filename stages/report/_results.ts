@@ -1,0 +1,78 @@
+/**
+ * Results of detectors on datasets: the rows of tables, and error curves as files.
+ *
+ * @module
+ */
+import { cedCurve, type Evaluation, type Measures, type Normaliser } from "../../faces/metrics.ts";
+import type { Field } from "../../runtime/stage.ts";
+import { writeChart } from "./_chart_files.ts";
+import { rates } from "../lib/faces.ts";
+import type { ChartOptions } from "./_line_chart.ts";
+
+/** A row of a table. */
+export type Row = Record<string, Field>;
+
+/** What a `results.json` holds. */
+export interface Results {
+  /** The table, and a row for each style of a dataset as `DATASET/STYLE`. */
+  readonly rows: Row[];
+  /** NME of each region, percent. */
+  readonly regions: Row[];
+  /** Share of the images (y) with at most an error (x, percent). */
+  readonly ced: Curve[];
+  /** What was found in the best images and in the worst, the smallest error first. */
+  readonly examples: Example[];
+}
+
+/** A cumulative error distribution. */
+export interface Curve {
+  readonly detector: string;
+  readonly dataset: string;
+  readonly x: readonly number[];
+  readonly y: readonly number[];
+}
+
+/** An image with what a detector found in it. */
+export interface Example {
+  readonly detector: string;
+  readonly dataset: string;
+  readonly file_name: string;
+  /** Percent. */
+  readonly nme: number;
+  /** `[68, 2]`, pixels. */
+  readonly landmarks: readonly (readonly number[])[];
+}
+
+/** Adds what was measured of a detector on a dataset; gives the row of the whole dataset. */
+export function addResults(results: Results, detector: string, dataset: string, evaluation: Evaluation): Row {
+  const { all, styles, per_image, normaliser } = evaluation;
+  const row = tableRow(detector, dataset, all, normaliser);
+  results.rows.push(row);
+  for (const [style, measures] of Object.entries(styles)) {
+    results.rows.push(tableRow(detector, `${dataset}/${style}`, measures, normaliser));
+  }
+  results.regions.push({ detector, dataset, ...all.regions });
+  const { error, share } = cedCurve(per_image);
+  results.ced.push({ detector, dataset, x: error, y: share });
+  return row;
+}
+
+function tableRow(detector: string, dataset: string, measures: Measures, normaliser: Normaliser): Row {
+  const { count, nme, failures, nme_interval: [nme_low, nme_high] } = measures;
+  return { detector, dataset, images: count, [`nme_${normaliser}`]: nme, ...rates(failures), nme_low, nme_high };
+}
+
+/** How the error curves of a dataset are drawn. */
+export function cedOptions(dataset: string): ChartOptions {
+  return { title: `${dataset}: images below an error`, xLabel: "NME, %", yRange: [0, 1], percent: true };
+}
+
+/** Writes the error curves of one dataset as `PATH.svg` and `PATH.png`. */
+export async function writeCed(path: string, dataset: string, curves: readonly Curve[]): Promise<void> {
+  const series = curves.filter((curve) => curve.dataset === dataset).map(({ detector, x, y }) => ({
+    name: detector,
+    x,
+    y,
+  }));
+  await writeChart(path, series, cedOptions(dataset));
+}

@@ -1,0 +1,231 @@
+/**
+ * Tables of a report: detectors on datasets, and the same by style and by region, with dots and intervals on one scale.
+ *
+ * @module
+ */
+import { formatField } from "../../runtime/run/progress.ts";
+import { type Html, markup, type Part } from "../../formats/html.ts";
+import type { Field } from "../../runtime/stage.ts";
+import { label, ticks } from "./_line_chart.ts";
+
+/** A row of a table by its columns. */
+export type Row = Readonly<Record<string, Field>>;
+
+/** A value with its interval, if it has one. */
+interface Estimate {
+  readonly value: number;
+  readonly low?: number;
+  readonly high?: number;
+}
+
+const minus = "\u2212";
+
+/** Rows of one dataset, by its name; with that of the stage if there are several. */
+function groupsOf(rows: readonly Row[]): [string, Row[]][] {
+  const several = new Set(rows.map(({ stage }) => stage)).size > 1;
+  return [
+    ...Map.groupBy(
+      rows,
+      ({ stage, dataset }) =>
+        [...(several || dataset === undefined ? [stage] : []), ...(dataset === undefined ? [] : [dataset])].join(": "),
+    ),
+  ];
+}
+
+/** Large numbers on top: what the best detector of each dataset gained on the first one. */
+export function headlines(rows: readonly Row[]): Part {
+  const tiles = groupsOf(rows).map(([name, group]): Part => {
+    const [first] = group;
+    const measure = Object.keys(first!).find(isError);
+    if (!measure || group.length < 2) return undefined;
+    const best = group.reduce((a, b) => Number(b[measure]) < Number(a[measure]) ? b : a);
+    const [from, to] = [Number(first![measure]), Number(best[measure])];
+    const { low, high } = estimate(first!);
+    const unsure = best["change_low"] === undefined
+      ? within(to, low, high)
+      : within(0, best["change_low"], best["change_high"]);
+    const gained = best === first
+      ? markup`no detector is better than <b>${String(first!["detector"])}</b>`
+      : markup`<b>${String(best["detector"])}</b>, ${change(to, from)} against <b>${String(first!["detector"])}</b>${
+        unsure ? ", within the 95 % interval" : ""
+      }`;
+    return markup`
+      <li>
+        <h3>${name}</h3>
+        <p class="big">${best === first ? undefined : markup`<small>${from.toFixed(2)} \u2192</small> `}${
+      to.toFixed(2)
+    }<small> %</small></p>
+        <p>${gained}</p>
+        <p>${measure.slice(4).replaceAll("_", " ")} NME, ${formatField(first!["images"])} images</p>
+      </li>
+    `;
+  }).filter(Boolean);
+  return tiles.length ? markup`<ul class="tiles">${tiles}</ul>` : undefined;
+}
+
+/** Rows with the same columns make a table, grouped by dataset; the best of each group is marked. */
+export function resultTables(rows: readonly Row[]): Part {
+  return [...Map.groupBy(rows, (row) => Object.keys(row).join("\t")).values()].map(resultTable);
+}
+
+const inPlace = ["stage", "dataset", "images", "nme_low", "nme_high"];
+
+function resultTable(rows: readonly Row[]): Html {
+  const names = Object.keys(rows[0]!).filter((name) => !inPlace.includes(name) && !name.endsWith("_high"));
+  const scale = scaleOf(rows.map((row) => estimate(row)));
+  const groups = groupsOf(rows);
+  const compared = groups.some(([, group]) => group.length > 1);
+  // What a change takes beside a number, also where there is none, so that numbers stand below each other.
+  const gap = (text: string) => compared ? markup`<small class="change">${text}</small>` : undefined;
+  const isMeasure = (name: string) => /^(nme|fr|auc)_/.test(name);
+  const withInterval = (name: string) => isError(name) && "nme_low" in rows[0]!;
+  const head = names.map((name) => {
+    const number = typeof rows[0]![name] === "number";
+    return markup`<th class="${number ? "number" : ""}">${heading(name)}${isMeasure(name) ? gap("") : undefined}</th>${
+      withInterval(name) ? markup`<th class="plot">95 % interval</th>` : undefined
+    }`;
+  });
+  const foot = names.map((name) =>
+    markup`<td></td>${withInterval(name) ? markup`<td class="plot">${axis(scale)}</td>` : undefined}`
+  );
+  const body = groups.map(([title, group]) => {
+    const cells = (row: Row, i: number) =>
+      names.map((name) => {
+        const value = row[name];
+        if (typeof value !== "number") return markup`<td>${formatField(value)}</td>`;
+        if (name.endsWith("_low")) {
+          const ends = [value, Number(row[name.replace(/low$/, "high")])].map((end) =>
+            end.toFixed(1).replace("-", minus)
+          );
+          return markup`<td class="number">${ends.join(" to ")}</td>`;
+        }
+        if (!isMeasure(name)) return markup`<td class="number">${formatField(value)}</td>`;
+        const rivals = group.map((other) => Number(other[name]));
+        const best = name.startsWith("auc_") ? Math.max(...rivals) : Math.min(...rivals);
+        const alone = rivals.filter((rival) => rival === best).length === 1;
+        const kind = rivals.length > 1 && alone && value === best ? "number best" : "number";
+        const { low, high } = estimate(row);
+        const interval = withInterval(name) && low !== undefined
+          ? `${low.toFixed(2)} to ${high!.toFixed(2)}`
+          : undefined;
+        return markup`<td class="${kind}">${formatField(value, name)}${gap(i > 0 ? change(value, rivals[0]!) : "")}${
+          interval && markup`<small class="ends">${interval}</small>`
+        }</td>${
+          interval && markup`<td class="plot">${dots([estimate(row)], scale, i)}<small>${interval}</small></td>`
+        }`;
+      });
+    const images = group[0]!["images"];
+    return markup`
+      <tbody>
+        <tr>
+          <th colspan="${names.length + 1}" scope="rowgroup">
+            ${title} <small>${images === undefined ? "" : `${formatField(images)} images`}</small>
+          </th>
+        </tr>
+        ${group.map((row, i) => markup`<tr>${cells(row, i)}</tr>\n`)}
+      </tbody>
+    `;
+  });
+  return markup`
+    <div class="wide">
+      <table class="results">
+        <thead><tr>${head}</tr></thead>
+        ${body}
+        <tfoot><tr>${foot}</tr></tfoot>
+      </table>
+    </div>
+  `;
+}
+
+/** Detectors side by side, a line for each style or region: `rows` are told apart by `name`. */
+export function comparison(title: string, rows: readonly (Row & { readonly name: string })[], measure: string): Html {
+  const detectors = [...new Set(rows.map(({ detector }) => String(detector)))];
+  const scale = scaleOf(rows.map((row) => estimate(row, measure)));
+  const lines = [...Map.groupBy(rows, ({ name }) => name)].map(([name, group]) => {
+    const found = detectors.map((detector) => group.find((row) => row["detector"] === detector));
+    const estimates = found.map((row) => row && estimate(row, measure));
+    const best = Math.min(...estimates.flatMap((one) => one?.value ?? []));
+    const numbers = estimates.map((one) =>
+      markup`<td class="number ${one?.value === best && detectors.length > 1 ? "best" : ""}">${
+        one ? one.value.toFixed(2) : ""
+      }</td>`
+    );
+    const images = group[0]!["images"];
+    return markup`<tr><td>${name}${
+      images === undefined ? undefined : markup` <small>${formatField(images)}</small>`
+    }</td>
+<td class="plot">${dots(estimates, scale)}</td>${numbers}</tr>\n`;
+  });
+  const heads = detectors.map((detector, i) => markup`<th class="number"><i class="s${i % 6}"></i>${detector}</th>`);
+  return markup`
+    <figure class="card wide comparison">
+      <figcaption>${title}</figcaption>
+      <table>
+        <thead><tr><th></th><th class="plot">${heading(measure)}</th>${heads}</tr></thead>
+        <tbody>${lines}</tbody>
+        <tfoot><tr><td></td><td class="plot">${axis(scale)}</td><td></td></tr></tfoot>
+      </table>
+    </figure>
+  `;
+}
+
+const isError = (name: string) => name.startsWith("nme_") && name !== "nme_low" && name !== "nme_high";
+
+function estimate(row: Row, measure = Object.keys(row).find(isError) ?? ""): Estimate {
+  const [value, low, high] = [measure, "nme_low", "nme_high"].map((name) => row[name]);
+  return { value: Number(value), ...(typeof low === "number" && typeof high === "number" && { low, high }) };
+}
+
+const within = (value: number, low: Field | undefined, high: Field | undefined) =>
+  typeof low === "number" && low <= value && value <= Number(high);
+
+/** End of a scale from 0 that holds all intervals. */
+function scaleOf(estimates: readonly Estimate[]): number {
+  return 1.04 * Math.max(1e-9, ...estimates.map(({ value, high = value }) => high).filter(Number.isFinite));
+}
+
+/** A dot and its interval for each estimate, one below the other. */
+function dots(estimates: readonly (Estimate | undefined)[], scale: number, colour = 0): Html {
+  const at = (value: number) => `${(100 * value / scale).toFixed(2)}%`;
+  const marks = estimates.map((one, i) => {
+    if (!one) return undefined;
+    const { value, low = value, high = value } = one, y = 8 + 9 * i;
+    return markup`<g class="s${(i + colour) % 6}"><line x1="${at(low)}" x2="${
+      at(high)
+    }" y1="${y}" y2="${y}"/><circle cx="${at(value)}" cy="${y}" r="3.5"/></g>`;
+  });
+  return markup`<svg class="dots" width="100%" height="${7 + 9 * estimates.length}">${grid(scale)}${marks}</svg>`;
+}
+
+function axis(scale: number): Html {
+  const numbers = marksOf(scale).map((value) =>
+    markup`<text x="${(100 * value / scale).toFixed(2)}%" y="12" text-anchor="middle">${label(value)}</text>`
+  );
+  return markup`<svg class="dots" width="100%" height="16">${numbers}</svg>`;
+}
+
+const marksOf = (scale: number) => ticks(0, scale, 4);
+
+function grid(scale: number): Html[] {
+  return marksOf(scale).map((value) => {
+    const x = `${(100 * value / scale).toFixed(2)}%`;
+    return markup`<line class="tick" x1="${x}" x2="${x}" y1="0" y2="100%"/>`;
+  });
+}
+
+/** A column as people call it. */
+function heading(name: string): Html {
+  const [, kind, rest] = /^(nme|fr|auc)_(.*)$/.exec(name) ?? [];
+  if (kind === "nme") return markup`NME, % <small>${rest!.replaceAll("_", " ")}</small>`;
+  if (kind === "fr") return markup`Failures, % <small>at ${rest!} %</small>`;
+  if (kind === "auc") return markup`AUC <small>at ${rest!} %</small>`;
+  if (name.endsWith("_low")) return markup`${name.slice(0, -4)}, % <small>95 % interval</small>`;
+  return markup`${name.replaceAll("_", " ")}`;
+}
+
+/** `−16 %`, or nothing. */
+function change(value: number, from: number): string {
+  const percent = 100 * (value - from) / from;
+  const size = Math.abs(percent).toFixed(Math.abs(percent) < 9.95 ? 1 : 0);
+  return from === 0 || Number(size) === 0 ? "" : `${percent > 0 ? "+" : minus}${size} %`;
+}

@@ -1,0 +1,260 @@
+/**
+ * `report/html`: one page about a run that needs nothing else, for people and for the archive.
+ *
+ * It reads of each stage `manifest.json`, `metrics.jsonl`, `results.json` (what `detector/evaluate` writes), the faces of
+ * datasets that have a contact sheet, generated pairs, and other images at the top of its folder.
+ *
+ * @module
+ */
+import { dirname, join } from "node:path";
+import { z } from "zod";
+import project from "../../deno.json" with { type: "json" };
+import { readTextIfExists } from "../../formats/files.ts";
+import { Html, markup, type Part } from "../../formats/html.ts";
+import { formatField, formatSeconds } from "../../runtime/run/progress.ts";
+import { type Artifact, stage } from "../../runtime/stage.ts";
+import { type Manifest, readManifest } from "../../runtime/run/cache.ts";
+import { lineChart, trainingCharts } from "./_line_chart.ts";
+import { examples, gallery, pairs, picture, picturesIn } from "./_faces.ts";
+import { cedOptions } from "./_results.ts";
+import { comparison, headlines, resultTables, type Row } from "./_tables.ts";
+import style from "./report.css" with { type: "text" };
+
+/** One stage's folder as far as a report tells of it. */
+interface Source extends Artifact {
+  readonly manifest: Manifest;
+  readonly results: z.infer<typeof resultsFile>;
+}
+
+const cell = z.union([z.string(), z.number(), z.boolean(), z.null()]);
+
+const resultsFile = z.object({
+  rows: z.array(z.record(z.string(), cell)).default([]),
+  regions: z.array(z.looseObject({ detector: z.string(), dataset: z.string() })).default([]),
+  ced: z.array(z.object({
+    detector: z.string(),
+    dataset: z.string(),
+    x: z.array(z.number()),
+    y: z.array(z.number()),
+  })).default([]),
+  examples: z.array(z.object({
+    detector: z.string(),
+    dataset: z.string(),
+    file_name: z.string(),
+    nme: z.number(),
+    landmarks: z.array(z.array(z.number())),
+  })).default([]),
+});
+
+/** See the module. */
+export const report = stage({
+  id: "report/html",
+  doc: "Writes one self-contained page with results, curves, sheets, generated pairs, options and timing.",
+  version: 2,
+  inputs: { "all*": "any" },
+  output: "report",
+  options: z.object({
+    title: z.string().optional().describe("Heading, by default the pipeline's name"),
+    pairs_per_style: z.int().min(0).max(100).default(6).describe(
+      "Generated pairs shown of each style and of each edit",
+    ),
+  }),
+  async run(ctx, { all }, { title, pairs_per_style }) {
+    const sources = all.flatMap((artifact): Source[] => {
+      const manifest = readManifest(artifact.dir);
+      return manifest ? [{ ...artifact, manifest, results: resultsOf(artifact.dir) }] : [];
+    });
+    const rows = sources.flatMap(({ stage, manifest }) =>
+      manifest.summary.filter((row) => "detector" in row).map((row): Row => ({ stage, ...row }))
+    );
+    const datasets = sources.filter(({ manifest }) => manifest.kind === "dataset");
+    const made = await Promise.all(datasets.map((source) => pairs(source, pairs_per_style)));
+    const sections: [string, Part][] = [
+      ["Results", [headlines(rows), resultTables(rows)]],
+      ["Error curves", grid(cedCharts(sources))],
+      ["Styles and regions", grid(sources.flatMap(comparisons))],
+      ["Best and worst", await Promise.all(sources.map((source) => bestAndWorst(source, datasets)))],
+      ["Generated pairs", made],
+      [
+        "Training",
+        grid(
+          sources.flatMap(({ dir, stage }) =>
+            trainingCharts(stage, readTextIfExists(join(dir, "metrics.jsonl")) ?? "")
+          ),
+        ),
+      ],
+      ["Faces", await faces(datasets.filter((_, i) => !made[i]))],
+      ["Pictures", sources.map(pictures)],
+      ["Stages", timing(sources)],
+      ["Pipeline", markup`<details><summary>Resolved options</summary><pre>${resolvedYaml(sources)}</pre></details>`],
+    ];
+    const shown = sections.map(([name, body]) => [name, markup`${body}`] as const).filter(([, body]) =>
+      body.text.trim()
+    );
+    const page = markup`
+      <!doctype html>
+      <html lang="en">
+        <head>
+          <meta charset="utf-8">
+          <meta name="viewport" content="width=device-width, initial-scale=1">
+          <title>${title ?? ctx.pipeline} - Facewright</title>
+          <link rel="icon" href="data:,">
+          <style>${new Html(style)}</style>
+        </head>
+        <body>
+          <header>
+            <h1>${title ?? ctx.pipeline}</h1>
+            <p>${about(sources)}</p>
+            <nav>${shown.map(([name]) => markup`<a href="#${anchor(name)}">${name}</a> `)}</nav>
+          </header>
+          <main>${
+      shown.map(([name, body]) => markup`<section id="${anchor(name)}"><h2>${name}</h2>${body}</section>`)
+    }</main>
+        </body>
+      </html>
+    `;
+    await Deno.writeTextFile(join(ctx.dir, "index.html"), page.text.trimStart());
+  },
+});
+
+const anchor = (name: string) => name.toLowerCase().replaceAll(" ", "-");
+
+function resultsOf(dir: string): Source["results"] {
+  const text = readTextIfExists(join(dir, "results.json"));
+  const parsed = text === undefined ? undefined : resultsFile.safeParse(JSON.parse(text));
+  return parsed?.data ?? resultsFile.parse({});
+}
+
+/** Versions, the adapter without the numbers of its maker, and when the last stage was done. */
+function about(sources: readonly Source[]): string {
+  const adapters = [...new Set(sources.flatMap(({ manifest }) => manifest.adapter ?? []))]
+    .map((name) => name.replace(/^\d+ \d+ /, "").replace(/ deno [\d.]+$/, ""));
+  const versions = [...new Set(sources.map(({ manifest }) => manifest.deno))].join(", ");
+  const last = sources.map(({ manifest }) => manifest.finished).sort().at(-1) ?? new Date().toISOString();
+  return [
+    `Facewright ${project.version}`,
+    `Deno ${versions || Deno.version.deno}`,
+    adapters.join("; ") || "no GPU used",
+    `${last.slice(0, 16).replace("T", " ")} UTC`,
+  ].join(" \u00b7 ");
+}
+
+/** A grid of figures, or nothing. */
+function grid(figures: readonly Html[]): Part {
+  return figures.length ? markup`<div class="grid">${figures}</div>` : undefined;
+}
+
+function cedCharts(sources: readonly Source[]): Html[] {
+  const curves = sources.flatMap(({ results }) => results.ced);
+  return [...Map.groupBy(curves, ({ dataset }) => dataset)].map(([dataset, list]) => {
+    const series = list.map(({ detector, x, y }) => ({ name: detector, x, y }));
+    return lineChart(series, cedOptions(dataset));
+  });
+}
+
+/** Errors by style of each dataset that has several, then by region. */
+function comparisons({ results }: Source): Html[] {
+  const rows = results.rows.map((row): Row => row);
+  const measure = Object.keys(rows[0] ?? {}).find((name) => /^nme_(?!low$|high$)/.test(name));
+  if (!measure) return [];
+  const datasets = rows.map(({ dataset }) => String(dataset)).filter((name) => !name.includes("/"));
+  return [...new Set(datasets)].flatMap((dataset) => {
+    const styles = rows.filter((row) => String(row["dataset"]).startsWith(`${dataset}/`))
+      .map((row) => ({ ...row, name: String(row["dataset"]).slice(dataset.length + 1) }));
+    const regions = results.regions.filter((row) => row.dataset === dataset).flatMap((
+      { detector, dataset, ...errors },
+    ) => Object.entries(errors).map(([name, error]) => ({ name, detector, dataset, [measure]: Number(error) })));
+    const several = new Set(styles.map(({ name }) => name)).size > 1;
+    return [
+      ...(several ? [comparison(`${dataset} by style`, styles, measure)] : []),
+      ...(regions.length ? [comparison(`${dataset} by region`, regions, measure)] : []),
+    ];
+  });
+}
+
+async function bestAndWorst({ results }: Source, datasets: readonly Source[]): Promise<Part> {
+  const groups = [...Map.groupBy(results.examples, ({ detector, dataset }) => `${dataset}, ${detector}`)];
+  const rows = await Promise.all(groups.map(([title, list]) => {
+    const dir = datasets.find(({ stage }) => stage === list[0]!.dataset)?.dir;
+    return dir === undefined ? undefined : examples(title, dir, list);
+  }));
+  if (!rows.some(Boolean)) return undefined;
+  return markup`
+    <p>What detectors <span class="key found">found</span>, and while you point at or tap a face
+    what is <span class="key truth">true</span>.</p>
+    <div class="rows">${rows}</div>
+  `;
+}
+
+/** Faces of datasets that drew a contact sheet. */
+async function faces(datasets: readonly Source[]): Promise<Part> {
+  const drawn = datasets.filter(({ dir }) => picturesIn(dir).length);
+  if (!drawn.length) return undefined;
+  return markup`
+    <p>Point at or tap a face for its landmarks.</p>
+    ${await Promise.all(drawn.map((source) => gallery(source, notes(source.manifest))))}
+  `;
+}
+
+/** Pictures of stages whose faces are not shown one by one. */
+function pictures({ dir, stage, manifest, results }: Source): Part {
+  if (manifest.kind === "dataset" || results.examples.length) return undefined;
+  return picturesIn(dir).map((name) => picture(stage, join(dir, name)));
+}
+
+const notes = ({ summary }: Manifest) =>
+  summary.filter((row) => !("detector" in row)).map((row) =>
+    Object.entries(row).map(([name, value]) => `${name.replaceAll("_", " ")} ${formatField(value, name)}`).join(", ")
+  ).join("; ");
+
+function timing(sources: readonly Source[]): Html {
+  const total = sources.reduce((sum, { manifest }) => sum + manifest.seconds, 0);
+  const rows = sources.map(({ stage, manifest }) => {
+    const { recipe: { uses }, seconds, output, log } = manifest;
+    const share = `${(100 * seconds / Math.max(total, 1e-9)).toFixed(1)}%`;
+    return markup`
+      <tr>
+        <td>${stage} <small>${uses}</small></td>
+        <td class="number">${formatSeconds(seconds)}</td>
+        <td class="plot"><svg class="bar" width="100%" height="8"><rect width="${share}" height="8" rx="2"/></svg></td>
+        <td class="number">${(output.bytes / 1e6).toFixed(1)} MB</td>
+        <td class="notes">${notes(manifest)}${lines(log)}</td>
+      </tr>
+    `;
+  });
+  return markup`
+    <div class="wide">
+      <table class="timing">
+        <thead>
+          <tr>
+            <th>stage</th>
+            <th class="number">time</th>
+            <th class="plot"></th>
+            <th class="number">size</th>
+            <th></th>
+          </tr>
+        </thead>
+        <tbody>${rows}</tbody>
+        <tfoot>
+          <tr>
+            <td>together</td>
+            <td class="number">${formatSeconds(total)}</td>
+            <td></td>
+          </tr>
+        </tfoot>
+      </table>
+    </div>
+  `;
+}
+
+/** What a stage said, folded where it is long. */
+function lines(log: readonly string[]): Part {
+  if (log.length > 3) {
+    return markup`<details><summary>${log.length} lines</summary><pre>${log.join("\n")}</pre></details>`;
+  }
+  return log.map((line) => markup`<p>${line}</p>`);
+}
+
+function resolvedYaml(sources: readonly Source[]): string {
+  return sources.length ? readTextIfExists(join(dirname(sources[0]!.dir), "pipeline.yaml")) ?? "" : "";
+}

@@ -1,0 +1,83 @@
+import assert from "node:assert/strict";
+import { createImage, encodePng, readImage } from "../../faces/data/image.ts";
+import { readPts } from "../../faces/pts.ts";
+import { detectorSpecs, saveDetector } from "../../models/detectors/detector.ts";
+import { hourglassConfig } from "../../models/detectors/hourglass.ts";
+import { initialise } from "../../models/io/params.ts";
+import { detect } from "../../cli/detect.ts";
+import { inFolder } from "../stages/run_stages.ts";
+
+const config = hourglassConfig.parse({ size_px: 32, heatmap_px: 16, stacks: 1, depth: 1, channels: 16, groups: 2 });
+
+interface Line {
+  file: string;
+  error?: string;
+  crop: number[];
+  crop_from: string;
+  landmarks: number[][];
+  uncertainty_px: number[];
+}
+
+/** A folder with an untrained detector, `in/` with two pictures, and what runs the command on it. */
+function setUp(
+  use: (dir: string, run: (...args: string[]) => Promise<{ code: number; lines: Line[] }>) => Promise<void>,
+) {
+  return inFolder(async (dir) => {
+    await saveDetector(`${dir}/net`, config, initialise(detectorSpecs(config), 3));
+    await Deno.mkdir(`${dir}/in`);
+    for (const [name, width] of [["a", 60], ["b", 90]] as const) {
+      await Deno.writeFile(`${dir}/in/${name}.png`, encodePng(createImage(width, 60, [width, 90, 30])));
+    }
+    await use(dir, async (...args) => {
+      const lines: Line[] = [];
+      const code = await detect([...args, "--detector", `${dir}/net`], (line) => lines.push(JSON.parse(line)));
+      return { code, lines };
+    });
+  });
+}
+
+Deno.test("detect writes lines, .pts files and overlays, in pixels of the pictures", () =>
+  setUp(async (dir, run) => {
+    const { code, lines } = await run(`${dir}/in`, "--box", "20,10,20,30", "--out", `${dir}/out`, "--flip");
+    assert.deepEqual([code, lines.length], [0, 2]);
+    for (const [k, name] of ["a", "b"].entries()) {
+      const { file, crop, crop_from, landmarks, uncertainty_px } = lines[k]!;
+      assert.deepEqual([file, crop_from], [`${dir}/in/${name}.png`, "box"]);
+      // 1.54 times the longer side, about the middle of the box; the first pixel's centre is 0.
+      assert.deepEqual(crop, [6.4, 1.4, 46.2]);
+      assert.ok(landmarks.every(([x, y]) => x! > 6.4 && x! < 52.6 && y! > 1.4 && y! < 47.6));
+      assert.ok(uncertainty_px.length === 68 && uncertainty_px.every((px) => px > 0 && px < 46.2));
+      const written = await readPts(`${dir}/out/${name}.pts`);
+      landmarks.flat().forEach((px, i) => assert.ok(Math.abs(px - written[i]!) < 2e-3));
+      assert.equal((await readImage(`${dir}/out/${name}.png`)).width, [60, 90][k]);
+    }
+    await Deno.writeTextFile(`${dir}/boxes.csv`, "name,x,y,width,height\nb,20,10,20,30\n");
+    const listed = await run(`${dir}/in/b.png`, "--boxes", `${dir}/boxes.csv`, "--flip");
+    assert.deepEqual(listed.lines[0]!.landmarks, lines[1]!.landmarks);
+  }));
+
+Deno.test("detect tells which picture is bad, and does the others", () =>
+  setUp(async (dir, run) => {
+    await Deno.writeTextFile(`${dir}/in/c.png`, "no picture");
+    const { code, lines } = await run(`${dir}/in`, "--crop", "none");
+    assert.equal(code, 1);
+    assert.deepEqual(lines.map(({ error }) => error === undefined), [true, false, false]);
+    assert.match(lines[1]!.error!, /b\.png whole: its size is 90 x 60/);
+    assert.match(lines[2]!.error!, /c\.png as an image/);
+  }));
+
+Deno.test("detect says what is wrong with its arguments, before anything is written", () =>
+  setUp(async (dir, run) => {
+    const wrong: [string[], RegExp][] = [
+      [[], /without --detector and an image/],
+      [[`${dir}/in`, "--box", "1,2,3"], /--box "1,2,3" as a box: x,y,width,height/],
+      [[`${dir}/in`, "--box", "1,2,3,4", "--crop", "none"], /more than one of/],
+      [[`${dir}/in`, "--crop", "face"], /Cannot set --crop to "face"/],
+      [[`${dir}/in`, "--out", `${dir}/in`], /it holds the images/],
+      [[`${dir}/in/a.png`, `${dir}/net/../in/a.png`, "--out", `${dir}/out`], /both would be a\.pts/],
+      [[`${dir}/net`], /there is no PNG or JPEG/],
+      [[`${dir}/none.png`], /none\.png/],
+    ];
+    for (const [args, message] of wrong) await assert.rejects(run(...args), message);
+    await assert.rejects(Deno.stat(`${dir}/out`), Deno.errors.NotFound);
+  }));

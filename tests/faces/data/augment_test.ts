@@ -1,0 +1,165 @@
+import assert from "node:assert/strict";
+import { augment, augmentation } from "../../../faces/data/augment.ts";
+import { faceBox, interocular } from "../../../faces/landmarks.ts";
+import { Random } from "../../../engine/rng.ts";
+import { neutralFace } from "../neutral_face.ts";
+
+const SIDE = 64;
+const still = { flip: 0, rotation: 0, scale: 0, shift: 0, colour: 0, grey: 0, noise: 0, occlusion: 0 };
+
+/** A black picture with a bright bell of a few pixels about a point. */
+function bell(side: number, [x, y]: readonly [number, number]): Uint8Array {
+  return Uint8Array.from({ length: side * side * 3 }, (_, k) => {
+    const [i, j] = [Math.floor(k / 3) % side, Math.floor(k / 3 / side)];
+    return Math.round(255 * Math.exp(-((i - x) ** 2 + (j - y) ** 2) / (side / 16) ** 2));
+  });
+}
+
+/** Centre of the light in a picture of values from -1 to 1. */
+function centre(out: Float32Array, side: number): [number, number] {
+  let [x, y, sum] = [0, 0, 0];
+  for (let k = 0; k < out.length; k += 3) {
+    const light = Math.max(0, out[k]! + 0.7);
+    x += light * (k / 3 % side);
+    y += light * Math.floor(k / 3 / side);
+    sum += light;
+  }
+  return [x / sum, y / sum];
+}
+
+/** The pixel of the most light, between its neighbours by a parabola. */
+function brightest(out: Float32Array, side: number): [number, number] {
+  let top = 0;
+  for (let k = 0; k < out.length; k += 3) if (out[k]! > out[top]!) top = k;
+  const peak = (step: number) => {
+    const [before, at, after] = [out[top - step] ?? -1, out[top]!, out[top + step] ?? -1];
+    return (before - after) / (2 * (before - 2 * at + after) || 1);
+  };
+  return [top / 3 % side + peak(3), Math.floor(top / 3 / side) + peak(3 * side)];
+}
+
+Deno.test("augment() moves the landmarks as it moves the picture, resampled to any size", () => {
+  const face = neutralFace(SIDE);
+  const options = augmentation.parse({ colour: 0, noise: 0, occlusion: 0 });
+  for (let step = 0; step < 40; step++) {
+    // A landmark that keeps its number in the mirror image.
+    const image = bell(SIDE, [face[60]!, face[61]!]);
+    for (const [to, how] of [[SIDE, options], [40, options], [40, null]] as const) {
+      const out = new Float32Array(to * to * 3);
+      const moved = augment(image, SIDE, face, new Random(1, "augment", step), how, to, out);
+      const [x, y] = centre(out, to);
+      assert.ok(
+        Math.hypot(x - moved[60]!, y - moved[61]!) < 0.25,
+        `step ${step}: ${[x, y]} is not ${moved[60]}, ${moved[61]}`,
+      );
+    }
+  }
+});
+
+Deno.test("augment() bends the picture about the landmarks as it bends those, and frames the face anew", () => {
+  const face = neutralFace(SIDE);
+  const out = new Float32Array(SIDE * SIDE * 3);
+  const framed = faceBox(face);
+  let [most, least] = [1, 1];
+  for (let step = 0; step < 60; step++) {
+    for (const point of [30, 36, 8, 48]) {
+      const image = bell(SIDE, [face[2 * point]!, face[2 * point + 1]!]);
+      const moved = augment(image, SIDE, face, new Random(4, "augment", step), { ...still, bend: 0.15 }, SIDE, out);
+      // A bell grows and shrinks with what it lies on, and its centre of light moves a little when it does so unevenly.
+      const [x, y] = brightest(out, SIDE);
+      const off = Math.hypot(x - moved[2 * point]!, y - moved[2 * point + 1]!);
+      assert.ok(off < 1, `step ${step}, point ${point}: ${[x, y]} is ${off} from the landmark`);
+      const box = faceBox(moved);
+      for (const key of ["x", "y", "side"] as const) assert.ok(Math.abs(box[key] - framed[key]) < 1e-2);
+      const eyes = interocular(moved) / interocular(face);
+      [most, least] = [Math.max(most, eyes), Math.min(least, eyes)];
+    }
+  }
+  assert.ok(most > 1.2 && least < 0.8, `eyes ${least} to ${most} times as far apart`);
+});
+
+Deno.test("augment() changes nothing when told so, and adds noise of the strength asked for", () => {
+  const image = new Uint8Array(SIDE * SIDE * 3).fill(128);
+  const out = new Float32Array(image.length);
+  augment(image, SIDE, neutralFace(SIDE), new Random(1, "augment"), still, SIDE, out);
+  assert.ok(out.every((v) => Math.abs(v - (128 / 127.5 - 1)) < 1e-6));
+  let squares = 0;
+  const draws = 200, noise = 0.05;
+  for (let step = 0; step < draws; step++) {
+    augment(image, SIDE, neutralFace(SIDE), new Random(1, "augment", step), { ...still, noise }, SIDE, out);
+    for (const v of out) squares += (v - (128 / 127.5 - 1)) ** 2;
+  }
+  // The strength is uniform from 0 to `noise` parts of the range, which is 2: its mean square is a third of the largest.
+  const rms = Math.sqrt(squares / draws / out.length);
+  assert.ok(Math.abs(rms / (2 * noise / Math.sqrt(3)) - 1) < 0.1, `${rms}`);
+});
+
+Deno.test("augment() blurs by a share of the side, and raises brightness to a power", () => {
+  const face = neutralFace(SIDE);
+  const image = bell(SIDE, [20, 40]);
+  const [plain, out] = [new Float32Array(image.length), new Float32Array(image.length)];
+  augment(image, SIDE, face, new Random(1, "augment"), still, SIDE, plain);
+  const variance = (values: Float32Array) => {
+    const [x, y] = centre(values, SIDE);
+    let [squares, sum] = [0, 0];
+    for (let k = 0; k < values.length; k += 3) {
+      const light = values[k]! + 1;
+      squares += light * ((k / 3 % SIDE - x) ** 2 + (Math.floor(k / 3 / SIDE) - y) ** 2) / 2;
+      sum += light;
+    }
+    return squares / sum;
+  };
+  for (let step = 0; step < 10; step++) {
+    augment(image, SIDE, face, new Random(2, "augment", step), { ...still, blur: 0.04 }, SIDE, out);
+    const [[x0, y0], [x1, y1]] = [centre(plain, SIDE), centre(out, SIDE)];
+    assert.ok(Math.hypot(x0 - x1, y0 - y1) < 0.1, "the light stays where it is");
+    // Variances of a blur add up, and this one's deviation is at most 2.56 pixels.
+    const added = variance(out) - variance(plain);
+    assert.ok(added > -0.1 && added < 2.56 ** 2 + 0.1, `${added}`);
+  }
+  augment(image, SIDE, face, new Random(2, "augment"), { ...still, gamma: 0.3 }, SIDE, out);
+  const powers = [...out.keys()].filter((k) => plain[k]! > -0.9 && plain[k]! < 0.9)
+    .map((k) => Math.log((out[k]! + 1) / 2) / Math.log((plain[k]! + 1) / 2));
+  assert.ok(powers.every((power) => Math.abs(power - powers[0]!) < 1e-2) && Math.abs(powers[0]! - 1) > 0.01);
+});
+
+Deno.test("augment() changes colours and textures by a random convolution, and keeps shapes where they are", () => {
+  const face = neutralFace(SIDE);
+  const out = new Float32Array(SIDE * SIDE * 3);
+  const convolved = (image: Uint8Array, step: number, random_conv = 1) => {
+    const moved = augment(image, SIDE, face, new Random(3, "augment", step), { ...still, random_conv }, SIDE, out);
+    assert.deepEqual(moved, augment(image, SIDE, face, new Random(3, "augment", step), null, SIDE, out.slice()));
+    return out;
+  };
+  const [one, black] = [178, 0].map((value) => new Uint8Array(SIDE * SIDE * 3).fill(value));
+  const centred = bell(SIDE, [32, 32]);
+  const coloursOf = (picture: Float32Array) => {
+    const some: number[] = [];
+    for (let k = 0; k < picture.length; k += 3) {
+      if (!some.some((value) => Math.abs(value - picture[k]!) < 1e-4)) some.push(picture[k]!);
+    }
+    return some.length;
+  };
+  let [darker, whole, most] = [0, 0, 0];
+  for (let step = 0; step < 60; step++) {
+    // One colour turns into another one, or one for each cell, at the border too.
+    const plain = convolved(one!, step);
+    const count = coloursOf(plain);
+    if (count === 1) whole++;
+    most = Math.max(most, count);
+    if (plain[0]! < 0) darker++;
+    // What changes lies round the bell, within the reach of a filter of seven pixels.
+    const ground = convolved(black!, step).slice();
+    const shape = convolved(centred, step);
+    for (let k = 0; k < shape.length; k++) {
+      const [x, y] = [Math.floor(k / 3) % SIDE, Math.floor(k / 3 / SIDE)];
+      if (Math.hypot(x - 32, y - 32) > 20) assert.ok(Math.abs(shape[k]! - ground[k]!) < 1e-2, `step ${step}, ${k}`);
+    }
+  }
+  assert.ok(darker >= 8 && darker <= 52, `${darker} of 60 are dark`);
+  assert.ok(whole >= 15 && whole <= 45, `${whole} of 60 are of one filter`);
+  assert.ok(most > 8 && most <= 16, `${most} cells`);
+  const before = out.slice();
+  convolved(centred, 7, 0);
+  assert.ok(out.some((v, k) => v !== before[k]) && Math.abs(centre(out, SIDE)[0] - 32) < 0.25);
+});

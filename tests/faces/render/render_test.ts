@@ -1,0 +1,224 @@
+import assert from "node:assert/strict";
+import type { Image } from "../../../faces/data/image.ts";
+import { MIRROR } from "../../../faces/landmarks.ts";
+import {
+  type HeadParams,
+  type RenderedFace,
+  renderFaces,
+  samplePerson,
+  sampleShot,
+} from "../../../faces/render/render.ts";
+import { loadStyle, loadStyles, stylePrompt, type StyleRender } from "../../../faces/render/styles.ts";
+import { openDevice } from "../../../engine/device.ts";
+import { Random } from "../../../engine/rng.ts";
+
+const styles = new Map([
+  ...await loadStyles("pipelines/styles"),
+  ...await loadStyles("pipelines/styles/validation"),
+]);
+const photo = styles.get("photo")!;
+const SIZE = 96;
+
+/** A hairless person before a green wall who looks into the camera, mouth open. */
+function plainHead(yaw = 0): HeadParams {
+  const person = samplePerson(new Random(3, "person"));
+  for (const trait of Object.keys(person.shape)) person.shape[trait as keyof typeof person.shape] = 0;
+  const shot = sampleShot(new Random(3, "shot"));
+  const green = [0, 0.6, 0] as const;
+  return {
+    person: {
+      ...person,
+      skin: [0.8, 0.5, 0.4],
+      hair: [0.02, 0.02, 0.02],
+      cut: [0, 0, 0, 0],
+      beard: [0, 0, 0],
+      marks: [0, 0, 0, 0],
+      makeup: { lash: 0.5, shadow: null },
+      brow: 1,
+      age: 0,
+    },
+    shot: {
+      ...shot,
+      open: 0.7,
+      smile: 0,
+      teeth: 0,
+      stretch: 0,
+      brow_raise: 0,
+      frown: 0,
+      skew: 0,
+      eyes_open: [1.1, 1.1],
+      gaze: [0, 0],
+      pose: [yaw, 0, 0],
+      light: [0, -0.3, 0.954],
+      key: [0.8, 0.8, 0.8],
+      ambient: [0.4, 0.4, 0.4],
+      background: { kind: 0, low: green, high: green },
+      lens: [0, 0, 0, 0],
+      frame: [1, 0, 0],
+      grey: false,
+    },
+  };
+}
+
+async function draw(...heads: HeadParams[]): Promise<RenderedFace[]> {
+  const device = await openDevice();
+  const faces = await renderFaces(device.gpu, heads, photo.render, SIZE);
+  device.check();
+  device.destroy();
+  return faces;
+}
+
+function colour({ width, data }: Image, x: number, y: number): [number, number, number] {
+  const at = (Math.round(y) * width + Math.round(x)) * 3;
+  return [data[at]!, data[at + 1]!, data[at + 2]!];
+}
+const lightness = ([r, g, b]: readonly number[]): number => 0.3 * r! + 0.59 * g! + 0.11 * b!;
+const isWall = ([r, g]: readonly number[]): boolean => g! > r! + 30;
+
+function mean({ landmarks }: RenderedFace, ...points: number[]): [number, number] {
+  const at = (axis: number): number => points.reduce((sum, p) => sum + landmarks[2 * p + axis]!, 0) / points.length;
+  return [at(0), at(1)];
+}
+
+Deno.test("renderFaces() puts landmarks on what is drawn", async () => {
+  const [face, turned] = await draw(plainHead(), plainHead(0.6)) as [RenderedFace, RenderedFace];
+  const light = (...points: number[]): number => lightness(colour(face.image, ...mean(face, ...points)));
+  const cheek = light(31, 48, 4);
+  assert(light(37, 38, 40, 41) < cheek * 0.6, "an iris lies between the lids of the left eye");
+  assert(light(43, 44, 46, 47) < cheek * 0.6, "an iris lies between the lids of the right eye");
+  assert(light(62, 66) < cheek * 0.5, "the open mouth is dark");
+  for (const brow of [18, 19, 20, 23, 24, 25]) assert(light(brow) < cheek * 0.8, `brow ${brow} is dark`);
+  for (const point of [51, 57]) {
+    const [r, g] = colour(face.image, ...mean(face, point, point === 51 ? 62 : 66));
+    assert(r / g > 1.3, `there is a lip between ${point} and the mouth`);
+  }
+  for (const [shown, sides] of [[face, [2, 3, 4, 12, 13, 14]], [turned, [11, 12, 13, 14]]] as const) {
+    const [cx, cy] = mean(shown, 2, 14, 33);
+    for (const point of sides) {
+      const [x, y] = mean(shown, point);
+      const far = Math.hypot(x - cx, y - cy);
+      const along = (px: number) => colour(shown.image, x + (x - cx) / far * px, y + (y - cy) / far * px);
+      assert(isWall(along(3)) && !isWall(along(-3)), `the outline of the face passes through ${point}`);
+    }
+  }
+});
+
+Deno.test("renderFaces() mirrors: a head turned the other way has mirrored landmarks", async () => {
+  const [left, right] = await draw(plainHead(-0.5), plainHead(0.5)) as [RenderedFace, RenderedFace];
+  for (let i = 0; i < 68; i++) {
+    const j = MIRROR[i]!;
+    const [x, y] = mean(left, i);
+    assert(Math.abs(x - (SIZE - 1 - right.landmarks[2 * j]!)) < 0.6, `x of ${i}`);
+    assert(Math.abs(y - right.landmarks[2 * j + 1]!) < 0.6, `y of ${i}`);
+  }
+});
+
+Deno.test("renderFaces() gives the same bytes again, and the same face at any size", async () => {
+  const heads = [0, 1].map((i) => ({
+    person: samplePerson(new Random(1, "p").at(i)),
+    shot: sampleShot(new Random(1, "s").at(i)),
+  }));
+  const first = await draw(...heads);
+  assert.deepEqual(await draw(...heads), first);
+  const device = await openDevice();
+  const [small] = await renderFaces(device.gpu, heads.slice(0, 1), photo.render, SIZE / 2);
+  device.destroy();
+  small!.landmarks.forEach((v, i) => assert(Math.abs((v + 0.5) * 2 - 0.5 - first[0]!.landmarks[i]!) < 0.05));
+});
+
+Deno.test("renderFaces() draws every style, with all landmarks in the picture", async () => {
+  const device = await openDevice();
+  const heads = [4, 5].map((i) => ({
+    person: samplePerson(new Random(1, "p").at(i)),
+    shot: sampleShot(new Random(1, "s").at(i)),
+  }));
+  const pictures = new Map<string, Image>();
+  for (const style of styles.values()) {
+    for (const { image, landmarks } of await renderFaces(device.gpu, heads, style.render, 32)) {
+      assert(landmarks.every((v) => v >= 0 && v <= 31), `landmarks of ${style.name}`);
+      assert(new Set(image.data).size > 8, `${style.name} has tones`);
+      pictures.set(style.name, image);
+    }
+  }
+  device.check();
+  device.destroy();
+  const different = new Set([...pictures.values()].map(({ data }) => data.join()));
+  assert.equal(different.size, styles.size);
+});
+
+/** A plain head in the style photo with other values. */
+async function drawAs(change: (render: StyleRender) => void): Promise<RenderedFace> {
+  const render = structuredClone(photo.render);
+  change(render);
+  const device = await openDevice();
+  const [face] = await renderFaces(device.gpu, [plainHead()], render, SIZE);
+  device.check();
+  device.destroy();
+  return face!;
+}
+
+Deno.test("renderFaces() gives people the colours of a style, and leaves their landmarks", async () => {
+  const plain = await drawAs(() => {});
+  const painted = await drawAs(({ colours }) => {
+    colours.skin = ["#2030ff"];
+    colours.cloth = ["#ff0000"];
+  });
+  const blushing = await drawAs(({ colours }) => colours.blush = 3);
+  for (const face of [painted, blushing]) assert.deepEqual(face.landmarks, plain.landmarks);
+  const forehead = ({ landmarks }: RenderedFace): [number, number] => [landmarks[54]!, landmarks[55]! - 12];
+  const [r, , b] = colour(painted.image, ...forehead(painted));
+  assert(b > r + 60, "the skin is blue");
+  const [red, green] = colour(painted.image, SIZE / 2, SIZE - 1);
+  assert(red > green + 60, "the clothes are red");
+  const cheek = (face: RenderedFace) => colour(face.image, ...mean(face, 31, 31, 48, 3));
+  const [was, is] = [cheek(plain), cheek(blushing)];
+  assert(is[0] / is[1] > was[0] / was[1] + 0.1, "cheeks are redder");
+});
+
+Deno.test("renderFaces() lights from the side and from behind, and leaves paper bare in the corners", async () => {
+  const cheeks = (face: RenderedFace) =>
+    [[2, 31, 48], [14, 35, 54]].map((points) => lightness(colour(face.image, ...mean(face, ...points))));
+  const [even, side, rim, bare] = [
+    await drawAs(() => {}),
+    await drawAs(({ shade }) => shade.side = 1),
+    await drawAs(({ shade }) => shade.rim = 2),
+    await drawAs(({ paper }) => paper.bare = 1),
+  ];
+  for (const face of [side, rim, bare]) assert.deepEqual(face.landmarks, even.landmarks);
+  const apart = (face: RenderedFace): number => Math.abs(cheeks(face)[0]! - cheeks(face)[1]!);
+  assert(apart(side) > apart(even) + 30, "one cheek is dark");
+  const total = ({ image }: RenderedFace): number => image.data.reduce((sum, v) => sum + v, 0);
+  assert(total(rim) > total(even) * 1.01, "edges shine");
+  assert(isWall(colour(even.image, 2, 2)) && !isWall(colour(bare.image, 2, 2)), "a corner is paper");
+  assert.deepEqual(colour(bare.image, SIZE / 2, SIZE / 2), colour(even.image, SIZE / 2, SIZE / 2));
+});
+
+Deno.test("renderFaces() refuses sizes that it cannot draw", async () => {
+  const device = await openDevice();
+  await assert.rejects(renderFaces(device.gpu, [], photo.render, 8), { message: /^Cannot draw faces at size_px 8: / });
+  device.destroy();
+});
+
+Deno.test("loadStyles() has at least 25 styles, of which at least 4 are held, each with a prompt that names it", () => {
+  assert(styles.size >= 25);
+  assert([...styles.values()].filter(({ held }) => held).length >= 4);
+  for (const style of styles.values()) assert(stylePrompt(style).includes(style.style), style.name);
+  assert.equal(new Set([...styles.values()].map(({ style }) => style)).size, styles.size);
+});
+
+Deno.test("loadStyle() names the key that is wrong", async () => {
+  const path = await Deno.makeTempFile({ suffix: ".yaml" });
+  try {
+    await Deno.writeTextFile(path, "style: x\ndoc: X.\nrender: { line: { outline: 2 } }\n");
+    await assert.rejects(
+      loadStyle(path),
+      /:3:28: Cannot read "render\.line\.outline" in the style as it must be a number from 0 to 0\.05: current value is 2/,
+    );
+    await Deno.writeTextFile(path, "");
+    await assert.rejects(loadStyle(path), /:1:1: Cannot read the style as it must be a map with style, doc, /);
+    await Deno.writeTextFile(path, 'style: x\ndoc: X.\nrender: { palette: { kind: nearest, colours: ["#000000"] } }\n');
+    await assert.rejects(loadStyle(path), /:3:46: Cannot use the palette "nearest" with 1 colours: it needs 2 to 8/);
+  } finally {
+    await Deno.remove(path);
+  }
+});

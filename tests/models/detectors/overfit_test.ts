@@ -1,0 +1,91 @@
+import assert from "node:assert/strict";
+import { nmePerImage } from "../../../faces/metrics.ts";
+import { DEFAULT_POSE, renderFaces, samplePerson, sampleShot } from "../../../faces/render/render.ts";
+import { loadStyle } from "../../../faces/render/styles.ts";
+import { Detector } from "../../../models/detectors/detector.ts";
+import {
+  type DetectorConfig,
+  detectorTargets,
+  detectorTraining,
+  STAR_SIZES,
+} from "../../../models/detectors/registry.ts";
+import { hourglassConfig } from "../../../models/detectors/hourglass.ts";
+import { createParameters, initialise } from "../../../models/io/params.ts";
+import { Trainer } from "../../../models/trainer.ts";
+import { cosineSchedule } from "../../../ops/optimizer.ts";
+import { Graph } from "../../../engine/graph.ts";
+import { Random } from "../../../engine/rng.ts";
+import { testDevice } from "../../check_op.ts";
+
+const FACES = 4;
+
+/** How a network is trained; all else is as in `detector/train`. */
+interface How {
+  readonly steps: number;
+  readonly lr: number;
+  readonly ema: number;
+}
+
+/**
+ * Trains a network on four rendered photographs, without changes of the images.
+ *
+ * @returns The mean error of the moving average of the weights on them, percent of the distance of the eyes.
+ */
+async function overfit(config: DetectorConfig, { steps, lr, ema }: How): Promise<number> {
+  const device = await testDevice();
+  const { size_px } = config;
+  const bytes = size_px * size_px * 3;
+  const people = new Random(0, "faces/render.people.train"), shots = new Random(7, "faces/render.shots");
+  const heads = Array.from(
+    { length: FACES },
+    (_, k) => ({ person: samplePerson(people.at(k)), shot: sampleShot(shots.at(k), DEFAULT_POSE) }),
+  );
+  const faces = await renderFaces(device.gpu, heads, (await loadStyle("pipelines/styles/photo.yaml")).render, size_px);
+  const pixels = new Uint8Array(FACES * bytes), truth = new Float32Array(FACES * 136);
+  faces.forEach(({ image, landmarks }, k) => {
+    pixels.set(image.data, k * bytes);
+    truth.set(landmarks, k * 136);
+  });
+  const { specs, loss, landmarks, updates } = detectorTraining(new Graph(), config, FACES);
+  const parameters = createParameters(device, specs, initialise(specs, 7));
+  const trainable = [...specs.keys()].filter((name) => !/\.running_(mean|var)$/.test(name));
+  const trainer = new Trainer(
+    device,
+    { loss, trainable, updates, outputs: { landmarks }, clip_norm: 10, weight_decay: 0, ema },
+    parameters,
+  );
+  await trainer.start();
+  const inputs = { images: Float32Array.from(pixels, (v) => v / 127.5 - 1), ...detectorTargets(config, truth) };
+  const rate = cosineSchedule(steps, 20);
+  for (let step = 0; step < steps; step++) await trainer.step(inputs, lr * rate(step));
+  const detector = new Detector(device, config, trainer.averaged(), { batch: FACES });
+  const nme = nmePerImage((await detector.predict(pixels, size_px)).landmarks, truth);
+  detector.destroy();
+  trainer.destroy();
+  for (const tensor of parameters.values()) tensor.destroy();
+  return nme.reduce((a, b) => a + b) / FACES;
+}
+
+const options = { sanitizeResources: false, sanitizeOps: false }; // the device outlives a test
+
+Deno.test({
+  name: "a compact hourglass learns four faces by heart to 1 % in under 300 steps",
+  ...options,
+  async fn() {
+    const config = hourglassConfig.parse({ heatmap_px: 32, stacks: 1, depth: 3, channels: 32, groups: 4 });
+    const nme = await overfit(config, { steps: 290, lr: 1e-2, ema: 0.9 });
+    assert.ok(nme < 1, `NME is ${nme.toFixed(2)} %`);
+  },
+});
+
+Deno.test({
+  // On the batch itself it gets to 0.7 %: at the bottom of the hourglass four faces give batch norm 16 values a channel,
+  // whose unbiased variance, which is kept for later, is 7 % larger than the one trained with.
+  name: "STAR's tiny network learns four faces by heart to 1 % in under 300 steps (takes minutes: deno task overfit)",
+  ignore: !Deno.args.includes("--slow"),
+  ...options,
+  async fn() {
+    const nme = await overfit(STAR_SIZES.tiny, { steps: 290, lr: 8e-3, ema: 0.995 });
+    assert.ok(nme < 1, `NME is ${nme.toFixed(2)} %`);
+  },
+});

@@ -1,0 +1,49 @@
+import assert from "node:assert";
+import { countParameters, type ParameterSpec, Scope } from "../../../models/io/params.ts";
+import {
+  fromStar,
+  star,
+  STAR_300W,
+  type StarConfig,
+  starConfig,
+  starTrainingLoss,
+  toStar,
+} from "../../../models/detectors/star.ts";
+import { Graph } from "../../../engine/graph.ts";
+
+function build(config: StarConfig, training: boolean) {
+  const graph = new Graph();
+  const specs = new Map<string, ParameterSpec>();
+  const images = graph.input("images", [2, config.height, config.width, 3]);
+  return { graph, specs, output: star(new Scope(graph, specs), images, config, training) };
+}
+
+Deno.test("star() has the parameters of the published 300-W detector", () => {
+  const { specs, output } = build(starConfig.parse(STAR_300W), false);
+  const statistics = [...specs.values()].filter(({ name }) => /running_/.test(name));
+  const total = countParameters(specs) - countParameters(new Map(statistics.map((spec) => [spec.name, spec])));
+  assert.equal(total, 17_069_572);
+  assert.deepEqual(specs.get("pre.0.conv.weight")!.shape, [7, 7, 6, 64]);
+  assert.deepEqual(specs.get("hgs.1.coordconv.conv.weight")!.shape, [1, 1, 261, 256]);
+  assert.ok(specs.has("hgs.3.low2.low2.low2.low3.skip_layer.conv.bias"));
+  assert.deepEqual(output.stacks.map(({ landmarks }) => landmarks.shape), Array(4).fill([2, 68, 2]));
+  assert.deepEqual(output.stacks[3]!.edgemaps.shape, [2, 64, 64, 9]);
+  assert.equal(output.updates.length, 0);
+});
+
+Deno.test("star() updates every running statistic in training, and its loss is a number", () => {
+  const config = { ...STAR_300W, width: 32, height: 32, nstack: 2, nlevels: 2, in_channel: 8 };
+  const { graph, specs, output } = build(config, true);
+  assert.equal(output.updates.length, [...specs.keys()].filter((name) => /running_/.test(name)).length);
+  const loss = starTrainingLoss(output, {
+    landmarks: graph.input("landmarks", [2, 68, 2]),
+    pointmaps: graph.input("pointmaps", [2, 8, 8, 68]),
+    edgemaps: graph.input("edgemaps", [2, 8, 8, 9]),
+  });
+  assert.deepEqual(loss.shape, [1]);
+});
+
+Deno.test("toStar() and fromStar() are inverse, and count the first pixel's centre as the peer does", () => {
+  assert.equal(toStar(0, 256), 1 / 256 - 1);
+  assert.equal(fromStar(toStar(100.25, 256), 256), 100.25);
+});

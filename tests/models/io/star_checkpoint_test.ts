@@ -1,0 +1,71 @@
+import assert from "node:assert/strict";
+import { convert } from "../../../cli/convert.ts";
+import { detectorSpecs, readDetector, saveDetector } from "../../../models/detectors/detector.ts";
+import { STAR_SIZES } from "../../../models/detectors/registry.ts";
+import { hourglassConfig } from "../../../models/detectors/hourglass.ts";
+import { type HostTensors, initialise } from "../../../models/io/params.ts";
+import { saveStarCheckpoint, starState } from "../../../models/io/star_checkpoint.ts";
+import { STAR_DERIVED } from "../../../models/detectors/star.ts";
+import { elements } from "../../../engine/graph.ts";
+import { readTorchArchive } from "../../../formats/torch_archive.ts";
+import { exportDetector } from "../../../cli/export.ts";
+import { inFolder } from "../../stages/run_stages.ts";
+
+const KEYS = "../shared/golden/keys-star-300w.json";
+const config = { size_px: 32, stacks: 2, depth: 1, channels: 16 };
+const tensors = initialise(detectorSpecs(config), 5);
+
+Deno.test("a STAR detector exported as the original's checkpoint comes back the same", () =>
+  inFolder(async (dir) => {
+    await saveDetector(`${dir}/ours`, config, tensors);
+    const lines: string[] = [];
+    const args = ["--detector", `${dir}/ours`, "--format", "star", "--out", `${dir}/star`];
+    assert.equal(await exportDetector(args, (line) => lines.push(line)), 0);
+    const file = `${dir}/star/model/train.pkl`;
+    assert.deepEqual(JSON.parse(lines[0]!), { file, size_px: 32, stacks: 2, channels: 16, published: false });
+    await assert.rejects(exportDetector(args, () => {}), /star: it is there already/);
+
+    await convert([file, `${dir}/back`], () => {});
+    const back = await readDetector(`${dir}/back`);
+    assert.deepEqual([back.config.channels, back.config.stacks], [16, 2]);
+    for (const [name, { data }] of tensors) assert.deepEqual(back.tensors.get(name)!.data, data, name);
+  }));
+
+Deno.test("a STAR checkpoint holds net, net_ema and epoch, and each weight once", () =>
+  inFolder(async (dir) => {
+    const path = await saveStarCheckpoint(dir, config, tensors);
+    using file = await readTorchArchive(path);
+    const names = file.names.filter((name) => name.startsWith("net."));
+    assert.deepEqual(
+      file.names.filter((name) => !name.startsWith("net.")),
+      names.map((n) => n.replace("net", "net_ema")),
+    );
+    assert.deepEqual(file.info("net.pre.0.bn.num_batches_tracked"), { dtype: "I64", shape: [] });
+    assert.deepEqual(file.info("net.pre.0.conv.weight"), { dtype: "F32", shape: [64, 6, 7, 7] });
+    const { data } = await file.read("net.e2h_transform.weight");
+    assert.deepEqual([data[0], data[9 * 17], data[9 * 17 + 1]], [1, 0, 1]);
+    const floats = [...tensors.values()].reduce((sum, { data }) => sum + data.length, 0);
+    const { size } = await Deno.stat(path);
+    assert.ok(size > 4 * floats && size < 4 * floats + 1000 * names.length, `${size} bytes of ${floats} floats`);
+  }));
+
+Deno.test("only a STAR network is exported as STAR", () => {
+  const hourglass = hourglassConfig.parse({});
+  assert.throws(() => starState(hourglass, new Map()), /Cannot export a compact hourglass as star/);
+});
+
+Deno.test({
+  name: "the published size has the names and shapes of the original's checkpoint (needs ../shared)",
+  ignore: !(await Deno.stat(KEYS).then(() => true, () => false)),
+  async fn() {
+    const specs = detectorSpecs(STAR_SIZES.star);
+    const zeros: HostTensors = new Map();
+    for (const [name, { shape }] of specs) {
+      zeros.set(name, { shape: [...shape], data: new Float32Array(elements(shape)) });
+    }
+    const state = starState(STAR_SIZES.star, zeros);
+    const { keys } = JSON.parse(await Deno.readTextFile(KEYS)) as { keys: Record<string, number[]> };
+    assert.deepEqual(new Map([...state].map(([name, { shape }]) => [name, [...shape]])), new Map(Object.entries(keys)));
+    assert.equal([...state.keys()].filter((name) => STAR_DERIVED.test(name)).length, state.size - specs.size);
+  },
+});
