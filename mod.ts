@@ -61,7 +61,7 @@ export {
 } from "./runtime/run/progress.ts";
 export { type Device, type DeviceOptions, openDevice } from "./engine/device.ts";
 export { type Tuned, type TunedKernels } from "./engine/tuning/tuning_cache.ts";
-export { type Candidate, type Choices } from "./engine/graph.ts";
+export { type Candidate, type KernelSelector } from "./engine/graph.ts";
 export * from "./faces/data/annotations.ts";
 export * from "./faces/data/dataset.ts";
 export * from "./faces/draw.ts";

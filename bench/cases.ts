@@ -18,7 +18,7 @@ import { silu } from "../ops/silu.ts";
 import { softmax } from "../ops/softmax.ts";
 import { sum } from "../ops/sum.ts";
 import { Graph, topological, type Value } from "../engine/graph.ts";
-import type { Goals } from "../engine/plan/plan.ts";
+import type { Fetches } from "../engine/plan/plan.ts";
 import {
   ddimStep,
   detectorStep,
@@ -51,10 +51,10 @@ function op(name: string, build: (input: Inputs) => Value, more: Partial<Case> =
 }
 
 /** A case with several results. */
-function several(name: string, build: (input: Inputs) => Goals["outputs"], more: Partial<Case> = {}): Case {
+function several(name: string, build: (input: Inputs) => Fetches["outputs"], more: Partial<Case> = {}): Case {
   const workload = () => {
     const graph = new Graph();
-    return { goals: { outputs: build((name, shape) => graph.input(name, shape)) } };
+    return { fetches: { outputs: build((name, shape) => graph.input(name, shape)) } };
   };
   return { name, bound: "arithmetic", workload, ...more };
 }
@@ -132,7 +132,7 @@ function adam(): Workload {
   const shape = [2048, 2048];
   const p = graph.parameter("p", shape);
   const { updates } = adamUpdates(graph, new Map([["p", p]]), [graph.input("g", shape)], { ema: true, clip_norm: 1 });
-  return { goals: { outputs: {}, updates }, inputs: { "adam.hyper": adamHyper(0, { lr: 1e-4 }) } };
+  return { fetches: { outputs: {}, updates }, inputs: { "adam.hyper": adamHyper(0, { lr: 1e-4 }) } };
 }
 
 const copied = { bound: "copy" } as const;
@@ -178,7 +178,7 @@ export const CASES: readonly Case[] = [
 ];
 
 /** Floating point operations of products and convolutions: what the arithmetic ceiling is about. */
-export function arithmetic({ outputs, updates = [] }: Goals): number {
+export function arithmetic({ outputs, updates = [] }: Fetches): number {
   return topological([...Object.values(outputs), ...updates.map(([, value]) => value)])
     .filter(({ op }) => op?.bound === "compute")
     .reduce((total, node) => total + (node.op!.flops?.(node) ?? 0), 0);

@@ -54,16 +54,16 @@ export class Loaded {
   readonly #parameters: ReadonlyMap<string, Tensor>;
 
   /** Makes the parameters and inputs of a workload. */
-  constructor(device: Device, { goals, specs = new Map(), inputs = {} }: Workload) {
+  constructor(device: Device, { fetches, specs = new Map(), inputs = {} }: Workload) {
     const random = new Random(0, "bench");
-    const wanted = [...Object.values(goals.outputs), ...(goals.updates ?? []).flat()];
+    const wanted = [...Object.values(fetches.outputs), ...(fetches.updates ?? []).flat()];
     const used = topological(wanted).flatMap(({ leaf, outputs }) => leaf?.kind === "parameter" ? outputs : []);
     this.weights = initialise(specs, 0);
     this.#parameters = new Map(used.map(({ shape, node: { leaf } }) => {
       const { name } = leaf as { name: string };
       return [name, new Tensor(device, shape, this.weights.get(name)?.data)];
     }));
-    this.executable = new Executable(device, goals, this.#parameters);
+    this.executable = new Executable(device, fetches, this.#parameters);
     this.inputs = Object.fromEntries([...wanted[0]!.graph.inputs].map(([name, { shape }]) => {
       const data = inputs[name] ?? Float32Array.from({ length: elements(shape) }, () => 2 * random.uniform() - 1);
       return [name, { shape: [...shape], data: Float32Array.from(data) }];
@@ -105,7 +105,7 @@ export async function figure(device: Device, which: Case): Promise<Figure> {
     await wait();
   }
   const { plan } = executable;
-  const gflops = (which.flops ?? (arithmetic(workload.goals) || plan.flops)) / timing.ms / 1e6;
+  const gflops = (which.flops ?? (arithmetic(workload.fetches) || plan.flops)) / timing.ms / 1e6;
   const gbs = traffic(plan) / timing.ms / 1e6;
   const ceiling = (ceilings[0]! + ceilings[1]!) / 2;
   loaded.destroy();

@@ -12,18 +12,18 @@ import { type DetectorConfig, detectorTraining } from "../models/detectors/regis
 import { resnet, transformer } from "../models/diffusion/layers.ts";
 import { loadNetworkConfig } from "../models/io/network_folder.ts";
 import { type ParameterSpec, Scope, type Specs, specsUnder } from "../models/io/params.ts";
-import { samplerGoals } from "../models/diffusion/sampler.ts";
+import { samplerFetches } from "../models/diffusion/sampler.ts";
 import { textEncoderFormat } from "../models/diffusion/clip_text.ts";
-import { stepGoals, type TrainerSpec } from "../models/trainer.ts";
+import { stepFetches, type TrainerSpec } from "../models/trainer.ts";
 import { unet, unetFormat } from "../models/diffusion/unet.ts";
 import { adamHyper } from "../ops/optimizer.ts";
 import { Graph, type Value } from "../engine/graph.ts";
-import type { Goals } from "../engine/plan/plan.ts";
+import type { Fetches } from "../engine/plan/plan.ts";
 import { denoisingLoss } from "../stages/lib/diffusion.ts";
 
 /** Something that can be run again and again on made-up data. */
 export interface Workload {
-  readonly goals: Goals;
+  readonly fetches: Fetches;
   /** How parameters are filled; those that are not named start at zero. */
   readonly specs?: Specs;
   /** Inputs for which random numbers from -1 to 1 would not do. */
@@ -55,8 +55,8 @@ function training(
   inputs: Workload["inputs"] = {},
 ): Workload {
   const trainable = new Map([...spec.trainable].map((name) => [name, spec.loss.graph.parameters.get(name)!]));
-  const { step } = stepGoals({ clip_norm: 1, weight_decay: 0, ema: 0.999, ...spec }, trainable);
-  return { goals: step, specs, inputs: { ...inputs, "adam.hyper": adamHyper(0, { lr: 1e-5 }) } };
+  const { step } = stepFetches({ clip_norm: 1, weight_decay: 0, ema: 0.999, ...spec }, trainable);
+  return { fetches: step, specs, inputs: { ...inputs, "adam.hyper": adamHyper(0, { lr: 1e-5 }) } };
 }
 
 /** A training step of `diffusion/train` on the networks that ship, with every gradient of both UNet and ControlNet. */
@@ -84,7 +84,7 @@ export async function ddimStep(batch: number): Promise<Workload> {
   const graph = new Graph();
   const specs = new Map<string, ParameterSpec>();
   const scope = (network: string) => new Scope(graph, specs, `${network}/`);
-  const { step } = samplerGoals({
+  const { step } = samplerFetches({
     graph,
     shape: [batch, side, side, channels],
     once: {
@@ -102,7 +102,7 @@ export async function ddimStep(batch: number): Promise<Workload> {
     },
     guided: true,
   });
-  return { goals: step, specs };
+  return { fetches: step, specs };
 }
 
 /** A prediction of the UNet that ships, alone: what an inference runtime can do too. */
@@ -115,7 +115,7 @@ export async function unetForward(batch: number): Promise<Workload> {
     timesteps: graph.input("timesteps", [batch]),
     context: graph.input("context", [batch, tokens, config.cross_attention_dim]),
   });
-  return { goals: { outputs: { noise } }, specs };
+  return { fetches: { outputs: { noise } }, specs };
 }
 
 /** A training step of a landmark detector. */
@@ -135,7 +135,7 @@ function largeBlock(build: (scope: Scope, x: Value) => Value): Workload {
   const graph = new Graph();
   const specs = new Map<string, ParameterSpec>();
   const y = build(new Scope(graph, specs), graph.input("x", [1, 64, 64, 320]));
-  return { goals: { outputs: { y } }, specs };
+  return { fetches: { outputs: { y } }, specs };
 }
 
 /** A residual block, with the time step's embedding. */

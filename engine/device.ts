@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Choices } from "./graph.ts";
+import type { KernelSelector } from "./graph.ts";
 
 /** An open GPU device. */
 export interface Device {
@@ -25,8 +25,8 @@ export interface Device {
    * texel of a texture component by component, in three times the time of a buffer's.
    */
   readonly staged: boolean;
-  /** Kernels that were tuned on the adapter; without it, plans take the ops' own. */
-  readonly choices?: Choices;
+  /** Selects kernels that were tuned on the adapter; plans use the ops' own without it. */
+  readonly selector?: KernelSelector;
   /** Throws the first error that the device reported since it was opened, with its text. */
   check(): void;
   /** Pipelines by entry point and code, shared by all plans of the device. */

@@ -6,23 +6,23 @@
 
 import type { Device } from "./device.ts";
 import { showShape, texels, type Value } from "./graph.ts";
-import { type Budget, type Goals, type Plan, plan, UNIFORM_BYTES } from "./plan/plan.ts";
+import { type Budget, type Fetches, type Plan, plan, UNIFORM_BYTES } from "./plan/plan.ts";
 import { countBytes, type Encode, mapped, Storage, Tensor, unpack } from "./tensor.ts";
 import { assemble, TEXEL_FORMATS } from "./wgsl.ts";
 
 /** Tensors by parameter name; shared by the executables that use them. */
 export type Parameters = ReadonlyMap<string, Tensor>;
 
-interface Ready {
+interface PreparedDispatch {
   readonly pipeline: GPUComputePipeline;
   readonly group: GPUBindGroup;
   readonly workgroups: readonly [number, number];
-  /** What a dispatch reads whose results last, and the sum of its versions when it was carried out; null for others. */
-  readonly lasting: { readonly from: readonly Storage[]; versions: number } | null;
-  /** Copies of its results from the stage to their textures. */
+  /** Tensors that a cached dispatch reads, and the sum of their versions at its last execution; null for other dispatches. */
+  readonly cached: { readonly from: readonly Storage[]; versions: number } | null;
+  /** Copies of its results from the staging buffer to their textures. */
   readonly staged: readonly Encode[];
-  /** Whether results that wait are copied before it. */
-  readonly first: boolean;
+  /** True if the staging buffer is copied to the textures before it. */
+  readonly flushBefore: boolean;
 }
 
 /** A copy after so many dispatches. */
@@ -31,12 +31,12 @@ interface Update {
   readonly encode: Encode;
 }
 
-/** Whether the results of a dispatch are there from a run before; otherwise it is about to be carried out. */
-function lasts({ lasting }: Ready): boolean {
-  if (!lasting) return false;
-  const versions = lasting.from.reduce((sum, { version }) => sum + version, 0);
-  const same = versions === lasting.versions;
-  lasting.versions = versions;
+/** True if the results of a dispatch are there from an earlier run; otherwise counts the dispatch as executed. */
+function isCached({ cached }: PreparedDispatch): boolean {
+  if (!cached) return false;
+  const versions = cached.from.reduce((sum, { version }) => sum + version, 0);
+  const same = versions === cached.versions;
+  cached.versions = versions;
   return same;
 }
 
@@ -48,18 +48,18 @@ export class Executable {
   readonly #own: Storage[] = [];
   readonly #storage = new Map<Value, Storage>();
   readonly #inputs = new Map<string, Tensor>();
-  readonly #ready: Ready[] = [];
+  readonly #dispatches: PreparedDispatch[] = [];
   readonly #uniforms: GPUBuffer;
-  /** Where results wait to be copied to their textures. */
-  readonly #stage: GPUBuffer | null = null;
+  /** Results before they are copied to their textures. */
+  readonly #stagingBuffer: GPUBuffer | null = null;
   readonly #copies: Update[] = [];
 
-  /** Plans `goals`, in a budget of memory if there is one, and allocates; every parameter of the graph must be in `parameters`. */
-  constructor(device: Device, goals: Goals, parameters: Parameters = new Map(), budget?: Budget) {
+  /** Plans `fetches`, in a budget of memory if there is one, and allocates; every parameter of the graph must be in `parameters`. */
+  constructor(device: Device, fetches: Fetches, parameters: Parameters = new Map(), budget?: Budget) {
     this.#device = device;
-    const { storage, bindings, tiled, staged, choices } = device;
-    const half = (name: string) => parameters.get(name)?.storage.dtype === "f16";
-    this.plan = plan(goals, { storage, bindings, tiled, staged, half, ...(choices && { choices }) }, budget);
+    const { storage, bindings, tiled, staged, selector } = device;
+    const isF16 = (name: string) => parameters.get(name)?.storage.dtype === "f16";
+    this.plan = plan(fetches, { storage, bindings, tiled, staged, isF16, ...(selector && { selector }) }, budget);
     const { gpu } = device;
     for (const leaf of this.plan.leaves) this.#storage.set(leaf, this.#leaf(leaf, parameters));
     const pool = this.plan.pool.map((count) => {
@@ -68,17 +68,20 @@ export class Executable {
       return storage;
     });
     for (const [value, slot] of this.plan.slots) this.#storage.set(value, pool[slot]!);
-    for (const [value, parameter] of this.plan.straight) this.#storage.set(value, this.#storage.get(parameter)!);
+    for (const [value, parameter] of this.plan.inPlaceUpdates) this.#storage.set(value, this.#storage.get(parameter)!);
 
     const dtypeOf = (value: Value) => this.#storage.get(value)!.dtype;
     const programs = this.plan.dispatches.map(({ program, reads }, k) => {
-      const staged = this.plan.waiting[k]!.places.map((place) => place !== null);
+      const staged = this.plan.staging[k]!.slices.map((slice) => slice !== null);
       return assemble(program, storage, device.zeroOutside, reads.map(dtypeOf), staged);
     });
-    const { stage } = this.plan.bytes;
-    if (stage) {
-      this.#stage = gpu.createBuffer({ size: stage, usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC });
-      countBytes(device, stage);
+    const { stagingBuffer } = this.plan.bytes;
+    if (stagingBuffer) {
+      this.#stagingBuffer = gpu.createBuffer({
+        size: stagingBuffer,
+        usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC,
+      });
+      countBytes(device, stagingBuffer);
     }
     const offsets: number[] = [];
     let size = 0;
@@ -96,15 +99,15 @@ export class Executable {
     gpu.queue.writeBuffer(this.#uniforms, 0, block);
 
     programs.forEach(({ code, label, uniforms, workgroups }, k) => {
-      const { reads, writes, program, lasting } = this.plan.dispatches[k]!;
-      const { first, places } = this.plan.waiting[k]!;
+      const { reads, writes, program, cached } = this.plan.dispatches[k]!;
+      const { flushBefore, slices } = this.plan.staging[k]!;
       const layout = gpu.createBindGroupLayout({
         entries: [
           { binding: 0, visibility: GPUShaderStage.COMPUTE, buffer: { type: "uniform" } },
           ...[...reads, ...writes].map((value, b): GPUBindGroupLayoutEntry => ({
             binding: 1 + b,
             visibility: GPUShaderStage.COMPUTE,
-            ...(storage === "texture" && !places[b - reads.length]
+            ...(storage === "texture" && !slices[b - reads.length]
               ? {
                 storageTexture: {
                   access: b < reads.length ? "read-only" : "write-only",
@@ -128,10 +131,10 @@ export class Executable {
       const staged: Encode[] = [];
       const target = (value: Value, w: number): GPUBindingResource => {
         const to = this.#storage.get(value)!;
-        const place = places[w];
-        if (!place) return to.resource;
-        staged.push(to.copyFrom(this.#stage!, place.offset, texels(value.shape)));
-        return { buffer: this.#stage!, ...place };
+        const slice = slices[w];
+        if (!slice) return to.resource;
+        staged.push(to.copyFrom(this.#stagingBuffer!, slice.offset, texels(value.shape)));
+        return { buffer: this.#stagingBuffer!, ...slice };
       };
       const resources = [...reads.map((v) => this.#storage.get(v)!.resource), ...writes.map(target)];
       const group = gpu.createBindGroup({
@@ -142,13 +145,13 @@ export class Executable {
         ],
       });
       const from = reads.map((v) => this.#storage.get(v)!);
-      this.#ready.push({
+      this.#dispatches.push({
         pipeline,
         group,
         workgroups,
         staged,
-        first,
-        lasting: lasting ? { from, versions: -1 } : null,
+        flushBefore,
+        cached: cached ? { from, versions: -1 } : null,
       });
     });
     for (const { parameter, value, after } of this.plan.copies) {
@@ -186,7 +189,7 @@ export class Executable {
   }
 
   /**
-   * Uploads the inputs and submits one run, without waiting for it. Parameters named in the goals' updates have their
+   * Uploads the inputs and submits one run, without pending for it. Parameters named in the fetches' updates have their
    * new values afterwards.
    */
   run(inputs: Readonly<Record<string, ArrayLike<number>>> = {}): void {
@@ -194,54 +197,54 @@ export class Executable {
       // An input that nothing depends on has no tensor.
       this.#inputs.get(name)?.write(data);
     }
-    const encoder = this.#encode(this.#ready, this.#copies, lasts);
+    const encoder = this.#encode(this.#dispatches, this.#copies, isCached);
     this.#device.gpu.queue.submit([encoder.finish()]);
     this.#device.check();
   }
 
   /** Records dispatches but for those to be left out, and copies between them. */
   #encode(
-    dispatches: readonly Ready[],
+    dispatches: readonly PreparedDispatch[],
     copies: readonly Update[],
-    leaveOut: (dispatch: Ready) => boolean = () => false,
+    skip: (dispatch: PreparedDispatch) => boolean = () => false,
   ): GPUCommandEncoder {
     const encoder = this.#device.gpu.createCommandEncoder();
     let pass: GPUComputePassEncoder | null = null;
     let last: GPUComputePipeline | null = null;
-    let waiting: Encode[] = [];
-    const copyWaiting = () => {
+    let pending: Encode[] = [];
+    const flush = () => {
       pass?.end();
       pass = last = null;
-      for (const encode of waiting) encode(encoder);
-      waiting = [];
+      for (const encode of pending) encode(encoder);
+      pending = [];
     };
     let copied = 0;
     const copyUntil = (at: number) => {
       if (copied === copies.length || copies[copied]!.after > at) return;
-      copyWaiting();
+      flush();
       while (copied < copies.length && copies[copied]!.after <= at) copies[copied++]!.encode(encoder);
     };
     dispatches.forEach((dispatch, k) => {
       copyUntil(k);
-      const { pipeline, group, workgroups, staged, first } = dispatch;
-      if (first && waiting.length) copyWaiting();
-      if (leaveOut(dispatch)) return;
+      const { pipeline, group, workgroups, staged, flushBefore } = dispatch;
+      if (flushBefore && pending.length) flush();
+      if (skip(dispatch)) return;
       pass ??= encoder.beginComputePass();
       if (pipeline !== last) pass.setPipeline(last = pipeline);
       pass.setBindGroup(0, group);
       pass.dispatchWorkgroups(workgroups[0], workgroups[1]);
-      if (staged.length) waiting.push(...staged);
+      if (staged.length) pending.push(...staged);
     });
     copyUntil(dispatches.length);
-    copyWaiting();
+    flush();
     return encoder;
   }
 
   /** Reads an output of the latest run; the copy is queued at once, so later runs do not disturb it. */
   async read(name: string): Promise<Float32Array> {
-    const value = this.plan.goals.outputs[name];
+    const value = this.plan.fetches.outputs[name];
     if (!value) {
-      throw new TypeError(`Cannot read "${name}": outputs are ${Object.keys(this.plan.goals.outputs).join(", ")}`);
+      throw new TypeError(`Cannot read "${name}": outputs are ${Object.keys(this.plan.fetches.outputs).join(", ")}`);
     }
     const encoder = this.#device.gpu.createCommandEncoder();
     const storage = this.#storage.get(this.plan.resolve(value))!;
@@ -261,11 +264,11 @@ export class Executable {
     // A wait costs about 12 ms whatever the work, so a timing spans as many repetitions as fill much more.
     const LEAST_MS = 40;
     const known = new Map<string, number>();
-    const times = new Float64Array(this.#ready.length);
+    const times = new Float64Array(this.#dispatches.length);
     // Shaders are compiled at their first dispatch, which must not be timed.
-    gpu.queue.submit([this.#encode(this.#ready, []).finish()]);
+    gpu.queue.submit([this.#encode(this.#dispatches, []).finish()]);
     await gpu.queue.onSubmittedWorkDone();
-    for (const [k, ready] of this.#ready.entries()) {
+    for (const [k, ready] of this.#dispatches.entries()) {
       const { program, reads } = this.plan.dispatches[k]!;
       const key = JSON.stringify([
         program.kernel.label,
@@ -275,7 +278,7 @@ export class Executable {
       ]);
       let ms = known.get(key);
       for (let count = 1; ms === undefined; count *= 4) {
-        const commands = this.#encode(Array<Ready>(count).fill(ready), []).finish();
+        const commands = this.#encode(Array<PreparedDispatch>(count).fill(ready), []).finish();
         const start = performance.now();
         gpu.queue.submit([commands]);
         await gpu.queue.onSubmittedWorkDone();
@@ -291,7 +294,7 @@ export class Executable {
   /** Frees everything but the parameters. */
   destroy(): void {
     for (const storage of this.#own) storage.destroy();
-    for (const buffer of [this.#uniforms, this.#stage]) {
+    for (const buffer of [this.#uniforms, this.#stagingBuffer]) {
       if (!buffer) continue;
       countBytes(this.#device, -buffer.size);
       buffer.destroy();

@@ -2,7 +2,7 @@
  * Graphs of tensor operations: symbolic values, nodes and the contract that every op fulfils.
  *
  * Model code describes a computation once; nothing is computed here. `ops/autodiff.ts` differentiates a graph,
- * `plan.ts` turns it into dispatches and `run.ts` runs them.
+ * `plan/` turns it into dispatches and `executable.ts` runs them.
  *
  * Layout: tensors are channels-last. The innermost dimension is stored in texels of four f32, padded with zeros to a
  * multiple of four; a *texel index* counts texels in row-major order. All arithmetic is f32; integers (token ids,
@@ -35,23 +35,23 @@ export interface Target {
   readonly tiled: boolean;
   /** Whether large results are written to a buffer and copied to their textures: see {@linkcode Device.staged}. */
   readonly staged?: boolean;
-  /** Tells of a parameter's name whether it is f16. */
-  readonly half?: (name: string) => boolean;
-  /** Tells of a value whether it stays as it is from run to run, as weights do that are not trained. */
-  readonly lasting?: (value: Value) => boolean;
-  /** Kernels that were measured to be faster than the ops' own, if any are to be used. */
-  readonly choices?: Choices;
-  /** Whether ops stay whole where parts of them take more memory. */
-  readonly whole?: boolean;
+  /** Returns true for the name of a parameter in f16. */
+  readonly isF16?: (name: string) => boolean;
+  /** Returns true for a value that is the same in every run, such as a weight that is not trained. */
+  readonly isFrozen?: (value: Value) => boolean;
+  /** Selects measured kernels in place of the ops' own; the ops' own are used without it. */
+  readonly selector?: KernelSelector;
+  /** True to keep an op composite where its decomposition takes more memory. */
+  readonly keepComposite?: boolean;
 }
 
 /** Numbers that a kernel is built with in place of the op's own, such as tile shapes. */
 export type Candidate = Readonly<Record<string, number>>;
 
-/** Knows what was measured. */
-export interface Choices {
+/** Selects kernels by what was measured on an adapter. */
+export interface KernelSelector {
   /** The fastest of an op's candidates for the kernel of a key; undefined for the op's own. */
-  choose(key: string, candidates: readonly Candidate[]): Candidate | undefined;
+  select(key: string, candidates: readonly Candidate[]): Candidate | undefined;
 }
 
 /**
@@ -133,12 +133,12 @@ export interface Op<A = Attrs> {
   /** How it runs on the GPU. */
   readonly lowering: Lowering<A>;
   /**
-   * The one output by other ops in place of the lowering, where that is faster on a target: by the shapes, unless a
-   * candidate decides. Null where it is not.
+   * Rewrites the op into other ops that compute its one output, where that is faster on a target; null where it is not.
+   * The choice is by shape unless a tuned candidate overrides it.
    */
-  parts?(node: Node<A>, candidate: Candidate, target: Target): Value | null;
-  /** Whether the outputs are kept from run to run while what they are computed from lasts: for weights made ready. */
-  readonly lasting?: boolean;
+  decompose?(node: Node<A>, candidate: Candidate, target: Target): Value | null;
+  /** True to keep the outputs from run to run while the inputs are frozen: for transformed weights. */
+  readonly cached?: boolean;
   /** "memory": cheap, may be recomputed. "compute": keep its output. */
   readonly bound: "memory" | "compute";
   /** Floating point operations, for plans and rooflines; one per element when absent. */

@@ -12,7 +12,7 @@ import { scale } from "../ops/scale.ts";
 import type { Device } from "../engine/device.ts";
 import { exists } from "../formats/files.ts";
 import type { Value } from "../engine/graph.ts";
-import type { Budget, Goals } from "../engine/plan/plan.ts";
+import type { Budget, Fetches } from "../engine/plan/plan.ts";
 import { Executable } from "../engine/executable.ts";
 import { readSafetensors, writeSafetensors } from "../formats/safetensors.ts";
 import { readAll, Tensor } from "../engine/tensor.ts";
@@ -92,10 +92,10 @@ export function budgetOf(memory: number | string | undefined, taken: number): Bu
  *
  * @returns `step` for each batch, and `move`, which moves the parameters, where a step has several batches.
  */
-export function stepGoals(
+export function stepFetches(
   spec: TrainerSpec,
   trainable: ReadonlyMap<string, Value>,
-): { readonly step: Goals; readonly move: Goals | null } {
+): { readonly step: Fetches; readonly move: Fetches | null } {
   const { loss, clip_norm, weight_decay, optimizer = "adam", accumulate = 1 } = spec;
   const { graph } = loss;
   const move = (grads: readonly Value[]) =>
@@ -148,7 +148,7 @@ export class Trainer {
     const { graph } = spec.loss;
     const names = [...spec.trainable];
     const trainable = new Map(names.map((name) => [name, graph.parameters.get(name)!]));
-    const goals = stepGoals(spec, trainable);
+    const fetches = stepFetches(spec, trainable);
     const all = new Map(parameters);
     for (const [name, value] of graph.parameters) {
       if (all.has(name)) continue;
@@ -160,10 +160,10 @@ export class Trainer {
     const running = (spec.updates ?? []).map(([parameter]) => (parameter.node.leaf as { name: string }).name);
     const state = [...all.keys()].filter((name) => !parameters.has(name) && !name.startsWith(SUM));
     this.#saved = [...names, ...running, ...state];
-    this.#move = goals.move && new Executable(device, goals.move, all);
+    this.#move = fetches.move && new Executable(device, fetches.move, all);
     const beside = this.#move ? this.#move.plan.bytes.pool + this.#move.plan.bytes.given : 0;
     const taken = all.values().reduce((sum, { storage }) => sum + storage.bytes, beside);
-    this.step_plan = new Executable(device, goals.step, all, budgetOf(spec.memory, taken));
+    this.step_plan = new Executable(device, fetches.step, all, budgetOf(spec.memory, taken));
   }
 
   /** Starts the moving averages at the parameters; call once the parameters have their values, unless a checkpoint is loaded. */

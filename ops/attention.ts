@@ -36,7 +36,7 @@ export const attentionOp: Op<AttentionAttrs> = {
     return [y!];
   },
   lowering: { kind: "view" },
-  parts({ inputs: [, q, k, v], attrs: { heads, causal } }, _, { tiled }) {
+  decompose({ inputs: [, q, k, v], attrs: { heads, causal } }, _, { tiled }) {
     if (!tiled || !fitsTiles(q!, { heads, causal })) return null;
     return q!.graph.apply(attentionTilesOp, [q!, k!, v!], { heads, causal })[0]!;
   },

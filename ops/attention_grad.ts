@@ -26,7 +26,7 @@ export const attentionGradOp: Op<AttentionTilesGradAttrs> = {
   bound: "memory",
   shapes: ([dx]) => [dx!],
   lowering: { kind: "view" },
-  parts({ inputs: [, q, k, v, dy], attrs }, _, { tiled }) {
+  decompose({ inputs: [, q, k, v, dy], attrs }, _, { tiled }) {
     if (!tiled || !fitsTiles(q!, attrs)) return null;
     const { heads, causal } = attrs;
     const [y, logs] = q!.graph.apply(attentionTilesOp, [q!, k!, v!], { heads, causal }) as [Value, Value];

@@ -87,15 +87,15 @@ export const conv2dOp: Op<Conv2dAttrs> = {
       };
     },
   },
-  parts({ inputs: [x, f], outputs: [y], attrs }, candidate, target) {
-    if (target.whole) return null;
-    const [convolution, lasting] = [{ maps: x!.shape, filters: f!.shape, ...attrs }, target.lasting?.(f!) ?? false];
+  decompose({ inputs: [x, f], outputs: [y], attrs }, candidate, target) {
+    if (target.keepComposite) return null;
+    const [convolution, frozen] = [{ maps: x!.shape, filters: f!.shape, ...attrs }, target.isFrozen?.(f!) ?? false];
     const [I, O] = f!.shape.slice(2) as [number, number];
     if (patchesPay(convolution)) {
       return reshape(matmul(patches(x!, f!.shape, attrs), reshape(f!, [elements(f!.shape) / O, O])), y!.shape);
     }
-    const wanted = decided(candidate, () => winogradPays(convolution, [I, O], lasting));
-    return wanted && winogradFits(convolution) ? winograd(x!, f!, { turned: false, lasting }) : null;
+    const wanted = decided(candidate, () => winogradPays(convolution, [I, O], frozen));
+    return wanted && winogradFits(convolution) ? winograd(x!, f!, { turned: false, frozen }) : null;
   },
   gradient: ({ inputs: [x, f], attrs }, [dy]) => [
     conv2dBackwardInput(dy!, f!, x!.shape, attrs),

@@ -57,12 +57,12 @@ export const conv2dBackwardInputOp: Op<Conv2dBackwardInputAttrs> = {
       };
     },
   },
-  parts({ inputs: [dy, f], outputs: [dx], attrs }, candidate, target) {
-    if (target.whole) return null;
-    const [convolution, lasting] = [{ maps: dx!.shape, filters: f!.shape, ...attrs }, target.lasting?.(f!) ?? false];
+  decompose({ inputs: [dy, f], outputs: [dx], attrs }, candidate, target) {
+    if (target.keepComposite) return null;
+    const [convolution, frozen] = [{ maps: dx!.shape, filters: f!.shape, ...attrs }, target.isFrozen?.(f!) ?? false];
     const [I, O] = f!.shape.slice(2) as [number, number];
-    const wanted = decided(candidate, () => winogradPays(convolution, [O, I], lasting));
-    return wanted && winogradFits(convolution) ? winograd(dy!, f!, { turned: true, lasting }) : null;
+    const wanted = decided(candidate, () => winogradPays(convolution, [O, I], frozen));
+    return wanted && winogradFits(convolution) ? winograd(dy!, f!, { turned: true, frozen }) : null;
   },
   // Linear in dy, whose gradient is the convolution; dx and dy change places in that of the filters.
   gradient: ({ inputs: [dy, f], attrs: { stride, padding } }, [g]) => [

@@ -61,19 +61,19 @@ export const conv2dBackwardWeightOp: Op<Conv2dBackwardWeightAttrs> = {
       };
     },
   },
-  parts({ inputs: [x, dy], outputs: [df], attrs }, candidate, target) {
+  decompose({ inputs: [x, dy], outputs: [df], attrs }, candidate, target) {
     const { stride, padding, kernel, parts } = attrs;
     if (parts > 1) return null;
     const filters = df!.shape.slice(1) as [number, number, number, number];
     const convolution = { maps: x!.shape, filters, stride, padding };
     const wanted = decided(candidate, () => !target.tiled && winogradGradientPays(convolution));
-    if (wanted && !target.whole) return reshape(winogradGradient(x!, dy!), df!.shape);
+    if (wanted && !target.keepComposite) return reshape(winogradGradient(x!, dy!), df!.shape);
     // Few filters have a long sum, which is split into parts that run side by side.
     const threads = kernel[0] * Math.ceil(filters[2] / 8) * Math.ceil(filters[3] / 8);
     const [N, HO, WO] = dy!.shape as [number, number, number];
     const split = largestDivisor(N * HO, Math.min(32, Math.ceil(192 / threads)));
     const sum = (some: Value) => reshape(sumMiddle(reshape(some, [1, split, ...filters])), df!.shape);
-    if (patchesPay(convolution) && !target.whole) {
+    if (patchesPay(convolution) && !target.keepComposite) {
       const rows = (v: Value) => reshape(v, [split, N * HO * WO / split, elements(v.shape) / (N * HO * WO)]);
       return sum(matmul(rows(patches(x!, filters, attrs)), rows(dy!), { transpose_a: true }));
     }

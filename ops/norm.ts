@@ -72,7 +72,7 @@ export interface BatchNormResult {
  * Normalises each channel by the statistics of the batch, then scales and shifts; for training.
  *
  * The biased variance normalises, the unbiased one goes into the running variance, as in PyTorch. The running values
- * are to be assigned by the goals' updates; no gradient flows through them.
+ * are to be assigned by the fetches' updates; no gradient flows through them.
  *
  * @param x `[N, ..., C]`. @param gamma, beta `[C]`. @param running The running statistics, `[C]` each.
  * @param options `momentum` is the share of the batch in the new running values, default 0.1.

@@ -36,7 +36,7 @@ export interface AdamOptions {
  *
  * @param parameters Parameters to train, by name.
  * @param grads Their gradients, in the same order.
- * @returns Assignments for the goals of an executable, and the norm of all gradients before clipping, squared: `[1]`,
+ * @returns Assignments for the fetches of an executable, and the norm of all gradients before clipping, squared: `[1]`,
  * present with `clip_norm`.
  */
 export function adamUpdates(
@@ -84,7 +84,7 @@ export interface MomentumOptions {
  *
  * @param parameters Parameters to train, by name.
  * @param grads Their gradients, in the same order.
- * @returns Assignments for the goals of an executable.
+ * @returns Assignments for the fetches of an executable.
  */
 export function momentumUpdates(
   graph: Graph,

@@ -44,17 +44,17 @@ export function winogradFits({ maps, filters: [KH, KW, I, O], stride, padding }:
  * that is done once.
  *
  * @param channels Those summed over, those of the results.
- * @param lasting Whether the filters stay as they are from run to run.
+ * @param frozen True if the filters are the same in every run.
  */
-export function winogradPays(convolution: Convolution, [K, N]: readonly [number, number], lasting: boolean): boolean {
+export function winogradPays(convolution: Convolution, [K, N]: readonly [number, number], frozen: boolean): boolean {
   if (!winogradFits(convolution)) return false;
   const [maps, filters] = [convolution.maps, convolution.filters];
   const [blocks, tiles] = blocksOf(maps);
   const pixels = maps[0]! * maps[1]! * maps[2]!;
   // What lies outside the maps is computed too.
   if (16 * BLOCK * blocks! > 1.25 * pixels) return false;
-  if (lasting && 9 * filters[2]! * filters[3]! > MOST_KEPT) return false;
-  return 25 / K + 16 / N + (lasting ? 0 : 15 / tiles!) <= 1;
+  if (frozen && 9 * filters[2]! * filters[3]! > MOST_KEPT) return false;
+  return 25 / K + 16 / N + (frozen ? 0 : 15 / tiles!) <= 1;
 }
 
 /** Whether {@linkcode winogradGradient} is faster than the direct kernel, likewise. */
@@ -81,7 +81,7 @@ function blocksOf([N, H, W]: Shape): [number, number] {
  * @param f `[3, 3, I, O]`.
  * @param turned Whether to compute the gradient with respect to the maps from that of the results: the convolution with
  * transposed filters of maps turned by 180 degrees, turned back.
- * @param lasting Whether the filters stay as they are from run to run.
+ * @param frozen True if the filters are the same in every run.
  * @returns `[N, H, W, O]`, or where `turned` `[N, H, W, I]`.
  *
  * Source: Lavin & Gray 2015, arXiv 1509.09308.
@@ -89,12 +89,12 @@ function blocksOf([N, H, W]: Shape): [number, number] {
 export function winograd(
   x: Value,
   f: Value,
-  { turned, lasting }: { readonly turned: boolean; readonly lasting: boolean },
+  { turned, frozen }: { readonly turned: boolean; readonly frozen: boolean },
 ): Value {
   const [N, H, W] = x.shape as [number, number, number];
   const [inputs, outputs] = f.shape.slice(2) as [number, number];
   // Filters of a training are transformed twice a step, as keeping them until the gradient would take four times their memory.
-  const u = winogradFilter(turned && !lasting ? again(f) : f);
+  const u = winogradFilter(turned && !frozen ? again(f) : f);
   const m = winogradProduct(winogradInput(x, turned), u, { inputs, outputs, pixels: N * H * W, turned });
   return winogradOutput(m, [N, H, W, turned ? inputs : outputs], turned);
 }

@@ -7,7 +7,7 @@ import { both, filterStride, G } from "./_winograd.ts";
 export const winogradFilterOp: Op<Record<string, never>> = {
   name: "winograd_filter",
   bound: "memory",
-  lasting: true,
+  cached: true,
   shapes: ([f]) => [[36, 4 * filterStride(f![2]!, f![3]!)]],
   lowering: {
     kind: "kernel",

@@ -92,11 +92,11 @@ async function timeOurs(device: Device, one: Case): Promise<Ours> {
   const loaded = new Loaded(device, workload);
   const { executable, inputs, weights } = loaded;
   const results: Record<string, Float32Array> = {};
-  for (const name in workload.goals.outputs) results[name] = await executable.read(name);
+  for (const name in workload.fetches.outputs) results[name] = await executable.read(name);
   const { ms } = await measure(() => executable.run(), settled(device), { warm: true });
   loaded.destroy();
   const heads = Number(/-h(\d+)-/.exec(one.name)?.[1] ?? 1);
-  return { task: { name: one.name, heads, inputs, goals: workload.goals, weights }, results, ms };
+  return { task: { name: one.name, heads, inputs, fetches: workload.fetches, weights }, results, ms };
 }
 
 /** Has a peer do the task: its result is held to ours, then it is timed. */

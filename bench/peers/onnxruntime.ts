@@ -66,7 +66,7 @@ export const onnxWasm: Peer = {
 
 function session(ort: Ort, task: Task, options: Record<string, unknown>): Promise<OrtSession> {
   if (!INFERENCE.includes(kindOf(task))) throw new CannotDo("it computes no gradients");
-  const file = onnxModel(task.goals.outputs, task.weights, { name: task.name, doc: "A case of the bench." });
+  const file = onnxModel(task.fetches.outputs, task.weights, { name: task.name, doc: "A case of the bench." });
   return ort.InferenceSession.create(file, { logSeverityLevel: LOG_LEVEL, ...options });
 }
 

@@ -5,7 +5,7 @@
  */
 
 import type { HostTensors } from "../../models/io/params.ts";
-import type { Goals } from "../../engine/plan/plan.ts";
+import type { Fetches } from "../../engine/plan/plan.ts";
 import type { TensorData } from "../../formats/safetensors.ts";
 
 /** A case that others can do too. */
@@ -17,8 +17,8 @@ export interface Task {
   /** Inputs by name, in the layout of the engine: `[N, H, W, C]`, `[KH, KW, I, O]`, `[N, L, H * D]`. */
   readonly inputs: Readonly<Record<string, TensorData>>;
   /** What to compute, for those that take a file. */
-  readonly goals: Goals;
-  /** Values of the goals' parameters. */
+  readonly fetches: Fetches;
+  /** Values of the fetches' parameters. */
   readonly weights: HostTensors;
 }
 
@@ -28,7 +28,7 @@ export interface Ready {
   run(): void | Promise<void>;
   /** Resolves when all that is queued is done. */
   wait(): Promise<unknown>;
-  /** Results of the latest run by the names of the goals' outputs, in the layout of the engine; may leave some out. */
+  /** Results of the latest run by the names of the fetches' outputs, in the layout of the engine; may leave some out. */
   read(): Promise<Record<string, Float32Array>>;
   /** Frees what it can. */
   destroy(): void;

@@ -1,6 +1,6 @@
 /**
- * Ops in parts: where an op is faster as a few other ops, they take its place before a graph is planned. Gradients know
- * nothing of it.
+ * Decomposition: before a graph is planned, an op is replaced by a few other ops where these are faster. Gradients are
+ * taken of the ops as written.
  *
  * @module
  */
@@ -8,16 +8,16 @@
 import { candidateOf } from "../tuning/tuning_cache.ts";
 import { type Node, type Target, topological, type Value } from "../graph.ts";
 
-/** What is computed. */
-export interface InParts {
+/** The nodes to compute. */
+export interface Decomposition {
   /** Inputs before users. */
   readonly nodes: readonly Node[];
-  /** What is computed in place of a value of the graph: itself, or what has the same elements. */
+  /** The value that replaces a value of the graph, with the same elements; the value itself where nothing does. */
   now(value: Value): Value;
 }
 
-/** Takes ops apart that are faster so on a target, of all that values are computed from; nodes are added to their graph. */
-export function inParts(wanted: readonly Value[], target: Target): InParts {
+/** Decomposes the ops that `wanted` depends on where that is faster on a target; new nodes are added to their graph. */
+export function decompose(wanted: readonly Value[], target: Target): Decomposition {
   const replaced = new Map<Value, Value>();
   const now = (value: Value) => replaced.get(value) ?? value;
   const found = new Set<Node>();
@@ -31,14 +31,14 @@ export function inParts(wanted: readonly Value[], target: Target): InParts {
     const moved = inputs.every((value, k) => value === node.inputs[k])
       ? node
       : node.outputs[0]!.graph.apply(node.op!, inputs, node.attrs)[0]!.node;
-    const whole = moved.op?.parts?.(moved, candidateOf(moved, target), target);
-    const outputs = whole ? [whole] : moved.outputs;
+    const replacement = moved.op?.decompose?.(moved, candidateOf(moved, target), target);
+    const outputs = replacement ? [replacement] : moved.outputs;
     node.outputs.forEach((value, k) => {
       if (outputs[k] !== value) replaced.set(value, outputs[k]!);
       find(outputs[k]!.node);
     });
   }
-  // What only an op read that is now computed otherwise is left out.
+  // Nodes that only a replaced op read are dropped.
   const read = new Set(topological(wanted.map(now)));
   return { nodes: [...found].filter((node) => read.has(node)), now };
 }

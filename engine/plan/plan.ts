@@ -18,9 +18,9 @@ import {
   texels,
   type Value,
 } from "../graph.ts";
-import { inParts } from "./decompose.ts";
+import { decompose } from "./decompose.ts";
 import { formatBytes } from "../../formats/numbers.ts";
-import { Recomputation } from "./rematerialize.ts";
+import { Rematerializer } from "./rematerialize.ts";
 import { storageBytes } from "../tensor.ts";
 import { type Indexing, type Load, type Program, stagedBytes, type Step, type Store } from "../wgsl.ts";
 
@@ -35,8 +35,8 @@ export interface Dispatch {
   readonly bound: Op["bound"];
   /** The op that gives the dispatch its name. */
   readonly name: string;
-  /** Whether it is carried out only if what it reads was written since it last was. */
-  readonly lasting: boolean;
+  /** True if it is carried out only when what it reads was written since its last execution. */
+  readonly cached: boolean;
 }
 
 /** An update of a parameter, carried out between two dispatches. */
@@ -47,16 +47,16 @@ export interface Copy {
   readonly after: number;
 }
 
-/** Where the results of a dispatch wait for the copies to their textures, on devices that stage: {@linkcode Device.staged}. */
-export interface Waiting {
-  /** Whether all that waits is copied first: the dispatch touches some of it, or there is no room left. */
-  readonly first: boolean;
-  /** Bytes of the stage by result; null for what is written to its texture. */
-  readonly places: readonly ({ readonly offset: number; readonly size: number } | null)[];
+/** Slices of the staging buffer that a dispatch writes its results to, on devices that stage: {@linkcode Device.staged}. */
+export interface Staging {
+  /** True if the staging buffer is copied to the textures first: the dispatch touches a staged result, or the buffer is full. */
+  readonly flushBefore: boolean;
+  /** Slice of the staging buffer by result, in bytes; null for a result that is written to its texture. */
+  readonly slices: readonly ({ readonly offset: number; readonly size: number } | null)[];
 }
 
 /** What to compute: values to read back by name, and new values of parameters. */
-export interface Goals {
+export interface Fetches {
   /** Values that can be read after a run. */
   readonly outputs: Readonly<Record<string, Value>>;
   /** Assignments of a run: parameter, new value. What else reads the parameter in the same run sees the old one. */
@@ -69,11 +69,11 @@ export interface Plan {
   readonly dispatches: readonly Dispatch[];
   /** Updates, in the order in which they are carried out. */
   readonly copies: readonly Copy[];
-  /** Parameters by new values that are copied there from the stage, and are stored nowhere else. */
-  readonly straight: ReadonlyMap<Value, Value>;
-  /** By dispatch, where its results wait to be copied. */
-  readonly waiting: readonly Waiting[];
-  /** Leaves that the dispatches or goals use. */
+  /** Parameters by new values that are copied there from the staging buffer, and are stored nowhere else. */
+  readonly inPlaceUpdates: ReadonlyMap<Value, Value>;
+  /** Slices of the staging buffer, by dispatch. */
+  readonly staging: readonly Staging[];
+  /** Leaves that the dispatches or fetches use. */
   readonly leaves: readonly Value[];
   /** Pool slot of every computed value that is stored. */
   readonly slots: ReadonlyMap<Value, number>;
@@ -81,7 +81,7 @@ export interface Plan {
   readonly pool: readonly number[];
   /** The stored value behind a value: itself, or what it is a view of. */
   resolve(value: Value): Value;
-  readonly goals: Goals;
+  readonly fetches: Fetches;
   /** Floating point operations of a run. */
   readonly flops: number;
   /** What it takes on the device. */
@@ -92,10 +92,10 @@ export interface Plan {
 export interface PlanBytes {
   /** Parameters, if they are f32. */
   readonly parameters: number;
-  /** Inputs, constants, uniforms, and where results wait to be copied to their textures. */
+  /** Inputs, constants, uniforms and the staging buffer. */
   readonly given: number;
-  /** Of them, where results wait. */
-  readonly stage: number;
+  /** The staging buffer alone, which `given` includes. */
+  readonly stagingBuffer: number;
   /** Pool slots. */
   readonly pool: number;
   /** The largest single tensor. */
@@ -106,10 +106,10 @@ export interface PlanBytes {
 export const UNIFORM_BYTES = 256;
 
 /** Bytes of new values that wait for their copies at least: each time, the pass that computes ends. */
-const LEAST_COPY_BYTES = 2 ** 22;
+const MIN_COPY_BYTES = 2 ** 22;
 
-/** Bytes of results that wait in the stage, unless those of one dispatch are more. */
-const MOST_STAGED_BYTES = 2 ** 22;
+/** Bytes of results that wait in the staging buffer, unless those of one dispatch are more. */
+const MAX_STAGED_BYTES = 2 ** 22;
 
 const ELEMENTWISE_KERNEL = `
 @compute @workgroup_size(WG)
@@ -168,27 +168,27 @@ export interface Budget {
   readonly taken: number;
 }
 
-const watchers = new Set<(goals: Goals, target: Target) => void>();
+const watchers = new Set<(fetches: Fetches, target: Target) => void>();
 
 /** Tells of all that is planned until it is disposed of: tuning learns from a stage's costs what its run computes. */
-export function watchPlans(watch: (goals: Goals, target: Target) => void): Disposable {
+export function watchPlans(watch: (fetches: Fetches, target: Target) => void): Disposable {
   watchers.add(watch);
   return { [Symbol.dispose]: () => void watchers.delete(watch) };
 }
 
 /**
- * Plans the computation of goals for a target.
+ * Plans the computation of fetches for a target.
  *
  * @param budget Where the plan would take more, values are computed again in place of being kept, with the same results.
  * @throws {MemoryError} If it cannot be met.
  */
-export function plan(goals: Goals, target: Target, budget?: Budget): Plan {
-  for (const watch of watchers) watch(goals, target);
-  const lasting = lastingIn(goals);
-  const on = { ...target, lasting };
-  const { nodes, now } = inParts(valuesOf(goals), on);
-  const outputs = Object.values(goals.outputs).map(now);
-  const updates = (goals.updates ?? []).map(([parameter, value]) => [parameter, now(value)] as const);
+export function plan(fetches: Fetches, target: Target, budget?: Budget): Plan {
+  for (const watch of watchers) watch(fetches, target);
+  const isFrozen = frozenIn(fetches);
+  const on = { ...target, isFrozen };
+  const { nodes, now } = decompose(valuesOf(fetches), on);
+  const outputs = Object.values(fetches.outputs).map(now);
+  const updates = (fetches.updates ?? []).map(([parameter, value]) => [parameter, now(value)] as const);
   const wanted = [...outputs, ...updates.flat()];
   const targets = new Set(wanted);
   const maxLeaves = Math.min(MAX_LEAVES, target.bindings - 4);
@@ -377,7 +377,7 @@ export function plan(goals: Goals, target: Target, budget?: Budget): Plan {
         flops,
         bound: "memory",
         name: fusedName(steps),
-        lasting: false,
+        cached: false,
       };
     }
     const loads = node!.inputs.map((input): Load => {
@@ -396,7 +396,7 @@ export function plan(goals: Goals, target: Target, budget?: Budget): Plan {
       );
     }
     const { bound, name } = node!.op!;
-    const kept = Boolean(node!.op!.lasting) && reads.every(lasting);
+    const cached = Boolean(node!.op!.cached) && reads.every(isFrozen);
     return {
       program: { kernel, reads: reads.length, loads, stores },
       reads,
@@ -404,32 +404,32 @@ export function plan(goals: Goals, target: Target, budget?: Budget): Plan {
       flops,
       bound,
       name,
-      lasting: kept,
+      cached,
     };
   }
 
   // 4. Storage by liveness.
-  const livesOf = (dispatches: readonly Dispatch[]) => {
+  const liveness = (dispatches: readonly Dispatch[]) => {
     const [made, last] = [new Map<Value, number>(), new Map<Value, number>()];
     dispatches.forEach((d, k) => {
       for (const v of d.writes) made.set(v, k);
       for (const v of [...d.reads, ...d.writes]) last.set(v, k);
     });
-    const straight = target.staged ? straightTo(dispatches, made, last) : new Map<Value, Value>();
-    const others = updates.filter(([, value]) => !straight.has(resolve(value)));
+    const inPlaceUpdates = target.staged ? findInPlaceUpdates(dispatches, made, last) : new Map<Value, Value>();
+    const others = updates.filter(([, value]) => !inPlaceUpdates.has(resolve(value)));
     const copies = schedule(others, dispatches.length, made, last, resolve);
     // New values of parameters are done with when they are copied; outputs stay.
     for (const { value, after } of copies) last.set(resolve(value), Math.max(last.get(resolve(value)) ?? 0, after - 1));
     outputs.forEach((v) => last.set(resolve(v), dispatches.length));
-    // What lasts is there before a run and after it.
-    for (const v of dispatches.flatMap((d) => d.lasting ? d.writes : [])) {
+    // Cached results are there before a run and after it.
+    for (const v of dispatches.flatMap((d) => d.cached ? d.writes : [])) {
       made.set(v, 0), last.set(v, dispatches.length);
     }
-    for (const value of straight.keys()) made.delete(value);
-    return { made, last, copies, straight };
+    for (const value of inPlaceUpdates.keys()) made.delete(value);
+    return { made, last, copies, inPlaceUpdates };
   };
   // Nothing else may read the new value, nor the old one once the new one is there.
-  const straightTo = (
+  const findInPlaceUpdates = (
     dispatches: readonly Dispatch[],
     made: ReadonlyMap<Value, number>,
     last: ReadonlyMap<Value, number>,
@@ -438,46 +438,46 @@ export function plan(goals: Goals, target: Target, budget?: Budget): Plan {
     for (const value of [...outputs, ...updates.map(([, value]) => value)].map(resolve)) {
       wantedOnce.set(value, !wantedOnce.has(value));
     }
-    const straight = new Map<Value, Value>();
+    const inPlaceUpdates = new Map<Value, Value>();
     for (const [parameter, { shape }, value] of updates.map(([p, v]) => [p, v, resolve(v)] as const)) {
       const at = made.get(value);
       const { name } = parameter.node.leaf as { name: string };
-      if (at === undefined || dispatches[at]!.lasting || !stagedBytes(value.shape, true) || target.half?.(name)) {
+      if (at === undefined || dispatches[at]!.cached || !stagedBytes(value.shape, true) || target.isF16?.(name)) {
         continue;
       }
       const read = Math.max(last.get(value)!, last.get(parameter) ?? 0) > at;
       if (read || !wantedOnce.get(value) || wantedOnce.has(parameter)) continue;
-      if (texels(shape) === texels(value.shape)) straight.set(value, parameter);
+      if (texels(shape) === texels(value.shape)) inPlaceUpdates.set(value, parameter);
     }
-    return straight;
+    return inPlaceUpdates;
   };
   const leaves = [...new Set(every.flatMap((d) => d.reads).concat(wanted.map(resolve)))].filter((v) => !v.node.op);
   const sizes = (counts: readonly number[]) => counts.map((count) => storageBytes(count, target.storage));
   const total = (list: readonly number[]) => list.reduce((a, b) => a + b, 0);
   const kind = (parameter: boolean) => leaves.filter((v) => (v.node.leaf!.kind === "parameter") === parameter);
   const [parameters, given] = [true, false].map((is) => sizes(kind(is).map((v) => texels(v.shape))));
-  const layOut = (dispatches: readonly Dispatch[]) => {
-    const lives = livesOf(dispatches);
-    const { slots, pool } = share(lives);
-    const { straight, copies } = lives;
-    const memoryOf = (value: Value) => straight.get(value) ?? slots.get(value) ?? value;
-    const stagedOf = (value: Value) => target.staged ? stagedBytes(value.shape, straight.has(value)) : 0;
-    const { stage, waiting } = wait(dispatches, copies, memoryOf, stagedOf);
+  const allocate = (dispatches: readonly Dispatch[]) => {
+    const lives = liveness(dispatches);
+    const { slots, pool } = assignSlots(lives);
+    const { inPlaceUpdates, copies } = lives;
+    const memoryOf = (value: Value) => inPlaceUpdates.get(value) ?? slots.get(value) ?? value;
+    const stagedOf = (value: Value) => target.staged ? stagedBytes(value.shape, inPlaceUpdates.has(value)) : 0;
+    const { stagingBuffer, staging } = assignStaging(dispatches, copies, memoryOf, stagedOf);
     const bytes = {
       parameters: total(parameters!),
-      given: total(given!) + UNIFORM_BYTES * dispatches.length + stage,
-      stage,
+      given: total(given!) + UNIFORM_BYTES * dispatches.length + stagingBuffer,
+      stagingBuffer,
       pool: total(sizes(pool)),
       largest: Math.max(0, ...parameters!, ...sizes(pool)),
     };
-    return { dispatches, copies, straight, waiting, slots, pool, bytes };
+    return { dispatches, copies, inPlaceUpdates, staging, slots, pool, bytes };
   };
 
-  let laid = layOut(every);
+  let laid = allocate(every);
   if (budget) {
     const over = ({ bytes }: typeof laid) => budget.taken + bytes.given + bytes.pool - budget.bytes;
-    if (over(laid) > 0 && !target.whole) return plan(goals, { ...target, whole: true }, budget);
-    const search = new Recomputation(every, new Set([...targets].map(resolve)));
+    if (over(laid) > 0 && !target.keepComposite) return plan(fetches, { ...target, keepComposite: true }, budget);
+    const search = new Rematerializer(every, new Set([...targets].map(resolve)));
     while (over(laid) > 0) {
       const fewer = search.reduce();
       if (!fewer) {
@@ -486,21 +486,21 @@ export function plan(goals: Goals, target: Target, budget?: Budget): Plan {
           `Cannot run in ${given} of memory: the least found is ${least}, hint: a smaller batch takes less`,
         );
       }
-      const now = layOut(fewer);
+      const now = allocate(fewer);
       if (over(now) < over(laid)) laid = now;
     }
   }
   const { dispatches } = laid;
-  return { ...laid, target, leaves, resolve, goals, flops: dispatches.reduce((sum, d) => sum + d.flops, 0) };
+  return { ...laid, target, leaves, resolve, fetches, flops: dispatches.reduce((sum, d) => sum + d.flops, 0) };
 }
 
 /** All that is to be computed, and the parameters that are to change. */
-export function valuesOf({ outputs, updates = [] }: Goals): readonly Value[] {
+export function valuesOf({ outputs, updates = [] }: Fetches): readonly Value[] {
   return [...Object.values(outputs), ...updates.flat()];
 }
 
 /** Tells of a value whether it stays as it is from run to run, as weights do that are not trained. */
-export function lastingIn({ updates = [] }: Goals): (value: Value) => boolean {
+export function frozenIn({ updates = [] }: Fetches): (value: Value) => boolean {
   const trained = new Set(updates.map(([parameter]) => parameter));
   return (value) => {
     const { leaf } = value.node;
@@ -509,7 +509,7 @@ export function lastingIn({ updates = [] }: Goals): (value: Value) => boolean {
 }
 
 /** Slots for values, and their texels: those whose lives do not overlap share one. */
-function share(
+function assignSlots(
   { made, last }: { made: ReadonlyMap<Value, number>; last: ReadonlyMap<Value, number> },
 ): { slots: Map<Value, number>; pool: number[] } {
   const slots = new Map<Value, number>();
@@ -552,7 +552,7 @@ function schedule(
     ready[after]!.push([parameter, value]);
   }
   const size = ([parameter]: readonly [Value, Value]) => 16 * texels(parameter.shape);
-  const least = Math.max(LEAST_COPY_BYTES, updates.reduce((sum, update) => sum + size(update), 0) / 64);
+  const least = Math.max(MIN_COPY_BYTES, updates.reduce((sum, update) => sum + size(update), 0) / 64);
   const copies: Copy[] = [];
   let waiting: (readonly [Value, Value])[] = [];
   let bytes = 0;
@@ -569,42 +569,42 @@ function schedule(
 }
 
 /**
- * Where results wait for their copies: one after the other in the stage, so that several are copied between two passes.
+ * Where results wait for their copies: one after the other in the staging buffer, so that several are copied between two passes.
  *
  * @param copies Updates, before which what waits is copied too.
  * @param memoryOf Tells values apart by where they are stored.
- * @param stagedOf Bytes of a result in the stage, or 0.
- * @returns Bytes of the stage too.
+ * @param stagedOf Bytes of a result in the staging buffer, or 0.
+ * @returns Bytes of the staging buffer too.
  */
-function wait(
+function assignStaging(
   dispatches: readonly Dispatch[],
   copies: readonly Copy[],
   memoryOf: (value: Value) => unknown,
   stagedOf: (value: Value) => number,
-): { stage: number; waiting: Waiting[] } {
+): { stagingBuffer: number; staging: Staging[] } {
   const sizes = dispatches.map(({ writes }) => writes.map(stagedOf));
   const needed = sizes.map((of) => of.reduce((a, b) => a + b, 0));
   const updates = new Set(copies.map(({ after }) => after));
   const there = new Set<unknown>();
-  let [end, stage] = [0, 0];
-  const waiting = dispatches.map(({ reads, writes }, k) => {
+  let [end, stagingBuffer] = [0, 0];
+  const staging = dispatches.map(({ reads, writes }, k) => {
     const touched = [...reads, ...writes].some((value) => there.has(memoryOf(value)));
-    const first = touched || updates.has(k) || end > 0 && end + needed[k]! > MOST_STAGED_BYTES;
-    if (first) {
+    const flushBefore = touched || updates.has(k) || end > 0 && end + needed[k]! > MAX_STAGED_BYTES;
+    if (flushBefore) {
       there.clear();
       end = 0;
     }
-    const places = writes.map((value, w) => {
+    const slices = writes.map((value, w) => {
       const size = sizes[k]![w]!;
       if (!size) return null;
       there.add(memoryOf(value));
       end += size;
       return { offset: end - size, size };
     });
-    stage = Math.max(stage, end);
-    return { first, places };
+    stagingBuffer = Math.max(stagingBuffer, end);
+    return { flushBefore, slices };
   });
-  return { stage, waiting };
+  return { stagingBuffer, staging };
 }
 
 /** Stored values that the expression behind `value` reads, `value` itself not counted. */

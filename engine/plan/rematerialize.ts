@@ -31,20 +31,20 @@ interface Load {
   readonly last: ReadonlyMap<Value, number>;
   readonly total: Float64Array;
   /** The dispatch with the most. */
-  readonly worst: number;
+  readonly peakIndex: number;
 }
 
 /** A search that goes on from what it has found. */
-export class Recomputation {
+export class Rematerializer {
   readonly #dispatches: readonly Dispatch[];
   readonly #makers = new Map<Value, Dispatch>();
   readonly #kept: ReadonlySet<Value>;
   /** Texels by shape, which a value shares with those that take its place. */
   readonly #texels = new Map<Shape, number>();
   /** Values that are given up, and the last dispatch of the plan that still finds them. */
-  #gone = new Map<Value, number>();
+  #dropped = new Map<Value, number>();
 
-  /** @param kept Values that must stay: goals. */
+  /** @param kept Values that must stay: fetches. */
   constructor(dispatches: readonly Dispatch[], kept: ReadonlySet<Value>) {
     this.#dispatches = dispatches;
     this.#kept = kept;
@@ -62,52 +62,52 @@ export class Recomputation {
    * @returns Null if it finds none.
    */
   reduce(): readonly Dispatch[] | null {
-    let sequence = this.#sequence(this.#gone);
+    let sequence = this.#sequence(this.#dropped);
     let load = this.#load(sequence);
-    const limit = load.total[load.worst]! * (1 - STEP);
+    const limit = load.total[load.peakIndex]! * (1 - STEP);
     const refused = new Set<Value>();
-    for (let in_vain = 0; load.total[load.worst]! > limit && in_vain < PATIENCE;) {
+    for (let in_vain = 0; load.total[load.peakIndex]! > limit && in_vain < PATIENCE;) {
       const candidates = this.#candidates(sequence, load).filter((value) => !refused.has(value));
       if (candidates.length === 0) break;
       // What is needed for a dispatch, to repeat others before it, counts as its own.
       const { at } = sequence;
-      const split = at[load.worst]! - Number(at[load.worst] === at[load.worst + 1]);
+      const split = at[load.peakIndex]! - Number(at[load.peakIndex] === at[load.peakIndex + 1]);
       // Several at a time while that helps, then one by one.
       const attempt = (some: readonly Value[]) => {
-        const gone = new Map([...this.#gone, ...some.map((value) => [value, split] as const)]);
-        const next = this.#sequence(gone);
+        const dropped = new Map([...this.#dropped, ...some.map((value) => [value, split] as const)]);
+        const next = this.#sequence(dropped);
         const now = this.#load(next);
         if (excess(now, limit) >= excess(load, limit)) return false;
-        [this.#gone, sequence, load, in_vain] = [gone, next, now, 0];
+        [this.#dropped, sequence, load, in_vain] = [dropped, next, now, 0];
         return true;
       };
       if (attempt(candidates.slice(0, 1 + (candidates.length >> 3))) || attempt(candidates.slice(0, 1))) continue;
       refused.add(candidates[0]!);
       in_vain++;
     }
-    return load.total[load.worst]! > limit ? null : sequence.dispatches;
+    return load.total[load.peakIndex]! > limit ? null : sequence.dispatches;
   }
 
   /** Values that wait during the worst dispatch for one that comes later: cheap ones first, then by work for each texel. */
-  #candidates({ dispatches }: Sequence, { made, last, worst }: Load): Value[] {
-    const used = new Set([...dispatches[worst]!.reads, ...dispatches[worst]!.writes]);
+  #candidates({ dispatches }: Sequence, { made, last, peakIndex }: Load): Value[] {
+    const used = new Set([...dispatches[peakIndex]!.reads, ...dispatches[peakIndex]!.writes]);
     const work = (value: Value) => {
       const { bound, flops } = this.#makers.get(value)!;
       return bound === "memory" ? 0 : flops / this.#texels.get(value.shape)!;
     };
     return [...made.keys()]
-      .filter((value) => this.#makers.has(value) && !this.#gone.has(value) && !this.#kept.has(value))
-      .filter((value) => made.get(value)! < worst && last.get(value)! > worst && !used.has(value))
+      .filter((value) => this.#makers.has(value) && !this.#dropped.has(value) && !this.#kept.has(value))
+      .filter((value) => made.get(value)! < peakIndex && last.get(value)! > peakIndex && !used.has(value))
       .sort((a, b) => work(a) - work(b) || this.#texels.get(b.shape)! - this.#texels.get(a.shape)!);
   }
 
-  /** The plan's dispatches, before each those that make again what it needs and is gone. */
-  #sequence(gone: ReadonlyMap<Value, number>): Sequence {
+  /** The plan's dispatches, before each those that make again what it needs and is dropped. */
+  #sequence(dropped: ReadonlyMap<Value, number>): Sequence {
     const dispatches: Dispatch[] = [];
     const at: number[] = [];
     const again = new Map<Value, Value>();
     const there = (value: Value, k: number): Value => {
-      const split = gone.get(value);
+      const split = dropped.get(value);
       if (split === undefined || k <= split) return value;
       const known = again.get(value);
       if (known) return known;
@@ -140,16 +140,16 @@ export class Recomputation {
       change[last.get(value)! + 1]! -= count;
     }
     const total = new Float64Array(dispatches.length);
-    let worst = 0;
+    let peakIndex = 0;
     for (let k = 0, sum = 0; k < total.length; k++) {
       total[k] = sum += change[k]!;
-      if (sum > total[worst]!) worst = k;
+      if (sum > total[peakIndex]!) peakIndex = k;
     }
-    return { made, last, total, worst };
+    return { made, last, total, peakIndex };
   }
 }
 
 /** By how much a limit is exceeded, over all dispatches; more than enough to tell the better of two. */
-function excess({ total, worst }: Load, limit: number): number {
-  return total.reduce((sum, texels) => sum + Math.max(0, texels - limit), 0) + total[worst]!;
+function excess({ total, peakIndex }: Load, limit: number): number {
+  return total.reduce((sum, texels) => sum + Math.max(0, texels - limit), 0) + total[peakIndex]!;
 }

@@ -1,8 +1,8 @@
 /**
- * Kernels as they were tuned on an adapter: which candidate of an op is taken, and the file that keeps it.
+ * The tuning cache: the fastest candidate of each kernel on an adapter, and the file that keeps it.
  *
- * The file is `.tuning/ADAPTER.json` in the folder of runs. A key names what a kernel is and how large, a candidate is
- * taken only if the op still lists it; so what is out of date changes nothing.
+ * The file is `.tuning/ADAPTER.json` in the folder of runs. A key names a kernel and its size. A candidate is used only if
+ * the op still lists it, so an outdated entry has no effect.
  *
  * @module
  */
@@ -10,9 +10,9 @@
 import { join } from "node:path";
 import { z } from "zod";
 import { readTextIfExists, writeAtomic } from "../../formats/files.ts";
-import type { Candidate, Choices, Kernel, Node, Target } from "../graph.ts";
+import type { Candidate, Kernel, KernelSelector, Node, Target } from "../graph.ts";
 
-/** What was measured of a kernel. */
+/** The measurement of a kernel. */
 export interface Tuned {
   /** The candidate; empty for the op's own kernel. */
   readonly choice: Candidate;
@@ -25,24 +25,25 @@ export interface Tuned {
 /** Measured kernels by their keys. */
 export type TunedKernels = Readonly<Record<string, Tuned>>;
 
-/** A file of tuned kernels that cannot be used; the message tells why and what to do. */
+/** A file of tuned kernels that cannot be used; the message says why. */
 export class TuningFileError extends Error {
   /** The class. */
   override readonly name = "TuningFileError";
 }
 
-/** Looks candidates up, and keeps in mind which were taken. */
-export class KnownChoices implements Choices {
-  /** Kernels that were taken in place of the op's own. */
+/** Selects the kernels that were tuned, and records which were used. */
+export class TunedSelector implements KernelSelector {
+  /** Kernels that replaced the op's own. */
   readonly used: Record<string, Tuned> = {};
 
-  /** Takes candidates from kernels that were tuned. */
+  /** @param tuned Measured kernels. */
   constructor(private readonly tuned: TunedKernels) {}
 
-  /** See {@link Choices}. */
-  choose(key: string, candidates: readonly Candidate[]): Candidate | undefined {
-    const tuned = Object.hasOwn(this.tuned, key) ? this.tuned[key]! : undefined;
-    const choice = tuned && candidates.find((candidate) => showCandidate(candidate) === showCandidate(tuned.choice));
+  /** See {@link KernelSelector}. */
+  select(key: string, candidates: readonly Candidate[]): Candidate | undefined {
+    const tuned = Object.hasOwn(this.tuned, key) ? this.tuned[key] : undefined;
+    if (!tuned) return undefined;
+    const choice = candidates.find((candidate) => showCandidate(candidate) === showCandidate(tuned.choice));
     if (choice && Object.keys(choice).length) this.used[key] = tuned;
     return choice;
   }
@@ -64,24 +65,24 @@ export function kernelOf(node: Node, target: Target): Kernel {
 /** The candidate of a node's op that was measured to be the fastest; empty for the op's own way. */
 export function candidateOf(node: Node, target: Target): Candidate {
   const lowering = node.op?.lowering;
-  if (lowering?.kind !== "kernel" || !lowering.tune || !target.choices) return {};
-  return target.choices.choose(kernelKey(node, lowering.kernel(node, target, {}), target), lowering.tune) ?? {};
+  if (lowering?.kind !== "kernel" || !lowering.tune || !target.selector) return {};
+  return target.selector.select(kernelKey(node, lowering.kernel(node, target, {}), target), lowering.tune) ?? {};
 }
 
 /**
- * What a measurement holds for: storage class, op, entry point, constants of the op's own kernel, and the element types
- * and shapes of inputs and outputs, each extent rounded up to a power of two; of ops in parts also which inputs last.
+ * The key of a measurement: storage class, op, entry point, constants of the op's own kernel, and the element types and
+ * shapes of inputs and outputs, each extent rounded up to a power of two. Of ops that decompose it also names the frozen
+ * inputs, because work on these may be cached.
  */
-export function kernelKey(node: Node, own: Kernel, { storage, tiled, half, lasting }: Target): string {
+export function kernelKey(node: Node, own: Kernel, { storage, tiled, isF16, isFrozen }: Target): string {
   const constants = Object.entries(own.constants ?? {}).map(([name, value]) => `${name}${value}`).join(",");
   const tensors = [...node.inputs, ...node.outputs].map((value) => {
     const { shape, node: { leaf } } = value;
-    // Parts of an op may be done once for what lasts.
-    const once = node.op!.parts && lasting?.(value) ? "lasting " : "";
-    const dtype = leaf?.kind === "parameter" && half?.(leaf.name) ? "f16" : "f32";
-    return `${once}${dtype}[${shape.map((n) => 2 ** Math.ceil(Math.log2(Math.max(1, n))))}]`;
+    const frozen = node.op?.decompose && isFrozen?.(value) ? "frozen " : "";
+    const dtype = leaf?.kind === "parameter" && isF16?.(leaf.name) ? "f16" : "f32";
+    return `${frozen}${dtype}[${shape.map((n) => 2 ** Math.ceil(Math.log2(Math.max(1, n))))}]`;
   });
-  return [storage, ...tiled ? ["tiled"] : [], node.op!.name, own.entry, constants, ...tensors].join(" ");
+  return [storage, ...tiled ? ["tiled"] : [], node.op?.name ?? "", own.entry, constants, ...tensors].join(" ");
 }
 
 /** Where kernels tuned on an adapter are kept. */
@@ -101,6 +102,11 @@ const fileSchema = z.looseObject({
   ).default({}),
 });
 
+/** The key as {@linkcode kernelKey} writes it today: files of earlier versions call a frozen input `lasting`. */
+function currentKey(key: string): string {
+  return key.replaceAll(" lasting f", " frozen f");
+}
+
 /**
  * Reads a file of tuned kernels, or a stage's manifest, which has those that it used; none if there is no such file.
  *
@@ -118,18 +124,18 @@ export function readTuned(path: string, adapter?: string): TunedKernels {
   }
   const { success, data, error } = fileSchema.safeParse(json);
   if (!success) {
-    const { path: at, message } = error.issues[0]!;
-    throw new TuningFileError(`Cannot use the tuned kernels of ${path}: at "${at.join(".")}": ${message}`);
+    const issues = error.issues.slice(0, 1).map(({ path: at, message }) => `at "${at.join(".")}": ${message}`);
+    throw new TuningFileError(`Cannot use the tuned kernels of ${path}: ${issues}`);
   }
   if (adapter !== undefined && data.adapter !== adapter) {
     throw new TuningFileError(
       `Cannot use the tuned kernels of ${path} as they are of adapter "${data.adapter}", this one is "${adapter}"`,
     );
   }
-  return data.tuned;
+  return Object.fromEntries(Object.entries(data.tuned).map(([key, tuned]) => [currentKey(key), tuned]));
 }
 
-/** As {@linkcode readTuned}, but of a file that cannot be used nothing is taken. */
+/** Reads as {@linkcode readTuned} does; a file that cannot be used gives no kernels and a note. */
 export function readIfUsable(path: string, adapter: string, note: (why: string) => void = () => {}): TunedKernels {
   try {
     return readTuned(path, adapter);

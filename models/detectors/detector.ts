@@ -10,7 +10,7 @@ import { LANDMARK_COUNT, type Landmarks, MIRROR, mirrorLandmarks } from "../../f
 import { concat } from "../../ops/concat.ts";
 import type { Device } from "../../engine/device.ts";
 import { Graph } from "../../engine/graph.ts";
-import type { Goals } from "../../engine/plan/plan.ts";
+import type { Fetches } from "../../engine/plan/plan.ts";
 import { Executable, type Parameters } from "../../engine/executable.ts";
 import type { TensorData } from "../../formats/safetensors.ts";
 import type { Tensor } from "../../engine/tensor.ts";
@@ -135,7 +135,7 @@ export function uncertainty({ landmarks, covariance, disagreement }: Prediction)
 const BATCH = 16;
 
 /** What a detector computes of so many images, for a plan of it. */
-export function detectorGoals(config: DetectorConfig, batch: number = BATCH): Goals {
+export function detectorFetches(config: DetectorConfig, batch: number = BATCH): Fetches {
   const { landmarks, covariance } = detectorNetwork(new Graph(), config, batch);
   // One output, as every read is a wait: x, y and the covariance xx, yy, xy of each landmark.
   return { outputs: { found: concat([landmarks, covariance]) } };
@@ -163,7 +163,7 @@ export class Detector {
     this.config = config;
     this.batch = batch;
     this.#own = own ? [...parameters.values()] : [];
-    this.#executable = new Executable(device, detectorGoals(config, batch), parameters);
+    this.#executable = new Executable(device, detectorFetches(config, batch), parameters);
   }
 
   /**

@@ -104,7 +104,7 @@ export interface StarStack {
 export interface StarOutput {
   /** One output a stack; the last is the detector's. */
   readonly stacks: readonly StarStack[];
-  /** In training, running statistics of the batch norms and their new values, for the goals of an executable. */
+  /** In training, running statistics of the batch norms and their new values, for the fetches of an executable. */
   readonly updates: readonly (readonly [Value, Value])[];
 }
 

@@ -19,7 +19,7 @@ import { slice } from "../../ops/slice.ts";
 import { sub } from "../../ops/sub.ts";
 import type { Device } from "../../engine/device.ts";
 import { elements, type Graph, type Shape, type Value } from "../../engine/graph.ts";
-import type { Goals } from "../../engine/plan/plan.ts";
+import type { Fetches } from "../../engine/plan/plan.ts";
 import { Executable } from "../../engine/executable.ts";
 import { Tensor } from "../../engine/tensor.ts";
 import type { StepCoefficients } from "./schedule.ts";
@@ -74,19 +74,19 @@ function stepBack(spec: SamplerSpec, x: Value, output: Value): Value {
 }
 
 /** What a sampler computes. */
-export interface SamplerGoals {
+export interface SamplerFetches {
   /** Parameters that hold the latents and what is computed once. */
   readonly kept: readonly Value[];
   /** Before the first step. */
-  readonly once: Goals;
+  readonly once: Fetches;
   /** Each step. */
-  readonly step: Goals;
+  readonly step: Fetches;
   /** After the last. */
-  readonly finish: Goals;
+  readonly finish: Fetches;
 }
 
 /** The three computations of a sampler, which share parameters. */
-export function samplerGoals(spec: SamplerSpec): SamplerGoals {
+export function samplerFetches(spec: SamplerSpec): SamplerFetches {
   const { graph, shape } = spec;
   const keep = (name: string, shape: Shape): Value => graph.parameter(PREFIX + name, shape);
   const x = keep("x", shape);
@@ -150,7 +150,7 @@ export class Sampler {
   /** Plans the steps; `parameters` holds those of all networks. */
   constructor(device: Device, spec: SamplerSpec, parameters: ReadonlyMap<string, Tensor>) {
     this.#spec = spec;
-    const { kept, once, step, finish } = samplerGoals(spec);
+    const { kept, once, step, finish } = samplerFetches(spec);
     for (const { node, shape } of kept) {
       this.#own.set((node.leaf as { name: string }).name, new Tensor(device, shape));
     }

@@ -5,10 +5,10 @@
  */
 import { join, resolve } from "node:path";
 import {
-  KnownChoices,
   readIfUsable,
   readTuned,
   type TunedKernels,
+  TunedSelector,
   tuningFile,
   writeTuned,
 } from "../../engine/tuning/tuning_cache.ts";
@@ -103,7 +103,7 @@ class Attempt {
   /** Whether it begins with what an attempt before left. */
   readonly #goesOn: boolean;
   #device: Promise<Device> | undefined;
-  #choices = new KnownChoices({});
+  #selector = new TunedSelector({});
   #metrics: Deno.FsFile | undefined;
 
   constructor(
@@ -216,8 +216,8 @@ class Attempt {
       tuned = await this.#tuned(device);
       writeTuned(path, device.name, tuned);
     }
-    this.#choices = new KnownChoices(tuned);
-    return { ...device, choices: this.#choices };
+    this.#selector = new TunedSelector(tuned);
+    return { ...device, selector: this.#selector };
   }
 
   async #tuned(device: Device): Promise<TunedKernels> {
@@ -240,7 +240,7 @@ class Attempt {
 
   #manifest(): Manifest {
     const { pipeline, state: { stage, key, recipe } } = this.order;
-    const { used } = this.#choices;
+    const { used } = this.#selector;
     return {
       pipeline,
       stage: stage.id,

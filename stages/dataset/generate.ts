@@ -14,7 +14,7 @@ import { loadStyle, styleFiles, stylePrompt } from "../../faces/render/styles.ts
 import { openModel, readModel } from "../../models/io/pipeline_folder.ts";
 import { loadDetector } from "../../models/detectors/detector.ts";
 import { uploadParameters } from "../../models/io/params.ts";
-import { samplerGoals } from "../../models/diffusion/sampler.ts";
+import { samplerFetches } from "../../models/diffusion/sampler.ts";
 import type { Device } from "../../engine/device.ts";
 import { formatSeconds } from "../../runtime/run/progress.ts";
 import { Random } from "../../engine/rng.ts";
@@ -64,7 +64,7 @@ export const generatePairs = stage({
     const controlnet = expectedControlnet(networks);
     const size_px = await sizeOf([landmarks]);
     const { spec } = samplerOf({ ...networks, controlnet }, size_px, networks.tokens, given);
-    const { once, step, finish } = samplerGoals(spec);
+    const { once, step, finish } = samplerFetches(spec);
     const images = chosenFiles(given).length * given.per_style;
     return {
       step: `DDIM, ${given.batch} images of ${size_px} px${spec.guided ? ", guided" : ""}`,

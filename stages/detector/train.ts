@@ -8,7 +8,7 @@ import { z } from "zod";
 import { augmentation } from "../../faces/data/augment.ts";
 import { LANDMARK_COUNT } from "../../faces/landmarks.ts";
 import { nmePerImage } from "../../faces/metrics.ts";
-import { Detector, detectorGoals, readDetector, saveDetector, shrink } from "../../models/detectors/detector.ts";
+import { Detector, detectorFetches, readDetector, saveDetector, shrink } from "../../models/detectors/detector.ts";
 import { DETECTOR, type DetectorConfig, detectorTraining, STAR_SIZES } from "../../models/detectors/registry.ts";
 import { hourglassConfig, hourglassOptions } from "../../models/detectors/hourglass.ts";
 import { countParameters, createParameters, initialise } from "../../models/io/params.ts";
@@ -65,7 +65,7 @@ export const trainDetector = stage({
       return {
         ...trainingCosts(
           { loss, trainable: names, outputs: { landmarks }, updates, ...options },
-          { beside: val ? [detectorGoals(config)] : [] },
+          { beside: val ? [detectorFetches(config)] : [] },
         ),
         detector_parameters: exact(countParameters(new Map(names.map((name) => [name, specs.get(name)!])))),
       };

@@ -171,11 +171,11 @@ export const trainDiffusion = stage({
       () => {
         const { loss, specs, own, trainable } = lossOf(networks, config, [side, size_px], networks.tokens, options);
         const written = writtenOf(specs, own, trainable);
-        const half = (name: string) => options.frozen_weights === "f16" && specs.has(name) && !written.has(name);
+        const isF16 = (name: string) => options.frozen_weights === "f16" && specs.has(name) && !written.has(name);
         return {
           ...trainingCosts(
             { loss, trainable: trainable.keys(), ...options },
-            { half, beside: val ? [{ outputs: { loss } }] : [] },
+            { isF16, beside: val ? [{ outputs: { loss } }] : [] },
           ),
           controlnet_parameters: exact(countParameters(own)),
         };

@@ -19,11 +19,11 @@ import type { DetectorConfig } from "../../models/detectors/registry.ts";
 import { loadNetworkConfig } from "../../models/io/network_folder.ts";
 import { countParameters, type ParameterSpec, Scope } from "../../models/io/params.ts";
 import { textEncoderFormat } from "../../models/diffusion/clip_text.ts";
-import { budgetOf, stepGoals, type TrainerSpec } from "../../models/trainer.ts";
+import { budgetOf, stepFetches, type TrainerSpec } from "../../models/trainer.ts";
 import { unet, unetFormat } from "../../models/diffusion/unet.ts";
 import { exists } from "../../formats/files.ts";
 import { Graph, type Target, texels, type Value } from "../../engine/graph.ts";
-import { type Goals, type Plan, plan } from "../../engine/plan/plan.ts";
+import { type Fetches, type Plan, plan } from "../../engine/plan/plan.ts";
 import type { Artifact } from "../../runtime/stage.ts";
 import { storageBytes } from "../../engine/tensor.ts";
 
@@ -163,9 +163,9 @@ export function remembered<T>(networks: unknown, options: object, compute: () =>
  * An adapter whose storage class is not known before a GPU is opened, unless it is asked for: textures take up to a row
  * more than buffers. Ten tensors in a dispatch are what WebGPU itself asks of an adapter; most have more.
  */
-function target(half?: (name: string) => boolean): Target {
+function target(isF16?: (name: string) => boolean): Target {
   const storage = Deno.env.get("FACEWRIGHT_STORAGE") === "buffer" ? "buffer" : "texture";
-  return { storage, bindings: 16, tiled: false, staged: storage === "texture", ...(half && { half }) };
+  return { storage, bindings: 16, tiled: false, staged: storage === "texture", ...(isF16 && { isF16 }) };
 }
 
 /**
@@ -173,20 +173,20 @@ function target(half?: (name: string) => boolean): Target {
  *
  * @param step Computations of a step, counted as often as they are listed.
  * @param others Computations beside it, which take memory too.
- * @param half Tells of the name of a parameter whether it is kept as f16.
+ * @param isF16 Tells of the name of a parameter whether it is kept as f16.
  */
 export function costsOf(
-  step: readonly Goals[],
-  others: readonly Goals[] = [],
-  half: (name: string) => boolean = () => false,
+  step: readonly Fetches[],
+  others: readonly Fetches[] = [],
+  isF16: (name: string) => boolean = () => false,
 ) {
-  const planned = new Map([...step, ...others].map((goals) => [goals, plan(goals, target(half))]));
-  const step_flops = step.reduce((total, goals) => total + planned.get(goals)!.flops, 0);
-  return { step_flops, gpu_bytes: bytesOf([...planned.values()], half) };
+  const planned = new Map([...step, ...others].map((fetches) => [fetches, plan(fetches, target(isF16))]));
+  const step_flops = step.reduce((total, fetches) => total + planned.get(fetches)!.flops, 0);
+  return { step_flops, gpu_bytes: bytesOf([...planned.values()], isF16) };
 }
 
 /** Bytes of plans that share parameters. */
-function bytesOf(plans: readonly Plan[], half: (name: string) => boolean): number {
+function bytesOf(plans: readonly Plan[], isF16: (name: string) => boolean): number {
   const leaves = new Set<Value>();
   let total = 0;
   for (const { leaves: own, bytes } of plans) {
@@ -196,7 +196,7 @@ function bytesOf(plans: readonly Plan[], half: (name: string) => boolean): numbe
   // Parameters are shared; each plan has inputs and constants of its own.
   for (const { shape, node: { leaf } } of leaves) {
     if (leaf!.kind !== "parameter") continue;
-    total += storageBytes(texels(shape), plans[0]!.target.storage, half(leaf!.name) ? "f16" : "f32");
+    total += storageBytes(texels(shape), plans[0]!.target.storage, isF16(leaf!.name) ? "f16" : "f32");
   }
   return total;
 }
@@ -204,20 +204,20 @@ function bytesOf(plans: readonly Plan[], half: (name: string) => boolean): numbe
 /**
  * What a training takes.
  *
- * @param options `half`: as of {@linkcode costsOf}; `beside`: computations of a look with the training's own parameters,
+ * @param options `isF16`: as of {@linkcode costsOf}; `beside`: computations of a look with the training's own parameters,
  * which take memory too.
  */
 export function trainingCosts(
   spec: TrainerSpec,
-  { half = () => false, beside = [] }: { half?: (name: string) => boolean; beside?: readonly Goals[] } = {},
+  { isF16 = () => false, beside = [] }: { isF16?: (name: string) => boolean; beside?: readonly Fetches[] } = {},
 ) {
   const { accumulate = 1, loss: { graph } } = spec;
   const trainable = new Map([...spec.trainable].map((name) => [name, graph.parameters.get(name)!]));
-  const { step, move } = stepGoals(spec, trainable);
-  const costs = costsOf([...Array<Goals>(accumulate).fill(step), ...(move ? [move] : [])], [], half);
-  const on = target(half);
-  const more = beside.reduce((total, goals) => {
-    const { pool, given } = plan(goals, on).bytes;
+  const { step, move } = stepFetches(spec, trainable);
+  const costs = costsOf([...Array<Fetches>(accumulate).fill(step), ...(move ? [move] : [])], [], isF16);
+  const on = target(isF16);
+  const more = beside.reduce((total, fetches) => {
+    const { pool, given } = plan(fetches, on).bytes;
     return total + pool + given;
   }, 0);
   if (spec.memory === undefined) return { ...costs, gpu_bytes: costs.gpu_bytes + more };
@@ -227,7 +227,7 @@ export function trainingCosts(
   const planned = plan(step, on, budget);
   return {
     step_flops: costs.step_flops + accumulate * (planned.flops - kept.flops),
-    gpu_bytes: bytesOf([planned, ...moving], half) + more,
+    gpu_bytes: bytesOf([planned, ...moving], isF16) + more,
     unlimited_gpu_bytes: costs.gpu_bytes + more,
   };
 }

@@ -5,10 +5,10 @@ import { plan } from "../../engine/plan/plan.ts";
 
 for (const { name, bound, flops, workload } of CASES) {
   Deno.test(`bench: ${name} can be planned`, async () => {
-    const { goals, specs = new Map() } = await workload();
-    const { dispatches, leaves } = plan(goals, { storage: "buffer", bindings: 16, tiled: true });
+    const { fetches, specs = new Map() } = await workload();
+    const { dispatches, leaves } = plan(fetches, { storage: "buffer", bindings: 16, tiled: true });
     assert.ok(dispatches.length > 0);
-    if (bound === "arithmetic") assert.ok((flops ?? arithmetic(goals)) > 0);
+    if (bound === "arithmetic") assert.ok((flops ?? arithmetic(fetches)) > 0);
     // A parameter without a first value may only be the state of an optimiser or sampler.
     for (const { node: { leaf } } of leaves) {
       if (leaf?.kind !== "parameter" || specs.has(leaf.name)) continue;

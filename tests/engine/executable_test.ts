@@ -13,7 +13,7 @@ Deno.test({
   sanitizeResources: false, // poll timers of a device may outlive it by a moment
   sanitizeOps: false,
   async fn() {
-    // Texels of results neither of which is a multiple of a row. Two of a kernel wait in the stage, of parts that differ
+    // Texels of results neither of which is a multiple of a row. Two of a kernel wait in the staging buffer, of parts that differ
     // in size, then two that read them, of which one goes straight to a parameter.
     const shape = [4111, 7];
     const x = Float32Array.from({ length: 4111 * 7 }, (_, k) => Math.sin(k));
@@ -23,11 +23,11 @@ Deno.test({
       const graph = new Graph();
       const p = graph.parameter("p", shape);
       const [y, logs] = graph.apply(softmaxOp, [graph.input("x", shape)], { scale: 2, causal: false });
-      const goals = { outputs: { y: y!, logs: logs!, more: scale(y!, 3) }, updates: [[p, add(p, y!)] as const] };
+      const fetches = { outputs: { y: y!, logs: logs!, more: scale(y!, 3) }, updates: [[p, add(p, y!)] as const] };
       const parameters = new Map([["p", new Tensor(device, shape, x)]]);
-      const exe = new Executable(device, goals, parameters);
-      assert.equal(exe.plan.bytes.stage, staged ? 16 * 1024 * (9 + 9) : 0);
-      assert.equal(exe.plan.straight.size, staged ? 1 : 0);
+      const exe = new Executable(device, fetches, parameters);
+      assert.equal(exe.plan.bytes.stagingBuffer, staged ? 16 * 1024 * (9 + 9) : 0);
+      assert.equal(exe.plan.inPlaceUpdates.size, staged ? 1 : 0);
       exe.run({ x });
       exe.run({ x });
       results.push([...await Promise.all(["y", "logs", "more"].map((name) => exe.read(name)))]);

@@ -70,22 +70,22 @@ Deno.test("plan() copies new values of parameters as soon as they may be, and ha
   assert.ok(late.copies.every(({ after }) => after === late.dispatches.length));
 });
 
-Deno.test("plan() has new values of parameters go straight to them from the stage, unless something else needs them", () => {
+Deno.test("plan() has new values of parameters go straight to them from the staging buffer, unless something else needs them", () => {
   const g = new Graph();
   const [p, q, r] = ["p", "q", "r"].map((name) => g.parameter(name, [128, 256])) as [Value, Value, Value];
   const updates = [[p, scale(p, 2)], [q, add(scale(sum(q), 2), p)], [r, scale(r, 2)]] as const;
-  const { straight, copies, waiting, bytes } = plan({ outputs: { r: updates[2][1] }, updates }, {
+  const { inPlaceUpdates, copies, staging, bytes } = plan({ outputs: { r: updates[2][1] }, updates }, {
     ...target,
     staged: true,
   });
-  assert.deepEqual([...straight.values()], [q]); // p is read for q, and what is new of r is an output
+  assert.deepEqual([...inPlaceUpdates.values()], [q]); // p is read for q, and what is new of r is an output
   assert.deepEqual(new Set(copies.map(({ parameter }) => parameter)), new Set([p, r]));
   // All that is large waits, one after the other; the sum does not.
   const size = 16 * 128 * 64;
-  const places = waiting.flatMap(({ places }) => places).filter((place) => place !== null);
-  assert.deepEqual(places, [0, 1, 2].map((k) => ({ offset: k * size, size })));
-  assert.ok(waiting.every(({ first }) => !first));
-  assert.equal(bytes.stage, 3 * size);
+  const slices = staging.flatMap(({ slices }) => slices).filter((slice) => slice !== null);
+  assert.deepEqual(slices, [0, 1, 2].map((k) => ({ offset: k * size, size })));
+  assert.ok(staging.every(({ flushBefore }) => !flushBefore));
+  assert.equal(bytes.stagingBuffer, 3 * size);
 });
 
 Deno.test({
@@ -97,11 +97,11 @@ Deno.test({
     const g = new Graph();
     const tensors = new Map(["p", "q", "r"].map((name, k) => [name, new Tensor(device, [3], [k, k, k])]));
     const [p, q, r] = [...tensors.keys()].map((name) => g.parameter(name, [3])) as [Value, Value, Value];
-    const goals = {
+    const fetches = {
       outputs: { y: scale(add(p, q), 10) },
       updates: [[p, scale(p, 1, 5)], [q, p], [r, add(q, r)]] as const,
     };
-    const exe = new Executable(device, goals, tensors);
+    const exe = new Executable(device, fetches, tensors);
     exe.run();
     assert.deepEqual([...await exe.read("y")], [10, 10, 10]);
     const values = await readAll([...tensors.values()]);

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { z } from "zod";
 import { tune } from "../../cli/tune.ts";
 import {
-  KnownChoices,
   readTuned,
   type TunedKernels,
+  TunedSelector,
   tuningFile,
   writeTuned,
 } from "../../engine/tuning/tuning_cache.ts";
@@ -70,25 +70,25 @@ const countOf = ({ plan }: Executable) => plan.dispatches[0]!.program.kernel.con
 const target: Target = { storage: "texture", bindings: 16, tiled: false };
 const fast: TunedKernels = { [KEY]: { choice: { N: 1 }, default_gflops: 1, gflops: 20 } };
 
-Deno.test("a key rounds extents up to powers of two and tells of f16 and of what lasts", () => {
+Deno.test("a key rounds extents up to powers of two and names f16 and frozen inputs", () => {
   const graph = new Graph();
   const f = graph.parameter("f", [3, 3, 96, 40]);
   const y = conv2d(graph.input("x", [3, 20, 20, 96]), f, { padding: 1 });
   const keyOf = (on: Target, work: Partial<Work> = {}) =>
-    tunables([{ goals: { outputs: { y } }, times: 1, ...work }], on)[0]!.key;
-  const rest = "lasting f32[4,4,128,64] f32[4,32,32,64]";
+    tunables([{ fetches: { outputs: { y } }, times: 1, ...work }], on)[0]!.key;
+  const rest = "frozen f32[4,4,128,64] f32[4,32,32,64]";
   assert.equal(keyOf(target), `texture conv2d forward P4,KH3,KW3,S1 f32[4,32,32,128] ${rest}`);
-  assert.equal(keyOf(target, { half: (name) => name === "f" }), keyOf(target).replace("f32[4,4", "f16[4,4"));
-  const goals = { outputs: { y }, updates: [[f, scale(f, 2)]] } as const;
-  assert.equal(keyOf(target, { goals }), keyOf(target).replace("lasting ", ""));
+  assert.equal(keyOf(target, { isF16: (name) => name === "f" }), keyOf(target).replace("f32[4,4", "f16[4,4"));
+  const fetches = { outputs: { y }, updates: [[f, scale(f, 2)]] } as const;
+  assert.equal(keyOf(target, { fetches }), keyOf(target).replace("frozen ", ""));
   assert.match(keyOf({ ...target, storage: "buffer", tiled: true }), /^buffer tiled conv2d gemm KW3,S1,XT0,WT0 /);
 });
 
 Deno.test("a plan takes the choice of its key if the op still lists it, and tells which it took", () => {
   const of = (tuned: TunedKernels) => {
-    const choices = new KnownChoices(tuned);
-    const { dispatches } = plan({ outputs: largestOf() }, { ...target, choices });
-    return [dispatches[0]!.program.kernel.constants!["N"], Object.keys(choices.used)];
+    const selector = new TunedSelector(tuned);
+    const { dispatches } = plan({ outputs: largestOf() }, { ...target, selector });
+    return [dispatches[0]!.program.kernel.constants!["N"], Object.keys(selector.used)];
   };
   assert.deepEqual(of({}), [500, []]);
   assert.deepEqual(of(fast), [1, [KEY]]);
@@ -103,7 +103,7 @@ Deno.test("what is tuned is in the order of its work, and equal kernels are one"
   const small = conv2d(maps(3), graph.parameter("f", [3, 3, 8, 8]), { padding: 1 });
   const other = conv2d(maps(4), graph.parameter("g", [3, 3, 8, 8]), { padding: 1 });
   const large = conv2d(maps(8), graph.parameter("h", [5, 5, 8, 8]), { padding: 2 });
-  const found = tunables([{ goals: { outputs: { small, other, large } }, times: 2 }], target);
+  const found = tunables([{ fetches: { outputs: { small, other, large } }, times: 2 }], target);
   assert.deepEqual(found.map(({ node }) => node.inputs[0]!.shape[0]), [8, 4]);
   const macs = 16 * 16 * 8 * 8;
   assert.deepEqual(found.map(({ work }) => work), [2 * 2 * 8 * 25 * macs, 2 * 2 * 7 * 9 * macs]);
@@ -118,6 +118,9 @@ Deno.test("a file of tuned kernels is refused if it is damaged or another adapte
     assert.deepEqual(readTuned(path, "a"), {});
     writeTuned(path, "a", fast);
     assert.deepEqual(readTuned(path, "a"), fast);
+    const key = "texture conv2d forward f32[4,8] frozen f32[8,8] f32[4,8]";
+    writeTuned(path, "a", { [key.replace("frozen", "lasting")]: fast[KEY]! });
+    assert.deepEqual(Object.keys(readTuned(path, "a")), [key], "frozen inputs as earlier versions wrote them");
     const said = (text: string) => {
       Deno.writeTextFileSync(path, text);
       try {
@@ -147,7 +150,7 @@ Deno.test({
   async fn() {
     const device = await testDevice();
     const notes: string[] = [];
-    const [kernel] = tunables([{ goals: { outputs: largestOf() }, times: 1 }], device);
+    const [kernel] = tunables([{ fetches: { outputs: largestOf() }, times: 1 }], device);
     const { choice, gflops, default_gflops } = await new Tuner(device, (line) => notes.push(line)).tune(kernel!);
     assert.deepEqual(choice, { N: 1 });
     assert.ok(gflops > default_gflops, `${gflops} ${default_gflops}`);
@@ -167,7 +170,7 @@ Deno.test({
       const path = `${dir}/tuned.json`;
       Deno.writeTextFileSync(path, "{");
       const [small, large] = [SHAPE, [100, 64]].map((shape) =>
-        tunables([{ goals: { outputs: largestOf(shape) }, times: 1 }], device)[0]!
+        tunables([{ fetches: { outputs: largestOf(shape) }, times: 1 }], device)[0]!
       );
       const notes: string[] = [];
       const note = (line: string) => void notes.push(line);

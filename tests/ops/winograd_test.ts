@@ -15,7 +15,7 @@ import { winogradSpreadOp } from "../../ops/winograd_spread.ts";
 import { winogradSumsOp } from "../../ops/winograd_sums.ts";
 import { openDevice } from "../../engine/device.ts";
 import { elements, type F64, Graph, type Shape, type Value } from "../../engine/graph.ts";
-import { type Budget, type Goals, MemoryError, plan } from "../../engine/plan/plan.ts";
+import { type Budget, type Fetches, MemoryError, plan } from "../../engine/plan/plan.ts";
 import { Executable } from "../../engine/executable.ts";
 import { Tensor } from "../../engine/tensor.ts";
 import { checkOp, spreadNumbers, testDevice } from "../check_op.ts";
@@ -67,8 +67,8 @@ function close(got: ArrayLike<number>, want: ArrayLike<number>, tol = 1e-5) {
   assert.ok(off <= tol * scale, `off by ${off / scale}`);
 }
 
-const names = (goals: Goals, budget?: Budget) =>
-  plan(goals, { storage: "buffer", bindings: 16, tiled: false }, budget).dispatches.map(({ name }) => name);
+const names = (fetches: Fetches, budget?: Budget) =>
+  plan(fetches, { storage: "buffer", bindings: 16, tiled: false }, budget).dispatches.map(({ name }) => name);
 const steps = ["winograd_input", "winograd_filter", "winograd_product", "winograd_output"];
 
 for (const [turned, shape] of [[false, [3, 7, 10, 16]], [true, [3, 7, 10, 24]]] as const) {
@@ -79,7 +79,7 @@ for (const [turned, shape] of [[false, [3, 7, 10, 16]], [true, [3, 7, 10, 24]]] 
       const device = await testDevice();
       const [x, f] = [filled(shape, 1), filled([3, 3, 16, 24], 2)];
       const graph = new Graph();
-      const y = winograd(graph.input("x", x.shape), graph.input("f", f.shape), { turned, lasting: false });
+      const y = winograd(graph.input("x", x.shape), graph.input("f", f.shape), { turned, frozen: false });
       const exe = new Executable(device, { outputs: { y } });
       exe.run({ x: Float32Array.from(x.data), f: Float32Array.from(f.data) });
       const [want] = turned
@@ -154,12 +154,12 @@ for (const tiled of [false, true]) {
       const device = tiled ? await openDevice({ storage: "buffer", tiled }) : await testDevice();
       const before = device.memory.live;
       const graph = new Graph();
-      const goals = { outputs: bothWays(graph.parameter("f", [3, 3, 64, 64])) };
+      const fetches = { outputs: bothWays(graph.parameter("f", [3, 3, 64, 64])) };
       const [x, dy, f, f2] = [1, 2, 3, 4].map((seed) => filled(seed < 3 ? [2, 8, 8, 64] : [3, 3, 64, 64], seed));
       const tensor = new Tensor(device, f!.shape, Float32Array.from(f!.data));
-      const exe = new Executable(device, goals, new Map([["f", tensor]]));
+      const exe = new Executable(device, fetches, new Map([["f", tensor]]));
       const { dispatches, bytes } = exe.plan;
-      assert.equal(dispatches.filter((d) => d.lasting).length, 1);
+      assert.equal(dispatches.filter((d) => d.cached).length, 1);
       assert.equal(device.memory.live - before, bytes.parameters + bytes.given + bytes.pool);
       const inputs = { x: Float32Array.from(x!.data), dy: Float32Array.from(dy!.data) };
       const check = async (filters: F64) => {
@@ -190,16 +190,16 @@ Deno.test("filters that are trained are made ready each time they are used", () 
   const f = g.parameter("f", [3, 3, 64, 64]);
   const x = g.input("x", [4, 16, 16, 64]);
   const [y, dx] = [conv2d(x, f, { padding: 1 }), conv2dBackwardInput(g.input("dy", x.shape), f, x.shape, same)];
-  const goals: Goals = { outputs: { y, dx }, updates: [[f, scale(f, 0.5)]] };
-  const { dispatches } = plan(goals, { storage: "buffer", bindings: 16, tiled: false });
-  assert.equal(dispatches.filter(({ name, lasting }) => name === "winograd_filter" && !lasting).length, 2);
+  const fetches: Fetches = { outputs: { y, dx }, updates: [[f, scale(f, 0.5)]] };
+  const { dispatches } = plan(fetches, { storage: "buffer", bindings: 16, tiled: false });
+  assert.equal(dispatches.filter(({ name, cached }) => name === "winograd_filter" && !cached).length, 2);
 });
 
 Deno.test("plan() takes the direct kernel where Winograd's steps need more memory than there is", () => {
-  const goals = { outputs: bothWays(new Graph().parameter("f", [3, 3, 64, 64])) };
-  const direct = plan(goals, { storage: "buffer", bindings: 16, tiled: false, whole: true }).bytes;
+  const fetches = { outputs: bothWays(new Graph().parameter("f", [3, 3, 64, 64])) };
+  const direct = plan(fetches, { storage: "buffer", bindings: 16, tiled: false, keepComposite: true }).bytes;
   const budget = { bytes: direct.given + direct.pool, taken: 0 };
-  assert.deepEqual(names(goals, budget).sort(), ["conv2d", "conv2d_backward_input"]);
-  assert.throws(() => names(goals, { ...budget, bytes: budget.bytes - 1 }), MemoryError);
-  assert.equal(names(goals, { ...budget, bytes: 2 ** 24 }).length, 2 * steps.length - 1);
+  assert.deepEqual(names(fetches, budget).sort(), ["conv2d", "conv2d_backward_input"]);
+  assert.throws(() => names(fetches, { ...budget, bytes: budget.bytes - 1 }), MemoryError);
+  assert.equal(names(fetches, { ...budget, bytes: 2 ** 24 }).length, 2 * steps.length - 1);
 });

@@ -24,7 +24,7 @@ async function compare(spec: TrainerSpec, specs: Specs, frozen: Dtype = "f32"): 
   const trainer = new Trainer(device, spec, parameters);
   await trainer.step_plan.read("loss");
   const { gpu_bytes } = trainingCosts(spec, {
-    half: (name) => frozen === "f16" && specs.has(name) && !trainable.has(name),
+    isF16: (name) => frozen === "f16" && specs.has(name) && !trainable.has(name),
   });
   const { peak } = device.memory;
   assert.ok(Math.abs(gpu_bytes / peak - 1) < 0.1, `planned ${gpu_bytes}, there were ${peak}`);
