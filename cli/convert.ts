@@ -34,7 +34,6 @@ export async function convert(args: string[], print: (line: string) => void): Pr
         `Cannot write ${to}: the command may write below this folder only, hint: move it from there`,
       );
     }
-    if (error instanceof TypeError || error instanceof RangeError) throw new UsageError(error.message);
     throw error;
   }
   const { parts, left_out } = converted;

@@ -5,6 +5,7 @@
  */
 
 import { basename, dirname, extname, join, resolve } from "node:path";
+import { InputError } from "../formats/input_error.ts";
 import { overlayLandmarks } from "../faces/draw.ts";
 import { type Box, cropSquare, cropTransform, type Image, readImage, writePng } from "../faces/data/image.ts";
 import { invertAffine, LANDMARK_COUNT, transformLandmarks } from "../faces/landmarks.ts";
@@ -77,11 +78,13 @@ export async function detect(args: string[], print: (line: string) => void): Pro
         if (flag) return { crop: flag, notes: { crop_from: "box" } };
         if (fromFile) {
           const square = fromFile.get(basename(file)) ?? fromFile.get(stem(file));
-          if (!square) throw new TypeError(`Cannot place the face: ${boxes} has no line for ${basename(file)}`);
+          if (!square) throw new InputError(`Cannot place the face: ${boxes} has no line for ${basename(file)}`);
           return { crop: square, notes: { crop_from: "boxes" } };
         }
         const found = await searchFace(detector, image);
-        if (!found) throw new TypeError("Cannot find a face in it, hint: give its place with --box x,y,width,height");
+        if (!found) {
+          throw new InputError("Cannot find a face in it", { hint: "give its place with --box x,y,width,height" });
+        }
         const disagreement = Number(found.disagreement.toFixed(2));
         return { crop: found.box, notes: { crop_from: "search", approximate: true, disagreement } };
       };
@@ -96,7 +99,6 @@ export async function detect(args: string[], print: (line: string) => void): Pro
     }
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) throw new UsageError(`Cannot detect: ${error.message}`);
-    if (error instanceof TypeError || error instanceof RangeError) throw new UsageError(error.message);
     throw error;
   }
 }
@@ -118,7 +120,7 @@ async function detectAll(detector: Detector, files: readonly string[], how: How)
         const image = await readImage(file);
         yield { file, image, ...await how.place(file, image) };
       } catch (error) {
-        if (!(error instanceof TypeError || error instanceof RangeError)) throw error;
+        if (!(error instanceof InputError)) throw error;
         yield { file, error: error.message };
       }
     }
@@ -152,7 +154,7 @@ async function imagesAt(path: string): Promise<string[]> {
   if (!(await Deno.stat(path)).isDirectory) return [path];
   const names = (await Array.fromAsync(Deno.readDir(path))).filter(({ isFile }) => isFile).map(({ name }) => name);
   const images = names.filter((name) => /\.(png|jpe?g)$/i.test(name)).sort();
-  if (!images.length) throw new TypeError(`Cannot detect in ${path}: there is no PNG or JPEG in the folder`);
+  if (!images.length) throw new InputError(`Cannot detect in ${path}: there is no PNG or JPEG in the folder`);
   return images.map((name) => join(path, name));
 }
 
@@ -162,13 +164,13 @@ async function prepare(out: string, files: readonly string[]): Promise<void> {
   for (const file of files) {
     const other = names.get(stem(file));
     if (other !== undefined) {
-      throw new TypeError(
+      throw new InputError(
         `Cannot write the results of ${file} and ${other} to one folder: both would be ${stem(file)}.pts`,
       );
     }
     names.set(stem(file), file);
     if (resolve(dirname(file)) === resolve(out)) {
-      throw new TypeError(`Cannot write to ${out}: it holds the images, hint: --out with another folder`);
+      throw new InputError(`Cannot write to ${out}: it holds the images`, { hint: "--out with another folder" });
     }
   }
   await Deno.mkdir(out, { recursive: true });
@@ -176,14 +178,14 @@ async function prepare(out: string, files: readonly string[]): Promise<void> {
 
 function wholeOf(file: string, { width, height }: Image): Box {
   if (width === height) return { x: -0.5, y: -0.5, side: width };
-  throw new TypeError(`Cannot use ${file} whole: its size is ${width} x ${height}, and a square is expected`);
+  throw new InputError(`Cannot use ${file} whole: its size is ${width} x ${height}, and a square is expected`);
 }
 
 /** The square to cut out around a face given as `x,y,width,height`. */
 function faceSquare(text: string, where: string): Box {
   const [x, y, width, height, ...more] = text.split(",").map((part) => part.trim() === "" ? NaN : Number(part));
   if (more.length || ![x, y, width, height].every(Number.isFinite) || width! <= 0 || height! <= 0) {
-    throw new TypeError(`Cannot read ${where} "${text}" as a box: x,y,width,height in pixels is expected`);
+    throw new InputError(`Cannot read ${where} "${text}" as a box: x,y,width,height in pixels is expected`);
   }
   const side = CROP_SCALE * Math.max(width!, height!);
   return { x: x! + width! / 2 - 0.5 - side / 2, y: y! + height! / 2 - 0.5 - side / 2, side };
@@ -196,7 +198,7 @@ async function readBoxes(path: string): Promise<Map<string, Box>> {
     const comma = line.indexOf(",");
     const name = line.slice(0, comma).trim();
     if (line.trim() === "" || (i === 0 && name === "name")) continue;
-    if (comma < 0) throw new TypeError(`Cannot read ${path}:${i + 1}: name,x,y,width,height is expected`);
+    if (comma < 0) throw new InputError(`Cannot read ${path}:${i + 1}: name,x,y,width,height is expected`);
     boxes.set(name, faceSquare(line.slice(comma + 1), `${path}:${i + 1}`));
   }
   return boxes;

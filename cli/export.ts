@@ -43,7 +43,7 @@ export async function exportDetector(args: string[], print: (line: string) => vo
     }
     return 0;
   } catch (error) {
-    if (error instanceof TypeError || error instanceof Deno.errors.NotFound) throw new UsageError(error.message);
+    if (error instanceof Deno.errors.NotFound) throw new UsageError(error.message);
     throw error;
   }
 }

@@ -6,11 +6,12 @@
  * @module
  */
 import { parseArgs, type ParseArgsConfig } from "node:util";
+import { InputError } from "../formats/input_error.ts";
 import { DeviceLostError, NoAdapterError, openDevice } from "../engine/device.ts";
-import { PipelineFileError, readPipeline, type Registry } from "../runtime/pipeline/file.ts";
+import { readPipeline, type Registry } from "../runtime/pipeline/file.ts";
 import { drawPipeline } from "../runtime/pipeline/diagram.ts";
 import { type PlannedStage, planRun, runPipeline, StageError } from "../runtime/run/run.ts";
-import { RunError, stageCosts } from "../runtime/run/costs.ts";
+import { stageCosts } from "../runtime/run/costs.ts";
 import { formatField, formatSeconds, formatTable, jsonReporter, reporterFor } from "../runtime/run/progress.ts";
 import { readRun, type RunState } from "../runtime/run/status.ts";
 import { inWords, type JsonSchema, jsonSchema, optionsOf } from "../formats/schema_describe.ts";
@@ -32,7 +33,7 @@ export interface Command {
 export type Commands = Readonly<Record<string, Command>>;
 
 /** Arguments that make no sense. */
-export class UsageError extends Error {
+export class UsageError extends InputError {
   override readonly name = "UsageError";
 }
 
@@ -383,16 +384,33 @@ export async function main(args: readonly string[], commands: Commands): Promise
   try {
     return await command.run(rest);
   } catch (error) {
-    if (error instanceof UsageError) printError(`${error.message}\nusage: ${name} ${command.usage}`);
-    else if (isExplained(error)) printError(error.message);
-    else printError(error instanceof Error ? error.stack ?? error.message : String(error));
-    if (error instanceof StageError) return error.status === "interrupted" ? 130 : 1;
-    return isWrongInput(error) ? 2 : 1;
+    const { text, exit } = explain(error);
+    printError(error instanceof UsageError ? `${text}\nusage: ${name} ${command.usage}` : text);
+    return exit;
   }
 }
 
-function isWrongInput(error: unknown): error is Error {
-  return [UsageError, PipelineError, PipelineFileError, RunError].some((kind) => error instanceof kind);
+/** What is printed of an error, and the exit code. The one place that tells mistakes of users from bugs. */
+export function explain(error: unknown): { text: string; exit: number } {
+  if (error instanceof StageError) {
+    if (error.status === "interrupted") return { text: error.message, exit: 130 };
+    return { text: isBug(error.cause) ? `${error.message}\n\n${bugReport(error.cause)}` : error.message, exit: 1 };
+  }
+  if (isBug(error)) return { text: bugReport(error), exit: 1 };
+  return { text: (error as Error).message, exit: error instanceof InputError ? 2 : 1 };
+}
+
+/** Whether an error is neither what a user did nor what the machine did: no adapter, a lost GPU, a full disk. */
+function isBug(error: unknown): boolean {
+  if ([InputError, NoAdapterError, DeviceLostError, Deno.errors.NotCapable].some((kind) => error instanceof kind)) {
+    return false;
+  }
+  // The codes of the operating system, of which EBADF is no fault of the machine.
+  return !/^E(?!BADF$)[A-Z0-9]+$/.test((error as { code?: string } | null)?.code ?? "");
+}
+
+function bugReport(error: unknown): string {
+  return `${error instanceof Error ? error.stack ?? error.message : String(error)}\nthis is a bug in Facewright`;
 }
 
 /** Stages in a few words: those that a matrix made of one count as one. */
@@ -401,11 +419,6 @@ function briefly(ids: readonly string[]): string {
   const names = [...new Set(ids.map((id) => id.replace(/@.*/, "@*")))];
   const more = names.length > MOST ? ` and ${names.length - MOST} more` : "";
   return names.slice(0, MOST).join(" ") + more || "-";
-}
-
-/** Whether the message says all that a user needs; of other errors the trace is shown. */
-function isExplained(error: unknown): error is Error {
-  return isWrongInput(error) || [StageError, NoAdapterError, DeviceLostError].some((kind) => error instanceof kind);
 }
 
 function printHelp(commands: Commands): void {

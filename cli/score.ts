@@ -5,6 +5,7 @@
  */
 
 import { basename, join, resolve } from "node:path";
+import { InputError } from "../formats/input_error.ts";
 import { type Dataset, openDataset, openFolder, type Sample } from "../faces/data/dataset.ts";
 import { type Box, cropSquare, cropTransform } from "../faces/data/image.ts";
 import { boundingBox, faceBox, LANDMARK_COUNT, transformLandmarks } from "../faces/landmarks.ts";
@@ -100,7 +101,6 @@ export async function score(args: string[], print: (line: string) => void): Prom
     return 0;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) throw new UsageError(`Cannot score: ${error.message}`);
-    if (error instanceof TypeError || error instanceof RangeError) throw new UsageError(error.message);
     throw error;
   }
 }
@@ -241,9 +241,9 @@ async function cropFor(data: Dataset): Promise<Crop> {
 function boxOf({ image: { width, height }, landmarks, record }: Sample, crop: Crop): Box {
   if (crop === "landmarks") return faceBox(landmarks, CROP_SCALE);
   if (width === height) return { x: -0.5, y: -0.5, side: width };
-  throw new TypeError(
-    `Cannot use ${record.file_name} whole: its size is ${width} x ${height}, hint: --crop landmarks`,
-  );
+  throw new InputError(`Cannot use ${record.file_name} whole: its size is ${width} x ${height}`, {
+    hint: "--crop landmarks",
+  });
 }
 
 async function readPredicted(dir: string, { records }: Dataset, origin: Origin): Promise<Pairs> {

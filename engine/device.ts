@@ -4,6 +4,7 @@
  * @module
  */
 
+import { InputError } from "../formats/input_error.ts";
 import type { KernelSelector } from "./graph.ts";
 
 /** An open GPU device. */
@@ -63,7 +64,7 @@ export class DeviceLostError extends Error {
  * The storage class can be forced by the environment variable `FACEWRIGHT_STORAGE` (`texture` or `buffer`).
  *
  * @throws {NoAdapterError} If WebGPU finds no adapter.
- * @throws {TypeError} If the storage class asked for is not available.
+ * @throws {InputError} If the storage class asked for is not available.
  */
 export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
   const adapter = await navigator.gpu?.requestAdapter();
@@ -95,10 +96,10 @@ export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
     gpu.limits.maxStorageTexturesPerShaderStage >= 8;
   const asked = options.storage ?? (Deno.env.get("FACEWRIGHT_STORAGE") as DeviceOptions["storage"]) ?? "auto";
   if (!["auto", "texture", "buffer"].includes(asked)) {
-    throw new TypeError(`Cannot use storage class "${asked}": it is auto, texture or buffer`);
+    throw new InputError(`Cannot use storage class "${asked}": it is auto, texture or buffer`);
   }
   if (asked === "texture" && !textures) {
-    throw new TypeError(`Cannot use storage class "texture" on ${adapter.info.description}: hint: use "buffer"`);
+    throw new InputError(`Cannot use storage class "texture" on ${adapter.info.description}`, { hint: `use "buffer"` });
   }
   const zeroOutside = textures ? await readsZeroOutside(gpu) : false;
   const storage = asked !== "auto" ? asked : textures && await texturesAreFaster(gpu) ? "texture" : "buffer";

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { InputError } from "../formats/input_error.ts";
 import type { Device } from "./device.ts";
 import { elements, type Shape, showShape, texels } from "./graph.ts";
 import { ROW_TEXELS, TEXEL_FORMATS } from "./wgsl.ts";
@@ -67,9 +68,10 @@ export class Storage {
     if (device.storage === "texture") {
       const [width, height] = extent(capacity);
       if (height > gpu.limits.maxTextureDimension2D) {
-        throw new RangeError(
+        throw new InputError(
           `Cannot allocate a tensor of ${capacity * 4} elements: a storage texture of this adapter holds ` +
-            `${ROW_TEXELS * gpu.limits.maxTextureDimension2D * 4}, hint: use a smaller batch or size`,
+            `${ROW_TEXELS * gpu.limits.maxTextureDimension2D * 4}`,
+          { hint: "use a smaller batch or size" },
         );
       }
       this.#texture = gpu.createTexture({
@@ -81,8 +83,9 @@ export class Storage {
     } else {
       const most = Math.min(gpu.limits.maxBufferSize, gpu.limits.maxStorageBufferBindingSize);
       if (this.bytes > most) {
-        throw new RangeError(
-          `Cannot allocate a tensor of ${this.bytes} bytes: the adapter allows ${most} in a binding, hint: use a smaller batch or size`,
+        throw new InputError(
+          `Cannot allocate a tensor of ${this.bytes} bytes: the adapter allows ${most} in a binding`,
+          { hint: "use a smaller batch or size" },
         );
       }
       this.#buffer = gpu.createBuffer({

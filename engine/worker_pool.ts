@@ -7,6 +7,8 @@
  * @module
  */
 
+import { InputError } from "../formats/input_error.ts";
+
 /** Threads beside the main one: a core each, but for that of the main one, and at least one. */
 export function workerCount(): number {
   return Math.max(1, Math.min(8, navigator.hardwareConcurrency - 1));
@@ -109,9 +111,14 @@ export class WorkerPool<Call, Result> implements Disposable {
 }
 
 /** Whose classes are known on both sides. */
-const ERRORS: Readonly<Record<string, new (message: string) => Error>> = { TypeError, RangeError, ...Deno.errors };
+const ERRORS: Readonly<Record<string, new (message: string) => Error>> = {
+  InputError,
+  TypeError,
+  RangeError,
+  ...Deno.errors,
+};
 
-/** The error again; those of Deno and of JavaScript keep their class. */
+/** The error again; those of users, of Deno and of JavaScript keep their class. */
 export function errorOf({ name, message, stack, code }: ErrorText): Error {
   const error = new (ERRORS[name] ?? Error)(message);
   if (stack !== undefined) error.stack = stack;
@@ -123,7 +130,8 @@ export function textOf(thrown: unknown): ErrorText {
   const { name, message, stack, code }: Error & { code?: string } = thrown instanceof Error
     ? thrown
     : new Error(String(thrown));
-  return { name, message, stack, code };
+  // Classes derived from it are not told apart on the other side.
+  return { name: thrown instanceof InputError ? "InputError" : name, message, stack, code };
 }
 
 /** What a worker has of its global scope. */

@@ -11,6 +11,7 @@
  * @module
  */
 import { z } from "zod";
+import { InputError } from "../formats/input_error.ts";
 import { schemaProblems } from "../formats/schema_diagnostics.ts";
 import { jsonSchema } from "../formats/schema_describe.ts";
 import { descend, parseYaml, PipelineError, plain, type Problem } from "../formats/yaml_tree.ts";
@@ -234,7 +235,7 @@ function expandPoints(entry: number | string): readonly number[] | undefined {
  * @param names Only these; all unless given.
  * @returns The edits.
  * @throws {PipelineError} If a file cannot be read.
- * @throws {TypeError} If there is no file for a name, or a file's edit is named otherwise than the file.
+ * @throws {InputError} If there is no file for a name, or a file's edit is named otherwise than the file.
  */
 export async function readEdits(dir: string, names?: readonly string[]): Promise<Edit[]> {
   const found: string[] = [];
@@ -244,12 +245,14 @@ export async function readEdits(dir: string, names?: readonly string[]): Promise
   found.sort();
   const missing = names?.find((name) => !found.includes(name));
   if (missing !== undefined) {
-    throw new TypeError(`Cannot find the edit "${missing}" in ${dir}, hint: there are ${found.join(", ") || "none"}`);
+    throw new InputError(`Cannot find the edit "${missing}" in ${dir}`, {
+      hint: `there are ${found.join(", ") || "none"}`,
+    });
   }
   return await Promise.all((names ?? found).map(async (name) => {
     const file = `${dir}/${name}.yaml`;
     const edit = parseEdit(await Deno.readTextFile(file), file);
-    if (edit.name !== name) throw new TypeError(`Cannot use ${file} as its edit is named "${edit.name}"`);
+    if (edit.name !== name) throw new InputError(`Cannot use ${file} as its edit is named "${edit.name}"`);
     return edit;
   }));
 }

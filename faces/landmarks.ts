@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { InputError } from "../formats/input_error.ts";
 import type { Box } from "./data/image.ts";
 
 /** How many landmarks a face has. */
@@ -111,12 +112,12 @@ export function composeAffine(second: Affine, first: Affine): Affine {
  *
  * @param affine A map.
  * @returns Its inverse.
- * @throws {RangeError} If it has none.
+ * @throws {InputError} If it has none.
  */
 export function invertAffine(affine: Affine): Affine {
   const [a, b, c, d, e, f] = affine;
   const determinant = a * e - b * d;
-  if (determinant === 0) throw new RangeError(`Cannot invert an affine map as its determinant is 0: [${affine}]`);
+  if (determinant === 0) throw new InputError(`Cannot invert an affine map as its determinant is 0: [${affine}]`);
   const p = e / determinant, q = -b / determinant, r = -d / determinant, s = a / determinant;
   return [p, q, -(p * c + q * f), r, s, -(r * c + s * f)];
 }

@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { InputError } from "../formats/input_error.ts";
 import type { RandomSource } from "./edits.ts";
 import { boxDiagonal, interocular, interpupil, LANDMARK_COUNT, type Region, REGIONS } from "./landmarks.ts";
 
@@ -26,7 +27,7 @@ const NORMALISERS: Readonly<Record<Normaliser, (landmarks: ArrayLike<number>) =>
  * @param truth The same, annotated.
  * @param options `normaliser` is d, "interocular" unless given; `points` are the landmarks of the mean, all unless given.
  * @returns `[n]`, percent.
- * @throws {RangeError} If the sizes differ, a number is not finite or a normaliser is 0, naming the image.
+ * @throws {InputError} If the sizes differ, a number is not finite or a normaliser is 0, naming the image.
  *
  * Source: ZhenglinZhou/STAR, lib/metric/nme.py.
  */
@@ -38,7 +39,7 @@ export function nmePerImage(
   const { normaliser = "interocular", points } = options;
   const stride = 2 * LANDMARK_COUNT;
   if (predicted.length !== truth.length || truth.length % stride !== 0) {
-    throw new RangeError(
+    throw new InputError(
       `Cannot compare ${predicted.length} numbers with ${truth.length}: both must be [n, ${LANDMARK_COUNT}, 2]`,
     );
   }
@@ -53,7 +54,7 @@ export function nmePerImage(
     }
     const nme = 100 * sum / chosen.length / unit;
     if (!Number.isFinite(nme)) {
-      throw new RangeError(`Cannot measure image ${image}: ${normaliser} is ${unit}, the summed distance is ${sum}`);
+      throw new InputError(`Cannot measure image ${image}: ${normaliser} is ${unit}, the summed distance is ${sum}`);
     }
     return nme;
   });
@@ -76,13 +77,13 @@ export interface FailureRate {
  * @param nme `[n]`, percent.
  * @param threshold Percent; 10 unless given.
  * @returns FR and AUC.
- * @throws {RangeError} If there is no image or the threshold is not above 0.
+ * @throws {InputError} If there is no image or the threshold is not above 0.
  *
  * Source: ZhenglinZhou/STAR, lib/metric/fr_and_auc.py, and scipy.integrate.simps of SciPy 1.10 (`even="avg"`).
  */
 export function failureRate(nme: ArrayLike<number>, threshold = 10): FailureRate {
   if (nme.length === 0 || !(threshold > 0)) {
-    throw new RangeError(`Cannot count failures of ${nme.length} images at ${threshold} %: neither may be 0`);
+    throw new InputError(`Cannot count failures of ${nme.length} images at ${threshold} %: neither may be 0`);
   }
   const STEP = 0.0001, limit = threshold / 100;
   const sorted = Float64Array.from(nme).sort();

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { InputError } from "../formats/input_error.ts";
 import { LANDMARK_COUNT, type Landmarks } from "./landmarks.ts";
 
 /** How a file counts pixels: 0 when the top-left pixel's centre is (0, 0), 1 when it is (1, 1) as 300-W's own files do. */
@@ -14,7 +15,7 @@ export type Origin = 0 | 1;
  * @param text The file.
  * @param options `name` says in errors which file it is; `origin` is 0 unless the file counts pixels from 1.
  * @returns Landmarks counted from 0, `[68, 2]`.
- * @throws {TypeError} Naming file and line, if it is not such a file or has not 68 points.
+ * @throws {InputError} Naming file and line, if it is not such a file or has not 68 points.
  *
  * @example
  * ```ts
@@ -25,7 +26,7 @@ export type Origin = 0 | 1;
 export function parsePts(text: string, options: { name?: string; origin?: Origin } = {}): Landmarks {
   const { name = "landmarks", origin = 0 } = options;
   const fail = (line: number, what: string) =>
-    new TypeError(`Cannot read ${name}:${line}: ${what}, hint: 68 lines "x y" between { and } are expected`);
+    new InputError(`Cannot read ${name}:${line}: ${what}`, { hint: `68 lines "x y" between { and } are expected` });
   const values: number[] = [];
   let line = 1, announced = LANDMARK_COUNT, announcedAt = 1, opened = false, closed = false;
   for (const [token] of text.matchAll(/\n|[{}]|[^\s{}:]+[^\S\n]*:[^\S\n]*[^\s{}]*|[^\s{}]+/g)) {

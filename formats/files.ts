@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { InputError } from "./input_error.ts";
 
 /** Whether there is something at a path. */
 export function exists(path: string): boolean {
@@ -45,6 +46,20 @@ export function removeIfExists(path: string): void {
 /** Throws any error but that something is not there. */
 export function ignoreMissing(error: unknown): void {
   if (!(error instanceof Deno.errors.NotFound)) throw error;
+}
+
+/**
+ * Parses the JSON of a file that a user gave.
+ *
+ * @throws {InputError} If it is no JSON.
+ */
+// deno-lint-ignore no-explicit-any
+export function parseJson(text: string, path: string): any {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new InputError(`Cannot read ${path} as JSON: ${(error as Error).message}`, { cause: error });
+  }
 }
 
 /** A JSON file's content; undefined when it is missing or broken. */

@@ -13,6 +13,8 @@
  * @module
  */
 
+import { InputError } from "./input_error.ts";
+
 /** What a name in a pickle stands for. */
 export interface PickleGlobal {
   /** What a call of it gives; without, it may not be called. */
@@ -28,7 +30,7 @@ export interface PickleOptions {
 }
 
 /** A pickle that is damaged, or asks for what is not allowed. */
-export class PickleError extends TypeError {
+export class PickleError extends InputError {
   override readonly name = "PickleError";
 }
 

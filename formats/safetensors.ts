@@ -13,6 +13,8 @@
  * @module
  */
 
+import { InputError } from "./input_error.ts";
+
 /** An element type, by the format's own name. */
 export type SafetensorsDtype =
   | ("BOOL" | "U8" | "I8" | "U16" | "I16" | "U32" | "I32" | "U64" | "I64")
@@ -105,7 +107,7 @@ export class SafetensorsFile implements Disposable {
   /**
    * Element type and shape of a tensor.
    *
-   * @throws {RangeError} If there is none of that name.
+   * @throws {InputError} If there is none of that name.
    */
   info(name: string): SafetensorsInfo {
     const { dtype, shape } = this.#entry(name);
@@ -115,7 +117,7 @@ export class SafetensorsFile implements Disposable {
   /**
    * Reads a tensor as f32, whatever its type in the file: the nearest f32, and 0 or 1 for BOOL.
    *
-   * @throws {RangeError} If there is none of that name, or the file was cut short since it was opened.
+   * @throws {InputError} If there is none of that name, or the file was cut short since it was opened.
    */
   // deno-lint-ignore require-await
   async read(name: string): Promise<TensorData> {
@@ -126,7 +128,7 @@ export class SafetensorsFile implements Disposable {
   /**
    * Reads a tensor's bytes as they are.
    *
-   * @throws {RangeError} If there is none of that name, or the file was cut short since it was opened.
+   * @throws {InputError} If there is none of that name, or the file was cut short since it was opened.
    */
   // deno-lint-ignore require-await
   async readRaw(name: string): Promise<RawTensor> {
@@ -148,14 +150,14 @@ export class SafetensorsFile implements Disposable {
   #entry(name: string): Entry {
     const entry = this.#entries.get(name);
     if (entry) return entry;
-    throw new RangeError(`Cannot read tensor "${name}" of ${this.path}: it has ${this.#entries.size} others`);
+    throw new InputError(`Cannot read tensor "${name}" of ${this.path}: it has ${this.#entries.size} others`);
   }
 }
 
 /**
  * Opens a safetensors file and checks its header; reads no tensor yet.
  *
- * @throws {TypeError} If the file is not safetensors or breaks its rules; the message says where and how.
+ * @throws {InputError} If the file is not safetensors or breaks its rules; the message says where and how.
  *
  * @example
  * ```ts
@@ -195,8 +197,8 @@ export interface WriteSafetensorsOptions {
  * @param path Where to; the folder must exist.
  * @param tensors Shape and elements by name; one that is read holds memory only while it is written.
  * @param options Element type and metadata.
- * @throws {TypeError} If a shape does not fit its data, or a name is the format's own `__metadata__`.
- * @throws {RangeError} If a finite value does not fit F16.
+ * @throws {InputError} If a shape does not fit its data, or a name is the format's own `__metadata__`.
+ * @throws {InputError} If a finite value does not fit F16.
  */
 export async function writeSafetensors(
   path: string,
@@ -248,7 +250,7 @@ export async function writeSafetensors(
 
 function checkLength(path: string, name: string, shape: readonly number[], data: Float32Array): void {
   if (countElements(shape) === data.length) return;
-  throw new TypeError(
+  throw new InputError(
     `Cannot write tensor "${name}" to ${path}: shape [${shape.join(", ")}] does not hold ${data.length} elements`,
   );
 }
@@ -261,7 +263,7 @@ interface Header {
 /** Reads and checks everything before the tensors' bytes. */
 function readHeader(file: Deno.FsFile, path: string, size: number): Header {
   const fail = (problem: string): never => {
-    throw new TypeError(`Cannot read ${path} as safetensors: ${problem}`);
+    throw new InputError(`Cannot read ${path} as safetensors: ${problem}`);
   };
   if (size < 8) return fail(`it has ${size} bytes, fewer than the 8 of the header's length`);
   const length = Number(new DataView(readAt(file, path, 0, 8).buffer).getBigUint64(0, true));
@@ -364,7 +366,7 @@ export function countElements(shape: readonly number[]): number {
 /**
  * Reads `length` bytes at a position, without giving up the turn.
  *
- * @throws {RangeError} If the file ends before.
+ * @throws {InputError} If the file ends before.
  */
 export function readAt(file: Deno.FsFile, path: string, position: number, length: number): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(length);
@@ -377,7 +379,7 @@ function readInto(file: Deno.FsFile, path: string, position: number, bytes: Uint
   for (let done = 0; done < bytes.length;) {
     const read = file.readSync(bytes.subarray(done));
     if (read === null) {
-      throw new RangeError(
+      throw new InputError(
         `Cannot read ${bytes.length} bytes at ${position} of ${path}: the file ends after ${done} of them`,
       );
     }
@@ -394,9 +396,9 @@ function encode(path: string, name: string, data: Float32Array, dtype: "F32" | "
   const halves = new Float16Array(data);
   const i = halves.findIndex((half, i) => Math.abs(half) === Infinity && Number.isFinite(data[i]));
   if (i >= 0) {
-    throw new RangeError(
-      `Cannot write tensor "${name}" to ${path} as F16: element ${i} is ${data[i]}, beyond 65504, hint: use F32`,
-    );
+    throw new InputError(`Cannot write tensor "${name}" to ${path} as F16: element ${i} is ${data[i]}, beyond 65504`, {
+      hint: "use F32",
+    });
   }
   return new Uint8Array(halves.buffer);
 }
@@ -405,7 +407,7 @@ function encode(path: string, name: string, data: Float32Array, dtype: "F32" | "
  * Reads elements as f32, as {@linkcode toFloat32} does, without holding those of half the size twice.
  *
  * @param seen Called with all bytes, part after part.
- * @throws {RangeError} If the file ends before.
+ * @throws {InputError} If the file ends before.
  */
 export function readFloat32(
   file: Deno.FsFile,

@@ -20,6 +20,7 @@
  */
 
 import { crc32 } from "node:zlib";
+import { InputError } from "./input_error.ts";
 import { PickleError, type PickleGlobal, show, unpickle } from "./pickle.ts";
 import {
   countElements,
@@ -108,7 +109,7 @@ export class TorchArchive implements Disposable {
   /**
    * Element type and shape of a tensor.
    *
-   * @throws {RangeError} If there is none of that name.
+   * @throws {InputError} If there is none of that name.
    */
   info(name: string): SafetensorsInfo {
     const { storage: { dtype }, shape } = this.#tensor(name);
@@ -118,8 +119,8 @@ export class TorchArchive implements Disposable {
   /**
    * Reads a tensor as f32, whatever its type in the file: the nearest f32, and 0 or 1 for BOOL.
    *
-   * @throws {RangeError} If there is none of that name, or the file was cut short since it was opened.
-   * @throws {TypeError} If its bytes do not have the checksum of the archive.
+   * @throws {InputError} If there is none of that name, or the file was cut short since it was opened.
+   * @throws {InputError} If its bytes do not have the checksum of the archive.
    */
   // deno-lint-ignore require-await
   async read(name: string): Promise<TensorData> {
@@ -160,8 +161,9 @@ export class TorchArchive implements Disposable {
       check: () => {
         // A part of a storage has no checksum of its own.
         if (span !== length || !entry.crc || crc === entry.crc) return;
-        throw new TypeError(
-          `Cannot read tensor "${name}" of ${this.path}: its bytes do not have the archive's checksum, hint: copy the file again`,
+        throw new InputError(
+          `Cannot read tensor "${name}" of ${this.path}: its bytes do not have the archive's checksum`,
+          { hint: "copy the file again" },
         );
       },
     };
@@ -180,20 +182,20 @@ export class TorchArchive implements Disposable {
   #tensor(name: string): Described {
     const tensor = this.#tensors.get(name);
     if (tensor) return tensor;
-    throw new RangeError(`Cannot read tensor "${name}" of ${this.path}: it has ${this.#tensors.size} others`);
+    throw new InputError(`Cannot read tensor "${name}" of ${this.path}: it has ${this.#tensors.size} others`);
   }
 }
 
 /**
  * Opens a checkpoint of PyTorch and checks all of it but the tensors' bytes; reads no tensor yet.
  *
- * @throws {TypeError} If the file is no such archive, is damaged, or asks for anything but tensors and plain containers;
+ * @throws {InputError} If the file is no such archive, is damaged, or asks for anything but tensors and plain containers;
  *   the message says where and how.
  */
 export async function readTorchArchive(path: string): Promise<TorchArchive> {
   const file = await Deno.open(path);
   const fail = (problem: string): never => {
-    throw new TypeError(`Cannot read ${path} as a PyTorch checkpoint: ${problem}`);
+    throw new InputError(`Cannot read ${path} as a PyTorch checkpoint: ${problem}`);
   };
   try {
     const { size } = await file.stat();

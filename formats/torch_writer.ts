@@ -7,6 +7,7 @@
  */
 
 import { crc32 } from "node:zlib";
+import { InputError } from "./input_error.ts";
 
 /** A tensor, row-major; one that is there twice is written once. */
 export interface TorchTensor {
@@ -26,7 +27,7 @@ const FOLDER = "archive", ALIGNMENT = 64;
 /**
  * Writes a checkpoint; the file appears when it is whole.
  *
- * @throws {RangeError} If it would have more than 4 GiB.
+ * @throws {InputError} If it would have more than 4 GiB.
  */
 export async function writeTorchArchive(path: string, root: ReadonlyMap<string, TorchValue>): Promise<void> {
   const storages = new Map<TorchTensor["data"], string>();
@@ -41,7 +42,7 @@ export async function writeTorchArchive(path: string, root: ReadonlyMap<string, 
     { name: "version", bytes: text.encode("3\n") },
   ];
   const total = entries.reduce((sum, { bytes }) => sum + bytes.length + 2 * ALIGNMENT, 0);
-  if (total > 0xffffffff) throw new RangeError(`Cannot write ${path}: it would have ${total} bytes, more than 4 GiB`);
+  if (total > 0xffffffff) throw new InputError(`Cannot write ${path}: it would have ${total} bytes, more than 4 GiB`);
 
   const beside = `${path}.part`;
   {

@@ -4,6 +4,7 @@
  * @module
  */
 import { type Document, isAlias, isMap, isScalar, isSeq, parseDocument, type Range } from "yaml";
+import { InputError } from "./input_error.ts";
 
 /** A text that positions refer to. */
 export interface Source {
@@ -50,7 +51,7 @@ export interface Problem {
 }
 
 /** Everything wrong with a pipeline, formatted with positions, source lines and hints. */
-export class PipelineError extends Error {
+export class PipelineError extends InputError {
   /** The class. */
   override readonly name = "PipelineError";
 

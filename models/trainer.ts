@@ -4,6 +4,7 @@
  * @module
  */
 
+import { InputError } from "../formats/input_error.ts";
 import { gradients } from "../ops/autodiff.ts";
 import { add } from "../ops/add.ts";
 import { mul } from "../ops/mul.ts";
@@ -60,8 +61,8 @@ export interface TrainerSpec {
 }
 
 /** Raised when the loss is not finite; the checkpoint before it is untouched. */
-export class NonFiniteLossError extends Error {
-  override name = "NonFiniteLossError";
+export class NonFiniteLossError extends InputError {
+  override readonly name = "NonFiniteLossError";
 }
 
 const UNITS = ["kB", "MB", "GB", "KiB", "MiB", "GiB"];
@@ -74,7 +75,7 @@ export const MEMORY_SIZE: RegExp = new RegExp(`^(\\d+(?:\\.\\d+)?) ?(${UNITS.joi
  *
  * @param memory See {@linkcode TrainerSpec}.
  * @param taken Bytes of parameters, and of plans made before.
- * @throws {TypeError} If the text is no size.
+ * @throws {InputError} If the text is no size.
  */
 export function budgetOf(memory: number | string | undefined, taken: number): Budget | undefined {
   if (memory === undefined) return undefined;
@@ -82,7 +83,7 @@ export function budgetOf(memory: number | string | undefined, taken: number): Bu
   const [, size, unit] = MEMORY_SIZE.exec(memory) ?? [];
   const k = UNITS.indexOf(unit!);
   if (k < 0) {
-    throw new TypeError(`Cannot read "${memory}" as a size of memory: write bytes, or 8GiB, with ${UNITS.join(", ")}`);
+    throw new InputError(`Cannot read "${memory}" as a size of memory: write bytes, or 8GiB, with ${UNITS.join(", ")}`);
   }
   return { bytes: Number(size) * (k < 3 ? 1000 : 1024) ** (k % 3 + 1), taken };
 }
@@ -197,7 +198,8 @@ export class Trainer {
     const loss = values.reduce((a, b) => a + b) / values.length;
     if (!Number.isFinite(loss)) {
       throw new NonFiniteLossError(
-        `The loss is ${loss} in step ${step}, hint: lower the learning rate or clip the gradients`,
+        `The loss is ${loss} in step ${step}`,
+        { hint: "lower the learning rate or clip the gradients" },
       );
     }
     return loss;

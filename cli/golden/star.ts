@@ -4,6 +4,7 @@
  * @module
  */
 
+import { InputError } from "../../formats/input_error.ts";
 import { cropSquare, cropTransform } from "../../faces/data/image.ts";
 import { transformLandmarks } from "../../faces/landmarks.ts";
 import { failureRate, nmePerImage } from "../../faces/metrics.ts";
@@ -231,7 +232,7 @@ export const starNetworkCheck: GoldenCheck = async (c, device) => {
   const want = await allTensors(c);
   for (const name of want.keys()) if (STAR_DERIVED.test(name.replace(/^param\//, ""))) want.delete(name);
   const { add_coord, use_AAM, ...options } = c.json["config"];
-  if (!add_coord || !use_AAM) throw new TypeError("Cannot check a STAR network without coordinates or attention maps");
+  if (!add_coord || !use_AAM) throw new InputError("Cannot check a STAR network without coordinates or attention maps");
   const config = starConfig.parse(options);
   const graph = new Graph();
   const specs = new Map<string, ParameterSpec>();
@@ -294,7 +295,7 @@ export const starCropCheck: GoldenCheck = async (c) => {
   const image = { width: width!, height: height!, data: Uint8Array.from(data) };
   const { image_size, target_face_scale, align_corners } = c.json["config"];
   if (!align_corners) {
-    throw new TypeError("Cannot check a crop whose corners are not aligned, which STAR does not make");
+    throw new InputError("Cannot check a crop whose corners are not aligned, which STAR does not make");
   }
   const got = new Map<string, ArrayLike<number>>();
   const pixels: number[] = [];
@@ -328,7 +329,7 @@ export const starHeatmapsCheck: GoldenCheck = async (c) => {
   const want = await allTensors(c);
   const points = want.get("input/points")!.data;
   const { image: size_px, edge_info, sigma, scale: share } = c.json["config"];
-  if (sigma !== 1.5 || share !== 0.25) throw new TypeError("Cannot check maps of other than STAR's sigma and scale");
+  if (sigma !== 1.5 || share !== 0.25) throw new InputError("Cannot check maps of other than STAR's sigma and scale");
   const { pointmaps, edgemaps } = starMaps(points, size_px, edge_info);
   const side = size_px / 4;
   const first = (data: Float32Array) => channelsFirst(data, [1, side, side, data.length / side ** 2]);

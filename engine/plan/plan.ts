@@ -5,6 +5,7 @@
  * @module
  */
 
+import { InputError } from "../../formats/input_error.ts";
 import { kernelOf } from "../tuning/tuning_cache.ts";
 import {
   elements,
@@ -156,8 +157,8 @@ export function broadcast(from: Shape, to: Shape): { indexing: Indexing; splat: 
 }
 
 /** Raised when a plan does not fit a budget of memory; the message tells the least that it takes. */
-export class MemoryError extends RangeError {
-  override name = "MemoryError";
+export class MemoryError extends InputError {
+  override readonly name = "MemoryError";
 }
 
 /** How much memory there is. */
@@ -388,7 +389,7 @@ export function plan(fetches: Fetches, target: Target, budget?: Budget): Plan {
     const stores = writes.map((value): Store => ({ shape: value.shape, steps: root ? fuse(root, true) : [] }));
     flops += node!.op!.flops ? node!.op!.flops(node!) : elements(node!.outputs[0]!.shape);
     if (reads.length + writes.length > target.bindings) {
-      throw new RangeError(
+      throw new InputError(
         `Cannot bind ${reads.length + writes.length} tensors for ${node!.op!.name} ${
           showShape(node!.outputs[0]!.shape)
         }` +
@@ -483,7 +484,8 @@ export function plan(fetches: Fetches, target: Target, budget?: Budget): Plan {
       if (!fewer) {
         const [given, least] = [budget.bytes, budget.bytes + over(laid)].map((bytes) => formatBytes(bytes));
         throw new MemoryError(
-          `Cannot run in ${given} of memory: the least found is ${least}, hint: a smaller batch takes less`,
+          `Cannot run in ${given} of memory: the least found is ${least}`,
+          { hint: "a smaller batch takes less" },
         );
       }
       const now = allocate(fewer);

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { InputError } from "../../formats/input_error.ts";
 import { kernelKey, readIfUsable, showCandidate, type Tuned, writeTuned } from "./tuning_cache.ts";
 import type { Device } from "../device.ts";
 import { type Candidate, elements, type Node, showShape, type Target } from "../graph.ts";
@@ -231,7 +232,7 @@ export async function* tuneAll(
       try {
         tuned = await tuner.tune(kernel, signal);
       } catch (error) {
-        if (!(error instanceof RangeError)) throw error; // else it does not fit on the adapter
+        if (!(error instanceof InputError)) throw error; // else it does not fit on the adapter
         note(`${showTunable(kernel)} is left out: ${error.message}`);
         continue;
       }

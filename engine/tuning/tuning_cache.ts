@@ -9,6 +9,7 @@
 
 import { join } from "node:path";
 import { z } from "zod";
+import { InputError } from "../../formats/input_error.ts";
 import { readTextIfExists, writeAtomic } from "../../formats/files.ts";
 import type { Candidate, Kernel, KernelSelector, Node, Target } from "../graph.ts";
 
@@ -26,7 +27,7 @@ export interface Tuned {
 export type TunedKernels = Readonly<Record<string, Tuned>>;
 
 /** A file of tuned kernels that cannot be used; the message says why. */
-export class TuningFileError extends Error {
+export class TuningFileError extends InputError {
   /** The class. */
   override readonly name = "TuningFileError";
 }

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { InputError } from "../../formats/input_error.ts";
 import type { BadFile } from "./dataset.ts";
 import { LANDMARK_COUNT, type Landmarks } from "../landmarks.ts";
 import type { Origin } from "../pts.ts";
@@ -63,7 +64,7 @@ const PARSERS: Readonly<Record<ListFormat, Parser>> = {
       each(i + 1, () => {
         const fields = line.trim().split(/\s+/);
         if (fields.length !== NUMBERS + 1) {
-          throw new TypeError(`there are ${fields.length} fields instead of ${NUMBERS + 1}`);
+          throw new InputError(`there are ${fields.length} fields instead of ${NUMBERS + 1}`);
         }
         const points = fields.slice(0, 2 * 98).map(Number);
         const landmarks = WFLW_TO_68.flatMap((p) => [points[2 * p]!, points[2 * p + 1]!]);
@@ -73,24 +74,24 @@ const PARSERS: Readonly<Record<ListFormat, Parser>> = {
   },
   // `annotations` with 68 `keypoints`, or with `face_kpts` as COCO-WholeBody has them: x, y and visibility each.
   coco(text, each, origin) {
-    const { images, annotations } = JSON.parse(text) as Record<string, unknown>;
+    const { images, annotations }: Record<string, unknown> = JSON.parse(text) ?? {};
     if (!Array.isArray(images) || !Array.isArray(annotations)) {
-      throw new TypeError('"images" and "annotations" are expected');
+      throw new InputError('"images" and "annotations" are expected');
     }
     const names = new Map(images.map((image) => [image?.id, image?.file_name]));
     annotations.forEach((annotation, i) => {
       // Without a face there is nothing to read, and nothing wrong.
       if (annotation?.face_valid === false) return;
       each(`annotations[${i}]`, () => {
-        const { image_id, ...points } = annotation as Record<string, unknown>;
+        const { image_id, ...points } = (annotation ?? {}) as Record<string, unknown>;
         const given = points["face_kpts"] ?? points["keypoints"];
         const image = names.get(image_id);
-        if (typeof image !== "string") throw new TypeError(`there is no image with id ${JSON.stringify(image_id)}`);
+        if (typeof image !== "string") throw new InputError(`there is no image with id ${JSON.stringify(image_id)}`);
         if (!Array.isArray(given) || given.length !== 3 * LANDMARK_COUNT) {
-          throw new TypeError(`${3 * LANDMARK_COUNT} numbers in "keypoints" or "face_kpts" are expected`);
+          throw new InputError(`${3 * LANDMARK_COUNT} numbers in "keypoints" or "face_kpts" are expected`);
         }
         const hidden = range(0, LANDMARK_COUNT - 1).filter((p) => given[3 * p + 2] === 0);
-        if (hidden.length) throw new RangeError(`landmarks ${hidden.slice(0, 5).join(", ")} are not labelled`);
+        if (hidden.length) throw new InputError(`landmarks ${hidden.slice(0, 5).join(", ")} are not labelled`);
         return { image, landmarks: toLandmarks(given.filter((_, k) => k % 3 < 2), origin) };
       });
     });
@@ -98,12 +99,12 @@ const PARSERS: Readonly<Record<ListFormat, Parser>> = {
   // ffhq-dataset-v2.json: the aligned images, by number.
   ffhq(text, each, origin) {
     for (
-      const [key, entry] of Object.entries(JSON.parse(text) as Record<string, { image?: Record<string, unknown> }>)
+      const [key, entry] of Object.entries<{ image?: Record<string, unknown> }>(JSON.parse(text) ?? {})
     ) {
       each(`"${key}"`, () => {
         const { file_path, face_landmarks } = entry?.image ?? {};
         if (typeof file_path !== "string" || !Array.isArray(face_landmarks)) {
-          throw new TypeError('"image" with "file_path" and "face_landmarks" is expected');
+          throw new InputError('"image" with "file_path" and "face_landmarks" is expected');
         }
         return { image: file_path, landmarks: toLandmarks(face_landmarks.flat(), origin) };
       });
@@ -118,16 +119,16 @@ const PARSERS: Readonly<Record<ListFormat, Parser>> = {
       ["x", "y"].map((axis) => header.findIndex((field) => field === `${axis}${p}` || field === `${axis}_${p}`))
     );
     const missing = columns.findIndex((column) => column < 0);
-    if (name < 0) throw new TypeError('line 1: there is no column "name", "file" or "image"');
+    if (name < 0) throw new InputError('line 1: there is no column "name", "file" or "image"');
     if (missing >= 0) {
-      throw new TypeError(`line 1: there is no column "${missing % 2 ? "y" : "x"}${Math.floor(missing / 2)}"`);
+      throw new InputError(`line 1: there is no column "${missing % 2 ? "y" : "x"}${Math.floor(missing / 2)}"`);
     }
     lines.slice(1).forEach((line, i) => {
       if (line.trim() === "") return;
       each(i + 2, () => {
         const fields = line.split(",").map((field) => field.trim());
         if (fields.length !== header.length) {
-          throw new TypeError(`there are ${fields.length} fields instead of ${header.length}`);
+          throw new InputError(`there are ${fields.length} fields instead of ${header.length}`);
         }
         const values = columns.map((column) => fields[column] === "" ? NaN : Number(fields[column]));
         const [style, group] = ["style", "group"].map((key) => fields[header.indexOf(key)]);
@@ -154,7 +155,7 @@ const PARSERS: Readonly<Record<ListFormat, Parser>> = {
  * @param format Which of them.
  * @param options `name` says in errors which file it is; `origin` is 0 unless it counts pixels from 1.
  * @returns Faces and bad ones.
- * @throws {TypeError} If it is no such file at all.
+ * @throws {InputError} If it is no such file at all.
  */
 export function parseAnnotations(
   text: string,
@@ -168,13 +169,13 @@ export function parseAnnotations(
       try {
         faces.push(read());
       } catch (error) {
-        if (!(error instanceof TypeError || error instanceof RangeError)) throw error;
+        if (!(error instanceof InputError)) throw error;
         bad.push({ file: `${name}:${place}`, reason: error.message });
       }
     }, origin);
   } catch (error) {
-    if (!(error instanceof TypeError || error instanceof SyntaxError)) throw error;
-    throw new TypeError(`Cannot read ${name} as ${format}: ${error.message}`);
+    if (!(error instanceof InputError || error instanceof SyntaxError)) throw error;
+    throw new InputError(`Cannot read ${name} as ${format}: ${error.message}`);
   }
   return { faces, bad };
 }
@@ -187,14 +188,14 @@ export function parseAnnotations(
  * @param text The file.
  * @param options As of {@linkcode parseAnnotations}.
  * @returns `[68, 2]`, counted from 0.
- * @throws {TypeError} If it is not 136 numbers.
+ * @throws {InputError} If it is not 136 numbers.
  */
 export function parseText(text: string, options: { name?: string; origin?: Origin } = {}): Landmarks {
   const { name = "landmarks", origin = 0 } = options;
   try {
     return toLandmarks(text.trim().split(/[\s,]+/).map(Number), origin);
   } catch (error) {
-    throw new TypeError(`Cannot read ${name}: ${(error as Error).message}`);
+    throw new InputError(`Cannot read ${name}: ${(error as Error).message}`);
   }
 }
 
@@ -213,7 +214,7 @@ const NPY_TYPES: Readonly<Record<string, readonly [bytes: number, read: (view: D
  * @param bytes The `.npy` file.
  * @param options As of {@linkcode parseAnnotations}.
  * @returns `[68, 2]`, counted from 0.
- * @throws {TypeError} If it is no such array.
+ * @throws {InputError} If it is no such array.
  *
  * Source: numpy.lib.format, versions 1 to 3; Juyong/CaricatureFace, datagen.py.
  */
@@ -223,7 +224,7 @@ export function parseNpy(
 ): Landmarks {
   const { name = "landmarks", origin = 0 } = options;
   const fail = (problem: string): never => {
-    throw new TypeError(`Cannot read ${name}: ${problem}`);
+    throw new InputError(`Cannot read ${name}: ${problem}`);
   };
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const magic = [...bytes.subarray(0, 6)].map((byte) => String.fromCharCode(byte)).join("");
@@ -255,9 +256,9 @@ export function parseNpy(
 
 function toLandmarks(values: readonly unknown[], origin: Origin): Landmarks {
   if (values.length !== 2 * LANDMARK_COUNT) {
-    throw new TypeError(`there are ${values.length} numbers instead of ${2 * LANDMARK_COUNT}`);
+    throw new InputError(`there are ${values.length} numbers instead of ${2 * LANDMARK_COUNT}`);
   }
   const wrong = values.findIndex((value) => typeof value !== "number" || !Number.isFinite(value));
-  if (wrong >= 0) throw new TypeError(`landmark ${Math.floor(wrong / 2)} is no pair of numbers`);
+  if (wrong >= 0) throw new InputError(`landmark ${Math.floor(wrong / 2)} is no pair of numbers`);
   return Float32Array.from(values as number[], (value) => value - origin);
 }

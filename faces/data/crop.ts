@@ -4,6 +4,7 @@
  * @module
  */
 
+import { InputError } from "../../formats/input_error.ts";
 import { type Box, cropSquare, cropTransform, type Image } from "./image.ts";
 import { boundingBox, faceBox, interocular, LANDMARK_COUNT, type Landmarks, transformLandmarks } from "../landmarks.ts";
 
@@ -26,7 +27,7 @@ export interface CroppedFace extends Image {
 /**
  * Cuts a face out of a picture and resamples it.
  *
- * @throws {RangeError} Saying what is wrong with the face.
+ * @throws {InputError} Saying what is wrong with the face.
  */
 export function cropFace(image: Image, landmarks: Landmarks, { crop, scale, size_px }: Crop): CroppedFace {
   const box = boxOf(image, landmarks, crop, scale);
@@ -39,17 +40,17 @@ export function cropFace(image: Image, landmarks: Landmarks, { crop, scale, size
 /** The square to cut out; throws what is wrong with the face. */
 function boxOf({ width, height }: Image, landmarks: Landmarks, crop: Crop["crop"], scale: number): Box {
   if (interocular(landmarks) === 0) {
-    throw new RangeError("the outer eye corners, landmarks 36 and 45, are at one place");
+    throw new InputError("the outer eye corners, landmarks 36 and 45, are at one place");
   }
   const inside = countInside(landmarks, width, height);
   if (inside < LANDMARK_COUNT / 2) {
     const { x, y, width: w, height: h } = boundingBox(landmarks);
     const span = `${x.toFixed(1)} to ${(x + w).toFixed(1)} and ${y.toFixed(1)} to ${(y + h).toFixed(1)}`;
-    throw new RangeError(`only ${inside} landmarks are inside the ${width} x ${height} image: they span ${span}`);
+    throw new InputError(`only ${inside} landmarks are inside the ${width} x ${height} image: they span ${span}`);
   }
   if (crop === "landmarks") return faceBox(landmarks, scale);
   if (width === height) return { x: -0.5, y: -0.5, side: width };
-  throw new RangeError(`its size is ${width} x ${height} but crop is "none", hint: crop by landmarks`);
+  throw new InputError(`its size is ${width} x ${height} but crop is "none"`, { hint: "crop by landmarks" });
 }
 
 function countInside(landmarks: Landmarks, width: number, height: number): number {

@@ -7,6 +7,7 @@
  * @module
  */
 import { z } from "zod";
+import { InputError } from "../../formats/input_error.ts";
 import type { AppliedEdit } from "../edits.ts";
 import { encodePng, type Image, readImage, readImageHeader } from "./image.ts";
 import { LANDMARK_COUNT, type Landmarks } from "../landmarks.ts";
@@ -93,7 +94,7 @@ export interface Dataset {
   /**
    * Reads every image.
    *
-   * @throws {TypeError} If `size_px` is 0.
+   * @throws {InputError} If `size_px` is 0.
    */
   loadAll(): Promise<LoadedDataset>;
 }
@@ -105,7 +106,7 @@ function dataset(dir: string, size_px: number, records: readonly DatasetRecord[]
     const path = `${dir}/${record.file_name}`;
     const image = await (pool ? pool.decode(path) : readImage(path));
     if (size_px !== 0 && (image.width !== size_px || image.height !== size_px)) {
-      throw new TypeError(
+      throw new InputError(
         `Cannot use ${path} in a dataset of ${size_px} x ${size_px} images: current value is ${image.width} x ${image.height}`,
       );
     }
@@ -113,7 +114,9 @@ function dataset(dir: string, size_px: number, records: readonly DatasetRecord[]
   };
   const loadAll = async (): Promise<LoadedDataset> => {
     if (size_px === 0) {
-      throw new TypeError(`Cannot load ${dir} as one array: its images differ in size, hint: use dataset/import`);
+      throw new InputError(`Cannot load ${dir} as one array: its images differ in size`, {
+        hint: "use dataset/import",
+      });
     }
     const bytes = size_px * size_px * 3;
     const images = new Uint8Array(records.length * bytes);
@@ -134,7 +137,7 @@ function dataset(dir: string, size_px: number, records: readonly DatasetRecord[]
  *
  * @param dir The folder with `metadata.jsonl`.
  * @returns The dataset.
- * @throws {TypeError} Naming the line of `metadata.jsonl`, if one cannot be understood, or if there is no image.
+ * @throws {InputError} Naming the line of `metadata.jsonl`, if one cannot be understood, or if there is no image.
  *
  * @example
  * ```ts
@@ -154,20 +157,22 @@ export async function openDataset(dir: string): Promise<Dataset> {
     try {
       json = JSON.parse(text);
     } catch (error) {
-      throw new TypeError(`Cannot read ${path}:${i + 1}: ${(error as Error).message}`);
+      throw new InputError(`Cannot read ${path}:${i + 1}: ${(error as Error).message}`);
     }
     const parsed = line.safeParse(json);
     if (!parsed.success) {
       const issue = parsed.error.issues[0]!;
-      throw new TypeError(`Cannot read ${path}:${i + 1}: ${issue.path.join(".") || "the line"}: ${issue.message}`);
+      throw new InputError(`Cannot read ${path}:${i + 1}: ${issue.path.join(".") || "the line"}: ${issue.message}`);
     }
     const { landmarks, ...rest } = parsed.data;
     records.push({ ...rest, landmarks: Float32Array.from(landmarks.flat()) } as DatasetRecord);
   }
-  if (records.length === 0) throw new TypeError(`Cannot use ${dir} as a dataset: ${path} names no image`);
+  if (records.length === 0) throw new InputError(`Cannot use ${dir} as a dataset: ${path} names no image`);
   const { width, height } = await headerOf(`${dir}/${records[0]!.file_name}`);
   if (width !== height) {
-    throw new TypeError(`Cannot use ${dir} as a dataset: images must be square, current value is ${width} x ${height}`);
+    throw new InputError(
+      `Cannot use ${dir} as a dataset: images must be square, current value is ${width} x ${height}`,
+    );
   }
   return dataset(dir, width, records);
 }
@@ -211,7 +216,7 @@ export class DatasetWriter {
    *
    * @param image A square of the size of those before.
    * @param record What is known of it.
-   * @throws {TypeError} If the image's size or the landmarks do not fit.
+   * @throws {InputError} If the image's size or the landmarks do not fit.
    */
   async add(image: Image, record: NewRecord): Promise<void> {
     this.#check(image.width, image.height, record);
@@ -224,7 +229,7 @@ export class DatasetWriter {
    * @param path The file.
    * @param size_px Its side.
    * @param record What is known of it.
-   * @throws {TypeError} If the image's size or the landmarks do not fit.
+   * @throws {InputError} If the image's size or the landmarks do not fit.
    */
   async addFile(path: string, size_px: number, record: NewRecord): Promise<void> {
     this.#check(size_px, size_px, record);
@@ -235,13 +240,13 @@ export class DatasetWriter {
     const index = this.#lines.length;
     this.#size_px ||= width;
     if (width !== this.#size_px || height !== this.#size_px) {
-      throw new TypeError(
+      throw new InputError(
         `Cannot add image ${index} to ${this.#dir}: its size is ${width} x ${height}, ` +
           `${this.#size_px} x ${this.#size_px} is expected`,
       );
     }
     if (landmarks.length !== 2 * LANDMARK_COUNT || !landmarks.every(Number.isFinite)) {
-      throw new TypeError(
+      throw new InputError(
         `Cannot add image ${index} to ${this.#dir}: landmarks must be ${2 * LANDMARK_COUNT} finite numbers`,
       );
     }
@@ -252,12 +257,12 @@ export class DatasetWriter {
    *
    * @param from A dataset that {@linkcode DatasetWriter} wrote.
    * @param index Into its records.
-   * @throws {TypeError} If its images have another size than those before.
+   * @throws {InputError} If its images have another size than those before.
    */
   async copy(from: Dataset, index: number): Promise<void> {
     this.#size_px ||= from.size_px;
     if (from.size_px !== this.#size_px) {
-      throw new TypeError(
+      throw new InputError(
         `Cannot add images of ${from.dir} to ${this.#dir}: their side is ${from.size_px} pixels, ` +
           `${this.#size_px} is expected`,
       );
@@ -322,7 +327,7 @@ export interface FolderOptions {
  * @param dir The folder.
  * @param options See {@linkcode FolderOptions}.
  * @returns The dataset, in the order of the names or of the file, and the files and faces that were set aside.
- * @throws {TypeError} If there is no image, if files are bad and `on_bad` is "stop", or if `annotations` are missing or
+ * @throws {InputError} If there is no image, if files are bad and `on_bad` is "stop", or if `annotations` are missing or
  * not for this format.
  */
 export async function openFolder(dir: string, options: FolderOptions = {}): Promise<Dataset & { bad: BadFile[] }> {
@@ -352,7 +357,7 @@ export async function openFolder(dir: string, options: FolderOptions = {}): Prom
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) {
         bad.push({ file: file_name, reason: "there is no such image" });
-      } else if (error instanceof TypeError || error instanceof RangeError) {
+      } else if (error instanceof InputError) {
         bad.push({ file: file_name, reason: error.message });
       } else throw error;
     }
@@ -371,31 +376,31 @@ async function facesIn(dir: string, options: FolderOptions): Promise<{ faces: Fa
   const { format = "pts", annotations, origin = 0, filter = () => true } = options;
   if (format !== "pts" && format !== "text" && format !== "npy") {
     if (annotations === undefined) {
-      throw new TypeError(`Cannot read ${dir} as ${format}: annotations, the file with the landmarks, is not given`);
+      throw new InputError(`Cannot read ${dir} as ${format}: annotations, the file with the landmarks, is not given`);
     }
     const { faces, bad } = parseAnnotations(await Deno.readTextFile(annotations), format, {
       name: annotations,
       origin,
     });
     const chosen = faces.filter(({ image }) => filter(stem(image)));
-    if (chosen.length + bad.length === 0) throw new TypeError(`Cannot use ${annotations}: no face was chosen in it`);
+    if (chosen.length + bad.length === 0) throw new InputError(`Cannot use ${annotations}: no face was chosen in it`);
     return { faces: chosen, bad };
   }
   if (annotations !== undefined) {
-    throw new TypeError(`Cannot use ${annotations} as ${format}: this format has a file beside each image`);
+    throw new InputError(`Cannot use ${annotations} as ${format}: this format has a file beside each image`);
   }
   const names: string[] = [];
   for await (const entry of Deno.readDir(dir)) {
     if (entry.isFile && /\.(png|jpe?g)$/i.test(entry.name) && filter(stem(entry.name))) names.push(entry.name);
   }
   if (names.length === 0) {
-    throw new TypeError(`Cannot use ${dir} as a folder of faces: no PNG or JPEG was chosen in it`);
+    throw new InputError(`Cannot use ${dir} as a folder of faces: no PNG or JPEG was chosen in it`);
   }
   const faces = names.sort().map((image): FaceFile => {
     const files = placesOf(image, format);
     const landmarks = async () => {
       const file = files.find((file) => exists(`${dir}/${file}`));
-      if (file === undefined) throw new TypeError(`there is no ${files.join(", ")} beside it`);
+      if (file === undefined) throw new InputError(`there is no ${files.join(", ")} beside it`);
       const path = `${dir}/${file}`;
       if (format === "pts") return await readPts(path, origin);
       if (format === "npy") return parseNpy(await Deno.readFile(path), { name: path, origin });
@@ -421,15 +426,13 @@ function placesOf(image: string, format: "pts" | "text" | "npy"): string[] {
  * @param total How many files were looked at.
  * @returns To be thrown.
  */
-export function badFilesError(dir: string, bad: readonly BadFile[], total: number): TypeError {
+export function badFilesError(dir: string, bad: readonly BadFile[], total: number): InputError {
   const SHOWN = 20;
   const lines = bad.slice(0, SHOWN).map(({ file, reason }) => `  ${file}: ${reason}`);
   if (bad.length > SHOWN) lines.push(`  ... and ${bad.length - SHOWN} more`);
-  return new TypeError(
-    `Cannot use ${dir}: ${bad.length} of ${total} files are bad, hint: mend them or set on_bad to "skip"\n${
-      lines.join("\n")
-    }`,
-  );
+  return new InputError(`Cannot use ${dir}: ${bad.length} of ${total} files are bad`, {
+    hint: `mend them or set on_bad to "skip"\n${lines.join("\n")}`,
+  });
 }
 
 function stem(file: string): string {
@@ -448,10 +451,10 @@ async function readIndex(path: string): Promise<Map<string, { style?: string; gr
   const [header = [], ...rows] = text.split(/\r?\n/).filter((row) => row.trim() !== "").map((row) => row.split(","));
   const column = (name: string) => header.findIndex((field) => field.trim() === name);
   const name = column("name"), style = column("style"), group = column("group");
-  if (name < 0) throw new TypeError(`Cannot read ${path}:1: there is no column "name", current value is "${header}"`);
+  if (name < 0) throw new InputError(`Cannot read ${path}:1: there is no column "name", current value is "${header}"`);
   return new Map(rows.map((row, i) => {
     if (row.length !== header.length) {
-      throw new TypeError(`Cannot read ${path}:${i + 2}: there are ${row.length} fields instead of ${header.length}`);
+      throw new InputError(`Cannot read ${path}:${i + 2}: there are ${row.length} fields instead of ${header.length}`);
     }
     const field = (at: number) => at < 0 ? "" : row[at]!.trim();
     return [field(name), {
@@ -479,16 +482,16 @@ export interface Split {
  * @param fraction Share of the images to hold back, above 0 and below 1.
  * @param seed Another seed is another split.
  * @returns Indices of both parts; neither is empty.
- * @throws {RangeError} If the fraction is out of range or there is but one group.
+ * @throws {InputError} If the fraction is out of range or there is but one group.
  */
 export function splitByGroup(records: readonly { group: string }[], fraction: number, seed: number): Split {
   if (!(fraction > 0 && fraction < 1)) {
-    throw new RangeError(`Cannot split by fraction: current value is ${fraction}, hint: above 0 and below 1`);
+    throw new InputError(`Cannot split by fraction: current value is ${fraction}`, { hint: "above 0 and below 1" });
   }
   const sizes = new Map<string, number>();
   for (const { group } of records) sizes.set(group, (sizes.get(group) ?? 0) + 1);
   if (sizes.size < 2) {
-    throw new RangeError(`Cannot split ${records.length} images of ${sizes.size} group: at least 2 groups are needed`);
+    throw new InputError(`Cannot split ${records.length} images of ${sizes.size} group: at least 2 groups are needed`);
   }
   const order = [...sizes.keys()].map((group) => ({ group, key: hash(`${seed}/${group}`) }))
     .sort((a, b) => a.key - b.key || (a.group < b.group ? -1 : 1));

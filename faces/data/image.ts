@@ -9,6 +9,7 @@
 import jpegWasm from "imagescript/wasm/any/jpeg.wasm" with { type: "bytes" };
 import pngWasm from "imagescript/wasm/any/png.wasm" with { type: "bytes" };
 import { crc32, deflateSync } from "node:zlib";
+import { InputError } from "../../formats/input_error.ts";
 import type { Affine } from "../landmarks.ts";
 
 /** An RGB image: rows from the top, three bytes a pixel. */
@@ -124,14 +125,16 @@ export function createImage(
  * @param bytes A PNG or JPEG file.
  * @param name Says in errors which image it is.
  * @returns Format and size.
- * @throws {TypeError} If the bytes are neither PNG nor JPEG, or end within the header.
+ * @throws {InputError} If the bytes are neither PNG nor JPEG, or end within the header.
  */
 export function readImageHeader(bytes: Uint8Array, name = "image"): ImageHeader {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (bytes.length >= 24 && view.getUint32(0) === 0x89504e47 && view.getUint32(4) === 0x0d0a1a0a) {
     const type = new TextDecoder().decode(bytes.subarray(12, 16));
     if (type !== "IHDR" || view.getUint32(8) !== 13) {
-      throw new TypeError(`Cannot read ${name} as a PNG: it does not start with a header, hint: the file is damaged`);
+      throw new InputError(`Cannot read ${name} as a PNG: it does not start with a header`, {
+        hint: "the file is damaged",
+      });
     }
     return { format: "png", width: view.getUint32(16), height: view.getUint32(20) };
   }
@@ -145,14 +148,14 @@ export function readImageHeader(bytes: Uint8Array, name = "image"): ImageHeader 
         return { format: "jpeg", height: view.getUint16(at + 5), width: view.getUint16(at + 7) };
       } else at += 2 + view.getUint16(at + 2);
     }
-    throw new TypeError(
-      `Cannot read ${name} as a JPEG: no frame header in ${bytes.length} bytes, hint: is it cut short?`,
-    );
+    throw new InputError(`Cannot read ${name} as a JPEG: no frame header in ${bytes.length} bytes`, {
+      hint: "is it cut short?",
+    });
   }
   const start = [...bytes.subarray(0, 4)].map((byte) => byte.toString(16).padStart(2, "0")).join(" ");
-  throw new TypeError(
-    `Cannot read ${name} as an image: it starts with ${start ? `bytes ${start}` : "nothing (it is empty)"}, ` +
-      `hint: PNG and JPEG are understood`,
+  throw new InputError(
+    `Cannot read ${name} as an image: it starts with ${start ? `bytes ${start}` : "nothing (it is empty)"}`,
+    { hint: "PNG and JPEG are understood" },
   );
 }
 
@@ -162,33 +165,32 @@ export function readImageHeader(bytes: Uint8Array, name = "image"): ImageHeader 
  * @param bytes The file.
  * @param options `name` says in errors which image it is; `maxPixels` is the limit on width x height.
  * @returns The image.
- * @throws {TypeError} If the bytes are not such an image or are damaged.
- * @throws {RangeError} If the image is empty or over the limit; nothing is allocated for it then.
+ * @throws {InputError} If the bytes are not such an image or are damaged.
+ * @throws {InputError} If the image is empty or over the limit; nothing is allocated for it then.
  */
 export function decodeImage(bytes: Uint8Array, options: { name?: string; maxPixels?: number } = {}): Image {
   const { name = "image", maxPixels = MAX_PIXELS } = options;
   const { format, width, height } = readImageHeader(bytes, name);
   if (width === 0 || height === 0 || width * height > maxPixels) {
-    throw new RangeError(
-      `Cannot decode ${name} as its size is ${width} x ${height}: at least 1 and at most ${maxPixels} pixels are allowed, ` +
-        `hint: make a smaller copy`,
+    throw new InputError(
+      `Cannot decode ${name} as its size is ${width} x ${height}: at least 1 and at most ${maxPixels} pixels are allowed`,
+      { hint: "make a smaller copy" },
     );
   }
   // What no encoder makes so small is a damaged file, or one that is made to fill the memory.
   if (width * height > bytes.length * PIXELS_PER_BYTE[format]) {
-    throw new TypeError(
+    throw new InputError(
       `Cannot decode ${name} as ${format.toUpperCase()}: its header claims ${width} x ${height} pixels and the file has ${bytes.length} ` +
-        "bytes, hint: the file is damaged or cut short",
+        "bytes",
+      { hint: "the file is damaged or cut short" },
     );
   }
   try {
     return format === "png" ? withPng((wasm) => decodePng(wasm, bytes)) : withJpeg((wasm) => decodeJpeg(wasm, bytes));
   } catch (error) {
-    throw new TypeError(
-      `Cannot decode ${name} as ${format.toUpperCase()}: ${
-        (error as Error).message
-      }, hint: the file is damaged or cut short`,
-    );
+    throw new InputError(`Cannot decode ${name} as ${format.toUpperCase()}: ${(error as Error).message}`, {
+      hint: "the file is damaged or cut short",
+    });
   }
 }
 
@@ -243,7 +245,7 @@ function decodeJpeg(wasm: JpegExports, bytes: Uint8Array): Image {
 export async function readImage(path: string, options: { maxPixels?: number } = {}): Promise<Image> {
   const { size } = await Deno.stat(path);
   if (size > MAX_BYTES) {
-    throw new RangeError(`Cannot read ${path} as an image: it has ${size} bytes and ${MAX_BYTES} are allowed`);
+    throw new InputError(`Cannot read ${path} as an image: it has ${size} bytes and ${MAX_BYTES} are allowed`);
   }
   return decodeImage(await Deno.readFile(path), { name: path, ...options });
 }

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { InputError } from "../../formats/input_error.ts";
 import headSource from "../../shaders/face_render_head.wgsl" with { type: "text" };
 import landmarkSource from "../../shaders/face_render_landmarks.wgsl" with { type: "text" };
 import surfaceSource from "../../shaders/face_render_surface.wgsl" with { type: "text" };
@@ -267,7 +268,7 @@ async function renderBatch(
  * @param style The recipe of a style file.
  * @param size_px Side of the pictures, 16 to 1024.
  * @returns One picture for each head, with its landmarks in pixels.
- * @throws {RangeError} If the size is out of range.
+ * @throws {InputError} If the size is out of range.
  */
 export async function renderFaces(
   gpu: GPUDevice,
@@ -276,7 +277,7 @@ export async function renderFaces(
   size_px: number,
 ): Promise<RenderedFace[]> {
   if (!Number.isInteger(size_px) || size_px < 16 || size_px > 1024) {
-    throw new RangeError(`Cannot draw faces at size_px ${size_px}: it must be a whole number from 16 to 1024`);
+    throw new InputError(`Cannot draw faces at size_px ${size_px}: it must be a whole number from 16 to 1024`);
   }
   const batch = Math.max(1, Math.floor(BATCH_SAMPLES / (size_px * SAMPLES) ** 2));
   const faces: RenderedFace[] = [];

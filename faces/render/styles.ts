@@ -4,6 +4,7 @@
  * @module
  */
 import { z } from "zod";
+import { InputError } from "../../formats/input_error.ts";
 import { schemaProblems } from "../../formats/schema_diagnostics.ts";
 import { jsonSchema } from "../../formats/schema_describe.ts";
 import { descend, parseYaml, PipelineError, plain, type Problem } from "../../formats/yaml_tree.ts";
@@ -220,12 +221,12 @@ export async function loadStyle(path: string): Promise<Style> {
  * Reads all styles of a folder, by name.
  *
  * @throws {PipelineError} If a file is no style.
- * @throws {TypeError} If the folder has none.
+ * @throws {InputError} If the folder has none.
  */
 export async function loadStyles(dir: string): Promise<Map<string, Style>> {
   const names: string[] = [];
   for await (const entry of Deno.readDir(dir)) if (entry.isFile && /\.ya?ml$/.test(entry.name)) names.push(entry.name);
-  if (names.length === 0) throw new TypeError(`Cannot load styles from ${dir}: it has no .yaml file`);
+  if (names.length === 0) throw new InputError(`Cannot load styles from ${dir}: it has no .yaml file`);
   const styles = await Promise.all(names.sort().map((name) => loadStyle(`${dir}/${name}`)));
   return new Map(styles.map((style) => [style.name, style]));
 }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { InputError } from "../../formats/input_error.ts";
 import { augment } from "../../faces/data/augment.ts";
 import { resizeArea } from "../../faces/data/image.ts";
 import { LANDMARK_COUNT, type Landmarks, MIRROR, mirrorLandmarks } from "../../faces/landmarks.ts";
@@ -31,7 +32,7 @@ export function detectorSpecs(config: DetectorConfig): Specs {
  * Reads a detector's folder, `config.json` and `model.safetensors`, into memory.
  *
  * @returns The network and its parameters' values, in the layout of the graph.
- * @throws {TypeError} If a file is missing or is not what it should be.
+ * @throws {InputError} If a file is missing or is not what it should be.
  */
 export async function readDetector(dir: string): Promise<{ config: DetectorConfig; tensors: HostTensors }> {
   const config = await readDetectorConfig(dir);
@@ -50,17 +51,19 @@ async function formatIn(dir: string): Promise<ConfigFormat<DetectorConfig>> {
     text = await Deno.readTextFile(path);
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
-    throw new TypeError(`Cannot read ${dir} as a detector: config.json is missing`);
+    throw new InputError(`Cannot read ${dir} as a detector: config.json is missing`);
   }
   let model_type: unknown;
   try {
     ({ model_type } = JSON.parse(text) ?? {});
   } catch (error) {
-    throw new TypeError(`Cannot read ${path} as a detector: ${(error as Error).message}`);
+    throw new InputError(`Cannot read ${path} as a detector: ${(error as Error).message}`);
   }
   if (model_type === "hourglass" || model_type === "star") return DETECTOR_FORMATS[model_type];
   const names = Object.keys(DETECTOR_FORMATS).map((name) => `"${name}"`).join(" or ");
-  throw new TypeError(`Cannot read ${path} as a detector: "model_type" is ${JSON.stringify(model_type)}, not ${names}`);
+  throw new InputError(
+    `Cannot read ${path} as a detector: "model_type" is ${JSON.stringify(model_type)}, not ${names}`,
+  );
 }
 
 /**
@@ -178,7 +181,7 @@ export class Detector {
     const bytes = size_px * size_px * 3;
     const count = images.length / bytes;
     if (!Number.isInteger(count)) {
-      throw new RangeError(
+      throw new InputError(
         `Cannot find landmarks in ${images.length} bytes: [n, ${size_px}, ${size_px}, 3] is expected`,
       );
     }

@@ -13,6 +13,7 @@
  * @module
  */
 
+import { InputError } from "../../formats/input_error.ts";
 import { CONTOURS } from "../../faces/landmarks.ts";
 
 /** Standard deviation of a blob, pixels. */
@@ -191,11 +192,11 @@ export interface StarMaps {
  * @param landmarks `[P, 2]`, pixels.
  * @param size_px Side of the picture, a multiple of 4.
  * @param edges Those of the 68-point face when not given.
- * @throws {RangeError} If the side is no multiple of 4.
+ * @throws {InputError} If the side is no multiple of 4.
  */
 export function starMaps(landmarks: ArrayLike<number>, size_px: number, edges: readonly Edge[] = FACE): StarMaps {
   if (size_px % QUARTER) {
-    throw new RangeError(`Cannot draw maps of a picture of ${size_px} px: a multiple of 4 is expected`);
+    throw new InputError(`Cannot draw maps of a picture of ${size_px} px: a multiple of 4 is expected`);
   }
   const side = size_px / QUARTER, P = landmarks.length / 2;
   const pointmaps = new Float32Array(side * side * P);

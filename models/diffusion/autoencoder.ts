@@ -26,6 +26,7 @@
  */
 
 import { z } from "zod";
+import { InputError } from "../../formats/input_error.ts";
 import { add } from "../../ops/add.ts";
 import { clamp } from "../../ops/clamp.ts";
 import { embedding } from "../../ops/embedding.ts";
@@ -129,7 +130,7 @@ function encode(scope: Scope, config: AutoencoderConfig, image: Value): Value {
   const { block_out_channels, latent_channels } = config;
   const factor = 2 ** (block_out_channels.length - 1);
   if (image.shape[3] !== config.in_channels || image.shape[1]! % factor || image.shape[2]! % factor) {
-    throw new TypeError(
+    throw new InputError(
       `Cannot encode an image of shape ${showShape(image.shape)}: ` +
         `[N, H, W, ${config.in_channels}] with H and W multiples of ${factor} is expected`,
     );
@@ -161,7 +162,7 @@ function encode(scope: Scope, config: AutoencoderConfig, image: Value): Value {
  * @param scope Where the parameters are named: `new Scope(graph, specs, "vae/")`.
  * @param config Diffusers' configuration.
  * @param image `[N, H, W, in_channels]`, in [-1, 1].
- * @throws {TypeError} If the shape does not fit the configuration, or the autoencoder has a codebook.
+ * @throws {InputError} If the shape does not fit the configuration, or the autoencoder has a codebook.
  */
 export function encodeImage(scope: Scope, config: AutoencoderConfig, image: Value): Posterior {
   if (hasCodebook(config)) {
@@ -182,7 +183,7 @@ export function encodeImage(scope: Scope, config: AutoencoderConfig, image: Valu
  * @param scope As for {@linkcode encodeImage}.
  * @param image `[N, H, W, in_channels]`, in [-1, 1].
  * @returns `[N, h, w, latent channels]`.
- * @throws {TypeError} If the shape does not fit the configuration.
+ * @throws {InputError} If the shape does not fit the configuration.
  */
 export function encodeLatent(scope: Scope, config: AutoencoderConfig, image: Value): Value {
   return hasCodebook(config) ? encode(scope, config, image) : encodeImage(scope, config, image).mean;

@@ -16,6 +16,7 @@
  */
 
 import { z } from "zod";
+import { InputError } from "../../formats/input_error.ts";
 import { add } from "../../ops/add.ts";
 import { attention } from "../../ops/attention.ts";
 import { embedding } from "../../ops/embedding.ts";
@@ -63,12 +64,12 @@ export interface TextEncoded {
 /**
  * The places of tokens: 0, 1, ... as `[1, T]`.
  *
- * @throws {TypeError} If there are more tokens than positions.
+ * @throws {InputError} If there are more tokens than positions.
  */
 export function countTokens(ids: Value, positions: number): Value {
   const T = ids.shape[1]!;
   if (T > positions) {
-    throw new TypeError(
+    throw new InputError(
       `Cannot encode tokens of shape ${showShape(ids.shape)}: the text encoder has ${positions} positions`,
     );
   }
@@ -91,7 +92,7 @@ export function selfAttention(
  * @param scope Where the parameters are named: `new Scope(graph, specs, "text_encoder/")`.
  * @param config Transformers' configuration.
  * @param ids `[N, T]`, T at most `max_position_embeddings`.
- * @throws {TypeError} If there are more tokens than positions.
+ * @throws {InputError} If there are more tokens than positions.
  */
 export function encodeText(scope: Scope, config: TextEncoderConfig, ids: Value): TextEncoded {
   const { hidden_size: D, max_position_embeddings, num_attention_heads: heads } = config;

@@ -20,6 +20,7 @@
  */
 
 import { z } from "zod";
+import { InputError } from "../../formats/input_error.ts";
 import type { ConfigFormat } from "../io/config.ts";
 
 const scheduleSchema = z.object({
@@ -98,7 +99,7 @@ export function makeSchedule(config: ScheduleConfig): Schedule {
  * The time steps that a sampler visits, from noise to image.
  *
  * @param steps How many, from 1 to T.
- * @throws {RangeError} If there are not that many.
+ * @throws {InputError} If there are not that many.
  */
 export function timesteps({ config }: Schedule, steps: number): number[] {
   const { num_train_timesteps: T, steps_offset, timestep_spacing } = config;
@@ -124,7 +125,7 @@ export function ldmTimesteps({ config }: Schedule, steps: number): number[] {
 
 function checkSteps(steps: number, T: number): void {
   if (!Number.isInteger(steps) || steps < 1 || steps > T) {
-    throw new RangeError(`Cannot sample in ${steps} steps: the schedule has ${T}`);
+    throw new InputError(`Cannot sample in ${steps} steps: the schedule has ${T}`);
   }
 }
 

@@ -19,6 +19,8 @@
  */
 
 import { Tokenizer as Encoder } from "@huggingface/tokenizers";
+import { parseJson } from "../../formats/files.ts";
+import { InputError } from "../../formats/input_error.ts";
 
 /** What makes a tokenizer: enough to write its folder again. */
 export interface TokenizerFiles {
@@ -165,13 +167,13 @@ function bertJson({ vocab }: TokenizerFiles) {
 /**
  * Reads a `tokenizer/` folder.
  *
- * @throws {TypeError} If it holds neither `vocab.json` with `merges.txt` nor `vocab.txt`, or lacks a token it names.
+ * @throws {InputError} If it holds neither `vocab.json` with `merges.txt` nor `vocab.txt`, or lacks a token it names.
  */
 export async function loadTokenizer(dir: string): Promise<Tokenizer> {
   const { vocab, merges } = await readVocabulary(dir);
   const config = {
-    ...JSON.parse(await readText(`${dir}/tokenizer_config.json`) ?? "{}"),
-    ...JSON.parse(await readText(`${dir}/special_tokens_map.json`) ?? "{}"),
+    ...await readJson(`${dir}/tokenizer_config.json`),
+    ...await readJson(`${dir}/special_tokens_map.json`),
   };
   // Later versions write { content: "...", lstrip: ... } in place of the text.
   const token = (key: string, fallback: string) => config[key]?.content ?? config[key] ?? fallback;
@@ -196,7 +198,7 @@ export async function loadTokenizer(dir: string): Promise<Tokenizer> {
     };
   for (const name of [files.start, files.end, files.pad]) {
     if (!(name in files.vocab)) {
-      throw new TypeError(`Cannot read ${dir} as a tokenizer: its vocabulary lacks "${name}"`);
+      throw new InputError(`Cannot read ${dir} as a tokenizer: its vocabulary lacks "${name}"`);
     }
   }
   return new Tokenizer(files);
@@ -207,16 +209,19 @@ async function readVocabulary(dir: string): Promise<Pick<TokenizerFiles, "vocab"
   const clip = await readText(`${dir}/vocab.json`);
   const merges = await readText(`${dir}/merges.txt`);
   if (clip && merges) {
-    return { vocab: JSON.parse(clip), merges: lines(merges).filter((line) => !line.startsWith("#version")) };
+    return {
+      vocab: parseJson(clip, `${dir}/vocab.json`) as Record<string, number>,
+      merges: lines(merges).filter((line) => !line.startsWith("#version")),
+    };
   }
   const bert = await readText(`${dir}/vocab.txt`);
   if (bert) return { vocab: Object.fromEntries(lines(bert).map((line, id) => [line, id])), merges: null };
-  const model = JSON.parse(await readText(`${dir}/tokenizer.json`) ?? "{}").model;
+  const { model } = await readJson(`${dir}/tokenizer.json`);
   if (model?.type === "WordPiece") return { vocab: model.vocab, merges: null };
   if (model?.type === "BPE" && model.end_of_word_suffix === "</w>") {
     return { vocab: model.vocab, merges: model.merges.map((pair: string | string[]) => [pair].flat().join(" ")) };
   }
-  throw new TypeError(
+  throw new InputError(
     `Cannot read ${dir} as a tokenizer: it has neither vocab.json with merges.txt (CLIP) nor vocab.txt (BERT) nor ` +
       "a tokenizer.json of one of the two",
   );
@@ -238,7 +243,7 @@ export function trainTokenizer(texts: readonly string[], length: number): Tokeni
     }
   }
   const foreign = [...words.keys()].find((word) => /[^!-~]/.test(word));
-  if (foreign !== undefined) throw new TypeError(`Cannot learn a tokenizer from "${foreign}": it is not plain ASCII`);
+  if (foreign !== undefined) throw new InputError(`Cannot learn a tokenizer from "${foreign}": it is not plain ASCII`);
   const signs = Array.from({ length: 94 }, (_, k) => String.fromCharCode(33 + k)).filter((c) => !/[A-Z]/.test(c));
   const tokens = [...signs, ...signs.map((c) => `${c}</w>`)];
   const merges: string[] = [];
@@ -281,6 +286,12 @@ async function readText(path: string): Promise<string | null> {
     if (error instanceof Deno.errors.NotFound) return null;
     throw error;
   }
+}
+
+/** The JSON object of a file; an empty one where there is none. */
+// deno-lint-ignore no-explicit-any
+async function readJson(path: string): Promise<Record<string, any>> {
+  return parseJson(await readText(path) ?? "{}", path) ?? {};
 }
 
 async function writeJson(path: string, value: unknown): Promise<void> {

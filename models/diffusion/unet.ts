@@ -28,6 +28,7 @@
  */
 
 import { z } from "zod";
+import { InputError } from "../../formats/input_error.ts";
 import { add } from "../../ops/add.ts";
 import { concat } from "../../ops/concat.ts";
 import { silu } from "../../ops/silu.ts";
@@ -151,17 +152,17 @@ function check(config: EncoderConfig, { sample, context }: UNetInputs, name: str
   const lists = { layers_per_block: config.layers_per_block, attention_head_dim: config.attention_head_dim };
   for (const [key, list] of Object.entries({ ...lists, down_block_types: config.down_block_types })) {
     if (Array.isArray(list) && list.length !== levels) {
-      throw new TypeError(`Cannot build ${name}: ${key} has ${list.length} entries, block_out_channels ${levels}`);
+      throw new InputError(`Cannot build ${name}: ${key} has ${list.length} entries, block_out_channels ${levels}`);
     }
   }
   if (C !== config.in_channels || H! % stride || W! % stride) {
-    throw new TypeError(
+    throw new InputError(
       `Cannot apply ${name} to a sample of shape ${showShape(sample.shape)}: ` +
         `[N, H, W, ${config.in_channels}] with H and W multiples of ${stride} is expected`,
     );
   }
   if (context.shape[2] !== config.cross_attention_dim) {
-    throw new TypeError(
+    throw new InputError(
       `Cannot apply ${name} to a context of shape ${showShape(context.shape)}: ` +
         `[N, T, ${config.cross_attention_dim}] is expected`,
     );
@@ -172,7 +173,7 @@ function check(config: EncoderConfig, { sample, context }: UNetInputs, name: str
  * The encoder half and the mid block.
  *
  * @param hint Added to the output of conv_in, `[N, H, W, C0]`: what a ControlNet looks at.
- * @throws {TypeError} If a shape does not fit the configuration.
+ * @throws {InputError} If a shape does not fit the configuration.
  */
 export function encode(scope: Scope, config: EncoderConfig, inputs: UNetInputs, hint?: Value): Encoded {
   check(config, inputs, hint ? "the ControlNet" : "the UNet");
@@ -216,7 +217,7 @@ export function encode(scope: Scope, config: EncoderConfig, inputs: UNetInputs, 
  * @param inputs Noisy latents, time steps and prompt.
  * @param control What a ControlNet adds.
  * @returns `[N, H, W, out_channels]`.
- * @throws {TypeError} If a shape does not fit the configuration.
+ * @throws {InputError} If a shape does not fit the configuration.
  *
  * @example
  * ```ts
@@ -252,7 +253,7 @@ export function decode(scope: Scope, config: UNetConfig, inputs: UNetInputs, enc
   const { block_out_channels, up_block_types } = config;
   const levels = block_out_channels.length;
   if (up_block_types.length !== levels) {
-    throw new TypeError(`Cannot build the UNet: up_block_types has ${up_block_types.length} entries, not ${levels}`);
+    throw new InputError(`Cannot build the UNet: up_block_types has ${up_block_types.length} entries, not ${levels}`);
   }
   const blocks = { groups: config.norm_num_groups, eps: config.norm_eps, time: encoded.time };
   const skips = [...encoded.skips];

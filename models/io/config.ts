@@ -5,6 +5,7 @@
  */
 
 import type { z } from "zod";
+import { InputError } from "../../formats/input_error.ts";
 
 /** A network's `config.json`: what it knows, and what it needs at one value only. */
 export interface ConfigFormat<T> {
@@ -24,7 +25,7 @@ export interface ConfigFormat<T> {
  * Checks a parsed `config.json`. Options that are not known may only be null or false.
  *
  * @param where The file, for messages.
- * @throws {TypeError} If an option is missing, wrong or of a kind of network that is not built here; all are named.
+ * @throws {InputError} If an option is missing, wrong or of a kind of network that is not built here; all are named.
  */
 export function readConfig<T>(format: ConfigFormat<T>, json: unknown, where: string): T {
   const wrong: string[] = [];
@@ -48,7 +49,7 @@ export function readConfig<T>(format: ConfigFormat<T>, json: unknown, where: str
     for (const { path, message } of result.error.issues) wrong.push(`\n  "${path.join(".")}": ${message}`);
   }
   if (wrong.length) {
-    throw new TypeError(`Cannot read ${where} as the configuration of ${format.name}:${wrong.join("")}`);
+    throw new InputError(`Cannot read ${where} as the configuration of ${format.name}:${wrong.join("")}`);
   }
   return result.data!;
 }

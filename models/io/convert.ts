@@ -15,6 +15,8 @@
  */
 
 import { parse as parseYaml } from "yaml";
+import { parseJson } from "../../formats/files.ts";
+import { InputError } from "../../formats/input_error.ts";
 import { Graph } from "../../engine/graph.ts";
 import { type TensorSource, writeSafetensors } from "../../formats/safetensors.ts";
 import {
@@ -240,8 +242,8 @@ interface Part {
  *
  * @param from A file of tensors under original names, a folder of diffusers, or the file of one of its networks.
  * @param to The folder to write; it must not be there yet, or be empty.
- * @throws {TypeError} If the checkpoint cannot be read, or is of networks that are not built here; nothing is written then.
- * @throws {RangeError} If a weight does not fit the element type.
+ * @throws {InputError} If the checkpoint cannot be read, or is of networks that are not built here; nothing is written then.
+ * @throws {InputError} If a weight does not fit the element type.
  *
  * @example
  * ```ts ignore
@@ -256,7 +258,7 @@ export async function convertCheckpoint(
   options: ConvertOptions = {},
 ): Promise<Converted> {
   for await (const { name } of listed(to)) {
-    throw new TypeError(`Cannot write to ${to} as it is not empty: it has "${name}", hint: name a new folder`);
+    throw new InputError(`Cannot write to ${to} as it is not empty: it has "${name}"`, { hint: "name a new folder" });
   }
   const { isDirectory } = await Deno.stat(from);
   const path = to.replace(/\/+$/, "");
@@ -281,7 +283,7 @@ async function* listed(dir: string): AsyncGenerator<Deno.DirEntry> {
   try {
     yield* Deno.readDir(dir);
   } catch (error) {
-    if (error instanceof Deno.errors.NotADirectory) throw new TypeError(`Cannot write to ${dir} as it is a file`);
+    if (error instanceof Deno.errors.NotADirectory) throw new InputError(`Cannot write to ${dir} as it is a file`);
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }
@@ -307,11 +309,11 @@ async function convertFile(from: string, to: string, options: ConvertOptions): P
   }
   if (!parts.length) parts.push(await diffusersPart(file, from, given?.network, options.config));
   if (file.names.some((name) => name.startsWith("cond_stage_model.model."))) {
-    throw new TypeError(`Cannot convert ${from}: its text encoder is OpenCLIP's, which is not built here`);
+    throw new InputError(`Cannot convert ${from}: its text encoder is OpenCLIP's, which is not built here`);
   }
   // A network alone is its own folder; what came without a prefix may have been cut out of a complete checkpoint.
   if (parts.length === 1) {
-    if (options.tokenizer) throw new TypeError(`Cannot put a tokenizer beside ${from}: it has one network only`);
+    if (options.tokenizer) throw new InputError(`Cannot put a tokenizer beside ${from}: it has one network only`);
     return { parts: [await writePart(parts[0]!, to, "", options)], left_out: leftOut(file, parts) };
   }
   const schedule = await inferSchedule(file, given?.original);
@@ -342,8 +344,8 @@ function leftOut(file: Section, parts: readonly Part[]): string[] {
 }
 
 async function convertFolder(from: string, to: string, options: ConvertOptions): Promise<Converted> {
-  if (options.config) throw new TypeError(`Cannot use --config with ${from}: a folder has its own configurations`);
-  if (options.ema) throw new TypeError(`Cannot use --ema with ${from}: diffusers' folders hold one set of weights`);
+  if (options.config) throw new InputError(`Cannot use --config with ${from}: a folder has its own configurations`);
+  if (options.ema) throw new InputError(`Cannot use --ema with ${from}: diffusers' folders hold one set of weights`);
   const there = new Set(await Array.fromAsync(Deno.readDir(from), ({ name }) => name));
   if (there.has("config.json")) {
     const json = await readJson(`${from}/config.json`);
@@ -362,7 +364,7 @@ async function convertFolder(from: string, to: string, options: ConvertOptions):
     written.push(await writeFolder(`${from}/detector`, to, "detector", kind, options));
   }
   if (!written.length) {
-    throw new TypeError(`Cannot convert ${from}: it has neither a config.json nor one of the folders of a pipeline`);
+    throw new InputError(`Cannot convert ${from}: it has neither a config.json nor one of the folders of a pipeline`);
   }
   if (there.has("scheduler")) {
     const schedule = await loadNetworkConfig(`${from}/scheduler`, scheduleFormat);
@@ -417,7 +419,7 @@ async function diffusersPart(file: Section, from: string, given: unknown, path: 
   const json = given ?? await readJson(beside).catch((error) => {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
     const names = file.names.slice(0, 3).map((name) => `"${name}"`).join(", ");
-    throw new TypeError(
+    throw new InputError(
       `Cannot tell what ${from} is of: its tensors ${names}, ... are of no checkpoint that is known, ` +
         "hint: give the network's config.json with --config",
     );
@@ -432,7 +434,7 @@ function kindOf(json: any, where: string): Kind<any> {
   if (kind) return kind;
   const names = ALL.flatMap(({ format }) => [format.name, format.other?.format.name ?? []].flat());
   const given = JSON.stringify(json?._class_name ?? json?.model_type ?? null);
-  throw new TypeError(`Cannot read ${where} as the configuration of ${given}: it must be one of ${names.join(", ")}`);
+  throw new InputError(`Cannot read ${where} as the configuration of ${given}: it must be one of ${names.join(", ")}`);
 }
 
 // deno-lint-ignore no-explicit-any
@@ -442,12 +444,7 @@ function isFor({ format }: Kind<any>, json: any): boolean {
 }
 
 async function readJson(path: string): Promise<unknown> {
-  const text = await Deno.readTextFile(path);
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new TypeError(`Cannot read ${path} as JSON: ${(error as Error).message}`);
-  }
+  return parseJson(await Deno.readTextFile(path), path);
 }
 
 /** The file of `--config`: an original's YAML file or a network's `config.json`. */
@@ -457,13 +454,13 @@ async function readGiven(path: string): Promise<{ original?: OriginalConfig; net
     given = parseYaml(await Deno.readTextFile(path));
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) throw error;
-    throw new TypeError(`Cannot read ${path} as YAML or JSON: ${(error as Error).message}`);
+    throw new InputError(`Cannot read ${path} as YAML or JSON: ${(error as Error).message}`);
   }
   if (given?._class_name ?? given?.model_type) return { network: given };
   const result = originalConfig.safeParse(given);
   if (result.success) return { original: result.data.model.params };
   const problems = result.error.issues.map(({ path, message }) => `\n  "${path.join(".")}": ${message}`);
-  throw new TypeError(
+  throw new InputError(
     `Cannot read ${path} as the configuration of a checkpoint: it has no _class_name or model_type as a config.json ` +
       `has, and is no YAML file of the originals:${problems.join("")}`,
   );
@@ -478,7 +475,7 @@ function section(file: OpenTensors, path: string, ema: boolean): Section {
   const prefix = starts("state_dict.") ? "state_dict." : isStar ? ema ? "net_ema." : "net." : "";
   const found = below(file, prefix);
   const has = isStar ? found.names.length : found.names.some((name) => name.startsWith("model_ema."));
-  if (ema && !has) throw new TypeError(`Cannot use --ema with ${path}: it has no moving average`);
+  if (ema && !has) throw new InputError(`Cannot use --ema with ${path}: it has no moving average`);
   return found;
 }
 

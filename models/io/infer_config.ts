@@ -10,6 +10,7 @@
  */
 
 import { z } from "zod";
+import { InputError } from "../../formats/input_error.ts";
 import type { SafetensorsInfo, TensorData } from "../../formats/safetensors.ts";
 import { type AutoencoderConfig, autoencoderFormat } from "../diffusion/autoencoder.ts";
 import { type BertConfig, bertFormat } from "../diffusion/bert_text.ts";
@@ -55,7 +56,7 @@ export const originalConfig = z.object({
 export type OriginalConfig = z.output<typeof originalConfig>["model"]["params"];
 
 function fail(file: NamedShapes, what: string, problem: string): never {
-  throw new TypeError(`Cannot tell the configuration of the ${what} in ${file.path} from its tensors: ${problem}`);
+  throw new InputError(`Cannot tell the configuration of the ${what} in ${file.path} from its tensors: ${problem}`);
 }
 
 /** Size of one dimension of a tensor. */
@@ -239,7 +240,7 @@ export function inferStar(file: NamedShapes): StarDetectorConfig {
 /**
  * The noise schedule of a complete checkpoint, from the `betas` that it carries.
  *
- * @throws {TypeError} If they are of no schedule that is known.
+ * @throws {InputError} If they are of no schedule that is known.
  */
 export async function inferSchedule(file: NamedShapes, original?: OriginalConfig): Promise<ScheduleConfig> {
   const types = { eps: "epsilon", x0: "sample", v: "v_prediction" } as const;

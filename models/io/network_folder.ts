@@ -4,6 +4,8 @@
  * @module
  */
 
+import { parseJson } from "../../formats/files.ts";
+import { InputError } from "../../formats/input_error.ts";
 import { BERT_UNUSED } from "../diffusion/bert_text.ts";
 import { type ConfigFormat, readConfig, writeConfig } from "./config.ts";
 import { bareTextNames, loadUnder, oldAutoencoderNames } from "./original_names.ts";
@@ -20,9 +22,9 @@ export async function loadNetworkConfig<T>(dir: string, format: ConfigFormat<T>)
     text = await Deno.readTextFile(path);
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
-    throw new TypeError(`Cannot read ${dir} as a ${format.name}: ${configName(format)} is missing`);
+    throw new InputError(`Cannot read ${dir} as a ${format.name}: ${configName(format)} is missing`);
   }
-  return readConfig(format, JSON.parse(text), path);
+  return readConfig(format, parseJson(text, path), path);
 }
 
 /**
@@ -30,7 +32,7 @@ export async function loadNetworkConfig<T>(dir: string, format: ConfigFormat<T>)
  * diffusers' old names, a text encoder transformers' new ones.
  *
  * @param part Whether specs are of a part of the network only, as of an autoencoder's encoder; other names are passed over.
- * @throws {TypeError} If there are none, or names or shapes differ.
+ * @throws {InputError} If there are none, or names or shapes differ.
  */
 export async function loadNetwork(dir: string, specs: Specs, part = false): Promise<HostTensors> {
   return new Map(await Array.fromAsync(readNetwork(dir, specs, part)));

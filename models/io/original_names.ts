@@ -18,6 +18,7 @@
  * @module
  */
 
+import { InputError } from "../../formats/input_error.ts";
 import tables from "./original_names.json" with { type: "json" };
 import { fileName, type LoadOptions, type ParameterSpec } from "./params.ts";
 import type { UNetConfig } from "../diffusion/unet.ts";
@@ -81,7 +82,7 @@ type Layers = Pick<UNetConfig, "layers_per_block">;
 
 function strideOf({ layers_per_block }: Layers): { layers: number; stride: number } {
   if (typeof layers_per_block === "number") return { layers: layers_per_block, stride: layers_per_block + 1 };
-  throw new TypeError("Cannot name the blocks of the original as layers_per_block differs from level to level");
+  throw new InputError("Cannot name the blocks of the original as layers_per_block differs from level to level");
 }
 
 /** CompVis' names of a UNet. */

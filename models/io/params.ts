@@ -10,6 +10,7 @@
  * @module
  */
 
+import { InputError } from "../../formats/input_error.ts";
 import type { Device } from "../../engine/device.ts";
 import { elements, type Graph, sameShape, type Shape, showShape, type Value } from "../../engine/graph.ts";
 import { Random } from "../../engine/rng.ts";
@@ -199,7 +200,7 @@ export function initialise(specs: Specs, seed: number | bigint): HostTensors {
  * @param specs Which parameters.
  * @param source Their values in the layout of the graph: {@linkcode initialise}, {@linkcode loadSafetensors}.
  * @param dtype Element type in memory; f16 is for weights that are not trained.
- * @throws {TypeError} If the source lacks a name or has it in another shape.
+ * @throws {InputError} If the source lacks a name or has it in another shape.
  */
 export function createParameters(
   device: Device,
@@ -213,7 +214,7 @@ export function createParameters(
     (spec) => spec.shape,
     (spec) => spec.name,
   );
-  if (wrong.length) throw new TypeError(`Cannot create the parameters:${wrong.join("")}`);
+  if (wrong.length) throw new InputError(`Cannot create the parameters:${wrong.join("")}`);
   return new Map(
     [...specs.values()].map(({ name, shape }) => [name, new Tensor(device, shape, source.get(name)!.data, dtype)]),
   );
@@ -269,7 +270,7 @@ export interface LoadOptions {
  *
  * A filter of 1 by 1 may be a linear layer in the file and the other way round: checkpoints of several ages differ there.
  *
- * @throws {TypeError} Before anything is read, naming all parameters that are missing, unexpected, of another shape or not
+ * @throws {InputError} Before anything is read, naming all parameters that are missing, unexpected, of another shape or not
  * of a floating-point type; later, if a value is not finite.
  */
 export async function* readParameters(
@@ -287,7 +288,7 @@ export async function* readParameters(
  * Finds parameters in an open file, which are read when asked for: what {@linkcode writeSafetensors} takes.
  *
  * @returns By the parameters' names; shapes are those of the graph, elements in the layout of files.
- * @throws {TypeError} As {@linkcode readParameters} does.
+ * @throws {InputError} As {@linkcode readParameters} does.
  */
 export function findParameters(
   file: TensorFile,
@@ -308,7 +309,7 @@ export function findParameters(
     [...wanted].filter((name) => there.has(name) && !/F/.test(file.info(name).dtype ?? "F32"))
       .map((name) => `\n  "${name}" is of ${file.info(name).dtype}, not of F16, BF16, F32 or F64`),
   ));
-  if (wrong.length) throw new TypeError(`Cannot read the parameters from ${file.path}:${wrong.join("")}`);
+  if (wrong.length) throw new InputError(`Cannot read the parameters from ${file.path}:${wrong.join("")}`);
   return new Map([...specs.values()].map((spec) => [spec.name, {
     shape: spec.shape,
     async read() {
@@ -322,7 +323,7 @@ export function findParameters(
 /**
  * Checks that weights are numbers, as one that is not makes all that a network computes not a number.
  *
- * @throws {TypeError} If one is NaN or infinite; it is named.
+ * @throws {InputError} If one is NaN or infinite; it is named.
  */
 export function checkFinite(path: string, name: string, data: Float32Array): void {
   // Zero times anything finite is zero: one pass without a branch.
@@ -330,11 +331,9 @@ export function checkFinite(path: string, name: string, data: Float32Array): voi
   for (let k = 0; k < data.length; k++) sum += 0 * data[k]!;
   if (sum === 0) return;
   const k = data.findIndex((value) => !Number.isFinite(value));
-  throw new TypeError(
-    `Cannot use "${name}" of ${path} as weights: element ${k} is ${
-      data[k]
-    }, hint: the training diverged or the file is damaged`,
-  );
+  throw new InputError(`Cannot use "${name}" of ${path} as weights: element ${k} is ${data[k]}`, {
+    hint: "the training diverged or the file is damaged",
+  });
 }
 
 /**
@@ -342,7 +341,7 @@ export function checkFinite(path: string, name: string, data: Float32Array): voi
  *
  * @param path The file.
  * @param specs Parameters of one network.
- * @throws {TypeError} If the file is not safetensors, or names or shapes differ; all of them are named.
+ * @throws {InputError} If the file is not safetensors, or names or shapes differ; all of them are named.
  */
 export async function loadSafetensors(path: string, specs: Specs, options: LoadOptions = {}): Promise<HostTensors> {
   using file = await readSafetensors(path);

@@ -12,6 +12,8 @@
  * @module
  */
 
+import { parseJson } from "../../formats/files.ts";
+import { InputError } from "../../formats/input_error.ts";
 import type { Value } from "../../engine/graph.ts";
 import type { TensorData } from "../../formats/safetensors.ts";
 import { type AutoencoderConfig, autoencoderFormat, latentChannels } from "../diffusion/autoencoder.ts";
@@ -60,7 +62,7 @@ const CLASSES: Readonly<Record<string, readonly [string, string]>> = {
 /**
  * Opens a model's folder: reads every configuration and checks that the networks fit together.
  *
- * @throws {TypeError} If a part is missing, is not built here, or does not fit another; all problems are named.
+ * @throws {InputError} If a part is missing, is not built here, or does not fit another; all problems are named.
  */
 export async function openModel(dir: string): Promise<Model> {
   const there = await partsOf(dir);
@@ -80,7 +82,8 @@ export async function openModel(dir: string): Promise<Model> {
     try {
       return await read(`${dir}/${folder}`);
     } catch (error) {
-      problems.push(`\n  ${(error as Error).message}`);
+      if (!(error instanceof InputError)) throw error;
+      problems.push(`\n  ${error.message}`);
       return null;
     }
   }
@@ -117,7 +120,7 @@ export async function openModel(dir: string): Promise<Model> {
     problems.push(`\n  tokenizer/ has ${tokenizer.size} tokens and the text encoder ${text.config.vocab_size}`);
   }
   if (problems.length) {
-    throw new TypeError(`Cannot open ${dir} as a latent diffusion model:${problems.join("")}`);
+    throw new InputError(`Cannot open ${dir} as a latent diffusion model:${problems.join("")}`);
   }
   return {
     dir,
@@ -150,7 +153,7 @@ export function encodePrompt(scope: Scope, text: TextConfig, ids: Value): Value 
  * Reads the weights of all networks that specs name, under the prefixes `vae/`, `text_encoder/`, `unet/`, `controlnet/`.
  * An autoencoder may be named in part, as sampling needs its decoder only.
  *
- * @throws {TypeError} If names or shapes differ, or a network has no weights that can be read.
+ * @throws {InputError} If names or shapes differ, or a network has no weights that can be read.
  */
 export async function loadModel(model: Model, specs: Specs): Promise<HostTensors> {
   return new Map(await Array.fromAsync(readModel(model, specs)));
@@ -197,7 +200,7 @@ export async function saveModelIndex(dir: string): Promise<void> {
 /** The class that the `config.json` of a part tells, as an autoencoder's may be of two. */
 async function classOf(dir: string): Promise<string | undefined> {
   try {
-    return JSON.parse(await Deno.readTextFile(`${dir}/config.json`))._class_name;
+    return parseJson(await Deno.readTextFile(`${dir}/config.json`), `${dir}/config.json`)?._class_name;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;
@@ -207,7 +210,9 @@ async function classOf(dir: string): Promise<string | undefined> {
 async function partsOf(dir: string): Promise<Set<string>> {
   const parts = new Set<string>();
   if ((await Deno.stat(dir)).isFile) {
-    throw new TypeError(`Cannot open ${dir} as a model's folder: it is a file, hint: deno task convert ${dir} OUT`);
+    throw new InputError(`Cannot open ${dir} as a model's folder: it is a file`, {
+      hint: `deno task convert ${dir} OUT`,
+    });
   }
   for await (const { name, isDirectory } of Deno.readDir(dir)) if (isDirectory) parts.add(name);
   return parts;

@@ -11,6 +11,7 @@
  * @module
  */
 
+import { InputError } from "../../formats/input_error.ts";
 import { type TorchTensor, type TorchValue, writeTorchArchive } from "../../formats/torch_writer.ts";
 import { detectorSpecs } from "../detectors/detector.ts";
 import { type DetectorConfig, isStar } from "../detectors/registry.ts";
@@ -22,13 +23,13 @@ import { STAR_300W } from "../detectors/star.ts";
  * `STAR_DERIVED`: counters, and the matrix from edges to points.
  *
  * @param tensors In the layout of the graph.
- * @throws {TypeError} If the detector is no STAR network.
+ * @throws {InputError} If the detector is no STAR network.
  */
 export function starState(config: DetectorConfig, tensors: HostTensors): Map<string, TorchTensor> {
   if (!isStar(config)) {
-    throw new TypeError(
-      `Cannot export a compact hourglass as star: its network is another, hint: train with "star", or export as onnx`,
-    );
+    throw new InputError(`Cannot export a compact hourglass as star: its network is another`, {
+      hint: `train with "star", or export as onnx`,
+    });
   }
   const state = new Map<string, TorchTensor>();
   for (const spec of detectorSpecs(config).values()) {
@@ -55,7 +56,7 @@ export function starState(config: DetectorConfig, tensors: HostTensors): Map<str
  *
  * @param dir Where `model/train.pkl` goes; it is made if it is not there.
  * @returns The path of the checkpoint.
- * @throws {TypeError} As {@linkcode starState}.
+ * @throws {InputError} As {@linkcode starState}.
  */
 export async function saveStarCheckpoint(dir: string, config: DetectorConfig, tensors: HostTensors): Promise<string> {
   const net = starState(config, tensors);

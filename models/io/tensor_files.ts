@@ -8,6 +8,7 @@
  * @module
  */
 
+import { InputError } from "../../formats/input_error.ts";
 import { readAt, readSafetensors, type SafetensorsInfo, type TensorData } from "../../formats/safetensors.ts";
 import { readTorchArchive } from "../../formats/torch_archive.ts";
 import type { TensorFile } from "./params.ts";
@@ -33,20 +34,20 @@ const ZIP = "PK\x03\x04", OLD_TORCH = "\x80\x02\x8a\x0a", PICKLE = "\x80";
 /**
  * Opens a file of tensors; reads none yet.
  *
- * @throws {TypeError} If it is in no format that is known, or damaged.
+ * @throws {InputError} If it is in no format that is known, or damaged.
  */
 export async function openTensors(path: string): Promise<OpenTensors> {
   if (path.endsWith(".json")) return await openShards(path);
   const magic = await firstBytes(path);
   if (magic.startsWith(ZIP)) return await readTorchArchive(path);
   if (magic.startsWith(OLD_TORCH)) {
-    throw new TypeError(
-      `Cannot read ${path} as PyTorch before 1.6 wrote it, hint: load it in a newer one and save it with torch.save`,
-    );
+    throw new InputError(`Cannot read ${path} as PyTorch before 1.6 wrote it`, {
+      hint: "load it in a newer one and save it with torch.save",
+    });
   }
   // The length of a safetensors header may look like one, but behind it comes the header.
   if (magic.startsWith(PICKLE) && magic[8] !== "{") {
-    throw new TypeError(`Cannot read ${path}: it is a bare pickle, hint: save the tensors with torch.save`);
+    throw new InputError(`Cannot read ${path}: it is a bare pickle`, { hint: "save the tensors with torch.save" });
   }
   return await readSafetensors(path);
 }
@@ -54,7 +55,7 @@ export async function openTensors(path: string): Promise<OpenTensors> {
 /**
  * Opens the weights of a network's folder, under any of the names that diffusers and transformers give them.
  *
- * @throws {TypeError} If there are none.
+ * @throws {InputError} If there are none.
  */
 export async function openNetworkTensors(dir: string): Promise<OpenTensors> {
   for (const file of NETWORK_FILES) {
@@ -65,7 +66,7 @@ export async function openNetworkTensors(dir: string): Promise<OpenTensors> {
     });
     if (there) return await openTensors(path);
   }
-  throw new TypeError(`Cannot read the weights in ${dir}: it has none of ${NETWORK_FILES.join(", ")}`);
+  throw new InputError(`Cannot read the weights in ${dir}: it has none of ${NETWORK_FILES.join(", ")}`);
 }
 
 async function firstBytes(path: string): Promise<string> {
@@ -101,13 +102,13 @@ class Shards implements OpenTensors {
   #file(name: string): OpenTensors {
     const file = this.fileOf.get(name);
     if (file) return file;
-    throw new RangeError(`Cannot read tensor "${name}" of ${this.path}: it has ${this.fileOf.size} others`);
+    throw new InputError(`Cannot read tensor "${name}" of ${this.path}: it has ${this.fileOf.size} others`);
   }
 }
 
 async function openShards(path: string): Promise<OpenTensors> {
   const fail = (problem: string): never => {
-    throw new TypeError(`Cannot read ${path} as an index of shards: ${problem}`);
+    throw new InputError(`Cannot read ${path} as an index of shards: ${problem}`);
   };
   const folder = path.slice(0, path.lastIndexOf("/") + 1);
   const opened = new Map<string, OpenTensors>();

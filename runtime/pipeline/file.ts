@@ -6,6 +6,7 @@
 import { stringify } from "yaml";
 import { z } from "zod";
 import { basename, dirname, join } from "node:path";
+import { InputError } from "../../formats/input_error.ts";
 import { connect, type Draft, needsOf, sort } from "./inputs.ts";
 import { expandMatrix, type Variant } from "./matrix.ts";
 import { schemaProblems } from "../../formats/schema_diagnostics.ts";
@@ -241,7 +242,7 @@ async function readText(file: string): Promise<string> {
 }
 
 /** The pipeline file itself cannot be read. */
-export class PipelineFileError extends Error {
+export class PipelineFileError extends InputError {
   /** The class. */
   override readonly name = "PipelineFileError";
 }

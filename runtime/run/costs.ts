@@ -3,13 +3,14 @@
  *
  * @module
  */
+import { InputError } from "../../formats/input_error.ts";
 import type { PipelineStage } from "../pipeline/file.ts";
 import { MemoryError } from "../../engine/plan/plan.ts";
 import { ignoreMissing } from "../../formats/files.ts";
 import type { Artifact, Costs } from "../stage.ts";
 
 /** A run that cannot begin: another one is going on, or a stage was asked for that is not there. */
-export class RunError extends Error {
+export class RunError extends InputError {
   /** The class. */
   override readonly name = "RunError";
 }

@@ -5,6 +5,7 @@
  */
 
 import { z } from "zod";
+import { InputError } from "../../formats/input_error.ts";
 import { DatasetWriter, type NewRecord, openDataset } from "../../faces/data/dataset.ts";
 import { contactSheet, overlayLandmarks } from "../../faces/draw.ts";
 import { applyEdits, readEdits } from "../../faces/edits.ts";
@@ -76,7 +77,7 @@ export const generatePairs = stage({
   },
   async run(ctx, { model, landmarks, detector }, given) {
     if (!detector !== !given.redraw) {
-      throw new TypeError(
+      throw new InputError(
         given.redraw
           ? `Cannot redraw: the input "detector" is missing`
           : `Cannot use the input "detector" without the option "redraw", hint: redraw: {}`,
@@ -233,9 +234,9 @@ async function openPainter(device: Device, dir: string, size_px: number, given: 
   const model = await openModel(dir);
   const { controlnet, tokenizer } = model;
   if (!controlnet) {
-    throw new TypeError(
-      `Cannot generate pairs with ${dir} as it has no controlnet/, hint: train one with diffusion/train`,
-    );
+    throw new InputError(`Cannot generate pairs with ${dir} as it has no controlnet/`, {
+      hint: "train one with diffusion/train",
+    });
   }
   const { specs } = samplerOf({ ...model, controlnet }, size_px, tokenizer.length, given);
   const parameters = await uploadParameters(device, readModel(model, specs), given.weights);

@@ -7,6 +7,7 @@ import { z } from "zod";
 import { type BadFile, badFilesError, DatasetWriter, openFolder } from "../../faces/data/dataset.ts";
 import { contactSheet, overlayLandmarks } from "../../faces/draw.ts";
 import { type Image, writePng } from "../../faces/data/image.ts";
+import { InputError } from "../../formats/input_error.ts";
 import { inOrder, PicturePool } from "../../faces/data/pool.ts";
 import { file, folder, stage } from "../../runtime/stage.ts";
 import { CROP_SCALE } from "../lib/faces.ts";
@@ -70,7 +71,7 @@ export const importFaces = stage({
         const { file_name, landmarks } = records[i]!;
         return await pool.face(`${path}/${file_name}`, landmarks, how);
       } catch (error) {
-        if (!(error instanceof TypeError || error instanceof RangeError)) throw error;
+        if (!(error instanceof InputError)) throw error;
         return error;
       }
     };
@@ -78,7 +79,7 @@ export const importFaces = stage({
     for await (const face of inOrder(records.length, pool.width, cut)) {
       ctx.signal.throwIfAborted();
       const { file_name, style, group, source: name = file_name } = records[done]!;
-      if (face instanceof Error) bad.push({ file: file_name, reason: face.message });
+      if (face instanceof InputError) bad.push({ file: file_name, reason: face.message });
       else {
         const { landmarks } = face;
         await writer.add(face, { style, group, landmarks, source: name });

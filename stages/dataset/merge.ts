@@ -4,6 +4,7 @@
  * @module
  */
 import { z } from "zod";
+import { InputError } from "../../formats/input_error.ts";
 import { DatasetWriter, openDataset } from "../../faces/data/dataset.ts";
 import { Random } from "../../engine/rng.ts";
 import { stage } from "../../runtime/stage.ts";
@@ -28,7 +29,7 @@ export const mergeDatasets = stage({
   expects: async (_options, { data }) => ({ size_px: await sizeOf(data) }),
   async run(ctx, { data }, { limit, include, exclude }) {
     if (Array.isArray(limit) && limit.length !== data.length) {
-      throw new RangeError(`Cannot limit ${data.length} datasets by ${limit.length} numbers: limit is [${limit}]`);
+      throw new InputError(`Cannot limit ${data.length} datasets by ${limit.length} numbers: limit is [${limit}]`);
     }
     const random = new Random(ctx.seed, "limit");
     const isChosen = chooser(include, exclude);
@@ -47,9 +48,9 @@ export const mergeDatasets = stage({
     }
     if (writer.count === 0) {
       const styles = [...new Set(parts.flatMap(({ dataset }) => dataset.records.map(({ style }) => style)))].sort();
-      throw new RangeError(
-        `Cannot merge datasets as no image is of a chosen style, hint: there are ${styles.join(", ")}`,
-      );
+      throw new InputError(`Cannot merge datasets as no image is of a chosen style`, {
+        hint: `there are ${styles.join(", ")}`,
+      });
     }
     await writer.close();
   },

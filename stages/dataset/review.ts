@@ -5,6 +5,7 @@
  */
 
 import { z } from "zod";
+import { InputError } from "../../formats/input_error.ts";
 import { type DatasetRecord, DatasetWriter, openDataset } from "../../faces/data/dataset.ts";
 import { bootstrapMean } from "../../faces/metrics.ts";
 import { loadDetector } from "../../models/detectors/detector.ts";
@@ -65,11 +66,10 @@ export const reviewPairs = stage({
 
     const kept = pairs.filter(({ verdict }) => verdict === "kept").map(({ index }) => index).sort((a, b) => a - b);
     if (kept.length === 0) {
-      throw new RangeError(
+      throw new InputError(
         `Cannot keep any of the ${records.length} pairs of "${data.stage}": the smallest alignment_nme under "${judge}" is ` +
-          `${
-            pairs.reduce((least, pair) => Math.min(least, pair.alignment_nme), Infinity).toFixed(1)
-          } %, hint: raise most_nme`,
+          `${pairs.reduce((least, pair) => Math.min(least, pair.alignment_nme), Infinity).toFixed(1)} %`,
+        { hint: "raise most_nme" },
       );
     }
     const writer = await DatasetWriter.create(ctx.dir);

@@ -5,6 +5,7 @@
  */
 
 import { z } from "zod";
+import { InputError } from "../../formats/input_error.ts";
 import { readDetector, saveDetector } from "../../models/detectors/detector.ts";
 import type { HostTensors } from "../../models/io/params.ts";
 import { stage } from "../../runtime/stage.ts";
@@ -27,7 +28,7 @@ export const averageDetectors = stage({
   async run(ctx, { detectors }, { shares = detectors.map(() => 1) }) {
     const total = shares.reduce((a, b) => a + b, 0);
     if (shares.length !== detectors.length || total === 0) {
-      throw new RangeError(
+      throw new InputError(
         `Cannot average ${detectors.length} detectors by [${shares}]: one share each is expected, and not all 0`,
       );
     }
@@ -36,7 +37,7 @@ export const averageDetectors = stage({
     for (const [k, { config: other }] of others.entries()) {
       if (JSON.stringify(other) === JSON.stringify(config)) continue;
       const [a, b] = [detectors[0]!.stage, detectors[k + 1]!.stage];
-      throw new TypeError(`Cannot average "${a}" and "${b}" as they are not of the same network`);
+      throw new InputError(`Cannot average "${a}" and "${b}" as they are not of the same network`);
     }
     const tensors: HostTensors = new Map();
     for (const [name, { shape }] of first!.tensors) {

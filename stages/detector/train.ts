@@ -5,6 +5,7 @@
  */
 
 import { z } from "zod";
+import { InputError } from "../../formats/input_error.ts";
 import { augmentation } from "../../faces/data/augment.ts";
 import { LANDMARK_COUNT } from "../../faces/landmarks.ts";
 import { nmePerImage } from "../../faces/metrics.ts";
@@ -75,16 +76,16 @@ export const trainDetector = stage({
   async run(ctx, { data, init, val }, options) {
     const own = (["network", "star"] as const).filter((key) => options[key] !== undefined);
     if (own.length > (init ? 0 : 1)) {
-      throw new TypeError(
+      throw new InputError(
         init
           ? `Cannot set "${own[0]}" as the input "init" has its own: leave one of them out`
           : `Cannot set both "network" and "star": leave one of them out`,
       );
     }
     if (!val && (options.keep === "best" || options.patience !== undefined)) {
-      throw new TypeError(
-        `Cannot tell the best weights: the input "val" is missing, hint: it is for keep and patience`,
-      );
+      throw new InputError(`Cannot tell the best weights: the input "val" is missing`, {
+        hint: "it is for keep and patience",
+      });
     }
     const start = init && await readDetector(init.dir);
     const config = start?.config ?? configOf(options);
@@ -177,11 +178,13 @@ function trained(names: Iterable<string>, freeze: readonly string[]): (name: str
   const all = [...names].map(short);
   for (const pattern of freeze) {
     if (all.some(chooser([pattern], []))) continue;
-    throw new TypeError(`Cannot freeze "${pattern}": the network has no such parameter, hint: "${all[0]}" is one`);
+    throw new InputError(`Cannot freeze "${pattern}": the network has no such parameter`, {
+      hint: `"${all[0]}" is one`,
+    });
   }
   const moves = chooser([], freeze);
   if (!all.some((name) => moves(name) && !STATISTICS.test(name))) {
-    throw new TypeError(`Cannot train with all parameters frozen by [${freeze.join(", ")}]`);
+    throw new InputError(`Cannot train with all parameters frozen by [${freeze.join(", ")}]`);
   }
   return (name) => moves(short(name));
 }
@@ -212,7 +215,7 @@ function spread(faces: Faces, most: number): Pictures {
 function sharesOf(datasets: readonly Faces[], mix?: readonly number[]): readonly number[] {
   const shares = mix ?? datasets.map(({ records }) => records.length);
   if (shares.length !== datasets.length || !shares.some((share) => share > 0)) {
-    throw new RangeError(
+    throw new InputError(
       `Cannot mix ${datasets.length} datasets by [${shares}]: one share each is expected, and not all 0`,
     );
   }

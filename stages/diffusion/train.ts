@@ -5,6 +5,7 @@
  */
 
 import { z } from "zod";
+import { InputError } from "../../formats/input_error.ts";
 import { latentChannels } from "../../models/diffusion/autoencoder.ts";
 import { encodePrompt, loadModel, type Model, openModel, saveModelIndex } from "../../models/io/pipeline_folder.ts";
 import {
@@ -49,14 +50,15 @@ import { validation, validationOptions } from "../lib/validation.ts";
 /**
  * A model's ControlNet, or that which it is to have.
  *
- * @throws {TypeError} If the hint channels do not bring images to the size of the latents.
+ * @throws {InputError} If the hint channels do not bring images to the size of the latents.
  */
 function controlConfigOf({ vae, unet, controlnet }: Model, hint: number[]): ControlNetConfig {
   const levels = vae.block_out_channels.length;
   if (!controlnet && hint.length !== levels) {
-    throw new TypeError(
+    throw new InputError(
       `Cannot use hint_channels ${JSON.stringify(hint)}: they halve the side ${hint.length - 1} times and the ` +
-        `autoencoder ${levels - 1} times, hint: give ${levels} numbers`,
+        `autoencoder ${levels - 1} times`,
+      { hint: `give ${levels} numbers` },
     );
   }
   return controlnet ?? controlnetConfigFor(unet, { conditioning_embedding_out_channels: hint });
@@ -71,22 +73,23 @@ async function plannedNetworks(model: Place, init: Place | undefined): Promise<N
 /**
  * Opens the model that a ControlNet is taken from.
  *
- * @throws {TypeError} If it has none, or one of another shape than the UNet's encoder.
+ * @throws {InputError} If it has none, or one of another shape than the UNet's encoder.
  */
 async function openDonor(dir: string, { unet }: Model): Promise<Model> {
   const donor = await openModel(dir);
   if (!donor.controlnet) {
-    throw new TypeError(
-      `Cannot use "${dir}" as init: it has no ControlNet, hint: leave init out to copy the UNet's encoder`,
-    );
+    throw new InputError(`Cannot use "${dir}" as init: it has no ControlNet`, {
+      hint: "leave init out to copy the UNet's encoder",
+    });
   }
   const fitting = controlnetConfigFor(unet, donor.controlnet);
   for (const [name, value] of Object.entries(fitting)) {
     const has = donor.controlnet[name as keyof ControlNetConfig];
     if (JSON.stringify(has) !== JSON.stringify(value)) {
-      throw new TypeError(
+      throw new InputError(
         `Cannot use "${dir}" as init: ${name} of its ControlNet is ${JSON.stringify(has)} and of the UNet ` +
-          `${JSON.stringify(value)}, hint: take the model that this UNet was trained from`,
+          `${JSON.stringify(value)}`,
+        { hint: "take the model that this UNet was trained from" },
       );
     }
   }
@@ -185,7 +188,7 @@ export const trainDiffusion = stage({
   },
   async run(ctx, { model, data, init, detector, val }, options) {
     if (detector && options.preview_every === undefined) {
-      throw new TypeError(`Cannot use the input "detector" without the option "preview_every"`);
+      throw new InputError(`Cannot use the input "detector" without the option "preview_every"`);
     }
     const faces = await loadFaces(data);
     const opened = await openModel(model.dir);

@@ -4,6 +4,7 @@
  * @module
  */
 import { z } from "zod";
+import { InputError } from "../../formats/input_error.ts";
 import { DatasetWriter } from "../../faces/data/dataset.ts";
 import { contactSheet } from "../../faces/draw.ts";
 import { type Image, writePng } from "../../faces/data/image.ts";
@@ -60,7 +61,7 @@ export const renderStage = stage({
     const { count, per_style, size_px, people, first_identity } = given;
     const styles = await Promise.all(chosenFiles(given).map(loadStyle));
     if (styles.length === 0) {
-      throw new TypeError(`Cannot draw split "${given.split}" as ${given.styles_dir} has no such style`);
+      throw new InputError(`Cannot draw split "${given.split}" as ${given.styles_dir} has no such style`);
     }
     const total = count ?? per_style! * styles.length;
     const identities = given.identities ?? total;

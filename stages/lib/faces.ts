@@ -4,6 +4,7 @@
  * @module
  */
 
+import { InputError } from "../../formats/input_error.ts";
 import { type DatasetRecord, type LoadedDataset, openDataset } from "../../faces/data/dataset.ts";
 import type { Image } from "../../faces/data/image.ts";
 import type { Failures } from "../../faces/metrics.ts";
@@ -23,14 +24,14 @@ export interface Faces extends LoadedDataset {
 /**
  * Loads datasets one after the other.
  *
- * @throws {TypeError} If their images differ in size.
+ * @throws {InputError} If their images differ in size.
  */
 export async function loadFaces(artifacts: readonly Artifact[]): Promise<Faces> {
   const datasets = await Promise.all(artifacts.map(({ dir }) => openDataset(dir)));
   const size_px = datasets[0]!.size_px;
   const other = datasets.findIndex((d) => d.size_px !== size_px);
   if (other >= 0) {
-    throw new TypeError(
+    throw new InputError(
       `Cannot use "${artifacts[other]!.stage}" beside "${artifacts[0]!.stage}": its images are ` +
         `${datasets[other]!.size_px} pixels wide, the others ${size_px}`,
     );

@@ -5,6 +5,7 @@
  */
 
 import { z } from "zod";
+import { InputError } from "../../formats/input_error.ts";
 import { constantSchedule, cosineSchedule, stepSchedule } from "../../ops/optimizer.ts";
 import { type Inputs, MEMORY_SIZE, type Trainer } from "../../models/trainer.ts";
 import { formatSeconds } from "../../runtime/run/progress.ts";
@@ -52,16 +53,16 @@ export type TrainingOptions = z.output<z.ZodObject<typeof trainingOptions>>;
 /**
  * Learning rate of a step, counted from 0.
  *
- * @throws {TypeError} If milestones are missing, or given for another decay.
+ * @throws {InputError} If milestones are missing, or given for another decay.
  */
 export function learningRate(options: TrainingOptions): (step: number) => number {
   const { lr, warmup, decay, steps, milestones, gamma } = options;
   const extra = milestones ? "milestones" : "gamma";
   if (decay !== "step" && options[extra] !== undefined) {
-    throw new TypeError(`Cannot use "${extra}" with decay "${decay}", hint: set decay to "step"`);
+    throw new InputError(`Cannot use "${extra}" with decay "${decay}"`, { hint: `set decay to "step"` });
   }
   if (decay === "step" && !milestones) {
-    throw new TypeError(`Cannot decay the learning rate by steps: "milestones" is missing, hint: [3000, 4500]`);
+    throw new InputError(`Cannot decay the learning rate by steps: "milestones" is missing`, { hint: "[3000, 4500]" });
   }
   const factor = decay === "cosine" ? cosineSchedule(steps, warmup) : constantSchedule(warmup);
   const falling = stepSchedule(milestones ?? [], gamma);

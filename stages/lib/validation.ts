@@ -5,6 +5,7 @@
  */
 
 import { z } from "zod";
+import { InputError } from "../../formats/input_error.ts";
 import type { Schedule } from "../../models/diffusion/schedule.ts";
 import type { Tokenizer } from "../../models/diffusion/tokenizer.ts";
 import type { Value } from "../../engine/graph.ts";
@@ -35,7 +36,7 @@ export interface ValidationLooks extends Looks {
  *
  * @param val Images held back.
  * @param options Those of the training.
- * @throws {TypeError} If `val_every` is given without `val`.
+ * @throws {InputError} If `val_every` is given without `val`.
  */
 export async function validation(
   ctx: StageContext,
@@ -55,7 +56,7 @@ export async function validation(
 ): Promise<ValidationLooks | undefined> {
   if (!val) {
     if (options.val_every === undefined) return undefined;
-    throw new TypeError(`Cannot use the option "val_every" without the input "val"`);
+    throw new InputError(`Cannot use the option "val_every" without the input "val"`);
   }
   const faces = await loadFaces([val]);
   const count = Math.max(1, Math.round(IMAGES / options.batch));

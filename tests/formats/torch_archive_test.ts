@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { InputError } from "../../formats/input_error.ts";
 import { unpickle } from "../../formats/pickle.ts";
 import { readTorchArchive } from "../../formats/torch_archive.ts";
 import {
@@ -120,7 +121,7 @@ Deno.test("a checkpoint that calls for anything else is refused by name, and not
     for (const [message, root] of calls) {
       await Deno.writeFile(path, torchFile(root));
       await assert.rejects(readTorchArchive(path), (error: Error) => {
-        assert.ok(error instanceof TypeError);
+        assert.ok(error instanceof InputError);
         assert.match(error.message, /^Cannot read .*model\.pth as a PyTorch checkpoint: in data\.pkl, /);
         assert.match(error.message, message);
         return true;

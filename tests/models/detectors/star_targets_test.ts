@@ -36,5 +36,5 @@ Deno.test("starMaps() draws a blob and its edge where each landmark is", () => {
     assert.ok(pointmaps[(cell(1) * 16 + cell(0)) * 68 + p]! > 0.1, `landmark ${p}`);
   }
   assert.ok(edgemaps.every((v) => v >= 0 && v <= 1));
-  assert.throws(() => starMaps(face, 66), { name: "RangeError" });
+  assert.throws(() => starMaps(face, 66), { name: "InputError" });
 });

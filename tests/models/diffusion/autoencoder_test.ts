@@ -37,7 +37,7 @@ Deno.test("the autoencoder has the parameters and shapes of Stable Diffusion v1'
 Deno.test("encodeImage() says which shape does not fit", () => {
   const graph = new Graph();
   assert.throws(() => encodeImage(new Scope(graph, new Map()), config, graph.input("image", [1, 60, 64, 3])), {
-    name: "TypeError",
+    name: "InputError",
     message: "Cannot encode an image of shape [1, 60, 64, 3]: [N, H, W, 3] with H and W multiples of 8 is expected",
   });
 });

@@ -40,7 +40,7 @@ Deno.test("unet() has the parameters of Stable Diffusion v1 and of the text-to-i
 Deno.test("unet() says which shape does not fit", () => {
   const config = readConfig(unetFormat, small, "small");
   assert.throws(() => build(config, [1, 9, 8, 4], [1, 5, 12]), {
-    name: "TypeError",
+    name: "InputError",
     message: "Cannot apply the UNet to a sample of shape [1, 9, 8, 4]: " +
       "[N, H, W, 4] with H and W multiples of 2 is expected",
   });

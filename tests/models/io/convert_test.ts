@@ -306,7 +306,7 @@ Deno.test("convertCheckpoint() says what is wrong and leaves nothing behind", ()
       t.get(first)!.data[0] = 1e6
     );
     const half = ["--dtype", "f16", `${dir}/x.safetensors`, `${dir}/out`];
-    await assert.rejects(convert(half, () => {}), { name: "UsageError", message: /as F16: element \d+ is 1000000/ });
+    await assert.rejects(convert(half, () => {}), { name: "InputError", message: /as F16: element \d+ is 1000000/ });
     await assert.rejects(convert([`${dir}/none`, `${dir}/out`], () => {}), { name: "UsageError" });
     await assert.rejects(convert([`${dir}/x.safetensors`, dir], () => {}), /Cannot write to .* as it is not empty/);
     await assert.rejects(convert(["--dtype", "int8", "a", "b"], () => {}), /Cannot set --dtype to "int8"/);

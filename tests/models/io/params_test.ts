@@ -89,7 +89,7 @@ Deno.test("loadSafetensors() names all parameters that do not fit", async () => 
     tensors.set("position_ids", { shape: [1], data: new Float32Array(1) });
     await writeSafetensors(path, tensors);
     await assert.rejects(loadSafetensors(path, specs, { ignore: /position_ids/ }), {
-      name: "TypeError",
+      name: "InputError",
       message:
         `Cannot read the parameters from ${path}:\n  "conv_in.bias" is [6], not [5]\n  "zero.bias" is missing\n` +
         `  "other" is unexpected`,

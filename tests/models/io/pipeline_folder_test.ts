@@ -106,7 +106,7 @@ Deno.test("openModel() names all parts that are missing or do not fit", () =>
     await Deno.remove(`${dir}/scheduler`, { recursive: true });
     await saveConfig(`${dir}/unet`, unetFormat, { ...configs.unet, in_channels: 8, cross_attention_dim: 16 });
     await assert.rejects(openModel(dir), {
-      name: "TypeError",
+      name: "InputError",
       message: [
         `Cannot open ${dir} as a latent diffusion model:`,
         "scheduler/ is missing",

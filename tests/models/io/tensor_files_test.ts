@@ -91,7 +91,7 @@ Deno.test("weights that are no numbers, or of another type, are named when they 
       const tensors = new Map([["x.weight", values(1, 2)], ["x.bias", values(0, value)]]);
       await writeSafetensors(`${dir}/x.safetensors`, tensors);
       await assert.rejects(load(`${dir}/x.safetensors`), {
-        name: "TypeError",
+        name: "InputError",
         message: `Cannot use "x.bias" of ${dir}/x.safetensors as weights: element 1 is ${value}, ` +
           "hint: the training diverged or the file is damaged",
       });
