@@ -1,10 +1,11 @@
 /**
- * The command: the engine's speed as shares of what the adapter can do, measured in the same run.
+ * The command `bench`: the engine's speed as shares of what the adapter can do, measured in the same run.
  *
  * @module
  */
 
-import { parse, UsageError } from "./main.ts";
+import { Command, Option } from "@commander-js/extra-typings";
+import { type Context, Exit, UsageError } from "./command.ts";
 import { type Device, openDevice } from "../engine/device.ts";
 import { keepSpeed } from "../runtime/run/timings.ts";
 import { chooser } from "../stages/lib/glob.ts";
@@ -12,7 +13,7 @@ import { CASES } from "../bench/cases.ts";
 import { type Figure, figure } from "../bench/figures.ts";
 import { type Ceilings, measureCeilings } from "../bench/measure.ts";
 
-type Print = (line: string) => void;
+type Print = Context["print"];
 
 /** The step by whose speed `plan` tells times of stages that were never run. */
 const PLANNED_BY = "step.unet_controlnet:tiny-b8";
@@ -20,49 +21,58 @@ const PLANNED_BY = "step.unet_controlnet:tiny-b8";
 /** Plans of fewer dispatches tell nothing about the host: what is spent once a submission would count. */
 const MANY_DISPATCHES = 100;
 
-/** Measures cases and prints a table, or one JSON object a line; see SPEED.md. */
-export async function bench(args: string[], print: Print): Promise<number> {
-  const { values } = parse({
-    args,
-    options: {
-      "full-size": { type: "boolean" },
-      json: { type: "boolean" },
-      only: { type: "string" },
-      peers: { type: "boolean" },
-      soak: { type: "boolean" },
-    },
-  });
-  if (values["full-size"]) {
-    await (await import("../bench/full_size.ts")).fullSize(print);
-    return 0;
-  }
-  if (values.soak) return await (await import("../bench/soak.ts")).soak(values.json ?? false, print);
-  if (values.peers) return await peers(args.filter((arg) => arg !== "--peers"));
+/** Declares `bench`; see SPEED.md. */
+export const bench = (context: Context) =>
+  new Command()
+    .option("--only <PATTERN>", "cases whose names fit it; * and ? fit any text and any letter")
+    .option("--peers", "times other engines on the same cases, which Deno downloads first, 190 MB")
+    .addOption(
+      new Option("--soak", "prints the memory of 1,000 training steps").conflicts(["only", "peers", "fullSize"]),
+    )
+    .addOption(
+      new Option("--full-size", "predicts the time and memory of Stable Diffusion v1").conflicts([
+        "only",
+        "peers",
+        "json",
+      ]),
+    )
+    .option("--json", "print a JSON line for each case")
+    .addHelpText("after", '\nExample:\n  deno task bench --only "conv2d.*"')
+    .action(async ({ only, json = false, peers, soak, fullSize }) => {
+      if (fullSize) return await (await import("../bench/full_size.ts")).fullSize(context.print);
+      if (soak) {
+        const kept = await (await import("../bench/soak.ts")).soak(json, context.print);
+        if (!kept) throw new Exit(1);
+        return;
+      }
+      if (peers) return await timePeers(only, json, context);
+      await timeCases(only, json, context.print);
+    });
 
-  const chosen = chooseCases(values.only);
+async function timeCases(only: string | undefined, json: boolean, print: Print): Promise<void> {
+  const chosen = chooseCases(only);
   const device = await openDevice();
-  printCeilings(device, await measureCeilings(device), values.json ?? false, print);
-  if (!values.json) print(row("case", ["ms", "low", "high", "cores", "speed", "share", "MB", "host us"]));
+  printCeilings(device, await measureCeilings(device), json, print);
+  if (!json) print(row("case", ["ms", "low", "high", "cores", "speed", "share", "MB", "host us"]));
   for (const one of chosen) {
     const measured = await figure(device, one);
-    print((values.json ? jsonRow : tableRow)(measured));
+    print((json ? jsonRow : tableRow)(measured));
     if (one.name !== PLANNED_BY) continue;
     Deno.mkdirSync("runs", { recursive: true });
     keepSpeed("runs", device.name, "bench", { seconds: 60, flops: measured.gflops * 60e9 });
   }
   device.destroy();
-  return 0;
 }
 
 /** Runs the task `bench:peers`, which has a lock file of its own: what is in one is downloaded before anything runs. */
-async function peers(args: readonly string[]): Promise<number> {
-  Deno.stderr.writeSync(new TextEncoder().encode(
+async function timePeers(only: string | undefined, json: boolean, { note }: Context): Promise<void> {
+  note(
     "TensorFlow.js, jax-js and ONNX Runtime Web are timed too. Deno downloads them now unless it has them: 190 MB, " +
-      "which nothing else here needs\n",
-  ));
-  const command = new Deno.Command("deno", { args: ["task", "-q", "bench:peers", ...args] });
-  const { code } = await command.spawn().status;
-  return code;
+      "which nothing else here needs",
+  );
+  const args = ["task", "-q", "bench:peers", ...only === undefined ? [] : ["--only", only], ...json ? ["--json"] : []];
+  const { code } = await new Deno.Command("deno", { args }).spawn().status;
+  if (code) throw new Exit(code);
 }
 
 /**

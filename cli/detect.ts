@@ -4,6 +4,7 @@
  * @module
  */
 
+import { Command, Option } from "@commander-js/extra-typings";
 import { basename, dirname, extname, join, resolve } from "node:path";
 import { InputError } from "../formats/input_error.ts";
 import { overlayLandmarks } from "../faces/draw.ts";
@@ -12,7 +13,7 @@ import { invertAffine, LANDMARK_COUNT, transformLandmarks } from "../faces/landm
 import { formatPts } from "../faces/pts.ts";
 import { type Detector, loadDetector, uncertainty } from "../models/detectors/detector.ts";
 import { searchFace } from "../models/detectors/face_search.ts";
-import { parse, UsageError } from "./main.ts";
+import { type Context, Exit, UsageError } from "./command.ts";
 import { openDevice } from "../engine/device.ts";
 import { CROP_SCALE } from "../stages/lib/faces.ts";
 
@@ -26,48 +27,59 @@ interface Work {
 }
 
 /**
- * Prints a JSON line for each picture:
+ * Declares `detect`, which prints a JSON line for each image:
  *
  * - `landmarks`, `[68, 2]`, and `uncertainty_px`, `[68]`, see {@linkcode uncertainty}. It is no calibrated error. On
- *   two sets of rendered faces, in five and in six styles and turned far, its rank correlation with models/tiny's error was 0.40 and 0.33
- *   with `--flip` (0.63 and 0.45 between means of faces), and 0.20 and 0.14 without; with it, errors were on average 1.1
- *   to 1.2 times as large;
+ *   two sets of rendered faces, in five and in six styles and turned far, its rank correlation with models/tiny's error
+ *   was 0.40 and 0.33 with `--flip` (0.63 and 0.45 between means of faces), and 0.20 and 0.14 without; with it, errors
+ *   were on average 1.1 to 1.2 times as large;
  * - `crop`, left, top and side of the square that the detector saw, and `crop_from`: the flag `box`, the file `boxes`,
- *   `none` for the whole picture, or `search`, see {@linkcode searchFace}, with `approximate: true`;
- * - or `error` in place of these. The other pictures are done all the same, and the exit code is 1.
+ *   `none` for the whole image, or `search`, see {@linkcode searchFace}, with `approximate: true`;
+ * - or `error` in place of these. The other images are done all the same, and the exit code is 1.
  *
  * Pixels count from 0 at the centre of the first one. Boxes are around the face from brows to chin, ear to ear, as
- * `x,y,width,height` from the picture's left top corner.
- *
- * With `--out DIR` it also writes `NAME.pts`, and `NAME.png` with the landmarks drawn over the picture.
- *
- * @returns The exit code.
- * @throws {UsageError} If an argument is wrong or the detector cannot be used.
+ * `x,y,width,height` from the image's left top corner.
  */
-export async function detect(args: string[], print: (line: string) => void): Promise<number> {
-  const { values, positionals } = parse({
-    args,
-    allowPositionals: true,
-    options: {
-      detector: { type: "string" },
-      box: { type: "string" },
-      boxes: { type: "string" },
-      crop: { type: "string" },
-      out: { type: "string" },
-      flip: { type: "boolean", default: false },
-    },
-  });
-  const { detector: dir, box, boxes, crop, out, flip } = values;
-  if (!dir || !positionals.length) throw new UsageError("Cannot detect without --detector and an image or a folder");
-  if ([box, boxes, crop].filter((value) => value !== undefined).length > 1) {
-    throw new UsageError("Cannot use more than one of --box, --boxes and --crop");
-  }
-  if (crop !== undefined && crop !== "none") {
-    throw new UsageError(`Cannot set --crop to "${crop}": it is none, for pictures that are crops already`);
-  }
+export const detect = (context: Context) =>
+  new Command()
+    .argument("<IMAGE|DIR...>", "PNG and JPEG files, and folders of them")
+    .requiredOption("--detector <DIR>", "folder of a detector")
+    .addOption(
+      new Option("--box <X,Y,W,H>", "the face, from brows to chin and ear to ear, in pixels of every image")
+        .conflicts(["boxes", "crop"]),
+    )
+    .addOption(
+      new Option("--boxes <FILE>", "a CSV file with a face for each image: name,x,y,width,height").conflicts("crop"),
+    )
+    .addOption(
+      new Option(
+        "--crop <HOW>",
+        "none takes whole images, which are crops of faces already; without a box and --crop " +
+          "the face is searched for, which is approximate",
+      ).choices(["none"]),
+    )
+    .option("--flip", "also detect in the mirrored image, and take the mean")
+    .option("--out <DIR>", "write NAME.pts, and NAME.png with the landmarks drawn over the image, to this folder")
+    .addHelpText("after", "\nExample:\n  deno task detect face.jpg --detector models/tiny/detector --out found")
+    .action((paths, options) => detectPaths(paths, options, context));
+
+interface DetectOptions {
+  readonly detector: string;
+  readonly box?: string | undefined;
+  readonly boxes?: string | undefined;
+  readonly crop?: "none" | undefined;
+  readonly flip?: boolean | undefined;
+  readonly out?: string | undefined;
+}
+
+async function detectPaths(
+  paths: readonly string[],
+  { detector: dir, box, boxes, crop, flip = false, out }: DetectOptions,
+  { print, note }: Context,
+): Promise<void> {
   try {
     const fromFile = boxes === undefined ? undefined : await readBoxes(boxes);
-    const files = (await Promise.all(positionals.map(imagesAt))).flat();
+    const files = (await Promise.all(paths.map(imagesAt))).flat();
     const flag = box === undefined ? undefined : faceSquare(box, "--box");
     if (out !== undefined) await prepare(out, files);
     const device = await openDevice();
@@ -93,7 +105,7 @@ export async function detect(args: string[], print: (line: string) => void): Pro
       const seconds = (performance.now() - started) / 1000;
       note(`${files.length} images, ${failed} failed, ${(files.length / seconds).toFixed(1)} images a second`);
       detector.destroy();
-      return failed ? 1 : 0;
+      if (failed) throw new Exit(1);
     } finally {
       device.destroy();
     }
@@ -202,8 +214,4 @@ async function readBoxes(path: string): Promise<Map<string, Box>> {
     boxes.set(name, faceSquare(line.slice(comma + 1), `${path}:${i + 1}`));
   }
   return boxes;
-}
-
-function note(line: string): void {
-  Deno.stderr.writeSync(new TextEncoder().encode(`${line}\n`));
 }

@@ -1,8 +1,9 @@
 /**
- * Looks at the machine: the adapter, its limits, and whether kernels give on it what they must.
+ * The command `doctor`: the adapter, its limits, and whether kernels compute on it what they must.
  *
  * @module
  */
+import { Command } from "@commander-js/extra-typings";
 import { add } from "../ops/add.ts";
 import { conv2d } from "../ops/conv2d.ts";
 import { matmul } from "../ops/matmul.ts";
@@ -11,6 +12,7 @@ import { sum } from "../ops/sum.ts";
 import { type Device, openDevice } from "../engine/device.ts";
 import { elements, type F64, Graph, topological, type Value } from "../engine/graph.ts";
 import { Executable } from "../engine/executable.ts";
+import { type Context, Exit } from "./command.ts";
 
 /** A graph whose result is known from the ops' f64 references. */
 interface Check {
@@ -33,8 +35,13 @@ const checks: readonly Check[] = [
   { name: "infinity", build: (g) => add(g.input("x", [9]), g.input("y", [9])), fill: (i) => i % 3 ? -Infinity : i },
 ];
 
-/** Prints what it finds; resolves to 0, or 1 if a kernel is wrong. */
-export async function doctor(print: (line: string) => void): Promise<number> {
+/** Declares `doctor`; the exit code is 1 if a kernel is wrong. */
+export const doctor = (context: Context) =>
+  new Command()
+    .addHelpText("after", "\nExample:\n  deno task doctor")
+    .action(() => examine(context));
+
+async function examine({ print }: Context): Promise<void> {
   const device = await openDevice();
   const { gpu } = device;
   print(`adapter   ${device.name}`);
@@ -64,7 +71,7 @@ export async function doctor(print: (line: string) => void): Promise<number> {
       ? `${wrong} of ${checks.length} kernels are wrong on this adapter, hint: try FACEWRIGHT_STORAGE=buffer or another driver`
       : "all is well",
   );
-  return wrong ? 1 : 0;
+  if (wrong) throw new Exit(1);
 }
 
 const mib = (bytes: number) => `${Math.floor(bytes / 2 ** 20)} MiB`;

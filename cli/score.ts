@@ -4,6 +4,7 @@
  * @module
  */
 
+import { Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { basename, join, resolve } from "node:path";
 import { InputError } from "../formats/input_error.ts";
 import { type Dataset, openDataset, openFolder, type Sample } from "../faces/data/dataset.ts";
@@ -12,7 +13,7 @@ import { boundingBox, faceBox, LANDMARK_COUNT, transformLandmarks } from "../fac
 import { evaluate, type Evaluation, type Measures, type Normaliser } from "../faces/metrics.ts";
 import { type Origin, readPts } from "../faces/pts.ts";
 import { loadDetector } from "../models/detectors/detector.ts";
-import { parse, UsageError } from "./main.ts";
+import { collect, type Context, UsageError } from "./command.ts";
 import { openDevice } from "../engine/device.ts";
 import { exists } from "../formats/files.ts";
 import { formatTable } from "../runtime/run/progress.ts";
@@ -26,60 +27,89 @@ const NORMALISERS: readonly Normaliser[] = ["interocular", "interpupil", "box_di
 type Crop = "none" | "landmarks";
 
 /**
- * Measures detectors (`--detector DIR`), and folders of `.pts` files that other tools wrote and that are named as the
- * images (`--predicted DIR`), on `--data DIR`: a dataset, or images with `.pts` files beside them.
+ * Declares `score`: measures detectors, and folders of `.pts` files that other tools wrote and that are named as the
+ * images, on a dataset, or on images with `.pts` files beside them.
  *
- * Of one it prints a JSON line; of several, which may be named by `NAME=DIR`, tables of all images, of the regions and of
- * the styles side by side, with 95 % intervals, or a JSON line each with `--json`. `--out DIR` writes `results.json`, as
- * `detector/evaluate` does, and the error curves as `ced.svg` and `ced.png`.
+ * Of one it prints a JSON line; of several tables of all images, of the regions and of the styles side by side, with
+ * 95 % intervals, or a JSON line each. Several styles, from a dataset or from the folder's `index.csv`, are also listed
+ * one by one, in `styles`.
  *
- * `--thresholds 8,10` are the errors, percent, that FR and AUC are counted at. Several styles, from a dataset or from the
- * folder's `index.csv`, are also told one by one, in `styles`.
- *
- * `--origin` is what the `.pts` files call the centre of the first pixel, 0 unless given; 1 in 300-W's own files.
- *
- * `--crop none` takes whole images, which must be squares; `--crop landmarks` a square around the true landmarks, as
- * `dataset/import` does, {@linkcode CROP_SCALE} times the longer side of their box. Without it whole images are taken if
- * all are squares and that box takes between 0.45 and 0.9 of the side in half of them or more; the output says what was
- * done.
- *
- * @returns The exit code.
- * @throws {UsageError} If an argument is wrong, or a detector or the data cannot be used.
+ * Without `--crop`, whole images are taken if all are squares and the box of the landmarks takes between 0.45 and 0.9 of
+ * the side in half of them or more; the output says what was done. `--crop landmarks` is {@linkcode CROP_SCALE} times the
+ * longer side of that box, as in `dataset/import`.
  */
-export async function score(args: string[], print: (line: string) => void): Promise<number> {
-  const { values } = parse({
-    args,
-    options: {
-      detector: { type: "string", multiple: true, default: [] },
-      predicted: { type: "string", multiple: true, default: [] },
-      data: { type: "string" },
-      origin: { type: "string", default: "0" },
-      crop: { type: "string" },
-      normaliser: { type: "string", default: "interocular" },
-      thresholds: { type: "string", default: "10" },
-      flip: { type: "boolean", default: false },
-      json: { type: "boolean", default: false },
-      out: { type: "string" },
-    },
-  });
-  const { data: dir, flip, out } = values;
-  const tools = [...values.detector.map(toolOf("detector")), ...values.predicted.map(toolOf("predicted"))];
-  if (!dir || !tools.length) {
-    throw new UsageError("Cannot score without --data and at least one --detector or --predicted");
-  }
+export const score = (context: Context) =>
+  new Command()
+    .addOption(
+      new Option("--detector <[NAME=]DIR>", "a detector; may be given several times")
+        .argParser<string[] | undefined>(collect),
+    )
+    .addOption(
+      new Option(
+        "--predicted <[NAME=]DIR>",
+        "a folder of another tool's .pts files, named as the images; may be given " +
+          "several times",
+      ).argParser<string[] | undefined>(collect),
+    )
+    .requiredOption("--data <DIR>", "a dataset, or a folder of images with .pts files beside them")
+    .addOption(
+      new Option("--origin <NUMBER>", "what the .pts files call the centre of the first pixel: 1 in 300-W's own")
+        .choices(["0", "1"]).default("0"),
+    )
+    .addOption(
+      new Option(
+        "--crop <HOW>",
+        "what the detector sees: the whole image, or a square around the true landmarks; " +
+          "without it, whole images if they are crops of faces already",
+      ).choices(["none", "landmarks"]),
+    )
+    .addOption(
+      new Option("--normaliser <LENGTH>", "length that errors are divided by").choices(NORMALISERS)
+        .default("interocular" as const),
+    )
+    .addOption(
+      new Option("--thresholds <PERCENT,...>", "errors that FR and AUC are counted at").argParser(thresholdsOf)
+        .default([10], "10"),
+    )
+    .option("--flip", "also detect in the mirrored image, and take the mean")
+    .option("--json", "print a JSON line for each tool")
+    .option("--out <DIR>", "write results.json, and error curves as ced.svg and ced.png, to this folder")
+    .addHelpText(
+      "after",
+      "\nExample:\n  deno task score --data art --detector ours=runs/full/detector --predicted dlib=found",
+    )
+    .action((options) => scoreTools(options, context));
+
+function thresholdsOf(text: string): number[] {
+  const thresholds = text.split(",").map(Number);
+  if (thresholds.every((threshold) => threshold > 0)) return thresholds;
+  throw new InvalidArgumentError("Numbers above 0 with commas between are expected.");
+}
+
+interface ScoreOptions {
+  readonly detector?: readonly string[] | undefined;
+  readonly predicted?: readonly string[] | undefined;
+  readonly data: string;
+  readonly origin: "0" | "1";
+  readonly crop?: Crop | undefined;
+  readonly normaliser: Normaliser;
+  readonly thresholds: readonly number[];
+  readonly flip?: boolean | undefined;
+  readonly json?: true | undefined;
+  readonly out?: string | undefined;
+}
+
+async function scoreTools(options: ScoreOptions, { print }: Context): Promise<void> {
+  const { data: dir, detector = [], predicted = [], crop, normaliser, thresholds, flip = false, json, out } = options;
+  const tools = [...detector.map(toolOf("detector")), ...predicted.map(toolOf("predicted"))];
+  if (!tools.length) throw new UsageError("Cannot score without at least one --detector or --predicted");
   const twice = tools.find(({ name }, i) => tools.findIndex((other) => other.name === name) < i);
   if (twice) {
     throw new UsageError(
       `Cannot score two tools called "${twice.name}", hint: name them: --${twice.kind} NAME=${twice.dir}`,
     );
   }
-  const origin = Number(oneOf("origin", values.origin, ["0", "1"])) as Origin;
-  const normaliser = oneOf("normaliser", values.normaliser, NORMALISERS);
-  const thresholds = values.thresholds.split(",").map(Number);
-  if (!thresholds.every((threshold) => threshold > 0)) {
-    throw new UsageError(`Cannot set --thresholds to "${values.thresholds}": numbers above 0 with commas are expected`);
-  }
-  const crop = values.crop === undefined ? undefined : oneOf("crop", values.crop, ["none", "landmarks"]);
+  const origin = Number(options.origin) as Origin;
   try {
     const data = exists(`${dir}/metadata.jsonl`) ? await openDataset(dir) : await openFolder(dir, { origin });
     const scores: Score[] = [];
@@ -95,10 +125,9 @@ export async function score(args: string[], print: (line: string) => void): Prom
       });
       scores.push({ tool, evaluation, ...(pairs.crop && { crop: pairs.crop }) });
     }
-    if (scores.length > 1 && !values.json) print(tables(scores));
-    else for (const one of scores) print(JSON.stringify({ ...told(one), data: dir }));
+    if (scores.length > 1 && !json) print(tables(scores));
+    else for (const one of scores) print(JSON.stringify({ ...summaryOf(one), data: dir }));
     if (out !== undefined) await writeResults(out, basename(resolve(dir)), scores);
-    return 0;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) throw new UsageError(`Cannot score: ${error.message}`);
     throw error;
@@ -128,7 +157,7 @@ function toolOf(kind: Tool["kind"]): (text: string) => Tool {
 }
 
 /** The JSON line of a tool. */
-function told(
+function summaryOf(
   { tool: { kind, name, dir }, evaluation: { all, styles, normaliser }, crop }: Score,
 ): Record<string, unknown> {
   const part = ({ count, nme, failures, nme_interval }: Measures) => ({
@@ -178,12 +207,6 @@ async function writeResults(out: string, dataset: string, scores: readonly Score
   await Deno.mkdir(out, { recursive: true });
   await Deno.writeTextFile(join(out, "results.json"), JSON.stringify(results, null, 1) + "\n");
   await writeCed(join(out, "ced"), dataset, results.ced);
-}
-
-function oneOf<T extends string>(name: string, value: string, allowed: readonly T[]): T {
-  const found = allowed.find((one) => one === value);
-  if (found !== undefined) return found;
-  throw new UsageError(`Cannot set --${name} to "${value}": it is ${allowed.join(" or ")}`);
 }
 
 /** Landmarks found and true ones, `[n, 68, 2]`, in one unit. */

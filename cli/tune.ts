@@ -1,13 +1,15 @@
 /**
- * The command: tunes the kernels of a pipeline, and tells what that brings as shares of what the adapter can do.
+ * The command `tune`.
  *
  * @module
  */
 
+import { Command, Option } from "@commander-js/extra-typings";
 import { showCandidate, tuningFile } from "../engine/tuning/tuning_cache.ts";
-import { one, parse, stopSignal, UsageError } from "./main.ts";
+import { pipelineAt, setOption } from "./_pipeline.ts";
+import { type Context, Exit, number, stopSignal, UsageError } from "./command.ts";
 import { openDevice } from "../engine/device.ts";
-import { type Pipeline, readPipeline, type Registry } from "../runtime/pipeline/file.ts";
+import type { Pipeline } from "../runtime/pipeline/file.ts";
 import { planRun } from "../runtime/run/run.ts";
 import { RunError, stageCosts } from "../runtime/run/costs.ts";
 import { mostOf, showTunable, tunables, tuneAll, TUNED_PART, type Work, workOfStage } from "../engine/tuning/tune.ts";
@@ -15,28 +17,44 @@ import { suggest } from "../formats/yaml_tree.ts";
 import { row } from "./bench.ts";
 import { measureCeilings } from "../bench/measure.ts";
 
-type Print = (line: string) => void;
-
 /** Columns for the name of a kernel. */
 const NAME = 64;
 
-/** Tunes and prints a line for each kernel, or a JSON object. */
-export async function tune(args: string[], registry: Registry, print: Print): Promise<number> {
-  const options = {
-    again: { type: "boolean" },
-    json: { type: "boolean" },
-    only: { type: "string" },
-    percent: { type: "string" },
-    set: { type: "string", multiple: true },
-  } as const;
-  const { values, positionals } = parse({ args, options, allowPositionals: true });
-  const file = positionals.length ? one(positionals, "pipeline file") : "pipelines/full.yaml";
-  const part = values.percent === undefined ? TUNED_PART : partOf(values.percent);
-  const pipeline = await readPipeline(file, registry, { set: values.set ?? [], allowUnset: true });
-  const json = values.json ?? false;
+/** Declares `tune`: prints a line for each kernel, with its speed before and after. */
+export const tune = (context: Context) =>
+  new Command()
+    .argument("[FILE]", "pipeline file", "pipelines/full.yaml")
+    .addOption(setOption())
+    .option("--only <STAGE>", "kernels of this stage alone")
+    .addOption(
+      new Option("--percent <NUMBER>", "share of the arithmetic that the kernels to be timed do").argParser(
+        number("a number over 0, up to 100", (percent) => percent > 0 && percent <= 100),
+      ).default(100 * TUNED_PART),
+    )
+    .option("--again", "also time those that were timed before")
+    .option("--json", "print a JSON line for each kernel")
+    .addHelpText("after", "\nExample:\n  deno task tune pipelines/full.yaml --only detector")
+    .action((file, options) => tuneFor(file, options, context));
+
+interface TuneOptions {
+  readonly set?: readonly string[] | undefined;
+  readonly only?: string | undefined;
+  readonly percent: number;
+  readonly again?: boolean | undefined;
+  readonly json?: true | undefined;
+}
+
+async function tuneFor(
+  file: string,
+  { only, percent, again = false, json, ...options }: TuneOptions,
+  context: Context,
+): Promise<void> {
+  const { print } = context;
+  const pipeline = await pipelineAt(file, options, context, true);
+  const part = percent / 100;
   const say = (line: string) => json ? print(JSON.stringify({ note: line })) : print(line);
 
-  const work = await workOf(pipeline, values.only, say);
+  const work = await workOf(pipeline, only, say);
   const device = await openDevice();
   const { signal, release } = stopSignal("candidate");
   const path = tuningFile("runs", device.name);
@@ -58,7 +76,7 @@ export async function tune(args: string[], registry: Registry, print: Print): Pr
       print(row("kernel".padEnd(NAME), ["part", "GFLOP/s", "tuned", "share", "choice"]));
     }
     let [before, after] = [0, 0];
-    for await (const { kernel, tuned, known } of tuneAll(device, kernels, { path, signal, note: say, ...values })) {
+    for await (const { kernel, tuned, known } of tuneAll(device, kernels, { path, signal, note: say, again })) {
       before += kernel.work / tuned.default_gflops;
       after += kernel.work / tuned.gflops;
       const part = kernel.work / total;
@@ -77,11 +95,10 @@ export async function tune(args: string[], registry: Registry, print: Print): Pr
       }
     }
     if (!json) print(`\nIt is kept in ${path}, and saves ${share(1 - after / before)} of the time of these kernels.`);
-    return 0;
   } catch (error) {
     if (!signal.aborted) throw error;
     say(`Stopped; what was done is kept in ${path}, hint: the same command goes on`);
-    return 130;
+    throw new Exit(130);
   } finally {
     release();
     device.destroy();
@@ -89,7 +106,7 @@ export async function tune(args: string[], registry: Registry, print: Print): Pr
 }
 
 /** What the stages of a pipeline compute, whether or not they are done. */
-async function workOf(pipeline: Pipeline, only: string | undefined, say: Print): Promise<Work[]> {
+async function workOf(pipeline: Pipeline, only: string | undefined, say: Context["print"]): Promise<Work[]> {
   const planned = planRun(pipeline, "runs").filter(({ stage: { id, of } }) =>
     only === undefined || only === id || only === of
   );
@@ -115,10 +132,4 @@ async function workOf(pipeline: Pipeline, only: string | undefined, say: Print):
     if (!known) say(`Stage "${state.stage.id}" is left out: what it computes is known once its inputs are made`);
   }
   return work;
-}
-
-function partOf(text: string): number {
-  const percent = Number(text);
-  if (text.trim() && percent > 0 && percent <= 100) return percent / 100;
-  throw new UsageError(`Cannot read --percent "${text}": it is a number over 0, up to 100`);
 }

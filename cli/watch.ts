@@ -5,8 +5,9 @@
  *
  * @module
  */
+import { Command, Option } from "@commander-js/extra-typings";
 import { basename, extname, join } from "node:path";
-import { one, parse, UsageError } from "./main.ts";
+import { type Context, number, UsageError } from "./command.ts";
 import { exists, readTextIfExists } from "../formats/files.ts";
 import { Html, markup, type Part } from "../formats/html.ts";
 import { formatField, formatSeconds } from "../runtime/run/progress.ts";
@@ -21,28 +22,30 @@ const mostPreviews = 12;
 const mostLines = 20;
 const mimeTypes: Readonly<Record<string, string>> = { ".png": "image/png", ".jpg": "image/jpeg" };
 
-/** Serves the page about a run until it is stopped; resolves to the exit code. */
-export async function watch(args: string[], print: (line: string) => void): Promise<number> {
-  const { values, positionals } = parse({ args, options: { port: { type: "string" } }, allowPositionals: true });
-  const dir = one(positionals, "folder of a run");
-  const port = Number(values.port ?? 8787);
-  if (!Number.isInteger(port) || port < 0 || port > 65535) {
-    throw new UsageError(`Cannot listen on port "${values.port}": it must be a whole number from 0 to 65535`);
-  }
-  if (!readRun(dir)) {
-    throw new UsageError(`Cannot watch "${dir}" as no run left a log there, hint: name a folder such as runs/full`);
-  }
-  let server: Deno.HttpServer<Deno.NetAddr>;
-  try {
-    server = serveRun(dir, port);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.AddrInUse)) throw error;
-    throw new UsageError(`Cannot listen on port ${port} as it is in use, hint: add --port 0 for any that is free`);
-  }
-  print(`http://${host}:${server.addr.port}/ follows ${dir}; Ctrl-C stops`);
-  await server.finished;
-  return 0;
-}
+/** Declares `watch`. */
+export const watch = ({ print }: Context) =>
+  new Command()
+    .argument("<DIR>", "folder of a run")
+    .addOption(
+      new Option("--port <NUMBER>", "port to listen on, 0 for any that is free").argParser(
+        number("a whole number from 0 to 65535", (port) => Number.isInteger(port) && port >= 0 && port <= 65535),
+      ).default(8787),
+    )
+    .addHelpText("after", "\nExample:\n  deno task watch runs/full")
+    .action(async (dir, { port }) => {
+      if (!readRun(dir)) {
+        throw new UsageError(`Cannot watch "${dir}" as no run left a log there, hint: name a folder such as runs/full`);
+      }
+      let server: Deno.HttpServer<Deno.NetAddr>;
+      try {
+        server = serveRun(dir, port);
+      } catch (error) {
+        if (!(error instanceof Deno.errors.AddrInUse)) throw error;
+        throw new UsageError(`Cannot listen on port ${port} as it is in use, hint: add --port 0 for any that is free`);
+      }
+      print(`http://${host}:${server.addr.port}/ follows ${dir}; Ctrl-C stops`);
+      await server.finished;
+    });
 
 /** Starts the server, on any free port for 0. */
 export function serveRun(dir: string, port: number): Deno.HttpServer<Deno.NetAddr> {

@@ -5,7 +5,9 @@
  * @module
  */
 
-import { main, parse, print, UsageError } from "../../cli/main.ts";
+import { Command } from "@commander-js/extra-typings";
+import { type Context, execute, note, print, UsageError } from "../../cli/command.ts";
+import { guard } from "../../cli/main.ts";
 import { type Device, openDevice } from "../../engine/device.ts";
 import { chooseCases, printCeilings, row } from "../../cli/bench.ts";
 import type { Case } from "../cases.ts";
@@ -33,13 +35,17 @@ type Answer = { readonly ms: number; readonly ratio: number } | { readonly reaso
 const reasonOf = (error: unknown): string =>
   error instanceof CannotDo ? error.message : `it fails: ${`${error}`.split("\n")[0]!.slice(0, 200)}`;
 
-async function peers(args: string[]): Promise<number> {
-  const { values } = parse({ args, options: { json: { type: "boolean" }, only: { type: "string" } } });
-  const json = values.json ?? false;
-  const chosen = chooseCases(values.only).filter(({ name }) => ASKED.test(name));
+const peers = ({ print }: Context) =>
+  new Command()
+    .option("--only <PATTERN>", "cases whose names fit it; * and ? fit any text and any letter")
+    .option("--json", "print a JSON line for each engine and case")
+    .action(({ only, json = false }) => timePeers(only, json, print));
+
+async function timePeers(only: string | undefined, json: boolean, print: Context["print"]): Promise<void> {
+  const chosen = chooseCases(only).filter(({ name }) => ASKED.test(name));
   if (!chosen.length) {
     throw new UsageError(
-      `Cannot compare "${values.only}" as other engines are not asked for such cases, hint: they are for 3 x 3 ` +
+      `Cannot compare "${only}" as other engines are not asked for such cases, hint: they are for 3 x 3 ` +
         "convolutions, matmul, attention and unet.forward",
     );
   }
@@ -77,7 +83,6 @@ async function peers(args: string[]): Promise<number> {
   }
   if (!json) reasons.forEach((line) => print(line));
   device.destroy();
-  return 0;
 }
 
 /** A case done by us, and what others need to do it. */
@@ -128,9 +133,8 @@ function difference(ours: Float32Array, theirs: Float32Array): number {
 }
 
 if (import.meta.main) {
-  const usage = "[--only PATTERN] [--json]";
   const doc = "Times other engines on the same adapter; prints how many times as fast as each this one is.";
+  const entry = { name: "deno task bench --peers", doc };
   // Exit at once: workers and drivers' threads outlive the work.
-  const name = "bench --peers";
-  Deno.exit(await main([name, ...Deno.args], { [name]: { usage, doc, run: peers } }));
+  Deno.exit(await guard({ note }, () => execute(peers, entry, Deno.args, { print, note, registry: {} })));
 }

@@ -4,8 +4,8 @@ import { readPts } from "../../faces/pts.ts";
 import { detectorSpecs, saveDetector } from "../../models/detectors/detector.ts";
 import { hourglassConfig } from "../../models/detectors/hourglass.ts";
 import { initialise } from "../../models/io/params.ts";
-import { detect } from "../../cli/detect.ts";
 import { inFolder } from "../stages/run_stages.ts";
+import { runCommand } from "./run_command.ts";
 
 const config = hourglassConfig.parse({ size_px: 32, heatmap_px: 16, stacks: 1, depth: 1, channels: 16, groups: 2 });
 
@@ -20,7 +20,10 @@ interface Line {
 
 /** A folder with an untrained detector, `in/` with two pictures, and what runs the command on it. */
 function setUp(
-  use: (dir: string, run: (...args: string[]) => Promise<{ code: number; lines: Line[] }>) => Promise<void>,
+  use: (
+    dir: string,
+    run: (...args: string[]) => Promise<{ code: number; lines: Line[]; notes: string }>,
+  ) => Promise<void>,
 ) {
   return inFolder(async (dir) => {
     await saveDetector(`${dir}/net`, config, initialise(detectorSpecs(config), 3));
@@ -29,9 +32,8 @@ function setUp(
       await Deno.writeFile(`${dir}/in/${name}.png`, encodePng(createImage(width, 60, [width, 90, 30])));
     }
     await use(dir, async (...args) => {
-      const lines: Line[] = [];
-      const code = await detect([...args, "--detector", `${dir}/net`], (line) => lines.push(JSON.parse(line)));
-      return { code, lines };
+      const { lines, ...rest } = await runCommand(["detect", ...args, "--detector", `${dir}/net`]);
+      return { lines: lines.map((line) => JSON.parse(line)), ...rest };
     });
   });
 }
@@ -69,15 +71,18 @@ Deno.test("detect tells which picture is bad, and does the others", () =>
 Deno.test("detect says what is wrong with its arguments, before anything is written", () =>
   setUp(async (dir, run) => {
     const wrong: [string[], RegExp][] = [
-      [[], /without --detector and an image/],
       [[`${dir}/in`, "--box", "1,2,3"], /--box "1,2,3" as a box: x,y,width,height/],
-      [[`${dir}/in`, "--box", "1,2,3,4", "--crop", "none"], /more than one of/],
-      [[`${dir}/in`, "--crop", "face"], /Cannot set --crop to "face"/],
+      [[`${dir}/in`, "--box", "1,2,3,4", "--crop", "none"], /cannot be used with option '--crop <HOW>'/],
+      [[`${dir}/in`, "--crop", "face"], /'face' is invalid. Allowed choices are none/],
       [[`${dir}/in`, "--out", `${dir}/in`], /it holds the images/],
       [[`${dir}/in/a.png`, `${dir}/net/../in/a.png`, "--out", `${dir}/out`], /both would be a\.pts/],
       [[`${dir}/net`], /there is no PNG or JPEG/],
       [[`${dir}/none.png`], /none\.png/],
     ];
-    for (const [args, message] of wrong) await assert.rejects(run(...args), message);
+    for (const [args, message] of wrong) {
+      const { code, lines, notes } = await run(...args);
+      assert.match(notes, message);
+      assert.deepEqual([code, lines], [2, []]);
+    }
     await assert.rejects(Deno.stat(`${dir}/out`), Deno.errors.NotFound);
   }));

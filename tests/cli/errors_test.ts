@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { explain, UsageError } from "../../cli/main.ts";
+import { UsageError } from "../../cli/command.ts";
+import { explain } from "../../cli/main.ts";
 import { DeviceLostError, NoAdapterError } from "../../engine/device.ts";
 import { errorOf, textOf } from "../../engine/worker_pool.ts";
 import { PickleError } from "../../formats/pickle.ts";

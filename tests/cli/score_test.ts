@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { openDataset } from "../../faces/data/dataset.ts";
 import { readImage } from "../../faces/data/image.ts";
 import { formatPts } from "../../faces/pts.ts";
-import { score } from "../../cli/score.ts";
 import { inFolder, runStages } from "../stages/run_stages.ts";
+import { runCommand } from "./run_command.ts";
 
 Deno.test("score puts the predictions of several tools side by side", () =>
   inFolder(async (dir) => {
@@ -24,8 +24,8 @@ Deno.test("score puts the predictions of several tools side by side", () =>
     }
     const tools = ["--predicted", `${dir}/dlib`, "--predicted", `second=${dir}/foa`, "--data", at("data")];
     const run = async (...args: string[]) => {
-      const lines: string[] = [];
-      assert.equal(await score(args, (line) => void lines.push(line)), 0);
+      const { code, lines, notes } = await runCommand(["score", ...args]);
+      assert.deepEqual([code, notes], [0, ""]);
       return lines.join("\n");
     };
     const text = (await run(...tools, "--out", `${dir}/out`)).split("\n").map((line) => line.trim().split(/ {2,}/));
@@ -57,7 +57,11 @@ Deno.test("score puts the predictions of several tools side by side", () =>
     const single = JSON.parse(await run(...tools.slice(2)));
     assert.deepEqual(single.predicted, `${dir}/foa`);
 
-    const reject = (args: string[], message: RegExp) => assert.rejects(score(args, () => {}), message);
+    const reject = async (args: string[], message: RegExp) => {
+      const { code, notes } = await runCommand(["score", ...args]);
+      assert.match(notes, message);
+      assert.equal(code, 2);
+    };
     await reject(
       [...tools, "--predicted", `${dir}/dlib`],
       /two tools called "dlib", hint: name them: --predicted NAME=/,

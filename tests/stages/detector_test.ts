@@ -14,7 +14,7 @@ import { stageCosts } from "../../runtime/run/costs.ts";
 import { Random } from "../../engine/rng.ts";
 import { type AnyStage, stage } from "../../runtime/stage.ts";
 import { stages } from "../../stages/mod.ts";
-import { score } from "../../cli/score.ts";
+import { runCommand } from "../cli/run_command.ts";
 import { nmePerImage } from "../../faces/metrics.ts";
 import { neutralFace } from "../faces/neutral_face.ts";
 import { inFolder } from "./run_stages.ts";
@@ -122,14 +122,13 @@ Deno.test("detector/train learns, detector/evaluate measures, score agrees", () 
     assert.equal(metrics.filter(({ loss }) => loss !== undefined).length, 100);
     assert.equal(metrics.filter(({ nme_val }) => nme_val !== undefined).length, 5);
 
-    const lines: string[] = [];
-    const args = ["--detector", at("second"), "--data", at("test"), "--crop", "none"];
-    assert.equal(await score(args, (line) => void lines.push(line)), 0);
-    const { images, nme_interocular, crop } = JSON.parse(lines[0]!);
+    const args = ["score", "--detector", at("second"), "--data", at("test"), "--crop", "none"];
+    const scored = await runCommand(args);
+    assert.equal(scored.code, 0);
+    const { images, nme_interocular, crop } = JSON.parse(scored.lines[0]!);
     assert.deepEqual([images, crop], [20, "none"]);
     assert.ok(Math.abs(nme_interocular - second!) < 1e-4);
-    await score([...args, "--thresholds", "5,20"], (line) => void lines.push(line));
-    const more = JSON.parse(lines[1]!);
+    const more = JSON.parse((await runCommand([...args, "--thresholds", "5,20"])).lines[0]!);
     assert.deepEqual(["fr_5", "auc_5", "fr_20", "auc_20", "fr_10"].map((key) => key in more), [
       true,
       true,
@@ -139,8 +138,7 @@ Deno.test("detector/train learns, detector/evaluate measures, score agrees", () 
     ]);
     assert.ok(more.fr_20 <= more.fr_5 && more.auc_20 >= more.auc_5);
     assert.deepEqual(Object.values<{ images: number }>(more.styles).map(({ images }) => images), [10, 10]);
-    await assert.rejects(score([...args, "--thresholds", "5,x"], () => {}), /--thresholds to "5,x"/);
-    await assert.rejects(score([...args.slice(0, 2), "--data", dir], () => {}), /no PNG or JPEG/);
+    assert.match((await runCommand([...args.slice(0, 3), "--data", dir])).notes, /no PNG or JPEG/);
   }));
 
 Deno.test("detector/train goes on after an interruption to the same bytes", () =>

@@ -39,7 +39,7 @@ async function prepare(dir: string): Promise<void> {
 }
 
 function start(dir: string): Deno.ChildProcess {
-  const [config, script] = ["deno.json", "mod.ts"].map((name) => new URL(`../../${name}`, import.meta.url).pathname);
+  const [config, script] = ["deno.json", "main.ts"].map((name) => new URL(`../../${name}`, import.meta.url).pathname);
   const permissions = ["--no-prompt", "--allow-read", "--allow-write=runs", "--allow-env"];
   const args = ["run", "-q", ...permissions, `--config=${config}`, script!, "run", "test.yaml", "--json"];
   return new Deno.Command("deno", { args, cwd: dir, stdout: "piped", stderr: "piped" }).spawn();

@@ -4,7 +4,7 @@ import { bertFormat, encodeBert } from "../../../models/diffusion/bert_text.ts";
 import { openModel } from "../../../models/io/pipeline_folder.ts";
 import { readConfig } from "../../../models/io/config.ts";
 import { controlnet, controlnetConfigFor, controlnetFormat } from "../../../models/diffusion/controlnet.ts";
-import { convert } from "../../../cli/convert.ts";
+import { runCommand } from "../../cli/run_command.ts";
 import { convertCheckpoint, type ConvertOptions } from "../../../models/io/convert.ts";
 import {
   inferAutoencoder,
@@ -305,11 +305,17 @@ Deno.test("convertCheckpoint() says what is wrong and leaves nothing behind", ()
     await write((t) =>
       t.get(first)!.data[0] = 1e6
     );
-    const half = ["--dtype", "f16", `${dir}/x.safetensors`, `${dir}/out`];
-    await assert.rejects(convert(half, () => {}), { name: "InputError", message: /as F16: element \d+ is 1000000/ });
-    await assert.rejects(convert([`${dir}/none`, `${dir}/out`], () => {}), { name: "UsageError" });
-    await assert.rejects(convert([`${dir}/x.safetensors`, dir], () => {}), /Cannot write to .* as it is not empty/);
-    await assert.rejects(convert(["--dtype", "int8", "a", "b"], () => {}), /Cannot set --dtype to "int8"/);
+    const refused: [string[], RegExp][] = [
+      [["--dtype", "f16", `${dir}/x.safetensors`, `${dir}/out`], /as F16: element \d+ is 1000000/],
+      [[`${dir}/none`, `${dir}/out`], /^Cannot convert: .*none/],
+      [[`${dir}/x.safetensors`, dir], /Cannot write to .* as it is not empty/],
+      [["--dtype", "int8", "a", "b"], /'int8' is invalid. Allowed choices are f16, f32/],
+    ];
+    for (const [args, message] of refused) {
+      const { code, notes } = await runCommand(["convert", ...args]);
+      assert.match(notes, message);
+      assert.equal(code, 2);
+    }
     assert.deepEqual(
       await Array.fromAsync(Deno.readDir(dir), ({ name }) =>
         name),

@@ -11,7 +11,7 @@ import { softmax } from "../../../ops/softmax.ts";
 import { tanh } from "../../../ops/tanh.ts";
 import { Graph } from "../../../engine/graph.ts";
 import { Executable } from "../../../engine/executable.ts";
-import { exportDetector } from "../../../cli/export.ts";
+import { runCommand } from "../../cli/run_command.ts";
 import { testDevice } from "../../check_op.ts";
 import { inFolder } from "../../stages/run_stages.ts";
 
@@ -120,12 +120,17 @@ Deno.test("onnxModel() names an op that it cannot write", () => {
 Deno.test("export writes a file once, and says what is wrong", () =>
   inFolder(async (dir) => {
     const args = ["--detector", "models/tiny/detector", "--format", "onnx", "--out", `${dir}/net.onnx`];
-    const lines: string[] = [];
-    assert.equal(await exportDetector(args, (line) => lines.push(line)), 0);
+    const run = (...args: string[]) => runCommand(["export", ...args]);
+    const { code, lines } = await run(...args);
+    assert.equal(code, 0);
     assert.equal(JSON.parse(lines[0]!).bytes, (await Deno.stat(`${dir}/net.onnx`)).size);
-    const run = (...args: string[]) => exportDetector(args, () => {});
-    await assert.rejects(run(...args), /net\.onnx: it is there already/);
-    await assert.rejects(run(...args.with(3, "pth")), /Cannot set --format to "pth": it is onnx or star/);
-    await assert.rejects(run(...args.with(1, dir).with(5, `${dir}/other.onnx`)), /config\.json is missing/);
-    await assert.rejects(run("--format", "onnx"), /without --detector and --out/);
+    const refused = async (message: RegExp, ...args: string[]) => {
+      const { code, notes } = await run(...args);
+      assert.match(notes, message);
+      assert.equal(code, 2);
+    };
+    await refused(/net\.onnx: it is there already/, ...args);
+    await refused(/'pth' is invalid. Allowed choices are onnx, star/, ...args.with(3, "pth"));
+    await refused(/config\.json is missing/, ...args.with(1, dir).with(5, `${dir}/other.onnx`));
+    await refused(/required option '--detector <DIR>'/, "--format", "onnx");
   }));

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { convert } from "../../../cli/convert.ts";
+import { runCommand } from "../../cli/run_command.ts";
 import { detectorSpecs, readDetector, saveDetector } from "../../../models/detectors/detector.ts";
 import { STAR_SIZES } from "../../../models/detectors/registry.ts";
 import { hourglassConfig } from "../../../models/detectors/hourglass.ts";
@@ -8,7 +8,6 @@ import { saveStarCheckpoint, starState } from "../../../models/io/star_checkpoin
 import { STAR_DERIVED } from "../../../models/detectors/star.ts";
 import { elements } from "../../../engine/graph.ts";
 import { readTorchArchive } from "../../../formats/torch_archive.ts";
-import { exportDetector } from "../../../cli/export.ts";
 import { inFolder } from "../../stages/run_stages.ts";
 
 const KEYS = "../shared/golden/keys-star-300w.json";
@@ -18,14 +17,14 @@ const tensors = initialise(detectorSpecs(config), 5);
 Deno.test("a STAR detector exported as the original's checkpoint comes back the same", () =>
   inFolder(async (dir) => {
     await saveDetector(`${dir}/ours`, config, tensors);
-    const lines: string[] = [];
-    const args = ["--detector", `${dir}/ours`, "--format", "star", "--out", `${dir}/star`];
-    assert.equal(await exportDetector(args, (line) => lines.push(line)), 0);
+    const args = ["export", "--detector", `${dir}/ours`, "--format", "star", "--out", `${dir}/star`];
+    const { code, lines } = await runCommand(args);
+    assert.equal(code, 0);
     const file = `${dir}/star/model/train.pkl`;
     assert.deepEqual(JSON.parse(lines[0]!), { file, size_px: 32, stacks: 2, channels: 16, published: false });
-    await assert.rejects(exportDetector(args, () => {}), /star: it is there already/);
+    assert.match((await runCommand(args)).notes, /star: it is there already/);
 
-    await convert([file, `${dir}/back`], () => {});
+    assert.equal((await runCommand(["convert", file, `${dir}/back`])).code, 0);
     const back = await readDetector(`${dir}/back`);
     assert.deepEqual([back.config.channels, back.config.stacks], [16, 2]);
     for (const [name, { data }] of tensors) assert.deepEqual(back.tensors.get(name)!.data, data, name);

@@ -1,0 +1,149 @@
+/**
+ * Parts that all commands share: their context, how their arguments are read, and how they end.
+ *
+ * A command is a `commander` command: its arguments and options are declared once, and give the types, the checks, the
+ * errors and `--help`.
+ *
+ * @module
+ */
+import {
+  CommanderError,
+  type CommandUnknownOpts,
+  Help,
+  InvalidArgumentError,
+  type Option,
+} from "@commander-js/extra-typings";
+import { InputError } from "../formats/input_error.ts";
+import { suggest } from "../formats/yaml_tree.ts";
+import type { Registry } from "../runtime/pipeline/file.ts";
+
+/** Everything that a command needs of the program around it. */
+export interface Context {
+  /** Prints a line of the result. */
+  print(line?: string): void;
+  /** Prints a line for people only: progress and errors. */
+  note(line: string): void;
+  /** Stage types by id. */
+  readonly registry: Registry;
+  /** A module that runs stages in threads, see `RunOptions.thread`. */
+  readonly thread?: URL;
+}
+
+/** Declares a command's arguments and options, and its action. Name and description are added by the table of commands. */
+export type Define = (context: Context) => CommandUnknownOpts;
+
+/** Arguments that contradict each other, or that name something that is not there. */
+export class UsageError extends InputError {
+  /** The class. */
+  override readonly name = "UsageError";
+}
+
+/** Thrown by an action that ends with another exit code than 0 after it printed why. */
+export class Exit extends Error {
+  /** The class. */
+  override readonly name = "Exit";
+
+  /** Takes the exit code. */
+  constructor(readonly code: number) {
+    super(`exit code ${code}`);
+  }
+}
+
+/**
+ * Runs a command.
+ *
+ * @param name Name and description as `--help` shows them.
+ * @param args Arguments after the name.
+ * @throws {UsageError} If the arguments are wrong; the message ends with the command's usage.
+ */
+export async function execute(
+  define: Define,
+  { name, doc }: { readonly name: string; readonly doc: string },
+  args: readonly string[],
+  context: Context,
+): Promise<void> {
+  const make = () =>
+    define(context)
+      .name(name)
+      .description(doc)
+      .helpOption("-h, --help", "print this text")
+      .configureHelp({ optionDescription })
+      .showSuggestionAfterError(false)
+      .configureOutput({
+        writeOut: (text) => context.print(text.trimEnd()),
+        writeErr: () => {}, // the message is in the error that exitOverride throws
+        getOutHelpWidth: () => 80,
+        getOutHasColors: () => false,
+        getErrHasColors: () => false,
+      })
+      .exitOverride();
+  const command = make();
+  const usage = `\nusage: ${name} ${command.usage()} (--help lists the options)`;
+  try {
+    // Looked for first: a misspelt option that must be given would be reported as missing.
+    const [unknown] = make().parseOptions([...args]).unknown;
+    if (unknown !== undefined && unknown !== "--help" && unknown !== "-h") {
+      const given = unknown.split("=")[0]!;
+      const hint = suggest(given, command.options.map(({ long }) => long!), "options");
+      throw new UsageError(`Cannot use option ${given} as there is no such option` + (hint ? `, hint: ${hint}` : ""));
+    }
+    await command.parseAsync([...args], { from: "user" });
+  } catch (error) {
+    if (error instanceof UsageError) throw new UsageError(error.message + usage);
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode === 0) return; // --help
+    throw new UsageError(`Cannot read the arguments: ${error.message.replace(/^error: |\.$/g, "")}${usage}`);
+  }
+}
+
+/** What `--help` says about an option: its description, and whether it must be given. */
+function optionDescription(this: Help, option: Option): string {
+  return Help.prototype.optionDescription.call(this, option) + (option.mandatory ? " (required)" : "");
+}
+
+/** Reads the values of an option that may be given several times. */
+export function collect(value: string, previous: readonly string[] | undefined): string[] {
+  return [...previous ?? [], value];
+}
+
+/** Reads a number that `allowed` describes and `test` accepts. */
+export function number(allowed: string, test: (value: number) => boolean): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() && test(value)) return value;
+    throw new InvalidArgumentError(`It must be ${allowed}.`);
+  };
+}
+
+/** Prints a line; ends the process when nobody reads any more, as in `| head`. */
+export function print(line = ""): void {
+  try {
+    Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`));
+  } catch (error) {
+    if (error instanceof Deno.errors.BrokenPipe) Deno.exit(141); // as a shell reports SIGPIPE
+    throw error;
+  }
+}
+
+/** Prints a line to the standard error stream. */
+export function note(line: string): void {
+  Deno.stderr.writeSync(new TextEncoder().encode(`${line}\n`));
+}
+
+/** Is aborted by Ctrl-C or SIGTERM; the second time the process ends at once. */
+export function stopSignal(what = "step"): { signal: AbortSignal; release(): void } {
+  const controller = new AbortController();
+  const stop = () => {
+    if (controller.signal.aborted) Deno.exit(130);
+    note(`\nStopping after this ${what}; once more stops at once.`);
+    controller.abort(new DOMException("The run was interrupted", "AbortError"));
+  };
+  const names = ["SIGINT", "SIGTERM"] as const;
+  for (const name of names) Deno.addSignalListener(name, stop);
+  return {
+    signal: controller.signal,
+    release: () => {
+      for (const name of names) Deno.removeSignalListener(name, stop);
+    },
+  };
+}

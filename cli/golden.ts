@@ -1,0 +1,19 @@
+/**
+ * The command `golden`.
+ *
+ * @module
+ */
+import { Command } from "@commander-js/extra-typings";
+import { type Context, Exit } from "./command.ts";
+import { runGolden } from "./golden/main.ts";
+
+/** Declares `golden`. */
+export const golden = ({ print }: Context) =>
+  new Command()
+    .argument("<DIR>", "folder of golden cases")
+    .option("--filter <TEXT>", "only cases whose names contain this text")
+    .addHelpText("after", "\nExample:\n  deno task golden tests/golden --filter unet")
+    .action(async (dir, { filter }) => {
+      const code = await runGolden(dir, { print, ...(filter !== undefined && { filter }) });
+      if (code) throw new Exit(code);
+    });

@@ -1,0 +1,88 @@
+/**
+ * The command `plan`.
+ *
+ * @module
+ */
+import { stageCosts } from "../runtime/run/costs.ts";
+import { formatSeconds, formatTable } from "../runtime/run/progress.ts";
+import { type PlannedStage, planRun, type Selection } from "../runtime/run/run.ts";
+import { type Estimate, estimate, readSpeeds, sayTime } from "../runtime/run/timings.ts";
+import { missingParameters, pipelineAt, pipelineCommand } from "./_pipeline.ts";
+import type { Context } from "./command.ts";
+
+/** Declares `plan`. */
+export const plan = (context: Context) =>
+  pipelineCommand()
+    .option("--json", "print one JSON object")
+    .addHelpText("after", "\nExample:\n  deno task plan pipelines/full.yaml")
+    .action((file, options) => printPlan(file, options, context));
+
+/** Options of the command. */
+interface PlanOptions extends Selection {
+  readonly set?: readonly string[] | undefined;
+  readonly json?: true | undefined;
+}
+
+/** Prints the plan of a pipeline: a table, or a JSON object. */
+export async function printPlan(file: string, options: PlanOptions, context: Context): Promise<void> {
+  const { print } = context;
+  const pipeline = await pipelineAt(file, options, context, true);
+  const planned = planRun(pipeline, "runs", options);
+  const speeds = readSpeeds("runs");
+  const rows = [], costs = [];
+  const times: { stage: string; time: Estimate | undefined }[] = [];
+  for (const state of planned) {
+    const { stage, run, reason, manifest } = state;
+    const takes = run === null ? {} : await stageCosts(state);
+    if (takes === undefined) costs.push({ stage: stage.id, takes: "is known once its inputs are made" });
+    else if (Object.keys(takes).length) costs.push({ stage: stage.id, ...takes });
+    const time = takes && estimate(stage.spec.id, takes, speeds);
+    if (run !== null) times.push({ stage: stage.id, time });
+    rows.push({
+      stage: stage.id,
+      uses: stage.spec.id,
+      needs: options.json ? stage.needs.join(" ") || "-" : briefly(stage.needs),
+      took: manifest ? formatSeconds(manifest.seconds) : "-",
+      takes: run === null ? "-" : time ? sayTime(time.seconds) + (time.rough ? ", roughly" : "") : "unknown",
+      plan: run !== null ? `run: ${run}` : reason === null ? "up to date" : `left out: ${reason}`,
+    });
+  }
+  const each = new Map(times.map(({ stage, time }) => [stage, time?.seconds ?? 0]));
+  const seconds = makespan(planned.filter(({ run }) => run !== null), pipeline.jobs, each);
+  const unknown = times.flatMap(({ stage, time }) => time ? [] : [stage]);
+  if (options.json) {
+    print(JSON.stringify({ stages: rows, costs, seconds, unknown, adapter: speeds?.adapter ?? null }));
+  } else {
+    print([rows, costs].filter(({ length }) => length).map(formatTable).join("\n\n"));
+    if (times.length) print(`\n${totalTime(seconds, unknown, times.length, speeds?.adapter)}`);
+    if (Object.keys(pipeline.unset).length) print(`\nrun with${missingParameters(pipeline.unset)}`);
+  }
+}
+
+/** Seconds of stages that run side by side, each as fast as alone. */
+function makespan(planned: readonly PlannedStage[], jobs: number, each: ReadonlyMap<string, number>): number {
+  const ends = new Map<string, number>();
+  const lanes = new Array<number>(jobs).fill(0);
+  for (const { stage: { id, needs } } of planned) {
+    const lane = lanes.indexOf(Math.min(...lanes));
+    const end = Math.max(lanes[lane]!, ...needs.map((need) => ends.get(need) ?? 0)) + each.get(id)!;
+    ends.set(id, lanes[lane] = end);
+  }
+  return Math.max(0, ...lanes);
+}
+
+/** The time of a run, in a sentence. */
+function totalTime(seconds: number, unknown: readonly string[], of: number, adapter: string | undefined): string {
+  const hint = "hint: run deno task bench once, or any pipeline";
+  if (unknown.length === of) return `time: unknown, ${hint}`;
+  const rest = unknown.length ? `, without ${unknown.join(", ")}` : "";
+  return `time: ${sayTime(seconds)}${rest}, by what stages took on ${adapter}`;
+}
+
+/** Stages in a few words: those that a matrix made of one count as one. */
+function briefly(ids: readonly string[]): string {
+  const MOST = 4;
+  const names = [...new Set(ids.map((id) => id.replace(/@.*/, "@*")))];
+  const more = names.length > MOST ? ` and ${names.length - MOST} more` : "";
+  return names.slice(0, MOST).join(" ") + more || "-";
+}

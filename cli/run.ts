@@ -1,0 +1,50 @@
+/**
+ * The command `run`.
+ *
+ * @module
+ */
+import { Option } from "@commander-js/extra-typings";
+import { openDevice } from "../engine/device.ts";
+import { formatTable, jsonReporter, reporterFor } from "../runtime/run/progress.ts";
+import { runPipeline } from "../runtime/run/run.ts";
+import { pipelineAt, pipelineCommand } from "./_pipeline.ts";
+import { type Context, stopSignal } from "./command.ts";
+import { printPlan } from "./plan.ts";
+
+/** Declares `run`. */
+export const run = (context: Context) =>
+  pipelineCommand()
+    .addOption(
+      new Option(
+        "--tune <off|cached|measure|FILE>",
+        "kernels: those of the ops alone, those that deno task tune found, the same after what a stage lacks is " +
+          "tuned, or those that the stage of a manifest.json ran with",
+      ).default("cached"),
+    )
+    .option("--json", "print each event as a JSON line")
+    .option("--plan", "print the plan instead, as deno task plan does")
+    .addHelpText("after", "\nExample:\n  deno task run pipelines/full.yaml --set size_px=128 --until pairs")
+    .action(async (file, { json, plan, tune, ...options }) => {
+      if (plan) return await printPlan(file, { json, ...options }, context);
+      const { print, thread } = context;
+      const pipeline = await pipelineAt(file, options, context);
+      const { signal, release } = stopSignal();
+      const reporter = json ? jsonReporter(Deno.stdout) : reporterFor(Deno.stdout);
+      try {
+        const { results } = await runPipeline(pipeline, {
+          ...options,
+          tune,
+          signal,
+          reporter,
+          openDevice,
+          ...(thread && { thread }),
+        });
+        if (json) return;
+        if (results.length) print(`\n${formatTable(results)}\n`);
+        const reports = pipeline.stages.filter(({ spec }) => spec.output === "report").map(({ id }) => id);
+        for (const id of reports) print(`report: runs/${pipeline.name}/${id}/index.html`);
+        print(`summary: runs/${pipeline.name}/summary.json`);
+      } finally {
+        release();
+      }
+    });

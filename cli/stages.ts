@@ -1,0 +1,44 @@
+/**
+ * The command `stages`.
+ *
+ * @module
+ */
+import { Command, Option } from "@commander-js/extra-typings";
+import { inWords, type JsonSchema, jsonSchema, optionsOf } from "../formats/schema_describe.ts";
+import { suggest } from "../formats/yaml_tree.ts";
+import { pipelinesSchema, stagesPage } from "../runtime/stage_docs.ts";
+import { type Context, UsageError } from "./command.ts";
+
+/** Declares `stages`. */
+export const stages = ({ print, registry }: Context) =>
+  new Command()
+    .argument("[STAGE]", "stage type, such as dataset/import; all without one")
+    .option("--markdown", "print docs/stages.md")
+    .addOption(new Option("--schema", "print the JSON schema of pipelines, for editors").conflicts("markdown"))
+    .addHelpText("after", "\nExample:\n  deno task stages detector/train")
+    .action(async (asked, { markdown, schema }) => {
+      if (asked !== undefined && !registry[asked]) {
+        const hint = suggest(asked, Object.keys(registry), "stage types");
+        throw new UsageError(`Cannot describe "${asked}" as there is no such stage type, hint: ${hint}`);
+      }
+      const ids = asked === undefined ? Object.keys(registry) : [asked];
+      const specs = await Promise.all(ids.map((id) => registry[id]!()));
+      if (markdown) return print(stagesPage(specs).trimEnd());
+      if (schema) return print(JSON.stringify(pipelinesSchema(specs), null, 1));
+      for (const spec of specs) {
+        const { id, doc, inputs, output } = spec;
+        print(`${id}  ${doc}`);
+        const takes = Object.entries(inputs).map(([name, kind]) => `${name}: ${kind}`).join(", ") || "nothing";
+        print(`  in: ${takes}; makes a ${output}`);
+        if (asked !== undefined) printOptions(print, jsonSchema(optionsOf(spec)), "  ");
+      }
+    });
+
+function printOptions(print: Context["print"], { properties = {}, required = [] }: JsonSchema, indent: string): void {
+  for (const [name, schema] of Object.entries(properties)) {
+    const fallback = schema.default !== undefined ? `, default ${JSON.stringify(schema.default)}` : "";
+    const need = required.includes(name) ? ", required" : "";
+    print(`${indent}${name}: ${schema.description ?? ""} (${inWords(schema)}${fallback}${need})`);
+    if (schema.properties) printOptions(print, schema, `${indent}  `);
+  }
+}

@@ -1,0 +1,15 @@
+import { main } from "../../cli/main.ts";
+import type { Registry } from "../../runtime/pipeline/file.ts";
+import { stages } from "../../stages/mod.ts";
+
+/** Runs a command line: its exit code, the lines that it prints, and the text of its errors and notes. */
+export async function runCommand(
+  args: readonly string[],
+  registry: Registry = stages,
+): Promise<{ code: number; lines: string[]; notes: string }> {
+  const lines: string[] = [];
+  const notes: string[] = [];
+  const print = (line = "") => void lines.push(line);
+  const code = await main(args, { registry, print, note: (line) => void notes.push(line) });
+  return { code, lines, notes: notes.join("\n") };
+}
