@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import fc from "fast-check";
 import { philox4x32, Random, streamKey } from "../../engine/rng.ts";
+import fc from "../fast_check.ts";
 
 const hex = (words: Uint32Array) => Array.from(words, (w) => w.toString(16).padStart(8, "0")).join(" ");
 

@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import fc from "fast-check";
 import { applyEdit, applyEdits, type Edit, parseEdit, readEdits, spoils } from "../../faces/edits.ts";
 import {
   interocular,
@@ -13,6 +12,7 @@ import {
 } from "../../faces/landmarks.ts";
 import { Random } from "../../engine/rng.ts";
 import { neutralFace } from "./neutral_face.ts";
+import fc from "../fast_check.ts";
 
 const SIZE = 256;
 const edits = await readEdits("pipelines/edits");

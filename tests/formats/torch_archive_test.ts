@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import fc from "fast-check";
 import { InputError } from "../../formats/input_error.ts";
 import { unpickle } from "../../formats/pickle.ts";
 import { readTorchArchive } from "../../formats/torch_archive.ts";
@@ -16,6 +15,7 @@ import {
   torchFile,
   zip,
 } from "./torch_file.ts";
+import fc from "../fast_check.ts";
 
 /** Runs with the path of a file in a folder of its own. */
 async function withPath(run: (path: string) => Promise<void>): Promise<void> {

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import fc from "fast-check";
 import { readPipeline } from "../../runtime/pipeline/file.ts";
 import { PipelineError } from "../../formats/yaml_tree.ts";
 import { registry } from "./fake_stages.ts";
+import fc from "../fast_check.ts";
 
 const good = await Deno.readTextFile("tests/errors/options.yaml");
 const words = [

@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import fc from "fast-check";
 import {
   addNoise,
   alphasCumprod,
@@ -13,6 +12,7 @@ import {
   timesteps,
   velocity,
 } from "../../../models/diffusion/schedule.ts";
+import fc from "../../fast_check.ts";
 
 const schedule = makeSchedule(LATENT_SCHEDULE);
 
