@@ -17,6 +17,20 @@ export type Shape = readonly number[];
 /** Static options of a node; part of its identity. */
 export type Attrs = Readonly<Record<string, number | string | boolean | readonly number[]>>;
 
+/** Attributes of an op that has none. */
+export type NoAttrs = Record<string, never>;
+
+/** `N` values of one type: `Tuple<Value, 2>` is `readonly [Value, Value]`; any number of them when `N` is `number`. */
+export type Tuple<T, N extends number, R extends readonly T[] = readonly []> = number extends N ? readonly T[]
+  : R["length"] extends N ? R
+  : Tuple<T, N, readonly [...R, T]>;
+
+/**
+ * Gradients of `N` outputs: null for an output that the loss does not depend on. The only output of an op always has
+ * one, since the op is not differentiated otherwise.
+ */
+export type OutputGradients<N extends number> = N extends 1 ? readonly [Value] : Tuple<Value | null, N>;
+
 /** A tensor in f64 on the CPU, row-major and without padding: the truth that kernels are tested against. */
 export interface F64 {
   /** Extent of each dimension. */
@@ -90,20 +104,20 @@ export interface Kernel {
 }
 
 /** How an op turns into WGSL. */
-export type Lowering<A> =
+export type Lowering<A, I extends number = number, O extends number = number> =
   /** `fn op_<name>(a: vec4f, ..., c: f32, ...) -> vec4f` on texels with numpy broadcasting; `floats` are the trailing arguments. */
   | { readonly kind: "elementwise"; readonly source: string; floats?(attrs: A): readonly number[] }
   /** Same texels under another shape; costs nothing. */
   | { readonly kind: "view" }
   /** Texels of the input, or zeros, by their index: a load with another address wherever the result is used. */
-  | { readonly kind: "window"; window(node: Node<A>): Window }
+  | { readonly kind: "window"; window(node: Node<A, I, O>): Window }
   /**
    * A kernel of its own. `tune` lists up to eight candidates that tuning tries, the first of them `{}`, which is the op's
    * own kernel and runs anywhere; all compute the same.
    */
   | {
     readonly kind: "kernel";
-    kernel(node: Node<A>, target: Target, candidate: Candidate): Kernel;
+    kernel(node: Node<A, I, O>, target: Target, candidate: Candidate): Kernel;
     readonly tune?: readonly Candidate[];
   };
 
@@ -118,34 +132,41 @@ export interface Window {
   readonly extent: number;
 }
 
-/** A differentiable operation. One file in `ops/` each, with a shader of the same name. */
-export interface Op<A = Attrs> {
+/**
+ * A differentiable operation. One file in `ops/` each, with a shader of the same name.
+ *
+ * `A` is the type of its attributes, `I` the number of its inputs and `O` that of its outputs; `number` for either leaves it open.
+ */
+export interface Op<A, I extends number, O extends number = 1> {
   /** Same as the file name. */
   readonly name: string;
   /** Shapes of the outputs, or throws TypeError naming the shapes given. Runs when the graph is built. */
-  shapes(inputs: readonly Shape[], attrs: A): readonly Shape[];
+  shapes(inputs: Tuple<Shape, I>, attrs: A): Tuple<Shape, O>;
   /**
    * Gradients in the order of the inputs, as values of the same graph; null where none flows.
-   * `dys` are the gradients of the outputs, null for an output that the loss does not depend on.
+   * `dys` are the gradients of the outputs.
    * An op without this method stops the gradient.
    */
-  gradient?(node: Node<A>, dys: readonly (Value | null)[]): readonly (Value | null)[];
+  gradient?(node: Node<A, I, O>, dys: OutputGradients<O>): Tuple<Value | null, I>;
   /** How it runs on the GPU. */
-  readonly lowering: Lowering<A>;
+  readonly lowering: Lowering<A, I, O>;
   /**
    * Rewrites the op into other ops that compute its one output, where that is faster on a target; null where it is not.
    * The choice is by shape unless a tuned candidate overrides it.
    */
-  decompose?(node: Node<A>, candidate: Candidate, target: Target): Value | null;
+  decompose?(node: Node<A, I, O>, candidate: Candidate, target: Target): Value | null;
   /** True to keep the outputs from run to run while the inputs are frozen: for transformed weights. */
   readonly cached?: boolean;
   /** "memory": cheap, may be recomputed. "compute": keep its output. */
   readonly bound: "memory" | "compute";
   /** Floating point operations, for plans and rooflines; one per element when absent. */
-  flops?(node: Node<A>): number;
+  flops?(node: Node<A, I, O>): number;
   /** Plain loops in f64. The truth for tests; slow and obvious on purpose. */
-  reference(inputs: readonly F64[], attrs: A): readonly F64[];
+  reference(inputs: Tuple<F64, I>, attrs: A): Tuple<F64, O>;
 }
+
+/** An op of any attributes, inputs and outputs. */
+export type AnyOp = Op<Attrs, number, number>;
 
 /** Where a value comes from when no op computes it. */
 export type Leaf =
@@ -154,14 +175,14 @@ export type Leaf =
   | { readonly kind: "constant"; readonly data: Float32Array };
 
 /** An application of an op, or a leaf. */
-export interface Node<A = Attrs> {
+export interface Node<A = Attrs, I extends number = number, O extends number = number> {
   readonly id: number;
   /** Null for a leaf. */
-  readonly op: Op<A> | null;
+  readonly op: Op<A, I, O> | null;
   readonly leaf: Leaf | null;
-  readonly inputs: readonly Value[];
+  readonly inputs: Tuple<Value, I>;
   readonly attrs: A;
-  readonly outputs: readonly Value[];
+  readonly outputs: Tuple<Value, O>;
 }
 
 /** One output of a node: a symbolic tensor. */
@@ -192,6 +213,49 @@ export function sameShape(a: Shape, b: Shape): boolean {
 /** `[2, 3]`, for messages. */
 export function showShape(shape: Shape): string {
   return `[${shape.join(", ")}]`;
+}
+
+/** Extents by the names in a string such as `"N H W C"`. */
+export type Dims<Names extends string> = { readonly [Name in Exclude<Word<Names>, "...">]: number };
+
+type Word<S extends string> = S extends `${infer Head} ${infer Tail}` ? Head | Word<Tail> : S;
+
+/**
+ * Names the dimensions of a tensor: `const { H, W } = dims(x, "N H W C")`.
+ *
+ * @param x A shape, or what has one.
+ * @param names One name a dimension, outermost first, with spaces between; `...` stands for any number of dimensions.
+ * @throws {TypeError} If the number of dimensions differs.
+ */
+export function dims<Names extends string>(x: Shape | { readonly shape: Shape }, names: Names): Dims<Names> {
+  const shape = "shape" in x ? x.shape : x;
+  const words = names.split(" ");
+  const rest = words.indexOf("...");
+  if (rest < 0 ? shape.length !== words.length : shape.length < words.length - 1) {
+    throw new TypeError(
+      `Cannot read ${showShape(shape)} as [${words.join(", ")}]: it has ${shape.length} dimension${
+        shape.length === 1 ? "" : "s"
+      }`,
+    );
+  }
+  const found: Record<string, number | undefined> = {};
+  for (const [k, word] of words.entries()) {
+    if (k !== rest) found[word] = shape.at(rest >= 0 && k > rest ? k - words.length : k);
+  }
+  return found as Dims<Names>;
+}
+
+/**
+ * Extent of one dimension.
+ *
+ * @param axis Counted from the outermost, or from the innermost where negative.
+ * @throws {RangeError} If there is no such dimension.
+ */
+export function extent(x: Shape | { readonly shape: Shape }, axis: number): number {
+  const shape = "shape" in x ? x.shape : x;
+  const size = shape.at(axis);
+  if (size === undefined) throw new RangeError(`Cannot take dimension ${axis} of ${showShape(shape)}`);
+  return size;
 }
 
 /** A graph under construction. Equal nodes are made once, so a repeated sub-expression costs nothing. */
@@ -251,20 +315,26 @@ export class Graph {
   }
 
   /** Applies an op; prefer the typed function of the op's own file. */
-  apply<A extends Attrs>(op: Op<A>, inputs: readonly Value[], attrs: A): readonly Value[] {
+  apply<A extends Attrs, I extends number, O extends number>(
+    op: Op<A, I, O>,
+    given: Tuple<Value, I>,
+    attrs: A,
+  ): Tuple<Value, O> {
+    const inputs: readonly Value[] = given;
     const key = `${op.name}(${inputs.map((v) => `${v.node.id}.${v.index}`)})${JSON.stringify(attrs)}`;
     const seen = this.#seen.get(key);
-    if (seen) return seen.outputs;
+    if (seen) return seen.outputs as unknown as Tuple<Value, O>;
     for (const value of inputs) {
       if (value.graph !== this) throw new TypeError(`Cannot apply ${op.name} to a value of another graph`);
     }
-    const shapes = op.shapes(inputs.map((v) => v.shape), attrs);
-    const node = this.#add(op as unknown as Op, null, inputs, attrs, shapes);
+    // The number of inputs is checked by the types of `op` and `given`, of which a node does not remember either.
+    const open = op as unknown as AnyOp;
+    const node = this.#add(open, null, inputs, attrs, open.shapes(inputs.map((v) => v.shape), attrs));
     this.#seen.set(key, node);
-    return node.outputs;
+    return node.outputs as unknown as Tuple<Value, O>;
   }
 
-  #add(op: Op | null, leaf: Leaf | null, inputs: readonly Value[], attrs: Attrs, shapes: readonly Shape[]): Node {
+  #add(op: AnyOp | null, leaf: Leaf | null, inputs: readonly Value[], attrs: Attrs, shapes: readonly Shape[]): Node {
     const outputs: Value[] = [];
     const node: Node = { id: this.#count++, op, leaf, inputs, attrs, outputs };
     shapes.forEach((shape, index) => outputs.push({ graph: this, node, index, shape }));
@@ -273,8 +343,10 @@ export class Graph {
 }
 
 /** Applies an op with one output. */
-export function apply<A extends Attrs>(op: Op<A>, inputs: readonly Value[], attrs: A): Value {
-  return inputs[0]!.graph.apply(op, inputs, attrs)[0]!;
+export function apply<A extends Attrs, I extends number>(op: Op<A, I, 1>, inputs: Tuple<Value, I>, attrs: A): Value {
+  const [first] = inputs as readonly [Value, ...Value[]];
+  const [y] = first.graph.apply(op, inputs, attrs);
+  return y;
 }
 
 /** Nodes that `values` depend on, inputs before users. */

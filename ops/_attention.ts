@@ -4,8 +4,9 @@
  * @module
  */
 
-import type { Kernel, Shape } from "../engine/graph.ts";
+import { dims, extent, type F64, type Kernel, type Shape } from "../engine/graph.ts";
 import body from "../shaders/_attention.wgsl" with { type: "text" };
+import { type Reader, reader, sumOver, tabulate } from "./_reference.ts";
 
 /** Attributes of attention in tiles. */
 export type AttentionTilesAttrs = { readonly heads: number; readonly causal: boolean };
@@ -36,7 +37,7 @@ export interface Weighing {
 /** The kernel of such a product. */
 export function attentionKernel(weighing: Weighing, { heads, causal }: AttentionTilesAttrs): Kernel {
   const { source, label, reads, writes, online = false, pairs = false, flipped = false } = weighing;
-  const [N, rows, width] = weighing.rows as [number, number, number];
+  const { N, rows, width } = dims(weighing.rows, "N rows width");
   const D4 = width / heads / 4;
   const values = Math.ceil(D4 / 8);
   // Values that fit into 256 texels of workgroup memory: a power of two of their rows.
@@ -58,7 +59,7 @@ export function attentionKernel(weighing: Weighing, { heads, causal }: Attention
     },
     ints: {
       rows,
-      columns: weighing.columns[1]!,
+      columns: extent(weighing.columns, 1),
       D4,
       wide: width / 4,
       H: heads,
@@ -72,23 +73,34 @@ export function attentionKernel(weighing: Weighing, { heads, causal }: Attention
   };
 }
 
-/** Calls back for each batch, head, query and the keys that it sees: where their rows begin, and how many keys. */
-export function eachQuery(
-  q: Shape,
-  k: Shape,
-  { heads, causal }: AttentionTilesAttrs,
-  visit: (query: { n: number; h: number; l: number; from: number }, keys: readonly number[]) => void,
-): void {
-  const [N, L, width] = q as [number, number, number];
-  const T = k[1]!;
-  for (let n = 0; n < N; n++) {
-    for (let h = 0; h < heads; h++) {
-      const start = h * width / heads;
-      for (let l = 0; l < L; l++) {
-        const count = causal ? l + 1 + T - L : T;
-        const keys = Array.from({ length: count }, (_, t) => (n * T + t) * width + start);
-        visit({ n, h, l, from: (n * L + l) * width + start }, keys);
-      }
-    }
-  }
+/** The numbers that the references of attention share, by sample, head, query and key. */
+export interface AttentionNumbers {
+  /** Queries, keys and values, or their gradients, by sample, token, head and lane. */
+  split(x: F64): Reader;
+  /** Products of queries and keys, scaled; minus infinity where a key is masked. */
+  readonly score: Reader;
+  /** Logarithms of the sums of their exponentials, by sample, head and query. */
+  readonly logs: F64;
+  /** Width of a head. */
+  readonly D: number;
+  /** Scale of the products. */
+  readonly scale: number;
+}
+
+/** Scores of attention and the logarithms of the sums that divide their exponentials. */
+export function attentionNumbers(q: F64, k: F64, { heads, causal }: AttentionTilesAttrs): AttentionNumbers {
+  const { N, L, width } = dims(q, "N L width");
+  const T = extent(k, 1);
+  const D = width / heads;
+  const scale = 1 / Math.sqrt(D);
+  const split = (x: F64) => reader(x, [N, extent(x, 1), heads, D]);
+  const [Q, K] = [split(q), split(k)];
+  const score = reader(
+    tabulate(
+      [N, heads, L, T],
+      (n, h, l, t) => causal && t > l + T - L ? -Infinity : scale * sumOver([D], (d) => Q(n, l, h, d) * K(n, t, h, d)),
+    ),
+  );
+  const logs = tabulate([N, heads, L, 1], (n, h, l) => Math.log(sumOver([T], (t) => Math.exp(score(n, h, l, t)))));
+  return { split, score, logs, D, scale };
 }

@@ -6,12 +6,13 @@
 
 import {
   type Attrs,
+  elements,
   type F64,
   type Node,
   type Op,
-  sameShape,
+  type OutputGradients,
   type Shape,
-  showShape,
+  type Tuple,
   type Value,
 } from "../engine/graph.ts";
 import { sumTo } from "./sum.ts";
@@ -29,23 +30,30 @@ export function broadcastShape(name: string, shapes: readonly Shape[]): Shape {
   });
 }
 
-/** Elements of `x` broadcast to `shape`. */
-function spread(x: F64, shape: Shape): (index: number) => number {
-  if (sameShape(x.shape, shape)) return (index) => x.data[index]!;
-  const strides = shape.map(() => 0);
-  let stride = 1;
-  for (let d = x.shape.length - 1; d >= 0; d--) {
-    if (x.shape[d] !== 1) strides[d + shape.length - x.shape.length] = stride;
-    stride *= x.shape[d]!;
-  }
-  return (index) => {
-    let at = 0;
-    for (let d = shape.length - 1; d >= 0; d--) {
-      at += (index % shape[d]!) * strides[d]!;
-      index = Math.floor(index / shape[d]!);
+/** Elements of `x`, broadcast to `shape`. */
+export function broadcast({ shape: own, data }: F64, shape: Shape): Float64Array {
+  let all = data;
+  // From the innermost dimension out, blocks of what lies inside a dimension of size 1 are repeated.
+  for (let [d, inner] = [shape.length - 1, 1]; d >= 0; d--) {
+    const [wanted = 1, had = 1] = [shape[d], own[d - shape.length + own.length]];
+    if (had !== wanted) {
+      const repeated = new Float64Array(all.length * wanted);
+      for (let at = 0; at < repeated.length; at += inner) {
+        const from = Math.floor(at / (inner * wanted)) * inner;
+        repeated.set(all.subarray(from, from + inner), at);
+      }
+      all = repeated;
     }
-    return x.data[at]!;
-  };
+    inner *= wanted;
+  }
+  return all;
+}
+
+/** Gradients in the shapes of the inputs: summed over the dimensions along which an input was repeated. */
+function sumToInputs<I extends number>(gradients: Tuple<Value | null, I>, inputs: Tuple<Value, I>) {
+  const given: readonly (Value | null)[] = gradients;
+  const wanted: readonly Value[] = inputs;
+  return wanted.map(({ shape }, k) => given[k] ? sumTo(given[k], shape) : null) as unknown as Tuple<Value | null, I>;
 }
 
 /**
@@ -55,13 +63,13 @@ function spread(x: F64, shape: Shape): (index: number) => number {
  * the `floats`; `value` is the same in f64; `gradient` gives the gradient of each input in the shape of the result (it
  * is summed over broadcast dimensions here), and is absent where none is defined.
  */
-export function elementwise<A extends Attrs = Record<string, never>>(spec: {
+export function elementwise<A extends Attrs, I extends number>(spec: {
   readonly name: string;
   readonly source: string;
   readonly floats?: (attrs: A) => readonly number[];
-  readonly value: (inputs: readonly number[], attrs: A) => number;
-  readonly gradient?: (node: Node<A>, dy: Value) => readonly (Value | null)[];
-}): Op<A> {
+  readonly value: (inputs: Tuple<number, I>, attrs: A) => number;
+  readonly gradient?: (node: Node<A, I, 1>, dy: Value) => Tuple<Value | null, I>;
+}): Op<A, I> {
   const { gradient } = spec;
   return {
     name: spec.name,
@@ -69,16 +77,15 @@ export function elementwise<A extends Attrs = Record<string, never>>(spec: {
     shapes: (inputs) => [broadcastShape(spec.name, inputs)],
     lowering: { kind: "elementwise", source: spec.source, ...(spec.floats ? { floats: spec.floats } : {}) },
     ...(gradient
-      ? {
-        gradient: (node: Node<A>, [dy]: readonly (Value | null)[]) =>
-          gradient(node, dy!).map((d, k) => d && sumTo(d, node.inputs[k]!.shape)),
-      }
+      ? { gradient: (node: Node<A, I, 1>, [dy]: OutputGradients<1>) => sumToInputs(gradient(node, dy), node.inputs) }
       : {}),
-    reference(inputs, attrs) {
+    reference(inputs: readonly F64[], attrs) {
       const shape = broadcastShape(spec.name, inputs.map((x) => x.shape));
-      const read = inputs.map((x) => spread(x, shape));
-      const data = new Float64Array(shape.reduce((a, b) => a * b, 1));
-      for (let k = 0; k < data.length; k++) data[k] = spec.value(read.map((r) => r(k)), attrs);
+      const columns = inputs.map((x) => broadcast(x, shape));
+      const data = new Float64Array(elements(shape));
+      for (let k = 0; k < data.length; k++) {
+        data[k] = spec.value(columns.map((column) => column[k]) as unknown as Tuple<number, I>, attrs);
+      }
       return [{ shape, data }];
     },
   };

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { elements, type F64, type Graph, type Op, texels, type Value } from "../engine/graph.ts";
+import { elements, type F64, type Op, texels, type Value } from "../engine/graph.ts";
 import { philox4x32, streamKey } from "../engine/rng.ts";
 
 /** Attributes of the random ops: shape of the result and key of the stream. */
@@ -20,12 +20,12 @@ export interface RandomOptions {
 }
 
 /** An op that draws; `block` makes four elements of four uniforms, as the shader's `block` does. */
-export function randomOp(name: string, source: string, block: (u: readonly number[]) => number[]): Op<RandomAttrs> {
+export function randomOp(name: string, source: string, block: (u: readonly number[]) => number[]): Op<RandomAttrs, 1> {
   return {
     name,
     bound: "compute",
     shapes: ([step], { shape }) => {
-      if (elements(step!) !== 4) throw new TypeError(`Cannot draw ${name}: the step must be [4], it is [${step}]`);
+      if (elements(step) !== 4) throw new TypeError(`Cannot draw ${name}: the step must be [4], it is [${step}]`);
       return [shape];
     },
     lowering: {
@@ -44,7 +44,7 @@ export function randomOp(name: string, source: string, block: (u: readonly numbe
       },
     },
     reference([step], { shape, key }): F64[] {
-      const [a, b, c, d] = step!.data as unknown as [number, number, number, number];
+      const [a, b, c, d] = step.data as unknown as [number, number, number, number];
       const data = new Float64Array(elements(shape));
       for (let i = 0; i < data.length; i += 4) {
         const words = philox4x32([i / 4, a + b * 65536, c + d * 65536, 0], key as [number, number]);
@@ -57,8 +57,8 @@ export function randomOp(name: string, source: string, block: (u: readonly numbe
 }
 
 /** Draws for the step that is the value of `step`. */
-export function draw(op: Op<RandomAttrs>, step: Value, { shape, seed, stream }: RandomOptions): Value {
-  return step.graph.apply(op, [step], { shape, key: streamKey(seed, stream) })[0]!;
+export function draw(op: Op<RandomAttrs, 1>, step: Value, { shape, seed, stream }: RandomOptions): Value {
+  return step.graph.apply(op, [step], { shape, key: streamKey(seed, stream) })[0];
 }
 
 /** The graph input `random.step`, which the random ops take; its value is {@linkcode stepWords} of the step. */

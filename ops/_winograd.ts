@@ -12,10 +12,16 @@
  * @module
  */
 
+import type { F64 } from "../engine/graph.ts";
+import { accumulator, reader } from "./_reference.ts";
+
+/** Rows of numbers. */
+export type Matrix = readonly (readonly number[])[];
+
 const [a, b] = [Math.SQRT1_2, Math.SQRT2];
 
 /** B^T, `[6, 6]`. */
-export const BT: readonly (readonly number[])[] = [
+export const BT: Matrix = [
   [1, 0, -2.5, 0, 1, 0],
   [0, -2 * a, -2, a, 1, 0],
   [0, 2 * a, -2, -a, 1, 0],
@@ -25,7 +31,7 @@ export const BT: readonly (readonly number[])[] = [
 ];
 
 /** G, `[6, 3]`. */
-export const G: readonly (readonly number[])[] = [
+export const G: Matrix = [
   [1, 0, 0],
   [1 / -1.5, a / -1.5, 0.5 / -1.5],
   [1 / -1.5, -a / -1.5, 0.5 / -1.5],
@@ -35,7 +41,7 @@ export const G: readonly (readonly number[])[] = [
 ];
 
 /** A^T, `[4, 6]`. */
-export const AT: readonly (readonly number[])[] = [
+export const AT: Matrix = [
   [1, 1, 1, 1, 1, 0],
   [0, a, -a, b, -b, 0],
   [0, 0.5, 0.5, 2, 2, 0],
@@ -65,13 +71,69 @@ export function filterStride(inputs: number, outputs: number): number {
   return inputs * Math.ceil(outputs / 4) + GAP;
 }
 
-/** `left x right^T` of a square `x`, for references. */
-export function both(left: readonly (readonly number[])[], x: readonly (readonly number[])[]): number[][] {
-  const rows = left.map((l) => x[0]!.map((_, c) => l.reduce((sum, v, k) => sum + v * x[k]![c]!, 0)));
-  return rows.map((row) => left.map((l) => l.reduce((sum, v, k) => sum + v * row[k]!, 0)));
+/** A matrix of so many rows and columns, for references. */
+export function matrix(rows: number, columns: number, f: (r: number, c: number) => number): number[][] {
+  return Array.from({ length: rows }, (_, r) => Array.from({ length: columns }, (_, c) => f(r, c)));
 }
 
 /** A matrix with rows for columns. */
-export function turned(x: readonly (readonly number[])[]): number[][] {
-  return x[0]!.map((_, c) => x.map((row) => row[c]!));
+export function transposed(x: Matrix): number[][] {
+  const [first = []] = x;
+  return first.map((_, c) => x.flatMap((row) => row.slice(c, c + 1)));
+}
+
+/** `left x left^T` of a square `x`. */
+export function leftRight(left: Matrix, x: Matrix): number[][] {
+  return times(times(left, x), transposed(left));
+}
+
+function times(a: Matrix, b: Matrix): number[][] {
+  const columns = transposed(b);
+  return a.map((row) => columns.map((column) => column.reduce((sum, v, k) => sum + v * (row[k] ?? 0), 0)));
+}
+
+/** Sample, row and column of a tile. */
+export function tilePosition(
+  tile: number,
+  height: number,
+  width: number,
+): readonly [n: number, th: number, tw: number] {
+  const [TH, TW] = tilesOf(height, width);
+  return [Math.floor(tile / (TH * TW)), Math.floor(tile / TW) % TH, tile % TW];
+}
+
+/** Reads blocks of tiles by tile, place and channel. */
+export function tileReader(x: F64, channels: number): (tile: number, place: number, channel: number) => number {
+  const X = reader(x);
+  const row = 4 * Math.ceil(channels / 4);
+  return (tile, place, c) => X(Math.floor(tile / BLOCK), place, tile % BLOCK * row + c);
+}
+
+/** Blocks of tiles from the 6 x 6 places of each tile's channels. */
+export function tabulateTiles(tiles: number, channels: number, f: (tile: number, channel: number) => Matrix): F64 {
+  const row = 4 * Math.ceil(channels / 4);
+  const { sum, add } = accumulator([Math.ceil(tiles / BLOCK), 36, 4 * tileStride(channels)]);
+  for (let tile = 0; tile < tiles; tile++) {
+    for (let c = 0; c < channels; c++) {
+      f(tile, c).flat().forEach((v, place) => add(v, Math.floor(tile / BLOCK), place, tile % BLOCK * row + c));
+    }
+  }
+  return sum;
+}
+
+/** Reads transformed filters by place, input and output channel. */
+export function filterReader(u: F64, outputs: number): (place: number, i: number, o: number) => number {
+  const U = reader(u);
+  return (place, i, o) => U(place, i * 4 * Math.ceil(outputs / 4) + o);
+}
+
+/** Transformed filters from the 6 x 6 places of each pair of channels. */
+export function tabulateFilters(inputs: number, outputs: number, f: (i: number, o: number) => Matrix): F64 {
+  const { sum, add } = accumulator([36, 4 * filterStride(inputs, outputs)]);
+  for (let i = 0; i < inputs; i++) {
+    for (let o = 0; o < outputs; o++) {
+      f(i, o).flat().forEach((v, place) => add(v, place, i * 4 * Math.ceil(outputs / 4) + o));
+    }
+  }
+  return sum;
 }

@@ -13,18 +13,18 @@ const names = (ema: boolean) => ema ? ["p", "m", "v", "ema"] : ["p", "m", "v"];
  * One step of Adam or AdamW on one tensor: parameter, gradient, first and second moment, hyper-parameters (and moving
  * average) give the new parameter, moments (and average).
  */
-export const adamOp: Op<AdamAttrs> = {
+export const adamOp: Op<AdamAttrs, number, number> = {
   name: "adam",
   bound: "memory",
   shapes: ([p, g, m, v, hyper, average], { ema }) => {
     const state = ema ? [g, m, v, average] : [g, m, v];
-    if (!state.every((s) => s && sameShape(s, p!)) || elements(hyper!) !== HYPER) {
+    if (!state.every((s) => s && sameShape(s, p)) || elements(hyper) !== HYPER) {
       throw new TypeError(
         `Cannot apply adam to ${[p, ...state, hyper].map((s) => showShape(s ?? [])).join(", ")}: ` +
-          `all must be ${showShape(p!)}, the last [${HYPER}]`,
+          `all must be ${showShape(p)}, the last [${HYPER}]`,
       );
     }
-    return names(ema).map(() => p!);
+    return names(ema).map(() => p);
   },
   lowering: {
     kind: "kernel",
@@ -36,22 +36,22 @@ export const adamOp: Op<AdamAttrs> = {
       writes: names(ema).map((name) => `${name}_new`),
       fusable: ["g"],
       constants: { E: Number(ema), L2: Number(l2) },
-      threads: texels(p!.shape),
+      threads: texels(p.shape),
     }),
   },
-  flops: ({ inputs: [p], attrs: { ema } }) => (ema ? 16 : 13) * elements(p!.shape),
+  flops: ({ inputs: [p], attrs: { ema } }) => (ema ? 16 : 13) * elements(p.shape),
   reference([p, g, m, v, hyper, average], { ema, l2 }) {
-    const [lr, b1, b2, eps, decay, c1, c2, scale, a1, a2, rate] = hyper!.data as unknown as number[];
-    const out = names(ema).map(() => ({ shape: p!.shape, data: new Float64Array(p!.data.length) }));
-    p!.data.forEach((old, k) => {
-      const grad = scale! * g!.data[k]! + (l2 ? decay! * old : 0);
-      const first = b1! * m!.data[k]! + a1! * grad;
-      const second = b2! * v!.data[k]! + a2! * grad * grad;
-      const next = old * (l2 ? 1 : 1 - lr! * decay!) - lr! * c1! * first / (Math.sqrt(c2! * second) + eps!);
-      out[0]!.data[k] = next;
-      out[1]!.data[k] = first;
-      out[2]!.data[k] = second;
-      if (ema) out[3]!.data[k] = average!.data[k]! + rate! * (next - average!.data[k]!);
+    const [lr, b1, b2, eps, decay, c1, c2, scale, a1, a2, rate] = hyper.data as unknown as number[];
+    const out = names(ema).map(() => ({ shape: p.shape, data: new Float64Array(p.data.length) }));
+    p.data.forEach((old, k) => {
+      const grad = scale * g.data[k] + (l2 ? decay * old : 0);
+      const first = b1 * m.data[k] + a1 * grad;
+      const second = b2 * v.data[k] + a2 * grad * grad;
+      const next = old * (l2 ? 1 : 1 - lr * decay) - lr * c1 * first / (Math.sqrt(c2 * second) + eps);
+      out[0].data[k] = next;
+      out[1].data[k] = first;
+      out[2].data[k] = second;
+      if (ema) out[3].data[k] = average.data[k] + rate * (next - average.data[k]);
     });
     return out;
   },

@@ -1,4 +1,4 @@
-import { apply, elements, type Op, texels, type Value } from "../engine/graph.ts";
+import { apply, elements, type NoAttrs, type Op, texels, type Value } from "../engine/graph.ts";
 import source from "../shaders/add_squares.wgsl" with { type: "text" };
 import { sum } from "./sum.ts";
 
@@ -8,10 +8,10 @@ const TOGETHER = 4;
 const PARTS = 1024;
 
 /** `y = a + squares of the x_k`, spread over the `[T, 4]` partial sums of `a`; only their total means something. */
-export const addSquaresOp: Op<Record<string, never>> = {
+export const addSquaresOp: Op<NoAttrs, number> = {
   name: "add_squares",
   bound: "memory",
-  shapes: ([a]) => [a!],
+  shapes: ([a]) => [a],
   lowering: {
     kind: "kernel",
     kernel: ({ inputs: [a, ...xs] }) => ({
@@ -22,24 +22,24 @@ export const addSquaresOp: Op<Record<string, never>> = {
       writes: ["y"],
       constants: { X: xs.length },
       ints: Object.fromEntries(xs.map((x, k) => [`n${k}`, texels(x.shape)])),
-      threads: texels(a!.shape),
+      threads: texels(a.shape),
     }),
   },
   flops: ({ inputs: [, ...xs] }) => xs.reduce((n, x) => n + 2 * elements(x.shape), 0),
   reference([a, ...xs]) {
-    const data = Float64Array.from(a!.data);
+    const data = Float64Array.from(a.data);
     for (const x of xs) {
       const last = x.shape.at(-1) ?? 1;
       const wide = Math.ceil(last / 4) * 4;
-      x.data.forEach((v, k) => data[(Math.floor(k / last) * wide + k % last) % data.length]! += v * v);
+      x.data.forEach((v, k) => data[(Math.floor(k / last) * wide + k % last) % data.length] += v * v);
     }
-    return [{ shape: a!.shape, data }];
+    return [{ shape: a.shape, data }];
   },
 };
 
 /** Sum of the squares of all elements of all `xs`, `[1]`; a quarter as many dispatches as there are tensors. */
 export function sumOfSquares(xs: readonly Value[]): Value {
-  let total = xs[0]!.graph.constant(new Float32Array(PARTS * 4), [PARTS, 4]);
+  let total = xs[0].graph.constant(new Float32Array(PARTS * 4), [PARTS, 4]);
   for (let k = 0; k < xs.length; k += TOGETHER) {
     total = apply(addSquaresOp, [total, ...xs.slice(k, k + TOGETHER)], {});
   }

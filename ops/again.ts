@@ -1,14 +1,14 @@
-import { apply, type Op, type Value } from "../engine/graph.ts";
+import { apply, type NoAttrs, type Op, type Value } from "../engine/graph.ts";
 
 /** `y = x`, as another node. */
-export const againOp: Op<Record<string, never>> = {
+export const againOp: Op<NoAttrs, 1> = {
   name: "again",
   bound: "memory",
-  shapes: ([x]) => [x!],
+  shapes: ([x]) => [x],
   lowering: { kind: "view" },
-  gradient: (_, [dy]) => [dy!],
+  gradient: (_, [dy]) => [dy],
   flops: () => 0,
-  reference: ([x]) => [x!],
+  reference: ([x]) => [x],
 };
 
 /** The same values; what is computed from them is computed again, where a graph would take what it has. */

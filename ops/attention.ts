@@ -1,4 +1,4 @@
-import { apply, type Op, sameShape, showShape, type Value } from "../engine/graph.ts";
+import { apply, dims, type Op, sameShape, showShape, type Value } from "../engine/graph.ts";
 import type { AttentionTilesAttrs } from "./_attention.ts";
 import { add } from "./add.ts";
 import { again } from "./again.ts";
@@ -26,56 +26,56 @@ export type AttentionAttrs = AttentionTilesAttrs & { readonly rows: number };
  *
  * Source: Dao et al. 2022, arXiv 2205.14135, algorithm 4.
  */
-export const attentionOp: Op<AttentionAttrs> = {
+export const attentionOp: Op<AttentionAttrs, 4> = {
   name: "attention",
   bound: "compute",
   shapes: ([y, q, k, v], { heads }) => {
-    if (!sameShape(y!, q!) || !sameShape(k!, v!)) {
-      throw new TypeError(`Cannot attend with ${heads} heads: shapes are ${[y, q, k, v].map((s) => showShape(s!))}`);
+    if (!sameShape(y, q) || !sameShape(k, v)) {
+      throw new TypeError(`Cannot attend with ${heads} heads: shapes are ${[y, q, k, v].map((s) => showShape(s))}`);
     }
-    return [y!];
+    return [y];
   },
   lowering: { kind: "view" },
   decompose({ inputs: [, q, k, v], attrs: { heads, causal } }, _, { tiled }) {
-    if (!tiled || !fitsTiles(q!, { heads, causal })) return null;
-    return q!.graph.apply(attentionTilesOp, [q!, k!, v!], { heads, causal })[0]!;
+    if (!tiled || !fitsTiles(q, { heads, causal })) return null;
+    return q.graph.apply(attentionTilesOp, [q, k, v], { heads, causal })[0];
   },
   gradient({ inputs: [, q, k, v], attrs }, [dy]) {
     const { heads, causal, rows } = attrs;
-    const factor = 1 / Math.sqrt(q!.shape[2]! / heads);
-    const several = rows < q!.shape[1]!;
+    const factor = 1 / Math.sqrt(q.shape[2] / heads);
+    const several = rows < q.shape[1];
     const dqs: Value[] = [];
     let [dk, dv]: (Value | null)[] = [null, null];
-    for (const block of blocksOf(q!, k!, v!, attrs)) {
-      const d = several ? slice(dy!, 1, block.row, block.q.shape[1]!) : dy!;
+    for (const block of blocksOf(q, k, v, attrs)) {
+      const d = several ? slice(dy, 1, block.row, block.q.shape[1]) : dy;
       const weights = several
-        ? exp(sub(times(headScores(again(block.q), k!, heads), factor), block.logs))
+        ? exp(sub(times(headScores(again(block.q), k, heads), factor), block.logs))
         : block.weights;
       // dS = P (dP - sum of P dP), and that sum is the one of y dy over a head.
-      const centred = sub(headScores(d, v!, heads), permute(headProducts(block.y, d, heads), [0, 2, 1, 3]));
+      const centred = sub(headScores(d, v, heads), permute(headProducts(block.y, d, heads), [0, 2, 1, 3]));
       const ds = times(mul(weights, centred), factor);
-      dqs.push(headValues(ds, k!, heads));
+      dqs.push(headValues(ds, k, heads));
       // At once, so that those of a block need not be kept.
       const [more_k, more_v] = [headSums(ds, block.q, heads), headSums(weights, d, heads)];
       [dk, dv] = dk && dv ? [add(dk, more_k), add(dv, more_v)] : [more_k, more_v];
     }
-    const made = { q: concat(dqs, 1), k: dk!, v: dv! };
+    const made = { q: concat(dqs, 1), k: dk, v: dv };
     return [
       null,
       ...(["q", "k", "v"] as const).map((wrt) =>
-        apply(attentionGradOp, [made[wrt], q!, k!, v!, dy!], { heads, causal, wrt })
+        apply(attentionGradOp, [made[wrt], q, k, v, dy], { heads, causal, wrt })
       ),
     ];
   },
   flops: () => 0,
   reference([, q, k, v], { heads, causal }) {
-    return attentionTilesOp.reference([q!, k!, v!], { heads, causal }).slice(0, 1);
+    return attentionTilesOp.reference([q, k, v], { heads, causal }).slice(0, 1);
   },
 };
 
 /** Attention by products and a softmax, for so many queries at a time; the same values for the same arguments. */
 function blocksOf(q: Value, k: Value, v: Value, { heads, causal, rows }: AttentionAttrs) {
-  const [, L, width] = q.shape as [number, number, number];
+  const { L, width } = dims(q, "N L width");
   const scale = 1 / Math.sqrt(width / heads);
   return Array.from({ length: Math.ceil(L / rows) }, (_, block) => {
     const row = block * rows;
@@ -111,8 +111,8 @@ export interface AttentionOptions {
  */
 export function attention(q: Value, k: Value, v: Value, options: AttentionOptions): Value {
   const { heads, causal = false, most_scores = 2 ** 24 } = options;
-  const [N, L] = q.shape as [number, number, number];
-  const most = Math.max(1, Math.floor(most_scores / (N * heads * k.shape[1]!)));
+  const { N, L } = dims(q, "N L");
+  const most = Math.max(1, Math.floor(most_scores / (N * heads * k.shape[1])));
   // The mask counts queries from 0. Only texts are masked, and they are short.
   const attrs = { heads, causal, rows: causal ? L : Math.min(most, L) };
   const y = concat(blocksOf(q, k, v, attrs).map((block) => block.y), 1);

@@ -1,12 +1,14 @@
-import { elements, type Op, sameShape, type Shape, showShape } from "../engine/graph.ts";
+import { dims, elements, extent, type Op, sameShape, type Shape } from "../engine/graph.ts";
 import source from "../shaders/attention_tiles.wgsl" with { type: "text" };
-import { attentionKernel, type AttentionTilesAttrs, eachQuery, WIDEST_HEAD } from "./_attention.ts";
+import { attentionKernel, attentionNumbers, type AttentionTilesAttrs, WIDEST_HEAD } from "./_attention.ts";
+import { reader, sumOver, tabulate } from "./_reference.ts";
 
 /** Throws if queries and keys cannot be attended to in tiles. */
 export function checkAttention(q: Shape, k: Shape, v: Shape, { heads, causal }: AttentionTilesAttrs): void {
-  const wide = q[2]! / heads;
-  const fits = q[0] === k[0] && q[2] === k[2] && sameShape(k, v) && wide % 4 === 0 && wide <= WIDEST_HEAD;
-  if (!fits || causal && q[1]! > k[1]!) {
+  const { N, L, width } = dims(q, "N L width");
+  const wide = width / heads;
+  const fits = N === k[0] && width === k[2] && sameShape(k, v) && wide % 4 === 0 && wide <= WIDEST_HEAD;
+  if (!fits || causal && L > extent(k, 1)) {
     throw new TypeError(
       `Cannot attend with ${heads} heads${causal ? ", causally" : ""}: shapes are ${[q, k, v].map(showShape)}, ` +
         `a head's width is a multiple of 4 up to ${WIDEST_HEAD}`,
@@ -22,12 +24,13 @@ export function checkAttention(q: Shape, k: Shape, v: Shape, { heads, causal }: 
  *
  * Source: Dao 2023, arXiv 2307.08691, algorithm 1.
  */
-export const attentionTilesOp: Op<AttentionTilesAttrs> = {
+export const attentionTilesOp: Op<AttentionTilesAttrs, 3, 2> = {
   name: "attention_tiles",
   bound: "compute",
   shapes: ([q, k, v], attrs) => {
-    checkAttention(q!, k!, v!, attrs);
-    return [q!, [q![0]!, attrs.heads, q![1]!, 1]];
+    checkAttention(q, k, v, attrs);
+    const { N, L } = dims(q, "N L width");
+    return [q, [N, attrs.heads, L, 1]];
   },
   lowering: {
     kind: "kernel",
@@ -37,29 +40,20 @@ export const attentionTilesOp: Op<AttentionTilesAttrs> = {
         label: "shaders/attention_tiles.wgsl",
         reads: ["q", "k", "v"],
         writes: ["y", "l"],
-        rows: q!.shape,
-        columns: k!.shape,
+        rows: q.shape,
+        columns: k.shape,
         online: true,
       }, attrs),
   },
-  flops: ({ inputs: [q, k] }) => 4 * elements(q!.shape) * k!.shape[1]!,
+  flops: ({ inputs: [q, k] }) => 4 * elements(q.shape) * extent(k, 1),
   reference([q, k, v], attrs) {
-    const D = q!.shape[2]! / attrs.heads;
-    const y = new Float64Array(q!.data.length);
-    const logs: number[] = [];
-    eachQuery(q!.shape, k!.shape, attrs, ({ from }, keys) => {
-      const scores = keys.map((at) => {
-        let score = 0;
-        for (let d = 0; d < D; d++) score += q!.data[from + d]! * k!.data[at + d]! / Math.sqrt(D);
-        return score;
-      });
-      const log = Math.log(scores.reduce((sum, score) => sum + Math.exp(score), 0));
-      keys.forEach((at, t) => {
-        for (let d = 0; d < D; d++) y[from + d]! += Math.exp(scores[t]! - log) * v!.data[at + d]!;
-      });
-      logs.push(log);
-    });
-    const [N, L] = q!.shape as [number, number];
-    return [{ shape: q!.shape, data: y }, { shape: [N, attrs.heads, L, 1], data: Float64Array.from(logs) }];
+    const { split, score, logs, D } = attentionNumbers(q, k, attrs);
+    const { N, L } = dims(q, "N L width");
+    const [V, log] = [split(v), reader(logs)];
+    const { data } = tabulate(
+      [N, L, attrs.heads, D],
+      (n, l, h, d) => sumOver([extent(k, 1)], (t) => Math.exp(score(n, h, l, t) - log(n, h, l)) * V(n, t, h, d)),
+    );
+    return [{ shape: q.shape, data }, logs];
   },
 };

@@ -1,6 +1,7 @@
-import { elements, type Op } from "../engine/graph.ts";
+import { dims, elements, extent, type Op } from "../engine/graph.ts";
 import source from "../shaders/attention_tiles_grad.wgsl" with { type: "text" };
-import { attentionKernel, type AttentionTilesAttrs, eachQuery } from "./_attention.ts";
+import { attentionKernel, attentionNumbers, type AttentionTilesAttrs } from "./_attention.ts";
+import { reader, sumOver, tabulate } from "./_reference.ts";
 import { checkAttention } from "./attention_tiles.ts";
 
 /** Attributes of {@linkcode attentionTilesGradOp}: the input whose gradient it is. */
@@ -13,12 +14,12 @@ export type AttentionTilesGradAttrs = AttentionTilesAttrs & { readonly wrt: "q" 
  *
  * Source: Dao 2023, arXiv 2307.08691, algorithm 2; a kernel for each gradient, as WebGPU cannot add to floats from two.
  */
-export const attentionTilesGradOp: Op<AttentionTilesGradAttrs> = {
+export const attentionTilesGradOp: Op<AttentionTilesGradAttrs, 6> = {
   name: "attention_tiles_grad",
   bound: "compute",
   shapes: ([q, k, v], attrs) => {
-    checkAttention(q!, k!, v!, attrs);
-    return [attrs.wrt === "q" ? q! : k!];
+    checkAttention(q, k, v, attrs);
+    return [attrs.wrt === "q" ? q : k];
   },
   lowering: {
     kind: "kernel",
@@ -29,36 +30,34 @@ export const attentionTilesGradOp: Op<AttentionTilesGradAttrs> = {
         label: "shaders/attention_tiles_grad.wgsl",
         reads: ["q", "k", "v", "dy", "l", "d"],
         writes: ["y"],
-        rows: (flipped ? k : q)!.shape,
-        columns: (flipped ? q : k)!.shape,
+        rows: (flipped ? k : q).shape,
+        columns: (flipped ? q : k).shape,
         pairs: attrs.wrt !== "v",
         flipped,
       }, attrs);
     },
   },
-  flops: ({ inputs: [q, k], attrs: { wrt } }) => (wrt === "v" ? 4 : 6) * elements(q!.shape) * k!.shape[1]!,
+  flops: ({ inputs: [q, k], attrs: { wrt } }) => (wrt === "v" ? 4 : 6) * elements(q.shape) * extent(k, 1),
   reference([q, k, v, dy, logs, sums], attrs) {
     const { heads, wrt } = attrs;
-    const [, L, width] = q!.shape as [number, number, number];
-    const D = width / heads;
-    const dx = wrt === "q" ? q! : k!;
-    const data = new Float64Array(dx.data.length);
-    eachQuery(q!.shape, k!.shape, attrs, ({ n, h, l, from }, keys) => {
-      for (const at of keys) {
-        let [score, product] = [0, 0];
-        for (let d = 0; d < D; d++) {
-          score += q!.data[from + d]! * k!.data[at + d]! / Math.sqrt(D);
-          product += dy!.data[from + d]! * v!.data[at + d]!;
-        }
-        const weight = Math.exp(score - logs!.data[(n * heads + h) * L + l]!);
-        const ds = weight * (product - sums!.data[(n * L + l) * heads + h]!) / Math.sqrt(D);
-        for (let d = 0; d < D; d++) {
-          if (wrt === "q") data[from + d]! += ds * k!.data[at + d]!;
-          else if (wrt === "k") data[at + d]! += ds * q!.data[from + d]!;
-          else data[at + d]! += weight * dy!.data[from + d]!;
-        }
-      }
-    });
-    return [{ shape: dx.shape, data }];
+    const { N, L } = dims(q, "N L width");
+    const T = extent(k, 1);
+    const { split, score, D, scale } = attentionNumbers(q, k, attrs);
+    const [Q, K, V, DY] = [split(q), split(k), split(v), split(dy)];
+    const [log, sum] = [reader(logs), reader(sums)];
+    const weight = reader(tabulate([N, heads, L, T], (n, h, l, t) => Math.exp(score(n, h, l, t) - log(n, h, l))));
+    const ds = reader(
+      tabulate(
+        [N, heads, L, T],
+        (n, h, l, t) =>
+          scale * weight(n, h, l, t) * (sumOver([D], (d) => DY(n, l, h, d) * V(n, t, h, d)) - sum(n, l, h)),
+      ),
+    );
+    const dx = {
+      q: () => tabulate([N, L, heads, D], (n, l, h, d) => sumOver([T], (t) => ds(n, h, l, t) * K(n, t, h, d))),
+      k: () => tabulate([N, T, heads, D], (n, t, h, d) => sumOver([L], (l) => ds(n, h, l, t) * Q(n, l, h, d))),
+      v: () => tabulate([N, T, heads, D], (n, t, h, d) => sumOver([L], (l) => weight(n, h, l, t) * DY(n, l, h, d))),
+    }[wrt]();
+    return [{ shape: wrt === "q" ? q.shape : k.shape, data: dx.data }];
   },
 };

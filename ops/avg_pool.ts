@@ -10,7 +10,7 @@ import { sumRegions } from "./sum_regions.ts";
  * @throws {TypeError} If `size` does not divide height and width.
  */
 export function avgPool(x: Value, size = 2): Value {
-  const [H, W] = [x.shape[1]! / size, x.shape[2]! / size];
+  const [H, W] = [x.shape[1] / size, x.shape[2] / size];
   if (!Number.isInteger(H) || !Number.isInteger(W)) {
     throw new TypeError(`Cannot pool ${showShape(x.shape)} by ${size}: it divides not both height and width`);
   }

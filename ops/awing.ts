@@ -26,16 +26,16 @@ export function awingLine(target: number, { omega, theta, epsilon, alpha }: Awin
 }
 
 /** `y = omega log(1 + (d / epsilon)^(alpha - t))` where `d < theta`, else `A d - C`; `d = |x - t|`. None flows to `t`. */
-export const awingOp: Op<AwingAttrs> = elementwise<AwingAttrs>({
+export const awingOp: Op<AwingAttrs, 2> = elementwise({
   name: "awing",
   source,
   floats: ({ omega, theta, epsilon, alpha }) => [omega, theta, epsilon, alpha],
   value: ([x, t], attrs) => {
-    const d = Math.abs(x! - t!);
-    const [slope, offset] = awingLine(t!, attrs);
-    return d < attrs.theta ? attrs.omega * Math.log1p((d / attrs.epsilon) ** (attrs.alpha - t!)) : slope * d - offset;
+    const d = Math.abs(x - t);
+    const [slope, offset] = awingLine(t, attrs);
+    return d < attrs.theta ? attrs.omega * Math.log1p((d / attrs.epsilon) ** (attrs.alpha - t)) : slope * d - offset;
   },
-  gradient: ({ inputs: [x, t], attrs }, dy) => [awingGrad(x!, t!, dy, attrs), null],
+  gradient: ({ inputs: [x, t], attrs }, dy) => [awingGrad(x, t, dy, attrs), null],
 });
 
 /**

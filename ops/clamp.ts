@@ -9,14 +9,14 @@ import { step } from "./step.ts";
 export type ClampAttrs = { readonly low: number; readonly high: number };
 
 /** `y = min(max(x, low), high)`; the gradient at the bounds is 1, as in PyTorch. */
-export const clampOp: Op<ClampAttrs> = elementwise<ClampAttrs>({
+export const clampOp: Op<ClampAttrs, 1> = elementwise({
   name: "clamp",
   source,
   floats: ({ low, high }) => [low, high],
-  value: ([x], { low, high }) => Math.min(Math.max(x!, low), high),
+  value: ([x], { low, high }) => Math.min(Math.max(x, low), high),
   gradient: ({ inputs: [x], attrs: { low, high } }, dy) => {
     // 1 - step is 1 up to and including the bound.
-    const inside = mul(scale(step(x!, high), -1, 1), scale(step(scale(x!, -1), -low), -1, 1));
+    const inside = mul(scale(step(x, high), -1, 1), scale(step(scale(x, -1), -low), -1, 1));
     return [mul(dy, inside)];
   },
 });

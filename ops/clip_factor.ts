@@ -6,11 +6,11 @@ import { elementwise } from "./_elementwise.ts";
 export type ClipFactorAttrs = { readonly max_norm: number };
 
 /** `y = min(1, max_norm / (sqrt(x) + 1e-6))`, x a squared norm. Source: torch.nn.utils.clip_grad_norm_. */
-export const clipFactorOp: Op<ClipFactorAttrs> = elementwise<ClipFactorAttrs>({
+export const clipFactorOp: Op<ClipFactorAttrs, 1> = elementwise({
   name: "clip_factor",
   source,
   floats: ({ max_norm }) => [max_norm],
-  value: ([x], { max_norm }) => Math.min(1, max_norm / (Math.sqrt(x!) + 1e-6)),
+  value: ([x], { max_norm }) => Math.min(1, max_norm / (Math.sqrt(x) + 1e-6)),
 });
 
 /** What to multiply gradients of the squared norm `x` with, so that their norm is at most `max_norm`. */

@@ -1,7 +1,18 @@
-import { apply, type Candidate, elements, type Op, type Shape, showShape, type Value } from "../engine/graph.ts";
+import {
+  apply,
+  type Candidate,
+  dims,
+  elements,
+  extent,
+  type Op,
+  type Shape,
+  showShape,
+  type Value,
+} from "../engine/graph.ts";
 import source from "../shaders/conv2d.wgsl" with { type: "text" };
 import tiled from "../shaders/conv2d.tiled.wgsl" with { type: "text" };
 import { CONVOLUTION_CANDIDATES, directWorkgroup, fillsTiles, gemmKernel } from "./_gemm.ts";
+import { reader, sumOver, tabulate } from "./_reference.ts";
 import { add } from "./add.ts";
 import { conv2dBackwardInput } from "./conv2d_backward_input.ts";
 import { conv2dBackwardWeight } from "./conv2d_backward_weight.ts";
@@ -19,16 +30,16 @@ export function conv2dSize(
   f: Shape,
   { stride, padding: [top, left, bottom, right] }: Conv2dAttrs,
 ): [number, number] {
-  const [, H, W, I] = x as [number, number, number, number];
-  const [KH, KW, FI] = f as [number, number, number, number];
   const size = (n: number, k: number, pads: number) => Math.floor((n + pads - k) / stride) + 1;
-  const [HO, WO] = [size(H, KH, top + bottom), size(W, KW, left + right)];
-  if (x.length !== 4 || f.length !== 4 || I !== FI || HO < 1 || WO < 1) {
-    throw new TypeError(
-      `Cannot convolve ${showShape(x)} with ${showShape(f)}: [N, H, W, I] and [KH, KW, I, O] are expected`,
-    );
+  if (x.length === 4 && f.length === 4) {
+    const { H, W, I } = dims(x, "N H W I");
+    const { KH, KW, FI } = dims(f, "KH KW FI O");
+    const [HO, WO] = [size(H, KH, top + bottom), size(W, KW, left + right)];
+    if (I === FI && HO >= 1 && WO >= 1) return [HO, WO];
   }
-  return [HO, WO];
+  throw new TypeError(
+    `Cannot convolve ${showShape(x)} with ${showShape(f)}: [N, H, W, I] and [KH, KW, I, O] are expected`,
+  );
 }
 
 /** Pixels of a row that one invocation computes: 8 where the row fills them, fewer for narrow maps. */
@@ -44,17 +55,17 @@ export function decided(candidate: Candidate, rule: () => boolean): boolean {
 }
 
 /** `y = conv(x, f)` of channels-last maps; filters are `[KH, KW, I, O]`. */
-export const conv2dOp: Op<Conv2dAttrs> = {
+export const conv2dOp: Op<Conv2dAttrs, 2> = {
   name: "conv2d",
   bound: "compute",
-  shapes: ([x, f], attrs) => [[x![0]!, ...conv2dSize(x!, f!, attrs), f![3]!]],
+  shapes: ([x, f], attrs) => [[extent(x, 0), ...conv2dSize(x, f, attrs), extent(f, -1)]],
   lowering: {
     kind: "kernel",
     tune: CONVOLUTION_CANDIDATES,
     kernel({ inputs: [x, f], outputs: [y], attrs: { stride, padding } }, target, candidate) {
-      const [, H, W, I] = x!.shape as [number, number, number, number];
-      const [KH, KW] = f!.shape as [number, number];
-      const [N, HO, WO, O] = y!.shape as [number, number, number, number];
+      const { H, W, I } = dims(x, "N H W I");
+      const { KH, KW } = dims(f, "KH KW I O");
+      const { N, HO, WO, O } = dims(y, "N HO WO O");
       const [I4, O4] = [Math.ceil(I / 4), Math.ceil(O / 4)];
       const ints = { H, W, I, I4, HO, WO, O4, pad_top: padding[0], pad_left: padding[1] };
       const common = { reads: ["x", "f"], writes: ["y"] };
@@ -89,43 +100,31 @@ export const conv2dOp: Op<Conv2dAttrs> = {
   },
   decompose({ inputs: [x, f], outputs: [y], attrs }, candidate, target) {
     if (target.keepComposite) return null;
-    const [convolution, frozen] = [{ maps: x!.shape, filters: f!.shape, ...attrs }, target.isFrozen?.(f!) ?? false];
-    const [I, O] = f!.shape.slice(2) as [number, number];
+    const [convolution, frozen] = [{ maps: x.shape, filters: f.shape, ...attrs }, target.isFrozen?.(f) ?? false];
+    const { I, O } = dims(f, "KH KW I O");
     if (patchesPay(convolution)) {
-      return reshape(matmul(patches(x!, f!.shape, attrs), reshape(f!, [elements(f!.shape) / O, O])), y!.shape);
+      return reshape(matmul(patches(x, f.shape, attrs), reshape(f, [elements(f.shape) / O, O])), y.shape);
     }
     const wanted = decided(candidate, () => winogradPays(convolution, [I, O], frozen));
-    return wanted && winogradFits(convolution) ? winograd(x!, f!, { turned: false, frozen }) : null;
+    return wanted && winogradFits(convolution) ? winograd(x, f, { turned: false, frozen }) : null;
   },
   gradient: ({ inputs: [x, f], attrs }, [dy]) => [
-    conv2dBackwardInput(dy!, f!, x!.shape, attrs),
-    conv2dBackwardWeight(x!, dy!, f!.shape, attrs),
+    conv2dBackwardInput(dy, f, x.shape, attrs),
+    conv2dBackwardWeight(x, dy, f.shape, attrs),
   ],
-  flops: ({ inputs: [, f], outputs: [y] }) => 2 * elements(y!.shape) * elements(f!.shape.slice(0, 3)),
+  flops: ({ inputs: [, f], outputs: [y] }) => 2 * elements(y.shape) * elements(f.shape.slice(0, 3)),
   reference([x, f], attrs) {
-    const [N, H, W, I] = x!.shape as [number, number, number, number];
-    const [KH, KW, , O] = f!.shape as [number, number, number, number];
-    const [HO, WO] = conv2dSize(x!.shape, f!.shape, attrs);
-    const data = new Float64Array(N * HO * WO * O);
-    for (let n = 0; n < N; n++) {
-      for (let h = 0; h < HO; h++) {
-        for (let w = 0; w < WO; w++) {
-          for (let kh = 0; kh < KH; kh++) {
-            for (let kw = 0; kw < KW; kw++) {
-              const [xh, xw] = [h * attrs.stride + kh - attrs.padding[0], w * attrs.stride + kw - attrs.padding[1]];
-              if (xh < 0 || xh >= H || xw < 0 || xw >= W) continue;
-              for (let i = 0; i < I; i++) {
-                for (let o = 0; o < O; o++) {
-                  data[((n * HO + h) * WO + w) * O + o]! += x!.data[((n * H + xh) * W + xw) * I + i]! *
-                    f!.data[((kh * KW + kw) * I + i) * O + o]!;
-                }
-              }
-            }
-          }
-        }
-      }
-    }
-    return [{ shape: [N, HO, WO, O], data }];
+    const { stride, padding: [top, left] } = attrs;
+    const { N } = dims(x, "N H W I");
+    const { KH, KW, I, O } = dims(f, "KH KW I O");
+    const [X, F] = [reader(x), reader(f)];
+    return [
+      tabulate(
+        [N, ...conv2dSize(x.shape, f.shape, attrs), O],
+        (n, h, w, o) =>
+          sumOver([KH, KW, I], (kh, kw, i) => X(n, h * stride + kh - top, w * stride + kw - left, i) * F(kh, kw, i, o)),
+      ),
+    ];
   },
 };
 
@@ -146,7 +145,7 @@ export function conv2d(
   const pads: [number, number, number, number] = typeof padding === "number"
     ? [padding, padding, padding, padding]
     : [...padding];
-  const [KH, KW, I, O] = f.shape as [number, number, number, number];
+  const { KH, KW, I, O } = dims(f, "KH KW I O");
   const pointwise = KH === 1 && KW === 1 && stride === 1 && pads.every((p) => p === 0);
   const y = pointwise
     ? reshape(matmul(reshape(x, [elements(x.shape) / I, I]), reshape(f, [I, O])), [...x.shape.slice(0, 3), O])

@@ -1,7 +1,8 @@
-import { apply, elements, type Op, type Shape, type Value } from "../engine/graph.ts";
+import { apply, dims, elements, extent, type Op, type Shape, type Value } from "../engine/graph.ts";
 import source from "../shaders/conv2d_backward_input.wgsl" with { type: "text" };
 import tiled from "../shaders/conv2d_backward_input.tiled.wgsl" with { type: "text" };
 import { CONVOLUTION_CANDIDATES, directWorkgroup, fillsTiles, gemmKernel } from "./_gemm.ts";
+import { reader, sumOver, tabulate } from "./_reference.ts";
 import { type Conv2dAttrs, conv2dOp, decided, pixelTile } from "./conv2d.ts";
 import { conv2dBackwardWeight } from "./conv2d_backward_weight.ts";
 import { winograd, winogradFits, winogradPays } from "./winograd.ts";
@@ -10,17 +11,17 @@ import { winograd, winogradFits, winogradPays } from "./winograd.ts";
 export type Conv2dBackwardInputAttrs = Conv2dAttrs & { readonly height: number; readonly width: number };
 
 /** The gradient of a convolution with respect to its input, from `dy` and the filters. */
-export const conv2dBackwardInputOp: Op<Conv2dBackwardInputAttrs> = {
+export const conv2dBackwardInputOp: Op<Conv2dBackwardInputAttrs, 2> = {
   name: "conv2d_backward_input",
   bound: "compute",
-  shapes: ([dy, f], { height, width }) => [[dy![0]!, height, width, f![2]!]],
+  shapes: ([dy, f], { height, width }) => [[extent(dy, 0), height, width, extent(f, 2)]],
   lowering: {
     kind: "kernel",
     tune: CONVOLUTION_CANDIDATES,
     kernel({ inputs: [dy, f], outputs: [dx], attrs: { stride, padding } }, target, candidate) {
-      const [, HO, WO, O] = dy!.shape as [number, number, number, number];
-      const [KH, KW] = f!.shape as [number, number];
-      const [N, H, W, I] = dx!.shape as [number, number, number, number];
+      const { HO, WO, O } = dims(dy, "N HO WO O");
+      const { KH, KW } = dims(f, "KH KW I O");
+      const { N, H, W, I } = dims(dx, "N H W I");
       const [I4, O4] = [Math.ceil(I / 4), Math.ceil(O / 4)];
       const ints = { H, W, I, I4, HO, WO, O4, pad_top: padding[0], pad_left: padding[1] };
       const common = { reads: ["dy", "f"], writes: ["dx"] };
@@ -59,44 +60,35 @@ export const conv2dBackwardInputOp: Op<Conv2dBackwardInputAttrs> = {
   },
   decompose({ inputs: [dy, f], outputs: [dx], attrs }, candidate, target) {
     if (target.keepComposite) return null;
-    const [convolution, frozen] = [{ maps: dx!.shape, filters: f!.shape, ...attrs }, target.isFrozen?.(f!) ?? false];
-    const [I, O] = f!.shape.slice(2) as [number, number];
+    const [convolution, frozen] = [{ maps: dx.shape, filters: f.shape, ...attrs }, target.isFrozen?.(f) ?? false];
+    const { I, O } = dims(f, "KH KW I O");
     const wanted = decided(candidate, () => winogradPays(convolution, [O, I], frozen));
-    return wanted && winogradFits(convolution) ? winograd(dy!, f!, { turned: true, frozen }) : null;
+    return wanted && winogradFits(convolution) ? winograd(dy, f, { turned: true, frozen }) : null;
   },
   // Linear in dy, whose gradient is the convolution; dx and dy change places in that of the filters.
   gradient: ({ inputs: [dy, f], attrs: { stride, padding } }, [g]) => [
-    apply(conv2dOp, [g!, f!], { stride, padding }),
-    conv2dBackwardWeight(g!, dy!, f!.shape, { stride, padding }),
+    apply(conv2dOp, [g, f], { stride, padding }),
+    conv2dBackwardWeight(g, dy, f.shape, { stride, padding }),
   ],
-  flops: ({ inputs: [dy, f] }) => 2 * elements(dy!.shape) * elements(f!.shape.slice(0, 3)),
-  reference([dy, f], { stride, padding, height, width }) {
-    const [N, HO, WO, O] = dy!.shape as [number, number, number, number];
-    const [KH, KW, I] = f!.shape as [number, number, number, number];
-    const data = new Float64Array(N * height * width * I);
-    for (let n = 0; n < N; n++) {
-      for (let h = 0; h < HO; h++) {
-        for (let w = 0; w < WO; w++) {
-          for (let kh = 0; kh < KH; kh++) {
-            for (let kw = 0; kw < KW; kw++) {
-              const [xh, xw] = [h * stride + kh - padding[0], w * stride + kw - padding[1]];
-              if (xh < 0 || xh >= height || xw < 0 || xw >= width) continue;
-              for (let i = 0; i < I; i++) {
-                for (let o = 0; o < O; o++) {
-                  data[((n * height + xh) * width + xw) * I + i]! += dy!.data[((n * HO + h) * WO + w) * O + o]! *
-                    f!.data[((kh * KW + kw) * I + i) * O + o]!;
-                }
-              }
-            }
-          }
-        }
-      }
-    }
-    return [{ shape: [N, height, width, I], data }];
+  flops: ({ inputs: [dy, f] }) => 2 * elements(dy.shape) * elements(f.shape.slice(0, 3)),
+  reference([dy, f], { stride, padding: [top, left], height, width }) {
+    const { N } = dims(dy, "N HO WO O");
+    const { KH, KW, I, O } = dims(f, "KH KW I O");
+    const [DY, F] = [reader(dy), reader(f)];
+    // The result that a filter tap makes of this pixel: none between the steps of the stride.
+    const at = (pixel: number) => pixel % stride ? -1 : pixel / stride;
+    return [
+      tabulate(
+        [N, height, width, I],
+        (n, h, w, i) =>
+          sumOver([KH, KW, O], (kh, kw, o) => DY(n, at(h + top - kh), at(w + left - kw), o) * F(kh, kw, i, o)),
+      ),
+    ];
   },
 };
 
 /** Gradient of `conv2d` with respect to an input of shape `x`. */
 export function conv2dBackwardInput(dy: Value, f: Value, x: Shape, { stride, padding }: Conv2dAttrs): Value {
-  return apply(conv2dBackwardInputOp, [dy, f], { stride, padding, height: x[1]!, width: x[2]! });
+  const { height, width } = dims(x, "N height width I");
+  return apply(conv2dBackwardInputOp, [dy, f], { stride, padding, height, width });
 }

@@ -1,7 +1,8 @@
-import { apply, elements, type Op, type Shape, type Value } from "../engine/graph.ts";
+import { apply, dims, elements, extent, type Op, type Shape, type Value } from "../engine/graph.ts";
 import source from "../shaders/conv2d_backward_weight.wgsl" with { type: "text" };
 import tiled from "../shaders/conv2d_backward_weight.tiled.wgsl" with { type: "text" };
 import { directWorkgroup, fillsTiles, gemmKernel } from "./_gemm.ts";
+import { reader, sumOver, tabulate } from "./_reference.ts";
 import { type Conv2dAttrs, decided } from "./conv2d.ts";
 import { matmul } from "./matmul.ts";
 import { patches, patchesPay } from "./patches.ts";
@@ -16,16 +17,16 @@ export type Conv2dBackwardWeightAttrs = Conv2dAttrs & {
 };
 
 /** The gradient of a convolution with respect to its filters, in `parts` partial sums over the rows. */
-export const conv2dBackwardWeightOp: Op<Conv2dBackwardWeightAttrs> = {
+export const conv2dBackwardWeightOp: Op<Conv2dBackwardWeightAttrs, 2> = {
   name: "conv2d_backward_weight",
   bound: "compute",
-  shapes: ([x, dy], { kernel: [KH, KW], parts }) => [[parts, KH, KW, x![3]!, dy![3]!]],
+  shapes: ([x, dy], { kernel: [KH, KW], parts }) => [[parts, KH, KW, extent(x, 3), extent(dy, 3)]],
   lowering: {
     kind: "kernel",
     tune: [{}, { TILED: 0 }, { TILED: 0, R: 1 }, { TILED: 0, WG: 32 }, { TILED: 0, WG: 128 }, { TILED: 1 }],
     kernel({ inputs: [x, dy], attrs: { stride, padding, kernel: [KH, KW], parts } }, target, candidate) {
-      const [N, H, W, I] = x!.shape as [number, number, number, number];
-      const [, HO, WO, O] = dy!.shape as [number, number, number, number];
+      const { N, H, W, I } = dims(x, "N H W I");
+      const { HO, WO, O } = dims(dy, "N HO WO O");
       const [I4, O4] = [Math.ceil(I / 4), Math.ceil(O / 4)];
       const step = Math.ceil(N * HO / parts);
       const ints = { H, W, I, I4, HO, WO, O4, rows: N * HO, step, pad_top: padding[0], pad_left: padding[1] };
@@ -64,51 +65,41 @@ export const conv2dBackwardWeightOp: Op<Conv2dBackwardWeightAttrs> = {
   decompose({ inputs: [x, dy], outputs: [df], attrs }, candidate, target) {
     const { stride, padding, kernel, parts } = attrs;
     if (parts > 1) return null;
-    const filters = df!.shape.slice(1) as [number, number, number, number];
-    const convolution = { maps: x!.shape, filters, stride, padding };
+    const { KH, KW, I, O } = dims(df, "parts KH KW I O");
+    const filters = [KH, KW, I, O];
+    const convolution = { maps: x.shape, filters, stride, padding };
     const wanted = decided(candidate, () => !target.tiled && winogradGradientPays(convolution));
-    if (wanted && !target.keepComposite) return reshape(winogradGradient(x!, dy!), df!.shape);
+    if (wanted && !target.keepComposite) return reshape(winogradGradient(x, dy), df.shape);
     // Few filters have a long sum, which is split into parts that run side by side.
-    const threads = kernel[0] * Math.ceil(filters[2] / 8) * Math.ceil(filters[3] / 8);
-    const [N, HO, WO] = dy!.shape as [number, number, number];
+    const threads = KH * Math.ceil(I / 8) * Math.ceil(O / 8);
+    const { N, HO, WO } = dims(dy, "N HO WO O");
     const split = largestDivisor(N * HO, Math.min(32, Math.ceil(192 / threads)));
-    const sum = (some: Value) => reshape(sumMiddle(reshape(some, [1, split, ...filters])), df!.shape);
+    const sum = (some: Value) => reshape(sumMiddle(reshape(some, [1, split, ...filters])), df.shape);
     if (patchesPay(convolution) && !target.keepComposite) {
       const rows = (v: Value) => reshape(v, [split, N * HO * WO / split, elements(v.shape) / (N * HO * WO)]);
-      return sum(matmul(rows(patches(x!, filters, attrs)), rows(dy!), { transpose_a: true }));
+      return sum(matmul(rows(patches(x, filters, attrs)), rows(dy), { transpose_a: true }));
     }
-    return split > 1 ? sum(apply(conv2dBackwardWeightOp, [x!, dy!], { ...attrs, parts: split })) : null;
+    return split > 1 ? sum(apply(conv2dBackwardWeightOp, [x, dy], { ...attrs, parts: split })) : null;
   },
-  flops: ({ inputs: [x, dy], attrs: { kernel: [KH, KW] } }) => 2 * elements(dy!.shape) * KH * KW * x!.shape[3]!,
-  reference([x, dy], { stride, padding, kernel: [KH, KW], parts }) {
-    const [N, H, W, I] = x!.shape as [number, number, number, number];
-    const [, HO, WO, O] = dy!.shape as [number, number, number, number];
+  flops: ({ inputs: [x, dy], attrs: { kernel: [KH, KW] } }) => 2 * elements(dy.shape) * KH * KW * extent(x, 3),
+  reference([x, dy], { stride, padding: [top, left], kernel: [KH, KW], parts }) {
+    const { N, I } = dims(x, "N H W I");
+    const { HO, WO, O } = dims(dy, "N HO WO O");
+    const [X, DY] = [reader(x), reader(dy)];
+    // The rows of all maps of results, in `parts` runs.
     const step = Math.ceil(N * HO / parts);
-    const data = new Float64Array(parts * KH * KW * I * O);
-    for (let row = 0; row < N * HO; row++) {
-      const [n, h] = [Math.floor(row / HO), row % HO];
-      const part = Math.floor(row / step);
-      for (let w = 0; w < WO; w++) {
-        for (let kh = 0; kh < KH; kh++) {
-          for (let kw = 0; kw < KW; kw++) {
-            const [xh, xw] = [h * stride + kh - padding[0], w * stride + kw - padding[1]];
-            if (xh < 0 || xh >= H || xw < 0 || xw >= W) continue;
-            for (let i = 0; i < I; i++) {
-              for (let o = 0; o < O; o++) {
-                data[(((part * KH + kh) * KW + kw) * I + i) * O + o]! += x!.data[((n * H + xh) * W + xw) * I + i]! *
-                  dy!.data[(row * WO + w) * O + o]!;
-              }
-            }
-          }
-        }
-      }
-    }
-    return [{ shape: [parts, KH, KW, I, O], data }];
+    return [
+      tabulate([parts, KH, KW, I, O], (part, kh, kw, i, o) =>
+        sumOver([step, WO], (k, w) => {
+          const [n, h] = [Math.floor((part * step + k) / HO), (part * step + k) % HO];
+          return X(n, h * stride + kh - top, w * stride + kw - left, i) * DY(n, h, w, o);
+        })),
+    ];
   },
 };
 
 /** Gradient of `conv2d` with respect to filters of shape `f`. */
 export function conv2dBackwardWeight(x: Value, dy: Value, f: Shape, { stride, padding }: Conv2dAttrs): Value {
-  const kernel = [f[0]!, f[1]!] as const;
-  return reshape(apply(conv2dBackwardWeightOp, [x, dy], { stride, padding, kernel, parts: 1 }), f);
+  const { KH, KW } = dims(f, "KH KW I O");
+  return reshape(apply(conv2dBackwardWeightOp, [x, dy], { stride, padding, kernel: [KH, KW], parts: 1 }), f);
 }

@@ -1,4 +1,4 @@
-import type { Value } from "../engine/graph.ts";
+import { dims, type Value } from "../engine/graph.ts";
 import { add } from "./add.ts";
 import { conv2dBackwardInput } from "./conv2d_backward_input.ts";
 
@@ -15,8 +15,8 @@ export function convTranspose2d(
   f: Value,
   { stride = 1, padding = 0, bias }: { stride?: number; padding?: number; bias?: Value } = {},
 ): Value {
-  const [N, H, W] = x.shape as [number, number, number];
-  const [KH, KW, O] = f.shape as [number, number, number];
+  const { N, H, W } = dims(x, "N H W I");
+  const { KH, KW, O } = dims(f, "KH KW O I");
   const size = (n: number, k: number) => (n - 1) * stride - 2 * padding + k;
   const y = conv2dBackwardInput(x, f, [N, size(H, KH), size(W, KW), O], {
     stride,

@@ -1,15 +1,15 @@
-import { apply, type Op, type Value } from "../engine/graph.ts";
+import { apply, type NoAttrs, type Op, type Value } from "../engine/graph.ts";
 import source from "../shaders/div.wgsl" with { type: "text" };
 import { elementwise } from "./_elementwise.ts";
 import { mul } from "./mul.ts";
 import { scale } from "./scale.ts";
 
 /** `y = a / b` with numpy broadcasting. */
-export const divOp: Op<Record<string, never>> = elementwise({
+export const divOp: Op<NoAttrs, 2> = elementwise({
   name: "div",
   source,
-  value: ([a, b]) => a! / b!,
-  gradient: ({ inputs: [, b], outputs: [y] }, dy) => [div(dy, b!), scale(div(mul(dy, y!), b!), -1)],
+  value: ([a, b]) => a / b,
+  gradient: ({ inputs: [, b], outputs: [y] }, dy) => [div(dy, b), scale(div(mul(dy, y), b), -1)],
 });
 
 /** Quotient of two tensors of shapes that broadcast. */

@@ -1,4 +1,4 @@
-import { apply, type Op, texels, type Value } from "../engine/graph.ts";
+import { apply, type NoAttrs, type Op, texels, type Value } from "../engine/graph.ts";
 import source from "../shaders/eigen_2x2_grad.wgsl" with { type: "text" };
 import { eachRow } from "./eigen_2x2.ts";
 
@@ -6,10 +6,10 @@ import { eachRow } from "./eigen_2x2.ts";
  * The gradient of `eigen_2x2`, from its result. Where both eigenvalues are equal no direction is an eigenvector more
  * than another; the eigenvectors' gradient counts as zero there.
  */
-export const eigen2x2GradOp: Op<Record<string, never>> = {
+export const eigen2x2GradOp: Op<NoAttrs, 2> = {
   name: "eigen_2x2_grad",
   bound: "memory",
-  shapes: ([y]) => [[...y!.slice(0, -1), 3]],
+  shapes: ([y]) => [[...y.slice(0, -1), 3]],
   lowering: {
     kind: "kernel",
     kernel: ({ inputs: [y] }) => ({
@@ -19,10 +19,10 @@ export const eigen2x2GradOp: Op<Record<string, never>> = {
       reads: ["y", "dy"],
       writes: ["dm"],
       fusable: ["y", "dy"],
-      threads: texels(y!.shape),
+      threads: texels(y.shape),
     }),
   },
-  flops: ({ inputs: [y] }) => 20 * texels(y!.shape),
+  flops: ({ inputs: [y] }) => 20 * texels(y.shape),
   reference: (inputs) =>
     eachRow(inputs, 3, (y, dy) => {
       const [low, high, c, s] = y as unknown as [number, number, number, number];

@@ -1,24 +1,24 @@
-import { apply, type Op, showShape, texels, type Value } from "../engine/graph.ts";
+import { apply, dims, type NoAttrs, type Op, showShape, texels, type Value } from "../engine/graph.ts";
 import source from "../shaders/embedding.wgsl" with { type: "text" };
 import { embeddingGrad } from "./embedding_grad.ts";
 
 /** `y[r] = table[ids[r]]`; an id outside the table takes its first or last row. */
-export const embeddingOp: Op<Record<string, never>> = {
+export const embeddingOp: Op<NoAttrs, 2> = {
   name: "embedding",
   bound: "memory",
   shapes: ([table, ids]) => {
-    if (table!.length !== 2) {
+    if (table.length !== 2) {
       throw new TypeError(
-        `Cannot look up ${showShape(ids!)} in a table of shape ${showShape(table!)}: [V, C] is expected`,
+        `Cannot look up ${showShape(ids)} in a table of shape ${showShape(table)}: [V, C] is expected`,
       );
     }
-    return [[...ids!, table![1]!]];
+    return [[...ids, table[1]]];
   },
   lowering: {
     kind: "kernel",
     kernel: ({ inputs: [table, ids], outputs: [y] }) => {
-      const L = ids!.shape.at(-1) ?? 1;
-      const [V, C] = table!.shape as [number, number];
+      const L = ids.shape.at(-1) ?? 1;
+      const { V, C } = dims(table, "V C");
       return {
         source,
         label: "shaders/embedding.wgsl",
@@ -26,17 +26,17 @@ export const embeddingOp: Op<Record<string, never>> = {
         reads: ["table", "ids"],
         writes: ["y"],
         ints: { V, C4: Math.ceil(C / 4), L, L4: Math.ceil(L / 4) },
-        threads: texels(y!.shape),
+        threads: texels(y.shape),
       };
     },
   },
-  gradient: ({ inputs: [table, ids] }, [dy]) => [embeddingGrad(ids!, dy!, table!.shape[0]!), null],
+  gradient: ({ inputs: [table, ids] }, [dy]) => [embeddingGrad(ids, dy, table.shape[0]), null],
   flops: () => 0,
   reference([table, ids]) {
-    const C = table!.shape[1]!;
-    const data = new Float64Array(ids!.data.length * C);
-    ids!.data.forEach((v, r) => data.set(table!.data.subarray(v * C, (v + 1) * C), r * C));
-    return [{ shape: [...ids!.shape, C], data }];
+    const C = table.shape[1];
+    const data = new Float64Array(ids.data.length * C);
+    ids.data.forEach((v, r) => data.set(table.data.subarray(v * C, (v + 1) * C), r * C));
+    return [{ shape: [...ids.shape, C], data }];
   },
 };
 

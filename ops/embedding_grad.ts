@@ -5,30 +5,30 @@ import source from "../shaders/embedding_grad.wgsl" with { type: "text" };
 export type EmbeddingGradAttrs = { readonly rows: number };
 
 /** `dtable[v] = sum of dy[r] over the r with ids[r] = v`. */
-export const embeddingGradOp: Op<EmbeddingGradAttrs> = {
+export const embeddingGradOp: Op<EmbeddingGradAttrs, 2> = {
   name: "embedding_grad",
   bound: "memory",
-  shapes: ([, dy], { rows }) => [[rows, dy!.at(-1)!]],
+  shapes: ([, dy], { rows }) => [[rows, dy.at(-1)]],
   lowering: {
     kind: "kernel",
     kernel: ({ inputs: [ids, dy], outputs: [dtable], attrs: { rows } }) => {
-      const L = ids!.shape.at(-1) ?? 1;
+      const L = ids.shape.at(-1) ?? 1;
       return {
         source,
         label: "shaders/embedding_grad.wgsl",
         entry: "forward",
         reads: ["ids", "dy"],
         writes: ["dtable"],
-        ints: { V: rows, C4: Math.ceil(dy!.shape.at(-1)! / 4), M: elements(ids!.shape) / L, L, L4: Math.ceil(L / 4) },
-        threads: texels(dtable!.shape),
+        ints: { V: rows, C4: Math.ceil(dy.shape.at(-1) / 4), M: elements(ids.shape) / L, L, L4: Math.ceil(L / 4) },
+        threads: texels(dtable.shape),
       };
     },
   },
-  flops: ({ inputs: [, dy] }) => elements(dy!.shape),
+  flops: ({ inputs: [, dy] }) => elements(dy.shape),
   reference([ids, dy], { rows }) {
-    const C = dy!.shape.at(-1)!;
+    const C = dy.shape.at(-1);
     const data = new Float64Array(rows * C);
-    dy!.data.forEach((d, k) => data[ids!.data[Math.floor(k / C)]! * C + k % C]! += d);
+    dy.data.forEach((d, k) => data[ids.data[Math.floor(k / C)] * C + k % C] += d);
     return [{ shape: [rows, C], data }];
   },
 };

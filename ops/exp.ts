@@ -1,14 +1,14 @@
-import { apply, type Op, type Value } from "../engine/graph.ts";
+import { apply, type NoAttrs, type Op, type Value } from "../engine/graph.ts";
 import source from "../shaders/exp.wgsl" with { type: "text" };
 import { elementwise } from "./_elementwise.ts";
 import { mul } from "./mul.ts";
 
 /** `y = exp(x)`. */
-export const expOp: Op<Record<string, never>> = elementwise({
+export const expOp: Op<NoAttrs, 1> = elementwise({
   name: "exp",
   source,
-  value: ([x]) => Math.exp(x!),
-  gradient: ({ outputs: [y] }, dy) => [mul(dy, y!)],
+  value: ([x]) => Math.exp(x),
+  gradient: ({ outputs: [y] }, dy) => [mul(dy, y)],
 });
 
 /** Exponential function, element-wise. */

@@ -6,18 +6,18 @@ import { sumTo } from "./sum.ts";
 /** Attributes of {@linkcode expandOp}. */
 export type ExpandAttrs = { readonly shape: readonly number[] };
 
-const base = elementwise<ExpandAttrs>({ name: "expand", source, value: ([x]) => x! });
+const base = elementwise({ name: "expand", source, value: ([x]) => x });
 
 /** `y = x`, repeated along dimensions of size 1. */
-export const expandOp: Op<ExpandAttrs> = {
+export const expandOp: Op<ExpandAttrs, 1> = {
   ...base,
-  shapes: ([x], { shape }) => [broadcastShape("expand", [x!, shape])],
-  gradient: ({ inputs: [x] }, [dy]) => [sumTo(dy!, x!.shape)],
+  shapes: ([x], { shape }) => [broadcastShape("expand", [x, shape])],
+  gradient: ({ inputs: [x] }, [dy]) => [sumTo(dy, x.shape)],
   flops: () => 0,
   reference: ([x], { shape }) => {
     const zeros = { shape, data: new Float64Array(shape.reduce((a, b) => a * b, 1)) };
     // Broadcasting against zeros of the wanted shape repeats x.
-    return base.reference([x!, zeros], { shape });
+    return base.reference([x, zeros], { shape });
   },
 };
 

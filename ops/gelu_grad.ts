@@ -1,4 +1,4 @@
-import { apply, type Op, type Value } from "../engine/graph.ts";
+import { apply, type NoAttrs, type Op, type Value } from "../engine/graph.ts";
 import source from "../shaders/gelu_grad.wgsl" with { type: "text" };
 import { elementwise } from "./_elementwise.ts";
 
@@ -12,10 +12,10 @@ export function normalCdf(x: number): number {
 }
 
 /** `dx = dy (P(X <= x) + x p(x))`, X standard normal with density p: the gradient of `gelu`. */
-export const geluGradOp: Op<Record<string, never>> = elementwise({
+export const geluGradOp: Op<NoAttrs, 2> = elementwise({
   name: "gelu_grad",
   source,
-  value: ([x, dy]) => dy! * (normalCdf(x!) + x! * Math.exp(-x! * x! / 2) / Math.sqrt(2 * Math.PI)),
+  value: ([x, dy]) => dy * (normalCdf(x) + x * Math.exp(-x * x / 2) / Math.sqrt(2 * Math.PI)),
 });
 
 /** Gradient of `gelu` at `x`, in one kernel. */

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { showShape, type Value } from "../engine/graph.ts";
+import { dims, showShape, type Value } from "../engine/graph.ts";
 import { div } from "./div.ts";
 import { matmul } from "./matmul.ts";
 import { maximum } from "./maximum.ts";
@@ -37,7 +37,7 @@ export function heatmapMoments(weights: Value): HeatmapMoments {
   if (weights.shape.length !== 4) {
     throw new TypeError(`Cannot read heatmaps of shape ${showShape(weights.shape)}: [N, H, W, P] is expected`);
   }
-  const [N, H, W, P] = weights.shape as [number, number, number, number];
+  const { N, H, W, P } = dims(weights, "N H W P");
   const rows = centres(H).flatMap((y) => centres(W).flatMap((x) => [x, y, x * x, y * y, x * y, 1]));
   // One copy a sample: the gradient of a product does not broadcast its left operand.
   const terms = weights.graph.constant(Array.from({ length: N }, () => rows).flat(), [N, H * W, 6]);

@@ -1,7 +1,7 @@
 import {
   apply,
   type Candidate,
-  elements,
+  dims,
   type F64,
   type Kernel,
   type Op,
@@ -13,6 +13,7 @@ import {
 import source from "../shaders/matmul.wgsl" with { type: "text" };
 import tiled from "../shaders/matmul.tiled.wgsl" with { type: "text" };
 import { directWorkgroup, fillsTiles, gemmKernel } from "./_gemm.ts";
+import { reader, sumOver, tabulate } from "./_reference.ts";
 import { reshape } from "./reshape.ts";
 import { sumTo } from "./sum.ts";
 
@@ -34,12 +35,12 @@ export type MatmulAttrs = {
 /** Batch count, rows, columns and texel strides of an operand. */
 function layout(shape: Shape, merged: boolean, heads: number) {
   if (merged) {
-    const [n, rows, wide] = shape as [number, number, number];
+    const { n, rows, wide } = dims(shape, "n rows wide");
     const columns = wide / heads;
     const texel = heads === 1 ? Math.ceil(wide / 4) : wide / 4;
     return { n, rows, columns, stride_n: rows * texel, stride_h: texel / heads, stride_row: texel };
   }
-  const [n, , rows, columns] = shape as [number, number, number, number];
+  const { n, rows, columns } = dims(shape, "n heads rows columns");
   const texel = Math.ceil(columns / 4);
   return { n, rows, columns, stride_n: heads * rows * texel, stride_h: rows * texel, stride_row: texel };
 }
@@ -127,16 +128,22 @@ function kernel(a: Shape, b: Shape, attrs: MatmulAttrs, target: Target, candidat
   };
 }
 
+/** Reads an operand by batch, head, row and column, whether its heads are merged or not; batches repeat. */
+function operand(x: F64, { n, rows, columns }: ReturnType<typeof layout>, merged: boolean, heads: number) {
+  const X = reader(x, merged ? [n, rows, heads, columns] : x.shape);
+  return (i: number, h: number, r: number, c: number) => merged ? X(i % n, r, h, c) : X(i % n, h, r, c);
+}
+
 /** Whether tiles of four leave no more than a sixth of them empty. */
 function fillsFours(count: number): boolean {
   return 20 * Math.ceil(count / 4) <= 6 * count;
 }
 
 /** `Y = A B` for each batch and head, either operand transposed. */
-export const matmulOp: Op<MatmulAttrs> = {
+export const matmulOp: Op<MatmulAttrs, 2> = {
   name: "matmul",
   bound: "compute",
-  shapes: ([a, b], attrs) => [product(a!, b!, attrs).shape],
+  shapes: ([a, b], attrs) => [product(a, b, attrs).shape],
   lowering: {
     kind: "kernel",
     tune: [
@@ -149,7 +156,7 @@ export const matmulOp: Op<MatmulAttrs> = {
       { TILED: 0, WG: 128 },
       { TILED: 1 },
     ],
-    kernel: ({ inputs: [a, b], attrs }, target, candidate) => kernel(a!.shape, b!.shape, attrs, target, candidate),
+    kernel: ({ inputs: [a, b], attrs }, target, candidate) => kernel(a.shape, b.shape, attrs, target, candidate),
   },
   gradient({ inputs: [a, b], attrs }, [dy]) {
     const { ta, tb, heads, merged_a, merged_b, merged_y } = attrs;
@@ -157,63 +164,41 @@ export const matmulOp: Op<MatmulAttrs> = {
       apply(matmulOp, [x, y], { ta: tx, tb: ty, heads, merged_a: mx, merged_b: my, merged_y: mz });
     // Y = A B: dA = dY B^T, dB = A^T dY; with a transposed operand the factors change places.
     const da = ta
-      ? multiply(b!, merged_b, tb, dy!, merged_y, true, merged_a)
-      : multiply(dy!, merged_y, false, b!, merged_b, !tb, merged_a);
-    if (!ta && !tb && merged_a && merged_b && merged_y && heads === 1 && b!.shape[0] === 1) {
+      ? multiply(b, merged_b, tb, dy, merged_y, true, merged_a)
+      : multiply(dy, merged_y, false, b, merged_b, !tb, merged_a);
+    if (!ta && !tb && merged_a && merged_b && merged_y && heads === 1 && b.shape[0] === 1) {
       // The gradient of a layer's weights: few outputs and a long sum, which is split into parts that run side by side.
-      const [K, N] = b!.shape.slice(1) as [number, number];
-      const [x, d] = [a!, dy!].map((v) => splitRows(v, Math.ceil(512 / Math.ceil(K / 8) / Math.ceil(N / 8))));
-      return [da, sumTo(multiply(x!, true, true, d!, true, false, true), b!.shape)];
+      const { K, N } = dims(b, "one K N");
+      const parts = Math.ceil(512 / Math.ceil(K / 8) / Math.ceil(N / 8));
+      const [x, d] = [splitRows(a, parts), splitRows(dy, parts)];
+      return [da, sumTo(multiply(x, true, true, d, true, false, true), b.shape)];
     }
     const db = tb
-      ? multiply(dy!, merged_y, true, a!, merged_a, ta, merged_b)
-      : multiply(a!, merged_a, !ta, dy!, merged_y, false, merged_b);
-    return [da, sumTo(db, b!.shape)];
+      ? multiply(dy, merged_y, true, a, merged_a, ta, merged_b)
+      : multiply(a, merged_a, !ta, dy, merged_y, false, merged_b);
+    return [da, sumTo(db, b.shape)];
   },
   flops({ inputs: [a, b], attrs }) {
-    const { M, N, K, n } = sizes(a!.shape, b!.shape, attrs);
+    const { M, N, K, n } = sizes(a.shape, b.shape, attrs);
     return 2 * n * attrs.heads * M * N * K;
   },
   reference([a, b], attrs) {
-    const { la, lb, M, N, K, n } = sizes(a!.shape, b!.shape, attrs);
-    const { shape } = product(a!.shape, b!.shape, attrs);
-    const H = attrs.heads;
-    const at = (
-      x: F64,
-      merged: boolean,
-      l: { n: number; rows: number; columns: number },
-      i: number,
-      h: number,
-      r: number,
-      c: number,
-    ) =>
-      x.data[
-        merged
-          ? ((i % l.n) * l.rows + r) * l.columns * H + h * l.columns + c
-          : (((i % l.n) * H + h) * l.rows + r) * l.columns + c
-      ]!;
-    const data = new Float64Array(elements(shape));
-    for (let i = 0; i < n; i++) {
-      for (let h = 0; h < H; h++) {
-        for (let m = 0; m < M; m++) {
-          for (let c = 0; c < N; c++) {
-            let total = 0;
-            for (let k = 0; k < K; k++) {
-              total += (attrs.ta ? at(a!, attrs.merged_a, la, i, h, k, m) : at(a!, attrs.merged_a, la, i, h, m, k)) *
-                (attrs.tb ? at(b!, attrs.merged_b, lb, i, h, c, k) : at(b!, attrs.merged_b, lb, i, h, k, c));
-            }
-            data[attrs.merged_y ? (i * M + m) * N * H + h * N + c : ((i * H + h) * M + m) * N + c] = total;
-          }
-        }
-      }
-    }
+    const { ta, tb, heads, merged_a, merged_b, merged_y } = attrs;
+    const { la, lb, M, N, K, n } = sizes(a.shape, b.shape, attrs);
+    const { shape } = product(a.shape, b.shape, attrs);
+    const [A, B] = [operand(a, la, merged_a, heads), operand(b, lb, merged_b, heads)];
+    const dot = (i: number, h: number, m: number, c: number) =>
+      sumOver([K], (k) => (ta ? A(i, h, k, m) : A(i, h, m, k)) * (tb ? B(i, h, c, k) : B(i, h, k, c)));
+    const { data } = merged_y
+      ? tabulate([n, M, heads, N], (i, m, h, c) => dot(i, h, m, c))
+      : tabulate([n, heads, M, N], dot);
     return [{ shape, data }];
   },
 };
 
 /** `[N, M, C]` as `[parts, N M / parts, C]`, with at most `wanted` parts of at least 32 rows. */
 function splitRows(x: Value, wanted: number): Value {
-  const [n, m, c] = x.shape as [number, number, number];
+  const { n, m, c } = dims(x, "n m c");
   const rows = n * m;
   let parts = Math.max(1, Math.min(wanted, Math.floor(rows / 32)));
   while (rows % parts) parts--;

@@ -3,14 +3,14 @@ import source from "../shaders/max_pool_grad.wgsl" with { type: "text" };
 import { eachMaximum, type PoolAttrs, poolSizes } from "./max_pool.ts";
 
 /** The gradient of `max_pool`: `dy` goes to the first maximum of each window, in row-major order. */
-export const maxPoolGradOp: Op<PoolAttrs> = {
+export const maxPoolGradOp: Op<PoolAttrs, 2> = {
   name: "max_pool_grad",
   bound: "memory",
-  shapes: ([x]) => [x!],
+  shapes: ([x]) => [x],
   lowering: {
     kind: "kernel",
     kernel: ({ inputs: [x], outputs: [dx], attrs }) => {
-      const { N, H, W, HO, WO, C4, K, S, pad, disjoint } = poolSizes(x!.shape, attrs);
+      const { N, H, W, HO, WO, C4, K, S, pad, disjoint } = poolSizes(x.shape, attrs);
       return {
         source,
         label: "shaders/max_pool_grad.wgsl",
@@ -19,15 +19,15 @@ export const maxPoolGradOp: Op<PoolAttrs> = {
         writes: ["dx"],
         constants: { D: disjoint ? K : 1 },
         ints: { H, W, HO, WO, C4, K, S, pad },
-        threads: disjoint ? N * HO * WO * C4 : texels(dx!.shape),
+        threads: disjoint ? N * HO * WO * C4 : texels(dx.shape),
       };
     },
   },
-  flops: ({ inputs: [x], attrs: { kernel } }) => kernel ** 2 * elements(x!.shape),
+  flops: ({ inputs: [x], attrs: { kernel } }) => kernel ** 2 * elements(x.shape),
   reference([x, dy], attrs) {
-    const data = new Float64Array(x!.data.length);
-    eachMaximum(x!, attrs, (to, from) => data[from]! += dy!.data[to]!);
-    return [{ shape: x!.shape, data }];
+    const data = new Float64Array(x.data.length);
+    eachMaximum(x, attrs, (to, from) => data[from] += dy.data[to]);
+    return [{ shape: x.shape, data }];
   },
 };
 

@@ -1,4 +1,4 @@
-import { apply, type Op, type Value } from "../engine/graph.ts";
+import { apply, type NoAttrs, type Op, type Value } from "../engine/graph.ts";
 import source from "../shaders/minimum.wgsl" with { type: "text" };
 import { elementwise } from "./_elementwise.ts";
 import { mul } from "./mul.ts";
@@ -7,12 +7,12 @@ import { sign } from "./sign.ts";
 import { sub } from "./sub.ts";
 
 /** `y = min(a, b)` with numpy broadcasting; equal operands share the gradient, as in PyTorch. */
-export const minimumOp: Op<Record<string, never>> = elementwise({
+export const minimumOp: Op<NoAttrs, 2> = elementwise({
   name: "minimum",
   source,
-  value: ([a, b]) => Math.min(a!, b!),
+  value: ([a, b]) => Math.min(a, b),
   gradient: ({ inputs: [a, b] }, dy) => {
-    const d = sign(sub(a!, b!));
+    const d = sign(sub(a, b));
     return [mul(dy, scale(d, -0.5, 0.5)), mul(dy, scale(d, 0.5, 0.5))];
   },
 });

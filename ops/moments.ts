@@ -15,45 +15,45 @@ export type MomentsAttrs = { readonly groups: number; readonly step: number };
  * Its inputs are the chunks' means and squared deviations, then `x` itself: the kernel does not read it, the gradient
  * flows to it, past the chunks.
  */
-export const momentsOp: Op<MomentsAttrs> = {
+export const momentsOp: Op<MomentsAttrs, 3, 2> = {
   name: "moments",
   bound: "memory",
   shapes: ([, , x], { groups }) => {
-    const { N, C } = rowsOf(x!);
-    if (C % groups) throw new TypeError(`Cannot divide the channels of ${showShape(x!)} into ${groups} groups`);
-    const shape = [N, ...x!.slice(1, -1).map(() => 1), C];
+    const { N, C } = rowsOf(x);
+    if (C % groups) throw new TypeError(`Cannot divide the channels of ${showShape(x)} into ${groups} groups`);
+    const shape = [N, ...x.slice(1, -1).map(() => 1), C];
     return [shape, shape];
   },
   lowering: {
     kind: "kernel",
     kernel: ({ inputs: [parts, , x], outputs: [mean], attrs: { groups, step } }) => {
-      const { R, C } = rowsOf(x!.shape);
+      const { R, C } = rowsOf(x.shape);
       return {
         source,
         label: "shaders/moments.wgsl",
         entry: "forward",
         reads: ["mean_s", "m2_s"],
         writes: ["mean", "var"],
-        ints: { R, C, C4: Math.ceil(C / 4), S: parts!.shape[1]!, G: C / groups, step },
+        ints: { R, C, C4: Math.ceil(C / 4), S: parts.shape[1], G: C / groups, step },
         floats: { count: R * C / groups },
-        threads: texels(mean!.shape),
+        threads: texels(mean.shape),
       };
     },
   },
   gradient({ inputs: [, , x], outputs: [mean], attrs: { groups } }, [dmean, dvar]) {
-    const { R, C } = rowsOf(x!.shape);
+    const { R, C } = rowsOf(x.shape);
     const count = R * C / groups;
-    const zeros = () => x!.graph.constant(new Float32Array(elements(mean!.shape)), mean!.shape);
+    const zeros = () => x.graph.constant(new Float32Array(elements(mean.shape)), mean.shape);
     // dx = (sum of dmean + 2 (x - mean) sum of dvar) / count, sums over the group
     const [a, b] = groupSums(dmean ?? zeros(), dvar ?? zeros(), { groups, factors: [1 / count, 2 / count] });
-    return [null, null, add(mul(sub(x!, mean!), b), a)];
+    return [null, null, add(mul(sub(x, mean), b), a)];
   },
-  flops: ({ inputs: [parts] }) => 5 * elements(parts!.shape),
+  flops: ({ inputs: [parts] }) => 5 * elements(parts.shape),
   reference([, , x], { groups }) {
-    const { N, R, C } = rowsOf(x!.shape);
+    const { N, R, C } = rowsOf(x.shape);
     const G = C / groups;
     const make = (): F64 => ({
-      shape: [N, ...x!.shape.slice(1, -1).map(() => 1), C],
+      shape: [N, ...x.shape.slice(1, -1).map(() => 1), C],
       data: new Float64Array(N * C),
     });
     const [mean, variance] = [make(), make()];
@@ -61,7 +61,7 @@ export const momentsOp: Op<MomentsAttrs> = {
       for (let g = 0; g < groups; g++) {
         const values: number[] = [];
         for (let r = 0; r < R; r++) {
-          for (let c = g * G; c < (g + 1) * G; c++) values.push(x!.data[(n * R + r) * C + c]!);
+          for (let c = g * G; c < (g + 1) * G; c++) values.push(x.data[(n * R + r) * C + c]);
         }
         const average = values.reduce((a, b) => a + b) / values.length;
         mean.data.fill(average, n * C + g * G, n * C + (g + 1) * G);

@@ -7,7 +7,7 @@ export type MomentsPartsAttrs = { readonly step: number };
 /** `x` as rows of channels: `[N, R, C]`. */
 export function rowsOf(x: Shape): { N: number; R: number; C: number } {
   if (x.length < 2) throw new TypeError(`Cannot take moments of ${showShape(x)}: [N, ..., C] is expected`);
-  return { N: x[0]!, R: elements(x.slice(1, -1)), C: x.at(-1)! };
+  return { N: x[0], R: elements(x.slice(1, -1)), C: x.at(-1) };
 }
 
 /**
@@ -21,11 +21,11 @@ export function chunkRows(x: Shape): number {
 }
 
 /** Mean and sum of squared deviations of each channel over each chunk of rows, `[N, S, C]`. */
-export const momentsPartsOp: Op<MomentsPartsAttrs> = {
+export const momentsPartsOp: Op<MomentsPartsAttrs, 1, 2> = {
   name: "moments_parts",
   bound: "memory",
   shapes: ([x], { step }) => {
-    const { N, R, C } = rowsOf(x!);
+    const { N, R, C } = rowsOf(x);
     return [[N, Math.ceil(R / step), C], [N, Math.ceil(R / step), C]];
   },
   lowering: {
@@ -37,13 +37,13 @@ export const momentsPartsOp: Op<MomentsPartsAttrs> = {
       reads: ["x"],
       writes: ["mean", "m2"],
       fusable: ["x"],
-      ints: { R: rowsOf(x!.shape).R, S: mean!.shape[1]!, C4: Math.ceil(x!.shape.at(-1)! / 4), step },
-      threads: texels(mean!.shape),
+      ints: { R: rowsOf(x.shape).R, S: mean.shape[1], C4: Math.ceil(x.shape.at(-1) / 4), step },
+      threads: texels(mean.shape),
     }),
   },
-  flops: ({ inputs: [x] }) => 4 * elements(x!.shape),
+  flops: ({ inputs: [x] }) => 4 * elements(x.shape),
   reference([x], { step }) {
-    const { N, R, C } = rowsOf(x!.shape);
+    const { N, R, C } = rowsOf(x.shape);
     const S = Math.ceil(R / step);
     const make = (): F64 => ({ shape: [N, S, C], data: new Float64Array(N * S * C) });
     const [mean, m2] = [make(), make()];
@@ -51,7 +51,7 @@ export const momentsPartsOp: Op<MomentsPartsAttrs> = {
       for (let s = 0; s < S; s++) {
         for (let c = 0; c < C; c++) {
           const values: number[] = [];
-          for (let r = s * step; r < Math.min(R, (s + 1) * step); r++) values.push(x!.data[(n * R + r) * C + c]!);
+          for (let r = s * step; r < Math.min(R, (s + 1) * step); r++) values.push(x.data[(n * R + r) * C + c]);
           const average = values.reduce((a, b) => a + b) / values.length;
           mean.data[(n * S + s) * C + c] = average;
           m2.data[(n * S + s) * C + c] = values.reduce((a, v) => a + (v - average) ** 2, 0);

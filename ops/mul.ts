@@ -1,13 +1,13 @@
-import { apply, type Op, type Value } from "../engine/graph.ts";
+import { apply, type NoAttrs, type Op, type Value } from "../engine/graph.ts";
 import source from "../shaders/mul.wgsl" with { type: "text" };
 import { elementwise } from "./_elementwise.ts";
 
 /** `y = a * b` with numpy broadcasting. */
-export const mulOp: Op<Record<string, never>> = elementwise({
+export const mulOp: Op<NoAttrs, 2> = elementwise({
   name: "mul",
   source,
-  value: ([a, b]) => a! * b!,
-  gradient: ({ inputs: [a, b] }, dy) => [mul(dy, b!), mul(dy, a!)],
+  value: ([a, b]) => a * b,
+  gradient: ({ inputs: [a, b] }, dy) => [mul(dy, b), mul(dy, a)],
 });
 
 /** Product of two tensors of shapes that broadcast. */

@@ -1,4 +1,4 @@
-import { apply, elements, type Op, type Value } from "../engine/graph.ts";
+import { apply, elements, type NoAttrs, type Op, type Value } from "../engine/graph.ts";
 import source from "../shaders/normalize.wgsl" with { type: "text" };
 import { elementwise } from "./_elementwise.ts";
 import { rowsOf } from "./moments_parts.ts";
@@ -7,13 +7,13 @@ import { normalizeSums } from "./normalize_sums.ts";
 import { scale } from "./scale.ts";
 
 /** `y = (x - mean) * scale + shift`, means `[N, 1, ..., C]`, the rest so or `[C]`. */
-export const normalizeOp: Op<Record<string, never>> = elementwise({
+export const normalizeOp: Op<NoAttrs, 4> = elementwise({
   name: "normalize",
   source,
-  value: ([x, mean, factor, shift]) => (x! - mean!) * factor! + shift!,
+  value: ([x, mean, factor, shift]) => (x - mean) * factor + shift,
   gradient: ({ inputs: [x, mean, factor] }, dy) => {
-    const [a, b] = normalizeSums(dy, x!, mean!);
-    return [mul(dy, factor!), scale(mul(a, factor!), -1), b, a];
+    const [a, b] = normalizeSums(dy, x, mean);
+    return [mul(dy, factor), scale(mul(a, factor), -1), b, a];
   },
 });
 

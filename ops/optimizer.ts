@@ -7,7 +7,7 @@
  * @module
  */
 
-import type { Graph, Value } from "../engine/graph.ts";
+import type { Value } from "../engine/graph.ts";
 import { adam, HYPER } from "./adam.ts";
 import { add } from "./add.ts";
 import { sumOfSquares } from "./add_squares.ts";
@@ -47,15 +47,15 @@ export function adamUpdates(
 ): { updates: [Value, Value][]; squared_norm?: Value } {
   const hyper = graph.input("adam.hyper", [HYPER]);
   const squared_norm = options.clip_norm === undefined ? undefined : sumOfSquares(grads);
-  const factor = squared_norm && clipFactor(squared_norm, options.clip_norm!);
+  const factor = squared_norm && clipFactor(squared_norm, options.clip_norm);
   const updates: [Value, Value][] = [];
   for (const [k, [name, p]] of [...parameters].entries()) {
     const state = (prefix: string) => graph.parameter(`${prefix}/${name}`, p.shape);
     const old = [p, state("adam.m"), state("adam.v"), ...(options.ema ? [state("ema")] : [])];
-    const g = factor ? mul(grads[k]!, factor) : grads[k]!;
+    const g = factor ? mul(grads[k], factor) : grads[k];
     const [, m, v, ema] = old as [Value, Value, Value, Value?];
     const next = adam({ p, g, m, v, hyper, ...(ema ? { ema } : {}) }, options.l2);
-    old.forEach((value, j) => updates.push([value, next[j]!]));
+    old.forEach((value, j) => updates.push([value, next[j]]));
   }
   return squared_norm ? { updates, squared_norm } : { updates };
 }
@@ -97,7 +97,7 @@ export function momentumUpdates(
   const updates: [Value, Value][] = [];
   for (const [k, [name, p]] of [...parameters].entries()) {
     const state = (prefix: string) => graph.parameter(`${prefix}/${name}`, p.shape);
-    let g = factor ? mul(grads[k]!, factor) : grads[k]!;
+    let g = factor ? mul(grads[k], factor) : grads[k];
     if (weight_decay) g = add(g, scale(p, weight_decay));
     if (alpha !== undefined) {
       const squares = state("squares");

@@ -1,5 +1,6 @@
-import { apply, elements, type Op, type Shape, type Value } from "../engine/graph.ts";
+import { apply, dims, elements, type Op, type Shape, type Value } from "../engine/graph.ts";
 import source from "../shaders/patches.wgsl" with { type: "text" };
+import { reader, tabulate } from "./_reference.ts";
 import { type Conv2dAttrs, conv2dSize } from "./conv2d.ts";
 import { reshape } from "./reshape.ts";
 import type { Convolution } from "./winograd.ts";
@@ -8,18 +9,19 @@ import type { Convolution } from "./winograd.ts";
 export type PatchesAttrs = Conv2dAttrs & { readonly kernel: readonly [number, number] };
 
 /** The pixels under the filters of a convolution, for each of its results: what a matrix product makes a convolution of. */
-export const patchesOp: Op<PatchesAttrs> = {
+export const patchesOp: Op<PatchesAttrs, 1> = {
   name: "patches",
   bound: "memory",
   shapes: ([x], attrs) => {
-    const filters = [...attrs.kernel, x![3]!, 1];
-    return [[x![0]!, ...conv2dSize(x!, filters, attrs), elements(filters)]];
+    const { N, I } = dims(x, "N H W I");
+    const filters = [...attrs.kernel, I, 1];
+    return [[N, ...conv2dSize(x, filters, attrs), elements(filters)]];
   },
   lowering: {
     kind: "kernel",
     kernel({ inputs: [x], outputs: [y], attrs: { stride, padding, kernel: [KH, KW] } }) {
-      const [, H, W, I] = x!.shape as [number, number, number, number];
-      const [N, HO, WO, K] = y!.shape as [number, number, number, number];
+      const { H, W, I } = dims(x, "N H W I");
+      const { N, HO, WO, K } = dims(y, "N HO WO K");
       return {
         source,
         label: "shaders/patches.wgsl",
@@ -33,19 +35,16 @@ export const patchesOp: Op<PatchesAttrs> = {
     },
   },
   flops: () => 0,
-  reference([x], { stride, padding, kernel: [KH, KW] }) {
-    const [N, H, W, I] = x!.shape as [number, number, number, number];
-    const [HO, WO] = conv2dSize(x!.shape, [KH, KW, I, 1], { stride, padding });
-    const shape: Shape = [N, HO, WO, KH * KW * I];
-    const data = Float64Array.from({ length: elements(shape) }, (_, e) => {
-      const i = e % I, kw = Math.floor(e / I) % KW, kh = Math.floor(e / I / KW) % KH;
-      const pixel = Math.floor(e / I / KW / KH);
-      const w = pixel % WO * stride + kw - padding[1];
-      const h = Math.floor(pixel / WO) % HO * stride + kh - padding[0];
-      const n = Math.floor(pixel / WO / HO);
-      return h >= 0 && h < H && w >= 0 && w < W ? x!.data[((n * H + h) * W + w) * I + i]! : 0;
-    });
-    return [{ shape, data }];
+  reference([x], attrs) {
+    const { stride, padding: [top, left], kernel: [KH, KW] } = attrs;
+    const { N, I } = dims(x, "N H W I");
+    const X = reader(x);
+    return [
+      tabulate([N, ...conv2dSize(x.shape, [KH, KW, I, 1], attrs), KH * KW * I], (n, h, w, k) => {
+        const [kh, kw, i] = [Math.floor(k / I / KW), Math.floor(k / I) % KW, k % I];
+        return X(n, h * stride + kh - top, w * stride + kw - left, i);
+      }),
+    ];
   },
 };
 
@@ -53,8 +52,9 @@ export const patchesOp: Op<PatchesAttrs> = {
  * Whether a convolution is faster as a matrix product of patches: where few channels come in, which fill neither texels
  * nor the sums of the direct kernel, and strides leave fewer patches than pixels, of which many channels are made.
  */
-export function patchesPay({ filters: [KH, KW, I, O], stride }: Convolution): boolean {
-  return KH! * KW! > 1 && I! < 8 && stride > 1 && O! >= 64;
+export function patchesPay({ filters, stride }: Convolution): boolean {
+  const { KH, KW, I, O } = dims(filters, "KH KW I O");
+  return KH * KW > 1 && I < 8 && stride > 1 && O >= 64;
 }
 
 /**
@@ -65,7 +65,8 @@ export function patchesPay({ filters: [KH, KW, I, O], stride }: Convolution): bo
  * @returns `[N HO WO, KH KW I]`.
  */
 export function patches(x: Value, filters: Shape, { stride, padding }: Conv2dAttrs): Value {
-  const y = apply(patchesOp, [x], { stride, padding, kernel: [filters[0]!, filters[1]!] });
-  const K = y.shape[3]!;
+  const { KH, KW, I } = dims(filters, "KH KW I O");
+  const K = KH * KW * I;
+  const y = apply(patchesOp, [x], { stride, padding, kernel: [KH, KW] });
   return reshape(y, [elements(y.shape) / K, K]);
 }

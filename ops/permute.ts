@@ -1,32 +1,33 @@
-import { apply, elements, type Op, type Shape, showShape, texels, type Value } from "../engine/graph.ts";
+import { apply, elements, extent, type Op, type Shape, showShape, texels, type Value } from "../engine/graph.ts";
 import source from "../shaders/permute.wgsl" with { type: "text" };
+import { reader } from "./_reference.ts";
 
 /** Attributes of {@linkcode permuteOp}: dimension `k` of the result is dimension `order[k]` of the input. */
 export type PermuteAttrs = { readonly order: readonly number[] };
 
 /** Elements between neighbours along each dimension; `padded` counts those that fill the texels too. */
 function strides(shape: Shape, padded: boolean): number[] {
-  const sizes = padded ? [...shape.slice(0, -1), Math.ceil(shape.at(-1)! / 4) * 4] : shape;
+  const sizes = padded ? [...shape.slice(0, -1), Math.ceil(shape.at(-1) / 4) * 4] : shape;
   return sizes.map((_, d) => elements(sizes.slice(d + 1)));
 }
 
 /** `y` is `x` with its dimensions in another order; at most five. */
-export const permuteOp: Op<PermuteAttrs> = {
+export const permuteOp: Op<PermuteAttrs, 1> = {
   name: "permute",
   bound: "memory",
   shapes: ([x], { order }) => {
-    if (x!.length > 5 || [...order].sort().some((d, k) => d !== k) || order.length !== x!.length) {
-      throw new TypeError(`Cannot permute ${showShape(x!)} to the order ${showShape(order)}`);
+    if (x.length > 5 || [...order].sort().some((d, k) => d !== k) || order.length !== x.length) {
+      throw new TypeError(`Cannot permute ${showShape(x)} to the order ${showShape(order)}`);
     }
-    return [order.map((d) => x![d]!)];
+    return [order.map((d) => x[d])];
   },
   lowering: {
     kind: "kernel",
     kernel: ({ inputs: [x], outputs: [y], attrs: { order } }) => {
-      const from = strides(x!.shape, true);
+      const from = strides(x.shape, true);
       const missing = 5 - order.length;
-      const sizes = [...Array(missing).fill(1), ...y!.shape] as number[];
-      const steps = [...Array(missing).fill(0), ...order.map((d) => from[d]!)] as number[];
+      const sizes = [...Array(missing).fill(1), ...y.shape] as number[];
+      const steps = [...Array(missing).fill(0), ...order.map((d) => from[d])] as number[];
       const kept = order.at(-1) === order.length - 1;
       return {
         source,
@@ -36,26 +37,23 @@ export const permuteOp: Op<PermuteAttrs> = {
         writes: ["y"],
         ...(kept ? { fusable: ["x"] } : {}),
         ints: {
-          ...Object.fromEntries([1, 2, 3].map((d) => [`n${d}`, sizes[d]!])),
-          ...Object.fromEntries([0, 1, 2, 3, 4].map((d) => [`s${d}`, steps[d]!])),
-          last: sizes[4]!,
-          last4: Math.ceil(sizes[4]! / 4),
+          ...Object.fromEntries([1, 2, 3].map((d) => [`n${d}`, sizes[d]])),
+          ...Object.fromEntries([0, 1, 2, 3, 4].map((d) => [`s${d}`, steps[d]])),
+          last: sizes[4],
+          last4: Math.ceil(sizes[4] / 4),
         },
-        threads: texels(y!.shape),
+        threads: texels(y.shape),
       };
     },
   },
-  gradient: ({ attrs: { order } }, [dy]) => [permute(dy!, order.map((_, d) => order.indexOf(d)))],
+  gradient: ({ attrs: { order } }, [dy]) => [permute(dy, order.map((_, d) => order.indexOf(d)))],
   flops: () => 0,
   reference([x], { order }) {
-    const shape = order.map((d) => x!.shape[d]!);
-    const from = strides(x!.shape, false);
-    const to = strides(shape, false);
-    const data = Float64Array.from(x!.data, (_, e) => {
-      const at = order.reduce((sum, d, k) => sum + Math.floor(e / to[k]!) % shape[k]! * from[d]!, 0);
-      return x!.data[at]!;
-    });
-    return [{ shape, data }];
+    const shape = order.map((d) => extent(x, d));
+    const axes = order.map((d, k) => ({ size: extent(x, d), from: stride(x.shape, d), to: stride(shape, k) }));
+    const X = reader(x, [elements(shape)]);
+    const at = (e: number) => axes.reduce((sum, { size, from, to }) => sum + Math.floor(e / to) % size * from, 0);
+    return [{ shape, data: x.data.map((_, e) => X(at(e))) }];
   },
 };
 

@@ -6,7 +6,7 @@ import { draw, type RandomAttrs, randomOp, type RandomOptions } from "./_random.
 export { randomStep, stepWords } from "./_random.ts";
 
 /** Uniform random numbers of [0, 1), the same as `Random.fillUniform` draws. */
-export const randomUniformOp: Op<RandomAttrs> = randomOp("random_uniform", philox + source, (u) => [...u]);
+export const randomUniformOp: Op<RandomAttrs, 1> = randomOp("random_uniform", philox + source, (u) => [...u]);
 
 /**
  * Uniform random numbers of [0, 1), the same as `Random.fillUniform` draws.

@@ -3,14 +3,14 @@ import source from "../shaders/regroup.wgsl" with { type: "text" };
 import type { ReshapeAttrs } from "./reshape.ts";
 
 /** A reshape that changes the padding of the innermost dimension, so that elements move between texels. */
-export const regroupOp: Op<ReshapeAttrs> = {
+export const regroupOp: Op<ReshapeAttrs, 1> = {
   name: "regroup",
   bound: "memory",
   shapes: (_, { shape }) => [shape],
   lowering: {
     kind: "kernel",
     kernel: ({ inputs: [x], outputs: [y] }) => {
-      const [C, D] = [x!.shape.at(-1) ?? 1, y!.shape.at(-1) ?? 1];
+      const [C, D] = [x.shape.at(-1) ?? 1, y.shape.at(-1) ?? 1];
       return {
         source,
         label: "shaders/regroup.wgsl",
@@ -18,13 +18,13 @@ export const regroupOp: Op<ReshapeAttrs> = {
         reads: ["x"],
         writes: ["y"],
         ints: { C, C4: Math.ceil(C / 4), D, D4: Math.ceil(D / 4) },
-        threads: texels(y!.shape),
+        threads: texels(y.shape),
       };
     },
   },
-  gradient: ({ inputs: [x] }, [dy]) => [regroup(dy!, x!.shape)],
+  gradient: ({ inputs: [x] }, [dy]) => [regroup(dy, x.shape)],
   flops: () => 0,
-  reference: ([x], { shape }) => [{ shape, data: x!.data }],
+  reference: ([x], { shape }) => [{ shape, data: x.data }],
 };
 
 /** Moves the elements of `x` to `shape`; `reshape` calls this where it must. */

@@ -5,14 +5,14 @@ import { regroup } from "./regroup.ts";
 export type ReshapeAttrs = { readonly shape: readonly number[] };
 
 /** The same texels under another shape. */
-export const reshapeOp: Op<ReshapeAttrs> = {
+export const reshapeOp: Op<ReshapeAttrs, 1> = {
   name: "reshape",
   bound: "memory",
   shapes: (_, { shape }) => [shape],
   lowering: { kind: "view" },
-  gradient: ({ inputs: [x] }, [dy]) => [reshape(dy!, x!.shape)],
+  gradient: ({ inputs: [x] }, [dy]) => [reshape(dy, x.shape)],
   flops: () => 0,
-  reference: ([x], { shape }) => [{ shape, data: x!.data }],
+  reference: ([x], { shape }) => [{ shape, data: x.data }],
 };
 
 /**

@@ -8,12 +8,12 @@ import { scale } from "./scale.ts";
 export type RsqrtAttrs = { readonly eps: number };
 
 /** `y = 1 / sqrt(x + eps)`. */
-export const rsqrtOp: Op<RsqrtAttrs> = elementwise<RsqrtAttrs>({
+export const rsqrtOp: Op<RsqrtAttrs, 1> = elementwise({
   name: "rsqrt",
   source,
   floats: ({ eps }) => [eps],
-  value: ([x], { eps }) => 1 / Math.sqrt(x! + eps),
-  gradient: ({ outputs: [y] }, dy) => [scale(mul(dy, mul(y!, mul(y!, y!))), -0.5)],
+  value: ([x], { eps }) => 1 / Math.sqrt(x + eps),
+  gradient: ({ outputs: [y] }, dy) => [scale(mul(dy, mul(y, mul(y, y))), -0.5)],
 });
 
 /** Reciprocal square root of `x + eps`, element-wise. */

@@ -6,11 +6,11 @@ import { elementwise } from "./_elementwise.ts";
 export type ScaleAttrs = { readonly factor: number; readonly offset: number };
 
 /** `y = x * factor + offset` with fixed numbers. */
-export const scaleOp: Op<ScaleAttrs> = elementwise<ScaleAttrs>({
+export const scaleOp: Op<ScaleAttrs, 1> = elementwise({
   name: "scale",
   source,
   floats: ({ factor, offset }) => [factor, offset],
-  value: ([x], { factor, offset }) => x! * factor + offset,
+  value: ([x], { factor, offset }) => x * factor + offset,
   gradient: ({ attrs }, dy) => [scale(dy, attrs.factor)],
 });
 

@@ -1,15 +1,15 @@
-import { apply, type Op, type Value } from "../engine/graph.ts";
+import { apply, type NoAttrs, type Op, type Value } from "../engine/graph.ts";
 import source from "../shaders/sigmoid.wgsl" with { type: "text" };
 import { elementwise } from "./_elementwise.ts";
 import { mul } from "./mul.ts";
 import { scale } from "./scale.ts";
 
 /** `y = 1 / (1 + exp(-x))`. */
-export const sigmoidOp: Op<Record<string, never>> = elementwise({
+export const sigmoidOp: Op<NoAttrs, 1> = elementwise({
   name: "sigmoid",
   source,
-  value: ([x]) => 1 / (1 + Math.exp(-x!)),
-  gradient: ({ outputs: [y] }, dy) => [mul(dy, mul(y!, scale(y!, -1, 1)))],
+  value: ([x]) => 1 / (1 + Math.exp(-x)),
+  gradient: ({ outputs: [y] }, dy) => [mul(dy, mul(y, scale(y, -1, 1)))],
 });
 
 /** Logistic function, element-wise. */

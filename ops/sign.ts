@@ -1,12 +1,12 @@
-import { apply, type Op, type Value } from "../engine/graph.ts";
+import { apply, type NoAttrs, type Op, type Value } from "../engine/graph.ts";
 import source from "../shaders/sign.wgsl" with { type: "text" };
 import { elementwise } from "./_elementwise.ts";
 
 /** `y = -1, 0 or 1`; no gradient. */
-export const signOp: Op<Record<string, never>> = elementwise({
+export const signOp: Op<NoAttrs, 1> = elementwise({
   name: "sign",
   source,
-  value: ([x]) => Math.sign(x!),
+  value: ([x]) => Math.sign(x),
 });
 
 /** Sign, element-wise. */

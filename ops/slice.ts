@@ -1,18 +1,18 @@
-import { apply, elements, type Op, type Shape, showShape, texels, type Value } from "../engine/graph.ts";
+import { extent, type Op, showShape, type Value } from "../engine/graph.ts";
 import source from "../shaders/slice.wgsl" with { type: "text" };
 
 /** Attributes of {@linkcode sliceOp}: a window of `size` along `axis` from `start`, which may be negative. */
 export type SliceAttrs = { readonly axis: number; readonly start: number; readonly size: number };
 
 /** A window along one dimension, with zeros where it leaves the tensor: a slice, or a padding; each is the other's gradient. */
-export const sliceOp: Op<SliceAttrs> = {
+export const sliceOp: Op<SliceAttrs, 1> = {
   name: "slice",
   bound: "memory",
   shapes: ([x], { axis, size }) => {
-    if (!(axis >= 0 && axis < x!.length)) {
-      throw new TypeError(`Cannot slice ${showShape(x!)} along dimension ${axis}: it has ${x!.length} dimensions`);
+    if (!(axis >= 0 && axis < x.length)) {
+      throw new TypeError(`Cannot slice ${showShape(x)} along dimension ${axis}: it has ${x.length} dimensions`);
     }
-    return [x!.map((n, d) => d === axis ? size : n)];
+    return [x.map((n, d) => d === axis ? size : n)];
   },
   lowering: {
     kind: "kernel",
@@ -22,37 +22,34 @@ export const sliceOp: Op<SliceAttrs> = {
       entry: "forward",
       reads: ["x"],
       writes: ["y"],
-      ints: { A: Math.ceil(x!.shape[axis]! / 4), B: Math.ceil(size / 4), start },
-      threads: texels(y!.shape),
+      ints: { A: Math.ceil(extent(x, axis) / 4), B: Math.ceil(size / 4), start },
+      threads: texels(y.shape),
     }),
   },
   gradient: ({ inputs: [x], attrs: { axis, start } }, [dy]) => [
-    window(dy!, { axis, start: -start, size: x!.shape[axis]! }),
+    window(dy, { axis, start: -start, size: extent(x, axis) }),
   ],
   flops: () => 0,
   reference([x], { axis, start, size }) {
-    const [A, inner] = [x!.shape[axis]!, elements(x!.shape.slice(axis + 1))];
-    const shape: Shape = x!.shape.map((n, d) => d === axis ? size : n);
-    const data = Float64Array.from({ length: elements(shape) }, (_, e) => {
-      const [o, k, i] = [Math.floor(e / inner / size), Math.floor(e / inner) % size + start, e % inner];
-      return k >= 0 && k < A ? x!.data[(o * A + k) * inner + i]! : 0;
-    });
-    return [{ shape, data }];
+    const [outer, A, inner] = around(x.shape, axis);
+    const X = reader(x, [outer, A, inner]);
+    const { data } = tabulate([outer, size, inner], (o, k, i) => X(o, k + start, i));
+    return [{ shape: x.shape.map((n, d) => d === axis ? size : n), data }];
   },
 };
 
 /** The same in whole texels: the planner makes it an address in whatever uses it, so that it needs no pass of its own. */
-export const sliceTexelsOp: Op<SliceAttrs> = {
+export const sliceTexelsOp: Op<SliceAttrs, 1> = {
   ...sliceOp,
   name: "slice_texels",
   lowering: {
     kind: "window",
     window: ({ inputs: [x], attrs: { axis, start, size } }) => {
-      const innermost = axis === x!.shape.length - 1;
-      const inner = innermost ? 1 : texels(x!.shape.slice(axis + 1));
+      const innermost = axis === x.shape.length - 1;
+      const inner = innermost ? 1 : texels(x.shape.slice(axis + 1));
       const [A, B, first] = innermost
-        ? [Math.ceil(x!.shape[axis]! / 4), Math.ceil(size / 4), start / 4]
-        : [x!.shape[axis]!, size, start];
+        ? [Math.ceil(extent(x, axis) / 4), Math.ceil(size / 4), start / 4]
+        : [extent(x, axis), size, start];
       return { period: B * inner, skip: (A - B) * inner, offset: first * inner, extent: A * inner };
     },
   },
@@ -77,5 +74,5 @@ export function slice(x: Value, axis: number, start: number, size: number): Valu
 
 /** Puts zeros before and after the elements of one dimension. */
 export function pad(x: Value, axis: number, before: number, after: number): Value {
-  return before + after === 0 ? x : window(x, { axis, start: -before, size: x.shape[axis]! + before + after });
+  return before + after === 0 ? x : window(x, { axis, start: -before, size: extent(x, axis) + before + after });
 }

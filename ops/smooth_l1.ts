@@ -9,12 +9,12 @@ import { sub } from "./sub.ts";
 export type SmoothL1Attrs = { readonly beta: number };
 
 /** `y = s / (2 beta)` where `s < beta^2`, else `sqrt(s) - beta / 2`; `s` is a squared distance. */
-export const smoothL1Op: Op<SmoothL1Attrs> = elementwise<SmoothL1Attrs>({
+export const smoothL1Op: Op<SmoothL1Attrs, 1> = elementwise({
   name: "smooth_l1",
   source,
   floats: ({ beta }) => [beta],
-  value: ([s], { beta }) => s! < beta * beta ? s! / (2 * beta) : Math.sqrt(s!) - beta / 2,
-  gradient: ({ inputs: [s], attrs: { beta } }, dy) => [smoothL1Grad(s!, dy, beta)],
+  value: ([s], { beta }) => s < beta * beta ? s / (2 * beta) : Math.sqrt(s) - beta / 2,
+  gradient: ({ inputs: [s], attrs: { beta } }, dy) => [smoothL1Grad(s, dy, beta)],
 });
 
 /** Smooth L1 of a distance given by its square: of a number's, or of a vector's length. */

@@ -1,15 +1,15 @@
-import { apply, type Op, type Value } from "../engine/graph.ts";
+import { apply, type NoAttrs, type Op, type Value } from "../engine/graph.ts";
 import source from "../shaders/sqrt.wgsl" with { type: "text" };
 import { elementwise } from "./_elementwise.ts";
 import { div } from "./div.ts";
 import { scale } from "./scale.ts";
 
 /** `y = sqrt(x)`. */
-export const sqrtOp: Op<Record<string, never>> = elementwise({
+export const sqrtOp: Op<NoAttrs, 1> = elementwise({
   name: "sqrt",
   source,
-  value: ([x]) => Math.sqrt(x!),
-  gradient: ({ outputs: [y] }, dy) => [scale(div(dy, y!), 0.5)],
+  value: ([x]) => Math.sqrt(x),
+  gradient: ({ outputs: [y] }, dy) => [scale(div(dy, y), 0.5)],
 });
 
 /** Square root, element-wise. */

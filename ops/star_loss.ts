@@ -6,7 +6,7 @@
  * @module
  */
 
-import type { Value } from "../engine/graph.ts";
+import { dims, type Value } from "../engine/graph.ts";
 import { abs } from "./abs.ts";
 import { add } from "./add.ts";
 import { concat } from "./concat.ts";
@@ -59,7 +59,7 @@ const lane = (x: Value, k: number) => slice(x, 2, k, 1);
  * @param heatmaps Not negative, `[N, H, W, P]`.
  */
 export function heatmapSpread(heatmaps: Value): HeatmapSpread {
-  const [N, H, W, P] = heatmaps.shape as [number, number, number, number];
+  const { N, H, W, P } = dims(heatmaps, "N H W P");
   const { mean, second, total } = heatmapMoments(heatmaps);
   const squares = reshape(sumMiddle(reshape(mul(heatmaps, heatmaps), [N, H * W, P])), [N, P, 1]);
   const denominator = scale(div(squares, mul(total, total)), -1 / (1 + EPS), 1 + EPS - EPS / (1 + EPS));
@@ -98,10 +98,10 @@ export function starLoss(heatmaps: Value, target: Value, options: StarLossOption
   const single =
     { smooth_l1: (v: Value) => smoothDistance(square(v), BETA), l1: abs, l2: square, wing: null }[distance];
   let loss: Value;
-  if (version === 2) loss = add(div(single!(across), narrow), div(single!(along), wide));
+  if (version === 2) loss = add(div(single(across), narrow), div(single(along), wide));
   else {
     const [a, b] = [div(across, narrow), div(along, wide)];
-    if (distance === "l1" || distance === "l2") loss = scale(add(single!(a), single!(b)), 0.5);
+    if (distance === "l1" || distance === "l2") loss = scale(add(single(a), single(b)), 0.5);
     else {
       const squared = add(square(a), square(b));
       loss = distance === "wing" ? wingDistance(squared) : smoothDistance(squared, BETA);

@@ -6,11 +6,11 @@ import { elementwise } from "./_elementwise.ts";
 export type StepAttrs = { readonly at: number };
 
 /** `y = x > at ? 1 : 0`; no gradient. */
-export const stepOp: Op<StepAttrs> = elementwise<StepAttrs>({
+export const stepOp: Op<StepAttrs, 1> = elementwise({
   name: "step",
   source,
   floats: ({ at }) => [at],
-  value: ([x], { at }) => x! > at ? 1 : 0,
+  value: ([x], { at }) => x > at ? 1 : 0,
 });
 
 /** Ones where `x` is greater than `at`, element-wise. */

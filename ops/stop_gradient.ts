@@ -1,13 +1,13 @@
-import { apply, type Op, type Value } from "../engine/graph.ts";
+import { apply, type NoAttrs, type Op, type Value } from "../engine/graph.ts";
 
 /** `y = x`; no gradient flows back. */
-export const stopGradientOp: Op<Record<string, never>> = {
+export const stopGradientOp: Op<NoAttrs, 1> = {
   name: "stop_gradient",
   bound: "memory",
-  shapes: ([x]) => [x!],
+  shapes: ([x]) => [x],
   lowering: { kind: "view" },
   flops: () => 0,
-  reference: ([x]) => [x!],
+  reference: ([x]) => [x],
 };
 
 /** The same values, which count as constants when a loss is differentiated. */

@@ -1,13 +1,13 @@
-import { apply, type Op, type Value } from "../engine/graph.ts";
+import { apply, type NoAttrs, type Op, type Value } from "../engine/graph.ts";
 import source from "../shaders/sub.wgsl" with { type: "text" };
 import { elementwise } from "./_elementwise.ts";
 import { scale } from "./scale.ts";
 
 /** `y = a - b` with numpy broadcasting. */
-export const subOp: Op<Record<string, never>> = elementwise({
+export const subOp: Op<NoAttrs, 2> = elementwise({
   name: "sub",
   source,
-  value: ([a, b]) => a! - b!,
+  value: ([a, b]) => a - b,
   gradient: (_, dy) => [dy, scale(dy, -1)],
 });
 

@@ -1,4 +1,14 @@
-import { apply, elements, type Op, sameShape, type Shape, showShape, texels, type Value } from "../engine/graph.ts";
+import {
+  apply,
+  dims,
+  elements,
+  type Op,
+  sameShape,
+  type Shape,
+  showShape,
+  texels,
+  type Value,
+} from "../engine/graph.ts";
 import source from "../shaders/sum.wgsl" with { type: "text" };
 import { expandTo } from "./expand.ts";
 import { scale } from "./scale.ts";
@@ -9,15 +19,15 @@ import { sumLast } from "./sum_last.ts";
 export type SumAttrs = { readonly parts: number };
 
 /** `y[a, s, ...] = sum over the s-th part of b of x[a, b, ...]`; with one part, the sum over the second dimension. */
-export const sumOp: Op<SumAttrs> = {
+export const sumOp: Op<SumAttrs, 1> = {
   name: "sum",
   bound: "memory",
   shapes: ([x], { parts }) => {
-    if (x!.length < 3) {
-      throw new TypeError(`Cannot sum ${showShape(x!)} over its second dimension: [A, B, ...] is expected`);
+    if (x.length < 3) {
+      throw new TypeError(`Cannot sum ${showShape(x)} over its second dimension: [A, B, ...] is expected`);
     }
-    if (x![1]! % parts) throw new TypeError(`Cannot sum ${x![1]} rows in ${parts} parts: the parts differ in length`);
-    return [[x![0]!, parts, ...x!.slice(2)]];
+    if (x[1] % parts) throw new TypeError(`Cannot sum ${x[1]} rows in ${parts} parts: the parts differ in length`);
+    return [[x[0], parts, ...x.slice(2)]];
   },
   lowering: {
     kind: "kernel",
@@ -28,27 +38,27 @@ export const sumOp: Op<SumAttrs> = {
       reads: ["x"],
       writes: ["y"],
       fusable: ["x"],
-      ints: { B: x!.shape[1]!, S: parts, C4: texels(x!.shape.slice(2)), step: x!.shape[1]! / parts },
-      threads: texels(y!.shape),
+      ints: { B: x.shape[1], S: parts, C4: texels(x.shape.slice(2)), step: x.shape[1] / parts },
+      threads: texels(y.shape),
     }),
   },
   gradient: ({ inputs: [x], attrs: { parts } }, [dy]) => {
-    const [A, B, ...inner] = x!.shape as [number, number];
-    const repeated = expandTo(reshape(dy!, [A, parts, 1, ...inner]), [A, parts, B / parts, ...inner]);
-    return [reshape(repeated, x!.shape)];
+    const [A, B, ...inner] = x.shape as [number, number];
+    const repeated = expandTo(reshape(dy, [A, parts, 1, ...inner]), [A, parts, B / parts, ...inner]);
+    return [reshape(repeated, x.shape)];
   },
-  flops: ({ inputs: [x] }) => elements(x!.shape),
+  flops: ({ inputs: [x] }) => elements(x.shape),
   reference([x], { parts }) {
-    const [A, B] = x!.shape as [number, number];
-    const C = elements(x!.shape.slice(2));
+    const { A, B } = dims(x, "A B");
+    const C = elements(x.shape.slice(2));
     const step = B / parts;
     const data = new Float64Array(A * parts * C);
     for (let a = 0; a < A; a++) {
       for (let b = 0; b < B; b++) {
-        for (let c = 0; c < C; c++) data[(a * parts + Math.floor(b / step)) * C + c]! += x!.data[(a * B + b) * C + c]!;
+        for (let c = 0; c < C; c++) data[(a * parts + Math.floor(b / step)) * C + c] += x.data[(a * B + b) * C + c];
       }
     }
-    return [{ shape: [A, parts, ...x!.shape.slice(2)], data }];
+    return [{ shape: [A, parts, ...x.shape.slice(2)], data }];
   },
 };
 
@@ -58,7 +68,7 @@ export const sumOp: Op<SumAttrs> = {
  * @returns `[A, 1, ...]`.
  */
 export function sumMiddle(x: Value): Value {
-  const [A, B] = x.shape as [number, number];
+  const { A, B } = dims(x, "A B");
   if (B === 1) return x;
   const wanted = Math.min(Math.ceil(B / 16), Math.ceil(1024 / (A * texels(x.shape.slice(2)))));
   const parts = largestDivisor(B, wanted);

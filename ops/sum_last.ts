@@ -1,12 +1,12 @@
-import { apply, elements, type Op, type Value } from "../engine/graph.ts";
+import { apply, elements, type NoAttrs, type Op, type Value } from "../engine/graph.ts";
 import source from "../shaders/sum_last.wgsl" with { type: "text" };
 import { expandTo } from "./expand.ts";
 
 /** `y[..., 0] = sum over c of x[..., c]`. */
-export const sumLastOp: Op<Record<string, never>> = {
+export const sumLastOp: Op<NoAttrs, 1> = {
   name: "sum_last",
   bound: "memory",
-  shapes: ([x]) => [[...x!.slice(0, -1), 1]],
+  shapes: ([x]) => [[...x.slice(0, -1), 1]],
   lowering: {
     kind: "kernel",
     kernel: ({ inputs: [x] }) => ({
@@ -16,17 +16,17 @@ export const sumLastOp: Op<Record<string, never>> = {
       reads: ["x"],
       writes: ["y"],
       fusable: ["x"],
-      ints: { C: x!.shape.at(-1)!, C4: Math.ceil(x!.shape.at(-1)! / 4) },
-      threads: elements(x!.shape.slice(0, -1)),
+      ints: { C: x.shape.at(-1), C4: Math.ceil(x.shape.at(-1) / 4) },
+      threads: elements(x.shape.slice(0, -1)),
     }),
   },
-  gradient: ({ inputs: [x] }, [dy]) => [expandTo(dy!, x!.shape)],
-  flops: ({ inputs: [x] }) => elements(x!.shape),
+  gradient: ({ inputs: [x] }, [dy]) => [expandTo(dy, x.shape)],
+  flops: ({ inputs: [x] }) => elements(x.shape),
   reference([x]) {
-    const last = x!.shape.at(-1)!;
-    const data = new Float64Array(x!.data.length / last);
-    x!.data.forEach((v, k) => data[Math.floor(k / last)]! += v);
-    return [{ shape: [...x!.shape.slice(0, -1), 1], data }];
+    const last = x.shape.at(-1);
+    const data = new Float64Array(x.data.length / last);
+    x.data.forEach((v, k) => data[Math.floor(k / last)] += v);
+    return [{ shape: [...x.shape.slice(0, -1), 1], data }];
   },
 };
 

@@ -1,4 +1,4 @@
-import { apply, type Op, showShape, texels, type Value } from "../engine/graph.ts";
+import { apply, type Op, showShape } from "../engine/graph.ts";
 import sinCos from "../shaders/_sin_cos.wgsl" with { type: "text" };
 import source from "../shaders/time_embedding.wgsl" with { type: "text" };
 
@@ -6,14 +6,14 @@ import source from "../shaders/time_embedding.wgsl" with { type: "text" };
 export type TimeEmbeddingAttrs = { readonly flip: boolean };
 
 /** Cosines and sines of `t[n] f[i]`, right to 1e-6 for angles up to 10,000 rad. */
-export const timeEmbeddingOp: Op<TimeEmbeddingAttrs> = {
+export const timeEmbeddingOp: Op<TimeEmbeddingAttrs, 2> = {
   name: "time_embedding",
   bound: "memory",
   shapes: ([t, f]) => {
-    if (t!.length !== 1 || f!.length !== 1) {
-      throw new TypeError(`Cannot embed times of shape ${showShape(t!)} with frequencies of shape ${showShape(f!)}`);
+    if (t.length !== 1 || f.length !== 1) {
+      throw new TypeError(`Cannot embed times of shape ${showShape(t)} with frequencies of shape ${showShape(f)}`);
     }
-    return [[t![0]!, 2 * f![0]!]];
+    return [[t[0], 2 * f[0]]];
   },
   lowering: {
     kind: "kernel",
@@ -23,19 +23,19 @@ export const timeEmbeddingOp: Op<TimeEmbeddingAttrs> = {
       entry: "forward",
       reads: ["t", "f"],
       writes: ["y"],
-      ints: { half: f!.shape[0]!, D4: Math.ceil(y!.shape[1]! / 4), flip: Number(flip), mask: -1 },
-      threads: texels(y!.shape),
+      ints: { half: f.shape[0], D4: Math.ceil(y.shape[1] / 4), flip: Number(flip), mask: -1 },
+      threads: texels(y.shape),
     }),
   },
   reference([t, f], { flip }) {
-    const half = f!.shape[0]!;
-    const data = new Float64Array(t!.data.length * 2 * half);
+    const half = f.shape[0];
+    const data = new Float64Array(t.data.length * 2 * half);
     data.forEach((_, k) => {
       const e = k % (2 * half);
-      const angle = Math.fround(t!.data[Math.floor(k / half / 2)]! * f!.data[e % half]!);
+      const angle = Math.fround(t.data[Math.floor(k / half / 2)] * f.data[e % half]);
       data[k] = e < half === flip ? Math.cos(angle) : Math.sin(angle);
     });
-    return [{ shape: [t!.shape[0]!, 2 * half], data }];
+    return [{ shape: [t.shape[0], 2 * half], data }];
   },
 };
 

@@ -1,4 +1,4 @@
-import { apply, elements, type Op, texels, type Value } from "../engine/graph.ts";
+import { apply, dims, elements, type Op, texels, type Value } from "../engine/graph.ts";
 import source from "../shaders/upsample_bilinear.wgsl" with { type: "text" };
 import { upsampleBilinearGrad } from "./upsample_bilinear_grad.ts";
 
@@ -20,15 +20,15 @@ export function bilinearTaps(at: number, from: number, to: number, align_corners
 }
 
 /** Linear interpolation between the four nearest pixels, in both directions; pixels outside repeat the border. */
-export const upsampleBilinearOp: Op<BilinearAttrs> = {
+export const upsampleBilinearOp: Op<BilinearAttrs, 1> = {
   name: "upsample_bilinear",
   bound: "memory",
-  shapes: ([x], { size }) => [[x![0]!, ...size, x![3]!]],
+  shapes: ([x], { size }) => [[x[0], ...size, x[3]]],
   lowering: {
     kind: "kernel",
     kernel: ({ inputs: [x], outputs: [y], attrs: { align_corners } }) => {
-      const [, H, W, C] = x!.shape as [number, number, number, number];
-      const [, HO, WO] = y!.shape as [number, number, number, number];
+      const { H, W, C } = dims(x, "N H W C");
+      const { HO, WO } = dims(y, "N HO WO C");
       const [h, w] = [bilinearMap(H, HO, align_corners), bilinearMap(W, WO, align_corners)];
       return {
         source,
@@ -38,16 +38,16 @@ export const upsampleBilinearOp: Op<BilinearAttrs> = {
         writes: ["y"],
         ints: { H, W, HO, WO, C4: Math.ceil(C / 4) },
         floats: { h_step: h.step, h_offset: h.offset, w_step: w.step, w_offset: w.offset },
-        threads: texels(y!.shape),
+        threads: texels(y.shape),
       };
     },
   },
   gradient: ({ inputs: [x], attrs: { align_corners } }, [dy]) => [
-    upsampleBilinearGrad(dy!, [x!.shape[1]!, x!.shape[2]!], align_corners),
+    upsampleBilinearGrad(dy, [x.shape[1], x.shape[2]], align_corners),
   ],
-  flops: ({ outputs: [y] }) => 8 * elements(y!.shape),
+  flops: ({ outputs: [y] }) => 8 * elements(y.shape),
   reference([x], { size: [HO, WO], align_corners }) {
-    const [N, H, W, C] = x!.shape as [number, number, number, number];
+    const { N, H, W, C } = dims(x, "N H W C");
     const data = new Float64Array(N * HO * WO * C);
     for (let n = 0, at = 0; n < N; n++) {
       for (let h = 0; h < HO; h++) {
@@ -55,7 +55,7 @@ export const upsampleBilinearOp: Op<BilinearAttrs> = {
         for (let w = 0; w < WO; w++) {
           const [left, right, t] = bilinearTaps(w, W, WO, align_corners);
           for (let c = 0; c < C; c++) {
-            const pixel = (i: number, j: number) => x!.data[((n * H + i) * W + j) * C + c]!;
+            const pixel = (i: number, j: number) => x.data[((n * H + i) * W + j) * C + c];
             data[at++] = (1 - v) * ((1 - t) * pixel(top, left) + t * pixel(top, right)) +
               v * ((1 - t) * pixel(bottom, left) + t * pixel(bottom, right));
           }
@@ -79,6 +79,6 @@ export function upsampleBilinear(
   size: number | readonly [number, number] = 2,
   align_corners = false,
 ): Value {
-  const [HO, WO] = typeof size === "number" ? [x.shape[1]! * size, x.shape[2]! * size] : size;
+  const [HO, WO] = typeof size === "number" ? [x.shape[1] * size, x.shape[2] * size] : size;
   return apply(upsampleBilinearOp, [x], { size: [HO, WO], align_corners });
 }

@@ -1,15 +1,15 @@
-import { apply, type Op, type Value } from "../engine/graph.ts";
+import { apply, type NoAttrs, type Op, type Value } from "../engine/graph.ts";
 import source from "../shaders/where.wgsl" with { type: "text" };
 import { elementwise } from "./_elementwise.ts";
 
 /** `y = condition != 0 ? a : b` with numpy broadcasting. */
-export const whereOp: Op<Record<string, never>> = elementwise({
+export const whereOp: Op<NoAttrs, 3> = elementwise({
   name: "where",
   source,
-  value: ([condition, a, b]) => condition! !== 0 ? a! : b!,
+  value: ([condition, a, b]) => condition !== 0 ? a : b,
   gradient: ({ inputs: [condition] }, dy) => {
     const zero = dy.graph.constant([0], [1]);
-    return [null, where(condition!, dy, zero), where(condition!, zero, dy)];
+    return [null, where(condition, dy, zero), where(condition, zero, dy)];
   },
 });
 

@@ -7,15 +7,15 @@ import { wingGrad } from "./wing_grad.ts";
 export type WingAttrs = { readonly omega: number; readonly epsilon: number };
 
 /** `y = omega log(1 + d / epsilon)` where `d < omega`, else `d - C`; `d = sqrt(max(s, 1e-6))`, `s` a squared distance. */
-export const wingOp: Op<WingAttrs> = elementwise<WingAttrs>({
+export const wingOp: Op<WingAttrs, 1> = elementwise({
   name: "wing",
   source,
   floats: ({ omega, epsilon }) => [omega, epsilon],
   value: ([s], { omega, epsilon }) => {
-    const d = Math.sqrt(Math.max(s!, 1e-6));
+    const d = Math.sqrt(Math.max(s, 1e-6));
     return d < omega ? omega * Math.log1p(d / epsilon) : d - omega + omega * Math.log1p(omega / epsilon);
   },
-  gradient: ({ inputs: [s], attrs }, dy) => [wingGrad(s!, dy, attrs)],
+  gradient: ({ inputs: [s], attrs }, dy) => [wingGrad(s, dy, attrs)],
 });
 
 /**

@@ -1,4 +1,4 @@
-import type { Shape, Value } from "../engine/graph.ts";
+import { dims, extent, type Shape, type Value } from "../engine/graph.ts";
 import { BLOCK, filterStride, tilesOf, tileStride } from "./_winograd.ts";
 import { again } from "./again.ts";
 import { winogradFilter } from "./winograd_filter.ts";
@@ -32,10 +32,11 @@ export interface Convolution {
  * Whether the steps of {@linkcode winograd} can compute a convolution: 3x3 filters, stride 1, padding 1, and channels in
  * multiples of 8.
  */
-export function winogradFits({ maps, filters: [KH, KW, I, O], stride, padding }: Convolution): boolean {
-  const [blocks] = blocksOf(maps);
-  return KH === 3 && KW === 3 && stride === 1 && padding.every((p) => p === 1) && I! % 8 === 0 && O! % 8 === 0 &&
-    36 * Math.max(blocks! * tileStride(Math.max(I!, O!)), filterStride(I!, O!)) <= MOST_TEXELS;
+export function winogradFits({ maps, filters, stride, padding }: Convolution): boolean {
+  const { KH, KW, I, O } = dims(filters, "KH KW I O");
+  const { blocks } = tilesIn(maps);
+  return KH === 3 && KW === 3 && stride === 1 && padding.every((p) => p === 1) && I % 8 === 0 && O % 8 === 0 &&
+    36 * Math.max(blocks * tileStride(Math.max(I, O)), filterStride(I, O)) <= MOST_TEXELS;
 }
 
 /**
@@ -48,28 +49,28 @@ export function winogradFits({ maps, filters: [KH, KW, I, O], stride, padding }:
  */
 export function winogradPays(convolution: Convolution, [K, N]: readonly [number, number], frozen: boolean): boolean {
   if (!winogradFits(convolution)) return false;
-  const [maps, filters] = [convolution.maps, convolution.filters];
-  const [blocks, tiles] = blocksOf(maps);
-  const pixels = maps[0]! * maps[1]! * maps[2]!;
+  const { blocks, tiles, pixels } = tilesIn(convolution.maps);
+  const { I, O } = dims(convolution.filters, "KH KW I O");
   // What lies outside the maps is computed too.
-  if (16 * BLOCK * blocks! > 1.25 * pixels) return false;
-  if (frozen && 9 * filters[2]! * filters[3]! > MOST_KEPT) return false;
-  return 25 / K + 16 / N + (frozen ? 0 : 15 / tiles!) <= 1;
+  if (16 * BLOCK * blocks > 1.25 * pixels) return false;
+  if (frozen && 9 * I * O > MOST_KEPT) return false;
+  return 25 / K + 16 / N + (frozen ? 0 : 15 / tiles) <= 1;
 }
 
 /** Whether {@linkcode winogradGradient} is faster than the direct kernel, likewise. */
 export function winogradGradientPays(convolution: Convolution): boolean {
   if (!winogradFits(convolution)) return false;
-  const { maps, filters } = convolution;
-  const [, tiles] = blocksOf(maps);
-  if (16 * tiles > 1.25 * maps[0]! * maps[1]! * maps[2]!) return false;
-  return filters[2]! >= 32 && filters[3]! >= 32 && tiles >= 16;
+  const { tiles, pixels } = tilesIn(convolution.maps);
+  if (16 * tiles > 1.25 * pixels) return false;
+  const { I, O } = dims(convolution.filters, "KH KW I O");
+  return I >= 32 && O >= 32 && tiles >= 16;
 }
 
-/** Blocks of tiles, and tiles, in maps. */
-function blocksOf([N, H, W]: Shape): [number, number] {
-  const [TH, TW] = tilesOf(H!, W!);
-  return [Math.ceil(N! * TH * TW / BLOCK), N! * TH * TW];
+/** How many blocks of tiles, tiles and pixels are in maps. */
+function tilesIn(maps: Shape): { blocks: number; tiles: number; pixels: number } {
+  const { N, H, W } = dims(maps, "N H W C");
+  const [TH, TW] = tilesOf(H, W);
+  return { blocks: Math.ceil(N * TH * TW / BLOCK), tiles: N * TH * TW, pixels: N * H * W };
 }
 
 /**
@@ -91,8 +92,8 @@ export function winograd(
   f: Value,
   { turned, frozen }: { readonly turned: boolean; readonly frozen: boolean },
 ): Value {
-  const [N, H, W] = x.shape as [number, number, number];
-  const [inputs, outputs] = f.shape.slice(2) as [number, number];
+  const { N, H, W } = dims(x, "N H W C");
+  const { inputs, outputs } = dims(f, "KH KW inputs outputs");
   // Filters of a training are transformed twice a step, as keeping them until the gradient would take four times their memory.
   const u = winogradFilter(turned && !frozen ? again(f) : f);
   const m = winogradProduct(winogradInput(x, turned), u, { inputs, outputs, pixels: N * H * W, turned });
@@ -106,8 +107,8 @@ export function winograd(
  * @returns `[3, 3, I, O]`.
  */
 export function winogradGradient(x: Value, dy: Value): Value {
-  const [inputs, outputs] = [x.shape[3]!, dy.shape[3]!];
-  const [blocks, tiles] = blocksOf(x.shape);
+  const [inputs, outputs] = [extent(x, 3), extent(dy, 3)];
+  const { blocks, tiles } = tilesIn(x.shape);
   // Tiles of the maps are there from the convolution; where they are large, they are made again.
   const large = 36 * blocks * tileStride(inputs) > MOST_SHARED;
   const v = winogradInput(large ? again(x) : x, false);

@@ -1,18 +1,22 @@
-import { apply, type Op, type Value } from "../engine/graph.ts";
+import { apply, dims, type NoAttrs, type Op, type Value } from "../engine/graph.ts";
 import source from "../shaders/winograd_filter.wgsl" with { type: "text" };
 import { directWorkgroup } from "./_gemm.ts";
-import { both, filterStride, G } from "./_winograd.ts";
+import { filterStride, G, leftRight, matrix, tabulateFilters } from "./_winograd.ts";
+import { reader } from "./_reference.ts";
 
 /** `u = G f G^T` for the 3x3 filters of each pair of channels. */
-export const winogradFilterOp: Op<Record<string, never>> = {
+export const winogradFilterOp: Op<NoAttrs, 1> = {
   name: "winograd_filter",
   bound: "memory",
   cached: true,
-  shapes: ([f]) => [[36, 4 * filterStride(f![2]!, f![3]!)]],
+  shapes: ([f]) => {
+    const { I, O } = dims(f, "KH KW I O");
+    return [[36, 4 * filterStride(I, O)]];
+  },
   lowering: {
     kind: "kernel",
     kernel({ inputs: [f] }, target) {
-      const [, , I, O] = f!.shape as [number, number, number, number];
+      const { I, O } = dims(f, "KH KW I O");
       return {
         source,
         label: "shaders/winograd_filter.wgsl",
@@ -27,16 +31,9 @@ export const winogradFilterOp: Op<Record<string, never>> = {
   },
   flops: () => 0,
   reference([f]) {
-    const [, , I, O] = f!.shape as [number, number, number, number];
-    const stride = 4 * filterStride(I, O);
-    const data = new Float64Array(36 * stride);
-    for (let i = 0; i < I; i++) {
-      for (let o = 0; o < O; o++) {
-        const taps = [0, 1, 2].map((r) => [0, 1, 2].map((c) => f!.data[((r * 3 + c) * I + i) * O + o]!));
-        both(G, taps).flat().forEach((v, place) => data[place * stride + i * 4 * Math.ceil(O / 4) + o] = v);
-      }
-    }
-    return [{ shape: [36, stride], data }];
+    const { I, O } = dims(f, "KH KW I O");
+    const F = reader(f);
+    return [tabulateFilters(I, O, (i, o) => leftRight(G, matrix(3, 3, (r, c) => F(r, c, i, o))))];
   },
 };
 

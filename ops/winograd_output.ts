@@ -1,20 +1,21 @@
-import { apply, type Op, type Shape, type Value } from "../engine/graph.ts";
+import { apply, dims, type Op, type Shape, type Value } from "../engine/graph.ts";
 import source from "../shaders/winograd_output.wgsl" with { type: "text" };
 import { directWorkgroup } from "./_gemm.ts";
-import { AT, BLOCK, both, tilesOf, tileStride } from "./_winograd.ts";
+import { AT, BLOCK, leftRight, matrix, tilePosition, tileReader, tilesOf, tileStride } from "./_winograd.ts";
+import { accumulator } from "./_reference.ts";
 
 /** Attributes of {@linkcode winogradOutputOp}: shape of the result, and whether maps are turned by 180 degrees. */
 export type WinogradOutputAttrs = { readonly shape: readonly number[]; readonly turned: boolean };
 
 /** `y = A^T m A`, the tiles of 4 x 4 results. */
-export const winogradOutputOp: Op<WinogradOutputAttrs> = {
+export const winogradOutputOp: Op<WinogradOutputAttrs, 1> = {
   name: "winograd_output",
   bound: "memory",
   shapes: (_, { shape }) => [shape],
   lowering: {
     kind: "kernel",
     kernel({ attrs: { shape, turned } }, target) {
-      const [N, H, W, O] = shape as [number, number, number, number];
+      const { N, H, W, O } = dims(shape, "N H W O");
       const [TH, TW] = tilesOf(H, W);
       const O4 = Math.ceil(O / 4);
       const [first, step] = turned ? [3, -1] : [0, 1];
@@ -33,26 +34,22 @@ export const winogradOutputOp: Op<WinogradOutputAttrs> = {
   },
   flops: () => 0,
   reference([m], { shape, turned }) {
-    const [N, H, W, O] = shape as [number, number, number, number];
+    const { N, H, W, O } = dims(shape, "N H W O");
     const [TH, TW] = tilesOf(H, W);
-    const stride = 4 * tileStride(O);
-    const data = new Float64Array(N * H * W * O);
+    const M = tileReader(m, O);
+    const { sum: y, add } = accumulator(shape);
     for (let tile = 0; tile < N * TH * TW; tile++) {
-      const [n, th, tw] = [Math.floor(tile / (TH * TW)), Math.floor(tile / TW) % TH, tile % TW];
+      const [n, th, tw] = tilePosition(tile, H, W);
       for (let o = 0; o < O; o++) {
-        const at = Math.floor(tile / BLOCK) * 36 * stride + (tile % BLOCK) * 4 * Math.ceil(O / 4) + o;
-        const products = [0, 1, 2, 3, 4, 5].map((r) =>
-          [0, 1, 2, 3, 4, 5].map((c) => m!.data[at + (6 * r + c) * stride]!)
-        );
-        both(AT, products).forEach((row, r) =>
+        leftRight(AT, matrix(6, 6, (r, c) => M(tile, 6 * r + c, o))).forEach((row, r) =>
           row.forEach((v, c) => {
             const [h, w] = [4 * th + (turned ? 3 - r : r), 4 * tw + (turned ? 3 - c : c)];
-            if (h < H && w < W) data[((n * H + h) * W + w) * O + o] = v;
+            if (h < H && w < W) add(v, n, h, w, o);
           })
         );
       }
     }
-    return [{ shape, data }];
+    return [y];
   },
 };
 

@@ -1,8 +1,9 @@
-import { apply, type Op, type Value } from "../engine/graph.ts";
+import { apply, extent, type Op, type Value } from "../engine/graph.ts";
 import source from "../shaders/winograd_product.wgsl" with { type: "text" };
 import tiled from "../shaders/winograd_product.tiled.wgsl" with { type: "text" };
 import { directWorkgroup, fillsTiles, gemmKernel } from "./_gemm.ts";
-import { BLOCK, filterStride, tileStride } from "./_winograd.ts";
+import { BLOCK, filterReader, filterStride, matrix, tabulateTiles, tileReader, tileStride } from "./_winograd.ts";
+import { sumOver } from "./_reference.ts";
 
 /**
  * Attributes of {@linkcode winogradProductOp}: channels of the filters, multiples of 8, pixels of the results, and whether
@@ -21,16 +22,16 @@ function sizes({ inputs, outputs, turned }: WinogradProductAttrs) {
 }
 
 /** `m = v u` for each of the 36 places of tiles, or `m = v u^T`. */
-export const winogradProductOp: Op<WinogradProductAttrs> = {
+export const winogradProductOp: Op<WinogradProductAttrs, 2> = {
   name: "winograd_product",
   bound: "compute",
-  shapes: ([v], attrs) => [[v![0]!, 36, 4 * tileStride(4 * sizes(attrs).N4)]],
+  shapes: ([v], attrs) => [[extent(v, 0), 36, 4 * tileStride(4 * sizes(attrs).N4)]],
   lowering: {
     kind: "kernel",
     tune: [{}, { TILED: 0 }, { TILED: 0, Q: 1 }, { TILED: 0, Q: 2 }, { TILED: 1 }],
     kernel({ inputs: [v], attrs }, target, candidate) {
       const { K4, N4 } = sizes(attrs);
-      const blocks = v!.shape[0]!;
+      const blocks = extent(v, 0);
       const ints = {
         K4,
         N4,
@@ -70,24 +71,24 @@ export const winogradProductOp: Op<WinogradProductAttrs> = {
   // Of the convolution that it is part of.
   flops: ({ attrs: { inputs, outputs, pixels } }) => 2 * 9 * inputs * outputs * pixels,
   reference([v, u], attrs) {
-    const { inputs, outputs, turned } = attrs;
     const { K4, N4 } = sizes(attrs);
-    const blocks = v!.shape[0]!;
-    const [from, to, filters] = [4 * tileStride(4 * K4), 4 * tileStride(4 * N4), 4 * filterStride(inputs, outputs)];
-    const data = new Float64Array(blocks * 36 * to);
-    for (let z = 0; z < blocks * 36; z++) {
-      for (let tile = 0; tile < BLOCK; tile++) {
-        for (let n = 0; n < 4 * N4; n++) {
-          let sum = 0;
-          for (let k = 0; k < 4 * K4; k++) {
-            const w = turned ? n * outputs + k : k * outputs + n;
-            sum += v!.data[z * from + tile * 4 * K4 + k]! * u!.data[(z % 36) * filters + w]!;
-          }
-          data[z * to + tile * 4 * N4 + n] = sum;
-        }
-      }
-    }
-    return [{ shape: [blocks, 36, to], data }];
+    const [V, U] = [tileReader(v, 4 * K4), filterReader(u, attrs.outputs)];
+    return [
+      tabulateTiles(
+        BLOCK * extent(v, 0),
+        4 * N4,
+        (tile, n) =>
+          matrix(
+            6,
+            6,
+            (r, c) =>
+              sumOver(
+                [4 * K4],
+                (k) => V(tile, 6 * r + c, k) * (attrs.turned ? U(6 * r + c, n, k) : U(6 * r + c, k, n)),
+              ),
+          ),
+      ),
+    ];
   },
 };
 

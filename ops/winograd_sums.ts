@@ -1,13 +1,14 @@
 import { apply, type Op, type Value } from "../engine/graph.ts";
 import source from "../shaders/winograd_sums.wgsl" with { type: "text" };
 import { directWorkgroup } from "./_gemm.ts";
-import { BLOCK, filterStride, tileStride } from "./_winograd.ts";
+import { BLOCK, filterStride, matrix, tabulateFilters, tileReader, tileStride } from "./_winograd.ts";
+import { sumOver } from "./_reference.ts";
 
 /** Attributes of {@linkcode winogradSumsOp}: channels of the filters, multiples of 8, and tiles of the results. */
 export type WinogradSumsAttrs = { readonly inputs: number; readonly outputs: number; readonly tiles: number };
 
 /** `u = v^T m`, the sum over all tiles, for each of their 36 places. */
-export const winogradSumsOp: Op<WinogradSumsAttrs> = {
+export const winogradSumsOp: Op<WinogradSumsAttrs, 2> = {
   name: "winograd_sums",
   bound: "compute",
   shapes: (_, { inputs, outputs }) => [[36, 4 * filterStride(inputs, outputs)]],
@@ -37,21 +38,14 @@ export const winogradSumsOp: Op<WinogradSumsAttrs> = {
   // Those of the direct kernel, as of winograd_product.
   flops: ({ attrs: { inputs, outputs, tiles } }) => 2 * 9 * 16 * tiles * inputs * outputs,
   reference([v, m], { inputs, outputs, tiles }) {
-    const stride = 4 * filterStride(inputs, outputs);
-    const [from, by] = [4 * tileStride(inputs), 4 * tileStride(outputs)];
-    const data = new Float64Array(36 * stride);
-    for (let place = 0; place < 36; place++) {
-      for (let tile = 0; tile < tiles; tile++) {
-        const block = 36 * Math.floor(tile / BLOCK) + place;
-        for (let i = 0; i < inputs; i++) {
-          for (let o = 0; o < outputs; o++) {
-            data[place * stride + i * outputs + o]! += v!.data[block * from + tile % BLOCK * inputs + i]! *
-              m!.data[block * by + tile % BLOCK * outputs + o]!;
-          }
-        }
-      }
-    }
-    return [{ shape: [36, stride], data }];
+    const [V, M] = [tileReader(v, inputs), tileReader(m, outputs)];
+    return [
+      tabulateFilters(
+        inputs,
+        outputs,
+        (i, o) => matrix(6, 6, (r, c) => sumOver([tiles], (tile) => V(tile, 6 * r + c, i) * M(tile, 6 * r + c, o))),
+      ),
+    ];
   },
 };
 
