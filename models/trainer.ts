@@ -8,7 +8,7 @@ import { InputError } from "../formats/input_error.ts";
 import { gradients } from "../ops/autodiff.ts";
 import { add } from "../ops/add.ts";
 import { mul } from "../ops/mul.ts";
-import { adamHyper, adamUpdates, momentumUpdates } from "../ops/optimizer.ts";
+import { adamHyper, adamUpdates, rmspropUpdates, sgdUpdates } from "../ops/optimizer.ts";
 import { scale } from "../ops/scale.ts";
 import type { Device } from "../engine/device.ts";
 import { exists } from "../formats/files.ts";
@@ -23,9 +23,6 @@ export const EMA = "ema/";
 
 /** Prefix of the sums of gradients over the parts of a step. */
 const SUM = "accumulated/";
-
-/** Decay of RMSprop's mean square, torch's default. */
-const ALPHA = 0.99;
 
 /** AdamW, SGD with momentum 0.9, or RMSprop without momentum. */
 export type OptimizerKind = "adam" | "sgd" | "rmsprop";
@@ -102,11 +99,10 @@ export function stepFetches(
   const move = (grads: readonly Value[]) =>
     optimizer === "adam"
       ? adamUpdates(graph, trainable, grads, { ema: true, clip_norm }).updates
-      : momentumUpdates(graph, trainable, grads, {
+      : { sgd: sgdUpdates, rmsprop: rmspropUpdates }[optimizer](graph, trainable, grads, {
         ema: true,
         clip_norm,
         weight_decay,
-        ...(optimizer === "rmsprop" ? { alpha: ALPHA, momentum: 0 } : {}),
       });
   const grads = gradients(loss, [...trainable.values()]);
   const outputs = { loss, ...spec.outputs };

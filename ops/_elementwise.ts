@@ -12,6 +12,7 @@ import {
   type Op,
   type OutputGradients,
   type Shape,
+  showShape,
   type Tuple,
   type Value,
 } from "../engine/graph.ts";

@@ -4,8 +4,9 @@
  * @module
  */
 
-import { elements, type F64, type Op, texels, type Value } from "../engine/graph.ts";
+import { apply, elements, type Graph, type Op, texels, type Value } from "../engine/graph.ts";
 import { philox4x32, streamKey } from "../engine/rng.ts";
+import { reader } from "./_reference.ts";
 
 /** Attributes of the random ops: shape of the result and key of the stream. */
 export type RandomAttrs = { readonly shape: readonly number[]; readonly key: readonly [number, number] };
@@ -20,7 +21,11 @@ export interface RandomOptions {
 }
 
 /** An op that draws; `block` makes four elements of four uniforms, as the shader's `block` does. */
-export function randomOp(name: string, source: string, block: (u: readonly number[]) => number[]): Op<RandomAttrs, 1> {
+export function randomOp(
+  name: string,
+  source: string,
+  block: (u: readonly [number, number, number, number]) => number[],
+): Op<RandomAttrs, 1> {
   return {
     name,
     bound: "compute",
@@ -43,12 +48,15 @@ export function randomOp(name: string, source: string, block: (u: readonly numbe
         };
       },
     },
-    reference([step], { shape, key }): F64[] {
-      const [a, b, c, d] = step.data as unknown as [number, number, number, number];
+    reference([step], { shape, key }) {
+      const S = reader(step);
+      const [low, high] = [S(0) + S(1) * 65536, S(2) + S(3) * 65536];
       const data = new Float64Array(elements(shape));
       for (let i = 0; i < data.length; i += 4) {
-        const words = philox4x32([i / 4, a + b * 65536, c + d * 65536, 0], key as [number, number]);
-        const four = block([...words].map((word) => (word >>> 8) / 2 ** 24));
+        const words = philox4x32([i / 4, low, high, 0], key);
+        const unit = (word = 0) => (word >>> 8) / 2 ** 24;
+        const [a, b, c, d] = words;
+        const four = block([unit(a), unit(b), unit(c), unit(d)]);
         data.set(four.slice(0, data.length - i), i);
       }
       return [{ shape, data }];
@@ -58,7 +66,7 @@ export function randomOp(name: string, source: string, block: (u: readonly numbe
 
 /** Draws for the step that is the value of `step`. */
 export function draw(op: Op<RandomAttrs, 1>, step: Value, { shape, seed, stream }: RandomOptions): Value {
-  return step.graph.apply(op, [step], { shape, key: streamKey(seed, stream) })[0];
+  return apply(op, [step], { shape, key: streamKey(seed, stream) });
 }
 
 /** The graph input `random.step`, which the random ops take; its value is {@linkcode stepWords} of the step. */

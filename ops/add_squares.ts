@@ -1,5 +1,6 @@
 import { apply, elements, type NoAttrs, type Op, texels, type Value } from "../engine/graph.ts";
 import source from "../shaders/add_squares.wgsl" with { type: "text" };
+import { accumulator } from "./_reference.ts";
 import { sum } from "./sum.ts";
 
 /** Tensors that one dispatch takes: with the two accumulators they fit the smallest binding limit. */
@@ -7,39 +8,50 @@ const TOGETHER = 4;
 /** Partial sums, enough invocations to fill a GPU. */
 const PARTS = 1024;
 
+/** The partial sums and the tensors whose squares are added to them. */
+function split<T>(inputs: readonly T[]): readonly [T, ...T[]] {
+  return inputs as readonly [T, ...T[]];
+}
+
 /** `y = a + squares of the x_k`, spread over the `[T, 4]` partial sums of `a`; only their total means something. */
 export const addSquaresOp: Op<NoAttrs, number> = {
   name: "add_squares",
   bound: "memory",
-  shapes: ([a]) => [a],
+  shapes: (inputs) => [split(inputs)[0]],
   lowering: {
     kind: "kernel",
-    kernel: ({ inputs: [a, ...xs] }) => ({
-      source,
-      label: "shaders/add_squares.wgsl",
-      entry: "forward",
-      reads: ["a", ...xs.map((_, k) => `x${k}`)],
-      writes: ["y"],
-      constants: { X: xs.length },
-      ints: Object.fromEntries(xs.map((x, k) => [`n${k}`, texels(x.shape)])),
-      threads: texels(a.shape),
-    }),
+    kernel: ({ inputs }) => {
+      const [a, ...xs] = split(inputs);
+      return {
+        source,
+        label: "shaders/add_squares.wgsl",
+        entry: "forward",
+        reads: ["a", ...xs.map((_, k) => `x${k}`)],
+        writes: ["y"],
+        constants: { X: xs.length },
+        ints: Object.fromEntries(xs.map((x, k) => [`n${k}`, texels(x.shape)])),
+        threads: texels(a.shape),
+      };
+    },
   },
   flops: ({ inputs: [, ...xs] }) => xs.reduce((n, x) => n + 2 * elements(x.shape), 0),
-  reference([a, ...xs]) {
-    const data = Float64Array.from(a.data);
+  reference(inputs) {
+    const [a, ...xs] = split(inputs);
+    const { sum: y, add } = accumulator([a.data.length]);
+    a.data.forEach((v, k) => add(v, k));
     for (const x of xs) {
       const last = x.shape.at(-1) ?? 1;
       const wide = Math.ceil(last / 4) * 4;
-      x.data.forEach((v, k) => data[(Math.floor(k / last) * wide + k % last) % data.length] += v * v);
+      x.data.forEach((v, k) => add(v * v, (Math.floor(k / last) * wide + k % last) % a.data.length));
     }
-    return [{ shape: a.shape, data }];
+    return [{ shape: a.shape, data: y.data }];
   },
 };
 
 /** Sum of the squares of all elements of all `xs`, `[1]`; a quarter as many dispatches as there are tensors. */
 export function sumOfSquares(xs: readonly Value[]): Value {
-  let total = xs[0].graph.constant(new Float32Array(PARTS * 4), [PARTS, 4]);
+  const [first] = split(xs);
+  let total = first.graph.constant(new Float32Array(PARTS * 4), [PARTS, 4]);
   for (let k = 0; k < xs.length; k += TOGETHER) {
     total = apply(addSquaresOp, [total, ...xs.slice(k, k + TOGETHER)], {});
   }

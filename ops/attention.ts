@@ -1,4 +1,4 @@
-import { apply, dims, type Op, sameShape, showShape, type Value } from "../engine/graph.ts";
+import { apply, dims, extent, type Op, sameShape, showShape, type Value } from "../engine/graph.ts";
 import type { AttentionTilesAttrs } from "./_attention.ts";
 import { add } from "./add.ts";
 import { again } from "./again.ts";
@@ -38,16 +38,18 @@ export const attentionOp: Op<AttentionAttrs, 4> = {
   lowering: { kind: "view" },
   decompose({ inputs: [, q, k, v], attrs: { heads, causal } }, _, { tiled }) {
     if (!tiled || !fitsTiles(q, { heads, causal })) return null;
-    return q.graph.apply(attentionTilesOp, [q, k, v], { heads, causal })[0];
+    const [y] = q.graph.apply(attentionTilesOp, [q, k, v], { heads, causal });
+    return y;
   },
   gradient({ inputs: [, q, k, v], attrs }, [dy]) {
     const { heads, causal, rows } = attrs;
-    const factor = 1 / Math.sqrt(q.shape[2] / heads);
-    const several = rows < q.shape[1];
+    const { L, width } = dims(q, "N L width");
+    const factor = 1 / Math.sqrt(width / heads);
+    const several = rows < L;
     const dqs: Value[] = [];
-    let [dk, dv]: (Value | null)[] = [null, null];
+    let sums: readonly [dk: Value, dv: Value] | null = null;
     for (const block of blocksOf(q, k, v, attrs)) {
-      const d = several ? slice(dy, 1, block.row, block.q.shape[1]) : dy;
+      const d = several ? slice(dy, 1, block.row, extent(block.q, 1)) : dy;
       const weights = several
         ? exp(sub(times(headScores(again(block.q), k, heads), factor), block.logs))
         : block.weights;
@@ -56,20 +58,16 @@ export const attentionOp: Op<AttentionAttrs, 4> = {
       const ds = times(mul(weights, centred), factor);
       dqs.push(headValues(ds, k, heads));
       // At once, so that those of a block need not be kept.
-      const [more_k, more_v] = [headSums(ds, block.q, heads), headSums(weights, d, heads)];
-      [dk, dv] = dk && dv ? [add(dk, more_k), add(dv, more_v)] : [more_k, more_v];
+      const [dk, dv]: readonly [Value, Value] = [headSums(ds, block.q, heads), headSums(weights, d, heads)];
+      sums = sums ? [add(sums[0], dk), add(sums[1], dv)] : [dk, dv];
     }
-    const made = { q: concat(dqs, 1), k: dk, v: dv };
-    return [
-      null,
-      ...(["q", "k", "v"] as const).map((wrt) =>
-        apply(attentionGradOp, [made[wrt], q, k, v, dy], { heads, causal, wrt })
-      ),
-    ];
+    const grad = (wrt: "q" | "k" | "v", dx: Value) => apply(attentionGradOp, [dx, q, k, v, dy], { heads, causal, wrt });
+    return [null, grad("q", concat(dqs, 1)), sums && grad("k", sums[0]), sums && grad("v", sums[1])];
   },
   flops: () => 0,
   reference([, q, k, v], { heads, causal }) {
-    return attentionTilesOp.reference([q, k, v], { heads, causal }).slice(0, 1);
+    const [y] = attentionTilesOp.reference([q, k, v], { heads, causal });
+    return [y];
   },
 };
 
@@ -80,7 +78,7 @@ function blocksOf(q: Value, k: Value, v: Value, { heads, causal, rows }: Attenti
   return Array.from({ length: Math.ceil(L / rows) }, (_, block) => {
     const row = block * rows;
     const some = rows < L ? slice(q, 1, row, Math.min(rows, L - row)) : q;
-    const [weights, logs] = q.graph.apply(softmaxOp, [headScores(some, k, heads)], { scale, causal }) as [Value, Value];
+    const [weights, logs] = q.graph.apply(softmaxOp, [headScores(some, k, heads)], { scale, causal });
     return { row, q: some, weights, logs, y: headValues(weights, v, heads) };
   });
 }
@@ -111,8 +109,8 @@ export interface AttentionOptions {
  */
 export function attention(q: Value, k: Value, v: Value, options: AttentionOptions): Value {
   const { heads, causal = false, most_scores = 2 ** 24 } = options;
-  const { N, L } = dims(q, "N L");
-  const most = Math.max(1, Math.floor(most_scores / (N * heads * k.shape[1])));
+  const { N, L } = dims(q, "N L width");
+  const most = Math.max(1, Math.floor(most_scores / (N * heads * extent(k, 1))));
   // The mask counts queries from 0. Only texts are masked, and they are short.
   const attrs = { heads, causal, rows: causal ? L : Math.min(most, L) };
   const y = concat(blocksOf(q, k, v, attrs).map((block) => block.y), 1);

@@ -30,7 +30,7 @@ export const attentionGradOp: Op<AttentionTilesGradAttrs, 5> = {
   decompose({ inputs: [, q, k, v, dy], attrs }, _, { tiled }) {
     if (!tiled || !fitsTiles(q, attrs)) return null;
     const { heads, causal } = attrs;
-    const [y, logs] = q.graph.apply(attentionTilesOp, [q, k, v], { heads, causal }) as [Value, Value];
+    const [y, logs] = q.graph.apply(attentionTilesOp, [q, k, v], { heads, causal });
     return apply(attentionTilesGradOp, [q, k, v, dy, logs, headProducts(y, dy, heads)], attrs);
   },
   flops: () => 0,

@@ -1,4 +1,4 @@
-import { dims, elements, extent, type Op, sameShape, type Shape } from "../engine/graph.ts";
+import { dims, elements, extent, type Op, sameShape, type Shape, showShape } from "../engine/graph.ts";
 import source from "../shaders/attention_tiles.wgsl" with { type: "text" };
 import { attentionKernel, attentionNumbers, type AttentionTilesAttrs, WIDEST_HEAD } from "./_attention.ts";
 import { reader, sumOver, tabulate } from "./_reference.ts";

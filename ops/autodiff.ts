@@ -34,7 +34,7 @@ export function gradients(loss: Value, wrt: readonly Value[]): Value[] {
     if (!node.op.gradient) continue; // an op without a gradient stops it
     node.op.gradient(node, dys).forEach((dx, k) => {
       const input = node.inputs[k];
-      if (!dx || !active.has(input.node)) return;
+      if (!input || !dx || !active.has(input.node)) return;
       const before = found.get(input);
       found.set(input, before ? add(before, dx) : dx);
     });

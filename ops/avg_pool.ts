@@ -1,4 +1,4 @@
-import { showShape, type Value } from "../engine/graph.ts";
+import { dims, showShape, type Value } from "../engine/graph.ts";
 import { scale } from "./scale.ts";
 import { sumRegions } from "./sum_regions.ts";
 
@@ -10,9 +10,9 @@ import { sumRegions } from "./sum_regions.ts";
  * @throws {TypeError} If `size` does not divide height and width.
  */
 export function avgPool(x: Value, size = 2): Value {
-  const [H, W] = [x.shape[1] / size, x.shape[2] / size];
-  if (!Number.isInteger(H) || !Number.isInteger(W)) {
-    throw new TypeError(`Cannot pool ${showShape(x.shape)} by ${size}: it divides not both height and width`);
+  const { H, W } = dims(x, "N H W C");
+  if (H % size || W % size) {
+    throw new TypeError(`Cannot pool ${showShape(x.shape)} by ${size}: it does not divide both height and width`);
   }
-  return scale(sumRegions(x, [H, W]), 1 / size ** 2);
+  return scale(sumRegions(x, [H / size, W / size]), 1 / size ** 2);
 }

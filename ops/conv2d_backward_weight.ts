@@ -63,7 +63,7 @@ export const conv2dBackwardWeightOp: Op<Conv2dBackwardWeightAttrs, 2> = {
     },
   },
   decompose({ inputs: [x, dy], outputs: [df], attrs }, candidate, target) {
-    const { stride, padding, kernel, parts } = attrs;
+    const { stride, padding, parts } = attrs;
     if (parts > 1) return null;
     const { KH, KW, I, O } = dims(df, "parts KH KW I O");
     const filters = [KH, KW, I, O];

@@ -1,18 +1,7 @@
-import { apply, type F64, type NoAttrs, type Op, type Shape, showShape, texels, type Value } from "../engine/graph.ts";
+import { apply, type NoAttrs, type Op, showShape, texels, type Value } from "../engine/graph.ts";
 import source from "../shaders/eigen_2x2.wgsl" with { type: "text" };
+import { fromRows, rowsOf } from "./_reference.ts";
 import { eigen2x2Grad } from "./eigen_2x2_grad.ts";
-
-/** Runs `f` on each row of tensors of the given widths: plain loops for per-landmark arithmetic. */
-export function eachRow(inputs: readonly F64[], width: number, f: (...rows: Float64Array[]) => number[]): F64[] {
-  const shape: Shape = [...inputs[0].shape.slice(0, -1), width];
-  const rows = inputs[0].data.length / inputs[0].shape.at(-1);
-  const data = new Float64Array(rows * width);
-  for (let r = 0; r < rows; r++) {
-    const slices = inputs.map(({ shape, data }) => data.subarray(r * shape.at(-1), (r + 1) * shape.at(-1)));
-    data.set(f(...slices), r * width);
-  }
-  return [{ shape, data }];
-}
 
 /**
  * Eigenvalues, ascending, and the unit eigenvector of the larger of `[[xx, xy], [xy, yy]]`: `[xx, yy, xy]` to
@@ -39,13 +28,14 @@ export const eigen2x2Op: Op<NoAttrs, 1> = {
   },
   gradient: ({ outputs: [y] }, [dy]) => [eigen2x2Grad(y, dy)],
   flops: ({ inputs: [m] }) => 20 * texels(m.shape),
-  reference: (inputs) =>
-    eachRow(inputs, 4, (m) => {
-      const [xx, yy, xy] = m as unknown as [number, number, number];
+  reference: ([m]) => {
+    const rows = rowsOf(m).map(([xx = 0, yy = 0, xy = 0]) => {
       const gap = Math.hypot((xx - yy) / 2, xy);
       const angle = Math.atan2(xy, (xx - yy) / 2) / 2;
       return [(xx + yy) / 2 - gap, (xx + yy) / 2 + gap, Math.cos(angle), Math.sin(angle)];
-    }),
+    });
+    return [fromRows([...m.shape.slice(0, -1), 4], rows)];
+  },
 };
 
 /** Decomposes symmetric matrices of two rows: `[..., 3]` (xx, yy, xy) to `[..., 4]` (low, high, cos, sin). */

@@ -1,6 +1,6 @@
 import { apply, type NoAttrs, type Op, texels, type Value } from "../engine/graph.ts";
 import source from "../shaders/eigen_2x2_grad.wgsl" with { type: "text" };
-import { eachRow } from "./eigen_2x2.ts";
+import { fromRows, rowsOf } from "./_reference.ts";
 
 /**
  * The gradient of `eigen_2x2`, from its result. Where both eigenvalues are equal no direction is an eigenvector more
@@ -23,10 +23,10 @@ export const eigen2x2GradOp: Op<NoAttrs, 2> = {
     }),
   },
   flops: ({ inputs: [y] }) => 20 * texels(y.shape),
-  reference: (inputs) =>
-    eachRow(inputs, 3, (y, dy) => {
-      const [low, high, c, s] = y as unknown as [number, number, number, number];
-      const [dlow, dhigh, dc, ds] = dy as unknown as [number, number, number, number];
+  reference: ([y, dy]) => {
+    const gradients = rowsOf(dy);
+    const rows = rowsOf(y).map(([low = 0, high = 0, c = 0, s = 0], r) => {
+      const [dlow = 0, dhigh = 0, dc = 0, ds = 0] = gradients[r] ?? [];
       // d high = v v^T, d low the same for the other vector, d angle = (cos 2a dxy - sin 2a (dxx - dyy) / 2) / (high - low)
       const turn = high > low ? (c * ds - s * dc) / (high - low) : 0;
       return [
@@ -34,7 +34,9 @@ export const eigen2x2GradOp: Op<NoAttrs, 2> = {
         dhigh * s * s + dlow * c * c + turn * c * s,
         2 * (dhigh - dlow) * c * s + turn * (c * c - s * s),
       ];
-    }),
+    });
+    return [fromRows([...y.shape.slice(0, -1), 3], rows)];
+  },
 };
 
 /** Gradient of `eigen2x2` with respect to the matrices, given its result `y`. */

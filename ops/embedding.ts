@@ -1,5 +1,6 @@
-import { apply, dims, type NoAttrs, type Op, showShape, texels, type Value } from "../engine/graph.ts";
+import { apply, dims, extent, type NoAttrs, type Op, showShape, texels, type Value } from "../engine/graph.ts";
 import source from "../shaders/embedding.wgsl" with { type: "text" };
+import { fromRows, rowsOf } from "./_reference.ts";
 import { embeddingGrad } from "./embedding_grad.ts";
 
 /** `y[r] = table[ids[r]]`; an id outside the table takes its first or last row. */
@@ -12,7 +13,7 @@ export const embeddingOp: Op<NoAttrs, 2> = {
         `Cannot look up ${showShape(ids)} in a table of shape ${showShape(table)}: [V, C] is expected`,
       );
     }
-    return [[...ids, table[1]]];
+    return [[...ids, extent(table, 1)]];
   },
   lowering: {
     kind: "kernel",
@@ -30,13 +31,11 @@ export const embeddingOp: Op<NoAttrs, 2> = {
       };
     },
   },
-  gradient: ({ inputs: [table, ids] }, [dy]) => [embeddingGrad(ids, dy, table.shape[0]), null],
+  gradient: ({ inputs: [table, ids] }, [dy]) => [embeddingGrad(ids, dy, extent(table, 0)), null],
   flops: () => 0,
   reference([table, ids]) {
-    const C = table.shape[1];
-    const data = new Float64Array(ids.data.length * C);
-    ids.data.forEach((v, r) => data.set(table.data.subarray(v * C, (v + 1) * C), r * C));
-    return [{ shape: [...ids.shape, C], data }];
+    const rows = rowsOf(table);
+    return [fromRows([...ids.shape, extent(table, 1)], [...ids.data].map((id) => rows[id] ?? []))];
   },
 };
 

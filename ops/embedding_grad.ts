@@ -1,5 +1,6 @@
-import { apply, elements, type Op, texels, type Value } from "../engine/graph.ts";
+import { apply, elements, extent, type Op, texels, type Value } from "../engine/graph.ts";
 import source from "../shaders/embedding_grad.wgsl" with { type: "text" };
+import { accumulator, rowsOf } from "./_reference.ts";
 
 /** Attributes of {@linkcode embeddingGradOp}: rows of the table. */
 export type EmbeddingGradAttrs = { readonly rows: number };
@@ -8,7 +9,7 @@ export type EmbeddingGradAttrs = { readonly rows: number };
 export const embeddingGradOp: Op<EmbeddingGradAttrs, 2> = {
   name: "embedding_grad",
   bound: "memory",
-  shapes: ([, dy], { rows }) => [[rows, dy.at(-1)]],
+  shapes: ([, dy], { rows }) => [[rows, extent(dy, -1)]],
   lowering: {
     kind: "kernel",
     kernel: ({ inputs: [ids, dy], outputs: [dtable], attrs: { rows } }) => {
@@ -19,17 +20,18 @@ export const embeddingGradOp: Op<EmbeddingGradAttrs, 2> = {
         entry: "forward",
         reads: ["ids", "dy"],
         writes: ["dtable"],
-        ints: { V: rows, C4: Math.ceil(dy.shape.at(-1) / 4), M: elements(ids.shape) / L, L, L4: Math.ceil(L / 4) },
+        ints: { V: rows, C4: Math.ceil(extent(dy, -1) / 4), M: elements(ids.shape) / L, L, L4: Math.ceil(L / 4) },
         threads: texels(dtable.shape),
       };
     },
   },
   flops: ({ inputs: [, dy] }) => elements(dy.shape),
   reference([ids, dy], { rows }) {
-    const C = dy.shape.at(-1);
-    const data = new Float64Array(rows * C);
-    dy.data.forEach((d, k) => data[ids.data[Math.floor(k / C)] * C + k % C] += d);
-    return [{ shape: [rows, C], data }];
+    const C = extent(dy, -1);
+    const { sum: dtable, add } = accumulator([rows, C]);
+    const DY = rowsOf(dy);
+    ids.data.forEach((id, r) => DY[r]?.forEach((d, c) => add(d, id, c)));
+    return [dtable];
   },
 };
 

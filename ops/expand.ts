@@ -1,24 +1,20 @@
 import { apply, type Op, sameShape, type Shape, type Value } from "../engine/graph.ts";
 import source from "../shaders/expand.wgsl" with { type: "text" };
-import { broadcastShape, elementwise } from "./_elementwise.ts";
+import { broadcast, broadcastShape } from "./_elementwise.ts";
 import { sumTo } from "./sum.ts";
 
 /** Attributes of {@linkcode expandOp}. */
 export type ExpandAttrs = { readonly shape: readonly number[] };
 
-const base = elementwise({ name: "expand", source, value: ([x]) => x });
-
 /** `y = x`, repeated along dimensions of size 1. */
 export const expandOp: Op<ExpandAttrs, 1> = {
-  ...base,
+  name: "expand",
+  bound: "memory",
+  lowering: { kind: "elementwise", source },
   shapes: ([x], { shape }) => [broadcastShape("expand", [x, shape])],
   gradient: ({ inputs: [x] }, [dy]) => [sumTo(dy, x.shape)],
   flops: () => 0,
-  reference: ([x], { shape }) => {
-    const zeros = { shape, data: new Float64Array(shape.reduce((a, b) => a * b, 1)) };
-    // Broadcasting against zeros of the wanted shape repeats x.
-    return base.reference([x, zeros], { shape });
-  },
+  reference: ([x], { shape }) => [{ shape, data: broadcast(x, shape) }],
 };
 
 /** Repeats `x` along its dimensions of size 1 to fill `shape`. */

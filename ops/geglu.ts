@@ -1,4 +1,4 @@
-import type { Value } from "../engine/graph.ts";
+import { extent, type Value } from "../engine/graph.ts";
 import { gelu } from "./gelu.ts";
 import { linear } from "./linear.ts";
 import { mul } from "./mul.ts";
@@ -14,6 +14,6 @@ import { slice } from "./slice.ts";
  */
 export function geglu(x: Value, w: Value, bias: Value): Value {
   const both = linear(x, w, bias);
-  const [axis, O] = [both.shape.length - 1, both.shape.at(-1) / 2];
+  const [axis, O] = [both.shape.length - 1, extent(both, -1) / 2];
   return mul(slice(both, axis, 0, O), gelu(slice(both, axis, O, O)));
 }

@@ -1,5 +1,6 @@
-import { elements, type Op, sameShape, showShape, texels, type Value } from "../engine/graph.ts";
+import { elements, extent, type F64, type Op, sameShape, showShape, texels, type Value } from "../engine/graph.ts";
 import source from "../shaders/group_sums.wgsl" with { type: "text" };
+import { reader, sumOver, tabulate } from "./_reference.ts";
 
 /** Attributes of {@linkcode groupSumsOp}: groups of channels, and a factor for the sums of each input. */
 export type GroupSumsAttrs = { readonly groups: number; readonly factors: readonly [number, number] };
@@ -9,7 +10,7 @@ export const groupSumsOp: Op<GroupSumsAttrs, 2, 2> = {
   name: "group_sums",
   bound: "memory",
   shapes: ([a, b], { groups }) => {
-    if (!sameShape(a, b) || a.at(-1) % groups) {
+    if (!sameShape(a, b) || extent(a, -1) % groups) {
       throw new TypeError(`Cannot sum ${showShape(a)} and ${showShape(b)} over ${groups} groups of channels`);
     }
     return [a, b];
@@ -17,7 +18,7 @@ export const groupSumsOp: Op<GroupSumsAttrs, 2, 2> = {
   lowering: {
     kind: "kernel",
     kernel: ({ inputs: [a], attrs: { groups, factors } }) => {
-      const C = a.shape.at(-1);
+      const C = extent(a, -1);
       return {
         source,
         label: "shaders/group_sums.wgsl",
@@ -31,23 +32,23 @@ export const groupSumsOp: Op<GroupSumsAttrs, 2, 2> = {
       };
     },
   },
-  gradient: (node, [dp, dq]) => {
-    const zeros = node.inputs[0].graph.constant(
-      new Float32Array(elements(node.inputs[0].shape)),
-      node.inputs[0].shape,
-    );
-    return groupSums(dp ?? zeros, dq ?? zeros, node.attrs);
+  gradient: ({ inputs: [a], attrs }, [dp, dq]) => {
+    const zeros = a.graph.constant(new Float32Array(elements(a.shape)), a.shape);
+    return groupSums(dp ?? zeros, dq ?? zeros, attrs);
   },
-  reference: (inputs, { groups, factors }) =>
-    inputs.map(({ shape, data }, k) => {
-      const G = shape.at(-1) / groups;
-      const sums = new Float64Array(data.length / G);
-      data.forEach((v, i) => sums[Math.floor(i / G)] += v * factors[k]);
-      return { shape, data: data.map((_, i) => sums[Math.floor(i / G)]) };
-    }),
+  reference([a, b], { groups, factors: [f, g] }) {
+    const summed = (x: F64, factor: number): F64 => {
+      const C = extent(x, -1);
+      const rows = elements(x.shape) / C;
+      const X = reader(x, [rows, groups, C / groups]);
+      const sums = reader(tabulate([rows, groups], (r, k) => factor * sumOver([C / groups], (c) => X(r, k, c))));
+      return { shape: x.shape, data: tabulate([rows, groups, C / groups], (r, k) => sums(r, k)).data };
+    };
+    return [summed(a, f), summed(b, g)];
+  },
 };
 
 /** `factors[0]` times the group sums of `a`, and `factors[1]` times those of `b`; both in the inputs' shape. */
 export function groupSums(a: Value, b: Value, attrs: GroupSumsAttrs): readonly [Value, Value] {
-  return a.graph.apply(groupSumsOp, [a, b], attrs) as [Value, Value];
+  return a.graph.apply(groupSumsOp, [a, b], attrs);
 }

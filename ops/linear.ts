@@ -1,4 +1,4 @@
-import { elements, type Value } from "../engine/graph.ts";
+import { dims, elements, type Value } from "../engine/graph.ts";
 import { add } from "./add.ts";
 import { matmul } from "./matmul.ts";
 import { reshape } from "./reshape.ts";
@@ -10,7 +10,7 @@ import { reshape } from "./reshape.ts";
  * @returns `[..., O]`.
  */
 export function linear(x: Value, w: Value, bias?: Value): Value {
-  const I = x.shape.at(-1);
+  const { I, O } = dims(w, "I O");
   const y = matmul(reshape(x, [elements(x.shape) / I, I]), w);
-  return reshape(bias ? add(y, bias) : y, [...x.shape.slice(0, -1), w.shape[1]]);
+  return reshape(bias ? add(y, bias) : y, [...x.shape.slice(0, -1), O]);
 }

@@ -1,5 +1,6 @@
 import { apply, dims, elements, type F64, type Op, texels, type Value } from "../engine/graph.ts";
 import source from "../shaders/max_pool.wgsl" with { type: "text" };
+import { accumulator, reader, tabulate } from "./_reference.ts";
 import { maxPoolGrad } from "./max_pool_grad.ts";
 
 /** Attributes of {@linkcode maxPoolOp}: side of the window, step between windows, pixels of padding on every side. */
@@ -14,20 +15,25 @@ export function poolSizes(x: readonly number[], { kernel, stride, padding }: Poo
   return { N, H, W, C, HO, WO, C4: Math.ceil(C / 4), K: kernel, S: stride, pad: padding, disjoint };
 }
 
-/** Visits every element of the result with the position of the first maximum of its window. */
-export function eachMaximum(x: F64, attrs: PoolAttrs, visit: (to: number, from: number) => void): void {
-  const { N, H, W, C, HO, WO, K, S, pad } = poolSizes(x.shape, attrs);
-  for (let to = 0; to < N * HO * WO * C; to++) {
-    const [c, w, h, n] = [to % C, Math.floor(to / C) % WO, Math.floor(to / C / WO) % HO, Math.floor(to / C / WO / HO)];
-    let best = -1;
-    for (let k = 0; k < K * K; k++) {
-      const [i, j] = [h * S - pad + Math.floor(k / K), w * S - pad + k % K];
-      if (i < 0 || i >= H || j < 0 || j >= W) continue;
-      const at = ((n * H + i) * W + j) * C + c;
-      if (best < 0 || x.data[at] > x.data[best]) best = at;
+/** Visits every element of the result with the value and the position of the first maximum of its window. */
+export function eachMaximum(
+  x: F64,
+  attrs: PoolAttrs,
+  visit: (found: { n: number; h: number; w: number; c: number; i: number; j: number; value: number }) => void,
+): void {
+  const { H, W, C, HO, WO, N, K, S, pad } = poolSizes(x.shape, attrs);
+  const X = reader(x);
+  tabulate([N, HO, WO, C], (n, h, w, c) => {
+    let best = { n, h, w, c, i: -1, j: -1, value: -Infinity };
+    for (let i = Math.max(0, h * S - pad); i < Math.min(H, h * S - pad + K); i++) {
+      for (let j = Math.max(0, w * S - pad); j < Math.min(W, w * S - pad + K); j++) {
+        const value = X(n, i, j, c);
+        if (value > best.value) best = { ...best, i, j, value };
+      }
     }
-    visit(to, best);
-  }
+    visit(best);
+    return best.value;
+  });
 }
 
 /** `y[n, h, w] = max over the window of x`; padding never wins. */
@@ -59,9 +65,9 @@ export const maxPoolOp: Op<PoolAttrs, 1> = {
   flops: ({ outputs: [y], attrs: { kernel } }) => kernel ** 2 * elements(y.shape),
   reference([x], attrs) {
     const { N, HO, WO, C } = poolSizes(x.shape, attrs);
-    const data = new Float64Array(N * HO * WO * C);
-    eachMaximum(x, attrs, (to, from) => data[to] = x.data[from]);
-    return [{ shape: [N, HO, WO, C], data }];
+    const { sum: y, add } = accumulator([N, HO, WO, C]);
+    eachMaximum(x, attrs, ({ n, h, w, c, value }) => add(value, n, h, w, c));
+    return [y];
   },
 };
 

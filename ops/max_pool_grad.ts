@@ -1,5 +1,6 @@
 import { apply, elements, type Op, texels, type Value } from "../engine/graph.ts";
 import source from "../shaders/max_pool_grad.wgsl" with { type: "text" };
+import { accumulator, reader } from "./_reference.ts";
 import { eachMaximum, type PoolAttrs, poolSizes } from "./max_pool.ts";
 
 /** The gradient of `max_pool`: `dy` goes to the first maximum of each window, in row-major order. */
@@ -25,9 +26,10 @@ export const maxPoolGradOp: Op<PoolAttrs, 2> = {
   },
   flops: ({ inputs: [x], attrs: { kernel } }) => kernel ** 2 * elements(x.shape),
   reference([x, dy], attrs) {
-    const data = new Float64Array(x.data.length);
-    eachMaximum(x, attrs, (to, from) => data[from] += dy.data[to]);
-    return [{ shape: x.shape, data }];
+    const DY = reader(dy);
+    const { sum: dx, add } = accumulator(x.shape);
+    eachMaximum(x, attrs, ({ n, h, w, c, i, j }) => add(DY(n, h, w, c), n, i, j, c));
+    return [dx];
   },
 };
 

@@ -1,5 +1,6 @@
-import { elements, type F64, type Op, showShape, texels, type Value } from "../engine/graph.ts";
+import { elements, extent, type F64, type Op, showShape, texels, type Value } from "../engine/graph.ts";
 import source from "../shaders/moments.wgsl" with { type: "text" };
+import { reader, sumOver, tabulate } from "./_reference.ts";
 import { add } from "./add.ts";
 import { groupSums } from "./group_sums.ts";
 import { chunkRows, momentsPartsOp, rowsOf } from "./moments_parts.ts";
@@ -34,7 +35,7 @@ export const momentsOp: Op<MomentsAttrs, 3, 2> = {
         entry: "forward",
         reads: ["mean_s", "m2_s"],
         writes: ["mean", "var"],
-        ints: { R, C, C4: Math.ceil(C / 4), S: parts.shape[1], G: C / groups, step },
+        ints: { R, C, C4: Math.ceil(C / 4), S: extent(parts, 1), G: C / groups, step },
         floats: { count: R * C / groups },
         threads: texels(mean.shape),
       };
@@ -52,24 +53,17 @@ export const momentsOp: Op<MomentsAttrs, 3, 2> = {
   reference([, , x], { groups }) {
     const { N, R, C } = rowsOf(x.shape);
     const G = C / groups;
-    const make = (): F64 => ({
-      shape: [N, ...x.shape.slice(1, -1).map(() => 1), C],
-      data: new Float64Array(N * C),
-    });
-    const [mean, variance] = [make(), make()];
-    for (let n = 0; n < N; n++) {
-      for (let g = 0; g < groups; g++) {
-        const values: number[] = [];
-        for (let r = 0; r < R; r++) {
-          for (let c = g * G; c < (g + 1) * G; c++) values.push(x.data[(n * R + r) * C + c]);
-        }
-        const average = values.reduce((a, b) => a + b) / values.length;
-        mean.data.fill(average, n * C + g * G, n * C + (g + 1) * G);
-        const spread = values.reduce((a, v) => a + (v - average) ** 2, 0) / values.length;
-        variance.data.fill(spread, n * C + g * G, n * C + (g + 1) * G);
-      }
-    }
-    return [mean, variance];
+    const X = reader(x, [N, R, groups, G]);
+    const over = (term: (r: number, c: number) => number) => sumOver([R, G], term) / (R * G);
+    const mean = tabulate([N, groups], (n, g) => over((r, c) => X(n, r, g, c)));
+    const M = reader(mean);
+    const variance = tabulate([N, groups], (n, g) => over((r, c) => (X(n, r, g, c) - M(n, g)) ** 2));
+    const shape = [N, ...x.shape.slice(1, -1).map(() => 1), C];
+    const repeated = (of: F64): F64 => {
+      const value = reader(of);
+      return { shape, data: tabulate([N, groups, G], (n, g) => value(n, g)).data };
+    };
+    return [repeated(mean), repeated(variance)];
   },
 };
 
@@ -84,5 +78,5 @@ export const momentsOp: Op<MomentsAttrs, 3, 2> = {
 export function moments(x: Value, groups: number): readonly [mean: Value, variance: Value] {
   const step = chunkRows(x.shape);
   const parts = x.graph.apply(momentsPartsOp, [x], { step });
-  return x.graph.apply(momentsOp, [...parts, x], { groups, step }) as [Value, Value];
+  return x.graph.apply(momentsOp, [...parts, x], { groups, step });
 }

@@ -1,5 +1,6 @@
-import { elements, type F64, type Op, type Shape, showShape, texels } from "../engine/graph.ts";
+import { dims, elements, extent, type Op, type Shape, showShape, texels } from "../engine/graph.ts";
 import source from "../shaders/moments_parts.wgsl" with { type: "text" };
+import { reader, sumOver, tabulate } from "./_reference.ts";
 
 /** Attributes of {@linkcode momentsPartsOp}: rows in a chunk; the last may be shorter. */
 export type MomentsPartsAttrs = { readonly step: number };
@@ -7,7 +8,8 @@ export type MomentsPartsAttrs = { readonly step: number };
 /** `x` as rows of channels: `[N, R, C]`. */
 export function rowsOf(x: Shape): { N: number; R: number; C: number } {
   if (x.length < 2) throw new TypeError(`Cannot take moments of ${showShape(x)}: [N, ..., C] is expected`);
-  return { N: x[0], R: elements(x.slice(1, -1)), C: x.at(-1) };
+  const { N, C } = dims(x, "N ... C");
+  return { N, R: elements(x.slice(1, -1)), C };
 }
 
 /**
@@ -37,27 +39,19 @@ export const momentsPartsOp: Op<MomentsPartsAttrs, 1, 2> = {
       reads: ["x"],
       writes: ["mean", "m2"],
       fusable: ["x"],
-      ints: { R: rowsOf(x.shape).R, S: mean.shape[1], C4: Math.ceil(x.shape.at(-1) / 4), step },
+      ints: { R: rowsOf(x.shape).R, S: extent(mean, 1), C4: Math.ceil(extent(x, -1) / 4), step },
       threads: texels(mean.shape),
     }),
   },
   flops: ({ inputs: [x] }) => 4 * elements(x.shape),
   reference([x], { step }) {
     const { N, R, C } = rowsOf(x.shape);
-    const S = Math.ceil(R / step);
-    const make = (): F64 => ({ shape: [N, S, C], data: new Float64Array(N * S * C) });
-    const [mean, m2] = [make(), make()];
-    for (let n = 0; n < N; n++) {
-      for (let s = 0; s < S; s++) {
-        for (let c = 0; c < C; c++) {
-          const values: number[] = [];
-          for (let r = s * step; r < Math.min(R, (s + 1) * step); r++) values.push(x.data[(n * R + r) * C + c]);
-          const average = values.reduce((a, b) => a + b) / values.length;
-          mean.data[(n * S + s) * C + c] = average;
-          m2.data[(n * S + s) * C + c] = values.reduce((a, v) => a + (v - average) ** 2, 0);
-        }
-      }
-    }
+    const X = reader(x, [N, R, C]);
+    const shape = [N, Math.ceil(R / step), C];
+    const rows = (s: number) => Math.min(step, R - s * step);
+    const mean = tabulate(shape, (n, s, c) => sumOver([rows(s)], (r) => X(n, s * step + r, c)) / rows(s));
+    const M = reader(mean);
+    const m2 = tabulate(shape, (n, s, c) => sumOver([rows(s)], (r) => (X(n, s * step + r, c) - M(n, s, c)) ** 2));
     return [mean, m2];
   },
 };

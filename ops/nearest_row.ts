@@ -1,5 +1,16 @@
-import { apply, dims, elements, type NoAttrs, type Op, showShape, texels, type Value } from "../engine/graph.ts";
+import {
+  apply,
+  dims,
+  elements,
+  extent,
+  type NoAttrs,
+  type Op,
+  showShape,
+  texels,
+  type Value,
+} from "../engine/graph.ts";
 import source from "../shaders/nearest_row.wgsl" with { type: "text" };
+import { reader, rowsOf } from "./_reference.ts";
 
 /** `y[r] = argmin over v of |x[r] - table[v]|^2`, the first one of equals. It stops the gradient: a choice has none. */
 export const nearestRowOp: Op<NoAttrs, 2> = {
@@ -18,7 +29,7 @@ export const nearestRowOp: Op<NoAttrs, 2> = {
     kind: "kernel",
     kernel: ({ inputs: [table, x], outputs: [y] }) => {
       const { V, C } = dims(table, "V C");
-      const L = x.shape.at(-2);
+      const L = extent(x, -2);
       return {
         source,
         label: "shaders/nearest_row.wgsl",
@@ -30,19 +41,16 @@ export const nearestRowOp: Op<NoAttrs, 2> = {
       };
     },
   },
-  flops: ({ inputs: [table, x] }) => 3 * table.shape[0] * elements(x.shape),
+  flops: ({ inputs: [table, x] }) => 3 * extent(table, 0) * elements(x.shape),
   reference([table, x]) {
-    const { V, C } = dims(table, "V C");
-    const data = Float64Array.from({ length: x.data.length / C }, (_, r) => {
-      let [best, found] = [Infinity, 0];
-      for (let v = 0; v < V; v++) {
-        let d = 0;
-        for (let c = 0; c < C; c++) d += (x.data[r * C + c] - table.data[v * C + c]) ** 2;
-        if (d < best) [best, found] = [d, v];
-      }
-      return found;
+    const V = extent(table, 0);
+    const T = reader(table);
+    const nearest = rowsOf(x).map((row) => {
+      const distance = (v: number) => row.reduce((sum, value, c) => sum + (value - T(v, c)) ** 2, 0);
+      const distances = Array.from({ length: V }, (_, v) => distance(v));
+      return distances.indexOf(Math.min(...distances));
     });
-    return [{ shape: x.shape.slice(0, -1), data }];
+    return [{ shape: x.shape.slice(0, -1), data: Float64Array.from(nearest) }];
   },
 };
 

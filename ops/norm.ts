@@ -4,7 +4,7 @@
  * @module
  */
 
-import { elements, type Value } from "../engine/graph.ts";
+import { elements, extent, type Value } from "../engine/graph.ts";
 import { add } from "./add.ts";
 import { moments } from "./moments.ts";
 import { mul } from "./mul.ts";
@@ -43,7 +43,7 @@ export function groupNorm(x: Value, gamma: Value, beta: Value, { groups, eps = 1
  * @param x `[N, ..., C]`.
  */
 export function instanceNorm(x: Value, eps = 1e-5): Value {
-  const C = x.shape.at(-1);
+  const C = extent(x, -1);
   const [mean, variance] = moments(x, C);
   return normalize(x, mean, rsqrt(variance, eps), x.graph.constant(new Float32Array(C), [C]));
 }
@@ -86,7 +86,7 @@ export function batchNormTrain(
   running: { readonly mean: Value; readonly var: Value },
   { eps = 1e-5, momentum = 0.1 }: { eps?: number; momentum?: number } = {},
 ): BatchNormResult {
-  const C = x.shape.at(-1);
+  const C = extent(x, -1);
   const rows = elements(x.shape) / C;
   const flat = reshape(x, [1, rows, C]);
   const [mean, variance] = moments(flat, C);

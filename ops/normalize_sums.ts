@@ -1,5 +1,6 @@
-import { elements, type F64, type Op, sameShape, showShape, texels, type Value } from "../engine/graph.ts";
+import { elements, extent, type Op, sameShape, showShape, texels, type Value } from "../engine/graph.ts";
 import source from "../shaders/normalize_sums.wgsl" with { type: "text" };
+import { reader, sumOver, tabulate } from "./_reference.ts";
 import { chunkRows, rowsOf } from "./moments_parts.ts";
 import { reshape } from "./reshape.ts";
 import { sumMiddle } from "./sum.ts";
@@ -27,24 +28,19 @@ export const normalizeSumsOp: Op<NormalizeSumsAttrs, 3, 2> = {
       reads: ["dy", "x", "mean"],
       writes: ["a", "b"],
       fusable: ["dy", "x"],
-      ints: { R: rowsOf(x.shape).R, S: a.shape[1], C4: Math.ceil(x.shape.at(-1) / 4), step },
+      ints: { R: rowsOf(x.shape).R, S: extent(a, 1), C4: Math.ceil(extent(x, -1) / 4), step },
       threads: texels(a.shape),
     }),
   },
   flops: ({ inputs: [x] }) => 4 * elements(x.shape),
   reference([dy, x, mean], { step }) {
     const { N, R, C } = rowsOf(x.shape);
-    const S = Math.ceil(R / step);
-    const make = (): F64 => ({ shape: [N, S, C], data: new Float64Array(N * S * C) });
-    const [a, b] = [make(), make()];
-    dy.data.forEach((d, k) => {
-      const [c, row] = [k % C, Math.floor(k / C)];
-      const n = Math.floor(row / R);
-      const at = (n * S + Math.floor((row % R) / step)) * C + c;
-      a.data[at] += d;
-      b.data[at] += d * (x.data[k] - mean.data[n * C + c]);
-    });
-    return [a, b];
+    const [DY, X, M] = [reader(dy, [N, R, C]), reader(x, [N, R, C]), reader(mean, [N, C])];
+    const shape = [N, Math.ceil(R / step), C];
+    // Rows beyond the last are zero.
+    const over = (term: (n: number, r: number, c: number) => number) =>
+      tabulate(shape, (n, s, c) => sumOver([step], (r) => term(n, s * step + r, c)));
+    return [over(DY), over((n, r, c) => DY(n, r, c) * (X(n, r, c) - M(n, c)))];
   },
 };
 
@@ -56,6 +52,6 @@ export const normalizeSumsOp: Op<NormalizeSumsAttrs, 3, 2> = {
  * @returns Both in the shape of `mean`.
  */
 export function normalizeSums(dy: Value, x: Value, mean: Value): [Value, Value] {
-  const parts = x.graph.apply(normalizeSumsOp, [dy, x, mean], { step: chunkRows(x.shape) });
-  return parts.map((part) => reshape(sumMiddle(part), mean.shape)) as [Value, Value];
+  const [a, b] = x.graph.apply(normalizeSumsOp, [dy, x, mean], { step: chunkRows(x.shape) });
+  return [reshape(sumMiddle(a), mean.shape), reshape(sumMiddle(b), mean.shape)];
 }

@@ -5,10 +5,9 @@ import { reader } from "./_reference.ts";
 /** Attributes of {@linkcode permuteOp}: dimension `k` of the result is dimension `order[k]` of the input. */
 export type PermuteAttrs = { readonly order: readonly number[] };
 
-/** Elements between neighbours along each dimension; `padded` counts those that fill the texels too. */
-function strides(shape: Shape, padded: boolean): number[] {
-  const sizes = padded ? [...shape.slice(0, -1), Math.ceil(shape.at(-1) / 4) * 4] : shape;
-  return sizes.map((_, d) => elements(sizes.slice(d + 1)));
+/** Elements between neighbours along a dimension. */
+function stride(shape: Shape, axis: number): number {
+  return elements(shape.slice(axis + 1));
 }
 
 /** `y` is `x` with its dimensions in another order; at most five. */
@@ -19,15 +18,17 @@ export const permuteOp: Op<PermuteAttrs, 1> = {
     if (x.length > 5 || [...order].sort().some((d, k) => d !== k) || order.length !== x.length) {
       throw new TypeError(`Cannot permute ${showShape(x)} to the order ${showShape(order)}`);
     }
-    return [order.map((d) => x[d])];
+    return [order.map((d) => extent(x, d))];
   },
   lowering: {
     kind: "kernel",
     kernel: ({ inputs: [x], outputs: [y], attrs: { order } }) => {
-      const from = strides(x.shape, true);
-      const missing = 5 - order.length;
-      const sizes = [...Array(missing).fill(1), ...y.shape] as number[];
-      const steps = [...Array(missing).fill(0), ...order.map((d) => from[d])] as number[];
+      const padded = [...x.shape.slice(0, -1), Math.ceil(extent(x, -1) / 4) * 4];
+      const axes = [
+        ...Array.from({ length: 5 - order.length }, () => ({ size: 1, step: 0 })),
+        ...order.map((d) => ({ size: extent(x, d), step: stride(padded, d) })),
+      ];
+      const last = extent(y, -1);
       const kept = order.at(-1) === order.length - 1;
       return {
         source,
@@ -37,10 +38,10 @@ export const permuteOp: Op<PermuteAttrs, 1> = {
         writes: ["y"],
         ...(kept ? { fusable: ["x"] } : {}),
         ints: {
-          ...Object.fromEntries([1, 2, 3].map((d) => [`n${d}`, sizes[d]])),
-          ...Object.fromEntries([0, 1, 2, 3, 4].map((d) => [`s${d}`, steps[d]])),
-          last: sizes[4],
-          last4: Math.ceil(sizes[4] / 4),
+          ...Object.fromEntries(axes.slice(1, 4).map(({ size }, k) => [`n${k + 1}`, size])),
+          ...Object.fromEntries(axes.map(({ step }, k) => [`s${k}`, step])),
+          last,
+          last4: Math.ceil(last / 4),
         },
         threads: texels(y.shape),
       };

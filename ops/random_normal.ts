@@ -6,15 +6,17 @@ import { draw, type RandomAttrs, randomOp, type RandomOptions } from "./_random.
 
 export { randomStep, stepWords } from "./_random.ts";
 
+/** Two normal numbers from two uniform ones. Source: Box & Muller 1958. */
+function normalPair(u: number, v: number): [number, number] {
+  const radius = Math.sqrt(-2 * Math.log(1 - u));
+  return [radius * Math.cos(2 * Math.PI * v), radius * Math.sin(2 * Math.PI * v)];
+}
+
 /** Standard normal random numbers, those of `Random.fillNormal` but for rounding (2e-6). */
 export const randomNormalOp: Op<RandomAttrs, 1> = randomOp(
   "random_normal",
   sinCos + philox + source,
-  (u) =>
-    [0, 2].flatMap((k) => {
-      const radius = Math.sqrt(-2 * Math.log(1 - u[k]));
-      return [radius * Math.cos(2 * Math.PI * u[k + 1]), radius * Math.sin(2 * Math.PI * u[k + 1])];
-    }),
+  ([a, b, c, d]) => [...normalPair(a, b), ...normalPair(c, d)],
 );
 
 /**

@@ -1,5 +1,6 @@
-import { elements, type F64, type NoAttrs, type Op, type Value } from "../engine/graph.ts";
+import { elements, extent, type NoAttrs, type Op, type Value } from "../engine/graph.ts";
 import source from "../shaders/row_moments.wgsl" with { type: "text" };
+import { fromRows, rowsOf } from "./_reference.ts";
 import { add } from "./add.ts";
 import { expandTo } from "./expand.ts";
 import { mul } from "./mul.ts";
@@ -20,29 +21,26 @@ export const rowMomentsOp: Op<NoAttrs, 1, 2> = {
       reads: ["x"],
       writes: ["mean", "var"],
       fusable: ["x"],
-      ints: { C: x.shape.at(-1), C4: Math.ceil(x.shape.at(-1) / 4) },
+      ints: { C: extent(x, -1), C4: Math.ceil(extent(x, -1) / 4) },
       threads: elements(mean.shape),
     }),
   },
   gradient({ inputs: [x], outputs: [mean] }, [dmean, dvar]) {
-    const C = x.shape.at(-1);
+    const C = extent(x, -1);
     const a = dmean && scale(dmean, 1 / C);
     const b = dvar && mul(sub(x, mean), scale(dvar, 2 / C));
-    return [a && b ? add(b, a) : b ?? expandTo(a, x.shape)];
+    if (a && b) return [add(b, a)];
+    return [b ?? (a && expandTo(a, x.shape))];
   },
   flops: ({ inputs: [x] }) => 4 * elements(x.shape),
   reference([x]) {
-    const C = x.shape.at(-1);
-    const rows = x.data.length / C;
-    const make = (): F64 => ({ shape: [...x.shape.slice(0, -1), 1], data: new Float64Array(rows) });
-    const [mean, variance] = [make(), make()];
-    for (let r = 0; r < rows; r++) {
-      const row = x.data.subarray(r * C, (r + 1) * C);
-      const average = row.reduce((a, b) => a + b) / C;
-      mean.data[r] = average;
-      variance.data[r] = row.reduce((a, v) => a + (v - average) ** 2, 0) / C;
-    }
-    return [mean, variance];
+    const C = extent(x, -1);
+    const shape = [...x.shape.slice(0, -1), 1];
+    const rows = rowsOf(x).map((row) => {
+      const mean = row.reduce((a, b) => a + b) / C;
+      return { mean, variance: row.reduce((a, v) => a + (v - mean) ** 2, 0) / C };
+    });
+    return [fromRows(shape, rows.map(({ mean }) => [mean])), fromRows(shape, rows.map(({ variance }) => [variance]))];
   },
 };
 
@@ -53,5 +51,5 @@ export const rowMomentsOp: Op<NoAttrs, 1, 2> = {
  * @returns Both `[..., 1]`.
  */
 export function rowMoments(x: Value): readonly [mean: Value, variance: Value] {
-  return x.graph.apply(rowMomentsOp, [x], {}) as readonly Value[] as [Value, Value];
+  return x.graph.apply(rowMomentsOp, [x], {});
 }

@@ -1,5 +1,6 @@
-import { extent, type Op, showShape, type Value } from "../engine/graph.ts";
+import { apply, extent, type Op, showShape, texels, type Value } from "../engine/graph.ts";
 import source from "../shaders/slice.wgsl" with { type: "text" };
+import { around, reader, tabulate } from "./_reference.ts";
 
 /** Attributes of {@linkcode sliceOp}: a window of `size` along `axis` from `start`, which may be negative. */
 export type SliceAttrs = { readonly axis: number; readonly start: number; readonly size: number };

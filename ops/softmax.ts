@@ -1,4 +1,4 @@
-import { apply, elements, extent, type Op, showShape, type Value } from "../engine/graph.ts";
+import { elements, extent, type Op, showShape, type Value } from "../engine/graph.ts";
 import source from "../shaders/softmax.wgsl" with { type: "text" };
 import { fromRows, rowsOf } from "./_reference.ts";
 import { add } from "./add.ts";
@@ -39,7 +39,8 @@ export const softmaxOp: Op<SoftmaxAttrs, 1, 2> = {
   // dx = s y (dy - sum of dy y + dl)
   gradient({ outputs: [y], attrs: { scale } }, [dy, dl]) {
     const centred = dy && sub(dy, sumLast(mul(dy, y)));
-    return [times(mul(y, centred && dl ? add(centred, dl) : (centred ?? dl)), scale)];
+    const ds = centred && dl ? add(centred, dl) : centred ?? dl;
+    return [ds && times(mul(y, ds), scale)];
   },
   flops: ({ inputs: [x] }) => 8 * elements(x.shape),
   reference([x], { scale, causal }) {
@@ -64,5 +65,6 @@ export const softmaxOp: Op<SoftmaxAttrs, 1, 2> = {
  * @param options `scale` multiplies `x` first, default 1; `causal` lets row l see the first `l + 1 + T - L` columns.
  */
 export function softmax(x: Value, { scale = 1, causal = false }: { scale?: number; causal?: boolean } = {}): Value {
-  return apply(softmaxOp, [x], { scale, causal });
+  const [y] = x.graph.apply(softmaxOp, [x], { scale, causal });
+  return y;
 }

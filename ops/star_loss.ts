@@ -80,9 +80,6 @@ export function heatmapSpread(heatmaps: Value): HeatmapSpread {
  */
 export function starLoss(heatmaps: Value, target: Value, options: StarLossOptions = {}): Value {
   const { version = 2, distance = "smooth_l1", eigenvalue_weight = 1 } = options;
-  if (version === 2 && distance === "wing") {
-    throw new TypeError(`Cannot use the wing distance in STAR loss 2, hint: version 1 or "smooth_l1"`);
-  }
   const { mean: centre, covariance } = heatmapSpread(heatmaps);
   const axes = eigen2x2(covariance);
   // The variances of a map of nearly one pixel are differences of equal numbers, and may round to below zero.
@@ -92,20 +89,23 @@ export function starLoss(heatmaps: Value, target: Value, options: StarLossOption
   const [x, y] = [lane(error, 0), lane(error, 1)];
   const across = sub(mul(cos, y), mul(sin, x));
   const along = add(mul(cos, x), mul(sin, y));
-  const [narrow, wide] = [low, high].map((v) => sqrt(scale(v, 1, EPS))) as [Value, Value];
+  const [narrow, wide] = [sqrt(scale(low, 1, EPS)), sqrt(scale(high, 1, EPS))];
   const square = (v: Value) => mul(v, v);
-  // The distance of one projection, which is the 2-vector's where it is a function of each component.
-  const single =
-    { smooth_l1: (v: Value) => smoothDistance(square(v), BETA), l1: abs, l2: square, wing: null }[distance];
-  let loss: Value;
-  if (version === 2) loss = add(div(single(across), narrow), div(single(along), wide));
-  else {
-    const [a, b] = [div(across, narrow), div(along, wide)];
-    if (distance === "l1" || distance === "l2") loss = scale(add(single(a), single(b)), 0.5);
-    else {
-      const squared = add(square(a), square(b));
-      loss = distance === "wing" ? wingDistance(squared) : smoothDistance(squared, BETA);
+  // Distances of one projection, and of both as a vector.
+  const single = { smooth_l1: (v: Value) => smoothDistance(square(v), BETA), l1: abs, l2: square };
+  const half = (of: (v: Value) => Value) => (a: Value, b: Value) => scale(add(of(a), of(b)), 0.5);
+  const both = {
+    smooth_l1: (a: Value, b: Value) => smoothDistance(add(square(a), square(b)), BETA),
+    wing: (a: Value, b: Value) => wingDistance(add(square(a), square(b))),
+    l1: half(abs),
+    l2: half(square),
+  };
+  const measured = () => {
+    if (version === 1) return both[distance](div(across, narrow), div(along, wide));
+    if (distance === "wing") {
+      throw new TypeError(`Cannot use the wing distance in STAR loss 2, hint: version 1 or "smooth_l1"`);
     }
-  }
-  return mean(add(loss, scale(add(low, high), eigenvalue_weight)));
+    return add(div(single[distance](across), narrow), div(single[distance](along), wide));
+  };
+  return mean(add(measured(), scale(add(low, high), eigenvalue_weight)));
 }

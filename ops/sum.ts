@@ -2,6 +2,7 @@ import {
   apply,
   dims,
   elements,
+  extent,
   type Op,
   sameShape,
   type Shape,
@@ -10,6 +11,7 @@ import {
   type Value,
 } from "../engine/graph.ts";
 import source from "../shaders/sum.wgsl" with { type: "text" };
+import { reader, sumOver, tabulate } from "./_reference.ts";
 import { expandTo } from "./expand.ts";
 import { scale } from "./scale.ts";
 import { reshape } from "./reshape.ts";
@@ -26,8 +28,9 @@ export const sumOp: Op<SumAttrs, 1> = {
     if (x.length < 3) {
       throw new TypeError(`Cannot sum ${showShape(x)} over its second dimension: [A, B, ...] is expected`);
     }
-    if (x[1] % parts) throw new TypeError(`Cannot sum ${x[1]} rows in ${parts} parts: the parts differ in length`);
-    return [[x[0], parts, ...x.slice(2)]];
+    const { A, B } = dims(x, "A B ...");
+    if (B % parts) throw new TypeError(`Cannot sum ${B} rows in ${parts} parts: the parts differ in length`);
+    return [[A, parts, ...x.slice(2)]];
   },
   lowering: {
     kind: "kernel",
@@ -38,27 +41,23 @@ export const sumOp: Op<SumAttrs, 1> = {
       reads: ["x"],
       writes: ["y"],
       fusable: ["x"],
-      ints: { B: x.shape[1], S: parts, C4: texels(x.shape.slice(2)), step: x.shape[1] / parts },
+      ints: { B: extent(x, 1), S: parts, C4: texels(x.shape.slice(2)), step: extent(x, 1) / parts },
       threads: texels(y.shape),
     }),
   },
   gradient: ({ inputs: [x], attrs: { parts } }, [dy]) => {
-    const [A, B, ...inner] = x.shape as [number, number];
+    const { A, B } = dims(x, "A B ...");
+    const inner = x.shape.slice(2);
     const repeated = expandTo(reshape(dy, [A, parts, 1, ...inner]), [A, parts, B / parts, ...inner]);
     return [reshape(repeated, x.shape)];
   },
   flops: ({ inputs: [x] }) => elements(x.shape),
   reference([x], { parts }) {
-    const { A, B } = dims(x, "A B");
-    const C = elements(x.shape.slice(2));
-    const step = B / parts;
-    const data = new Float64Array(A * parts * C);
-    for (let a = 0; a < A; a++) {
-      for (let b = 0; b < B; b++) {
-        for (let c = 0; c < C; c++) data[(a * parts + Math.floor(b / step)) * C + c] += x.data[(a * B + b) * C + c];
-      }
-    }
-    return [{ shape: [A, parts, ...x.shape.slice(2)], data }];
+    const { A, B } = dims(x, "A B ...");
+    const [inner, step] = [x.shape.slice(2), B / parts];
+    const X = reader(x, [A, B, elements(inner)]);
+    const { data } = tabulate([A, parts, elements(inner)], (a, s, c) => sumOver([step], (b) => X(a, s * step + b, c)));
+    return [{ shape: [A, parts, ...inner], data }];
   },
 };
 
@@ -68,7 +67,7 @@ export const sumOp: Op<SumAttrs, 1> = {
  * @returns `[A, 1, ...]`.
  */
 export function sumMiddle(x: Value): Value {
-  const { A, B } = dims(x, "A B");
+  const { A, B } = dims(x, "A B ...");
   if (B === 1) return x;
   const wanted = Math.min(Math.ceil(B / 16), Math.ceil(1024 / (A * texels(x.shape.slice(2)))));
   const parts = largestDivisor(B, wanted);

@@ -1,5 +1,6 @@
-import { apply, elements, type NoAttrs, type Op, type Value } from "../engine/graph.ts";
+import { apply, elements, extent, type NoAttrs, type Op, type Value } from "../engine/graph.ts";
 import source from "../shaders/sum_last.wgsl" with { type: "text" };
+import { fromRows, rowsOf } from "./_reference.ts";
 import { expandTo } from "./expand.ts";
 
 /** `y[..., 0] = sum over c of x[..., c]`. */
@@ -16,18 +17,15 @@ export const sumLastOp: Op<NoAttrs, 1> = {
       reads: ["x"],
       writes: ["y"],
       fusable: ["x"],
-      ints: { C: x.shape.at(-1), C4: Math.ceil(x.shape.at(-1) / 4) },
+      ints: { C: extent(x, -1), C4: Math.ceil(extent(x, -1) / 4) },
       threads: elements(x.shape.slice(0, -1)),
     }),
   },
   gradient: ({ inputs: [x] }, [dy]) => [expandTo(dy, x.shape)],
   flops: ({ inputs: [x] }) => elements(x.shape),
-  reference([x]) {
-    const last = x.shape.at(-1);
-    const data = new Float64Array(x.data.length / last);
-    x.data.forEach((v, k) => data[Math.floor(k / last)] += v);
-    return [{ shape: [...x.shape.slice(0, -1), 1], data }];
-  },
+  reference: ([x]) => [
+    fromRows([...x.shape.slice(0, -1), 1], rowsOf(x).map((row) => [row.reduce((a, b) => a + b)])),
+  ],
 };
 
 /** Sum over the innermost dimension, which becomes 1. */

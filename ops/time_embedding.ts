@@ -1,6 +1,7 @@
-import { apply, type Op, showShape } from "../engine/graph.ts";
+import { apply, extent, type Op, showShape, texels, type Value } from "../engine/graph.ts";
 import sinCos from "../shaders/_sin_cos.wgsl" with { type: "text" };
 import source from "../shaders/time_embedding.wgsl" with { type: "text" };
+import { reader, tabulate } from "./_reference.ts";
 
 /** Attributes of {@linkcode timeEmbeddingOp}: cosines before sines. */
 export type TimeEmbeddingAttrs = { readonly flip: boolean };
@@ -13,7 +14,7 @@ export const timeEmbeddingOp: Op<TimeEmbeddingAttrs, 2> = {
     if (t.length !== 1 || f.length !== 1) {
       throw new TypeError(`Cannot embed times of shape ${showShape(t)} with frequencies of shape ${showShape(f)}`);
     }
-    return [[t[0], 2 * f[0]]];
+    return [[extent(t, 0), 2 * extent(f, 0)]];
   },
   lowering: {
     kind: "kernel",
@@ -23,19 +24,19 @@ export const timeEmbeddingOp: Op<TimeEmbeddingAttrs, 2> = {
       entry: "forward",
       reads: ["t", "f"],
       writes: ["y"],
-      ints: { half: f.shape[0], D4: Math.ceil(y.shape[1] / 4), flip: Number(flip), mask: -1 },
+      ints: { half: extent(f, 0), D4: Math.ceil(extent(y, 1) / 4), flip: Number(flip), mask: -1 },
       threads: texels(y.shape),
     }),
   },
   reference([t, f], { flip }) {
-    const half = f.shape[0];
-    const data = new Float64Array(t.data.length * 2 * half);
-    data.forEach((_, k) => {
-      const e = k % (2 * half);
-      const angle = Math.fround(t.data[Math.floor(k / half / 2)] * f.data[e % half]);
-      data[k] = e < half === flip ? Math.cos(angle) : Math.sin(angle);
-    });
-    return [{ shape: [t.shape[0], 2 * half], data }];
+    const half = extent(f, 0);
+    const [T, F] = [reader(t), reader(f)];
+    return [
+      tabulate([extent(t, 0), 2 * half], (n, e) => {
+        const angle = Math.fround(T(n) * F(e % half));
+        return e < half === flip ? Math.cos(angle) : Math.sin(angle);
+      }),
+    ];
   },
 };
 

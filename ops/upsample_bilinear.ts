@@ -1,5 +1,6 @@
-import { apply, dims, elements, type Op, texels, type Value } from "../engine/graph.ts";
+import { apply, dims, elements, extent, type Op, texels, type Value } from "../engine/graph.ts";
 import source from "../shaders/upsample_bilinear.wgsl" with { type: "text" };
+import { reader, tabulate } from "./_reference.ts";
 import { upsampleBilinearGrad } from "./upsample_bilinear_grad.ts";
 
 /** Attributes of {@linkcode upsampleBilinearOp}: height and width of the result; whether the corner pixels' centres coincide. */
@@ -23,7 +24,10 @@ export function bilinearTaps(at: number, from: number, to: number, align_corners
 export const upsampleBilinearOp: Op<BilinearAttrs, 1> = {
   name: "upsample_bilinear",
   bound: "memory",
-  shapes: ([x], { size }) => [[x[0], ...size, x[3]]],
+  shapes: ([x], { size }) => {
+    const { N, C } = dims(x, "N H W C");
+    return [[N, ...size, C]];
+  },
   lowering: {
     kind: "kernel",
     kernel: ({ inputs: [x], outputs: [y], attrs: { align_corners } }) => {
@@ -43,26 +47,20 @@ export const upsampleBilinearOp: Op<BilinearAttrs, 1> = {
     },
   },
   gradient: ({ inputs: [x], attrs: { align_corners } }, [dy]) => [
-    upsampleBilinearGrad(dy, [x.shape[1], x.shape[2]], align_corners),
+    upsampleBilinearGrad(dy, [extent(x, 1), extent(x, 2)], align_corners),
   ],
   flops: ({ outputs: [y] }) => 8 * elements(y.shape),
   reference([x], { size: [HO, WO], align_corners }) {
     const { N, H, W, C } = dims(x, "N H W C");
-    const data = new Float64Array(N * HO * WO * C);
-    for (let n = 0, at = 0; n < N; n++) {
-      for (let h = 0; h < HO; h++) {
+    const X = reader(x);
+    return [
+      tabulate([N, HO, WO, C], (n, h, w, c) => {
         const [top, bottom, v] = bilinearTaps(h, H, HO, align_corners);
-        for (let w = 0; w < WO; w++) {
-          const [left, right, t] = bilinearTaps(w, W, WO, align_corners);
-          for (let c = 0; c < C; c++) {
-            const pixel = (i: number, j: number) => x.data[((n * H + i) * W + j) * C + c];
-            data[at++] = (1 - v) * ((1 - t) * pixel(top, left) + t * pixel(top, right)) +
-              v * ((1 - t) * pixel(bottom, left) + t * pixel(bottom, right));
-          }
-        }
-      }
-    }
-    return [{ shape: [N, HO, WO, C], data }];
+        const [left, right, t] = bilinearTaps(w, W, WO, align_corners);
+        const row = (i: number) => (1 - t) * X(n, i, left, c) + t * X(n, i, right, c);
+        return (1 - v) * row(top) + v * row(bottom);
+      }),
+    ];
   },
 };
 
@@ -79,6 +77,6 @@ export function upsampleBilinear(
   size: number | readonly [number, number] = 2,
   align_corners = false,
 ): Value {
-  const [HO, WO] = typeof size === "number" ? [x.shape[1] * size, x.shape[2] * size] : size;
+  const [HO, WO] = typeof size === "number" ? [extent(x, 1) * size, extent(x, 2) * size] : size;
   return apply(upsampleBilinearOp, [x], { size: [HO, WO], align_corners });
 }

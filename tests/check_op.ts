@@ -68,11 +68,12 @@ function close(name: string, got: ArrayLike<number>, want: ArrayLike<number>, to
  *
  * The gradient is that of `sum(y * r)` with fixed random `r`, so that every element of every output counts.
  */
-export function checkOp<A extends Attrs>(
-  op: Op<A>,
+export function checkOp<A extends Attrs, I extends number, O extends number>(
+  checked: Op<A, I, O>,
   cases: readonly Case<A>[],
   { tol = 1e-5, gradTol = 1e-4, tiled = false }: Tolerance = {},
 ): void {
+  const op = checked as unknown as Op<A, number, number>;
   const filled = (c: Case<A>) =>
     c.shapes.map((shape, input): F64 => ({
       shape,

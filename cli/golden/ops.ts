@@ -30,15 +30,8 @@ import { linear } from "../../ops/linear.ts";
 import { maxPool } from "../../ops/max_pool.ts";
 import { mul } from "../../ops/mul.ts";
 import { batchNorm, batchNormTrain, groupNorm, instanceNorm, layerNorm } from "../../ops/norm.ts";
-import {
-  adamHyper,
-  adamUpdates,
-  constantSchedule,
-  cosineSchedule,
-  linearSchedule,
-  momentumUpdates,
-  stepSchedule,
-} from "../../ops/optimizer.ts";
+import { adamHyper, adamUpdates, rmspropUpdates, sgdUpdates } from "../../ops/optimizer.ts";
+import { constantSchedule, cosineSchedule, linearSchedule, stepSchedule } from "../../models/lr_schedule.ts";
 import { quickGelu } from "../../ops/quick_gelu.ts";
 import { relu } from "../../ops/relu.ts";
 import { reshape } from "../../ops/reshape.ts";
@@ -254,7 +247,7 @@ export const optimizersCheck: GoldenCheck = async (c, device) => {
     const trainable = new Map([["p", graph.parameter("p", shape)]]);
     const g = [graph.input("g", shape)];
     const updates = beta1 === undefined
-      ? momentumUpdates(graph, trainable, g, { momentum: 0, ...options })
+      ? (name === "rmsprop" ? rmspropUpdates : sgdUpdates)(graph, trainable, g, options)
       : adamUpdates(graph, trainable, g, { l2: name === "adam_l2" }).updates;
     const tensors = new Map([...graph.parameters.keys()].map((n) => [n, new Tensor(device, shape)]));
     tensors.get("p")!.write(want.get("input/p0")!.data);

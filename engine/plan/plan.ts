@@ -8,10 +8,10 @@
 import { InputError } from "../../formats/input_error.ts";
 import { kernelOf } from "../tuning/tuning_cache.ts";
 import {
+  type AnyOp,
   elements,
   type Kernel,
   type Node,
-  type Op,
   sameShape,
   type Shape,
   showShape,
@@ -32,8 +32,8 @@ export interface Dispatch {
   readonly writes: readonly Value[];
   /** Floating point operations, fused ones included. */
   readonly flops: number;
-  /** See {@linkcode Op.bound}. */
-  readonly bound: Op["bound"];
+  /** See {@linkcode AnyOp.bound}. */
+  readonly bound: AnyOp["bound"];
   /** The op that gives the dispatch its name. */
   readonly name: string;
   /** True if it is carried out only when what it reads was written since its last execution. */

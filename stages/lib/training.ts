@@ -6,7 +6,7 @@
 
 import { z } from "zod";
 import { InputError } from "../../formats/input_error.ts";
-import { constantSchedule, cosineSchedule, stepSchedule } from "../../ops/optimizer.ts";
+import { constantSchedule, cosineSchedule, stepSchedule } from "../../models/lr_schedule.ts";
 import { type Inputs, MEMORY_SIZE, type Trainer } from "../../models/trainer.ts";
 import { formatSeconds } from "../../runtime/run/progress.ts";
 import type { StageContext } from "../../runtime/stage.ts";

@@ -7,7 +7,7 @@ import {
   tuningFile,
   writeTuned,
 } from "../../engine/tuning/tuning_cache.ts";
-import { apply, type F64, Graph, type Op, type Target, type Value } from "../../engine/graph.ts";
+import { apply, Graph, type NoAttrs, type Op, type Target, type Value } from "../../engine/graph.ts";
 import { readPipeline, type Registry } from "../../runtime/pipeline/file.ts";
 import { runPipeline, StageError } from "../../runtime/run/run.ts";
 import { plan } from "../../engine/plan/plan.ts";
@@ -25,10 +25,10 @@ import { runCommand } from "../cli/run_command.ts";
 const options = { sanitizeResources: false, sanitizeOps: false }; // the device outlives a test
 
 /** The largest of `x` and `x`, again and again: `N` is how often, `OFF` is added, `BAD` is no WGSL. */
-const largest: Op<Record<never, never>> = {
+const largest: Op<NoAttrs, 1> = {
   name: "largest",
   bound: "compute",
-  shapes: ([x]) => [x!],
+  shapes: ([x]) => [x],
   lowering: {
     kind: "kernel",
     tune: [{}, { BAD: 1 }, { OFF: 1 }, { N: 1 }],
@@ -50,10 +50,10 @@ fn forward(@builtin(global_invocation_id) id: vec3u) {
       reads: ["x"],
       writes: ["y"],
       constants: { N, OFF, BAD },
-      threads: y!.shape.reduce((a, b) => a * b) / 4,
+      threads: y.shape.reduce((a, b) => a * b) / 4,
     }),
   },
-  reference: ([x]): F64[] => [x!],
+  reference: ([x]) => [x],
 };
 
 const SHAPE = [30, 64];

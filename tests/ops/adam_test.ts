@@ -1,4 +1,4 @@
-import { adamOp } from "../../ops/adam.ts";
+import { adamOp, HYPER } from "../../ops/adam.ts";
 import { adamHyper } from "../../ops/optimizer.ts";
 import { checkOp, spreadNumbers } from "../check_op.ts";
 
@@ -8,7 +8,7 @@ const fill = (input: number, k: number) => {
   const x = spreadNumbers(input, k);
   return input === 3 ? x * x : x; // the second moment is not negative
 };
-const shapes = (shape: number[]) => [shape, shape, shape, shape, [12]];
+const shapes = (shape: number[]) => [shape, shape, shape, shape, [HYPER.length]];
 
 checkOp(adamOp, [
   { shapes: shapes([1]), attrs: { ema: false, l2: false }, fill },

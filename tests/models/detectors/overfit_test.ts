@@ -12,7 +12,7 @@ import {
 import { hourglassConfig } from "../../../models/detectors/hourglass.ts";
 import { createParameters, initialise } from "../../../models/io/params.ts";
 import { Trainer } from "../../../models/trainer.ts";
-import { cosineSchedule } from "../../../ops/optimizer.ts";
+import { cosineSchedule } from "../../../models/lr_schedule.ts";
 import { Graph } from "../../../engine/graph.ts";
 import { Random } from "../../../engine/rng.ts";
 import { testDevice } from "../../check_op.ts";
