@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { createImage, encodePng, readImage } from "../../faces/data/image.ts";
+import { createImage, encodeJpeg, encodePng, readImage } from "../../faces/data/image.ts";
 import { readPts } from "../../faces/pts.ts";
+import { withOrientation } from "../faces/data/exif.ts";
 import { detectorSpecs, saveDetector } from "../../models/detectors/detector.ts";
 import { hourglassConfig } from "../../models/detectors/hourglass.ts";
 import { initialise } from "../../models/io/params.ts";
@@ -56,6 +57,16 @@ Deno.test("detect writes lines, .pts files and overlays, in pixels of the pictur
     await Deno.writeTextFile(`${dir}/boxes.csv`, "name,x,y,width,height\nb,20,10,20,30\n");
     const listed = await run(`${dir}/in/b.png`, "--boxes", `${dir}/boxes.csv`, "--flip");
     assert.deepEqual(listed.lines[0]!.landmarks, lines[1]!.landmarks);
+  }));
+
+Deno.test("detect sees a photograph of a phone upright", () =>
+  setUp(async (dir, run) => {
+    const jpeg = encodeJpeg(createImage(60, 40, [90, 60, 30]));
+    await Deno.writeFile(`${dir}/in/phone.jpg`, withOrientation(jpeg, 6));
+    const { lines } = await run(`${dir}/in/phone.jpg`, "--box", "5,20,30,30", "--out", `${dir}/out`);
+    assert.equal(lines.length, 1);
+    const { width, height } = await readImage(`${dir}/out/phone.png`);
+    assert.deepEqual([width, height], [40, 60]);
   }));
 
 Deno.test("detect tells which picture is bad, and does the others", () =>

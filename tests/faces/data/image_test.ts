@@ -11,6 +11,7 @@ import {
   resizeArea,
 } from "../../../faces/data/image.ts";
 import { transformLandmarks } from "../../../faces/landmarks.ts";
+import { withOrientation } from "./exif.ts";
 
 function ramp(width: number, height: number): Image {
   const image = createImage(width, height);
@@ -23,14 +24,14 @@ function ramp(width: number, height: number): Image {
 Deno.test("encodePng() and decodeImage() give the same image back", () => {
   const image = ramp(37, 21);
   const bytes = encodePng(image);
-  assert.deepEqual(readImageHeader(bytes), { format: "png", width: 37, height: 21 });
+  assert.deepEqual(readImageHeader(bytes), { format: "png", width: 37, height: 21, orientation: 1 });
   assert.deepEqual(decodeImage(bytes), image);
 });
 
 Deno.test("encodeJpeg() and decodeImage() give nearly the same image back", () => {
   const image = ramp(40, 32);
   const bytes = encodeJpeg(image, 95);
-  assert.deepEqual(readImageHeader(bytes), { format: "jpeg", width: 40, height: 32 });
+  assert.deepEqual(readImageHeader(bytes), { format: "jpeg", width: 40, height: 32, orientation: 1 });
   const back = decodeImage(bytes);
   const error = Math.max(...image.data.map((value, i) => Math.abs(value - back.data[i]!)));
   assert.ok(error < 20, `largest error is ${error}`);
@@ -131,4 +132,73 @@ Deno.test("decodeImage() refuses a header that claims more than the file can hol
   assert.throws(() => readImageHeader(claim(png, 12, 0)), /does not start with a header/);
   // The plainest images are no bombs.
   for (const encode of [encodePng, encodeJpeg]) decodeImage(encode(createImage(1500, 1000, [255, 255, 255])));
+});
+
+Deno.test("decodeImage() turns a JPEG upright, whatever the orientation in its EXIF data", () => {
+  const COLOURS: Record<string, [number, number, number]> = {
+    red: [230, 30, 30],
+    green: [30, 200, 30],
+    blue: [30, 30, 230],
+    white: [240, 240, 240],
+  };
+  // Quarters, from the left top one: red, green; blue, white.
+  const stored = createImage(48, 32);
+  for (let y = 0; y < 32; y++) {
+    for (let x = 0; x < 48; x++) {
+      const quarter = Object.values(COLOURS)[Number(x >= 24) + 2 * Number(y >= 16)]!;
+      stored.data.set(quarter, 3 * (48 * y + x));
+    }
+  }
+  const jpeg = encodeJpeg(stored, 95);
+  // What is seen, by the definition of the tag: the corners left top, right top, left bottom, right bottom.
+  const seen = [
+    "red green blue white",
+    "green red white blue",
+    "white blue green red",
+    "blue white red green",
+    "red blue green white",
+    "blue red white green",
+    "white green blue red",
+    "green white red blue",
+  ];
+  for (const [k, corners] of seen.entries()) {
+    for (const little of [true, false]) {
+      const bytes = withOrientation(jpeg, k + 1, little);
+      const size = k < 4 ? { width: 48, height: 32 } : { width: 32, height: 48 };
+      assert.deepEqual(readImageHeader(bytes), { format: "jpeg", ...size, orientation: k + 1 });
+      const { width, height, data } = decodeImage(bytes);
+      assert.deepEqual({ width, height }, size);
+      const nameOf = (x: number, y: number) => {
+        const pixel = data.subarray(3 * (y * width + x), 3 * (y * width + x) + 3);
+        const distance = (name: string) => COLOURS[name]!.reduce((sum, c, i) => sum + Math.abs(c - pixel[i]!), 0);
+        const nearest = Object.keys(COLOURS).sort((a, b) => distance(a) - distance(b))[0]!;
+        assert.ok(distance(nearest) < 30, `${pixel}`);
+        return nearest;
+      };
+      const [right, bottom] = [width - 4, height - 4];
+      assert.equal([nameOf(3, 3), nameOf(right, 3), nameOf(3, bottom), nameOf(right, bottom)].join(" "), corners);
+    }
+  }
+});
+
+Deno.test("decodeImage() takes a JPEG whose EXIF data are damaged as upright", () => {
+  const jpeg = encodeJpeg(ramp(24, 16));
+  const good = withOrientation(jpeg, 6);
+  assert.equal(readImageHeader(withOrientation(jpeg, 9)).orientation, 1);
+  assert.equal(readImageHeader(withOrientation(jpeg, 0)).orientation, 1);
+  // The segment starts at 2, its content at 6; each byte of it is set to 255, which no part of it may be.
+  const length = good[4]! * 256 + good[5]! - 2;
+  for (let at = 6; at < 6 + length; at++) {
+    const bytes = good.slice();
+    bytes[at] = 255;
+    const { orientation, width } = readImageHeader(bytes);
+    assert.ok(orientation === 1 || orientation === 6, `byte ${at}`);
+    assert.equal(decodeImage(bytes).width, width);
+  }
+  // A segment without its end.
+  for (let cut = 0; cut < length; cut++) {
+    const bytes = Uint8Array.from([...good.subarray(0, 6 + cut), ...jpeg.subarray(2)]);
+    bytes.set([(cut + 2) >> 8, (cut + 2) & 255], 4);
+    assert.equal(decodeImage(bytes).width, readImageHeader(bytes).width);
+  }
 });
