@@ -9,13 +9,12 @@ import { basename, dirname, extname, join, resolve } from "node:path";
 import { InputError } from "../formats/input_error.ts";
 import { overlayLandmarks } from "../faces/draw.ts";
 import { type Box, cropSquare, cropTransform, type Image, readImage, writePng } from "../faces/data/image.ts";
-import { invertAffine, LANDMARK_COUNT, transformLandmarks } from "../faces/landmarks.ts";
+import { CROP_SCALE, invertAffine, transformLandmarks } from "../faces/landmarks.ts";
 import { formatPts } from "../faces/pts.ts";
 import { type Detector, loadDetector, uncertainty } from "../models/detectors/detector.ts";
 import { searchFace } from "../models/detectors/face_search.ts";
 import { type Context, Exit, UsageError } from "./command.ts";
 import { openDevice } from "../engine/device.ts";
-import { CROP_SCALE } from "../stages/lib/faces.ts";
 
 /** A picture with the crop that goes to the detector. */
 interface Work {
@@ -29,7 +28,7 @@ interface Work {
 /**
  * Declares `detect`, which prints a JSON line for each image:
  *
- * - `landmarks`, `[68, 2]`, and `uncertainty_px`, `[68]`, see {@linkcode uncertainty}. It is no calibrated error. On
+ * - `landmarks`, `[P, 2]`, and `uncertainty_px`, `[P]`, see {@linkcode uncertainty}. It is no calibrated error. On
  *   two sets of rendered faces, in five and in six styles and turned far, its rank correlation with models/tiny's error
  *   was 0.40 and 0.33 with `--flip` (0.63 and 0.45 between means of faces), and 0.20 and 0.14 without; with it, errors
  *   were on average 1.1 to 1.2 times as large;
@@ -147,13 +146,13 @@ async function detectAll(detector: Detector, files: readonly string[], how: How)
     }
     const { file, image, crop, notes } = item;
     const face = transformLandmarks(found!.landmarks, invertAffine(cropTransform(crop, side)));
-    const points = Array.from({ length: LANDMARK_COUNT }, (_, i) => [round(face[2 * i]!), round(face[2 * i + 1]!)]);
+    const points = Array.from({ length: face.length / 2 }, (_, i) => [round(face[2 * i]!), round(face[2 * i + 1]!)]);
     const uncertainty_px = Array.from(uncertainty(found!), (px) => round(px * crop.side / side));
     const square = [crop.x, crop.y, crop.side].map(round);
     how.print(JSON.stringify({ file, ...notes, crop: square, landmarks: points, uncertainty_px }));
     if (how.out === undefined) continue;
     await Deno.writeTextFile(join(how.out, `${stem(file)}.pts`), formatPts(face));
-    await writePng(join(how.out, `${stem(file)}.png`), overlayLandmarks(image, face));
+    await writePng(join(how.out, `${stem(file)}.png`), overlayLandmarks(image, face, detector.schema));
   }
   return failed;
 }

@@ -7,7 +7,7 @@
 import { Command, Option } from "@commander-js/extra-typings";
 import { exists } from "../formats/files.ts";
 import { detectorOnnx, readDetector } from "../models/detectors/detector.ts";
-import { STAR_300W } from "../models/detectors/star.ts";
+import { STAR_SIZES } from "../models/detectors/registry.ts";
 import { saveStarCheckpoint } from "../models/io/star_checkpoint.ts";
 import { type Context, UsageError } from "./command.ts";
 
@@ -34,9 +34,8 @@ export const exportDetector = ({ print }: Context) =>
         if (format === "star") {
           const file = await saveStarCheckpoint(out, config, tensors);
           const { size_px, stacks, channels } = config;
-          const { width, nstack, nlevels, in_channel } = STAR_300W;
-          const published = size_px === width && stacks === nstack && config.depth === nlevels &&
-            channels === in_channel;
+          const { schema: _, ...star } = STAR_SIZES.star;
+          const published = (Object.keys(star) as (keyof typeof star)[]).every((key) => config[key] === star[key]);
           print(JSON.stringify({ file, size_px, stacks, channels, published }));
         } else {
           const model = detectorOnnx(config, tensors);

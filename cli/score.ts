@@ -9,7 +9,8 @@ import { basename, join, resolve } from "node:path";
 import { InputError } from "../formats/input_error.ts";
 import { type Dataset, openDataset, openFolder, type Sample } from "../faces/data/dataset.ts";
 import { type Box, cropSquare, cropTransform } from "../faces/data/image.ts";
-import { boundingBox, faceBox, LANDMARK_COUNT, transformLandmarks } from "../faces/landmarks.ts";
+import { boundingBox, CROP_SCALE, faceBox, transformLandmarks } from "../faces/landmarks.ts";
+import { convertLandmarks, DEFAULT_SCHEMA, type SchemaName, schemaName, SCHEMAS } from "../faces/schema.ts";
 import { evaluate, type Evaluation, type Measures, type Normaliser } from "../faces/metrics.ts";
 import { type Origin, readPts } from "../faces/pts.ts";
 import { loadDetector } from "../models/detectors/detector.ts";
@@ -18,7 +19,7 @@ import { openDevice } from "../engine/device.ts";
 import { exists } from "../formats/files.ts";
 import { formatTable } from "../runtime/run/progress.ts";
 import { Random } from "../engine/rng.ts";
-import { CROP_SCALE, rates } from "../stages/lib/faces.ts";
+import { rates } from "../stages/lib/faces.ts";
 import { addResults, type Results, type Row, writeCed } from "../stages/report/_results.ts";
 
 const NORMALISERS: readonly Normaliser[] = ["interocular", "interpupil", "box_diagonal"];
@@ -57,6 +58,10 @@ export const score = (context: Context) =>
         .choices(["0", "1"]).default("0"),
     )
     .addOption(
+      new Option("--schema <NAME>", "schema of the landmarks in .pts files; datasets have their own")
+        .choices(schemaName.options).default(DEFAULT_SCHEMA),
+    )
+    .addOption(
       new Option(
         "--crop <HOW>",
         "what the detector sees: the whole image, or a square around the true landmarks; " +
@@ -91,6 +96,7 @@ interface ScoreOptions {
   readonly predicted?: readonly string[] | undefined;
   readonly data: string;
   readonly origin: "0" | "1";
+  readonly schema: SchemaName;
   readonly crop?: Crop | undefined;
   readonly normaliser: Normaliser;
   readonly thresholds: readonly number[];
@@ -111,13 +117,15 @@ async function scoreTools(options: ScoreOptions, { print }: Context): Promise<vo
   }
   const origin = Number(options.origin) as Origin;
   try {
-    const data = exists(`${dir}/metadata.jsonl`) ? await openDataset(dir) : await openFolder(dir, { origin });
+    const data = exists(`${dir}/metadata.jsonl`)
+      ? await openDataset(dir)
+      : await openFolder(dir, { origin, schema: SCHEMAS[options.schema] });
     const scores: Score[] = [];
     for (const tool of tools) {
       const pairs = tool.kind === "detector"
         ? await detect(tool.dir, data, crop, flip)
         : await readPredicted(tool.dir, data, origin);
-      const evaluation = evaluate(pairs.found, pairs.truth, new Random(0, "score"), {
+      const evaluation = evaluate(pairs.found, pairs.truth, data.schema, new Random(0, "score"), {
         normaliser,
         thresholds,
         styles: data.records.map(({ style }) => style),
@@ -209,7 +217,7 @@ async function writeResults(out: string, dataset: string, scores: readonly Score
   await writeCed(join(out, "ced"), dataset, results.ced);
 }
 
-/** Landmarks found and true ones, `[n, 68, 2]`, in one unit. */
+/** Landmarks found and true ones, `[n, P, 2]`, in one unit. */
 interface Pairs {
   readonly found: Float32Array;
   readonly truth: Float32Array;
@@ -224,7 +232,7 @@ async function detect(dir: string, data: Dataset, asked: Crop | undefined, flip:
     const detector = await loadDetector(device, dir);
     const side = detector.config.size_px;
     const count = data.records.length;
-    const stride = 2 * LANDMARK_COUNT;
+    const stride = 2 * data.schema.count;
     const [found, truth] = [new Float32Array(count * stride), new Float32Array(count * stride)];
     for (let first = 0; first < count; first += CHUNK) {
       const here = Math.min(CHUNK, count - first);
@@ -235,7 +243,8 @@ async function detect(dir: string, data: Dataset, asked: Crop | undefined, flip:
         images.set(cropSquare(sample.image, box, side).data, k * side * side * 3);
         truth.set(transformLandmarks(sample.landmarks, cropTransform(box, side)), (first + k) * stride);
       }
-      found.set((await detector.predict(images, side, { flip })).landmarks, first * stride);
+      const { landmarks } = await detector.predict(images, side, { flip });
+      found.set(convertLandmarks(landmarks, detector.schema, data.schema), first * stride);
     }
     detector.destroy();
     return { found, truth, crop };
@@ -269,8 +278,8 @@ function boxOf({ image: { width, height }, landmarks, record }: Sample, crop: Cr
   });
 }
 
-async function readPredicted(dir: string, { records }: Dataset, origin: Origin): Promise<Pairs> {
-  const stride = 2 * LANDMARK_COUNT;
+async function readPredicted(dir: string, { records, schema }: Dataset, origin: Origin): Promise<Pairs> {
+  const stride = 2 * schema.count;
   const [found, truth] = [new Float32Array(records.length * stride), new Float32Array(records.length * stride)];
   const files = records.map(({ file_name }) => `${dir}/${file_name.replace(/^.*\//, "").replace(/\.[^.]*$/, "")}.pts`);
   const missing = files.filter((path) => !exists(path));
@@ -283,7 +292,7 @@ async function readPredicted(dir: string, { records }: Dataset, origin: Origin):
     );
   }
   for (const [k, path] of files.entries()) {
-    found.set(await readPts(path, origin), k * stride);
+    found.set(await readPts(path, schema, origin), k * stride);
     truth.set(records[k]!.landmarks, k * stride);
   }
   return { found, truth };

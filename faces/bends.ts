@@ -4,7 +4,8 @@
  * @module
  */
 
-import { faceBox, type Landmarks, MIRROR } from "./landmarks.ts";
+import { faceBox, type Landmarks } from "./landmarks.ts";
+import type { LandmarkSchema } from "./schema.ts";
 
 /** Numbers at random; `engine/rng.ts` has one. */
 export interface RandomSource {
@@ -47,14 +48,20 @@ export const STRONGEST_BEND = 0.25;
  * Bends of one to four features about landmarks. What happens to one side of the face happens to the other, as in most
  * caricatures.
  *
- * @param landmarks `[68, 2]`, pixels.
+ * @param landmarks `[P, 2]`, pixels.
+ * @param schema Their schema.
  * @param strength Standard deviation of growths, and of shifts as shares of the bend's deviation; to `STRONGEST_BEND`.
  */
-export function drawBends(landmarks: Landmarks, random: RandomSource, strength: number): Bend[] {
+export function drawBends(
+  landmarks: Landmarks,
+  { mirror }: LandmarkSchema,
+  random: RandomSource,
+  strength: number,
+): Bend[] {
   const { side } = faceBox(landmarks, 1);
   const amount = () => Math.max(-REACH, Math.min(REACH, random.normal())) * strength;
   return Array.from({ length: 1 + Math.floor(MOST * random.uniform()) }, () => {
-    const point = Math.floor(random.uniform() * landmarks.length / 2), opposite = MIRROR[point]!;
+    const point = Math.floor(random.uniform() * landmarks.length / 2), opposite = mirror[point]!;
     const deviation = side * (NARROW + (WIDE - NARROW) * random.uniform());
     const growth = [amount(), amount()] as const;
     const [right, down] = [amount() * deviation, amount() * deviation];
@@ -84,8 +91,8 @@ export function bendBack(at: Float64Array, bends: readonly Bend[]): void {
 /**
  * Where bends take landmarks.
  *
- * @param landmarks `[68, 2]`, pixels.
- * @returns `[68, 2]`, pixels.
+ * @param landmarks `[P, 2]`, pixels.
+ * @returns `[P, 2]`, pixels.
  */
 export function bendLandmarks(landmarks: Landmarks, bends: readonly Bend[]): Landmarks {
   const moved = landmarks.slice();

@@ -3,27 +3,9 @@
  *
  * @module
  */
-import { createImage, type Image, resizeArea } from "./data/image.ts";
-import { CONTOURS, type Landmarks } from "./landmarks.ts";
-
-/** Red, green and blue, 0 to 255. */
-export type Colour = readonly [red: number, green: number, blue: number];
-
-/**
- * A colour for each contour, so that a network can tell them apart by colour alone. Left and right differ too: flipping a
- * drawing is not drawing the flipped face.
- */
-const COLOURS: Readonly<Record<string, Colour>> = {
-  jaw: [255, 255, 255],
-  left_brow: [255, 128, 0],
-  right_brow: [255, 224, 0],
-  nose_bridge: [0, 112, 255],
-  nostrils: [0, 200, 255],
-  left_eye: [0, 255, 96],
-  right_eye: [144, 255, 0],
-  outer_lips: [255, 0, 64],
-  inner_lips: [255, 0, 255],
-};
+import { type Colour, createImage, type Image, resizeArea } from "./data/image.ts";
+import type { Landmarks } from "./landmarks.ts";
+import type { LandmarkSchema } from "./schema.ts";
 
 /** Lays a colour over a pixel. */
 function blend(data: Uint8Array, at: number, colour: Colour, opacity: number): void {
@@ -68,18 +50,22 @@ export function drawLine(
   }
 }
 
-function drawFace(image: Image, landmarks: Landmarks, line_px: number, point_px: number): void {
+function drawFace(
+  image: Image,
+  landmarks: Landmarks,
+  { contours, dots }: LandmarkSchema,
+  line_px: number,
+  point_px: number,
+): void {
   const at = (point: number) => [landmarks[2 * point]!, landmarks[2 * point + 1]!] as const;
-  for (const { name, points, closed } of CONTOURS) {
+  for (const { points, closed, colour } of contours) {
     points.forEach((point, i) => {
       const next = points[i + 1] ?? (closed ? points[0] : undefined);
-      if (next !== undefined) drawLine(image, ...at(point), ...at(next), line_px, COLOURS[name]!);
+      if (next !== undefined) drawLine(image, ...at(point), ...at(next), line_px, colour);
     });
   }
-  for (const { name, points } of CONTOURS) {
-    // lighter than the line, so that points are seen on it
-    const [red, green, blue] = COLOURS[name]!;
-    const colour: Colour = name === "jaw" ? [160, 160, 255] : [(red + 255) / 2, (green + 255) / 2, (blue + 255) / 2];
+  const marks = [...contours.map(({ points, point_colour }) => ({ points, colour: point_colour })), ...dots];
+  for (const { points, colour } of marks) {
     for (const point of points) drawLine(image, ...at(point), ...at(point), point_px, colour);
   }
 }
@@ -88,25 +74,33 @@ function drawFace(image: Image, landmarks: Landmarks, line_px: number, point_px:
  * Draws the landmarks as the condition image: coloured contours and their points on black.
  *
  * Lines are `size_px / 128` and points `size_px / 64` pixels wide, at least one pixel, so that the drawing looks the same
- * at every size.
+ * at every size. Every contour has a colour of its own, so that a network can tell them apart by colour alone. Left and
+ * right differ too: the mirrored drawing is not the drawing of the mirrored face.
  *
- * @param landmarks `[68, 2]`, pixels of an image of `from_px`.
+ * @param landmarks `[P, 2]`, pixels of an image of `from_px`.
+ * @param schema Their schema.
  * @param size_px Side of the drawing.
  * @param from_px Side of the image that the landmarks belong to; `size_px` unless given.
  * @returns `[size_px, size_px, 3]`.
  */
-export function drawLandmarks(landmarks: Landmarks, size_px: number, from_px: number = size_px): Image {
+export function drawLandmarks(
+  landmarks: Landmarks,
+  schema: LandmarkSchema,
+  size_px: number,
+  from_px: number = size_px,
+): Image {
   const image = createImage(size_px, size_px);
   const scale = size_px / from_px;
   const placed = landmarks.map((value) => (value + 0.5) * scale - 0.5);
-  drawFace(image, placed, Math.max(1, size_px / 128), Math.max(1, size_px / 64));
+  drawFace(image, placed, schema, Math.max(1, size_px / 128), Math.max(1, size_px / 64));
   return image;
 }
 
 /**
  * The condition image as numbers, as the ControlNet takes it.
  *
- * @param landmarks As of {@linkcode drawLandmarks}.
+ * @param landmarks `[P, 2]`, pixels of an image of `from_px`.
+ * @param schema Their schema.
  * @param size_px Side of the drawing.
  * @param from_px Side of the image that the landmarks belong to; `size_px` unless given.
  * @param into Where to write; a new array unless given.
@@ -114,11 +108,12 @@ export function drawLandmarks(landmarks: Landmarks, size_px: number, from_px: nu
  */
 export function drawCondition(
   landmarks: Landmarks,
+  schema: LandmarkSchema,
   size_px: number,
   from_px: number = size_px,
   into: Float32Array = new Float32Array(size_px * size_px * 3),
 ): Float32Array {
-  const { data } = drawLandmarks(landmarks, size_px, from_px);
+  const { data } = drawLandmarks(landmarks, schema, size_px, from_px);
   for (let i = 0; i < data.length; i++) into[i] = data[i]! / 255;
   return into;
 }
@@ -127,20 +122,40 @@ export function drawCondition(
  * Draws landmarks over a picture.
  *
  * @param image The picture; it stays as it is.
- * @param landmarks `[68, 2]`, pixels of the picture.
+ * @param landmarks `[P, 2]`, pixels of the picture.
+ * @param schema Their schema.
  * @param scale The picture is made this many times as large before, so that fine lines stay fine on a small one.
  * @returns A new picture.
  */
-export function overlayLandmarks(image: Image, landmarks: Landmarks, scale: number = 1): Image {
+export function overlayLandmarks(
+  image: Image,
+  landmarks: Landmarks,
+  schema: LandmarkSchema,
+  scale: number = 1,
+): Image {
   const result = resizeArea(image, image.width * scale, image.height * scale);
   const unit = Math.max(result.width, result.height) / 256;
   drawFace(
     result,
     landmarks.map((value) => (value + 0.5) * scale - 0.5),
+    schema,
     Math.max(0.6, unit),
     Math.max(1, 2 * unit),
   );
   return result;
+}
+
+/**
+ * The contours as the `d` of an SVG path, to a tenth of a pixel.
+ *
+ * @param landmarks `[P, 2]`, pixels; 0 is the centre of the first pixel.
+ * @param schema Their schema.
+ * @returns Commands `M`, `L` and `Z`.
+ */
+export function contourPath(landmarks: ArrayLike<number>, { contours }: LandmarkSchema): string {
+  const round = (value: number) => Math.round(value * 10) / 10;
+  const at = (point: number) => `${round(landmarks[2 * point]!)} ${round(landmarks[2 * point + 1]!)}`;
+  return contours.map(({ points, closed }) => `M${points.map(at).join("L")}${closed ? "Z" : ""}`).join("");
 }
 
 /** A letter each, then its 7 rows of 5 bits in base 32, the leftmost pixel being the highest bit. */

@@ -15,15 +15,8 @@ import { InputError } from "../formats/input_error.ts";
 import { schemaProblems } from "../formats/schema_diagnostics.ts";
 import { jsonSchema } from "../formats/schema_describe.ts";
 import { descend, parseYaml, PipelineError, plain, type Problem } from "../formats/yaml_tree.ts";
-import {
-  CONTOURS,
-  interocular,
-  LANDMARK_COUNT,
-  type Landmarks,
-  meanPoint,
-  MIRROR,
-  OUTER_EYE_CORNERS,
-} from "./landmarks.ts";
+import { interocular, type Landmarks, meanPoint } from "./landmarks.ts";
+import { expandIndices, type LandmarkSchema, schemaName, SCHEMAS } from "./schema.ts";
 
 /** Where random numbers come from: a `Random` of engine/rng.ts, or anything like it. */
 export interface RandomSource {
@@ -69,6 +62,8 @@ export interface Transform {
 export interface Edit {
   /** Its name, as in `chubby`. */
   readonly name: string;
+  /** Schema of the landmarks that it moves. */
+  readonly schema: LandmarkSchema;
   /** What it does, in a sentence. */
   readonly doc: string;
   /** How strong it may be; drawn uniformly. */
@@ -91,27 +86,18 @@ export interface AppliedEdit {
   draws?: Record<string, number>;
 }
 
-/** Landmarks of the half on the left of the picture. */
-const LEFT_HALF: ReadonlySet<number> = new Set(
-  [[0, 7], [17, 21], [31, 32], [36, 41], [48, 50], [58, 61], [67, 67]].flatMap(([first, last]) =>
-    Array.from({ length: last! - first! + 1 }, (_, i) => first! + i)
-  ),
-);
-/** Root of the nose, which halves the face between the outer eye corners when the head is not turned. */
-const NOSE_ROOT = 27;
-
 const LIMIT_IOD = 1;
 const iod = z.number().min(-LIMIT_IOD).max(LIMIT_IOD);
 const range = { min: z.number().min(-1).max(1), max: z.number().min(-1).max(1) };
 
 const editFile = z.strictObject({
   edit: z.string().regex(/^[a-z][a-z0-9_]*$/, "must be a name of small letters, digits and _"),
-  schema: z.literal("ibug68"),
+  schema: schemaName,
   doc: z.string().min(1),
   amount: z.strictObject(range),
   draws: z.record(z.string(), z.strictObject({ ...range, lateral: z.boolean().default(false) })).default({}),
   moves: z.array(z.strictObject({
-    points: z.array(z.union([z.int().min(0).max(LANDMARK_COUNT - 1), z.string()])).min(1),
+    points: z.array(z.union([z.int().min(0), z.string()])).min(1),
     by_iod: z.tuple([iod, iod]),
     times: z.string().optional(),
     falloff_iod: z.number().min(0).max(2).default(0),
@@ -150,6 +136,8 @@ export function parseEdit(text: string, file: string): Edit {
     throw new PipelineError(problems, file);
   }
   const { edit: name, doc, amount, draws, moves, transforms } = parsed.data;
+  const schema = SCHEMAS[parsed.data.schema];
+  const { mirror } = schema;
   if (amount.min > amount.max) complain(["amount"], `Cannot draw an amount from ${amount.min} to ${amount.max}`);
   if (moves.length + transforms.length === 0) complain([], "Cannot use an edit without moves and transforms");
   for (const [key, { min, max, lateral }] of Object.entries(draws)) {
@@ -190,11 +178,11 @@ export function parseEdit(text: string, file: string): Edit {
     const by_iod = new Map<number, readonly [number, number]>();
     const put = (point: number, x: number, y: number, at: PropertyKey) => {
       const [oldX, oldY] = by_iod.get(point) ?? [x, y];
-      if (oldX !== x || oldY !== y || (MIRROR[point] === point && (lateral ? y : x) !== 0)) {
+      if (oldX !== x || oldY !== y || (mirror[point] === point && (lateral ? y : x) !== 0)) {
         complain(
           ["moves", i, "points", at],
           `Cannot move landmark ${point} by [${dx}, ${dy}] as its mirror image moves the other way`,
-          MIRROR[point] === point
+          mirror[point] === point
             ? `on the middle of the face only ${lateral ? "x" : "y"} may change here`
             : "name the landmarks of one half; the other half follows",
         );
@@ -202,30 +190,29 @@ export function parseEdit(text: string, file: string): Edit {
       by_iod.set(point, [x, y]);
     };
     move.points.forEach((entry, at) => {
-      const points = expandPoints(entry);
+      const points = expandPoints(entry, schema);
       if (!points) {
         complain(
           ["moves", i, "points", at],
           `Cannot read "${entry}" as landmarks`,
-          `a number, first-last, or one of ${CONTOURS.map((contour) => contour.name).join(", ")}`,
+          `a number, first-last, or one of ${schema.contours.map((contour) => contour.name).join(", ")}`,
         );
       }
       for (const point of points ?? []) put(point, dx, dy, at);
-      for (const point of points ?? []) put(MIRROR[point]!, lateral ? dx : -dx || 0, lateral ? -dy || 0 : dy, at);
+      for (const point of points ?? []) put(mirror[point]!, lateral ? dx : -dx || 0, lateral ? -dy || 0 : dy, at);
     });
     return { by_iod, times: move.times, falloff_iod: move.falloff_iod };
   });
   if (problems.length > 0) throw new PipelineError(problems, file);
-  return { name, doc, amount, draws: new Map(Object.entries(draws)), moves: result, transforms };
+  return { name, schema, doc, amount, draws: new Map(Object.entries(draws)), moves: result, transforms };
 }
 
-function expandPoints(entry: number | string): readonly number[] | undefined {
-  if (typeof entry === "number") return [entry];
-  const contour = CONTOURS.find(({ name }) => name === entry);
+function expandPoints(entry: number | string, { contours, count }: LandmarkSchema): readonly number[] | undefined {
+  const contour = contours.find(({ name }) => name === entry);
   if (contour) return contour.points;
-  const [first, last] = (/^(\d+)-(\d+)$/.exec(entry) ?? []).slice(1).map(Number);
-  if (first === undefined || last === undefined || first > last || last >= LANDMARK_COUNT) return undefined;
-  return Array.from({ length: last - first + 1 }, (_, i) => first + i);
+  if (typeof entry === "string" && !/^\d+-\d+$/.test(entry)) return undefined;
+  const points = expandIndices(entry);
+  return points[0]! <= points.at(-1)! && points.every((point) => point < count) ? points : undefined;
 }
 
 /**
@@ -260,7 +247,7 @@ export async function readEdits(dir: string, names?: readonly string[]): Promise
 /**
  * Applies one edit, with no guard.
  *
- * @param landmarks `[68, 2]`, pixels.
+ * @param landmarks `[P, 2]`, pixels, in the order of the edit's schema.
  * @param edit The edit.
  * @param amount How strong; 0 changes nothing.
  * @param draws A number for each of the edit's draws.
@@ -273,25 +260,26 @@ export function applyEdit(
   draws: Readonly<Record<string, number>> = {},
 ): Landmarks {
   if (amount === 0) return landmarks.slice();
-  const unit = interocular(landmarks);
-  const [left, right] = OUTER_EYE_CORNERS;
+  const { count, left_half, nose_root, normalisers: { interocular: eyes } } = edit.schema;
+  const unit = interocular(landmarks, edit.schema);
+  const [leftX, leftY] = meanPoint(landmarks, eyes.left), [rightX, rightY] = meanPoint(landmarks, eyes.right);
   // the face's x axis; its y axis is (-sin, cos)
-  const cos = (landmarks[2 * right]! - landmarks[2 * left]!) / unit;
-  const sin = (landmarks[2 * right + 1]! - landmarks[2 * left + 1]!) / unit;
+  const cos = (rightX - leftX) / unit;
+  const sin = (rightY - leftY) / unit;
   const result = landmarks.slice();
   // Each half's width against their mean: 1 and 1 from the front. The halves of a turned head recede unlike.
-  const middle = (landmarks[2 * NOSE_ROOT]! - landmarks[2 * left]!) * cos +
-    (landmarks[2 * NOSE_ROOT + 1]! - landmarks[2 * left + 1]!) * sin;
+  const [noseX, noseY] = meanPoint(landmarks, nose_root);
+  const middle = (noseX - leftX) * cos + (noseY - leftY) * sin;
   const leftWidth = Math.max(0, Math.min(2, 2 * middle / unit)), rightWidth = 2 - leftWidth;
   for (const { by_iod, times, falloff_iod } of edit.moves) {
     const factor = unit * amount * (times === undefined ? 1 : draws[times]!);
     // What shifts both halves to one side keeps their shape, so it is left as it is.
     const lateral = times !== undefined && edit.draws.get(times)!.lateral;
     const seen = lateral ? by_iod : new Map([...by_iod].map(([point, [dx, dy]]) => {
-      const width = LEFT_HALF.has(point) ? leftWidth : rightWidth; // in the middle dx is 0
+      const width = left_half.has(point) ? leftWidth : rightWidth; // in the middle dx is 0
       return [point, [dx * width, dy] as const];
     }));
-    for (let point = 0; point < LANDMARK_COUNT; point++) {
+    for (let point = 0; point < count; point++) {
       const [dx, dy] = seen.get(point) ?? dragged(landmarks, point, seen, falloff_iod * unit);
       result[2 * point]! += factor * (cos * dx - sin * dy);
       result[2 * point + 1]! += factor * (sin * dx + cos * dy);
@@ -301,7 +289,7 @@ export function applyEdit(
     const factor = amount * (times === undefined ? 1 : draws[times]!);
     const angle = turn_deg * factor * Math.PI / 180;
     const c = Math.cos(angle), s = Math.sin(angle);
-    const [x0, y0] = meanPoint(result, Array.from({ length: LANDMARK_COUNT }, (_, i) => i));
+    const [x0, y0] = meanPoint(result, Array.from({ length: count }, (_, i) => i));
     for (let i = 0; i < result.length; i += 2) {
       const x = result[i]! - x0, y = result[i + 1]! - y0;
       const across = cos * x + sin * y, down = cos * y - sin * x;
@@ -341,19 +329,28 @@ function dragged(landmarks: Landmarks, point: number, by_iod: Move["by_iod"], re
  * An edit that would make lines cross, turn an eye or the mouth inside out, or put a landmark outside the frame is tried
  * again at half the amount, four times, and then left out for another one.
  *
- * @param landmarks `[68, 2]`, pixels.
+ * @param landmarks `[P, 2]`, pixels.
+ * @param schema Their schema.
  * @param edits To choose from, all with the same chance.
  * @param options `pick` edits are applied, 2 unless given; `size_px` is the side of the frame, none unless given.
  * @param random Everything random comes from here.
  * @returns New landmarks, and what was applied: fewer than `pick` only if nothing else fits.
+ * @throws {InputError} If an edit is of another schema.
  */
 export function applyEdits(
   landmarks: Landmarks,
+  schema: LandmarkSchema,
   edits: readonly Edit[],
   options: { pick?: number; size_px?: number },
   random: RandomSource,
 ): { landmarks: Landmarks; applied: AppliedEdit[] } {
   const { pick = 2, size_px } = options;
+  const other = edits.find((edit) => edit.schema.name !== schema.name);
+  if (other) {
+    throw new InputError(
+      `Cannot apply the edit "${other.name}" to landmarks of ${schema.name}: it is for ${other.schema.name}`,
+    );
+  }
   const RETRIES = 4;
   const left = [...edits];
   const applied: AppliedEdit[] = [];
@@ -365,7 +362,7 @@ export function applyEdits(
     const draws = Object.fromEntries([...edit.draws].map(([key, range]) => [key, between(range)]));
     for (let attempt = 0; attempt <= RETRIES; attempt++, amount = round(amount / 2)) {
       const edited = applyEdit(current, edit, amount, draws);
-      if (spoils(current, edited, size_px) !== undefined) continue;
+      if (spoils(current, edited, schema, size_px) !== undefined) continue;
       current = edited;
       applied.push({ edit: edit.name, amount, ...(edit.draws.size > 0 && { draws }) });
       break;
@@ -385,42 +382,58 @@ interface Segment {
   to: number;
 }
 
-const SEGMENTS: readonly Segment[] = CONTOURS.flatMap(({ points, closed }, contour) =>
-  points.flatMap((from, i) => {
-    const to = points[i + 1] ?? (closed ? points[0]! : undefined);
-    return to === undefined ? [] : [{ contour, from, to }];
-  })
-);
+type Crossing = readonly [Segment, Segment];
+const crossings = new Map<string, readonly Crossing[]>();
 
-/** Pairs of segments that share no landmark and so must not meet. */
-const PAIRS: readonly (readonly [Segment, Segment])[] = SEGMENTS.flatMap((a, i) =>
-  SEGMENTS.slice(i + 1)
-    .filter((b) => a.from !== b.from && a.from !== b.to && a.to !== b.from && a.to !== b.to)
-    .map((b) => [a, b] as const)
-);
+/** Pairs of a schema's segments that share no landmark and so must not meet. */
+function crossingsOf({ name, contours }: LandmarkSchema): readonly Crossing[] {
+  let pairs = crossings.get(name);
+  if (!pairs) {
+    const segments = contours.flatMap(({ points, closed }, contour) =>
+      points.flatMap((from, i): Segment[] => {
+        const to = points[i + 1] ?? (closed ? points[0]! : undefined);
+        return to === undefined ? [] : [{ contour, from, to }];
+      })
+    );
+    pairs = segments.flatMap((a, i) =>
+      segments.slice(i + 1)
+        .filter((b) => a.from !== b.from && a.from !== b.to && a.to !== b.from && a.to !== b.to)
+        .map((b): Crossing => [a, b])
+    );
+    crossings.set(name, pairs);
+  }
+  return pairs;
+}
 
 /**
  * Says what is wrong with an edited face that was not wrong before: lines that cross, a closed contour turned inside out,
  * or a landmark that left the frame.
  *
- * @param before `[68, 2]`, pixels.
+ * @param before `[P, 2]`, pixels.
  * @param after The same face, edited.
+ * @param schema Schema of both.
  * @param size_px Side of the frame, pixels; no frame unless given.
  * @returns One line, or undefined when all is well.
  */
-export function spoils(before: Landmarks, after: Landmarks, size_px?: number): string | undefined {
+export function spoils(
+  before: Landmarks,
+  after: Landmarks,
+  schema: LandmarkSchema,
+  size_px?: number,
+): string | undefined {
   if (size_px !== undefined) {
     const inside = (value: number) => value >= 0 && value <= size_px - 1;
     for (let i = 0; i < after.length; i++) {
       if (!inside(after[i]!) && inside(before[i]!)) return `landmark ${i >> 1} leaves the frame`;
     }
   }
-  for (const { name, points, closed } of CONTOURS) {
+  const { contours } = schema;
+  for (const { name, points, closed } of contours) {
     if (closed && signedArea(before, points) * signedArea(after, points) < 0) return `${name} turns inside out`;
   }
-  for (const [a, b] of PAIRS) {
+  for (const [a, b] of crossingsOf(schema)) {
     if (cross(after, a, b) && !cross(before, a, b)) {
-      return `${CONTOURS[a.contour]!.name} crosses ${a.contour === b.contour ? "itself" : CONTOURS[b.contour]!.name}`;
+      return `${contours[a.contour]!.name} crosses ${a.contour === b.contour ? "itself" : contours[b.contour]!.name}`;
     }
   }
 }

@@ -1,80 +1,19 @@
 /**
- * The 68 facial landmarks of iBUG (300-W): their names, contours, mirror image and measures.
+ * Landmarks of faces: affine maps, the mirror image and measures.
  *
- * Landmarks are pixels, 0-based pixel centres, in the order of the schema; "left" is the left of the *picture*.
+ * Landmarks are pixels, 0-based pixel centres, in the order of their schema.
  *
  * @module
  */
 import { InputError } from "../formats/input_error.ts";
 import type { Box } from "./data/image.ts";
+import type { LandmarkSchema, Span } from "./schema.ts";
 
-/** How many landmarks a face has. */
-export const LANDMARK_COUNT = 68;
-
-/** `[P, 2]` flattened: x0, y0, x1, y1 ... of 68 points, pixels. */
+/** `[P, 2]` flattened: x0, y0, x1, y1 ... of P landmarks, pixels. */
 export type Landmarks = Float32Array;
 
 /** An affine map as `[a, b, c, d, e, f]`: `x' = a x + b y + c`, `y' = d x + e y + f`. */
 export type Affine = readonly [a: number, b: number, c: number, d: number, e: number, f: number];
-
-/** A part of the face that is measured by itself. */
-export type Region = "contour" | "brows" | "nose" | "eyes" | "mouth";
-
-/** A line that goes through landmarks. */
-export interface Contour {
-  /** As in `left_eye`. */
-  readonly name: string;
-  /** Which part of the face it belongs to. */
-  readonly region: Region;
-  /** Indices of landmarks, in order. */
-  readonly points: readonly number[];
-  /** Whether the last point is joined to the first. */
-  readonly closed: boolean;
-}
-
-function range(first: number, last: number): number[] {
-  return Array.from({ length: last - first + 1 }, (_, i) => first + i);
-}
-
-/** Landmarks of each region. */
-export const REGIONS: Readonly<Record<Region, readonly number[]>> = {
-  contour: range(0, 16),
-  brows: range(17, 26),
-  nose: range(27, 35),
-  eyes: range(36, 47),
-  mouth: range(48, 67),
-};
-
-/** The lines of the face; every landmark is on exactly one. */
-export const CONTOURS: readonly Contour[] = [
-  { name: "jaw", region: "contour", points: range(0, 16), closed: false },
-  { name: "left_brow", region: "brows", points: range(17, 21), closed: false },
-  { name: "right_brow", region: "brows", points: range(22, 26), closed: false },
-  { name: "nose_bridge", region: "nose", points: range(27, 30), closed: false },
-  { name: "nostrils", region: "nose", points: range(31, 35), closed: false },
-  { name: "left_eye", region: "eyes", points: range(36, 41), closed: true },
-  { name: "right_eye", region: "eyes", points: range(42, 47), closed: true },
-  { name: "outer_lips", region: "mouth", points: range(48, 59), closed: true },
-  { name: "inner_lips", region: "mouth", points: range(60, 67), closed: true },
-];
-
-/** Landmarks of the eye on the left of the picture. */
-export const LEFT_EYE: readonly number[] = range(36, 41);
-/** Landmarks of the eye on the right of the picture. */
-export const RIGHT_EYE: readonly number[] = range(42, 47);
-/** The outer corner of each eye. */
-export const OUTER_EYE_CORNERS = [36, 45] as const;
-
-/** `MIRROR[i]` is the landmark that takes the place of landmark i when the face is mirrored. */
-export const MIRROR: readonly number[] = (() => {
-  const permutation = range(0, LANDMARK_COUNT - 1);
-  // Within each span, first and last change places, then the next two inwards.
-  const spans = [[0, 16], [17, 26], [31, 35], [48, 54], [55, 59], [60, 64], [65, 67]] as const;
-  for (const [first, last] of spans) for (const i of range(first, last)) permutation[i] = first + last - i;
-  const eyes = [[36, 45], [37, 44], [38, 43], [39, 42], [40, 47], [41, 46]] as const;
-  for (const [left, right] of eyes) [permutation[left], permutation[right]] = [right, left];
-  return permutation;
-})();
 
 /**
  * Maps landmarks to another place.
@@ -145,19 +84,19 @@ export function similarity(
 /**
  * The landmarks of the mirrored face.
  *
- * `x' = width - 1 - x`, and left and right change names ({@linkcode MIRROR}).
+ * `x' = width - 1 - x`, and left and right change names.
  *
  * @param landmarks `[P, 2]`.
+ * @param schema Their schema.
  * @param width Of the image, pixels.
  * @returns New landmarks.
  */
-export function mirrorLandmarks(landmarks: Landmarks, width: number): Landmarks {
+export function mirrorLandmarks(landmarks: Landmarks, { mirror }: LandmarkSchema, width: number): Landmarks {
   const result = new Float32Array(landmarks.length);
-  for (let i = 0; i < LANDMARK_COUNT; i++) {
-    const from = MIRROR[i]!;
+  mirror.forEach((from, i) => {
     result[2 * i] = width - 1 - landmarks[2 * from]!;
     result[2 * i + 1] = landmarks[2 * from + 1]!;
-  }
+  });
   return result;
 }
 
@@ -178,27 +117,32 @@ export function meanPoint(landmarks: ArrayLike<number>, indices: readonly number
 }
 
 /**
- * Distance of the outer eye corners (36 and 45), one "iod".
+ * Distance of the outer eye corners, one "iod".
  *
  * @param landmarks `[P, 2]`.
+ * @param schema Their schema.
  * @returns Pixels.
  */
-export function interocular(landmarks: ArrayLike<number>): number {
-  const [left, right] = OUTER_EYE_CORNERS;
-  return Math.hypot(
-    landmarks[2 * left]! - landmarks[2 * right]!,
-    landmarks[2 * left + 1]! - landmarks[2 * right + 1]!,
-  );
+export function interocular(
+  landmarks: ArrayLike<number>,
+  { normalisers }: Pick<LandmarkSchema, "normalisers">,
+): number {
+  return spanLength(landmarks, normalisers.interocular);
 }
 
 /**
- * Distance of the pupils, each being the mean of its eye's six points.
+ * Distance of the pupils. Where a schema has none, the mean of an eye's contour stands for its pupil.
  *
  * @param landmarks `[P, 2]`.
+ * @param schema Their schema.
  * @returns Pixels.
  */
-export function interpupil(landmarks: ArrayLike<number>): number {
-  const [x0, y0] = meanPoint(landmarks, LEFT_EYE), [x1, y1] = meanPoint(landmarks, RIGHT_EYE);
+export function interpupil(landmarks: ArrayLike<number>, { normalisers }: Pick<LandmarkSchema, "normalisers">): number {
+  return spanLength(landmarks, normalisers.interpupil);
+}
+
+function spanLength(landmarks: ArrayLike<number>, { left, right }: Span): number {
+  const [x0, y0] = meanPoint(landmarks, left), [x1, y1] = meanPoint(landmarks, right);
   return Math.hypot(x0 - x1, y0 - y1);
 }
 
@@ -231,13 +175,19 @@ export function boxDiagonal(landmarks: ArrayLike<number>): number {
 }
 
 /**
+ * Side of the square around a face as a multiple of the longer side of its landmarks' box: 27 % on each side. Detectors
+ * are trained on such crops.
+ */
+export const CROP_SCALE = 1.54;
+
+/**
  * The square around a face that crops are made with.
  *
  * @param landmarks `[P, 2]`.
- * @param scale Its side as a multiple of the longer side of the landmarks' box; 1.54 leaves 27 % on each side.
+ * @param scale Its side as a multiple of the longer side of the landmarks' box.
  * @returns For `cropSquare` and `cropTransform`.
  */
-export function faceBox(landmarks: Landmarks, scale = 1.54): Box {
+export function faceBox(landmarks: Landmarks, scale = CROP_SCALE): Box {
   const { x, y, width, height } = boundingBox(landmarks);
   const side = scale * Math.max(width, height);
   return { x: x + width / 2 - side / 2, y: y + height / 2 - side / 2, side };

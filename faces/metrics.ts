@@ -7,12 +7,16 @@
  */
 import { InputError } from "../formats/input_error.ts";
 import type { RandomSource } from "./edits.ts";
-import { boxDiagonal, interocular, interpupil, LANDMARK_COUNT, type Region, REGIONS } from "./landmarks.ts";
+import { boxDiagonal, interocular, interpupil } from "./landmarks.ts";
+import type { LandmarkSchema } from "./schema.ts";
 
 /** What errors are divided by: outer eye corners, centres of the eyes, or the diagonal of the landmarks' box. */
 export type Normaliser = "interocular" | "interpupil" | "box_diagonal";
 
-const NORMALISERS: Readonly<Record<Normaliser, (landmarks: ArrayLike<number>) => number>> = {
+/** Part of a schema that errors of landmarks depend on. */
+type Measured = Pick<LandmarkSchema, "count" | "normalisers">;
+
+const NORMALISERS: Readonly<Record<Normaliser, (landmarks: ArrayLike<number>, schema: Measured) => number>> = {
   interocular,
   interpupil,
   box_diagonal: boxDiagonal,
@@ -23,8 +27,9 @@ const NORMALISERS: Readonly<Record<Normaliser, (landmarks: ArrayLike<number>) =>
  *
  * `nme = 100 mean_p |predicted_p - truth_p| / d(truth)`
  *
- * @param predicted `[n, 68, 2]`, in any unit of length.
+ * @param predicted `[n, P, 2]`, in any unit of length.
  * @param truth The same, annotated.
+ * @param schema Schema of both.
  * @param options `normaliser` is d, "interocular" unless given; `points` are the landmarks of the mean, all unless given.
  * @returns `[n]`, percent.
  * @throws {InputError} If the sizes differ, a number is not finite or a normaliser is 0, naming the image.
@@ -34,19 +39,20 @@ const NORMALISERS: Readonly<Record<Normaliser, (landmarks: ArrayLike<number>) =>
 export function nmePerImage(
   predicted: ArrayLike<number>,
   truth: ArrayLike<number>,
+  schema: Measured,
   options: { normaliser?: Normaliser; points?: readonly number[] } = {},
 ): Float64Array {
   const { normaliser = "interocular", points } = options;
-  const stride = 2 * LANDMARK_COUNT;
+  const stride = 2 * schema.count;
   if (predicted.length !== truth.length || truth.length % stride !== 0) {
     throw new InputError(
-      `Cannot compare ${predicted.length} numbers with ${truth.length}: both must be [n, ${LANDMARK_COUNT}, 2]`,
+      `Cannot compare ${predicted.length} numbers with ${truth.length}: both must be [n, ${schema.count}, 2]`,
     );
   }
-  const chosen = points ?? Array.from({ length: LANDMARK_COUNT }, (_, i) => i);
+  const chosen = points ?? Array.from({ length: schema.count }, (_, i) => i);
   return Float64Array.from({ length: truth.length / stride }, (_, image) => {
     const face = Array.from({ length: stride }, (_, i) => truth[image * stride + i]!);
-    const unit = NORMALISERS[normaliser](face);
+    const unit = NORMALISERS[normaliser](face, schema);
     let sum = 0;
     for (const point of chosen) {
       const at = image * stride + 2 * point;
@@ -176,7 +182,7 @@ export interface Measures {
   /** FR and AUC at each threshold, in the order of the options. */
   failures: Failures[];
   /** Mean error of the landmarks of each region, percent. */
-  regions: Record<Region, number>;
+  regions: Record<string, number>;
 }
 
 /** How detections are measured. */
@@ -206,8 +212,9 @@ export interface Evaluation {
 /**
  * Measures detections in every way the tables need.
  *
- * @param predicted `[n, 68, 2]`.
+ * @param predicted `[n, P, 2]`.
  * @param truth The same, annotated.
+ * @param schema Schema of both.
  * @param random Where the bootstrap's draws come from.
  * @param options See {@linkcode EvaluateOptions}.
  * @returns All measures.
@@ -216,15 +223,16 @@ export interface Evaluation {
 export function evaluate(
   predicted: ArrayLike<number>,
   truth: ArrayLike<number>,
+  schema: LandmarkSchema,
   random: RandomSource,
   options: EvaluateOptions = {},
 ): Evaluation {
   const { normaliser = "interocular", thresholds = [10] } = options;
-  const nme = nmePerImage(predicted, truth, { normaliser });
+  const nme = nmePerImage(predicted, truth, schema, { normaliser });
   const styles = options.styles ?? Array<string>(nme.length).fill("all");
   const groups = options.groups ?? Array.from(nme, (_, i) => String(i));
-  const regional = Object.entries(REGIONS).map(([region, points]) =>
-    [region, nmePerImage(predicted, truth, { normaliser, points })] as const
+  const regional = Object.entries(schema.regions).map(([region, points]) =>
+    [region, nmePerImage(predicted, truth, schema, { normaliser, points })] as const
   );
   const mean = (values: Float64Array, chosen: readonly number[]) =>
     chosen.reduce((sum, i) => sum + values[i]!, 0) / chosen.length;
@@ -235,9 +243,7 @@ export function evaluate(
       nme: mean(nme, chosen),
       failures: thresholds.map((threshold) => ({ threshold, ...failureRate(errors, threshold) })),
       nme_interval: bootstrapMean(errors, chosen.map((i) => groups[i]!), random),
-      regions: Object.fromEntries(
-        regional.map(([region, values]) => [region, mean(values, chosen)]),
-      ) as Measures["regions"],
+      regions: Object.fromEntries(regional.map(([region, values]) => [region, mean(values, chosen)])),
     };
   };
   const indices = Array.from(nme, (_, i) => i);

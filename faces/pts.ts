@@ -4,7 +4,8 @@
  * @module
  */
 import { InputError } from "../formats/input_error.ts";
-import { LANDMARK_COUNT, type Landmarks } from "./landmarks.ts";
+import type { Landmarks } from "./landmarks.ts";
+import type { LandmarkSchema } from "./schema.ts";
 
 /** How a file counts pixels: 0 when the top-left pixel's centre is (0, 0), 1 when it is (1, 1) as 300-W's own files do. */
 export type Origin = 0 | 1;
@@ -13,22 +14,30 @@ export type Origin = 0 | 1;
  * Reads a `.pts` file: `version:` and `n_points:` in front, one `x y` a line between braces, any white space.
  *
  * @param text The file.
+ * @param schema Schema of the landmarks.
  * @param options `name` says in errors which file it is; `origin` is 0 unless the file counts pixels from 1.
- * @returns Landmarks counted from 0, `[68, 2]`.
- * @throws {InputError} Naming file and line, if it is not such a file or has not 68 points.
+ * @returns Landmarks counted from 0, `[P, 2]`.
+ * @throws {InputError} Naming file and line, if it is not such a file or has another number of points.
  *
  * @example
  * ```ts
  * import { formatPts, parsePts } from "./faces/pts.ts";
- * const landmarks = parsePts(formatPts(new Float32Array(136)));
+ * import { SCHEMAS } from "./faces/schema.ts";
+ * const landmarks = parsePts(formatPts(new Float32Array(2 * SCHEMAS.ibug68.count)), SCHEMAS.ibug68);
  * ```
  */
-export function parsePts(text: string, options: { name?: string; origin?: Origin } = {}): Landmarks {
+export function parsePts(
+  text: string,
+  { name: schema, count }: LandmarkSchema,
+  options: { name?: string; origin?: Origin } = {},
+): Landmarks {
   const { name = "landmarks", origin = 0 } = options;
   const fail = (line: number, what: string) =>
-    new InputError(`Cannot read ${name}:${line}: ${what}`, { hint: `68 lines "x y" between { and } are expected` });
+    new InputError(
+      `Cannot read ${name}:${line}: ${what}, hint: ${count} lines "x y" between { and } are expected, of ${schema}`,
+    );
   const values: number[] = [];
-  let line = 1, announced = LANDMARK_COUNT, announcedAt = 1, opened = false, closed = false;
+  let line = 1, announced = count, announcedAt = 1, opened = false, closed = false;
   for (const [token] of text.matchAll(/\n|[{}]|[^\s{}:]+[^\S\n]*:[^\S\n]*[^\s{}]*|[^\s{}]+/g)) {
     if (token === "\n") line++;
     else if (token === "{" && !opened) opened = true;
@@ -46,17 +55,17 @@ export function parsePts(text: string, options: { name?: string; origin?: Origin
     }
   }
   if (!closed) throw fail(line, opened ? "the } is missing" : "there is no {");
-  if (values.length !== 2 * LANDMARK_COUNT) {
-    throw fail(line, `there are ${values.length} numbers instead of ${2 * LANDMARK_COUNT}`);
+  if (values.length !== 2 * count) {
+    throw fail(line, `there are ${values.length} numbers instead of ${2 * count}`);
   }
-  if (announced !== LANDMARK_COUNT) throw fail(announcedAt, `n_points is ${announced} instead of ${LANDMARK_COUNT}`);
+  if (announced !== count) throw fail(announcedAt, `n_points is ${announced} instead of ${count}`);
   return Float32Array.from(values);
 }
 
 /**
  * Writes landmarks as a `.pts` file, counted from 0, thousandths of a pixel.
  *
- * @param landmarks `[68, 2]`, pixels.
+ * @param landmarks `[P, 2]`, pixels.
  * @returns The file.
  */
 export function formatPts(landmarks: Landmarks): string {
@@ -71,10 +80,11 @@ export function formatPts(landmarks: Landmarks): string {
  * Reads a `.pts` file from disk.
  *
  * @param path The file.
+ * @param schema Schema of the landmarks.
  * @param origin 0 unless the file counts pixels from 1.
- * @returns Landmarks counted from 0, `[68, 2]`.
+ * @returns Landmarks counted from 0, `[P, 2]`.
  * @throws As {@linkcode parsePts}, and what reading a file throws.
  */
-export async function readPts(path: string, origin: Origin = 0): Promise<Landmarks> {
-  return parsePts(await Deno.readTextFile(path), { name: path, origin });
+export async function readPts(path: string, schema: LandmarkSchema, origin: Origin = 0): Promise<Landmarks> {
+  return parsePts(await Deno.readTextFile(path), schema, { name: path, origin });
 }

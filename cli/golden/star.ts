@@ -155,8 +155,11 @@ export const starLossCheck: GoldenCheck = async (c, device) => {
 /** `star-metrics`: NME of each image, FR and AUC at several thresholds. */
 export const starMetricsCheck: GoldenCheck = async (c) => {
   const want = await allTensors(c);
-  const normaliser = typeof c.json["config"].nme_left_index === "number" ? "interocular" : "interpupil";
-  const nme = nmePerImage(want.get("input/predictions")!.data, want.get("input/groundtruth")!.data, { normaliser });
+  const { data, shape: [, count] } = want.get("input/predictions")!;
+  const [left, right] = ["left", "right"].map((side): number[] => [c.json["config"][`nme_${side}_index`]].flat());
+  const span = { left: left!, right: right! };
+  const schema = { count: count!, normalisers: { interocular: span, interpupil: span } };
+  const nme = nmePerImage(data, want.get("input/groundtruth")!.data, schema);
   const results = compareGroups(c, want, new Map([["nme/per_image", nme.map((v) => v / 100)]]));
   for (const [key, { fr, auc }] of Object.entries<{ fr: number; auc: number }>(c.json["results"])) {
     const got = failureRate(nme, 100 * (key === "default" ? c.json["default_threshold"] : Number(key)));

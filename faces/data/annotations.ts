@@ -8,7 +8,8 @@
  */
 import { InputError } from "../../formats/input_error.ts";
 import type { BadFile } from "./dataset.ts";
-import { LANDMARK_COUNT, type Landmarks } from "../landmarks.ts";
+import type { Landmarks } from "../landmarks.ts";
+import { convertLandmarks, type LandmarkSchema, SCHEMAS } from "../schema.ts";
 import type { Origin } from "../pts.ts";
 
 /** Files with many faces: see {@linkcode parseAnnotations}. */
@@ -18,7 +19,7 @@ export type ListFormat = "wflw" | "coco" | "ffhq" | "csv";
 export interface ListedFace {
   /** Path of the image, as the file has it. */
   readonly image: string;
-  /** `[68, 2]`, pixels, counted from 0. */
+  /** `[P, 2]`, pixels, counted from 0. */
   readonly landmarks: Landmarks;
   /** What the file calls the style, if it does. */
   readonly style?: string;
@@ -36,29 +37,19 @@ export interface Annotations {
 
 const range = (first: number, last: number) => Array.from({ length: last - first + 1 }, (_, k) => first + k);
 
-/**
- * `WFLW_TO_68[i]` is the point of WFLW's 98 that stands for landmark i: every second one of the jaw, the upper edges of
- * the brows, six of the eight of an eye; the pupils, 96 and 97, have none.
- *
- * Source: Wu et al. 2018, arXiv 1805.10483, figure of the 98 points.
- */
-export const WFLW_TO_68: readonly number[] = [
-  ...range(0, 16).map((k) => 2 * k),
-  ...range(33, 37),
-  ...range(42, 46),
-  ...range(51, 59),
-  ...[60, 61, 63, 64, 65, 67],
-  ...[68, 69, 71, 72, 73, 75],
-  ...range(76, 95),
-];
-
 /** Reads faces and says why one is bad by throwing. */
-type Parser = (text: string, each: (place: string | number, read: () => ListedFace) => void, origin: Origin) => void;
+type Parser = (
+  text: string,
+  each: (place: string | number, read: () => ListedFace) => void,
+  origin: Origin,
+  schema: LandmarkSchema,
+) => void;
 
 const PARSERS: Readonly<Record<ListFormat, Parser>> = {
-  // 98 points, a box of 4 numbers, 6 attributes, the image's name.
-  wflw(text, each, origin) {
-    const NUMBERS = 2 * 98 + 4 + 6;
+  // The landmarks, a box of 4 numbers, 6 attributes, the image's name.
+  wflw(text, each, origin, schema) {
+    const { wflw98 } = SCHEMAS;
+    const NUMBERS = 2 * wflw98.count + 4 + 6;
     text.split("\n").forEach((line, i) => {
       if (line.trim() === "") return;
       each(i + 1, () => {
@@ -66,14 +57,13 @@ const PARSERS: Readonly<Record<ListFormat, Parser>> = {
         if (fields.length !== NUMBERS + 1) {
           throw new InputError(`there are ${fields.length} fields instead of ${NUMBERS + 1}`);
         }
-        const points = fields.slice(0, 2 * 98).map(Number);
-        const landmarks = WFLW_TO_68.flatMap((p) => [points[2 * p]!, points[2 * p + 1]!]);
-        return { image: fields[NUMBERS]!, landmarks: toLandmarks(landmarks, origin) };
+        const landmarks = toLandmarks(fields.slice(0, 2 * wflw98.count).map(Number), origin, wflw98);
+        return { image: fields[NUMBERS]!, landmarks: convertLandmarks(landmarks, wflw98, schema) };
       });
     });
   },
-  // `annotations` with 68 `keypoints`, or with `face_kpts` as COCO-WholeBody has them: x, y and visibility each.
-  coco(text, each, origin) {
+  // `annotations` with `keypoints`, or with `face_kpts` as COCO-WholeBody has them: x, y and visibility each.
+  coco(text, each, origin, schema) {
     const { images, annotations }: Record<string, unknown> = JSON.parse(text) ?? {};
     if (!Array.isArray(images) || !Array.isArray(annotations)) {
       throw new InputError('"images" and "annotations" are expected');
@@ -87,17 +77,17 @@ const PARSERS: Readonly<Record<ListFormat, Parser>> = {
         const given = points["face_kpts"] ?? points["keypoints"];
         const image = names.get(image_id);
         if (typeof image !== "string") throw new InputError(`there is no image with id ${JSON.stringify(image_id)}`);
-        if (!Array.isArray(given) || given.length !== 3 * LANDMARK_COUNT) {
-          throw new InputError(`${3 * LANDMARK_COUNT} numbers in "keypoints" or "face_kpts" are expected`);
+        if (!Array.isArray(given) || given.length !== 3 * schema.count) {
+          throw new InputError(`${3 * schema.count} numbers in "keypoints" or "face_kpts" are expected`);
         }
-        const hidden = range(0, LANDMARK_COUNT - 1).filter((p) => given[3 * p + 2] === 0);
+        const hidden = range(0, schema.count - 1).filter((p) => given[3 * p + 2] === 0);
         if (hidden.length) throw new InputError(`landmarks ${hidden.slice(0, 5).join(", ")} are not labelled`);
-        return { image, landmarks: toLandmarks(given.filter((_, k) => k % 3 < 2), origin) };
+        return { image, landmarks: toLandmarks(given.filter((_, k) => k % 3 < 2), origin, schema) };
       });
     });
   },
   // ffhq-dataset-v2.json: the aligned images, by number.
-  ffhq(text, each, origin) {
+  ffhq(text, each, origin, schema) {
     for (
       const [key, entry] of Object.entries<{ image?: Record<string, unknown> }>(JSON.parse(text) ?? {})
     ) {
@@ -106,16 +96,16 @@ const PARSERS: Readonly<Record<ListFormat, Parser>> = {
         if (typeof file_path !== "string" || !Array.isArray(face_landmarks)) {
           throw new InputError('"image" with "file_path" and "face_landmarks" is expected');
         }
-        return { image: file_path, landmarks: toLandmarks(face_landmarks.flat(), origin) };
+        return { image: file_path, landmarks: toLandmarks(face_landmarks.flat(), origin, schema) };
       });
     }
   },
-  // A header; x0, y0 to x67, y67 (or x_0 ...) in any order, the image as `name`, `file` or `image`, `style`, `group`.
-  csv(text, each, origin) {
+  // A header; x0, y0 and so on (or x_0 ...) in any order, the image as `name`, `file` or `image`, `style`, `group`.
+  csv(text, each, origin, schema) {
     const lines = text.split(/\r?\n/);
     const header = lines[0]!.split(",").map((field) => field.trim().toLowerCase());
     const name = header.findIndex((field) => ["name", "file", "file_name", "image"].includes(field));
-    const columns = range(0, LANDMARK_COUNT - 1).flatMap((p) =>
+    const columns = range(0, schema.count - 1).flatMap((p) =>
       ["x", "y"].map((axis) => header.findIndex((field) => field === `${axis}${p}` || field === `${axis}_${p}`))
     );
     const missing = columns.findIndex((column) => column < 0);
@@ -134,7 +124,7 @@ const PARSERS: Readonly<Record<ListFormat, Parser>> = {
         const [style, group] = ["style", "group"].map((key) => fields[header.indexOf(key)]);
         return {
           image: fields[name]!,
-          landmarks: toLandmarks(values, origin),
+          landmarks: toLandmarks(values, origin, schema),
           ...(style && { style }),
           ...(group && { group }),
         };
@@ -147,12 +137,13 @@ const PARSERS: Readonly<Record<ListFormat, Parser>> = {
  * Reads a file of many faces.
  *
  * - `wflw`: a face a line, 98 points, box, attributes and image, as WFLW's `list_98pt_rect_attr_*.txt`;
- * - `coco`: JSON with 68 `keypoints`, or COCO-WholeBody's `face_kpts`;
+ * - `coco`: JSON with `keypoints`, or COCO-WholeBody's `face_kpts`;
  * - `ffhq`: `ffhq-dataset-v2.json`, the aligned images;
- * - `csv`: a header with `name`, `x0`, `y0` ... `x67`, `y67`, and `style` and `group` if wanted.
+ * - `csv`: a header with `name`, `x0`, `y0`, `x1` and so on, and `style` and `group` if wanted.
  *
  * @param text The file.
  * @param format Which of them.
+ * @param schema Schema of the landmarks wanted; those of `wflw` are converted to it.
  * @param options `name` says in errors which file it is; `origin` is 0 unless it counts pixels from 1.
  * @returns Faces and bad ones.
  * @throws {InputError} If it is no such file at all.
@@ -160,19 +151,25 @@ const PARSERS: Readonly<Record<ListFormat, Parser>> = {
 export function parseAnnotations(
   text: string,
   format: ListFormat,
+  schema: LandmarkSchema,
   options: { name?: string; origin?: Origin } = {},
 ): Annotations {
   const { name = "annotations", origin = 0 } = options;
   const faces: ListedFace[] = [], bad: BadFile[] = [];
   try {
-    PARSERS[format](text, (place, read) => {
-      try {
-        faces.push(read());
-      } catch (error) {
-        if (!(error instanceof InputError)) throw error;
-        bad.push({ file: `${name}:${place}`, reason: error.message });
-      }
-    }, origin);
+    PARSERS[format](
+      text,
+      (place, read) => {
+        try {
+          faces.push(read());
+        } catch (error) {
+          if (!(error instanceof InputError)) throw error;
+          bad.push({ file: `${name}:${place}`, reason: error.message });
+        }
+      },
+      origin,
+      schema,
+    );
   } catch (error) {
     if (!(error instanceof InputError || error instanceof SyntaxError)) throw error;
     throw new InputError(`Cannot read ${name} as ${format}: ${error.message}`);
@@ -181,19 +178,24 @@ export function parseAnnotations(
 }
 
 /**
- * Reads the text of one face as Caricature-Data has it: 68 times x and y, and nothing else.
+ * Reads the text of one face as Caricature-Data has it: x and y of each landmark, and nothing else.
  *
  * Source: QianyiWu/Caricature-Data, Caricature_w_landmark/1.txt.
  *
  * @param text The file.
+ * @param schema Schema of the landmarks.
  * @param options As of {@linkcode parseAnnotations}.
- * @returns `[68, 2]`, counted from 0.
- * @throws {InputError} If it is not 136 numbers.
+ * @returns `[P, 2]`, counted from 0.
+ * @throws {InputError} If it has another number of numbers.
  */
-export function parseText(text: string, options: { name?: string; origin?: Origin } = {}): Landmarks {
+export function parseText(
+  text: string,
+  schema: LandmarkSchema,
+  options: { name?: string; origin?: Origin } = {},
+): Landmarks {
   const { name = "landmarks", origin = 0 } = options;
   try {
-    return toLandmarks(text.trim().split(/[\s,]+/).map(Number), origin);
+    return toLandmarks(text.trim().split(/[\s,]+/).map(Number), origin, schema);
   } catch (error) {
     throw new InputError(`Cannot read ${name}: ${(error as Error).message}`);
   }
@@ -209,17 +211,19 @@ const NPY_TYPES: Readonly<Record<string, readonly [bytes: number, read: (view: D
 };
 
 /**
- * Reads one face as CariFace has it: a NumPy array of 68 times x and y, f4, f8, i4 or i8.
+ * Reads one face as CariFace has it: a NumPy array of x and y of each landmark, f4, f8, i4 or i8.
  *
  * @param bytes The `.npy` file.
+ * @param schema Schema of the landmarks.
  * @param options As of {@linkcode parseAnnotations}.
- * @returns `[68, 2]`, counted from 0.
+ * @returns `[P, 2]`, counted from 0.
  * @throws {InputError} If it is no such array.
  *
  * Source: numpy.lib.format, versions 1 to 3; Juyong/CaricatureFace, datagen.py.
  */
 export function parseNpy(
   bytes: Uint8Array<ArrayBuffer>,
+  schema: LandmarkSchema,
   options: { name?: string; origin?: Origin } = {},
 ): Landmarks {
   const { name = "landmarks", origin = 0 } = options;
@@ -236,27 +240,27 @@ export function parseNpy(
   const shape = /'shape': *\(([^)]*)\)/.exec(header)?.[1] ?? "";
   const [size, read] = NPY_TYPES[descr] ??
     fail(`its elements are "${descr}", not ${Object.keys(NPY_TYPES).join(", ")}`);
-  if (shape.replaceAll(" ", "") !== `${LANDMARK_COUNT},2`) {
-    return fail(`its shape is (${shape}) instead of (${LANDMARK_COUNT}, 2)`);
+  if (shape.replaceAll(" ", "") !== `${schema.count},2`) {
+    return fail(`its shape is (${shape}) instead of (${schema.count}, 2)`);
   }
-  if (bytes.length !== end + 2 * LANDMARK_COUNT * size) {
-    return fail(`it has ${bytes.length} bytes instead of ${end + 2 * LANDMARK_COUNT * size}`);
+  if (bytes.length !== end + 2 * schema.count * size) {
+    return fail(`it has ${bytes.length} bytes instead of ${end + 2 * schema.count * size}`);
   }
   const columns = header.includes("'fortran_order': True");
-  const values = Array.from({ length: 2 * LANDMARK_COUNT }, (_, k) => {
-    const place = columns ? (k % 2) * LANDMARK_COUNT + (k >> 1) : k;
+  const values = Array.from({ length: 2 * schema.count }, (_, k) => {
+    const place = columns ? (k % 2) * schema.count + (k >> 1) : k;
     return read(view, end + place * size);
   });
   try {
-    return toLandmarks(values, origin);
+    return toLandmarks(values, origin, schema);
   } catch (error) {
     return fail((error as Error).message);
   }
 }
 
-function toLandmarks(values: readonly unknown[], origin: Origin): Landmarks {
-  if (values.length !== 2 * LANDMARK_COUNT) {
-    throw new InputError(`there are ${values.length} numbers instead of ${2 * LANDMARK_COUNT}`);
+function toLandmarks(values: readonly unknown[], origin: Origin, { count }: LandmarkSchema): Landmarks {
+  if (values.length !== 2 * count) {
+    throw new InputError(`there are ${values.length} numbers instead of ${2 * count}`);
   }
   const wrong = values.findIndex((value) => typeof value !== "number" || !Number.isFinite(value));
   if (wrong >= 0) throw new InputError(`landmark ${Math.floor(wrong / 2)} is no pair of numbers`);

@@ -17,6 +17,7 @@ import {
   similarity,
   transformLandmarks,
 } from "../landmarks.ts";
+import type { LandmarkSchema } from "../schema.ts";
 
 /** How much to change; all ranges are symmetric about no change. */
 export const augmentation = z.strictObject({
@@ -53,16 +54,18 @@ export type Augmentation = z.output<typeof augmentation>;
  * Writes one image of a batch, changed at random, and its landmarks.
  *
  * @param image `[from_px, from_px, 3]`, 0 to 255.
- * @param landmarks `[68, 2]`, pixels of the image.
+ * @param landmarks `[P, 2]`, pixels of the image.
+ * @param schema Their schema.
  * @param options Null for none: the image is only resampled.
  * @param to_px Side of the result.
  * @param out `[to_px, to_px, 3]`, filled with values from -1 to 1.
- * @returns `[68, 2]`, pixels of the result.
+ * @returns `[P, 2]`, pixels of the result.
  */
 export function augment(
   image: Uint8Array,
   from_px: number,
   landmarks: Landmarks,
+  schema: LandmarkSchema,
   random: RandomSource,
   options: Augmentation | null,
   to_px: number,
@@ -85,7 +88,7 @@ export function augment(
   const placed = composeAffine(similarity([centre, centre], size, angle, shift), resize);
   const mirrored = random.uniform() < options.flip;
   // What is not asked for draws no number, so that other changes stay the same.
-  const bends = options.bend === undefined ? [] : drawBends(landmarks, random, options.bend);
+  const bends = options.bend === undefined ? [] : drawBends(landmarks, schema, random, options.bend);
   const bent = bendLandmarks(landmarks, bends);
   const affine = bends.length === 0 ? placed : composeAffine(
     composeAffine(placed, invertAffine(cropTransform(faceBox(landmarks), from_px))),
@@ -98,7 +101,7 @@ export function augment(
   recolour(out, random, options);
   if (random.uniform() < options.occlusion) occlude(out, to_px, random);
   const moved = transformLandmarks(bent, affine);
-  return mirrored ? mirrorLandmarks(moved, to_px) : moved;
+  return mirrored ? mirrorLandmarks(moved, schema, to_px) : moved;
 }
 
 /** Three standard deviations are as far as it goes. */

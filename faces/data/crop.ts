@@ -6,7 +6,8 @@
 
 import { InputError } from "../../formats/input_error.ts";
 import { type Box, cropSquare, cropTransform, type Image } from "./image.ts";
-import { boundingBox, faceBox, interocular, LANDMARK_COUNT, type Landmarks, transformLandmarks } from "../landmarks.ts";
+import { boundingBox, faceBox, interocular, type Landmarks, transformLandmarks } from "../landmarks.ts";
+import type { LandmarkSchema } from "../schema.ts";
 
 /** How a face is cut out. */
 export interface Crop {
@@ -20,17 +21,23 @@ export interface Crop {
 
 /** A square picture and its landmarks. */
 export interface CroppedFace extends Image {
-  /** `[68, 2]`, pixels of the result. */
+  /** `[P, 2]`, pixels of the result. */
   readonly landmarks: Landmarks;
 }
 
 /**
  * Cuts a face out of a picture and resamples it.
  *
+ * @param schema Schema of the landmarks.
  * @throws {InputError} Saying what is wrong with the face.
  */
-export function cropFace(image: Image, landmarks: Landmarks, { crop, scale, size_px }: Crop): CroppedFace {
-  const box = boxOf(image, landmarks, crop, scale);
+export function cropFace(
+  image: Image,
+  landmarks: Landmarks,
+  schema: LandmarkSchema,
+  { crop, scale, size_px }: Crop,
+): CroppedFace {
+  const box = boxOf(image, landmarks, schema, crop, scale);
   return {
     ...cropSquare(image, box, size_px),
     landmarks: transformLandmarks(landmarks, cropTransform(box, size_px)),
@@ -38,12 +45,19 @@ export function cropFace(image: Image, landmarks: Landmarks, { crop, scale, size
 }
 
 /** The square to cut out; throws what is wrong with the face. */
-function boxOf({ width, height }: Image, landmarks: Landmarks, crop: Crop["crop"], scale: number): Box {
-  if (interocular(landmarks) === 0) {
-    throw new InputError("the outer eye corners, landmarks 36 and 45, are at one place");
+function boxOf(
+  { width, height }: Image,
+  landmarks: Landmarks,
+  schema: LandmarkSchema,
+  crop: Crop["crop"],
+  scale: number,
+): Box {
+  if (interocular(landmarks, schema) === 0) {
+    const { left, right } = schema.normalisers.interocular;
+    throw new InputError(`the outer eye corners, landmarks ${left} and ${right}, are at one place`);
   }
   const inside = countInside(landmarks, width, height);
-  if (inside < LANDMARK_COUNT / 2) {
+  if (inside < schema.count / 2) {
     const { x, y, width: w, height: h } = boundingBox(landmarks);
     const span = `${x.toFixed(1)} to ${(x + w).toFixed(1)} and ${y.toFixed(1)} to ${(y + h).toFixed(1)}`;
     throw new InputError(`only ${inside} landmarks are inside the ${width} x ${height} image: they span ${span}`);

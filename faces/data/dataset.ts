@@ -10,7 +10,8 @@ import { z } from "zod";
 import { InputError } from "../../formats/input_error.ts";
 import type { AppliedEdit } from "../edits.ts";
 import { encodePng, type Image, readImage, readImageHeader } from "./image.ts";
-import { LANDMARK_COUNT, type Landmarks } from "../landmarks.ts";
+import type { Landmarks } from "../landmarks.ts";
+import { DEFAULT_SCHEMA, type LandmarkSchema, schemaName, SCHEMAS } from "../schema.ts";
 import { formatPts, type Origin, readPts } from "../pts.ts";
 import { exists } from "../../formats/files.ts";
 import { inOrder, PicturePool } from "./pool.ts";
@@ -26,7 +27,8 @@ const line = z.looseObject({
   file_name: z.string(),
   style: z.string(),
   group: z.string(),
-  landmarks: z.array(z.tuple([z.number(), z.number()])).length(LANDMARK_COUNT),
+  schema: schemaName.optional(),
+  landmarks: z.array(z.tuple([z.number(), z.number()])),
   prompt: z.string().optional(),
   source: z.string().optional(),
   seed: z.number().optional(),
@@ -39,7 +41,7 @@ export interface NewRecord {
   style: string;
   /** Images of one group show the same person or picture and must not be split between training and measuring. */
   group: string;
-  /** `[68, 2]`, pixels of the image. */
+  /** `[P, 2]`, pixels of the image. */
   landmarks: Landmarks;
   /** The text it was generated from. */
   prompt?: string;
@@ -61,7 +63,7 @@ export interface DatasetRecord extends NewRecord {
 export interface Sample {
   /** The picture. */
   image: Image;
-  /** `[68, 2]`, pixels of the image. */
+  /** `[P, 2]`, pixels of the image. */
   landmarks: Landmarks;
   /** The rest. */
   record: DatasetRecord;
@@ -71,7 +73,7 @@ export interface Sample {
 export interface LoadedDataset {
   /** `[n, size_px, size_px, 3]`, 0 to 255. */
   images: Uint8Array;
-  /** `[n, 68, 2]`, pixels. */
+  /** `[n, P, 2]`, pixels. */
   landmarks: Float32Array;
   /** One an image. */
   records: DatasetRecord[];
@@ -81,6 +83,8 @@ export interface LoadedDataset {
 export interface Dataset {
   /** The folder. */
   readonly dir: string;
+  /** Schema of the landmarks. */
+  readonly schema: LandmarkSchema;
   /** Side of every image, pixels; 0 for a plain folder whose images are not squares of one size. */
   readonly size_px: number;
   /** One an image. */
@@ -99,7 +103,12 @@ export interface Dataset {
   loadAll(): Promise<LoadedDataset>;
 }
 
-function dataset(dir: string, size_px: number, records: readonly DatasetRecord[]): Dataset {
+function dataset(
+  dir: string,
+  schema: LandmarkSchema,
+  size_px: number,
+  records: readonly DatasetRecord[],
+): Dataset {
   const load = async (index: number, pool?: PicturePool): Promise<Sample> => {
     const record = records[index];
     if (!record) throw new RangeError(`Cannot read image ${index} of ${dir}: it holds ${records.length} images`);
@@ -120,16 +129,16 @@ function dataset(dir: string, size_px: number, records: readonly DatasetRecord[]
     }
     const bytes = size_px * size_px * 3;
     const images = new Uint8Array(records.length * bytes);
-    const landmarks = new Float32Array(records.length * 2 * LANDMARK_COUNT);
+    const landmarks = new Float32Array(records.length * 2 * schema.count);
     using pool = new PicturePool(records.length * size_px ** 2);
     let i = 0;
     for await (const sample of inOrder(records.length, pool.width, (index) => load(index, pool))) {
       images.set(sample.image.data, i * bytes);
-      landmarks.set(sample.landmarks, i++ * 2 * LANDMARK_COUNT);
+      landmarks.set(sample.landmarks, i++ * 2 * schema.count);
     }
     return { images, landmarks, records: [...records] };
   };
-  return { dir, size_px, records, load: (index) => load(index), loadAll };
+  return { dir, schema, size_px, records, load: (index) => load(index), loadAll };
 }
 
 /**
@@ -151,6 +160,7 @@ function dataset(dir: string, size_px: number, records: readonly DatasetRecord[]
 export async function openDataset(dir: string): Promise<Dataset> {
   const path = `${dir}/metadata.jsonl`;
   const records: DatasetRecord[] = [];
+  let schema: LandmarkSchema | undefined;
   for (const [i, text] of (await Deno.readTextFile(path)).split("\n").entries()) {
     if (text.trim() === "") continue;
     let json: unknown;
@@ -164,17 +174,28 @@ export async function openDataset(dir: string): Promise<Dataset> {
       const issue = parsed.error.issues[0]!;
       throw new InputError(`Cannot read ${path}:${i + 1}: ${issue.path.join(".") || "the line"}: ${issue.message}`);
     }
-    const { landmarks, ...rest } = parsed.data;
+    const { landmarks, schema: name = DEFAULT_SCHEMA, ...rest } = parsed.data;
+    schema ??= SCHEMAS[name];
+    if (name !== schema.name) {
+      throw new InputError(
+        `Cannot read ${path}:${i + 1}: its schema is ${name}, that of the first line is ${schema.name}`,
+      );
+    }
+    if (landmarks.length !== schema.count) {
+      throw new InputError(
+        `Cannot read ${path}:${i + 1}: landmarks: there are ${landmarks.length} and ${name} has ${schema.count}`,
+      );
+    }
     records.push({ ...rest, landmarks: Float32Array.from(landmarks.flat()) } as DatasetRecord);
   }
-  if (records.length === 0) throw new InputError(`Cannot use ${dir} as a dataset: ${path} names no image`);
+  if (!schema) throw new InputError(`Cannot use ${dir} as a dataset: ${path} names no image`);
   const { width, height } = await headerOf(`${dir}/${records[0]!.file_name}`);
   if (width !== height) {
     throw new InputError(
       `Cannot use ${dir} as a dataset: images must be square, current value is ${width} x ${height}`,
     );
   }
-  return dataset(dir, width, records);
+  return dataset(dir, schema, width, records);
 }
 
 async function headerOf(path: string) {
@@ -185,12 +206,14 @@ async function headerOf(path: string) {
 /** Writes a dataset. `metadata.jsonl` comes last, with `close()`: a folder without it is unfinished. */
 export class DatasetWriter {
   readonly #dir: string;
+  readonly #schema: LandmarkSchema;
   readonly #lines: string[] = [];
   readonly #encode: (image: Image) => Promise<Uint8Array> | Uint8Array;
   #size_px = 0;
 
-  private constructor(dir: string, encoder: Pick<PicturePool, "encode"> | undefined) {
+  private constructor(dir: string, schema: LandmarkSchema, encoder: Pick<PicturePool, "encode"> | undefined) {
     this.#dir = dir;
+    this.#schema = schema;
     this.#encode = encoder ? (image) => encoder.encode(image) : encodePng;
   }
 
@@ -198,12 +221,17 @@ export class DatasetWriter {
    * Starts a dataset.
    *
    * @param dir The folder, which is made when it is not there.
+   * @param schema Schema of the landmarks.
    * @param encoder Makes PNG files of images; this thread unless given.
    * @returns The writer.
    */
-  static async create(dir: string, encoder?: Pick<PicturePool, "encode">): Promise<DatasetWriter> {
+  static async create(
+    dir: string,
+    schema: LandmarkSchema,
+    encoder?: Pick<PicturePool, "encode">,
+  ): Promise<DatasetWriter> {
     await Deno.mkdir(`${dir}/images`, { recursive: true });
-    return new DatasetWriter(dir, encoder);
+    return new DatasetWriter(dir, schema, encoder);
   }
 
   /** Images so far. */
@@ -245,9 +273,9 @@ export class DatasetWriter {
           `${this.#size_px} x ${this.#size_px} is expected`,
       );
     }
-    if (landmarks.length !== 2 * LANDMARK_COUNT || !landmarks.every(Number.isFinite)) {
+    if (landmarks.length !== 2 * this.#schema.count || !landmarks.every(Number.isFinite)) {
       throw new InputError(
-        `Cannot add image ${index} to ${this.#dir}: landmarks must be ${2 * LANDMARK_COUNT} finite numbers`,
+        `Cannot add image ${index} to ${this.#dir}: landmarks must be ${2 * this.#schema.count} finite numbers`,
       );
     }
   }
@@ -267,6 +295,12 @@ export class DatasetWriter {
           `${this.#size_px} is expected`,
       );
     }
+    if (from.schema.name !== this.#schema.name) {
+      throw new InputError(
+        `Cannot add images of ${from.dir} to ${this.#dir}: their landmarks are of ${from.schema.name}, ` +
+          `${this.#schema.name} is expected`,
+      );
+    }
     const { file_name, ...record } = from.records[index]!;
     await this.#write(() => Deno.readFile(`${from.dir}/${file_name}`), record);
   }
@@ -276,10 +310,12 @@ export class DatasetWriter {
     const name = `images/${String(this.#lines.length).padStart(6, "0")}`;
     const round = (value: number) => Math.round(value * 1000) / 1000;
     const points = Array.from(
-      { length: LANDMARK_COUNT },
+      { length: this.#schema.count },
       (_, i) => [round(landmarks[2 * i]!), round(landmarks[2 * i + 1]!)],
     );
-    this.#lines.push(JSON.stringify({ file_name: `${name}.png`, style, group, landmarks: points, ...rest }));
+    // Lines without a schema are of the default one.
+    const schema = this.#schema.name === DEFAULT_SCHEMA ? {} : { schema: this.#schema.name };
+    this.#lines.push(JSON.stringify({ file_name: `${name}.png`, style, group, ...schema, landmarks: points, ...rest }));
     await Deno.writeFile(`${this.#dir}/${name}.png`, await read());
     await Deno.writeTextFile(`${this.#dir}/${name}.pts`, formatPts(landmarks));
   }
@@ -300,6 +336,8 @@ export interface BadFile {
 
 /** How a plain folder is read. */
 export interface FolderOptions {
+  /** Schema of the landmarks; `ibug68` unless given. WFLW's lists are converted to it. */
+  schema?: LandmarkSchema;
   /**
    * Where the landmarks are: a `.pts` file (unless given) or a `.txt` file beside each image; a `.npy` file beside it or
    * in the folder `landmarks` beside its own; or one file of many faces.
@@ -331,7 +369,7 @@ export interface FolderOptions {
  * not for this format.
  */
 export async function openFolder(dir: string, options: FolderOptions = {}): Promise<Dataset & { bad: BadFile[] }> {
-  const { style = "photo", on_bad = "stop" } = options;
+  const { schema = SCHEMAS[DEFAULT_SCHEMA], style = "photo", on_bad = "stop" } = options;
   const found = await facesIn(dir, options);
   const index = await readIndex(`${dir}/index.csv`);
   const records: DatasetRecord[] = [], bad = [...found.bad];
@@ -364,7 +402,7 @@ export async function openFolder(dir: string, options: FolderOptions = {}): Prom
   }
   const total = found.faces.length + found.bad.length;
   if (bad.length > 0 && (on_bad === "stop" || records.length === 0)) throw badFilesError(dir, bad, total);
-  return { ...dataset(dir, sizes.size === 1 ? size_px : 0, records), bad };
+  return { ...dataset(dir, schema, sizes.size === 1 ? size_px : 0, records), bad };
 }
 
 /** A face whose landmarks may still have to be read. */
@@ -373,12 +411,12 @@ interface FaceFile extends Omit<ListedFace, "landmarks"> {
 }
 
 async function facesIn(dir: string, options: FolderOptions): Promise<{ faces: FaceFile[]; bad: BadFile[] }> {
-  const { format = "pts", annotations, origin = 0, filter = () => true } = options;
+  const { schema = SCHEMAS[DEFAULT_SCHEMA], format = "pts", annotations, origin = 0, filter = () => true } = options;
   if (format !== "pts" && format !== "text" && format !== "npy") {
     if (annotations === undefined) {
       throw new InputError(`Cannot read ${dir} as ${format}: annotations, the file with the landmarks, is not given`);
     }
-    const { faces, bad } = parseAnnotations(await Deno.readTextFile(annotations), format, {
+    const { faces, bad } = parseAnnotations(await Deno.readTextFile(annotations), format, schema, {
       name: annotations,
       origin,
     });
@@ -402,9 +440,9 @@ async function facesIn(dir: string, options: FolderOptions): Promise<{ faces: Fa
       const file = files.find((file) => exists(`${dir}/${file}`));
       if (file === undefined) throw new InputError(`there is no ${files.join(", ")} beside it`);
       const path = `${dir}/${file}`;
-      if (format === "pts") return await readPts(path, origin);
-      if (format === "npy") return parseNpy(await Deno.readFile(path), { name: path, origin });
-      return parseText(await Deno.readTextFile(path), { name: path, origin });
+      if (format === "pts") return await readPts(path, schema, origin);
+      if (format === "npy") return parseNpy(await Deno.readFile(path), schema, { name: path, origin });
+      return parseText(await Deno.readTextFile(path), schema, { name: path, origin });
     };
     return { image, landmarks };
   });

@@ -18,8 +18,11 @@ export interface Image {
   data: Uint8Array;
 }
 
+/** Red, green and blue, 0 to 255. */
+export type Colour = readonly [red: number, green: number, blue: number];
+
 /** What fills the places of a crop that lie outside the image: the nearest border pixel, or one colour. */
-export type Fill = "edge" | readonly [red: number, green: number, blue: number];
+export type Fill = "edge" | Colour;
 
 /** A square of a picture, in pixel-centre coordinates: the whole of a 64 x 64 image is `{ x: -0.5, y: -0.5, side: 64 }`. */
 export interface Box {

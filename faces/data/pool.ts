@@ -8,11 +8,18 @@ import { workerCount, WorkerPool } from "../../engine/worker_pool.ts";
 import { type Crop, cropFace, type CroppedFace } from "./crop.ts";
 import { encodePng, type Image, readImage } from "./image.ts";
 import type { Landmarks } from "../landmarks.ts";
+import type { LandmarkSchema } from "../schema.ts";
 
 /** What a thread is asked for. */
 export type PictureCall =
   | { readonly do: "decode"; readonly path: string }
-  | { readonly do: "face"; readonly path: string; readonly landmarks: Landmarks; readonly how: Crop }
+  | {
+    readonly do: "face";
+    readonly path: string;
+    readonly landmarks: Landmarks;
+    readonly schema: LandmarkSchema;
+    readonly how: Crop;
+  }
   | { readonly do: "encode"; readonly image: Image };
 
 /** Answers a call, in whatever thread. */
@@ -21,7 +28,7 @@ export async function answer(call: PictureCall): Promise<Image | Uint8Array> {
     case "decode":
       return await readImage(call.path);
     case "face":
-      return cropFace(await readImage(call.path), call.landmarks, call.how);
+      return cropFace(await readImage(call.path), call.landmarks, call.schema, call.how);
     case "encode":
       return encodePng(call.image);
   }
@@ -58,8 +65,8 @@ export class PicturePool implements Disposable {
   }
 
   /** As `cropFace`, of a file. */
-  async face(path: string, landmarks: Landmarks, how: Crop): Promise<CroppedFace> {
-    return await this.#ask({ do: "face", path, landmarks, how }) as CroppedFace;
+  async face(path: string, landmarks: Landmarks, schema: LandmarkSchema, how: Crop): Promise<CroppedFace> {
+    return await this.#ask({ do: "face", path, landmarks, schema, how }) as CroppedFace;
   }
 
   /** As `encodePng`. */

@@ -12,7 +12,8 @@ import landmarkSource from "../../shaders/face_render_landmarks.wgsl" with { typ
 import surfaceSource from "../../shaders/face_render_surface.wgsl" with { type: "text" };
 import styleSource from "../../shaders/face_render_style.wgsl" with { type: "text" };
 import type { Image } from "../data/image.ts";
-import { LANDMARK_COUNT, type Landmarks } from "../landmarks.ts";
+import { CROP_SCALE, type Landmarks } from "../landmarks.ts";
+import { SCHEMAS } from "../schema.ts";
 import { packHead, PARAM_TEXELS, setCrop } from "./head.ts";
 import type { HeadParams } from "./person.ts";
 import { KINDS, type StyleRender } from "./styles.ts";
@@ -38,8 +39,6 @@ export interface RenderedFace {
   landmarks: Landmarks;
 }
 
-/** Side of the crop over the longer side of the landmarks' box. */
-const CROP_SCALE = 1.54;
 /** Samples a pixel along each axis. */
 const SAMPLES = 2;
 /** Samples drawn at once; bounds the memory at 80 bytes a sample. */
@@ -173,6 +172,7 @@ async function renderBatch(
   size_px: number,
 ): Promise<RenderedFace[]> {
   const count = heads.length;
+  const { count: LANDMARK_COUNT } = SCHEMAS.ibug68; // the shaders compute these landmarks, and no others
   const side = size_px * SAMPLES;
   const made = pipelines(gpu);
   const owned: { destroy(): void }[] = [];

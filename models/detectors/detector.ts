@@ -7,7 +7,8 @@
 import { InputError } from "../../formats/input_error.ts";
 import { augment } from "../../faces/data/augment.ts";
 import { resizeArea } from "../../faces/data/image.ts";
-import { LANDMARK_COUNT, type Landmarks, MIRROR, mirrorLandmarks } from "../../faces/landmarks.ts";
+import { CROP_SCALE, type Landmarks, mirrorLandmarks } from "../../faces/landmarks.ts";
+import { DEFAULT_SCHEMA, type LandmarkSchema, SCHEMAS } from "../../faces/schema.ts";
 import { concat } from "../../ops/concat.ts";
 import type { Device } from "../../engine/device.ts";
 import { Graph } from "../../engine/graph.ts";
@@ -16,12 +17,10 @@ import { Executable, type Parameters } from "../../engine/executable.ts";
 import type { TensorData } from "../../formats/safetensors.ts";
 import type { Tensor } from "../../engine/tensor.ts";
 import type { ConfigFormat } from "../io/config.ts";
-import { DETECTOR_FORMATS, type DetectorConfig, detectorNetwork, isStar } from "./registry.ts";
+import { DETECTOR_FORMATS, type DetectorConfig, detectorNetwork, isStar, schemaOf } from "./registry.ts";
 import { loadNetwork, loadNetworkConfig, saveNetwork } from "../io/network_folder.ts";
 import { onnxModel } from "../io/onnx.ts";
 import { createParameters, type HostTensors, type Specs } from "../io/params.ts";
-
-const P = LANDMARK_COUNT;
 
 /** Parameters of the network of a config. */
 export function detectorSpecs(config: DetectorConfig): Specs {
@@ -85,18 +84,19 @@ export async function saveDetector(
 /**
  * Writes a detector as an ONNX model, for one image at a time.
  *
- * Its input is `images`, `[1, size_px, size_px, 3]`, RGB from -1 to 1; its outputs are `landmarks`, `[1, 68, 2]`, and
- * `covariance`, `[1, 68, 3]`, as of {@linkcode Prediction}.
+ * Its input is `images`, `[1, size_px, size_px, 3]`, RGB from -1 to 1; its outputs are `landmarks`, `[1, P, 2]`, and
+ * `covariance`, `[1, P, 3]`, as of {@linkcode Prediction}.
  *
  * @returns The file.
  */
 export function detectorOnnx(config: DetectorConfig, tensors: HostTensors): Uint8Array<ArrayBuffer> {
   const { landmarks, covariance } = detectorNetwork(new Graph(), config, 1);
+  const { name, count } = schemaOf(config);
   return onnxModel({ landmarks, covariance }, tensors, {
     name: "detector",
     doc:
-      `68 facial landmarks. images: RGB from -1 to 1, [1, ${config.size_px}, ${config.size_px}, 3], a square of 1.54 ` +
-      "times the longer side of the landmarks' box. landmarks: pixels of the image, 0 is the centre of the first one. " +
+      `${count} facial landmarks, ${name}. images: RGB from -1 to 1, [1, ${config.size_px}, ${config.size_px}, 3], a ` +
+      `square of ${CROP_SCALE} times the longer side of the landmarks' box. landmarks: pixels of the image, 0 is the centre of the first one. ` +
       "covariance: xx, yy, xy of each landmark's heatmap, squared pixels.",
   });
 }
@@ -110,9 +110,9 @@ export async function loadDetector(device: Device, dir: string, options: { batch
 
 /** What a detector finds in n images. */
 export interface Prediction {
-  /** `[n, 68, 2]`, pixels of the images. */
+  /** `[n, P, 2]`, pixels of the images. */
   readonly landmarks: Float32Array;
-  /** Covariance of each landmark's heatmap, xx, yy and xy: `[n, 68, 3]`, squared pixels of the images. */
+  /** Covariance of each landmark's heatmap, xx, yy and xy: `[n, P, 3]`, squared pixels of the images. */
   readonly covariance: Float32Array;
   /**
    * Of each image the root mean squared distance between the landmarks found in it and in its mirror image, `[n]`, pixels
@@ -122,15 +122,16 @@ export interface Prediction {
 }
 
 /**
- * How far each landmark may be off, `[n, 68]`, pixels of the images.
+ * How far each landmark may be off, `[n, P]`, pixels of the images.
  *
  * The root of the heatmap's variance, `s`, ranks the landmarks of a face but hardly tells a wrong face from a right one;
  * the disagreement with the mirror image, `d`, does. With `flip` it is the geometric mean of the two, `sqrt(s d)`.
  */
 export function uncertainty({ landmarks, covariance, disagreement }: Prediction): Float32Array {
-  return Float32Array.from({ length: landmarks.length / 2 }, (_, i) => {
+  const points = landmarks.length / 2;
+  return Float32Array.from({ length: points }, (_, i) => {
     const spread = Math.sqrt(Math.max(0, covariance[3 * i]! + covariance[3 * i + 1]!));
-    return disagreement ? Math.sqrt(spread * disagreement[Math.floor(i / P)]!) : spread;
+    return disagreement ? Math.sqrt(spread * disagreement[Math.floor(i * disagreement.length / points)]!) : spread;
   });
 }
 
@@ -148,6 +149,8 @@ export function detectorFetches(config: DetectorConfig, batch: number = BATCH): 
 export class Detector {
   /** The network. */
   readonly config: DetectorConfig;
+  /** Schema of the landmarks that it finds. */
+  readonly schema: LandmarkSchema;
   /** Images that go through the network at once. */
   readonly batch: number;
   readonly #executable: Executable;
@@ -164,6 +167,7 @@ export class Detector {
     { batch = BATCH, own = false }: { batch?: number; own?: boolean } = {},
   ) {
     this.config = config;
+    this.schema = schemaOf(config);
     this.batch = batch;
     this.#own = own ? [...parameters.values()] : [];
     this.#executable = new Executable(device, detectorFetches(config, batch), parameters);
@@ -185,7 +189,7 @@ export class Detector {
         `Cannot find landmarks in ${images.length} bytes: [n, ${size_px}, ${size_px}, 3] is expected`,
       );
     }
-    const side = this.config.size_px;
+    const side = this.config.size_px, P = this.schema.count;
     const small = shrink(images, size_px, side);
     const landmarks = new Float32Array(count * P * 2), covariance = new Float32Array(count * P * 3);
     const disagreement = new Float32Array(count);
@@ -197,7 +201,9 @@ export class Detector {
         resample(small, first + k, side, input.subarray(k * stride, (k + 1) * stride));
       }
       const once = await this.#run(input);
-      const both = flip ? average(once, unmirrored(await this.#run(mirrorImages(input, side)), side)) : once;
+      const both = flip
+        ? average(once, unmirrored(await this.#run(mirrorImages(input, side)), this.schema, side), P)
+        : once;
       for (let k = 0; k < here && both.disagreement; k++) disagreement[first + k] = both.disagreement[k]! * ratio;
       for (let k = 0; k < here * P; k++) {
         const to = first * P + k;
@@ -223,7 +229,7 @@ export class Detector {
     options: { flip?: boolean } = {},
   ): AsyncGenerator<readonly [item: T, found: Prediction | null]> {
     const bytes = size_px * size_px * 3;
-    const predict = this.predict.bind(this);
+    const predict = this.predict.bind(this), P = this.schema.count;
     async function* finish(batch: readonly T[]): AsyncGenerator<readonly [T, Prediction | null]> {
       const seen = batch.map(imageOf);
       const images = seen.filter((image) => image !== null);
@@ -255,7 +261,7 @@ export class Detector {
     const found = await this.#executable.read("found");
     const columns = (first: number, count: number) =>
       Float32Array.from(
-        { length: this.batch * P * count },
+        { length: this.batch * this.schema.count * count },
         (_, k) => found[Math.floor(k / count) * 5 + first + k % count]!,
       );
     return { landmarks: columns(0, 2), covariance: columns(2, 3) };
@@ -303,7 +309,8 @@ const NO_LANDMARKS: Landmarks = new Float32Array(0);
 /** Writes an image as the network takes it. */
 function resample({ images, size_px }: Squares, index: number, side: number, out: Float32Array): void {
   const bytes = size_px * size_px * 3;
-  augment(images.subarray(index * bytes, (index + 1) * bytes), size_px, NO_LANDMARKS, NO_RANDOM, null, side, out);
+  const image = images.subarray(index * bytes, (index + 1) * bytes);
+  augment(image, size_px, NO_LANDMARKS, SCHEMAS[DEFAULT_SCHEMA], NO_RANDOM, null, side, out);
 }
 
 /** Mirrors images, `[n, side, side, 3]`. */
@@ -318,13 +325,14 @@ export function mirrorImages<T extends Float32Array | Uint8Array>(images: T, sid
 }
 
 /** What was found in mirrored images, for the images themselves. */
-function unmirrored({ landmarks, covariance }: Prediction, side: number): Prediction {
+function unmirrored({ landmarks, covariance }: Prediction, schema: LandmarkSchema, side: number): Prediction {
+  const { count: P, mirror } = schema;
   const faces = landmarks.length / (2 * P);
   const [points, spreads] = [new Float32Array(landmarks.length), new Float32Array(covariance.length)];
   for (let k = 0; k < faces; k++) {
-    points.set(mirrorLandmarks(landmarks.subarray(k * P * 2, (k + 1) * P * 2), side), k * P * 2);
+    points.set(mirrorLandmarks(landmarks.subarray(k * P * 2, (k + 1) * P * 2), schema, side), k * P * 2);
     for (let i = 0; i < P; i++) {
-      const [xx, yy, xy] = covariance.subarray((k * P + MIRROR[i]!) * 3);
+      const [xx, yy, xy] = covariance.subarray((k * P + mirror[i]!) * 3);
       spreads.set([xx!, yy!, -xy!], (k * P + i) * 3);
     }
   }
@@ -332,7 +340,7 @@ function unmirrored({ landmarks, covariance }: Prediction, side: number): Predic
 }
 
 /** Mean and covariance of an equal mixture of the two, half their distance counts as spread; and how far they are apart. */
-function average(a: Prediction, b: Prediction): Prediction {
+function average(a: Prediction, b: Prediction, P: number): Prediction {
   const covariance = a.covariance.map((value, k) => {
     const half = (axis: number) =>
       (a.landmarks[Math.floor(k / 3) * 2 + axis]! - b.landmarks[Math.floor(k / 3) * 2 + axis]!) / 2;

@@ -16,7 +16,6 @@ import {
   boxDiagonal,
   faceBox,
   invertAffine,
-  LANDMARK_COUNT,
   type Landmarks,
   mirrorLandmarks,
   transformLandmarks,
@@ -46,7 +45,7 @@ export interface FaceFound {
 }
 
 /** What the search needs of a detector. */
-export type Finder = Pick<Detector, "config" | "batch" | "predict">;
+export type Finder = Pick<Detector, "config" | "schema" | "batch" | "predict">;
 
 /** The windows to look at, as squares of the picture, those of one size together. */
 export function searchWindows(width: number, height: number): Box[][] {
@@ -107,7 +106,7 @@ async function lookAt(
   boxes: readonly Box[],
   signal: AbortSignal | undefined,
 ): Promise<Window[]> {
-  const side = detector.config.size_px;
+  const { schema, config: { size_px: side } } = detector;
   const bytes = side * side * 3;
   const windows: Window[] = [];
   // A batch takes its time however few of its places are used: windows and their mirror images share one.
@@ -120,9 +119,9 @@ async function lookAt(
     crops.set(mirrorImages(crops.subarray(0, some.length * bytes), side), some.length * bytes);
     const { landmarks } = await detector.predict(crops, side);
     some.forEach((box, k) => {
-      const of = (k: number) => landmarks.subarray(k * 2 * LANDMARK_COUNT, (k + 1) * 2 * LANDMARK_COUNT);
+      const of = (k: number) => landmarks.subarray(k * 2 * schema.count, (k + 1) * 2 * schema.count);
       const face = of(k);
-      const mirrored = mirrorLandmarks(of(some.length + k), side);
+      const mirrored = mirrorLandmarks(of(some.length + k), schema, side);
       const disagreement = meanDistance(face, mirrored) / boxDiagonal(face) * 100;
       const next = faceBox(transformLandmarks(face, invertAffine(cropTransform(box, side))));
       windows.push({ box, disagreement, next });
@@ -136,7 +135,7 @@ const settled = ({ box, next }: Window) => overlap(box, next) > SETTLED;
 function meanDistance(a: Landmarks, b: Landmarks): number {
   let sum = 0;
   for (let i = 0; i < a.length; i += 2) sum += Math.hypot(a[i]! - b[i]!, a[i + 1]! - b[i + 1]!);
-  return sum / LANDMARK_COUNT;
+  return 2 * sum / a.length;
 }
 
 /** Leaves out windows that ask for nearly the crop of one before. */

@@ -1,5 +1,5 @@
 /**
- * A compact stacked hourglass that finds 68 landmarks, by config.
+ * A compact stacked hourglass that finds the landmarks of a schema, by config.
  *
  *     images [N, S, S, 3] ─ + x, y ─ stem ─ [N, H, H, C] ─ hourglass ─ features ─ heatmaps [N, H, H, P] ─ soft-argmax ─ [N, P, 2]
  *                                               └──────── + ─────────────┴─────────────┘ next stack
@@ -16,6 +16,7 @@
  */
 
 import { z } from "zod";
+import { DEFAULT_SCHEMA, schemaName, SCHEMAS } from "../../faces/schema.ts";
 import { add } from "../../ops/add.ts";
 import { concat } from "../../ops/concat.ts";
 import { matmul } from "../../ops/matmul.ts";
@@ -53,7 +54,7 @@ export const hourglassOptions = {
 export const hourglassConfig = z.strictObject({
   ...hourglassOptions,
   heatmap_px: hourglassOptions.heatmap_px.unwrap().default(16),
-  landmarks: z.int().min(1).default(68).describe("Landmarks, one heatmap each"),
+  schema: schemaName.default(DEFAULT_SCHEMA).describe("Schema of the landmarks, one heatmap each"),
 }).superRefine((config, context) => {
   const { size_px, heatmap_px, depth, channels, groups } = config;
   const fail = (key: string, message: string) => context.addIssue({ code: "custom", path: [key], message });
@@ -82,7 +83,8 @@ export interface StackOutput {
  * @returns One output a stack; the last is the detector's.
  */
 export function hourglass(scope: Scope, images: Value, config: HourglassConfig): StackOutput[] {
-  const { size_px, heatmap_px, stacks, depth, channels, groups, landmarks, temperature } = config;
+  const { size_px, heatmap_px, stacks, depth, channels, groups, temperature } = config;
+  const { count: landmarks } = SCHEMAS[config.schema];
   const norm = { groups, eps: 1e-5 };
   const act = (at: Scope, name: string, h: Value) => relu(normalise(at, name, h, norm));
 

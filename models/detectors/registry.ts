@@ -5,7 +5,7 @@
  */
 
 import { z } from "zod";
-import { LANDMARK_COUNT } from "../../faces/landmarks.ts";
+import { DEFAULT_SCHEMA, type LandmarkSchema, schemaName, SCHEMAS } from "../../faces/schema.ts";
 import { starMaps } from "./star_targets.ts";
 import { concat } from "../../ops/concat.ts";
 import { scale } from "../../ops/scale.ts";
@@ -23,17 +23,18 @@ import {
   toHeatmap,
 } from "./hourglass.ts";
 import { type ParameterSpec, Scope, type Specs } from "../io/params.ts";
-import { star, STAR_300W, type StarOutput, starTrainingLoss, toStar } from "./star.ts";
+import { star, type StarConfig, type StarOutput, starTrainingLoss, toStar } from "./star.ts";
 
 /** Where the network's parameters are in a graph. */
 export const DETECTOR = "detector/";
 
-/** STAR's network of 68 landmarks at some size; all else is as published. */
+/** STAR's network for a landmark schema, at some size; all else is as published. */
 export const starDetectorConfig = z.strictObject({
   size_px: z.int().min(32).max(1024).describe("Side of the images that the network takes, pixels"),
   stacks: z.int().min(1).max(8).describe("Hourglasses one after the other"),
   depth: z.int().min(1).max(6).describe("How often a hourglass halves its maps, a quarter of the images' side"),
   channels: z.int().min(8).max(512).describe("Channels of the features"),
+  schema: schemaName.default(DEFAULT_SCHEMA).describe("Schema of the landmarks"),
 }).refine(({ size_px, depth }) => size_px % (4 << depth) === 0, {
   error: "depth cannot halve a quarter of size_px so often",
   path: ["depth"],
@@ -42,11 +43,11 @@ export const starDetectorConfig = z.strictObject({
 /** See {@linkcode starDetectorConfig}. */
 export type StarDetectorConfig = z.output<typeof starDetectorConfig>;
 
-/** Sizes of STAR's network by name; `star` is the published one, with 17.1 million parameters. */
+/** Sizes of STAR's network by name; `star` is the published one for 300-W, with 17.1 million parameters. */
 export const STAR_SIZES = {
-  star: { size_px: 256, stacks: 4, depth: 4, channels: 256 },
-  small: { size_px: 128, stacks: 2, depth: 4, channels: 128 },
-  tiny: { size_px: 64, stacks: 2, depth: 3, channels: 64 },
+  star: { size_px: 256, stacks: 4, depth: 4, channels: 256, schema: "ibug68" },
+  small: { size_px: 128, stacks: 2, depth: 4, channels: 128, schema: "ibug68" },
+  tiny: { size_px: 64, stacks: 2, depth: 3, channels: 64, schema: "ibug68" },
 } as const satisfies Record<string, StarDetectorConfig>;
 
 /** A detector's network. */
@@ -54,13 +55,23 @@ export type DetectorConfig = HourglassConfig | StarDetectorConfig;
 
 /** `config.json` of each kind, by its `model_type`. */
 export const DETECTOR_FORMATS = {
-  hourglass: { name: "hourglass", schema: hourglassConfig, fixed: { model_type: "hourglass" } },
+  hourglass: {
+    name: "hourglass",
+    schema: hourglassConfig,
+    fixed: { model_type: "hourglass" },
+    ignored: /^landmarks$/, // the number of landmarks, which the schema has
+  },
   star: { name: "star", schema: starDetectorConfig, fixed: { model_type: "star" } },
 } as const satisfies { hourglass: ConfigFormat<HourglassConfig>; star: ConfigFormat<StarDetectorConfig> };
 
 /** Which kind of network a configuration is of. */
 export function isStar(config: DetectorConfig): config is StarDetectorConfig {
   return !("heatmap_px" in config);
+}
+
+/** Schema of the landmarks that a network finds. */
+export function schemaOf({ schema }: Pick<DetectorConfig, "schema">): LandmarkSchema {
+  return SCHEMAS[schema];
 }
 
 /** What a network says about images. */
@@ -104,10 +115,12 @@ export interface DetectorTraining {
  */
 export function detectorTargets(config: DetectorConfig, landmarks: Float32Array): Record<string, Float32Array> {
   if (!isStar(config)) return { target: landmarks.map((px) => toHeatmap(px, config)) };
-  const count = 2 * LANDMARK_COUNT;
+  const schema = schemaOf(config);
+  const edges = schema.contours.map(({ closed, points }) => [closed, points] as const);
+  const count = 2 * schema.count;
   const drawn = Array.from(
     { length: landmarks.length / count },
-    (_, k) => starMaps(landmarks.subarray(k * count, (k + 1) * count), config.size_px),
+    (_, k) => starMaps(landmarks.subarray(k * count, (k + 1) * count), config.size_px, edges),
   );
   const joined = (name: "pointmaps" | "edgemaps") => {
     const size = drawn[0]![name].length;
@@ -129,7 +142,7 @@ export function detectorTraining(graph: Graph, config: DetectorConfig, batch: nu
     const outputs = hourglass(scope, images, config);
     return {
       specs,
-      loss: hourglassLoss(outputs, graph.input("target", [batch, LANDMARK_COUNT, 2])),
+      loss: hourglassLoss(outputs, graph.input("target", [batch, schemaOf(config).count, 2])),
       landmarks: landmarksIn(outputs, config),
       updates: [],
     };
@@ -137,7 +150,7 @@ export function detectorTraining(graph: Graph, config: DetectorConfig, batch: nu
   const output = buildStar(scope, images, config, true);
   const { pointmaps, edgemaps } = output.stacks[0]!;
   const loss = starTrainingLoss(output, {
-    landmarks: graph.input("target", [batch, LANDMARK_COUNT, 2]),
+    landmarks: graph.input("target", [batch, schemaOf(config).count, 2]),
     pointmaps: graph.input("pointmaps", pointmaps.shape),
     edgemaps: graph.input("edgemaps", edgemaps.shape),
   });
@@ -160,9 +173,22 @@ function begin(graph: Graph, { size_px }: DetectorConfig, batch: number) {
 
 function buildStar(scope: Scope, images: Value, config: StarDetectorConfig, training: boolean): StarOutput {
   const bgr = concat([2, 1, 0].map((channel) => slice(images, 3, channel, 1)));
+  return star(scope, bgr, starNetwork(config), training);
+}
+
+/** The peer's constructor arguments for a detector: its edges are the contours of the schema. */
+export function starNetwork(config: StarDetectorConfig): StarConfig {
   const { size_px, stacks, depth, channels } = config;
-  const size = { width: size_px, height: size_px, nstack: stacks, nlevels: depth, in_channel: channels };
-  return star(scope, bgr, { ...STAR_300W, ...size }, training);
+  const { count, contours } = schemaOf(config);
+  return {
+    width: size_px,
+    height: size_px,
+    nstack: stacks,
+    nlevels: depth,
+    in_channel: channels,
+    classes_num: [count, contours.length, count],
+    edge_info: contours.map(({ closed, points }) => [closed, [...points]]),
+  };
 }
 
 /** {@linkcode fromStar} in the graph. */

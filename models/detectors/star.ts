@@ -62,29 +62,6 @@ export const starConfig = z.strictObject({
 /** See {@linkcode starConfig}. */
 export type StarConfig = z.output<typeof starConfig>;
 
-const range = (first: number, last: number) => Array.from({ length: last - first + 1 }, (_, k) => first + k);
-
-/** The published detector of 300-W: 68 landmarks, 9 edges, 256 pixels, 17.1 million parameters. */
-export const STAR_300W: StarConfig = {
-  width: 256,
-  height: 256,
-  nstack: 4,
-  nlevels: 4,
-  in_channel: 256,
-  classes_num: [68, 9, 68],
-  edge_info: [
-    [false, range(0, 16)],
-    [false, range(17, 21)],
-    [false, range(22, 26)],
-    [false, range(27, 30)],
-    [false, range(31, 35)],
-    [true, range(36, 41)],
-    [true, range(42, 47)],
-    [true, range(48, 59)],
-    [true, range(60, 67)],
-  ],
-};
-
 /** Names in the peer's checkpoints that are no parameters here: they follow from the configuration, or are counters. */
 export const STAR_DERIVED = /(^|\.)num_batches_tracked$|^e2h_transform\.(weight|bias)$/;
 

@@ -14,7 +14,6 @@
  */
 
 import { InputError } from "../../formats/input_error.ts";
-import { CONTOURS } from "../../faces/landmarks.ts";
 
 /** Standard deviation of a blob, pixels. */
 const SIGMA = 1.5;
@@ -29,9 +28,6 @@ const QUARTER = 4;
 
 /** An edge: whether its ends are joined, and its landmarks in order. */
 export type Edge = readonly [closed: boolean, points: readonly number[]];
-
-/** The lines of the 68-point face. */
-const FACE: readonly Edge[] = CONTOURS.map(({ closed, points }) => [closed, points]);
 
 /**
  * The blob of a landmark, 1 at its centre.
@@ -191,10 +187,10 @@ export interface StarMaps {
  *
  * @param landmarks `[P, 2]`, pixels.
  * @param size_px Side of the picture, a multiple of 4.
- * @param edges Those of the 68-point face when not given.
+ * @param edges Contours of the landmarks' schema.
  * @throws {InputError} If the side is no multiple of 4.
  */
-export function starMaps(landmarks: ArrayLike<number>, size_px: number, edges: readonly Edge[] = FACE): StarMaps {
+export function starMaps(landmarks: ArrayLike<number>, size_px: number, edges: readonly Edge[]): StarMaps {
   if (size_px % QUARTER) {
     throw new InputError(`Cannot draw maps of a picture of ${size_px} px: a multiple of 4 is expected`);
   }

@@ -29,7 +29,7 @@ import {
 import { BERT_UNUSED, type BertConfig, bertFormat, encodeBert } from "../diffusion/bert_text.ts";
 import { saveModelIndex } from "./pipeline_folder.ts";
 import { type ConfigFormat, readConfig } from "./config.ts";
-import { DETECTOR_FORMATS, type StarDetectorConfig } from "../detectors/registry.ts";
+import { DETECTOR_FORMATS, type StarDetectorConfig, starNetwork } from "../detectors/registry.ts";
 import { controlnet, type ControlNetConfig, controlnetFormat } from "../diffusion/controlnet.ts";
 import {
   inferAutoencoder,
@@ -65,7 +65,7 @@ import {
   type Specs,
 } from "./params.ts";
 import { scheduleFormat } from "../diffusion/schedule.ts";
-import { star, STAR_300W, STAR_DERIVED } from "../detectors/star.ts";
+import { star, STAR_DERIVED } from "../detectors/star.ts";
 import { openNetworkTensors, type OpenTensors, openTensors } from "./tensor_files.ts";
 import { encodeText, type TextEncoderConfig, textEncoderFormat } from "../diffusion/clip_text.ts";
 import { loadTokenizer } from "../diffusion/tokenizer.ts";
@@ -200,9 +200,8 @@ const KINDS = {
       names: () => same,
       unused: STAR_DERIVED,
     },
-    declare(scope, { size_px, stacks, depth, channels }) {
-      const size = { width: size_px, height: size_px, nstack: stacks, nlevels: depth, in_channel: channels };
-      star(scope, scope.graph.input("image", [1, size_px, size_px, 3]), { ...STAR_300W, ...size }, false);
+    declare(scope, config) {
+      star(scope, scope.graph.input("image", [1, config.size_px, config.size_px, 3]), starNetwork(config), false);
     },
   } satisfies Kind<StarDetectorConfig>,
   hourglass: {

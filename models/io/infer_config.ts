@@ -10,15 +10,15 @@
  */
 
 import { z } from "zod";
+import { SCHEMAS } from "../../faces/schema.ts";
 import { InputError } from "../../formats/input_error.ts";
 import type { SafetensorsInfo, TensorData } from "../../formats/safetensors.ts";
 import { type AutoencoderConfig, autoencoderFormat } from "../diffusion/autoencoder.ts";
 import { type BertConfig, bertFormat } from "../diffusion/bert_text.ts";
 import type { ConfigFormat } from "./config.ts";
-import type { StarDetectorConfig } from "../detectors/registry.ts";
+import { STAR_SIZES, type StarDetectorConfig } from "../detectors/registry.ts";
 import { type ControlNetConfig, controlnetFormat } from "../diffusion/controlnet.ts";
 import { betas, LATENT_SCHEDULE, type ScheduleConfig } from "../diffusion/schedule.ts";
-import { STAR_300W } from "../detectors/star.ts";
 import { type TextEncoderConfig, textEncoderFormat } from "../diffusion/clip_text.ts";
 import { type EncoderConfig, type UNetConfig, unetFormat } from "../diffusion/unet.ts";
 
@@ -221,15 +221,22 @@ export function inferBert(file: NamedShapes): BertConfig {
   });
 }
 
-/** Of a STAR detector of 68 landmarks as those of 300-W; its images are as large as in all that was published. */
+/** Of a STAR detector, whose schema follows from the number of its maps; its images are as large as in all that was published. */
 export function inferStar(file: NamedShapes): StarDetectorConfig {
   const what = "STAR detector";
   const [P, E] = ["heatmaps", "edgemaps"].map((name) => sizeOf(file, what, `out_${name}.0.conv.weight`, 0));
-  if (P !== STAR_300W.classes_num[0] || E !== STAR_300W.classes_num[1]) {
-    fail(file, what, `it has ${P} landmarks and ${E} edges, and only the 68 and 9 of 300-W are built here`);
-  }
+  const schemas = Object.values(SCHEMAS);
+  const schema = schemas.find(({ count, contours }) => count === P && contours.length === E) ??
+    fail(
+      file,
+      what,
+      `it has ${P} landmarks and ${E} edges, and known are ${
+        schemas.map(({ name, contours }) => `${name} with ${contours.length} edges`).join(", ")
+      }`,
+    );
   return {
-    size_px: STAR_300W.width,
+    schema: schema.name,
+    size_px: STAR_SIZES.star.size_px,
     stacks: count(file, (k) => `out_heatmaps.${k}.conv.weight`),
     // Each level of an hourglass holds the next one as its low2.
     depth: count(file, (k) => `hgs.0.${"low2.".repeat(k)}up1.conv1.conv.weight`),

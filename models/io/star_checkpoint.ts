@@ -14,9 +14,8 @@
 import { InputError } from "../../formats/input_error.ts";
 import { type TorchTensor, type TorchValue, writeTorchArchive } from "../../formats/torch_writer.ts";
 import { detectorSpecs } from "../detectors/detector.ts";
-import { type DetectorConfig, isStar } from "../detectors/registry.ts";
+import { type DetectorConfig, isStar, starNetwork } from "../detectors/registry.ts";
 import { fileName, fileShape, type HostTensors, toFileLayout } from "./params.ts";
-import { STAR_300W } from "../detectors/star.ts";
 
 /**
  * The state of the original's network: our parameters in PyTorch's layout, and what follows from them there, see
@@ -38,7 +37,7 @@ export function starState(config: DetectorConfig, tensors: HostTensors): Map<str
     if (!name.endsWith(".running_var")) continue;
     state.set(name.replace(/running_var$/, "num_batches_tracked"), { shape: [], data: new BigInt64Array(1) });
   }
-  const { edge_info, classes_num: [, E, points] } = STAR_300W;
+  const { edge_info, classes_num: [, E, points] } = starNetwork(config);
   const weight = new Float32Array(points * E), bias = new Float32Array(points).fill(1);
   edge_info.forEach(([, members], e) =>
     members.forEach((p) => {

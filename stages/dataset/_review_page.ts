@@ -5,7 +5,9 @@
  */
 
 import type { DatasetRecord } from "../../faces/data/dataset.ts";
-import { CONTOURS, type Landmarks } from "../../faces/landmarks.ts";
+import { contourPath } from "../../faces/draw.ts";
+import type { Landmarks } from "../../faces/landmarks.ts";
+import type { LandmarkSchema } from "../../faces/schema.ts";
 import { Html, markup } from "../../formats/html.ts";
 
 /** What became of a pair. */
@@ -27,7 +29,7 @@ export interface ReviewedPair {
 export interface ShownPair extends ReviewedPair {
   /** The picture's file. */
   readonly png: Uint8Array;
-  /** What the detector found, `[68, 2]`, pixels. */
+  /** What the detector found, `[P, 2]`, pixels. */
   readonly found: Landmarks;
 }
 
@@ -68,20 +70,17 @@ const STYLE = `
  *
  * @param dataset Id of the stage that made the pairs.
  * @param detector Id of the stage that looked at them.
- * @param size_px Side of the pictures.
+ * @param source The dataset's own side of the pictures and schema of the landmarks.
  */
 export function reviewPage(
   dataset: string,
   detector: string,
-  size_px: number,
+  { size_px, schema }: { readonly size_px: number; readonly schema: LandmarkSchema },
   styles: readonly StyleCounts[],
   pairs: readonly ShownPair[],
 ): string {
-  const outline = (landmarks: Landmarks, kind: string) => {
-    const at = (point: number) => `${landmarks[2 * point]!.toFixed(1)} ${landmarks[2 * point + 1]!.toFixed(1)}`;
-    const path = CONTOURS.map(({ points, closed }) => `M${points.map(at).join("L")}${closed ? "Z" : ""}`).join("");
-    return markup`<path class="${kind}" d="${path}"/>`;
-  };
+  const outline = (landmarks: Landmarks, kind: string) =>
+    markup`<path class="${kind}" d="${contourPath(landmarks, schema)}"/>`;
   const figure = ({ record, png, found, alignment_nme, doubt, verdict }: ShownPair) => {
     const edits = (record.edits ?? []).map(({ edit, amount }) => `${edit} ${amount.toFixed(2)}`).join(", ");
     // Landmarks count from the centre of the first pixel, SVG from its corner.

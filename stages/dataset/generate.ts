@@ -21,7 +21,7 @@ import { formatSeconds } from "../../runtime/run/progress.ts";
 import { Random } from "../../engine/rng.ts";
 import { stage } from "../../runtime/stage.ts";
 import { align, doubtOf, rejection, usualOf } from "../lib/alignment.ts";
-import { costsOf, expectedControlnet, networksOf, sizeOf } from "../lib/estimates.ts";
+import { costsOf, datasetInfo, expectedControlnet, networksOf } from "../lib/estimates.ts";
 import { Painter, samplerOf, samplingOptions } from "../lib/painting.ts";
 
 const options = z.object({
@@ -57,13 +57,13 @@ export const generatePairs = stage({
   options,
   files: (given) => [...chosenFiles(given), ...editFiles(given.edits)],
   expects: async (given, { landmarks }) => ({
-    size_px: await sizeOf([landmarks]),
+    ...await datasetInfo([landmarks]),
     images: chosenFiles(given).length * given.per_style,
   }),
   async cost(given, { model, landmarks }) {
     const networks = await networksOf(model);
     const controlnet = expectedControlnet(networks);
-    const size_px = await sizeOf([landmarks]);
+    const { size_px } = await datasetInfo([landmarks]);
     const { spec } = samplerOf({ ...networks, controlnet }, size_px, networks.tokens, given);
     const { once, step, finish } = samplerFetches(spec);
     const images = chosenFiles(given).length * given.per_style;
@@ -86,7 +86,7 @@ export const generatePairs = stage({
     const styles = await Promise.all(chosenFiles(given).map(loadStyle));
     const edits = await readEdits(given.edits.dir, given.edits.names);
     const source = await openDataset(landmarks.dir);
-    const { size_px } = source;
+    const { size_px, schema } = source;
     const total = styles.length * given.per_style;
 
     /** Pair `index`: a face at random, mirrored or not, edited; a function of the seed and the index alone. */
@@ -95,8 +95,8 @@ export const generatePairs = stage({
       const style = styles[index % styles.length]!;
       const record = source.records[random.int(source.records.length)]!;
       const mirrored = random.uniform() < 0.5 && given.mirror;
-      const start = mirrored ? mirrorLandmarks(record.landmarks, size_px) : record.landmarks;
-      const edited = applyEdits(start, edits, { pick: given.edits.pick, size_px }, random);
+      const start = mirrored ? mirrorLandmarks(record.landmarks, schema, size_px) : record.landmarks;
+      const edited = applyEdits(start, schema, edits, { pick: given.edits.pick, size_px }, random);
       return {
         style: style.style,
         group: `pair-${index}`,
@@ -127,6 +127,7 @@ export const generatePairs = stage({
         const now = missing.slice(first, first + given.batch);
         const images = await painter.paint(now.map((picture) => ({
           ...planPair(picture % total),
+          schema,
           negative_prompt: styles[picture % total % styles.length]!.negative_prompt,
           random: new Random(ctx.seed, "dataset/generate.noise").at(picture),
         })));
@@ -156,7 +157,7 @@ export const generatePairs = stage({
           image: await readImage(pathOf(pictures[k]!)),
           landmarks: planPair(pictures[k]! % total).landmarks,
         });
-        const { nme } = await align(judge, pictures.length, read, (done) => {
+        const { nme } = await align(judge, schema, pictures.length, read, (done) => {
           ctx.signal.throwIfAborted();
           ctx.progress(done, pictures.length, { doing: `looking with ${detector.stage}` });
         });
@@ -187,7 +188,7 @@ export const generatePairs = stage({
     }
     painter?.destroy();
 
-    const writer = await DatasetWriter.create(ctx.dir);
+    const writer = await DatasetWriter.create(ctx.dir, schema);
     for (const [index, picture] of chosen.entries()) {
       ctx.signal.throwIfAborted();
       await writer.addFile(pathOf(picture), size_px, { ...planPair(index), seed: picture });
@@ -202,7 +203,7 @@ export const generatePairs = stage({
       const index = (cell % shown) * styles.length + Math.floor(cell / shown);
       const pair = planPair(index);
       const image = await readImage(pathOf(chosen[index]!));
-      sheet.push(image, overlayLandmarks(image, pair.landmarks, enlarge));
+      sheet.push(image, overlayLandmarks(image, pair.landmarks, schema, enlarge));
       labels.push(pair.style, (pair.edits ?? []).map(({ edit }) => edit).join(" "));
     }
     await writePng(`${ctx.dir}/contact.png`, contactSheet(sheet, 2 * shown, { labels, cell_px: size_px * enlarge }));

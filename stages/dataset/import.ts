@@ -9,8 +9,9 @@ import { contactSheet, overlayLandmarks } from "../../faces/draw.ts";
 import { type Image, writePng } from "../../faces/data/image.ts";
 import { InputError } from "../../formats/input_error.ts";
 import { inOrder, PicturePool } from "../../faces/data/pool.ts";
+import { CROP_SCALE } from "../../faces/landmarks.ts";
+import { DEFAULT_SCHEMA, schemaName, SCHEMAS } from "../../faces/schema.ts";
 import { file, folder, stage } from "../../runtime/stage.ts";
-import { CROP_SCALE } from "../lib/faces.ts";
 import { chooser } from "../lib/glob.ts";
 
 /** Images on the contact sheet, at most. */
@@ -30,10 +31,13 @@ export const importFaces = stage({
     path: folder().describe("Folder of the images; an index.csv in it may give style and group by name"),
     size_px: z.int().min(8).max(2048).describe("Side of the images that are written, pixels"),
     format: z.enum(["pts", "text", "npy", "wflw", "coco", "ffhq", "csv"]).optional().describe(
-      "Where the landmarks are. By default pts. text: a .txt file with 68 times x y beside each image, as " +
-        "Caricature-Data; npy: a NumPy file [68, 2] beside it or in ../landmarks, as CariFace; one file, named by " +
-        "annotations: wflw (98 points a line, mapped to 68), coco (68 keypoints, or face_kpts), ffhq " +
-        "(ffhq-dataset-v2.json), csv (name,x0,y0 to x67,y67, and style,group)",
+      "Where the landmarks are. By default pts. text: a .txt file with x y of each landmark beside each image, as " +
+        "Caricature-Data; npy: a NumPy file [landmarks, 2] beside it or in ../landmarks, as CariFace; one file, named " +
+        "by annotations: wflw (98 points a line, converted to schema), coco (keypoints, or face_kpts), ffhq " +
+        "(ffhq-dataset-v2.json), csv (name,x0,y0,x1,y1 and so on, and style,group)",
+    ),
+    schema: schemaName.default(DEFAULT_SCHEMA).describe(
+      "Schema of the landmarks that are written, and of formats but wflw",
     ),
     annotations: file().optional().describe("The one file of those formats; its images are named relative to path"),
     origin: z.union([z.literal(0), z.literal(1)]).default(0)
@@ -48,10 +52,12 @@ export const importFaces = stage({
     on_bad: z.enum(["stop", "skip"]).default("stop")
       .describe("stop: a bad file stops the import; skip: it is named in bad.jsonl and left out"),
   }),
-  expects: ({ size_px }) => ({ size_px }),
+  expects: ({ size_px, schema }) => ({ size_px, schema }),
   async run(ctx, _inputs, options) {
-    const { path, size_px, format, annotations, origin, style, crop, crop_scale, include, exclude, on_bad } = options;
+    const { path, size_px, format, schema, annotations, origin, style, crop, crop_scale, include, exclude, on_bad } =
+      options;
     const source = await openFolder(path, {
+      schema: SCHEMAS[schema],
       ...(format && { format }),
       ...(annotations !== undefined && { annotations }),
       origin,
@@ -61,7 +67,7 @@ export const importFaces = stage({
     });
     const { records } = source;
     using pool = new PicturePool(records.length * PHOTO_PIXELS);
-    const writer = await DatasetWriter.create(ctx.dir, pool);
+    const writer = await DatasetWriter.create(ctx.dir, source.schema, pool);
     const bad: BadFile[] = [...source.bad];
     const every = Math.ceil(records.length / SHEET);
     const shown: Image[] = [], labels: string[] = [];
@@ -69,7 +75,7 @@ export const importFaces = stage({
     const cut = async (i: number) => {
       try {
         const { file_name, landmarks } = records[i]!;
-        return await pool.face(`${path}/${file_name}`, landmarks, how);
+        return await pool.face(`${path}/${file_name}`, landmarks, source.schema, how);
       } catch (error) {
         if (!(error instanceof InputError)) throw error;
         return error;
@@ -84,7 +90,7 @@ export const importFaces = stage({
         const { landmarks } = face;
         await writer.add(face, { style, group, landmarks, source: name });
         if (done % every === 0) {
-          shown.push(overlayLandmarks(face, landmarks));
+          shown.push(overlayLandmarks(face, landmarks, source.schema));
           labels.push(`${name} ${style}`);
         }
       }

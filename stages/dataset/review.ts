@@ -12,7 +12,7 @@ import { loadDetector } from "../../models/detectors/detector.ts";
 import { Random } from "../../engine/rng.ts";
 import { stage } from "../../runtime/stage.ts";
 import { align, differenceHash, doubtOf, NearHashes, rejection, usualOf } from "../lib/alignment.ts";
-import { sizeOf } from "../lib/estimates.ts";
+import { datasetInfo } from "../lib/estimates.ts";
 import { type ReviewedPair, reviewPage, type StyleCounts, type Verdict } from "./_review_page.ts";
 
 /** `dataset/review`: a dataset of the pairs that are kept; `review.html` shows all in doubt, `review.json` lists every pair. */
@@ -31,14 +31,14 @@ export const reviewPairs = stage({
     ),
     page: z.int().min(0).max(5000).default(300).describe("Pairs on review.html, the most doubtful first"),
   }),
-  expects: async (_options, { data }) => ({ size_px: await sizeOf([data]) }),
+  expects: async (_options, { data }) => await datasetInfo([data]),
   async run(ctx, { data, detector: { dir, stage: judge } }, { deviations, most_nme = Infinity, duplicate_bits, page }) {
     const source = await openDataset(data.dir);
     const { records } = source;
     const detector = await loadDetector(await ctx.device(), dir);
     // Pictures are read once: their hashes are taken on the way.
     const hashes: Uint32Array[] = [];
-    const { found, nme } = await align(detector, records.length, async (index) => {
+    const { found, nme } = await align(detector, source.schema, records.length, async (index) => {
       const sample = await source.load(index);
       if (duplicate_bits !== null) hashes[index] = differenceHash(sample.image);
       return sample;
@@ -72,7 +72,7 @@ export const reviewPairs = stage({
         { hint: "raise most_nme" },
       );
     }
-    const writer = await DatasetWriter.create(ctx.dir);
+    const writer = await DatasetWriter.create(ctx.dir, source.schema);
     for (const index of kept) {
       ctx.signal.throwIfAborted();
       await writer.copy(source, index);
@@ -100,22 +100,24 @@ export const reviewPairs = stage({
         } %`,
       );
     }
+    const stride = 2 * source.schema.count;
+    const foundIn = (index: number) => found.subarray(index * stride, (index + 1) * stride);
     const list = pairs.map(({ index, record: { file_name, style }, alignment_nme, doubt, verdict }) => ({
       file_name,
       style,
       alignment_nme: round(alignment_nme),
       doubt: round(doubt),
       verdict,
-      found: Array.from(found.subarray(index * 136, (index + 1) * 136), (value) => Math.round(value * 10) / 10),
+      found: Array.from(foundIn(index), (value) => Math.round(value * 10) / 10),
     })).reverse();
     await Deno.writeTextFile(`${ctx.dir}/review.json`, JSON.stringify({ styles, pairs: list }) + "\n");
     const doubtful = pairs.toReversed().slice(0, page);
     const faces = await Promise.all(doubtful.map(async (pair) => ({
       ...pair,
       png: await Deno.readFile(`${source.dir}/${pair.record.file_name}`),
-      found: found.subarray(pair.index * 136, (pair.index + 1) * 136),
+      found: foundIn(pair.index),
     })));
-    await Deno.writeTextFile(`${ctx.dir}/review.html`, reviewPage(data.stage, judge, source.size_px, styles, faces));
+    await Deno.writeTextFile(`${ctx.dir}/review.html`, reviewPage(data.stage, judge, source, styles, faces));
 
     const groups = records.map(({ group }: DatasetRecord) => group);
     const [alignment_low, alignment_high] = bootstrapMean(nme, groups, new Random(ctx.seed, "dataset/review"));

@@ -6,7 +6,7 @@
 import { z } from "zod";
 import { DatasetWriter, openDataset, splitByGroup } from "../../faces/data/dataset.ts";
 import { stage } from "../../runtime/stage.ts";
-import { sizeOf } from "../lib/estimates.ts";
+import { datasetInfo } from "../lib/estimates.ts";
 
 /** `dataset/split`: two stages with one seed and fraction and different parts are the two sides. */
 export const splitDataset = stage({
@@ -21,11 +21,11 @@ export const splitDataset = stage({
     // not the stage's own seed: the stages of the two parts must agree
     seed: z.int().min(0).default(0).describe("Another number is another split; the same for both parts"),
   }),
-  expects: async (_options, { data }) => ({ size_px: await sizeOf([data]) }),
+  expects: async (_options, { data }) => await datasetInfo([data]),
   async run(ctx, { data }, { part, fraction, seed }) {
     const source = await openDataset(data.dir);
     const indices = splitByGroup(source.records, fraction, seed)[part];
-    const writer = await DatasetWriter.create(ctx.dir);
+    const writer = await DatasetWriter.create(ctx.dir, source.schema);
     for (const index of indices) {
       ctx.signal.throwIfAborted();
       await writer.copy(source, index);

@@ -6,6 +6,7 @@
 
 import { z } from "zod";
 import { failureRate, nmePerImage } from "../../faces/metrics.ts";
+import { convertLandmarks } from "../../faces/schema.ts";
 import { loadDetector } from "../../models/detectors/detector.ts";
 import { Random } from "../../engine/rng.ts";
 import { type Artifact, type Field, stage } from "../../runtime/stage.ts";
@@ -40,7 +41,8 @@ export const compareDetectors = stage({
         const faces = await loadFaces([artifact]);
         groups.set(artifact.stage, faces.records.map(({ group }) => group));
         const { landmarks } = await network.predict(faces.images, faces.size_px, { flip });
-        errors.get(stage)!.set(artifact.stage, nmePerImage(landmarks, faces.landmarks, { normaliser }));
+        const found = convertLandmarks(landmarks, network.schema, faces.schema);
+        errors.get(stage)!.set(artifact.stage, nmePerImage(found, faces.landmarks, faces.schema, { normaliser }));
         ctx.progress(++done, detectors.length * data.length);
       }
       network.destroy();

@@ -11,6 +11,7 @@ import { contactSheet, overlayLandmarks } from "../../faces/draw.ts";
 import { type Image, writePng } from "../../faces/data/image.ts";
 import { loadDetector } from "../../models/detectors/detector.ts";
 import { stage } from "../../runtime/stage.ts";
+import { datasetInfo, detectorOf } from "../lib/estimates.ts";
 
 /** Images on the contact sheet, at most. */
 const SHEET = 60;
@@ -25,10 +26,14 @@ export const detectLandmarks = stage({
   options: z.object({
     flip: z.boolean().default(true).describe("Average what is found in an image and in its mirror image"),
   }),
+  expects: async (_options, { detector, data }) => ({
+    ...await datasetInfo([data]),
+    schema: (await detectorOf(detector)).schema,
+  }),
   async run(ctx, { detector: { dir }, data }, { flip }) {
     const source = await openDataset(data.dir);
     const detector = await loadDetector(await ctx.device(), dir);
-    const writer = await DatasetWriter.create(ctx.dir);
+    const writer = await DatasetWriter.create(ctx.dir, detector.schema);
     const count = source.records.length;
     async function* samples(): AsyncGenerator<Sample> {
       for (let i = 0; i < count; i++) {
@@ -41,7 +46,7 @@ export const detectLandmarks = stage({
     for await (const [sample, found] of detector.each(samples(), ({ image }) => image.data, source.size_px, { flip })) {
       const { image, record: { file_name: _, ...record } } = sample;
       const { landmarks } = found!;
-      if (writer.count % every === 0) sheet.push(overlayLandmarks(image, landmarks));
+      if (writer.count % every === 0) sheet.push(overlayLandmarks(image, landmarks, detector.schema));
       await writer.add(image, { ...record, landmarks });
       ctx.progress(writer.count, count);
     }

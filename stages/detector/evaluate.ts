@@ -9,6 +9,7 @@ import { contactSheet, overlayLandmarks } from "../../faces/draw.ts";
 import { cropSquare, cropTransform, type Image, writePng } from "../../faces/data/image.ts";
 import { transformLandmarks } from "../../faces/landmarks.ts";
 import { evaluate } from "../../faces/metrics.ts";
+import { convertLandmarks } from "../../faces/schema.ts";
 import { loadDetector } from "../../models/detectors/detector.ts";
 import { Random } from "../../engine/rng.ts";
 import { stage } from "../../runtime/stage.ts";
@@ -48,9 +49,10 @@ export const evaluateDetectors = stage({
       for (const { dir, stage: detector } of detectors) {
         ctx.signal.throwIfAborted();
         const network = await loadDetector(device, dir);
-        const { landmarks: found } = await network.predict(faces.images, faces.size_px, { flip });
+        const { landmarks } = await network.predict(faces.images, faces.size_px, { flip });
+        const found = convertLandmarks(landmarks, network.schema, faces.schema);
         network.destroy();
-        const evaluation = evaluate(found, faces.landmarks, new Random(ctx.seed, "bootstrap"), {
+        const evaluation = evaluate(found, faces.landmarks, faces.schema, new Random(ctx.seed, "bootstrap"), {
           normaliser,
           ...(thresholds && { thresholds }),
           styles: faces.records.map(({ style }) => style),
@@ -67,7 +69,7 @@ export const evaluateDetectors = stage({
             dataset,
             file_name,
             nme: per_image[index]!,
-            landmarks: points(found, index),
+            landmarks: points({ landmarks: found, schema: faces.schema }, index),
           });
         }
         ctx.progress(++done, detectors.length * data.length);
@@ -79,9 +81,9 @@ export const evaluateDetectors = stage({
   },
 });
 
-/** Landmarks of an image, `[68][2]`, to a thousandth of a pixel. */
-function points(found: Float32Array, index: number): number[][] {
-  const face = landmarksOf({ landmarks: found }, index);
+/** Landmarks of an image, `[P][2]`, to a thousandth of a pixel. */
+function points(found: Pick<Faces, "landmarks" | "schema">, index: number): number[][] {
+  const face = landmarksOf(found, index);
   return Array.from({ length: face.length / 2 }, (_, i) => [...face.subarray(2 * i, 2 * i + 2)].map(thousandth));
 }
 
@@ -97,6 +99,6 @@ function bestAndWorst(errors: readonly number[], each: number): number[] {
 function overlay(faces: Faces, index: number, found: Float32Array): Image {
   const whole = { x: -0.5, y: -0.5, side: faces.size_px };
   const side = Math.max(CELL_PX, faces.size_px);
-  const face = transformLandmarks(landmarksOf({ landmarks: found }, index), cropTransform(whole, side));
-  return overlayLandmarks(cropSquare(imageOf(faces, index), whole, side), face);
+  const face = transformLandmarks(landmarksOf({ ...faces, landmarks: found }, index), cropTransform(whole, side));
+  return overlayLandmarks(cropSquare(imageOf(faces, index), whole, side), face, faces.schema);
 }

@@ -7,10 +7,16 @@
 import { z } from "zod";
 import { InputError } from "../../formats/input_error.ts";
 import { augmentation } from "../../faces/data/augment.ts";
-import { LANDMARK_COUNT } from "../../faces/landmarks.ts";
 import { nmePerImage } from "../../faces/metrics.ts";
+import { convertLandmarks, type LandmarkSchema, type SchemaName, schemaName } from "../../faces/schema.ts";
 import { Detector, detectorFetches, readDetector, saveDetector, shrink } from "../../models/detectors/detector.ts";
-import { DETECTOR, type DetectorConfig, detectorTraining, STAR_SIZES } from "../../models/detectors/registry.ts";
+import {
+  DETECTOR,
+  type DetectorConfig,
+  detectorTraining,
+  schemaOf,
+  STAR_SIZES,
+} from "../../models/detectors/registry.ts";
 import { hourglassConfig, hourglassOptions } from "../../models/detectors/hourglass.ts";
 import { countParameters, createParameters, initialise } from "../../models/io/params.ts";
 import { Trainer } from "../../models/trainer.ts";
@@ -18,7 +24,7 @@ import { Graph } from "../../engine/graph.ts";
 import { type Artifact, stage } from "../../runtime/stage.ts";
 import { Batches, type Pictures, picturesOf } from "../lib/batches.ts";
 import { Best } from "../lib/best_weights.ts";
-import { detectorOf, exact, remembered, trainingCosts } from "../lib/estimates.ts";
+import { detectorOf, exact, type Place, remembered, schemaNameOf, trainingCosts } from "../lib/estimates.ts";
 import { type Faces, imageOf, landmarksOf, loadFaces } from "../lib/faces.ts";
 import { chooser } from "../lib/glob.ts";
 import { train, trainingOptions } from "../lib/training.ts";
@@ -47,6 +53,10 @@ export const trainDetector = stage({
       "In place of the compact hourglass STAR's network, trained by STAR's losses: star is as published, 256 pixels, " +
         "4 stacks, 256 channels; small 128, 2, 128; tiny 64, 2, 64",
     ),
+    schema: schemaName.optional().describe(
+      "Schema of the landmarks that the network finds; only without init; by default that of the first of data. " +
+        "Datasets of another schema are converted to it",
+    ),
     freeze: z.array(z.string().min(1)).optional().describe(
       "Names of parameters that stay as they are, with * and ?: pre.*, hgs.0.*",
     ),
@@ -57,9 +67,9 @@ export const trainDetector = stage({
     val_every: z.int().min(1).default(200).describe("Steps between looks at val"),
     weights: z.enum(["f32", "f16"]).default("f32").describe("Element type of the file"),
   }),
-  expects: async (options, { init }) => ({ detector: init ? await detectorOf(init) : configOf(options) }),
-  async cost(options, { init, val }) {
-    const config = init ? await detectorOf(init) : configOf(options);
+  expects: async (options, { data, init }) => ({ detector: await configFor(options, data, init) }),
+  async cost(options, { data, init, val }) {
+    const config = await configFor(options, data, init);
     const costs = remembered([config, !!val], { ...options, network: undefined, star: undefined }, () => {
       const { specs, loss, landmarks, updates } = detectorTraining(new Graph(), config, options.batch);
       const names = [...specs.keys()].filter((name) => !STATISTICS.test(name));
@@ -74,8 +84,8 @@ export const trainDetector = stage({
     return { step: `training, ${options.batch} images of ${config.size_px} px`, steps: options.steps, ...costs };
   },
   async run(ctx, { data, init, val }, options) {
-    const own = (["network", "star"] as const).filter((key) => options[key] !== undefined);
-    if (own.length > (init ? 0 : 1)) {
+    const own = (["network", "star", "schema"] as const).filter((key) => options[key] !== undefined);
+    if (init ? own.length > 0 : options.network && options.star) {
       throw new InputError(
         init
           ? `Cannot set "${own[0]}" as the input "init" has its own: leave one of them out`
@@ -88,7 +98,8 @@ export const trainDetector = stage({
       });
     }
     const start = init && await readDetector(init.dir);
-    const config = start?.config ?? configOf(options);
+    const config = start?.config ?? await configFor(options, data);
+    const schema = schemaOf(config);
     const { specs, loss, landmarks, updates } = detectorTraining(new Graph(), config, options.batch);
     const moves = trained(specs.keys(), options.freeze ?? []);
 
@@ -106,8 +117,8 @@ export const trainDetector = stage({
       parameters,
     );
     const detector = val && new Detector(device, config, trainer.averaged());
-    const validation = val && await facesFor(val, config.size_px);
-    const datasets = await Promise.all(data.map((d) => facesFor(d, config.size_px)));
+    const validation = val && await facesFor(val, config.size_px, schema);
+    const datasets = await Promise.all(data.map((d) => facesFor(d, config.size_px, schema)));
     using batches = new Batches({
       kind: "detector",
       seed: ctx.seed,
@@ -120,7 +131,7 @@ export const trainDetector = stage({
 
     const look = async (faces: Pictures) => {
       const { landmarks } = await detector!.predict(faces.images, faces.size_px);
-      return average(nmePerImage(landmarks, faces.landmarks));
+      return average(nmePerImage(landmarks, faces.landmarks, schema));
     };
     const glance = validation && spread(validation, GLANCE);
     const dtype = options.weights === "f16" ? "F16" : "F32";
@@ -128,7 +139,7 @@ export const trainDetector = stage({
     const best = new Best(`${ctx.work}/best`);
     const look_between = async (step: number) => {
       const { landmarks: truth } = await batches.get(step - 1);
-      const nme_train = average(nmePerImage(await trainer.step_plan.read("landmarks"), truth!));
+      const nme_train = average(nmePerImage(await trainer.step_plan.read("landmarks"), truth!, schema));
       const nme_val = glance && await look(glance);
       ctx.metric({ step, nme_train, ...(nme_val !== undefined && { nme_val }) });
       const held = nme_val === undefined ? "" : `, ${nme_val.toFixed(2)} % on images held back`;
@@ -160,13 +171,20 @@ export const trainDetector = stage({
 
 type Network = z.output<z.ZodObject<typeof hourglassOptions>>;
 
-/** The network of a training from scratch. */
-function configOf(
-  options: { network?: Partial<Network> | undefined; star?: keyof typeof STAR_SIZES | undefined },
-): DetectorConfig {
-  if (options.star) return STAR_SIZES[options.star];
+/** Options that make a network from scratch. */
+interface NetworkOptions {
+  readonly network?: Partial<Network> | undefined;
+  readonly star?: keyof typeof STAR_SIZES | undefined;
+  readonly schema?: SchemaName | undefined;
+}
+
+/** The network of a training: that of `init`, or one from scratch for the landmarks of the data. */
+async function configFor(options: NetworkOptions, data: readonly Place[], init?: Place): Promise<DetectorConfig> {
+  if (init) return await detectorOf(init);
+  const schema = options.schema ?? await schemaNameOf(data);
+  if (options.star) return { ...STAR_SIZES[options.star], schema };
   const { network = {} } = options;
-  return hourglassConfig.parse({ ...network.size_px && { heatmap_px: network.size_px / 4 }, ...network });
+  return hourglassConfig.parse({ ...network.size_px && { heatmap_px: network.size_px / 4 }, ...network, schema });
 }
 
 /** Parameters that batch norms keep for themselves. */
@@ -189,26 +207,27 @@ function trained(names: Iterable<string>, freeze: readonly string[]): (name: str
   return (name) => moves(short(name));
 }
 
-/** A dataset in memory, its images no more than needed larger than the network's. */
-async function facesFor(artifact: Artifact, to_px: number): Promise<Faces> {
+/** A dataset in memory, its images no more than needed larger than the network's, its landmarks of the schema wanted. */
+async function facesFor(artifact: Artifact, to_px: number, schema: LandmarkSchema): Promise<Faces> {
   const faces = await loadFaces([artifact]);
   const small = shrink(faces.images, faces.size_px, to_px);
   const ratio = small.size_px / faces.size_px;
-  return { ...faces, ...small, landmarks: faces.landmarks.map((px) => (px + 0.5) * ratio - 0.5) };
+  const landmarks = convertLandmarks(faces.landmarks, faces.schema, schema).map((px) => (px + 0.5) * ratio - 0.5);
+  return { ...faces, ...small, landmarks, schema };
 }
 
 /** Some images of a dataset, evenly spread over it. */
 function spread(faces: Faces, most: number): Pictures {
-  const { records, size_px } = faces;
+  const { records, size_px, schema } = faces;
   const count = Math.min(most, records.length);
   const bytes = size_px * size_px * 3;
-  const [images, landmarks] = [new Uint8Array(count * bytes), new Float32Array(count * 2 * LANDMARK_COUNT)];
+  const [images, landmarks] = [new Uint8Array(count * bytes), new Float32Array(count * 2 * schema.count)];
   for (let k = 0; k < count; k++) {
     const i = Math.floor(k * records.length / count);
     images.set(imageOf(faces, i).data, k * bytes);
-    landmarks.set(landmarksOf(faces, i), k * 2 * LANDMARK_COUNT);
+    landmarks.set(landmarksOf(faces, i), k * 2 * schema.count);
   }
-  return { images, landmarks, size_px };
+  return { images, landmarks, schema, size_px };
 }
 
 /** Share of each dataset in a batch. */

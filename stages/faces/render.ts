@@ -11,6 +11,7 @@ import { type Image, writePng } from "../../faces/data/image.ts";
 import { PicturePool } from "../../faces/data/pool.ts";
 import { DEFAULT_POSE, type HeadParams, renderFaces, samplePerson, sampleShot } from "../../faces/render/render.ts";
 import { loadStyle, styleFiles, stylePrompt } from "../../faces/render/styles.ts";
+import { SCHEMAS } from "../../faces/schema.ts";
 import { Random } from "../../engine/rng.ts";
 import { stage } from "../../runtime/stage.ts";
 
@@ -70,7 +71,7 @@ export const renderStage = stage({
     const shots = new Random(ctx.seed, "faces/render.shots");
     const { gpu } = await ctx.device();
     using pool = new PicturePool(total * size_px ** 2);
-    const writer = await DatasetWriter.create(ctx.dir, pool);
+    const writer = await DatasetWriter.create(ctx.dir, SCHEMAS.ibug68, pool);
     // The GPU draws while the pictures before are written.
     let written: Promise<unknown> = Promise.resolve();
     const sheet: Image[] = [];

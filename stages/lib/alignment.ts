@@ -8,6 +8,7 @@ import { z } from "zod";
 import type { Sample } from "../../faces/data/dataset.ts";
 import { type Image, resizeArea } from "../../faces/data/image.ts";
 import { nmePerImage } from "../../faces/metrics.ts";
+import { convertLandmarks, type LandmarkSchema } from "../../faces/schema.ts";
 import type { Detector } from "../../models/detectors/detector.ts";
 
 /** Which pairs are rejected; `dataset/generate` draws such pairs again. */
@@ -23,7 +24,7 @@ export const rejection = {
 
 /** What a detector finds in pictures, against what was asked for. */
 export interface Alignment {
-  /** `[n, 68, 2]`, pixels. */
+  /** `[n, P, 2]`, pixels. */
   readonly found: Float32Array;
   /** `alignment_nme` of each picture: its distance from the landmarks asked for, percent of their interocular distance. */
   readonly nme: Float64Array;
@@ -32,28 +33,32 @@ export interface Alignment {
 /**
  * Looks at pictures one batch at a time; that many are in memory.
  *
+ * @param schema Schema of the landmarks asked for; what the detector finds is converted to it.
  * @param read Picture `index` and the landmarks that were asked for.
  * @param each Called after each batch with the pictures seen so far.
  */
 export async function align(
   detector: Detector,
+  schema: LandmarkSchema,
   count: number,
   read: (index: number) => Promise<Pick<Sample, "image" | "landmarks">>,
   each?: (done: number) => void,
 ): Promise<Alignment> {
-  const found = new Float32Array(count * 136), nme = new Float64Array(count);
+  const stride = 2 * schema.count;
+  const found = new Float32Array(count * stride), nme = new Float64Array(count);
   for (let first = 0; first < count; first += detector.batch) {
     const here = Math.min(detector.batch, count - first);
     const samples = await Promise.all(Array.from({ length: here }, (_, k) => read(first + k)));
     const { width: size_px, data: { length: bytes } } = samples[0]!.image;
-    const images = new Uint8Array(here * bytes), asked = new Float32Array(here * 136);
+    const images = new Uint8Array(here * bytes), asked = new Float32Array(here * stride);
     samples.forEach(({ image, landmarks }, k) => {
       images.set(image.data, k * bytes);
-      asked.set(landmarks, k * 136);
+      asked.set(landmarks, k * stride);
     });
-    const { landmarks } = await detector.predict(images, size_px, { flip: true });
-    found.set(landmarks, first * 136);
-    nme.set(nmePerImage(landmarks, asked), first);
+    const prediction = await detector.predict(images, size_px, { flip: true });
+    const landmarks = convertLandmarks(prediction.landmarks, detector.schema, schema);
+    found.set(landmarks, first * stride);
+    nme.set(nmePerImage(landmarks, asked, schema), first);
     each?.(first + here);
   }
   return { found, nme };

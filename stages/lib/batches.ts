@@ -6,8 +6,8 @@
 
 import { augment, type Augmentation } from "../../faces/data/augment.ts";
 import { drawCondition } from "../../faces/draw.ts";
-import { LANDMARK_COUNT } from "../../faces/landmarks.ts";
-import { type DetectorConfig, detectorTargets } from "../../models/detectors/registry.ts";
+import type { LandmarkSchema } from "../../faces/schema.ts";
+import { type DetectorConfig, detectorTargets, schemaOf } from "../../models/detectors/registry.ts";
 import { minSnrWeight, noiseLevel, type Schedule, targetFactors } from "../../models/diffusion/schedule.ts";
 import { Random } from "../../engine/rng.ts";
 import { share, workerCount, WorkerPool } from "../../engine/worker_pool.ts";
@@ -17,14 +17,16 @@ import { imageOf, landmarksOf, toNetwork } from "./faces.ts";
 export interface Pictures {
   /** `[n, size_px, size_px, 3]`. */
   readonly images: Uint8Array;
-  /** `[n, 68, 2]`, pixels. */
+  /** `[n, P, 2]`, pixels. */
   readonly landmarks: Float32Array;
+  /** Schema of the landmarks. */
+  readonly schema: LandmarkSchema;
   readonly size_px: number;
 }
 
 /** The pictures alone of faces that have more to them. */
-export function picturesOf({ images, landmarks, size_px }: Pictures): Pictures {
-  return { images: share(images), landmarks: share(landmarks), size_px };
+export function picturesOf({ images, landmarks, schema, size_px }: Pictures): Pictures {
+  return { images: share(images), landmarks: share(landmarks), schema, size_px };
 }
 
 /** Batches of `detector/train`. */
@@ -32,6 +34,7 @@ export interface DetectorBatches {
   readonly kind: "detector";
   readonly seed: number;
   readonly batch: number;
+  /** Their landmarks are of the schema of `config`. */
   readonly datasets: readonly Pictures[];
   /** Share of each dataset in a batch, in any unit. */
   readonly shares: readonly number[];
@@ -54,8 +57,10 @@ export interface DiffusionBatches {
   readonly kind: "diffusion";
   readonly seed: number;
   readonly batch: number;
-  /** `[n, 68, 2]`, pixels. */
+  /** `[n, P, 2]`, pixels. */
   readonly landmarks: Float32Array;
+  /** Schema of the landmarks. */
+  readonly schema: LandmarkSchema;
   /** `[n, size]`; only those of {@linkcode drawnImages} are used. */
   readonly latents: Float32Array;
   readonly schedule: Schedule;
@@ -93,18 +98,19 @@ function detectorBatches({ datasets, shares, config, batch, augment: how, seed }
   const random = new Random(seed, "detector/train");
   const total = shares.reduce((a, b) => a + b, 0);
   const { size_px: side } = config;
+  const schema = schemaOf(config), stride = 2 * schema.count;
   return (index: number): Batch => {
     const draw = random.at(index);
     const images = new Float32Array(batch * side * side * 3);
-    const landmarks = new Float32Array(batch * 2 * LANDMARK_COUNT);
+    const landmarks = new Float32Array(batch * stride);
     for (let k = 0; k < batch; k++) {
       let place = draw.uniform() * total;
       const from = Math.max(0, shares.findIndex((share) => (place -= share) < 0));
       const faces = datasets[from]!;
-      const picked = draw.int(faces.landmarks.length / (2 * LANDMARK_COUNT));
+      const picked = draw.int(faces.landmarks.length / stride);
       const [{ data: image }, face] = [imageOf(faces, picked), landmarksOf(faces, picked)];
       const out = images.subarray(k * side * side * 3, (k + 1) * side * side * 3);
-      landmarks.set(augment(image, faces.size_px, face, draw, how, side, out), k * 2 * LANDMARK_COUNT);
+      landmarks.set(augment(image, faces.size_px, face, schema, draw, how, side, out), k * stride);
     }
     return { images, landmarks, ...detectorTargets(config, landmarks) };
   };
@@ -144,7 +150,7 @@ export function drawnImages(
 
 /** Latents, noise, time steps and prompts at random. */
 function diffusionBatches(spec: DiffusionBatches) {
-  const { landmarks, latents, schedule, prompts, prompt_of, batch, drawing_px } = spec;
+  const { landmarks, schema, latents, schedule, prompts, prompt_of, batch, drawing_px } = spec;
   const size = latents.length / prompt_of.length;
   const T = schedule.config.num_train_timesteps;
   const tokens = prompts[0]!.length;
@@ -174,7 +180,7 @@ function diffusionBatches(spec: DiffusionBatches) {
       inputs.ids.set(prompts[prompt]!, k * tokens);
       if (inputs.cond) {
         const own = inputs.cond.subarray(k * drawing_px! ** 2 * 3, (k + 1) * drawing_px! ** 2 * 3);
-        drawCondition(landmarksOf({ landmarks }, image), drawing_px!, drawing_px!, own);
+        drawCondition(landmarksOf({ landmarks, schema }, image), schema, drawing_px!, drawing_px!, own);
       }
     }
     return { ...inputs, noise: draw.fillNormal(floats(size)) };

@@ -185,6 +185,7 @@ export function diffusionBatches(
     seed,
     batch,
     landmarks: faces.landmarks,
+    schema: faces.schema,
     latents: share(latents.data),
     schedule,
     prompts: [...known.keys()].map((text) => prompts.ids(text)),

@@ -5,6 +5,7 @@
  */
 
 import { openDataset } from "../../faces/data/dataset.ts";
+import { DEFAULT_SCHEMA, type SchemaName } from "../../faces/schema.ts";
 import {
   type AutoencoderConfig,
   autoencoderFormat,
@@ -103,6 +104,22 @@ export async function detectorOf(detector: Place): Promise<DetectorConfig> {
 export async function sizeOf(data: readonly Place[]): Promise<number> {
   const expected = await expectation(data[0]!, "size_px");
   return typeof expected === "number" ? expected : (await openDataset(data[0]!.dir)).size_px;
+}
+
+/** Schema of a dataset's landmarks, there or to be made; the default one if nothing is known of it yet. */
+export async function schemaNameOf([first]: readonly Place[]): Promise<SchemaName> {
+  const expected = await expectation(first!, "schema");
+  if (expected) return expected as SchemaName;
+  return exists(`${first!.dir}/metadata.jsonl`) ? (await openDataset(first!.dir)).schema.name : DEFAULT_SCHEMA;
+}
+
+/**
+ * Side of a dataset's images and schema of its landmarks, which datasets made from it have too.
+ *
+ * @throws {Deno.errors.NotFound} If nothing is known of it yet.
+ */
+export async function datasetInfo(data: readonly Place[]): Promise<{ size_px: number; schema: SchemaName }> {
+  return { size_px: await sizeOf(data), schema: await schemaNameOf(data) };
 }
 
 /**

@@ -8,15 +8,15 @@ import { InputError } from "../../formats/input_error.ts";
 import { type DatasetRecord, type LoadedDataset, openDataset } from "../../faces/data/dataset.ts";
 import type { Image } from "../../faces/data/image.ts";
 import type { Failures } from "../../faces/metrics.ts";
+import type { LandmarkSchema } from "../../faces/schema.ts";
 import type { Artifact } from "../../runtime/stage.ts";
-
-/** Side of the square around a face as a multiple of the longer side of its landmarks' box; what detectors are used to. */
-export const CROP_SCALE = 1.54;
 
 /** Several datasets as one, in memory. */
 export interface Faces extends LoadedDataset {
   /** Side of every image, pixels. */
   readonly size_px: number;
+  /** Schema of the landmarks. */
+  readonly schema: LandmarkSchema;
   /** Index of the dataset that each image is from. */
   readonly origin: Uint16Array;
 }
@@ -24,7 +24,7 @@ export interface Faces extends LoadedDataset {
 /**
  * Loads datasets one after the other.
  *
- * @throws {InputError} If their images differ in size.
+ * @throws {InputError} If their images differ in size, or their landmarks in schema.
  */
 export async function loadFaces(artifacts: readonly Artifact[]): Promise<Faces> {
   const datasets = await Promise.all(artifacts.map(({ dir }) => openDataset(dir)));
@@ -36,20 +36,29 @@ export async function loadFaces(artifacts: readonly Artifact[]): Promise<Faces> 
         `${datasets[other]!.size_px} pixels wide, the others ${size_px}`,
     );
   }
+  const { schema } = datasets[0]!;
+  const foreign = datasets.findIndex((d) => d.schema.name !== schema.name);
+  if (foreign >= 0) {
+    throw new InputError(
+      `Cannot use "${artifacts[foreign]!.stage}" beside "${artifacts[0]!.stage}": its landmarks are of ` +
+        `${datasets[foreign]!.schema.name}, the others of ${schema.name}`,
+    );
+  }
+  const stride = 2 * schema.count;
   const count = datasets.reduce((n, d) => n + d.records.length, 0);
   // Shared, as batches are made of them in other threads.
   const images = new Uint8Array(new SharedArrayBuffer(count * size_px * size_px * 3));
-  const landmarks = new Float32Array(new SharedArrayBuffer(4 * count * 136));
+  const landmarks = new Float32Array(new SharedArrayBuffer(4 * count * stride));
   const origin = new Uint16Array(count);
   const records: DatasetRecord[] = [];
   for (const [k, dataset] of datasets.entries()) {
     const loaded = await dataset.loadAll();
     images.set(loaded.images, records.length * size_px * size_px * 3);
-    landmarks.set(loaded.landmarks, records.length * 136);
+    landmarks.set(loaded.landmarks, records.length * stride);
     origin.fill(k, records.length, records.length + loaded.records.length);
     records.push(...loaded.records);
   }
-  return { images, landmarks, records, size_px, origin };
+  return { images, landmarks, records, size_px, schema, origin };
 }
 
 /** Image `index` as an {@linkcode Image} that shares memory. */
@@ -58,9 +67,9 @@ export function imageOf({ images, size_px }: { images: Uint8Array; size_px: numb
   return { width: size_px, height: size_px, data: images.subarray(index * bytes, (index + 1) * bytes) };
 }
 
-/** Landmarks of image `index`, `[68, 2]`, sharing memory. */
-export function landmarksOf({ landmarks }: { landmarks: Float32Array }, index: number): Float32Array {
-  return landmarks.subarray(index * 136, (index + 1) * 136);
+/** Landmarks of image `index`, `[P, 2]`, sharing memory. */
+export function landmarksOf({ landmarks, schema }: Pick<Faces, "landmarks" | "schema">, index: number): Float32Array {
+  return landmarks.subarray(2 * index * schema.count, 2 * (index + 1) * schema.count);
 }
 
 /** Columns of a table: `fr_10` and `auc_10` of a threshold of 10 %. */

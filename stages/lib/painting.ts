@@ -7,6 +7,7 @@
 import { z } from "zod";
 import { drawCondition } from "../../faces/draw.ts";
 import type { Image } from "../../faces/data/image.ts";
+import type { LandmarkSchema } from "../../faces/schema.ts";
 import { decodeLatent, latentChannels } from "../../models/diffusion/autoencoder.ts";
 import { encodePrompt, type Model } from "../../models/io/pipeline_folder.ts";
 import { controlFromHint, type ControlNetConfig, embedHint } from "../../models/diffusion/controlnet.ts";
@@ -42,8 +43,10 @@ export type SamplingOptions = z.output<z.ZodObject<typeof samplingOptions>>;
 
 /** What a picture is painted from. */
 export interface Request {
-  /** `[68, 2]`, pixels. */
+  /** `[P, 2]`, pixels. */
   readonly landmarks: Float32Array;
+  /** Schema of the landmarks. */
+  readonly schema: LandmarkSchema;
   readonly prompt?: string;
   readonly negative_prompt?: string;
   /** Where its noise comes from. */
@@ -133,9 +136,9 @@ export class Painter {
     const [start, ids] = [floats(size), floats(prompts.length, this.#copies)];
     const drawing = floats(size_px ** 2 * 3, this.#controlled);
     const put = (into: Float32Array, row: number, values: Float32Array) => into.set(values, row * values.length);
-    for (const [k, { landmarks, prompt = "", negative_prompt = "", random }] of requests.entries()) {
+    for (const [k, { landmarks, schema, prompt = "", negative_prompt = "", random }] of requests.entries()) {
       put(start, k, random.fillNormal(new Float32Array(size)));
-      const picture = drawCondition(landmarks, size_px);
+      const picture = drawCondition(landmarks, schema, size_px);
       for (const [row, text] of [[k, prompt], [k + batch, negative_prompt]] as const) {
         if (row < this.#copies) put(ids, row, prompts.ids(text));
         if (row < this.#controlled) put(drawing, row, picture);

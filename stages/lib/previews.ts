@@ -62,17 +62,25 @@ export async function previews(ctx: StageContext, of: Previews): Promise<Preview
   const random = new Random(ctx.seed, "diffusion/previews");
   const requests = Array.from({ length: count }, (_, k) => {
     const index = Math.floor(k * faces.records.length / count);
-    return { landmarks: landmarksOf(faces, index), prompt: promptOf(faces.records[index]!, prompt) };
+    return {
+      landmarks: landmarksOf(faces, index),
+      schema: faces.schema,
+      prompt: promptOf(faces.records[index]!, prompt),
+    };
   });
   return {
     every,
     async look(step) {
       const images = await painter.paint(requests.map((request, k) => ({ ...request, random: random.at(k) })));
-      const cells = images.flatMap((image, k) => [image, overlayLandmarks(image, requests[k]!.landmarks)]);
+      const cells = images.flatMap((
+        image,
+        k,
+      ) => [image, overlayLandmarks(image, requests[k]!.landmarks, faces.schema)]);
       await writePng(`${ctx.work}/preview.png`, contactSheet(cells, 8));
       if (judge) {
         const { nme } = await align(
           judge,
+          faces.schema,
           count,
           (k) => Promise.resolve({ image: images[k]!, landmarks: requests[k]!.landmarks }),
         );

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { type Colour, drawLine, drawText, LETTER_PX } from "../../faces/draw.ts";
+import { drawLine, drawText, LETTER_PX } from "../../faces/draw.ts";
+import type { Colour } from "../../faces/data/image.ts";
 import { createImage, type Image, writePng } from "../../faces/data/image.ts";
 import { type Html, markup } from "../../formats/html.ts";
 import { type ChartOptions, height, layOut, type Series, width } from "./_line_chart.ts";

@@ -4,9 +4,10 @@
  * @module
  */
 import { basename, extname, join } from "node:path";
-import { type DatasetRecord, openDataset } from "../../faces/data/dataset.ts";
+import { type Dataset, type DatasetRecord, openDataset } from "../../faces/data/dataset.ts";
 import { decodeImage, encodeJpeg, readImageHeader, resizeArea } from "../../faces/data/image.ts";
-import { CONTOURS } from "../../faces/landmarks.ts";
+import { contourPath } from "../../faces/draw.ts";
+import type { LandmarkSchema } from "../../faces/schema.ts";
 import { type Html, markup, type Part } from "../../formats/html.ts";
 import type { Artifact } from "../../runtime/stage.ts";
 
@@ -29,7 +30,12 @@ interface FaceText {
 }
 
 /** A picture with landmarks that show while it is pointed at; `found` are there all the time, in another colour. */
-function face(dir: string, record: DatasetRecord, { alt, caption, note }: FaceText, found?: ArrayLike<number>): Html {
+function face(
+  { dir, schema }: Pick<Dataset, "dir" | "schema">,
+  record: DatasetRecord,
+  { alt, caption, note }: FaceText,
+  found?: ArrayLike<number>,
+): Html {
   const path = join(dir, record.file_name);
   const bytes = Deno.readFileSync(path);
   const { width, height } = readImageHeader(bytes, path);
@@ -37,21 +43,17 @@ function face(dir: string, record: DatasetRecord, { alt, caption, note }: FaceTe
   return markup`
     <figure class="face" tabindex="0">
       <img src="${small(bytes, path)}" alt="${alt}" width="${width}" height="${height}">
-      <svg viewBox="-0.5 -0.5 ${width} ${height}">${found ? outline(found, "found") : undefined}${
-    outline(record.landmarks, "truth")
+      <svg viewBox="-0.5 -0.5 ${width} ${height}">${found ? outline(found, schema, "found") : undefined}${
+    outline(record.landmarks, schema, "truth")
   }</svg>
       ${note ? markup`<p>${note}</p>` : undefined}${caption ? markup`<figcaption>${caption}</figcaption>` : undefined}
     </figure>
   `;
 }
 
-function outline(landmarks: ArrayLike<number>, kind: string): Html {
-  const at = (point: number) => `${round(landmarks[2 * point]!)} ${round(landmarks[2 * point + 1]!)}`;
-  const path = CONTOURS.map(({ points, closed }) => `M${points.map(at).join("L")}${closed ? "Z" : ""}`).join("");
-  return markup`<path class="${kind}" d="${path}"/>`;
+function outline(landmarks: ArrayLike<number>, schema: LandmarkSchema, kind: string): Html {
+  return markup`<path class="${kind}" d="${contourPath(landmarks, schema)}"/>`;
 }
-
-const round = (value: number) => Math.round(value * 10) / 10;
 
 function small(bytes: Uint8Array<ArrayBuffer>, path: string): string {
   if (bytes.length <= MOST_BYTES) return dataUrl(bytes, mimeTypes[extname(path)]!);
@@ -67,13 +69,14 @@ function dataUrl(bytes: Uint8Array, type: string): string {
 
 /** Generated pairs of a dataset by style and by edit; nothing if it holds none. */
 export async function pairs({ dir, stage }: Artifact, each: number): Promise<Part> {
-  const { records } = await openDataset(dir);
+  const dataset = await openDataset(dir);
+  const { records } = dataset;
   const generated = records.filter(({ edits }) => edits !== undefined);
   if (!generated.length || each === 0) return undefined;
   const names = (record: DatasetRecord) => record.edits!.map(({ edit }) => words(edit)).join(", ") || "no edit";
   const row = (name: string, list: readonly DatasetRecord[], note: (record: DatasetRecord) => string) => {
     const faces = spread(list, each).map((record) =>
-      face(dir, record, { alt: record.prompt ?? record.style, note: note(record) })
+      face(dataset, record, { alt: record.prompt ?? record.style, note: note(record) })
     );
     return markup`
       <div class="row">
@@ -96,12 +99,13 @@ export async function pairs({ dir, stage }: Artifact, each: number): Promise<Par
 
 /** Some faces of a dataset, every style in turn. */
 export async function gallery({ dir, stage }: Artifact, note: string): Promise<Html> {
-  const { records } = await openDataset(dir);
+  const dataset = await openDataset(dir);
+  const { records } = dataset;
   const styles = [...Map.groupBy(records, ({ style }) => style)];
   const each = Math.max(1, Math.floor(MOST_FACES / styles.length));
   const faces = styles.flatMap(([style, list]) =>
     spread(list, each).map((record) =>
-      face(dir, record, { alt: `${stage}: ${style}`, ...(styles.length > 1 && { caption: style }) })
+      face(dataset, record, { alt: `${stage}: ${style}`, ...(styles.length > 1 && { caption: style }) })
     )
   );
   return markup`
@@ -115,17 +119,18 @@ export interface Example {
   readonly file_name: string;
   /** Percent. */
   readonly nme: number;
-  /** `[68, 2]`, pixels. */
+  /** `[P, 2]`, pixels. */
   readonly landmarks: readonly (readonly number[])[];
 }
 
 /** Faces of a dataset with what was found in them, best and worst first. */
 export async function examples(title: Part, dir: string, list: readonly Example[]): Promise<Html> {
-  const { records } = await openDataset(dir);
+  const dataset = await openDataset(dir);
+  const { records } = dataset;
   const faces = list.map(({ file_name, nme, landmarks }) => {
     const record = records.find((one) => one.file_name === file_name);
     const text = { alt: `${record?.style}, error ${nme.toFixed(1)} %`, caption: markup`${nme.toFixed(1)} %` };
-    return record && face(dir, record, text, landmarks.flat());
+    return record && face(dataset, record, text, landmarks.flat());
   });
   return markup`
     <div class="row">

@@ -39,7 +39,7 @@ export interface Example {
   readonly file_name: string;
   /** Percent. */
   readonly nme: number;
-  /** `[68, 2]`, pixels. */
+  /** `[P, 2]`, pixels. */
   readonly landmarks: readonly (readonly number[])[];
 }
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { createImage, encodeJpeg, encodePng, readImage } from "../../faces/data/image.ts";
 import { readPts } from "../../faces/pts.ts";
+import { SCHEMAS } from "../../faces/schema.ts";
 import { withOrientation } from "../faces/data/exif.ts";
 import { detectorSpecs, saveDetector } from "../../models/detectors/detector.ts";
 import { hourglassConfig } from "../../models/detectors/hourglass.ts";
@@ -50,7 +51,7 @@ Deno.test("detect writes lines, .pts files and overlays, in pixels of the pictur
       assert.deepEqual(crop, [6.4, 1.4, 46.2]);
       assert.ok(landmarks.every(([x, y]) => x! > 6.4 && x! < 52.6 && y! > 1.4 && y! < 47.6));
       assert.ok(uncertainty_px.length === 68 && uncertainty_px.every((px) => px > 0 && px < 46.2));
-      const written = await readPts(`${dir}/out/${name}.pts`);
+      const written = await readPts(`${dir}/out/${name}.pts`, SCHEMAS.ibug68);
       landmarks.flat().forEach((px, i) => assert.ok(Math.abs(px - written[i]!) < 2e-3));
       assert.equal((await readImage(`${dir}/out/${name}.png`)).width, [60, 90][k]);
     }

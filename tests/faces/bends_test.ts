@@ -2,11 +2,15 @@ import assert from "node:assert/strict";
 import { bendBack, bendLandmarks, drawBends, STRONGEST_BEND } from "../../faces/bends.ts";
 import { interocular, mirrorLandmarks } from "../../faces/landmarks.ts";
 import { Random } from "../../engine/rng.ts";
+import { SCHEMAS } from "../../faces/schema.ts";
 import { neutralFace } from "./neutral_face.ts";
 
 const SIDE = 64;
 const face = neutralFace(SIDE);
-const draws = Array.from({ length: 200 }, (_, step) => drawBends(face, new Random(5, "bends", step), STRONGEST_BEND));
+const draws = Array.from(
+  { length: 200 },
+  (_, step) => drawBends(face, SCHEMAS.ibug68, new Random(5, "bends", step), STRONGEST_BEND),
+);
 
 Deno.test("bendLandmarks() is the way back's inverse, also for the strongest bends", () => {
   const at = new Float64Array(2);
@@ -44,18 +48,18 @@ Deno.test("bends never fold a picture", () => {
 
 Deno.test("drawBends() does to one side of a face what it does to the other", () => {
   // Two bends that do not reach each other keep a symmetric face symmetric.
-  const upright = face.map((v, k) => (v + mirrorLandmarks(face, SIDE)[k]!) / 2);
+  const upright = face.map((v, k) => (v + mirrorLandmarks(face, SCHEMAS.ibug68, SIDE)[k]!) / 2);
   let bent = 0;
   for (let step = 0; step < 200; step++) {
-    const bends = drawBends(upright, new Random(6, "bends", step), 0.1);
+    const bends = drawBends(upright, SCHEMAS.ibug68, new Random(6, "bends", step), 0.1);
     const lone = bends.length === 2 && Math.abs(bends[0]!.x - bends[1]!.x) > 3 * bends[0]!.deviation;
     if (!lone) continue;
     const moved = bendLandmarks(upright, bends);
-    const mirrored = mirrorLandmarks(moved, SIDE);
+    const mirrored = mirrorLandmarks(moved, SCHEMAS.ibug68, SIDE);
     const off = Math.max(...moved.map((v, k) => Math.abs(v - mirrored[k]!)));
     const change = Math.max(...moved.map((v, k) => Math.abs(v - upright[k]!)));
     assert.ok(off < 0.1 * change, `step ${step}: ${off} pixels off, where it moved by ${change}`);
-    if (change > 0.02 * interocular(face)) bent++;
+    if (change > 0.02 * interocular(face, SCHEMAS.ibug68)) bent++;
   }
   assert.ok(bent > 3, `${bent}`);
 });

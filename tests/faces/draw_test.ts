@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { contactSheet, drawCondition, drawLandmarks, overlayLandmarks } from "../../faces/draw.ts";
 import { createImage, type Image } from "../../faces/data/image.ts";
 import { mirrorLandmarks } from "../../faces/landmarks.ts";
+import { SCHEMAS } from "../../faces/schema.ts";
 import { neutralFace } from "./neutral_face.ts";
 
 function pixel({ width, data }: Image, x: number, y: number): number[] {
@@ -11,7 +12,7 @@ function pixel({ width, data }: Image, x: number, y: number): number[] {
 Deno.test("drawLandmarks() draws contours where they are and nothing elsewhere", () => {
   const face = neutralFace(64).fill(-50, 0, 27 * 2).fill(-50, 31 * 2); // the bridge of the nose alone
   face.set([32, 20, 32, 25, 32, 30, 32, 41], 27 * 2);
-  const image = drawLandmarks(face, 64);
+  const image = drawLandmarks(face, SCHEMAS.ibug68, 64);
   assert.deepEqual(pixel(image, 32, 36), [0, 112, 255]);
   assert.deepEqual(pixel(image, 33, 36), [0, 0, 0]);
   assert.deepEqual(pixel(image, 32, 43), [0, 0, 0]);
@@ -22,15 +23,15 @@ Deno.test("drawLandmarks() draws contours where they are and nothing elsewhere",
 Deno.test("drawLandmarks() is anti-aliased: half a pixel aside is half the light on both", () => {
   const face = neutralFace(64).fill(-50, 0, 27 * 2).fill(-50, 31 * 2);
   face.set([32.5, 20, 32.5, 25, 32.5, 30, 32.5, 41], 27 * 2);
-  const image = drawLandmarks(face, 64);
+  const image = drawLandmarks(face, SCHEMAS.ibug68, 64);
   assert.deepEqual(pixel(image, 32, 36), [0, 56, 128]);
   assert.deepEqual(pixel(image, 33, 36), [0, 56, 128]);
 });
 
 Deno.test("drawLandmarks() of a mirrored face is not the mirrored drawing: left and right have their colours", () => {
   const face = neutralFace(64);
-  const image = drawLandmarks(mirrorLandmarks(face, 64), 64);
-  const flipped = drawLandmarks(face, 64);
+  const image = drawLandmarks(mirrorLandmarks(face, SCHEMAS.ibug68, 64), SCHEMAS.ibug68, 64);
+  const flipped = drawLandmarks(face, SCHEMAS.ibug68, 64);
   const lit = (value: Image) => value.data.filter((v) => v > 0).length;
   assert.ok(lit(image) > 500);
   const [x, y] = [Math.round(face[2 * 38]!), Math.round(face[2 * 38 + 1]!)];
@@ -40,10 +41,10 @@ Deno.test("drawLandmarks() of a mirrored face is not the mirrored drawing: left 
 Deno.test("drawCondition() is the drawing from 0 to 1, at any size", () => {
   const face = neutralFace(256);
   for (const size_px of [32, 64, 256]) {
-    const condition = drawCondition(face, size_px, 256);
+    const condition = drawCondition(face, SCHEMAS.ibug68, size_px, 256);
     assert.deepEqual(
       [...condition],
-      [...drawLandmarks(face, size_px, 256).data].map((value) => Math.fround(value / 255)),
+      [...drawLandmarks(face, SCHEMAS.ibug68, size_px, 256).data].map((value) => Math.fround(value / 255)),
     );
     assert.ok(condition.some((value) => value === 1));
   }
@@ -51,7 +52,7 @@ Deno.test("drawCondition() is the drawing from 0 to 1, at any size", () => {
 
 Deno.test("overlayLandmarks() leaves the picture it is given alone", () => {
   const image = createImage(64, 64, [90, 90, 90]), copy = image.data.slice();
-  assert.notDeepEqual(overlayLandmarks(image, neutralFace(64)).data, copy);
+  assert.notDeepEqual(overlayLandmarks(image, neutralFace(64), SCHEMAS.ibug68).data, copy);
   assert.deepEqual(image.data, copy);
 });
 

@@ -3,14 +3,13 @@ import { applyEdit, applyEdits, type Edit, parseEdit, readEdits, spoils } from "
 import {
   interocular,
   type Landmarks,
-  LEFT_EYE,
   meanPoint,
   mirrorLandmarks,
-  RIGHT_EYE,
   similarity,
   transformLandmarks,
 } from "../../faces/landmarks.ts";
 import { Random } from "../../engine/rng.ts";
+import { expandIndices, SCHEMAS } from "../../faces/schema.ts";
 import { neutralFace } from "./neutral_face.ts";
 import fc from "../fast_check.ts";
 
@@ -50,8 +49,8 @@ for (const edit of edits) {
       const mirrored = Object.fromEntries(
         Object.entries(draws).map(([key, value]) => [key, edit.draws.get(key)!.lateral ? -value : value]),
       );
-      const before = applyEdit(mirrorLandmarks(face, SIZE), edit, 0.8, mirrored);
-      const after = mirrorLandmarks(applyEdit(face, edit, 0.8, draws), SIZE);
+      const before = applyEdit(mirrorLandmarks(face, SCHEMAS.ibug68, SIZE), edit, 0.8, mirrored);
+      const after = mirrorLandmarks(applyEdit(face, edit, 0.8, draws), SCHEMAS.ibug68, SIZE);
       assertClose(before, after, 1e-3, `with ${JSON.stringify(draws)}`);
     }
   });
@@ -67,8 +66,16 @@ for (const edit of edits) {
     const face = neutralFace(SIZE);
     for (let i = 0; i < 50; i++) {
       const draws = drawsOf(edit);
-      assert.equal(spoils(face, applyEdit(face, edit, edit.amount.max, draws), SIZE), undefined, JSON.stringify(draws));
-      assert.equal(spoils(face, applyEdit(face, edit, edit.amount.min, draws), SIZE), undefined, JSON.stringify(draws));
+      assert.equal(
+        spoils(face, applyEdit(face, edit, edit.amount.max, draws), SCHEMAS.ibug68, SIZE),
+        undefined,
+        JSON.stringify(draws),
+      );
+      assert.equal(
+        spoils(face, applyEdit(face, edit, edit.amount.min, draws), SCHEMAS.ibug68, SIZE),
+        undefined,
+        JSON.stringify(draws),
+      );
     }
   });
 
@@ -76,7 +83,7 @@ for (const edit of edits) {
     const face = neutralFace(SIZE);
     const extremes = Object.fromEntries([...edit.draws].map(([key, { max }]) => [key, max]));
     const edited = applyEdit(face, edit, edit.amount.max, extremes);
-    const moved = Math.max(...edited.map((value, i) => Math.abs(value - face[i]!))) / interocular(face);
+    const moved = Math.max(...edited.map((value, i) => Math.abs(value - face[i]!))) / interocular(face, SCHEMAS.ibug68);
     assert.ok(moved > 0.05 && moved < 0.6, `the largest move is ${moved} iod`);
   });
 }
@@ -103,8 +110,8 @@ const anyFace = fc.record({
     }
   };
   const points = (first: number, last: number) => Array.from({ length: last - first + 1 }, (_, i) => first + i);
-  about(LEFT_EYE, 1, eyes);
-  about(RIGHT_EYE, 1, eyes);
+  about(expandIndices("36-41"), 1, eyes);
+  about(expandIndices("42-47"), 1, eyes);
   about(points(48, 67), mouth, mouth);
   for (let p = 0; p < 68; p++) {
     const down = face[2 * p + 1]! / SIZE - 0.5;
@@ -127,11 +134,11 @@ Deno.test("whatever the face and the draws, edits cross no lines, keep in the pi
   const share = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
   const within = (face: Landmarks) => face.every((value) => value >= 0 && value <= SIZE - 1);
   const upright = neutralFace(SIZE);
-  const sound = anyFace.filter((face) => within(face) && spoils(upright, face) === undefined);
+  const sound = anyFace.filter((face) => within(face) && spoils(upright, face, SCHEMAS.ibug68) === undefined);
   let applied = 0, weakened = 0;
   const whole = fc.property(sound, fc.array(share, { minLength: 40, maxLength: 40 }), (face, draws) => {
-    const edited = applyEdits(face, edits, { pick: 3, size_px: SIZE }, sourceOf(draws));
-    assert.equal(spoils(upright, edited.landmarks), undefined);
+    const edited = applyEdits(face, SCHEMAS.ibug68, edits, { pick: 3, size_px: SIZE }, sourceOf(draws));
+    assert.equal(spoils(upright, edited.landmarks, SCHEMAS.ibug68), undefined);
     assert.ok(within(edited.landmarks));
     assert.equal(edited.applied.length, 3);
   });
@@ -144,10 +151,10 @@ Deno.test("whatever the face and the draws, edits cross no lines, keep in the pi
     (face, edit, strength, draws) => {
       const mirrored = [...edit.draws.values()].map(({ lateral }, i) => lateral ? 1 - draws[i]! : draws[i]!);
       const once = (of: Landmarks, values: readonly number[]) =>
-        applyEdits(of, [edit], { pick: 1, size_px: SIZE }, sourceOf([0, strength, ...values]));
-      const here = once(face, draws), there = once(mirrorLandmarks(face, SIZE), mirrored);
+        applyEdits(of, SCHEMAS.ibug68, [edit], { pick: 1, size_px: SIZE }, sourceOf([0, strength, ...values]));
+      const here = once(face, draws), there = once(mirrorLandmarks(face, SCHEMAS.ibug68, SIZE), mirrored);
       assert.equal(here.applied[0]?.amount, there.applied[0]?.amount);
-      assertClose(mirrorLandmarks(here.landmarks, SIZE), there.landmarks, 0.02, edit.name);
+      assertClose(mirrorLandmarks(here.landmarks, SCHEMAS.ibug68, SIZE), there.landmarks, 0.02, edit.name);
       applied += here.applied.length;
       const drawn = edit.amount.min + (edit.amount.max - edit.amount.min) * strength;
       if ((here.applied[0]?.amount ?? 0) < drawn - 0.001) weakened++;
@@ -175,7 +182,8 @@ Deno.test("on a turned head the far half moves less, and both together as much a
 
 Deno.test("applyEdits() picks, records and can be repeated", () => {
   const face = neutralFace(SIZE);
-  const draw = (seed: number) => applyEdits(face, edits, { pick: 2, size_px: SIZE }, new Random(seed, "edits"));
+  const draw = (seed: number) =>
+    applyEdits(face, SCHEMAS.ibug68, edits, { pick: 2, size_px: SIZE }, new Random(seed, "edits"));
   for (let seed = 0; seed < 20; seed++) {
     const { landmarks, applied } = draw(seed);
     assert.equal(new Set(applied.map(({ edit }) => edit)).size, 2);
@@ -185,10 +193,10 @@ Deno.test("applyEdits() picks, records and can be repeated", () => {
       face,
     );
     assert.deepEqual(again, landmarks);
-    assert.equal(spoils(face, landmarks, SIZE), undefined);
+    assert.equal(spoils(face, landmarks, SCHEMAS.ibug68, SIZE), undefined);
   }
   assert.notDeepEqual(draw(1), draw(2));
-  assert.deepEqual(applyEdits(face, edits, { pick: 0 }, random), { landmarks: face, applied: [] });
+  assert.deepEqual(applyEdits(face, SCHEMAS.ibug68, edits, { pick: 0 }, random), { landmarks: face, applied: [] });
 });
 
 const YAML = `edit: test
@@ -203,12 +211,12 @@ moves:
 Deno.test("applyEdits() weakens what would spoil the face, and leaves out what cannot fit", () => {
   const face = neutralFace(SIZE);
   const closing = parseEdit(YAML.replace("0.2", "0.3"), "test.yaml"); // 0.3 iod down takes the upper lids through the lower ones
-  assert.match(spoils(face, applyEdit(face, closing, 1))!, /left_eye|outside|inside out/);
-  const { applied } = applyEdits(face, [closing], { pick: 1 }, random);
+  assert.match(spoils(face, applyEdit(face, closing, 1), SCHEMAS.ibug68)!, /left_eye|outside|inside out/);
+  const { applied } = applyEdits(face, SCHEMAS.ibug68, [closing], { pick: 1 }, random);
   assert.deepEqual(applied.map(({ amount }) => amount), [0.25]);
   const shifted = transformLandmarks(face, [1, 0, -48, 0, 1, 0]); // the jaw touches the left border
   const wide = parseEdit(YAML.replace("[37, 38], by_iod: [0, 0.2]", "[0], by_iod: [-1, 0]"), "test.yaml");
-  assert.deepEqual(applyEdits(shifted, [wide], { pick: 1, size_px: SIZE }, random).applied, []);
+  assert.deepEqual(applyEdits(shifted, SCHEMAS.ibug68, [wide], { pick: 1, size_px: SIZE }, random).applied, []);
 });
 
 Deno.test("a move without falloff moves only what it names, with falloff the neighbours less", () => {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { bootstrapMean, cedCurve, evaluate, failureRate, nmePerImage } from "../../faces/metrics.ts";
 import { Random } from "../../engine/rng.ts";
 import { readSafetensors } from "../../formats/safetensors.ts";
+import { SCHEMAS } from "../../faces/schema.ts";
 import { neutralFace } from "./neutral_face.ts";
 
 const random = () => new Random(1, "tests/metrics");
@@ -55,7 +56,7 @@ for (const [name, normaliser] of [["metrics-300w", "interocular"], ["metrics-300
       const predicted = (await file.read("input/predictions")).data,
         truth = (await file.read("input/groundtruth")).data;
       const wanted = (await file.read("nme/per_image")).data;
-      const nme = nmePerImage(predicted, truth, { normaliser });
+      const nme = nmePerImage(predicted, truth, SCHEMAS.ibug68, { normaliser });
       nme.forEach((value, i) => assert.ok(Math.abs(value / 100 - wanted[i]!) <= 1e-5 * 0.75, `image ${i}: ${value}`));
       assert.ok(Math.abs(nme.reduce((a, b) => a + b) / nme.length / 100 - nme_mean) < 1e-7);
       for (const threshold of ["0.05", "0.08", "0.1", "0.2"]) {
@@ -76,16 +77,19 @@ Deno.test("nmePerImage() divides by its normaliser", () => {
     box_diagonal: 500 / Math.hypot(62, 61.2),
   };
   for (const [normaliser, value] of Object.entries(expect)) {
-    const [nme] = nmePerImage(predicted, truth, { normaliser: normaliser as keyof typeof expect });
+    const [nme] = nmePerImage(predicted, truth, SCHEMAS.ibug68, { normaliser: normaliser as keyof typeof expect });
     assert.ok(Math.abs(nme! - value) < 1e-3, `${normaliser}: ${nme} is not ${value}`);
   }
 });
 
 Deno.test("nmePerImage() and failureRate() refuse what cannot be measured", () => {
   const face = neutralFace(100);
-  assert.throws(() => nmePerImage(face, face.subarray(2)), /Cannot compare 136 numbers with 134/);
-  assert.throws(() => nmePerImage(face, face.map(() => 1)), /Cannot measure image 0: interocular is 0/);
-  assert.throws(() => nmePerImage(face.map((v, i) => i === 7 ? NaN : v), face), /Cannot measure image 0/);
+  assert.throws(() => nmePerImage(face, face.subarray(2), SCHEMAS.ibug68), /Cannot compare 136 numbers with 134/);
+  assert.throws(() => nmePerImage(face, face.map(() => 1), SCHEMAS.ibug68), /Cannot measure image 0: interocular is 0/);
+  assert.throws(
+    () => nmePerImage(face.map((v, i) => i === 7 ? NaN : v), face, SCHEMAS.ibug68),
+    /Cannot measure image 0/,
+  );
   assert.throws(() => failureRate([]), /0 images/);
 });
 
@@ -120,7 +124,7 @@ Deno.test("evaluate() measures styles and regions apart", () => {
   for (let i = 0; i < 3; i++) truth.set(face, 136 * i);
   const predicted = truth.slice();
   for (let point = 48; point < 68; point++) predicted[136 + 2 * point]! += 35.6; // the mouth of image 1, by one iod
-  const result = evaluate(predicted, truth, random(), {
+  const result = evaluate(predicted, truth, SCHEMAS.ibug68, random(), {
     styles: ["ink", "photo", "ink"],
     groups: ["a", "a", "b"],
     thresholds: [8, 100],
@@ -130,7 +134,7 @@ Deno.test("evaluate() measures styles and regions apart", () => {
   assert.deepEqual([ink!.count, ink!.nme, photo!.count], [2, 0, 1]);
   assert.deepEqual(photo!.failures.map(({ threshold }) => threshold), [8, 100]);
   assert.deepEqual([ink!.failures[0]!.fr, photo!.failures[0]!.fr], [0, 100]);
-  assert.ok(Math.abs(photo!.regions.mouth - 100) < 1e-3 && photo!.regions.eyes === 0);
+  assert.ok(Math.abs(photo!.regions["mouth"]! - 100) < 1e-3 && photo!.regions["eyes"] === 0);
   assert.ok(Math.abs(photo!.nme - 100 * 20 / 68) < 1e-3);
   assert.ok(Math.abs(result.all.nme - photo!.nme / 3) < 1e-9 && result.per_image.length === 3);
   assert.ok(result.all.nme_interval[0] <= result.all.nme && result.all.nme <= result.all.nme_interval[1]);

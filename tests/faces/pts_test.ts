@@ -1,19 +1,23 @@
 import assert from "node:assert/strict";
+import { SCHEMAS } from "../../faces/schema.ts";
 import { formatPts, parsePts } from "../../faces/pts.ts";
 
 const points = Array.from({ length: 68 }, (_, i) => `${i}.5 ${2 * i}`);
 const whole = `version: 1\nn_points: 68\n{\n${points.join("\n")}\n}\n`;
 
 Deno.test("parsePts() and formatPts() give the same landmarks back", () => {
-  const landmarks = parsePts(whole);
+  const landmarks = parsePts(whole, SCHEMAS.ibug68);
   assert.deepEqual([...landmarks.slice(0, 4)], [0.5, 0, 1.5, 2]);
-  assert.deepEqual(parsePts(formatPts(landmarks)), landmarks);
+  assert.deepEqual(parsePts(formatPts(landmarks), SCHEMAS.ibug68), landmarks);
 });
 
 Deno.test("parsePts() takes any white space, and counts from 1 when told", () => {
   const odd = `version:1 \r\nn_points :  68\r\n\r\n{ ${points.join(" \t\r\n\r\n")} }`;
-  assert.deepEqual(parsePts(odd), parsePts(whole));
-  assert.deepEqual(parsePts(whole, { origin: 1 }), parsePts(whole).map((value) => value - 1));
+  assert.deepEqual(parsePts(odd, SCHEMAS.ibug68), parsePts(whole, SCHEMAS.ibug68));
+  assert.deepEqual(
+    parsePts(whole, SCHEMAS.ibug68, { origin: 1 }),
+    parsePts(whole, SCHEMAS.ibug68).map((value) => value - 1),
+  );
 });
 
 Deno.test("parsePts() names file, line and what is wrong", () => {
@@ -27,5 +31,5 @@ Deno.test("parsePts() names file, line and what is wrong", () => {
     [whole + "7", /a\.pts:73: "7" stands after the \}/],
     [whole.replace("2.5 4", "NaN 4"), /a\.pts:6: "NaN" is no number/],
   ];
-  for (const [text, message] of cases) assert.throws(() => parsePts(text, { name: "a.pts" }), message);
+  for (const [text, message] of cases) assert.throws(() => parsePts(text, SCHEMAS.ibug68, { name: "a.pts" }), message);
 });

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { augmentation } from "../../faces/data/augment.ts";
+import { SCHEMAS } from "../../faces/schema.ts";
 import { STAR_SIZES } from "../../models/detectors/registry.ts";
 import { LATENT_SCHEDULE, makeSchedule } from "../../models/diffusion/schedule.ts";
 import { Random } from "../../engine/rng.ts";
@@ -13,6 +14,7 @@ const random = new Random(1, "pictures");
 const pictures = {
   images: share(Uint8Array.from({ length: COUNT * SIDE * SIDE * 3 }, () => random.int(256))),
   landmarks: share(Float32Array.from(Array.from({ length: COUNT }, () => [...neutralFace(SIDE)]).flat())),
+  schema: SCHEMAS.ibug68,
   size_px: SIDE,
 };
 
@@ -32,6 +34,7 @@ const specs: BatchSpec[] = [
     seed: 3,
     batch: 2,
     landmarks: pictures.landmarks,
+    schema: SCHEMAS.ibug68,
     latents: share(new Float32Array(COUNT * 4).map(() => random.normal())),
     schedule: makeSchedule(LATENT_SCHEDULE),
     prompts: [Float32Array.of(0, 0), Float32Array.of(1, 2)],

@@ -7,6 +7,7 @@ import { runPipeline } from "../../runtime/run/run.ts";
 import { silent } from "../../runtime/run/progress.ts";
 import { type AnyStage, stage } from "../../runtime/stage.ts";
 import { stages } from "../../stages/mod.ts";
+import { SCHEMAS } from "../../faces/schema.ts";
 import { inFolder } from "./run_stages.ts";
 
 /** Moves all landmarks to the right. */
@@ -19,7 +20,7 @@ const moved = stage({
   options: z.object({ px: z.number() }),
   async run(ctx, { data }, { px }) {
     const source = await openDataset(data.dir);
-    const writer = await DatasetWriter.create(ctx.dir);
+    const writer = await DatasetWriter.create(ctx.dir, SCHEMAS.ibug68);
     for (const index of source.records.keys()) {
       const { image, record: { file_name: _, ...record } } = await source.load(index);
       await writer.add(image, { ...record, landmarks: record.landmarks.map((v, i) => v + (i % 2 ? 0 : px)) });

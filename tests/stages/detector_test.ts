@@ -17,6 +17,7 @@ import { stages } from "../../stages/mod.ts";
 import { runCommand } from "../cli/run_command.ts";
 import { nmePerImage } from "../../faces/metrics.ts";
 import { neutralFace } from "../faces/neutral_face.ts";
+import { SCHEMAS } from "../../faces/schema.ts";
 import { inFolder } from "./run_stages.ts";
 
 const SIDE = 32;
@@ -30,14 +31,14 @@ const drawings = stage({
   output: "dataset",
   options: z.object({ count: z.int(), first: z.int().default(0) }),
   async run(ctx, _inputs, { count, first }) {
-    const writer = await DatasetWriter.create(ctx.dir);
+    const writer = await DatasetWriter.create(ctx.dir, SCHEMAS.ibug68);
     for (let i = first; i < first + count; i++) {
       const random = new Random(5, "drawings", i);
       const spread = (size: number) => (2 * random.uniform() - 1) * size;
       const move = similarity([15.5, 15.5], 0.9 + spread(0.15), spread(0.3), [spread(2), spread(2)]);
       const landmarks = transformLandmarks(neutralFace(SIDE), move);
       const style = i % 2 ? "odd" : "even";
-      await writer.add(drawLandmarks(landmarks, SIDE), { style, group: `${i}`, landmarks });
+      await writer.add(drawLandmarks(landmarks, SCHEMAS.ibug68, SIDE), { style, group: `${i}`, landmarks });
     }
     await writer.close();
   },
@@ -100,7 +101,7 @@ Deno.test("detector/train learns, detector/evaluate measures, score agrees", () 
     const [found, truth] = await Promise.all(["found", "test"].map((name) => openDataset(at(name))));
     assert.deepEqual(found!.records.map(({ group }) => group), truth!.records.map(({ group }) => group));
     const landmarks = (data: Dataset) => data.records.flatMap((record) => [...record.landmarks]);
-    const nme = nmePerImage(landmarks(found!), landmarks(truth!));
+    const nme = nmePerImage(landmarks(found!), landmarks(truth!), SCHEMAS.ibug68);
     assert.ok(Math.abs(nme.reduce((a, b) => a + b) / nme.length - second!) < 1e-2);
 
     const { rows, regions, ced, examples } = JSON.parse(await Deno.readTextFile(`${at("table")}/results.json`));
@@ -170,7 +171,7 @@ Deno.test("detector/train says what does not fit", () =>
 
 Deno.test("detector/train keeps the best weights, stops early, and freezes what it is told to", () =>
   inFolder(async (dir) => {
-    const star: StarDetectorConfig = { size_px: SIDE, stacks: 1, depth: 1, channels: 16 };
+    const star: StarDetectorConfig = { size_px: SIDE, stacks: 1, depth: 1, channels: 16, schema: "ibug68" };
     const tensors = initialise(detectorSpecs(star), 2);
     await saveDetector(`${dir}/star`, star, tensors);
     const stagesWith = (more: string) => `
@@ -209,7 +210,7 @@ stages:
 
 Deno.test("detector/average weighs detectors of the same network by their shares", () =>
   inFolder(async (dir) => {
-    const config: StarDetectorConfig = { size_px: SIDE, stacks: 1, depth: 1, channels: 16 };
+    const config: StarDetectorConfig = { size_px: SIDE, stacks: 1, depth: 1, channels: 16, schema: "ibug68" };
     const some = [1, 2].map((seed) => initialise(detectorSpecs(config), seed));
     for (const [k, tensors] of some.entries()) await saveDetector(`${dir}/${k}`, config, tensors);
     const wide = { ...config, channels: 32 };

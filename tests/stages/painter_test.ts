@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { SCHEMAS } from "../../faces/schema.ts";
 import { similarity, transformLandmarks } from "../../faces/landmarks.ts";
 import { openModel, readModel } from "../../models/io/pipeline_folder.ts";
 import { loadDetector } from "../../models/detectors/detector.ts";
@@ -28,6 +29,7 @@ Deno.test({
     });
     const requests = landmarks.map((landmarks, k) => ({
       landmarks,
+      schema: SCHEMAS.ibug68,
       prompt: `a portrait of ${k % 2 ? "ink" : "comic"} style`,
     }));
     const paint = async (options: Partial<SamplingOptions>) => {
@@ -42,6 +44,7 @@ Deno.test({
       const images = await paint(options);
       const { nme } = await align(
         detector,
+        SCHEMAS.ibug68,
         batch,
         (k) => Promise.resolve({ image: images[k]!, landmarks: landmarks[k]! }),
       );

@@ -13,6 +13,7 @@ import { runPipeline } from "../../runtime/run/run.ts";
 import { silent } from "../../runtime/run/progress.ts";
 import { Random } from "../../engine/rng.ts";
 import { stage } from "../../runtime/stage.ts";
+import { SCHEMAS } from "../../faces/schema.ts";
 import { report } from "../../stages/report/html.ts";
 
 const everything = stage({
@@ -23,7 +24,7 @@ const everything = stage({
   output: "dataset",
   options: z.object({ note: z.string(), edited: z.boolean() }),
   async run(ctx, _inputs, { edited }) {
-    const writer = await DatasetWriter.create(ctx.dir);
+    const writer = await DatasetWriter.create(ctx.dir, SCHEMAS.ibug68);
     for (const style of ["ink", "<script>alert(1)</script>"]) {
       for (let i = 0; i < 8; i++) {
         // Noise makes large files, which a report has as JPEG.

@@ -13,6 +13,7 @@ import { differenceHash, doubtOf, HASH_BITS, NearHashes, usualOf } from "../../s
 import { reviewPage } from "../../stages/dataset/_review_page.ts";
 import { stages } from "../../stages/mod.ts";
 import { neutralFace } from "../faces/neutral_face.ts";
+import { SCHEMAS } from "../../faces/schema.ts";
 import { inFolder } from "./run_stages.ts";
 
 /** Pairs with an odd one: landmarks of picture 3 are moved, picture 5 is there twice. */
@@ -25,7 +26,7 @@ const odd = stage({
   options: z.object({}),
   async run(ctx, { data }) {
     const source = await openDataset(data.dir);
-    const writer = await DatasetWriter.create(ctx.dir);
+    const writer = await DatasetWriter.create(ctx.dir, SCHEMAS.ibug68);
     for (const index of [...source.records.keys(), 5]) {
       const { image, record: { file_name: _, ...record } } = await source.load(index);
       const landmarks = record.landmarks.map((value) => value + (index === 3 ? 20 : 0));
@@ -159,6 +160,6 @@ Deno.test("names in a review are escaped", () => {
     png: new Uint8Array(),
     found: face,
   } as const;
-  const page = reviewPage("<data>", "<star>", 16, [], [pair]);
+  const page = reviewPage("<data>", "<star>", { size_px: 16, schema: SCHEMAS.ibug68 }, [], [pair]);
   assert.ok(!/<script|<data|<star/.test(page));
 });

@@ -7,6 +7,7 @@ import { silent } from "../../runtime/run/progress.ts";
 import { type AnyStage, stage } from "../../runtime/stage.ts";
 import { stages } from "../../stages/mod.ts";
 import { z } from "zod";
+import { SCHEMAS } from "../../faces/schema.ts";
 import { neutralFace } from "../faces/neutral_face.ts";
 
 /** Plain squares with a face's landmarks: two images a group, styles in turn. */
@@ -22,7 +23,7 @@ const squares = stage({
     styles: z.array(z.string()).default(["photo"]),
   }),
   async run(ctx, _inputs, { count, size_px, styles }) {
-    const writer = await DatasetWriter.create(ctx.dir);
+    const writer = await DatasetWriter.create(ctx.dir, SCHEMAS.ibug68);
     for (let i = 0; i < count; i++) {
       const style = styles[i % styles.length]!;
       await writer.add(createImage(size_px, size_px, [i, 0, ctx.seed & 255]), {

@@ -1,15 +1,17 @@
 import assert from "node:assert/strict";
-import { type ListFormat, parseAnnotations, parseNpy, parseText, WFLW_TO_68 } from "../../../faces/data/annotations.ts";
-import { MIRROR } from "../../../faces/landmarks.ts";
+import { type ListFormat, parseAnnotations, parseNpy, parseText } from "../../../faces/data/annotations.ts";
 import { neutralFace } from "../neutral_face.ts";
+import { SCHEMAS } from "../../../faces/schema.ts";
 import { npy } from "../npy_file.ts";
 
+const { ibug68, wflw98 } = SCHEMAS;
+const WFLW_TO_68 = wflw98.maps["ibug68"]!.map(([point]) => point!);
 const face = neutralFace(80);
 const pairs = Array.from({ length: 68 }, (_, i) => [face[2 * i]!, face[2 * i + 1]!] as const);
 
 /** Reads a text that has one good face, `a.png`, and bad ones; returns their places and reasons. */
 function read(format: ListFormat, text: string, origin: 0 | 1 = 0): string[] {
-  const { faces, bad } = parseAnnotations(text, format, { name: "list", origin });
+  const { faces, bad } = parseAnnotations(text, format, SCHEMAS.ibug68, { name: "list", origin });
   assert.deepEqual(faces.map(({ image }) => image), ["a.png"]);
   faces[0]!.landmarks.forEach((px, i) => assert.ok(Math.abs(px - face[i]! + origin) < 1e-4));
   return bad.map(({ file, reason }) => `${file} ${reason}`);
@@ -26,7 +28,7 @@ Deno.test("wflw: 98 points become 68, and a short line is named", () => {
   const mirrored = new Map([[60, 72], [61, 71], [63, 69], [64, 68], [65, 75], [67, 73], [33, 46], [37, 42], [76, 82]]);
   for (let k = 0; k <= 32; k += 2) mirrored.set(k, 32 - k);
   for (const [one, other] of mirrored) {
-    assert.equal(WFLW_TO_68[MIRROR[WFLW_TO_68.indexOf(one)]!], other, `${one} and ${other}`);
+    assert.equal(WFLW_TO_68[ibug68.mirror[WFLW_TO_68.indexOf(one)]!], other, `${one} and ${other}`);
   }
 });
 
@@ -70,7 +72,7 @@ Deno.test("csv: columns in any order with style and group, and bad rows are name
     "list:3 there are 2 fields instead of 139",
     "list:4 landmark 0 is no pair of numbers",
   ]);
-  const [first] = parseAnnotations(text, "csv").faces;
+  const [first] = parseAnnotations(text, "csv", SCHEMAS.ibug68).faces;
   assert.deepEqual([first!.style, first!.group], ["ink", "g"]);
   // As OpenFace writes them: all x first.
   const apart = ["x", "y"].flatMap((axis) => pairs.map((_, i) => `${axis}_${i}`));
@@ -81,9 +83,12 @@ Deno.test("csv: columns in any order with style and group, and bad rows are name
 
 Deno.test("parseText() takes 68 times x and y", () => {
   const text = pairs.map((pair) => pair.join(" ")).join("\r\n");
-  parseText(text, { origin: 1 }).forEach((px, i) => assert.ok(Math.abs(px - face[i]! + 1) < 1e-4));
-  assert.throws(() => parseText("1 2", { name: "a.txt" }), /Cannot read a\.txt: there are 2 numbers instead of 136/);
-  assert.throws(() => parseText(text.replace(/^\S+/, "x")), /landmark 0 is no pair of numbers/);
+  parseText(text, SCHEMAS.ibug68, { origin: 1 }).forEach((px, i) => assert.ok(Math.abs(px - face[i]! + 1) < 1e-4));
+  assert.throws(
+    () => parseText("1 2", SCHEMAS.ibug68, { name: "a.txt" }),
+    /Cannot read a\.txt: there are 2 numbers instead of 136/,
+  );
+  assert.throws(() => parseText(text.replace(/^\S+/, "x"), SCHEMAS.ibug68), /landmark 0 is no pair of numbers/);
 });
 
 Deno.test("npy: CariFace's arrays of both orders and four types, and others are named", () => {
@@ -97,11 +102,11 @@ Deno.test("npy: CariFace's arrays of both orders and four types, and others are 
     [whole, npy("<i4", "(68, 2)", bytes(Int32Array.from(whole)))],
     [whole, npy("<i8", "(68, 2)", bytes(BigInt64Array.from(whole, (px) => BigInt(px))))],
   ];
-  for (const [want, file] of good) assert.deepEqual(parseNpy(file), want);
-  assert.deepEqual(parseNpy(good[0]![1], { origin: 1 }), face.map((px) => px - 1));
+  for (const [want, file] of good) assert.deepEqual(parseNpy(file, SCHEMAS.ibug68), want);
+  assert.deepEqual(parseNpy(good[0]![1], SCHEMAS.ibug68, { origin: 1 }), face.map((px) => px - 1));
   const data = bytes(Float32Array.from(face));
   const wrong = (file: Uint8Array<ArrayBuffer>, problem: RegExp) =>
-    assert.throws(() => parseNpy(file, { name: "a.npy" }), problem);
+    assert.throws(() => parseNpy(file, SCHEMAS.ibug68, { name: "a.npy" }), problem);
   wrong(npy(">f4", "(68, 2)", data), /Cannot read a.npy: its elements are ">f4", not <f4, <f8/);
   wrong(npy("<f4", "(2, 68)", data), /its shape is \(2, 68\) instead of \(68, 2\)/);
   wrong(npy("<f4", "(68, 2)", data.subarray(4)), /it has 668 bytes instead of 672/);

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { augment, augmentation } from "../../../faces/data/augment.ts";
 import { faceBox, interocular } from "../../../faces/landmarks.ts";
 import { Random } from "../../../engine/rng.ts";
+import { SCHEMAS } from "../../../faces/schema.ts";
 import { neutralFace } from "../neutral_face.ts";
 
 const SIDE = 64;
@@ -46,7 +47,7 @@ Deno.test("augment() moves the landmarks as it moves the picture, resampled to a
     const image = bell(SIDE, [face[60]!, face[61]!]);
     for (const [to, how] of [[SIDE, options], [40, options], [40, null]] as const) {
       const out = new Float32Array(to * to * 3);
-      const moved = augment(image, SIDE, face, new Random(1, "augment", step), how, to, out);
+      const moved = augment(image, SIDE, face, SCHEMAS.ibug68, new Random(1, "augment", step), how, to, out);
       const [x, y] = centre(out, to);
       assert.ok(
         Math.hypot(x - moved[60]!, y - moved[61]!) < 0.25,
@@ -64,14 +65,23 @@ Deno.test("augment() bends the picture about the landmarks as it bends those, an
   for (let step = 0; step < 60; step++) {
     for (const point of [30, 36, 8, 48]) {
       const image = bell(SIDE, [face[2 * point]!, face[2 * point + 1]!]);
-      const moved = augment(image, SIDE, face, new Random(4, "augment", step), { ...still, bend: 0.15 }, SIDE, out);
+      const moved = augment(
+        image,
+        SIDE,
+        face,
+        SCHEMAS.ibug68,
+        new Random(4, "augment", step),
+        { ...still, bend: 0.15 },
+        SIDE,
+        out,
+      );
       // A bell grows and shrinks with what it lies on, and its centre of light moves a little when it does so unevenly.
       const [x, y] = brightest(out, SIDE);
       const off = Math.hypot(x - moved[2 * point]!, y - moved[2 * point + 1]!);
       assert.ok(off < 1, `step ${step}, point ${point}: ${[x, y]} is ${off} from the landmark`);
       const box = faceBox(moved);
       for (const key of ["x", "y", "side"] as const) assert.ok(Math.abs(box[key] - framed[key]) < 1e-2);
-      const eyes = interocular(moved) / interocular(face);
+      const eyes = interocular(moved, SCHEMAS.ibug68) / interocular(face, SCHEMAS.ibug68);
       [most, least] = [Math.max(most, eyes), Math.min(least, eyes)];
     }
   }
@@ -81,12 +91,21 @@ Deno.test("augment() bends the picture about the landmarks as it bends those, an
 Deno.test("augment() changes nothing when told so, and adds noise of the strength asked for", () => {
   const image = new Uint8Array(SIDE * SIDE * 3).fill(128);
   const out = new Float32Array(image.length);
-  augment(image, SIDE, neutralFace(SIDE), new Random(1, "augment"), still, SIDE, out);
+  augment(image, SIDE, neutralFace(SIDE), SCHEMAS.ibug68, new Random(1, "augment"), still, SIDE, out);
   assert.ok(out.every((v) => Math.abs(v - (128 / 127.5 - 1)) < 1e-6));
   let squares = 0;
   const draws = 200, noise = 0.05;
   for (let step = 0; step < draws; step++) {
-    augment(image, SIDE, neutralFace(SIDE), new Random(1, "augment", step), { ...still, noise }, SIDE, out);
+    augment(
+      image,
+      SIDE,
+      neutralFace(SIDE),
+      SCHEMAS.ibug68,
+      new Random(1, "augment", step),
+      { ...still, noise },
+      SIDE,
+      out,
+    );
     for (const v of out) squares += (v - (128 / 127.5 - 1)) ** 2;
   }
   // The strength is uniform from 0 to `noise` parts of the range, which is 2: its mean square is a third of the largest.
@@ -98,7 +117,7 @@ Deno.test("augment() blurs by a share of the side, and raises brightness to a po
   const face = neutralFace(SIDE);
   const image = bell(SIDE, [20, 40]);
   const [plain, out] = [new Float32Array(image.length), new Float32Array(image.length)];
-  augment(image, SIDE, face, new Random(1, "augment"), still, SIDE, plain);
+  augment(image, SIDE, face, SCHEMAS.ibug68, new Random(1, "augment"), still, SIDE, plain);
   const variance = (values: Float32Array) => {
     const [x, y] = centre(values, SIDE);
     let [squares, sum] = [0, 0];
@@ -110,14 +129,14 @@ Deno.test("augment() blurs by a share of the side, and raises brightness to a po
     return squares / sum;
   };
   for (let step = 0; step < 10; step++) {
-    augment(image, SIDE, face, new Random(2, "augment", step), { ...still, blur: 0.04 }, SIDE, out);
+    augment(image, SIDE, face, SCHEMAS.ibug68, new Random(2, "augment", step), { ...still, blur: 0.04 }, SIDE, out);
     const [[x0, y0], [x1, y1]] = [centre(plain, SIDE), centre(out, SIDE)];
     assert.ok(Math.hypot(x0 - x1, y0 - y1) < 0.1, "the light stays where it is");
     // Variances of a blur add up, and this one's deviation is at most 2.56 pixels.
     const added = variance(out) - variance(plain);
     assert.ok(added > -0.1 && added < 2.56 ** 2 + 0.1, `${added}`);
   }
-  augment(image, SIDE, face, new Random(2, "augment"), { ...still, gamma: 0.3 }, SIDE, out);
+  augment(image, SIDE, face, SCHEMAS.ibug68, new Random(2, "augment"), { ...still, gamma: 0.3 }, SIDE, out);
   const powers = [...out.keys()].filter((k) => plain[k]! > -0.9 && plain[k]! < 0.9)
     .map((k) => Math.log((out[k]! + 1) / 2) / Math.log((plain[k]! + 1) / 2));
   assert.ok(powers.every((power) => Math.abs(power - powers[0]!) < 1e-2) && Math.abs(powers[0]! - 1) > 0.01);
@@ -127,8 +146,20 @@ Deno.test("augment() changes colours and textures by a random convolution, and k
   const face = neutralFace(SIDE);
   const out = new Float32Array(SIDE * SIDE * 3);
   const convolved = (image: Uint8Array, step: number, random_conv = 1) => {
-    const moved = augment(image, SIDE, face, new Random(3, "augment", step), { ...still, random_conv }, SIDE, out);
-    assert.deepEqual(moved, augment(image, SIDE, face, new Random(3, "augment", step), null, SIDE, out.slice()));
+    const moved = augment(
+      image,
+      SIDE,
+      face,
+      SCHEMAS.ibug68,
+      new Random(3, "augment", step),
+      { ...still, random_conv },
+      SIDE,
+      out,
+    );
+    assert.deepEqual(
+      moved,
+      augment(image, SIDE, face, SCHEMAS.ibug68, new Random(3, "augment", step), null, SIDE, out.slice()),
+    );
     return out;
   };
   const [one, black] = [178, 0].map((value) => new Uint8Array(SIDE * SIDE * 3).fill(value));

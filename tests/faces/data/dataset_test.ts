@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { DatasetWriter, openDataset, openFolder, splitByGroup } from "../../../faces/data/dataset.ts";
 import { createImage, encodeJpeg, encodePng } from "../../../faces/data/image.ts";
 import { formatPts } from "../../../faces/pts.ts";
+import { SCHEMAS } from "../../../faces/schema.ts";
 import { neutralFace } from "../neutral_face.ts";
 
 async function inFolder(use: (dir: string) => Promise<void>): Promise<void> {
@@ -15,7 +16,7 @@ async function inFolder(use: (dir: string) => Promise<void>): Promise<void> {
 
 Deno.test("openDataset() reads what DatasetWriter wrote", () =>
   inFolder(async (dir) => {
-    const writer = await DatasetWriter.create(dir);
+    const writer = await DatasetWriter.create(dir, SCHEMAS.ibug68);
     const image = createImage(16, 16, [10, 20, 30]), landmarks = neutralFace(16);
     const edits = [{ edit: "chubby", amount: 0.5 }];
     await writer.add(image, { style: "photo", group: "a", landmarks, seed: 3 });
@@ -41,7 +42,7 @@ Deno.test("openDataset() reads what DatasetWriter wrote", () =>
 
 Deno.test("DatasetWriter.add() refuses what does not fit", () =>
   inFolder(async (dir) => {
-    const writer = await DatasetWriter.create(dir);
+    const writer = await DatasetWriter.create(dir, SCHEMAS.ibug68);
     const record = { style: "photo", group: "a", landmarks: neutralFace(16) };
     await writer.add(createImage(16, 16), record);
     await assert.rejects(writer.add(createImage(16, 15), record), /Cannot add image 1 .* 16 x 15, 16 x 16 is expected/);

@@ -4,6 +4,7 @@ import { encodePng, type Image, writePng } from "../../../faces/data/image.ts";
 import { inOrder, PicturePool } from "../../../faces/data/pool.ts";
 import { Random } from "../../../engine/rng.ts";
 import { inFolder } from "../../stages/run_stages.ts";
+import { SCHEMAS } from "../../../faces/schema.ts";
 import { neutralFace } from "../neutral_face.ts";
 
 const random = new Random(1, "pictures");
@@ -23,14 +24,14 @@ Deno.test("pictures are decoded, cropped and encoded to the same bytes in any nu
       using pool = new PicturePool(0, threads);
       const [decoded, face, png] = await Promise.all([
         pool.decode(path),
-        pool.face(path, neutralFace(40), how),
+        pool.face(path, neutralFace(40), SCHEMAS.ibug68, how),
         pool.encode(image),
       ]);
       assert.deepEqual(decoded, image);
       assert.deepEqual(png, encodePng(image));
       results.push(face);
       await assert.rejects(pool.decode(`${dir}/none.png`), Deno.errors.NotFound);
-      await assert.rejects(pool.face(path, new Float32Array(136), how), {
+      await assert.rejects(pool.face(path, new Float32Array(136), SCHEMAS.ibug68, how), {
         name: "InputError",
         message: /outer eye corners/,
       });
@@ -64,7 +65,7 @@ Deno.test("results come in order, however many calls are under way, and so does 
 Deno.test("a dataset that threads encode and decode has its images in the order of the calls", async () => {
   await inFolder(async (dir) => {
     using pool = new PicturePool(0, 2);
-    const writer = await DatasetWriter.create(dir, pool);
+    const writer = await DatasetWriter.create(dir, SCHEMAS.ibug68, pool);
     // The first takes longest: an image of noise after one of a colour.
     const images = Array.from(
       { length: 12 },

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { Image } from "../../../faces/data/image.ts";
-import { MIRROR } from "../../../faces/landmarks.ts";
+import { SCHEMAS } from "../../../faces/schema.ts";
 import {
   type HeadParams,
   type RenderedFace,
@@ -106,7 +106,7 @@ Deno.test("renderFaces() puts landmarks on what is drawn", async () => {
 Deno.test("renderFaces() mirrors: a head turned the other way has mirrored landmarks", async () => {
   const [left, right] = await draw(plainHead(-0.5), plainHead(0.5)) as [RenderedFace, RenderedFace];
   for (let i = 0; i < 68; i++) {
-    const j = MIRROR[i]!;
+    const j = SCHEMAS.ibug68.mirror[i]!;
     const [x, y] = mean(left, i);
     assert(Math.abs(x - (SIZE - 1 - right.landmarks[2 * j]!)) < 0.6, `x of ${i}`);
     assert(Math.abs(y - right.landmarks[2 * j + 1]!) < 0.6, `y of ${i}`);

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { MIRROR, mirrorLandmarks } from "../../../faces/landmarks.ts";
+import { mirrorLandmarks } from "../../../faces/landmarks.ts";
 import {
   detectorSpecs,
   loadDetector,
@@ -13,6 +13,7 @@ import { hourglassConfig } from "../../../models/detectors/hourglass.ts";
 import { initialise } from "../../../models/io/params.ts";
 import { Random } from "../../../engine/rng.ts";
 import { testDevice } from "../../check_op.ts";
+import { SCHEMAS } from "../../../faces/schema.ts";
 import { inFolder } from "../../stages/run_stages.ts";
 
 const options = { sanitizeResources: false, sanitizeOps: false }; // the device outlives a test
@@ -71,16 +72,16 @@ Deno.test({
       const both = await many.predict(images.subarray(0, BYTES), SIDE, { flip: true });
       const other = await many.predict(mirrorImages(images.subarray(0, BYTES), SIDE), SIDE, { flip: true });
       assert.ok(
-        far(both.landmarks, mirrorLandmarks(other.landmarks, SIDE)) < 1e-3,
+        far(both.landmarks, mirrorLandmarks(other.landmarks, SCHEMAS.ibug68, SIDE)) < 1e-3,
         "with flip, the mirror image has the mirrored landmarks",
       );
-      MIRROR.forEach((from, k) => {
+      SCHEMAS.ibug68.mirror.forEach((from, k) => {
         const [[xx, yy, xy], [mxx, myy, mxy]] = [both.covariance.subarray(3 * k), other.covariance.subarray(3 * from)];
         assert.ok(Math.max(Math.abs(xx! - mxx!), Math.abs(yy! - myy!), Math.abs(xy! + mxy!)) < 1e-2);
       });
       const once = await many.predict(images.subarray(0, BYTES), SIDE);
       const mirrored = await many.predict(mirrorImages(images.subarray(0, BYTES), SIDE), SIDE);
-      const theirs = mirrorLandmarks(mirrored.landmarks, SIDE);
+      const theirs = mirrorLandmarks(mirrored.landmarks, SCHEMAS.ibug68, SIDE);
       const apart = Math.sqrt(once.landmarks.reduce((sum, px, i) => sum + (px - theirs[i]!) ** 2, 0) / 68);
       assert.ok(apart > 0.05 && Math.abs(both.disagreement![0]! - apart) < 1e-3);
       assert.ok(Math.abs(other.disagreement![0]! - apart) < 1e-3 && !("disagreement" in once));

@@ -3,6 +3,7 @@ import { createImage, type Image } from "../../../faces/data/image.ts";
 import { transformLandmarks } from "../../../faces/landmarks.ts";
 import { type Finder, searchFace, searchWindows } from "../../../models/detectors/face_search.ts";
 import { hourglassConfig } from "../../../models/detectors/hourglass.ts";
+import { SCHEMAS } from "../../../faces/schema.ts";
 import { neutralFace } from "../../faces/neutral_face.ts";
 
 const SIDE = 32;
@@ -10,6 +11,7 @@ const SIDE = 32;
 /** Takes a white square for a face, and guesses to the left where it sees no whole one. */
 const finder: Finder = {
   config: hourglassConfig.parse({ size_px: SIDE, heatmap_px: 16, depth: 2 }),
+  schema: SCHEMAS.ibug68,
   batch: 8,
   predict(images) {
     const count = images.length / (SIDE * SIDE * 3);

@@ -15,6 +15,7 @@ import { Trainer } from "../../../models/trainer.ts";
 import { cosineSchedule } from "../../../models/lr_schedule.ts";
 import { Graph } from "../../../engine/graph.ts";
 import { Random } from "../../../engine/rng.ts";
+import { SCHEMAS } from "../../../faces/schema.ts";
 import { testDevice } from "../../check_op.ts";
 
 const FACES = 4;
@@ -59,7 +60,7 @@ async function overfit(config: DetectorConfig, { steps, lr, ema }: How): Promise
   const rate = cosineSchedule(steps, 20);
   for (let step = 0; step < steps; step++) await trainer.step(inputs, lr * rate(step));
   const detector = new Detector(device, config, trainer.averaged(), { batch: FACES });
-  const nme = nmePerImage((await detector.predict(pixels, size_px)).landmarks, truth);
+  const nme = nmePerImage((await detector.predict(pixels, size_px)).landmarks, truth, SCHEMAS.ibug68);
   detector.destroy();
   trainer.destroy();
   for (const tensor of parameters.values()) tensor.destroy();

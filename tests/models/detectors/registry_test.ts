@@ -20,7 +20,7 @@ import { inFolder } from "../../stages/run_stages.ts";
 
 const options = { sanitizeResources: false, sanitizeOps: false }; // the device outlives a test
 
-const mini: StarDetectorConfig = { size_px: 32, stacks: 1, depth: 2, channels: 16 };
+const mini: StarDetectorConfig = { size_px: 32, stacks: 1, depth: 2, channels: 16, schema: "ibug68" };
 const SIDE = 32;
 
 Deno.test("STAR's sizes: the largest is the published network", () => {

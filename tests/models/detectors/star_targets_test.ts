@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { SCHEMAS } from "../../../faces/schema.ts";
 import { edgeCurve, pointMap, starMaps } from "../../../models/detectors/star_targets.ts";
 import { neutralFace } from "../../faces/neutral_face.ts";
 
@@ -29,12 +30,13 @@ Deno.test("edgeCurve() goes through its points, stays on a line and near a circl
 
 Deno.test("starMaps() draws a blob and its edge where each landmark is", () => {
   const face = neutralFace(64);
-  const { pointmaps, edgemaps } = starMaps(face, 64);
+  const edges = SCHEMAS.ibug68.contours.map(({ closed, points }) => [closed, points] as const);
+  const { pointmaps, edgemaps } = starMaps(face, 64, edges);
   assert.deepEqual([pointmaps.length, edgemaps.length], [16 * 16 * 68, 16 * 16 * 9]);
   for (let p = 0; p < 68; p++) {
     const cell = (axis: number) => Math.max(0, Math.min(15, Math.floor((face[p * 2 + axis]! + 0.5) / 4)));
     assert.ok(pointmaps[(cell(1) * 16 + cell(0)) * 68 + p]! > 0.1, `landmark ${p}`);
   }
   assert.ok(edgemaps.every((v) => v >= 0 && v <= 1));
-  assert.throws(() => starMaps(face, 66), { name: "InputError" });
+  assert.throws(() => starMaps(face, 66, edges), { name: "InputError" });
 });

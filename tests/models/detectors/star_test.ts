@@ -3,12 +3,12 @@ import { countParameters, type ParameterSpec, Scope } from "../../../models/io/p
 import {
   fromStar,
   star,
-  STAR_300W,
   type StarConfig,
   starConfig,
   starTrainingLoss,
   toStar,
 } from "../../../models/detectors/star.ts";
+import { STAR_SIZES, starNetwork } from "../../../models/detectors/registry.ts";
 import { Graph } from "../../../engine/graph.ts";
 
 function build(config: StarConfig, training: boolean) {
@@ -19,7 +19,7 @@ function build(config: StarConfig, training: boolean) {
 }
 
 Deno.test("star() has the parameters of the published 300-W detector", () => {
-  const { specs, output } = build(starConfig.parse(STAR_300W), false);
+  const { specs, output } = build(starConfig.parse(starNetwork(STAR_SIZES.star)), false);
   const statistics = [...specs.values()].filter(({ name }) => /running_/.test(name));
   const total = countParameters(specs) - countParameters(new Map(statistics.map((spec) => [spec.name, spec])));
   assert.equal(total, 17_069_572);
@@ -32,7 +32,7 @@ Deno.test("star() has the parameters of the published 300-W detector", () => {
 });
 
 Deno.test("star() updates every running statistic in training, and its loss is a number", () => {
-  const config = { ...STAR_300W, width: 32, height: 32, nstack: 2, nlevels: 2, in_channel: 8 };
+  const config = { ...starNetwork(STAR_SIZES.star), width: 32, height: 32, nstack: 2, nlevels: 2, in_channel: 8 };
   const { graph, specs, output } = build(config, true);
   assert.equal(output.updates.length, [...specs.keys()].filter((name) => /running_/.test(name)).length);
   const loss = starTrainingLoss(output, {

@@ -33,8 +33,10 @@ import {
   Scope,
   toFileLayout,
 } from "../../../models/io/params.ts";
+import { schemaName } from "../../../faces/schema.ts";
 import { betas, LATENT_SCHEDULE } from "../../../models/diffusion/schedule.ts";
-import { star, STAR_300W } from "../../../models/detectors/star.ts";
+import { STAR_SIZES, starNetwork } from "../../../models/detectors/registry.ts";
+import { star } from "../../../models/detectors/star.ts";
 import { encodeText, textEncoderFormat } from "../../../models/diffusion/clip_text.ts";
 import { trainTokenizer } from "../../../models/diffusion/tokenizer.ts";
 import { unet, unetFormat } from "../../../models/diffusion/unet.ts";
@@ -238,40 +240,42 @@ Deno.test("convertCheckpoint() makes a network's own folder, with the options of
     assert.deepEqual(await loadNetworkConfig(`${dir}/unet`, unetFormat), unetConfig);
   }));
 
-Deno.test("convertCheckpoint() takes the network out of a STAR checkpoint, or its moving average", () =>
-  withFolder(async (dir) => {
-    const config = { ...STAR_300W, nstack: 2, nlevels: 2, in_channel: 8 };
-    const specs = new Map<string, ParameterSpec>();
-    const graph = new Graph();
-    star(new Scope(graph, specs), graph.input("x", [1, 256, 256, 3]), config, false);
-    const parts = ["net", "net_ema"].map((part, seed) => {
-      const host = initialise(specs, seed);
-      const named = [...specs.values()].map((spec) => {
-        const data = toFileLayout(spec, host.get(spec.name)!.data);
-        return [spec.name, { shape: [...fileShape(spec)], data }] as const;
+for (const schema of schemaName.options) {
+  Deno.test(`convertCheckpoint() takes the network out of a STAR checkpoint of ${schema}, or its moving average`, () =>
+    withFolder(async (dir) => {
+      const config = { ...starNetwork({ ...STAR_SIZES.star, schema }), nstack: 2, nlevels: 2, in_channel: 8 };
+      const specs = new Map<string, ParameterSpec>();
+      const graph = new Graph();
+      star(new Scope(graph, specs), graph.input("x", [1, 256, 256, 3]), config, false);
+      const parts = ["net", "net_ema"].map((part, seed) => {
+        const host = initialise(specs, seed);
+        const named = [...specs.values()].map((spec) => {
+          const data = toFileLayout(spec, host.get(spec.name)!.data);
+          return [spec.name, { shape: [...fileShape(spec)], data }] as const;
+        });
+        return { part, host, file: [...named, ["pre.0.bn.num_batches_tracked", values(3)] as const] };
       });
-      return { part, host, file: [...named, ["pre.0.bn.num_batches_tracked", values(3)] as const] };
-    });
-    const storages: Record<string, Uint8Array> = {};
-    const root = parts.map(({ part, file }) => {
-      const entries = file.map(([name, { shape, data }]) => {
-        storages[part + name] = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-        return [name, tensor({ key: part + name, shape })] as const;
+      const storages: Record<string, Uint8Array> = {};
+      const root = parts.map(({ part, file }) => {
+        const entries = file.map(([name, { shape, data }]) => {
+          storages[part + name] = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+          return [name, tensor({ key: part + name, shape })] as const;
+        });
+        return [part, dictionary(entries)] as const;
       });
-      return [part, dictionary(entries)] as const;
-    });
-    await Deno.writeFile(`${dir}/star.pkl`, torchFile(dictionary([...root, ["epoch", bytesOf("K", 9)]]), storages));
-    for (const { part, host } of parts) {
-      const { parts: [written] } = await convertCheckpoint(`${dir}/star.pkl`, `${dir}/${part}`, {
-        ema: part === "net_ema",
-      });
-      assert.deepEqual([written!.network, written!.tensors], ["star", specs.size]);
-      const json = JSON.parse(await Deno.readTextFile(`${dir}/${part}/config.json`));
-      assert.deepEqual(json, { model_type: "star", size_px: 256, stacks: 2, depth: 2, channels: 8 });
-      const { tensors } = await readDetector(`${dir}/${part}`);
-      sameTensors(new Map([...tensors].map(([name, tensor]) => [fileName(name), tensor])), host);
-    }
-  }));
+      await Deno.writeFile(`${dir}/star.pkl`, torchFile(dictionary([...root, ["epoch", bytesOf("K", 9)]]), storages));
+      for (const { part, host } of parts) {
+        const { parts: [written] } = await convertCheckpoint(`${dir}/star.pkl`, `${dir}/${part}`, {
+          ema: part === "net_ema",
+        });
+        assert.deepEqual([written!.network, written!.tensors], ["star", specs.size]);
+        const json = JSON.parse(await Deno.readTextFile(`${dir}/${part}/config.json`));
+        assert.deepEqual(json, { model_type: "star", size_px: 256, stacks: 2, depth: 2, channels: 8, schema });
+        const { tensors } = await readDetector(`${dir}/${part}`);
+        sameTensors(new Map([...tensors].map(([name, tensor]) => [fileName(name), tensor])), host);
+      }
+    }));
+}
 
 Deno.test("convertCheckpoint() says what is wrong and leaves nothing behind", () =>
   withFolder(async (dir) => {
@@ -392,13 +396,19 @@ Deno.test({
       inferBert(await original("ldm-text2im-bert-compvis")),
       read("ldm-text2im-bert-diffusers", bertFormat),
     );
-    const wflw = await listOf("star-wflw");
     const vq = inferAutoencoder(await original("ldm-vq-f8-compvis"));
     assert.deepEqual([vq.num_vq_embeddings, vq.vq_embed_dim, vq.latent_channels], [16384, 4, 4]);
     const { width, nstack, nlevels, in_channel } = (await listOf("star-300w")).config;
     const size = { size_px: width, stacks: nstack, depth: nlevels, channels: in_channel };
-    await same("star", inferStar(await original("star-300w")), size);
-    assert.throws(() => inferStar(shapesOf(wflw)), /it has 98 landmarks and 9 edges, and only the 68 and 9 of 300-W/);
+    for (const [set, schema] of [["300w", "ibug68"], ["wflw", "wflw98"], ["cofw", "cofw29"]]) {
+      await same(`star of ${set}`, inferStar(await original(`star-${set}`)), { ...size, schema });
+    }
+    const { config: { classes_num: _, ...config }, keys } = await listOf("star-wflw");
+    const fewer = { ...keys, "out_edgemaps.0.conv.weight": [8, 256, 1, 1] };
+    assert.throws(
+      () => inferStar(shapesOf({ config, keys: fewer })),
+      /it has 98 landmarks and 8 edges, and known are ibug68 with 9 edges, wflw98 with 9 edges, cofw29 with 7 edges/,
+    );
     assert.throws(
       () => inferStar(shapesOf(JSON.parse('{"config":{},"keys":{}}'))),
       /"out_heatmaps\.0\.conv\.weight" is missing/,

@@ -31,7 +31,7 @@ function far(a: Float32Array, b: Float32Array): number {
   return a.reduce((worst, v, i) => Math.max(worst, Math.abs(v - b[i]!)), 0);
 }
 
-const star: StarDetectorConfig = { size_px: 32, stacks: 2, depth: 1, channels: 16 };
+const star: StarDetectorConfig = { size_px: 32, stacks: 2, depth: 1, channels: 16, schema: "ibug68" };
 const cases = {
   "the small hourglass that ships": await readDetector("models/tiny/detector"),
   "a STAR detector": { config: star, tensors: initialise(detectorSpecs(star), 4) },

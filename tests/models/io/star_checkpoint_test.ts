@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { runCommand } from "../../cli/run_command.ts";
 import { detectorSpecs, readDetector, saveDetector } from "../../../models/detectors/detector.ts";
-import { STAR_SIZES } from "../../../models/detectors/registry.ts";
+import { STAR_SIZES, starNetwork } from "../../../models/detectors/registry.ts";
+import { SCHEMAS } from "../../../faces/schema.ts";
 import { hourglassConfig } from "../../../models/detectors/hourglass.ts";
 import { type HostTensors, initialise } from "../../../models/io/params.ts";
 import { saveStarCheckpoint, starState } from "../../../models/io/star_checkpoint.ts";
@@ -10,8 +11,8 @@ import { elements } from "../../../engine/graph.ts";
 import { readTorchArchive } from "../../../formats/torch_archive.ts";
 import { inFolder } from "../../stages/run_stages.ts";
 
-const KEYS = "../shared/golden/keys-star-300w.json";
-const config = { size_px: 32, stacks: 2, depth: 1, channels: 16 };
+const KEYS = "../shared/golden/keys-star-";
+const config = { size_px: 32, stacks: 2, depth: 1, channels: 16, schema: "ibug68" } as const;
 const tensors = initialise(detectorSpecs(config), 5);
 
 Deno.test("a STAR detector exported as the original's checkpoint comes back the same", () =>
@@ -53,18 +54,29 @@ Deno.test("only a STAR network is exported as STAR", () => {
   assert.throws(() => starState(hourglass, new Map()), /Cannot export a compact hourglass as star/);
 });
 
-Deno.test({
-  name: "the published size has the names and shapes of the original's checkpoint (needs ../shared)",
-  ignore: !(await Deno.stat(KEYS).then(() => true, () => false)),
-  async fn() {
-    const specs = detectorSpecs(STAR_SIZES.star);
-    const zeros: HostTensors = new Map();
-    for (const [name, { shape }] of specs) {
-      zeros.set(name, { shape: [...shape], data: new Float32Array(elements(shape)) });
-    }
-    const state = starState(STAR_SIZES.star, zeros);
-    const { keys } = JSON.parse(await Deno.readTextFile(KEYS)) as { keys: Record<string, number[]> };
-    assert.deepEqual(new Map([...state].map(([name, { shape }]) => [name, [...shape]])), new Map(Object.entries(keys)));
-    assert.equal([...state.keys()].filter((name) => STAR_DERIVED.test(name)).length, state.size - specs.size);
-  },
-});
+for (const [set, schema] of [["300w", "ibug68"], ["wflw", "wflw98"], ["cofw", "cofw29"]] as const) {
+  Deno.test({
+    name: `the published size has the names and shapes of the original's checkpoint of ${set} (needs ../shared)`,
+    ignore: !(await Deno.stat(`${KEYS}${set}.json`).then(() => true, () => false)),
+    async fn() {
+      const published = { ...STAR_SIZES.star, schema };
+      const specs = detectorSpecs(published);
+      const zeros: HostTensors = new Map();
+      for (const [name, { shape }] of specs) {
+        zeros.set(name, { shape: [...shape], data: new Float32Array(elements(shape)) });
+      }
+      const state = starState(published, zeros);
+      const { keys, config } = JSON.parse(await Deno.readTextFile(`${KEYS}${set}.json`));
+      assert.deepEqual(
+        new Map([...state].map(([name, { shape }]) => [name, [...shape]])),
+        new Map(Object.entries(keys)),
+      );
+      assert.equal([...state.keys()].filter((name) => STAR_DERIVED.test(name)).length, state.size - specs.size);
+      const points = (edges: [boolean, number[]][]) => edges.map(([, points]) => points);
+      assert.deepEqual(points(starNetwork(published).edge_info), points(config.edge_info));
+      const { mirror, left_half } = SCHEMAS[schema];
+      for (const [one, other] of config.flip_mapping) assert.equal(mirror[one], other);
+      assert.equal(left_half.size, config.flip_mapping.length);
+    },
+  });
+}
