@@ -9,7 +9,7 @@ import { gradients } from "../ops/autodiff.ts";
 import { add } from "../ops/add.ts";
 import { mul } from "../ops/mul.ts";
 import { adamHyper, adamUpdates, rmspropUpdates, sgdUpdates } from "../ops/optimizer.ts";
-import { scale } from "../ops/scale.ts";
+import { affine } from "../ops/affine.ts";
 import type { Device } from "../engine/device.ts";
 import { exists } from "../formats/files.ts";
 import type { Value } from "../engine/graph.ts";
@@ -114,7 +114,7 @@ export function stepFetches(
   const adding = sums.map((sum, k) => [sum, add(mul(sum, keep), grads[k]!)] as const);
   return {
     step: { outputs, updates: [...adding, ...more] },
-    move: { outputs: {}, updates: move(sums.map((sum) => scale(sum, 1 / accumulate))) },
+    move: { outputs: {}, updates: move(sums.map((sum) => affine(sum, 1 / accumulate))) },
   };
 }
 

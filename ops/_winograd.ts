@@ -77,18 +77,18 @@ export function matrix(rows: number, columns: number, f: (r: number, c: number) 
 }
 
 /** A matrix with rows for columns. */
-export function transposed(x: Matrix): number[][] {
+export function transpose(x: Matrix): number[][] {
   const [first = []] = x;
   return first.map((_, c) => x.flatMap((row) => row.slice(c, c + 1)));
 }
 
 /** `left x left^T` of a square `x`. */
 export function leftRight(left: Matrix, x: Matrix): number[][] {
-  return times(times(left, x), transposed(left));
+  return times(times(left, x), transpose(left));
 }
 
 function times(a: Matrix, b: Matrix): number[][] {
-  const columns = transposed(b);
+  const columns = transpose(b);
   return a.map((row) => columns.map((column) => column.reduce((sum, v, k) => sum + v * (row[k] ?? 0), 0)));
 }
 

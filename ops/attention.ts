@@ -1,15 +1,15 @@
 import { apply, dims, extent, type Op, sameShape, showShape, type Value } from "../engine/graph.ts";
 import type { AttentionTilesAttrs } from "./_attention.ts";
 import { add } from "./add.ts";
-import { again } from "./again.ts";
-import { attentionGradOp, fitsTiles, headProducts } from "./attention_grad.ts";
+import { recompute } from "./recompute.ts";
+import { attentionGradOp, fitsTiles, rowDot } from "./attention_grad.ts";
 import { attentionTilesOp } from "./attention_tiles.ts";
 import { concat } from "./concat.ts";
 import { exp } from "./exp.ts";
-import { headScores, headSums, headValues } from "./matmul.ts";
+import { headScores, headsTransposedMatmul, headValues } from "./matmul.ts";
 import { mul } from "./mul.ts";
 import { permute } from "./permute.ts";
-import { scale as times } from "./scale.ts";
+import { affine as times } from "./affine.ts";
 import { slice } from "./slice.ts";
 import { softmaxOp } from "./softmax.ts";
 import { sub } from "./sub.ts";
@@ -51,14 +51,17 @@ export const attentionOp: Op<AttentionAttrs, 4> = {
     for (const block of blocksOf(q, k, v, attrs)) {
       const d = several ? slice(dy, 1, block.row, extent(block.q, 1)) : dy;
       const weights = several
-        ? exp(sub(times(headScores(again(block.q), k, heads), factor), block.logs))
+        ? exp(sub(times(headScores(recompute(block.q), k, heads), factor), block.logs))
         : block.weights;
       // dS = P (dP - sum of P dP), and that sum is the one of y dy over a head.
-      const centred = sub(headScores(d, v, heads), permute(headProducts(block.y, d, heads), [0, 2, 1, 3]));
+      const centred = sub(headScores(d, v, heads), permute(rowDot(block.y, d, heads), [0, 2, 1, 3]));
       const ds = times(mul(weights, centred), factor);
       dqs.push(headValues(ds, k, heads));
       // At once, so that those of a block need not be kept.
-      const [dk, dv]: readonly [Value, Value] = [headSums(ds, block.q, heads), headSums(weights, d, heads)];
+      const [dk, dv]: readonly [Value, Value] = [
+        headsTransposedMatmul(ds, block.q, heads),
+        headsTransposedMatmul(weights, d, heads),
+      ];
       sums = sums ? [add(sums[0], dk), add(sums[1], dv)] : [dk, dv];
     }
     const grad = (wrt: "q" | "k" | "v", dx: Value) => apply(attentionGradOp, [dx, q, k, v, dy], { heads, causal, wrt });

@@ -8,7 +8,7 @@ import { reshape } from "./reshape.ts";
 import { sumLast } from "./sum_last.ts";
 
 /** Sums of result times gradient over each head, `[N, L, heads, 1]`: what the softmax subtracts backwards. */
-export function headProducts(y: Value, dy: Value, heads: number): Value {
+export function rowDot(y: Value, dy: Value, heads: number): Value {
   const { N, L, width } = dims(y, "N L width");
   return sumLast(reshape(mul(y, dy), [N, L, heads, width / heads]));
 }
@@ -31,7 +31,7 @@ export const attentionGradOp: Op<AttentionTilesGradAttrs, 5> = {
     if (!tiled || !fitsTiles(q, attrs)) return null;
     const { heads, causal } = attrs;
     const [y, logs] = q.graph.apply(attentionTilesOp, [q, k, v], { heads, causal });
-    return apply(attentionTilesGradOp, [q, k, v, dy, logs, headProducts(y, dy, heads)], attrs);
+    return apply(attentionTilesGradOp, [q, k, v, dy, logs, rowDot(y, dy, heads)], attrs);
   },
   flops: () => 0,
   reference([, q, k, v, dy], attrs) {

@@ -1,6 +1,6 @@
 import { dims, showShape, type Value } from "../engine/graph.ts";
-import { scale } from "./scale.ts";
-import { sumRegions } from "./sum_regions.ts";
+import { affine } from "./affine.ts";
+import { adaptiveSumPool } from "./adaptive_sum_pool.ts";
 
 /**
  * Means of non-overlapping squares of `size` by `size` pixels.
@@ -14,5 +14,5 @@ export function avgPool(x: Value, size = 2): Value {
   if (H % size || W % size) {
     throw new TypeError(`Cannot pool ${showShape(x.shape)} by ${size}: it does not divide both height and width`);
   }
-  return scale(sumRegions(x, [H / size, W / size]), 1 / size ** 2);
+  return affine(adaptiveSumPool(x, [H / size, W / size]), 1 / size ** 2);
 }

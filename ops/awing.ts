@@ -5,7 +5,7 @@ import { add } from "./add.ts";
 import { awingGrad } from "./awing_grad.ts";
 import { maxPool } from "./max_pool.ts";
 import { mul } from "./mul.ts";
-import { scale } from "./scale.ts";
+import { affine } from "./affine.ts";
 import { step } from "./step.ts";
 import { mean } from "./sum.ts";
 
@@ -52,5 +52,5 @@ export function awingLoss(x: Value, target: Value, { weighted = true }: { weight
   if (!weighted) return mean(loss);
   // 0.2 itself counts, as f32 too.
   const near = step(maxPool(target, { kernel: 3, stride: 1, padding: 1 }), 0.2 - 1e-7);
-  return mean(add(loss, mul(loss, scale(near, 10))));
+  return mean(add(loss, mul(loss, affine(near, 10))));
 }

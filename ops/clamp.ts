@@ -2,7 +2,7 @@ import { apply, type Op, type Value } from "../engine/graph.ts";
 import source from "../shaders/clamp.wgsl" with { type: "text" };
 import { elementwise } from "./_elementwise.ts";
 import { mul } from "./mul.ts";
-import { scale } from "./scale.ts";
+import { affine } from "./affine.ts";
 import { step } from "./step.ts";
 
 /** Attributes of {@linkcode clampOp}. */
@@ -16,7 +16,7 @@ export const clampOp: Op<ClampAttrs, 1> = elementwise({
   value: ([x], { low, high }) => Math.min(Math.max(x, low), high),
   gradient: ({ inputs: [x], attrs: { low, high } }, dy) => {
     // 1 - step is 1 up to and including the bound.
-    const inside = mul(scale(step(x, high), -1, 1), scale(step(scale(x, -1), -low), -1, 1));
+    const inside = mul(affine(step(x, high), -1, 1), affine(step(affine(x, -1), -low), -1, 1));
     return [mul(dy, inside)];
   },
 });

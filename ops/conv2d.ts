@@ -17,9 +17,9 @@ import { add } from "./add.ts";
 import { conv2dBackwardInput } from "./conv2d_backward_input.ts";
 import { conv2dBackwardWeight } from "./conv2d_backward_weight.ts";
 import { matmul } from "./matmul.ts";
-import { patches, patchesPay } from "./patches.ts";
+import { im2col, prefersIm2col } from "./im2col.ts";
 import { reshape } from "./reshape.ts";
-import { winograd, winogradFits, winogradPays } from "./winograd.ts";
+import { prefersWinograd, supportsWinograd, winograd } from "./winograd.ts";
 
 /** Attributes of {@linkcode conv2dOp}: stride in both directions; padding at the top, left, bottom and right. */
 export type Conv2dAttrs = { readonly stride: number; readonly padding: readonly [number, number, number, number] };
@@ -102,11 +102,11 @@ export const conv2dOp: Op<Conv2dAttrs, 2> = {
     if (target.keepComposite) return null;
     const [convolution, frozen] = [{ maps: x.shape, filters: f.shape, ...attrs }, target.isFrozen?.(f) ?? false];
     const { I, O } = dims(f, "KH KW I O");
-    if (patchesPay(convolution)) {
-      return reshape(matmul(patches(x, f.shape, attrs), reshape(f, [elements(f.shape) / O, O])), y.shape);
+    if (prefersIm2col(convolution)) {
+      return reshape(matmul(im2col(x, f.shape, attrs), reshape(f, [elements(f.shape) / O, O])), y.shape);
     }
-    const wanted = decided(candidate, () => winogradPays(convolution, [I, O], frozen));
-    return wanted && winogradFits(convolution) ? winograd(x, f, { turned: false, frozen }) : null;
+    const wanted = decided(candidate, () => prefersWinograd(convolution, [I, O], frozen));
+    return wanted && supportsWinograd(convolution) ? winograd(x, f, { transposed: false, frozen }) : null;
   },
   gradient: ({ inputs: [x, f], attrs }, [dy]) => [
     conv2dBackwardInput(dy, f, x.shape, attrs),

@@ -5,7 +5,7 @@ import { CONVOLUTION_CANDIDATES, directWorkgroup, fillsTiles, gemmKernel } from 
 import { reader, sumOver, tabulate } from "./_reference.ts";
 import { type Conv2dAttrs, conv2dOp, decided, pixelTile } from "./conv2d.ts";
 import { conv2dBackwardWeight } from "./conv2d_backward_weight.ts";
-import { winograd, winogradFits, winogradPays } from "./winograd.ts";
+import { prefersWinograd, supportsWinograd, winograd } from "./winograd.ts";
 
 /** Attributes of {@linkcode conv2dBackwardInputOp}: those of the convolution and the size of its input. */
 export type Conv2dBackwardInputAttrs = Conv2dAttrs & { readonly height: number; readonly width: number };
@@ -62,8 +62,8 @@ export const conv2dBackwardInputOp: Op<Conv2dBackwardInputAttrs, 2> = {
     if (target.keepComposite) return null;
     const [convolution, frozen] = [{ maps: dx.shape, filters: f.shape, ...attrs }, target.isFrozen?.(f) ?? false];
     const { I, O } = dims(f, "KH KW I O");
-    const wanted = decided(candidate, () => winogradPays(convolution, [O, I], frozen));
-    return wanted && winogradFits(convolution) ? winograd(dy, f, { turned: true, frozen }) : null;
+    const wanted = decided(candidate, () => prefersWinograd(convolution, [O, I], frozen));
+    return wanted && supportsWinograd(convolution) ? winograd(dy, f, { transposed: true, frozen }) : null;
   },
   // Linear in dy, whose gradient is the convolution; dx and dy change places in that of the filters.
   gradient: ({ inputs: [dy, f], attrs: { stride, padding } }, [g]) => [

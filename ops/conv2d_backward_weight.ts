@@ -5,10 +5,10 @@ import { directWorkgroup, fillsTiles, gemmKernel } from "./_gemm.ts";
 import { reader, sumOver, tabulate } from "./_reference.ts";
 import { type Conv2dAttrs, decided } from "./conv2d.ts";
 import { matmul } from "./matmul.ts";
-import { patches, patchesPay } from "./patches.ts";
+import { im2col, prefersIm2col } from "./im2col.ts";
 import { reshape } from "./reshape.ts";
 import { largestDivisor, sumMiddle } from "./sum.ts";
-import { winogradGradient, winogradGradientPays } from "./winograd.ts";
+import { prefersWinogradGradient, winogradGradient } from "./winograd.ts";
 
 /** Attributes of {@linkcode conv2dBackwardWeightOp}: those of the convolution, the filter's size, and the partial sums. */
 export type Conv2dBackwardWeightAttrs = Conv2dAttrs & {
@@ -68,16 +68,16 @@ export const conv2dBackwardWeightOp: Op<Conv2dBackwardWeightAttrs, 2> = {
     const { KH, KW, I, O } = dims(df, "parts KH KW I O");
     const filters = [KH, KW, I, O];
     const convolution = { maps: x.shape, filters, stride, padding };
-    const wanted = decided(candidate, () => !target.tiled && winogradGradientPays(convolution));
+    const wanted = decided(candidate, () => !target.tiled && prefersWinogradGradient(convolution));
     if (wanted && !target.keepComposite) return reshape(winogradGradient(x, dy), df.shape);
     // Few filters have a long sum, which is split into parts that run side by side.
     const threads = KH * Math.ceil(I / 8) * Math.ceil(O / 8);
     const { N, HO, WO } = dims(dy, "N HO WO O");
     const split = largestDivisor(N * HO, Math.min(32, Math.ceil(192 / threads)));
     const sum = (some: Value) => reshape(sumMiddle(reshape(some, [1, split, ...filters])), df.shape);
-    if (patchesPay(convolution) && !target.keepComposite) {
+    if (prefersIm2col(convolution) && !target.keepComposite) {
       const rows = (v: Value) => reshape(v, [split, N * HO * WO / split, elements(v.shape) / (N * HO * WO)]);
-      return sum(matmul(rows(patches(x, filters, attrs)), rows(dy), { transpose_a: true }));
+      return sum(matmul(rows(im2col(x, filters, attrs)), rows(dy), { transpose_a: true }));
     }
     return split > 1 ? sum(apply(conv2dBackwardWeightOp, [x, dy], { ...attrs, parts: split })) : null;
   },

@@ -237,7 +237,7 @@ export function headScores(q: Value, k: Value, heads: number): Value {
  * @param p `[N, H, L, T]`. @param x `[N, L, H * D]`, D a multiple of 4.
  * @returns `[N, T, H * D]`.
  */
-export function headSums(p: Value, x: Value, heads: number): Value {
+export function headsTransposedMatmul(p: Value, x: Value, heads: number): Value {
   return apply(matmulOp, [p, x], { ta: true, tb: false, heads, merged_a: false, merged_b: true, merged_y: true });
 }
 

@@ -2,7 +2,7 @@ import { apply, type NoAttrs, type Op, type Value } from "../engine/graph.ts";
 import source from "../shaders/minimum.wgsl" with { type: "text" };
 import { elementwise } from "./_elementwise.ts";
 import { mul } from "./mul.ts";
-import { scale } from "./scale.ts";
+import { affine } from "./affine.ts";
 import { sign } from "./sign.ts";
 import { sub } from "./sub.ts";
 
@@ -13,7 +13,7 @@ export const minimumOp: Op<NoAttrs, 2> = elementwise({
   value: ([a, b]) => Math.min(a, b),
   gradient: ({ inputs: [a, b] }, dy) => {
     const d = sign(sub(a, b));
-    return [mul(dy, scale(d, -0.5, 0.5)), mul(dy, scale(d, 0.5, 0.5))];
+    return [mul(dy, affine(d, -0.5, 0.5)), mul(dy, affine(d, 0.5, 0.5))];
   },
 });
 

@@ -12,7 +12,7 @@ import { normalize } from "./normalize.ts";
 import { reshape } from "./reshape.ts";
 import { rowMoments } from "./row_moments.ts";
 import { rsqrt } from "./rsqrt.ts";
-import { scale } from "./scale.ts";
+import { affine } from "./affine.ts";
 import { sub } from "./sub.ts";
 
 /** Options of norms over groups of channels. */
@@ -92,7 +92,7 @@ export function batchNormTrain(
   const [mean, variance] = moments(flat, C);
   const y = normalize(flat, mean, mul(rsqrt(variance, eps), gamma), beta);
   const blend = (old: Value, now: Value, factor: number) =>
-    add(scale(old, 1 - momentum), scale(reshape(now, [C]), momentum * factor));
+    add(affine(old, 1 - momentum), affine(reshape(now, [C]), momentum * factor));
   return {
     y: reshape(y, x.shape),
     running_mean: blend(running.mean, mean, 1),

@@ -4,7 +4,7 @@ import { elementwise } from "./_elementwise.ts";
 import { rowsOf } from "./moments_parts.ts";
 import { mul } from "./mul.ts";
 import { normalizeSums } from "./normalize_sums.ts";
-import { scale } from "./scale.ts";
+import { affine } from "./affine.ts";
 
 /** `y = (x - mean) * scale + shift`, means `[N, 1, ..., C]`, the rest so or `[C]`. */
 export const normalizeOp: Op<NoAttrs, 4> = elementwise({
@@ -13,7 +13,7 @@ export const normalizeOp: Op<NoAttrs, 4> = elementwise({
   value: ([x, mean, factor, shift]) => (x - mean) * factor + shift,
   gradient: ({ inputs: [x, mean, factor] }, dy) => {
     const [a, b] = normalizeSums(dy, x, mean);
-    return [mul(dy, factor), scale(mul(a, factor), -1), b, a];
+    return [mul(dy, factor), affine(mul(a, factor), -1), b, a];
   },
 });
 

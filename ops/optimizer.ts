@@ -13,7 +13,7 @@ import { sumOfSquares } from "./add_squares.ts";
 import { clipFactor } from "./clip_factor.ts";
 import { div } from "./div.ts";
 import { mul } from "./mul.ts";
-import { scale } from "./scale.ts";
+import { affine } from "./affine.ts";
 import { sqrt } from "./sqrt.ts";
 import { sub } from "./sub.ts";
 
@@ -148,8 +148,8 @@ export function rmspropUpdates(
   for (const { p, g: given, state } of trained(graph, parameters, grads, factor)) {
     const g = decayed(given, p, weight_decay);
     const squares = state("squares");
-    const next = add(scale(squares, alpha), scale(mul(g, g), 1 - alpha));
-    const g_scaled = div(g, scale(sqrt(next), 1, eps));
+    const next = add(affine(squares, alpha), affine(mul(g, g), 1 - alpha));
+    const g_scaled = div(g, affine(sqrt(next), 1, eps));
     updates.push([squares, next], ...momentumStep({ p, g: g_scaled, state }, { graph, lr, momentum, ema }));
   }
   return updates;
@@ -157,7 +157,7 @@ export function rmspropUpdates(
 
 /** A gradient with the L2 term of weight decay. */
 function decayed(g: Value, p: Value, weight_decay: number): Value {
-  return weight_decay ? add(g, scale(p, weight_decay)) : g;
+  return weight_decay ? add(g, affine(p, weight_decay)) : g;
 }
 
 /** Moves a parameter along its velocity, and its moving average after it. */
@@ -166,7 +166,7 @@ function momentumStep(
   { graph, lr, momentum, ema }: { graph: Graph; lr: Value; momentum: number; ema: boolean },
 ): [Value, Value][] {
   const velocity = state("momentum");
-  const step = add(scale(velocity, momentum), g);
+  const step = add(affine(velocity, momentum), g);
   const moved = sub(p, mul(step, lr));
   if (!ema) return [[velocity, step], [p, moved]];
   const average = state("ema");

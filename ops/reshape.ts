@@ -1,5 +1,5 @@
 import { apply, elements, type Op, sameShape, type Shape, showShape, type Value } from "../engine/graph.ts";
-import { regroup } from "./regroup.ts";
+import { repack } from "./repack.ts";
 
 /** Attributes of {@linkcode reshapeOp}. */
 export type ReshapeAttrs = { readonly shape: readonly number[] };
@@ -27,5 +27,5 @@ export function reshape(x: Value, shape: Shape): Value {
     throw new TypeError(`Cannot reshape ${showShape(x.shape)} to ${showShape(shape)}: the number of elements differs`);
   }
   const [a, b] = [x.shape.at(-1) ?? 1, shape.at(-1) ?? 1];
-  return a === b || (a % 4 === 0 && b % 4 === 0) ? apply(reshapeOp, [x], { shape }) : regroup(x, shape);
+  return a === b || (a % 4 === 0 && b % 4 === 0) ? apply(reshapeOp, [x], { shape }) : repack(x, shape);
 }

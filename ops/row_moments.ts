@@ -4,7 +4,7 @@ import { fromRows, rowsOf } from "./_reference.ts";
 import { add } from "./add.ts";
 import { expandTo } from "./expand.ts";
 import { mul } from "./mul.ts";
-import { scale } from "./scale.ts";
+import { affine } from "./affine.ts";
 import { sub } from "./sub.ts";
 
 /** Mean and biased variance over the innermost dimension: `[..., C]` to `[..., 1]`. */
@@ -27,8 +27,8 @@ export const rowMomentsOp: Op<NoAttrs, 1, 2> = {
   },
   gradient({ inputs: [x], outputs: [mean] }, [dmean, dvar]) {
     const C = extent(x, -1);
-    const a = dmean && scale(dmean, 1 / C);
-    const b = dvar && mul(sub(x, mean), scale(dvar, 2 / C));
+    const a = dmean && affine(dmean, 1 / C);
+    const b = dvar && mul(sub(x, mean), affine(dvar, 2 / C));
     if (a && b) return [add(b, a)];
     return [b ?? (a && expandTo(a, x.shape))];
   },

@@ -2,14 +2,14 @@ import { apply, type NoAttrs, type Op, type Value } from "../engine/graph.ts";
 import source from "../shaders/sigmoid.wgsl" with { type: "text" };
 import { elementwise } from "./_elementwise.ts";
 import { mul } from "./mul.ts";
-import { scale } from "./scale.ts";
+import { affine } from "./affine.ts";
 
 /** `y = 1 / (1 + exp(-x))`. */
 export const sigmoidOp: Op<NoAttrs, 1> = elementwise({
   name: "sigmoid",
   source,
   value: ([x]) => 1 / (1 + Math.exp(-x)),
-  gradient: ({ outputs: [y] }, dy) => [mul(dy, mul(y, scale(y, -1, 1)))],
+  gradient: ({ outputs: [y] }, dy) => [mul(dy, mul(y, affine(y, -1, 1)))],
 });
 
 /** Logistic function, element-wise. */

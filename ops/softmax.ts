@@ -3,7 +3,7 @@ import source from "../shaders/softmax.wgsl" with { type: "text" };
 import { fromRows, rowsOf } from "./_reference.ts";
 import { add } from "./add.ts";
 import { mul } from "./mul.ts";
-import { scale as times } from "./scale.ts";
+import { affine as times } from "./affine.ts";
 import { sub } from "./sub.ts";
 import { sumLast } from "./sum_last.ts";
 

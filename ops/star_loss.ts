@@ -16,7 +16,7 @@ import { heatmapMoments } from "./heatmap.ts";
 import { mul } from "./mul.ts";
 import { relu } from "./relu.ts";
 import { reshape } from "./reshape.ts";
-import { scale } from "./scale.ts";
+import { affine } from "./affine.ts";
 import { slice } from "./slice.ts";
 import { smoothDistance } from "./smooth_l1.ts";
 import { sqrt } from "./sqrt.ts";
@@ -62,7 +62,7 @@ export function heatmapSpread(heatmaps: Value): HeatmapSpread {
   const { N, H, W, P } = dims(heatmaps, "N H W P");
   const { mean, second, total } = heatmapMoments(heatmaps);
   const squares = reshape(sumMiddle(reshape(mul(heatmaps, heatmaps), [N, H * W, P])), [N, P, 1]);
-  const denominator = scale(div(squares, mul(total, total)), -1 / (1 + EPS), 1 + EPS - EPS / (1 + EPS));
+  const denominator = affine(div(squares, mul(total, total)), -1 / (1 + EPS), 1 + EPS - EPS / (1 + EPS));
   const products = mul(concat([mean, lane(mean, 0)]), concat([mean, lane(mean, 1)]));
   return { mean, covariance: div(sub(second, products), denominator) };
 }
@@ -89,11 +89,11 @@ export function starLoss(heatmaps: Value, target: Value, options: StarLossOption
   const [x, y] = [lane(error, 0), lane(error, 1)];
   const across = sub(mul(cos, y), mul(sin, x));
   const along = add(mul(cos, x), mul(sin, y));
-  const [narrow, wide] = [sqrt(scale(low, 1, EPS)), sqrt(scale(high, 1, EPS))];
+  const [narrow, wide] = [sqrt(affine(low, 1, EPS)), sqrt(affine(high, 1, EPS))];
   const square = (v: Value) => mul(v, v);
   // Distances of one projection, and of both as a vector.
   const single = { smooth_l1: (v: Value) => smoothDistance(square(v), BETA), l1: abs, l2: square };
-  const half = (of: (v: Value) => Value) => (a: Value, b: Value) => scale(add(of(a), of(b)), 0.5);
+  const half = (of: (v: Value) => Value) => (a: Value, b: Value) => affine(add(of(a), of(b)), 0.5);
   const both = {
     smooth_l1: (a: Value, b: Value) => smoothDistance(add(square(a), square(b)), BETA),
     wing: (a: Value, b: Value) => wingDistance(add(square(a), square(b))),
@@ -107,5 +107,5 @@ export function starLoss(heatmaps: Value, target: Value, options: StarLossOption
     }
     return add(div(single[distance](across), narrow), div(single[distance](along), wide));
   };
-  return mean(add(measured(), scale(add(low, high), eigenvalue_weight)));
+  return mean(add(measured(), affine(add(low, high), eigenvalue_weight)));
 }

@@ -13,7 +13,7 @@ import {
 import source from "../shaders/sum.wgsl" with { type: "text" };
 import { reader, sumOver, tabulate } from "./_reference.ts";
 import { expandTo } from "./expand.ts";
-import { scale } from "./scale.ts";
+import { affine } from "./affine.ts";
 import { reshape } from "./reshape.ts";
 import { sumLast } from "./sum_last.ts";
 
@@ -109,5 +109,5 @@ export function sum(x: Value): Value {
 
 /** Mean of all elements, `[1]`. */
 export function mean(x: Value): Value {
-  return scale(sum(x), 1 / elements(x.shape));
+  return affine(sum(x), 1 / elements(x.shape));
 }

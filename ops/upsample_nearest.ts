@@ -1,7 +1,7 @@
 import { apply, dims, extent, type Op, type Shape, texels, type Value } from "../engine/graph.ts";
 import source from "../shaders/upsample_nearest.wgsl" with { type: "text" };
 import { reader, tabulate } from "./_reference.ts";
-import { sumRegions } from "./sum_regions.ts";
+import { adaptiveSumPool } from "./adaptive_sum_pool.ts";
 
 /** Attributes of {@linkcode upsampleNearestOp}: height and width of the result. */
 export type SizeAttrs = { readonly size: readonly [number, number] };
@@ -41,7 +41,7 @@ export const upsampleNearestOp: Op<SizeAttrs, 1> = {
       };
     },
   },
-  gradient: ({ inputs: [x] }, [dy]) => [sumRegions(dy, [extent(x, 1), extent(x, 2)])],
+  gradient: ({ inputs: [x] }, [dy]) => [adaptiveSumPool(dy, [extent(x, 1), extent(x, 2)])],
   flops: () => 0,
   reference([x], { size: [HO, WO] }) {
     const { N, H, W, C } = dims(x, "N H W C");

@@ -1,13 +1,13 @@
 import { dims, extent, type Shape, type Value } from "../engine/graph.ts";
 import { BLOCK, filterStride, tilesOf, tileStride } from "./_winograd.ts";
-import { again } from "./again.ts";
+import { recompute } from "./recompute.ts";
 import { winogradFilter } from "./winograd_filter.ts";
 import { winogradFilterGrad } from "./winograd_filter_grad.ts";
 import { winogradInput } from "./winograd_input.ts";
 import { winogradOutput } from "./winograd_output.ts";
 import { winogradProduct } from "./winograd_product.ts";
-import { winogradSpread } from "./winograd_spread.ts";
-import { winogradSums } from "./winograd_sums.ts";
+import { winogradGradOutputTransform } from "./winograd_grad_output_transform.ts";
+import { winogradFilterGradProduct } from "./winograd_filter_grad_product.ts";
 
 /** Most texels of a tensor between the steps, 64 MiB: adapters may not allow twice as much. */
 const MOST_TEXELS = 2 ** 22;
@@ -32,7 +32,7 @@ export interface Convolution {
  * Whether the steps of {@linkcode winograd} can compute a convolution: 3x3 filters, stride 1, padding 1, and channels in
  * multiples of 8.
  */
-export function winogradFits({ maps, filters, stride, padding }: Convolution): boolean {
+export function supportsWinograd({ maps, filters, stride, padding }: Convolution): boolean {
   const { KH, KW, I, O } = dims(filters, "KH KW I O");
   const { blocks } = tilesIn(maps);
   return KH === 3 && KW === 3 && stride === 1 && padding.every((p) => p === 1) && I % 8 === 0 && O % 8 === 0 &&
@@ -47,8 +47,8 @@ export function winogradFits({ maps, filters, stride, padding }: Convolution): b
  * @param channels Those summed over, those of the results.
  * @param frozen True if the filters are the same in every run.
  */
-export function winogradPays(convolution: Convolution, [K, N]: readonly [number, number], frozen: boolean): boolean {
-  if (!winogradFits(convolution)) return false;
+export function prefersWinograd(convolution: Convolution, [K, N]: readonly [number, number], frozen: boolean): boolean {
+  if (!supportsWinograd(convolution)) return false;
   const { blocks, tiles, pixels } = tilesIn(convolution.maps);
   const { I, O } = dims(convolution.filters, "KH KW I O");
   // What lies outside the maps is computed too.
@@ -58,8 +58,8 @@ export function winogradPays(convolution: Convolution, [K, N]: readonly [number,
 }
 
 /** Whether {@linkcode winogradGradient} is faster than the direct kernel, likewise. */
-export function winogradGradientPays(convolution: Convolution): boolean {
-  if (!winogradFits(convolution)) return false;
+export function prefersWinogradGradient(convolution: Convolution): boolean {
+  if (!supportsWinograd(convolution)) return false;
   const { tiles, pixels } = tilesIn(convolution.maps);
   if (16 * tiles > 1.25 * pixels) return false;
   const { I, O } = dims(convolution.filters, "KH KW I O");
@@ -78,26 +78,26 @@ function tilesIn(maps: Shape): { blocks: number; tiles: number; pixels: number }
  *
  * Its rounding error is about that of the direct kernel.
  *
- * @param x `[N, H, W, I]`, or where `turned` `[N, H, W, O]`.
+ * @param x `[N, H, W, I]`, or where `transposed` `[N, H, W, O]`.
  * @param f `[3, 3, I, O]`.
- * @param turned Whether to compute the gradient with respect to the maps from that of the results: the convolution with
- * transposed filters of maps turned by 180 degrees, turned back.
+ * @param transposed Whether to compute the gradient with respect to the maps from that of the results: the convolution with
+ * transposed filters of maps transposed by 180 degrees, transposed back.
  * @param frozen True if the filters are the same in every run.
- * @returns `[N, H, W, O]`, or where `turned` `[N, H, W, I]`.
+ * @returns `[N, H, W, O]`, or where `transposed` `[N, H, W, I]`.
  *
  * Source: Lavin & Gray 2015, arXiv 1509.09308.
  */
 export function winograd(
   x: Value,
   f: Value,
-  { turned, frozen }: { readonly turned: boolean; readonly frozen: boolean },
+  { transposed, frozen }: { readonly transposed: boolean; readonly frozen: boolean },
 ): Value {
   const { N, H, W } = dims(x, "N H W C");
   const { inputs, outputs } = dims(f, "KH KW inputs outputs");
   // Filters of a training are transformed twice a step, as keeping them until the gradient would take four times their memory.
-  const u = winogradFilter(turned && !frozen ? again(f) : f);
-  const m = winogradProduct(winogradInput(x, turned), u, { inputs, outputs, pixels: N * H * W, turned });
-  return winogradOutput(m, [N, H, W, turned ? inputs : outputs], turned);
+  const u = winogradFilter(transposed && !frozen ? recompute(f) : f);
+  const m = winogradProduct(winogradInput(x, transposed), u, { inputs, outputs, pixels: N * H * W, transposed });
+  return winogradOutput(m, [N, H, W, transposed ? inputs : outputs], transposed);
 }
 
 /**
@@ -111,7 +111,7 @@ export function winogradGradient(x: Value, dy: Value): Value {
   const { blocks, tiles } = tilesIn(x.shape);
   // Tiles of the maps are there from the convolution; where they are large, they are made again.
   const large = 36 * blocks * tileStride(inputs) > MOST_SHARED;
-  const v = winogradInput(large ? again(x) : x, false);
-  const sums = winogradSums(v, winogradSpread(dy), { inputs, outputs, tiles });
+  const v = winogradInput(large ? recompute(x) : x, false);
+  const sums = winogradFilterGradProduct(v, winogradGradOutputTransform(dy), { inputs, outputs, tiles });
   return winogradFilterGrad(sums, [3, 3, inputs, outputs]);
 }

@@ -1,7 +1,7 @@
 import { apply, dims, type Op, type Shape, type Value } from "../engine/graph.ts";
 import source from "../shaders/winograd_filter_grad.wgsl" with { type: "text" };
 import { directWorkgroup } from "./_gemm.ts";
-import { filterReader, filterStride, G, leftRight, matrix, transposed } from "./_winograd.ts";
+import { filterReader, filterStride, G, leftRight, matrix, transpose } from "./_winograd.ts";
 import { accumulator } from "./_reference.ts";
 
 /** Attributes of {@linkcode winogradFilterGradOp}: shape of the filters, `[3, 3, I, O]`. */
@@ -36,7 +36,7 @@ export const winogradFilterGradOp: Op<WinogradFilterGradAttrs, 1> = {
     for (let i = 0; i < I; i++) {
       for (let o = 0; o < O; o++) {
         const places = matrix(6, 6, (r, c) => U(6 * r + c, i, o));
-        leftRight(transposed(G), places).forEach((row, kh) => row.forEach((v, kw) => add(v, kh, kw, i, o)));
+        leftRight(transpose(G), places).forEach((row, kh) => row.forEach((v, kw) => add(v, kh, kw, i, o)));
       }
     }
     return [df];
@@ -46,7 +46,7 @@ export const winogradFilterGradOp: Op<WinogradFilterGradAttrs, 1> = {
 /**
  * Gradients of filters.
  *
- * @param u Of `winogradSums`. @param shape `[3, 3, I, O]`.
+ * @param u Of `winogradFilterGradProduct`. @param shape `[3, 3, I, O]`.
  * @returns That shape.
  */
 export function winogradFilterGrad(u: Value, shape: Shape): Value {

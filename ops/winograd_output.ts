@@ -4,8 +4,8 @@ import { directWorkgroup } from "./_gemm.ts";
 import { AT, BLOCK, leftRight, matrix, tilePosition, tileReader, tilesOf, tileStride } from "./_winograd.ts";
 import { accumulator } from "./_reference.ts";
 
-/** Attributes of {@linkcode winogradOutputOp}: shape of the result, and whether maps are turned by 180 degrees. */
-export type WinogradOutputAttrs = { readonly shape: readonly number[]; readonly turned: boolean };
+/** Attributes of {@linkcode winogradOutputOp}: shape of the result, and whether maps are transposed by 180 degrees. */
+export type WinogradOutputAttrs = { readonly shape: readonly number[]; readonly transposed: boolean };
 
 /** `y = A^T m A`, the tiles of 4 x 4 results. */
 export const winogradOutputOp: Op<WinogradOutputAttrs, 1> = {
@@ -14,11 +14,11 @@ export const winogradOutputOp: Op<WinogradOutputAttrs, 1> = {
   shapes: (_, { shape }) => [shape],
   lowering: {
     kind: "kernel",
-    kernel({ attrs: { shape, turned } }, target) {
+    kernel({ attrs: { shape, transposed } }, target) {
       const { N, H, W, O } = dims(shape, "N H W O");
       const [TH, TW] = tilesOf(H, W);
       const O4 = Math.ceil(O / 4);
-      const [first, step] = turned ? [3, -1] : [0, 1];
+      const [first, step] = transposed ? [3, -1] : [0, 1];
       return {
         source,
         label: "shaders/winograd_output.wgsl",
@@ -33,7 +33,7 @@ export const winogradOutputOp: Op<WinogradOutputAttrs, 1> = {
     },
   },
   flops: () => 0,
-  reference([m], { shape, turned }) {
+  reference([m], { shape, transposed }) {
     const { N, H, W, O } = dims(shape, "N H W O");
     const [TH, TW] = tilesOf(H, W);
     const M = tileReader(m, O);
@@ -43,7 +43,7 @@ export const winogradOutputOp: Op<WinogradOutputAttrs, 1> = {
       for (let o = 0; o < O; o++) {
         leftRight(AT, matrix(6, 6, (r, c) => M(tile, 6 * r + c, o))).forEach((row, r) =>
           row.forEach((v, c) => {
-            const [h, w] = [4 * th + (turned ? 3 - r : r), 4 * tw + (turned ? 3 - c : c)];
+            const [h, w] = [4 * th + (transposed ? 3 - r : r), 4 * tw + (transposed ? 3 - c : c)];
             if (h < H && w < W) add(v, n, h, w, o);
           })
         );
@@ -59,6 +59,6 @@ export const winogradOutputOp: Op<WinogradOutputAttrs, 1> = {
  * @param m Of {@linkcode winogradProduct}. @param shape `[N, H, W, O]`.
  * @returns That shape.
  */
-export function winogradOutput(m: Value, shape: Shape, turned: boolean): Value {
-  return apply(winogradOutputOp, [m], { shape, turned });
+export function winogradOutput(m: Value, shape: Shape, transposed: boolean): Value {
+  return apply(winogradOutputOp, [m], { shape, transposed });
 }

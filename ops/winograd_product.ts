@@ -13,12 +13,12 @@ export type WinogradProductAttrs = {
   readonly inputs: number;
   readonly outputs: number;
   readonly pixels: number;
-  readonly turned: boolean;
+  readonly transposed: boolean;
 };
 
 /** Texels of channels summed over and of the results. */
-function sizes({ inputs, outputs, turned }: WinogradProductAttrs) {
-  return turned ? { K4: outputs / 4, N4: inputs / 4 } : { K4: inputs / 4, N4: outputs / 4 };
+function sizes({ inputs, outputs, transposed }: WinogradProductAttrs) {
+  return transposed ? { K4: outputs / 4, N4: inputs / 4 } : { K4: inputs / 4, N4: outputs / 4 };
 }
 
 /** `m = v u` for each of the 36 places of tiles, or `m = v u^T`. */
@@ -51,7 +51,7 @@ export const winogradProductOp: Op<WinogradProductAttrs, 2> = {
           rows: BLOCK * blocks,
           columns4: N4,
           steps: Math.ceil(K4 / 4),
-          transposed: { x: false, w: attrs.turned },
+          transposed: { x: false, w: attrs.transposed },
           constants: { BLOCK },
           ints: { ...ints, rows: BLOCK * blocks },
         });
@@ -60,7 +60,7 @@ export const winogradProductOp: Op<WinogradProductAttrs, 2> = {
         ...common,
         source,
         label: "shaders/winograd_product.wgsl",
-        entry: attrs.turned ? "nt" : "nn",
+        entry: attrs.transposed ? "nt" : "nn",
         constants: { BLOCK, Q },
         ints: { ...ints, col_tiles: N4 / Q },
         threads: 36 * blocks * N4 / Q,
@@ -84,7 +84,7 @@ export const winogradProductOp: Op<WinogradProductAttrs, 2> = {
             (r, c) =>
               sumOver(
                 [4 * K4],
-                (k) => V(tile, 6 * r + c, k) * (attrs.turned ? U(6 * r + c, n, k) : U(6 * r + c, k, n)),
+                (k) => V(tile, 6 * r + c, k) * (attrs.transposed ? U(6 * r + c, n, k) : U(6 * r + c, k, n)),
               ),
           ),
       ),

@@ -1,5 +1,5 @@
 // winograd_filter_grad.  df = G^T u G, for the 36 places of each pair of channels
-// in u: of winograd_sums.wgsl   out df: [3, 3, I, O]
+// in u: of winograd_filter_grad_product.wgsl   out df: [3, 3, I, O]
 // grid: one invocation per input channel x 4 output channels
 // source: arXiv 1509.09308; matrices in ops/_winograd.ts
 const A = 0.7071067811865476;

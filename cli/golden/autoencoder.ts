@@ -7,7 +7,7 @@
 import { gradients } from "../../ops/autodiff.ts";
 import { exp } from "../../ops/exp.ts";
 import { mul } from "../../ops/mul.ts";
-import { scale } from "../../ops/scale.ts";
+import { affine } from "../../ops/affine.ts";
 import { sub } from "../../ops/sub.ts";
 import { mean } from "../../ops/sum.ts";
 import {
@@ -44,7 +44,7 @@ export const autoencoderCheck: GoldenCheck = async (c, device) => {
     "output/mean": posterior.mean,
     "output/mode": posterior.mean,
     "output/logvar": posterior.logvar,
-    "posterior/std": exp(scale(posterior.logvar, 0.5)),
+    "posterior/std": exp(affine(posterior.logvar, 0.5)),
     "posterior/kl": divergence(posterior),
     "posterior/sample_from_noise": sampleLatent(posterior, noise!),
     "output/decoded": decoded,

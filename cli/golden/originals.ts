@@ -37,7 +37,7 @@ import {
 import { star, STAR_DERIVED, starConfig } from "../../models/detectors/star.ts";
 import { encodeText, textEncoderFormat } from "../../models/diffusion/clip_text.ts";
 import { unet, unetFormat } from "../../models/diffusion/unet.ts";
-import { scale } from "../../ops/scale.ts";
+import { affine } from "../../ops/affine.ts";
 import type { Device } from "../../engine/device.ts";
 import { Graph, type Value } from "../../engine/graph.ts";
 import { Executable } from "../../engine/executable.ts";
@@ -98,7 +98,7 @@ export const cldmCheck: GoldenCheck = async (c, device) => {
   const inputs = { sample: x!, timesteps: timesteps!, context: context! };
   const residuals = controlnet(new Scope(graph, specs, "controlnet/"), config, inputs, hint!);
   const scope = new Scope(graph, specs, "unet/");
-  const none = residuals.down.map((value) => scale(value, 0));
+  const none = residuals.down.map((value) => affine(value, 0));
   const outputs: Record<string, Value> = {
     "output/eps": unet(scope, unetConfig, inputs, residuals),
     "output/eps_only_mid": unet(scope, unetConfig, inputs, { down: none, mid: residuals.mid }),

@@ -25,7 +25,7 @@ import { mul } from "../../ops/mul.ts";
 import { permute } from "../../ops/permute.ts";
 import { relu } from "../../ops/relu.ts";
 import { reshape } from "../../ops/reshape.ts";
-import { scale } from "../../ops/scale.ts";
+import { affine } from "../../ops/affine.ts";
 import { slice } from "../../ops/slice.ts";
 import { smoothL1 } from "../../ops/smooth_l1.ts";
 import { softmax } from "../../ops/softmax.ts";
@@ -171,9 +171,9 @@ export function hourglassLoss(outputs: readonly StackOutput[], target: Value): V
   const total = outputs.length * (outputs.length + 1) / 2;
   return outputs.map((output, s) => {
     // E |p - t|^2 = E |p|^2 - 2 t E p + |t|^2
-    const spread = sub(output.square, sumLast(mul(target, sub(scale(output.mean, 2), target))));
-    const loss = add(mean(smoothL1(output.mean, target, BETA)), scale(mean(spread), VARIANCE_WEIGHT));
-    return scale(loss, (s + 1) / total);
+    const spread = sub(output.square, sumLast(mul(target, sub(affine(output.mean, 2), target))));
+    const loss = add(mean(smoothL1(output.mean, target, BETA)), affine(mean(spread), VARIANCE_WEIGHT));
+    return affine(loss, (s + 1) / total);
   }).reduce((a, b) => add(a, b));
 }
 
@@ -184,7 +184,7 @@ export function toHeatmap(px: number, { size_px, heatmap_px }: HourglassConfig):
 
 /** The detector's landmarks in pixels of its images, `[N, P, 2]`. */
 export function landmarksIn(outputs: readonly StackOutput[], { size_px, heatmap_px }: HourglassConfig): Value {
-  return scale(outputs.at(-1)!.mean, size_px / heatmap_px, (size_px - 1) / 2);
+  return affine(outputs.at(-1)!.mean, size_px / heatmap_px, (size_px - 1) / 2);
 }
 
 /** The covariance of the detector's heatmaps, xx, yy and xy in squared pixels of its images: `[N, P, 3]`. */
@@ -192,5 +192,5 @@ export function covarianceIn(outputs: readonly StackOutput[], { size_px, heatmap
   const { mean, weights } = outputs.at(-1)!;
   const [x, y] = [slice(mean, 2, 0, 1), slice(mean, 2, 1, 1)];
   const second = expectation(weights, heatmap_px, (x, y) => [x * x, y * y, x * y]);
-  return scale(sub(second, mul(concat([mean, x]), concat([mean, y]))), (size_px / heatmap_px) ** 2);
+  return affine(sub(second, mul(concat([mean, x]), concat([mean, y]))), (size_px / heatmap_px) ** 2);
 }

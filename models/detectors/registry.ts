@@ -8,7 +8,7 @@ import { z } from "zod";
 import { DEFAULT_SCHEMA, type LandmarkSchema, schemaName, SCHEMAS } from "../../faces/schema.ts";
 import { starMaps } from "./star_targets.ts";
 import { concat } from "../../ops/concat.ts";
-import { scale } from "../../ops/scale.ts";
+import { affine } from "../../ops/affine.ts";
 import { slice } from "../../ops/slice.ts";
 import { heatmapSpread } from "../../ops/star_loss.ts";
 import type { Graph, Value } from "../../engine/graph.ts";
@@ -94,7 +94,7 @@ export function detectorNetwork(graph: Graph, config: DetectorConfig, batch: num
   }
   const output = buildStar(scope, images, config, false);
   const { covariance } = heatmapSpread(output.stacks.at(-1)!.heatmaps);
-  return { specs, landmarks: starLandmarks(output, config), covariance: scale(covariance, (config.size_px / 2) ** 2) };
+  return { specs, landmarks: starLandmarks(output, config), covariance: affine(covariance, (config.size_px / 2) ** 2) };
 }
 
 /** A network with its loss. */
@@ -193,5 +193,5 @@ export function starNetwork(config: StarDetectorConfig): StarConfig {
 
 /** {@linkcode fromStar} in the graph. */
 function starLandmarks({ stacks }: StarOutput, { size_px }: StarDetectorConfig): Value {
-  return scale(stacks.at(-1)!.landmarks, size_px / 2, (size_px - 1) / 2);
+  return affine(stacks.at(-1)!.landmarks, size_px / 2, (size_px - 1) / 2);
 }

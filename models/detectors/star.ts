@@ -36,7 +36,7 @@ import { maxPool } from "../../ops/max_pool.ts";
 import { mul } from "../../ops/mul.ts";
 import { batchNorm, batchNormTrain, instanceNorm } from "../../ops/norm.ts";
 import { relu } from "../../ops/relu.ts";
-import { scale } from "../../ops/scale.ts";
+import { affine } from "../../ops/affine.ts";
 import { sigmoid } from "../../ops/sigmoid.ts";
 import { slice } from "../../ops/slice.ts";
 import { starLoss } from "../../ops/star_loss.ts";
@@ -197,7 +197,7 @@ export interface StarTargets {
 export function starTrainingLoss({ stacks }: StarOutput, targets: StarTargets): Value {
   return stacks.map(({ heatmaps, pointmaps, edgemaps }, s) => {
     const maps = add(awingLoss(pointmaps, targets.pointmaps), awingLoss(edgemaps, targets.edgemaps));
-    return scale(add(starLoss(heatmaps, targets.landmarks), scale(maps, 10)), 2 ** (s + 1 - stacks.length));
+    return affine(add(starLoss(heatmaps, targets.landmarks), affine(maps, 10)), 2 ** (s + 1 - stacks.length));
   }).reduce((a, b) => add(a, b));
 }
 

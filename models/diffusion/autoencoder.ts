@@ -35,7 +35,7 @@ import { mse } from "../../ops/mse.ts";
 import { mul } from "../../ops/mul.ts";
 import { nearestRow } from "../../ops/nearest_row.ts";
 import { reshape } from "../../ops/reshape.ts";
-import { scale } from "../../ops/scale.ts";
+import { affine } from "../../ops/affine.ts";
 import { silu } from "../../ops/silu.ts";
 import { slice } from "../../ops/slice.ts";
 import { stopGradient } from "../../ops/stop_gradient.ts";
@@ -230,8 +230,8 @@ export function codebookLoss(
   { codebook = 0.25, commitment = 1 }: { readonly codebook?: number; readonly commitment?: number } = {},
 ): Value {
   return add(
-    scale(mse(code, stopGradient(latent)), codebook),
-    scale(mse(latent, stopGradient(code)), commitment),
+    affine(mse(code, stopGradient(latent)), codebook),
+    affine(mse(latent, stopGradient(code)), commitment),
   );
 }
 
@@ -241,7 +241,7 @@ export function codebookLoss(
  * @param noise Standard normal, in the shape of the mean.
  */
 export function sampleLatent({ mean, logvar }: Posterior, noise: Value): Value {
-  return add(mean, mul(exp(scale(logvar, 0.5)), noise));
+  return add(mean, mul(exp(affine(logvar, 0.5)), noise));
 }
 
 /**
@@ -251,7 +251,7 @@ export function sampleLatent({ mean, logvar }: Posterior, noise: Value): Value {
  * @returns One number for each image, `[N]`.
  */
 export function divergence({ mean, logvar }: Posterior): Value {
-  const elementwise = scale(sub(add(mul(mean, mean), exp(logvar)), logvar), 0.5, -0.5);
+  const elementwise = affine(sub(add(mul(mean, mean), exp(logvar)), logvar), 0.5, -0.5);
   const N = mean.shape[0]!;
   return reshape(sumTo(reshape(elementwise, [N, elements(mean.shape) / N]), [N, 1]), [N]);
 }

@@ -21,7 +21,7 @@
  */
 
 import { z } from "zod";
-import { scale } from "../../ops/scale.ts";
+import { affine } from "../../ops/affine.ts";
 import { silu } from "../../ops/silu.ts";
 import type { Value } from "../../engine/graph.ts";
 import type { ConfigFormat } from "../io/config.ts";
@@ -107,7 +107,7 @@ export function controlFromHint(
   const down = skips.map((skip, k) => zero(`controlnet_down_blocks.${k}`, skip));
   const joined = [...down, zero("controlnet_mid_block", mid)].map((residual, k, { length }) => {
     const factor = (options.scale ?? 1) * (options.guess_mode ? 10 ** (k / (length - 1) - 1) : 1);
-    return factor === 1 ? residual : scale(residual, factor);
+    return factor === 1 ? residual : affine(residual, factor);
   });
   return { down: joined.slice(0, -1), mid: joined.at(-1)! };
 }

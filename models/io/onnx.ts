@@ -218,12 +218,12 @@ const TRANSLATIONS: Readonly<Record<string, Translation>> = {
     return [w.emit("Mul", [x!, cdf])];
   },
   reshape: toShape,
-  regroup: toShape,
+  repack: toShape,
   slice: window,
   slice_texels: window,
   concat: (w, inputs, { attrs }) => [w.emit("Concat", inputs, { axis: attrs["axis"] as number })],
   permute: (w, inputs, { attrs }) => [w.emit("Transpose", inputs, { perm: attrs["order"] as number[] })],
-  scale(w, [x], { attrs }) {
+  affine(w, [x], { attrs }) {
     const { factor, offset } = attrs as { factor: number; offset: number };
     const scaled = w.emit("Mul", [x!, scalar(w, factor)]);
     return [offset === 0 ? scaled : w.emit("Add", [scaled, scalar(w, offset)])];

@@ -26,7 +26,7 @@ import { Trainer } from "../../models/trainer.ts";
 import { abs } from "../../ops/abs.ts";
 import { add } from "../../ops/add.ts";
 import { mse } from "../../ops/mse.ts";
-import { scale } from "../../ops/scale.ts";
+import { affine } from "../../ops/affine.ts";
 import { sub } from "../../ops/sub.ts";
 import { mean } from "../../ops/sum.ts";
 import { Graph, type Value } from "../../engine/graph.ts";
@@ -84,7 +84,7 @@ function buildTraining(config: AutoencoderConfig, options: LossOptions & { reado
   const posterior = encodeImage(scope, config, x);
   const y = decodeLatent(scope, config, sampleLatent(posterior, x.graph.input("noise", posterior.mean.shape)));
   const kl = mean(divergence(posterior));
-  return { latent: posterior.mean, y, loss: add(distance(y), scale(kl, options.kl_weight)), specs };
+  return { latent: posterior.mean, y, loss: add(distance(y), affine(kl, options.kl_weight)), specs };
 }
 
 /** `autoencoder/train`: images to latents and back; the model folder has `vae/`. */

@@ -13,7 +13,7 @@ import type { Tokenizer } from "../../models/diffusion/tokenizer.ts";
 import { add } from "../../ops/add.ts";
 import { mse } from "../../ops/mse.ts";
 import { mul } from "../../ops/mul.ts";
-import { scale } from "../../ops/scale.ts";
+import { affine } from "../../ops/affine.ts";
 import { sub } from "../../ops/sub.ts";
 import { mean } from "../../ops/sum.ts";
 import { Graph, type Value } from "../../engine/graph.ts";
@@ -63,7 +63,7 @@ export async function encodeLatents(
   const graph = new Graph();
   const specs = new Map<string, ParameterSpec>();
   const x = graph.input("x", [BATCH, faces.size_px, faces.size_px, 3]);
-  const latent = scale(encodeLatent(new Scope(graph, specs, "vae/"), config, x), config.scaling_factor);
+  const latent = affine(encodeLatent(new Scope(graph, specs, "vae/"), config, x), config.scaling_factor);
   const [, side, , channels] = latent.shape as [number, number, number, number];
   const parameters = await uploadParameters(device, readNetwork(dir, specs, true));
   const encoder = new Executable(device, { outputs: { latent } }, parameters);

@@ -15,7 +15,7 @@ import { type ParameterSpec, Scope } from "../../models/io/params.ts";
 import { Sampler, type SamplerSpec } from "../../models/diffusion/sampler.ts";
 import { ddimSteps } from "../../models/diffusion/schedule.ts";
 import { unet } from "../../models/diffusion/unet.ts";
-import { scale } from "../../ops/scale.ts";
+import { affine } from "../../ops/affine.ts";
 import { pad, slice } from "../../ops/slice.ts";
 import type { Device } from "../../engine/device.ts";
 import { elements, Graph, type Value } from "../../engine/graph.ts";
@@ -89,7 +89,7 @@ export function samplerOf(
       const padded = (x: Value) => pad(x, 0, 0, copies - controlled);
       return unet(scope("unet"), unetConfig, inputs, { down: down.map(padded), mid: padded(mid) });
     },
-    finish: (x) => decodeLatent(scope("vae"), vae, scale(x, 1 / vae.scaling_factor)),
+    finish: (x) => decodeLatent(scope("vae"), vae, affine(x, 1 / vae.scaling_factor)),
     guided,
     noisy: given.eta > 0,
   } satisfies SamplerSpec;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { add } from "../../ops/add.ts";
-import { scale } from "../../ops/scale.ts";
+import { affine } from "../../ops/affine.ts";
 import { softmaxOp } from "../../ops/softmax.ts";
 import { openDevice } from "../../engine/device.ts";
 import { Graph } from "../../engine/graph.ts";
@@ -23,7 +23,7 @@ Deno.test({
       const graph = new Graph();
       const p = graph.parameter("p", shape);
       const [y, logs] = graph.apply(softmaxOp, [graph.input("x", shape)], { scale: 2, causal: false });
-      const fetches = { outputs: { y: y!, logs: logs!, more: scale(y!, 3) }, updates: [[p, add(p, y!)] as const] };
+      const fetches = { outputs: { y: y!, logs: logs!, more: affine(y!, 3) }, updates: [[p, add(p, y!)] as const] };
       const parameters = new Map([["p", new Tensor(device, shape, x)]]);
       const exe = new Executable(device, fetches, parameters);
       assert.equal(exe.plan.bytes.stagingBuffer, staged ? 16 * 1024 * (9 + 9) : 0);

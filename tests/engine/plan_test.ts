@@ -4,7 +4,7 @@ import { conv2d } from "../../ops/conv2d.ts";
 import { mul } from "../../ops/mul.ts";
 import { adamUpdates } from "../../ops/optimizer.ts";
 import { reshape } from "../../ops/reshape.ts";
-import { scale } from "../../ops/scale.ts";
+import { affine } from "../../ops/affine.ts";
 import { silu } from "../../ops/silu.ts";
 import { sum } from "../../ops/sum.ts";
 import { Graph, type Target, type Value } from "../../engine/graph.ts";
@@ -60,20 +60,20 @@ Deno.test("plan() gives a chain of convolutions two buffers", () => {
 Deno.test("plan() copies new values of parameters as soon as they may be, and has their memory for the next", () => {
   const g = new Graph();
   const parameters = [0, 1, 2].map((k) => g.parameter(`p${k}`, [1024, 1024]));
-  const updates = parameters.map((p) => [p, scale(p, 2)] as const);
+  const updates = parameters.map((p) => [p, affine(p, 2)] as const);
   const { copies, pool } = plan({ outputs: {}, updates }, target);
   assert.deepEqual(copies.map(({ after }) => after), [1, 2, 3]);
   assert.equal(pool.length, 1);
   // Not before the last reader of the old value.
   const [p, q] = parameters as [Value, Value];
-  const late = plan({ outputs: {}, updates: [[p, scale(p, 2)], [q, add(scale(sum(q), 2), p)]] }, target);
+  const late = plan({ outputs: {}, updates: [[p, affine(p, 2)], [q, add(affine(sum(q), 2), p)]] }, target);
   assert.ok(late.copies.every(({ after }) => after === late.dispatches.length));
 });
 
 Deno.test("plan() has new values of parameters go straight to them from the staging buffer, unless something else needs them", () => {
   const g = new Graph();
   const [p, q, r] = ["p", "q", "r"].map((name) => g.parameter(name, [128, 256])) as [Value, Value, Value];
-  const updates = [[p, scale(p, 2)], [q, add(scale(sum(q), 2), p)], [r, scale(r, 2)]] as const;
+  const updates = [[p, affine(p, 2)], [q, add(affine(sum(q), 2), p)], [r, affine(r, 2)]] as const;
   const { inPlaceUpdates, copies, staging, bytes } = plan({ outputs: { r: updates[2][1] }, updates }, {
     ...target,
     staged: true,
@@ -98,8 +98,8 @@ Deno.test({
     const tensors = new Map(["p", "q", "r"].map((name, k) => [name, new Tensor(device, [3], [k, k, k])]));
     const [p, q, r] = [...tensors.keys()].map((name) => g.parameter(name, [3])) as [Value, Value, Value];
     const fetches = {
-      outputs: { y: scale(add(p, q), 10) },
-      updates: [[p, scale(p, 1, 5)], [q, p], [r, add(q, r)]] as const,
+      outputs: { y: affine(add(p, q), 10) },
+      updates: [[p, affine(p, 1, 5)], [q, p], [r, add(q, r)]] as const,
     };
     const exe = new Executable(device, fetches, tensors);
     exe.run();
@@ -113,8 +113,8 @@ Deno.test({
 
 Deno.test("plan() keeps the bindings of a dispatch under the limit", () => {
   const g = new Graph();
-  let y = scale(g.input("x0", [8]), 2);
-  for (let k = 1; k < 40; k++) y = add(y, scale(g.input(`x${k}`, [8]), k));
+  let y = affine(g.input("x0", [8]), 2);
+  for (let k = 1; k < 40; k++) y = add(y, affine(g.input(`x${k}`, [8]), k));
   for (const d of plan({ outputs: { y } }, { ...target, bindings: 8 }).dispatches) {
     assert.ok(d.reads.length + d.writes.length <= 8);
   }

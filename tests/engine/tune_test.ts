@@ -17,7 +17,7 @@ import { type AnyStage, stage } from "../../runtime/stage.ts";
 import { readManifest } from "../../runtime/run/cache.ts";
 import { mostOf, tunables, tuneAll, Tuner, type Work } from "../../engine/tuning/tune.ts";
 import { conv2d } from "../../ops/conv2d.ts";
-import { scale } from "../../ops/scale.ts";
+import { affine } from "../../ops/affine.ts";
 import { testDevice } from "../check_op.ts";
 import { inFolder } from "../stages/run_stages.ts";
 import { runCommand } from "../cli/run_command.ts";
@@ -78,7 +78,7 @@ Deno.test("a key rounds extents up to powers of two and names f16 and frozen inp
   const rest = "frozen f32[4,4,128,64] f32[4,32,32,64]";
   assert.equal(keyOf(target), `texture conv2d forward P4,KH3,KW3,S1 f32[4,32,32,128] ${rest}`);
   assert.equal(keyOf(target, { isF16: (name) => name === "f" }), keyOf(target).replace("f32[4,4", "f16[4,4"));
-  const fetches = { outputs: { y }, updates: [[f, scale(f, 2)]] } as const;
+  const fetches = { outputs: { y }, updates: [[f, affine(f, 2)]] } as const;
   assert.equal(keyOf(target, { fetches }), keyOf(target).replace("frozen ", ""));
   assert.match(keyOf({ ...target, storage: "buffer", tiled: true }), /^buffer tiled conv2d gemm KW3,S1,XT0,WT0 /);
 });

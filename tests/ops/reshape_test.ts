@@ -12,6 +12,6 @@ Deno.test("reshape() moves elements only where the padding changes", () => {
   const x = new Graph().input("x", [2, 3, 4]);
   assert.equal(reshape(x, [2, 3, 4]), x);
   assert.equal(reshape(x, [2, 12]).node.op?.name, "reshape");
-  assert.equal(reshape(x, [8, 3]).node.op?.name, "regroup");
+  assert.equal(reshape(x, [8, 3]).node.op?.name, "repack");
   assert.throws(() => reshape(x, [5, 5]), /Cannot reshape \[2, 3, 4\] to \[5, 5\]/);
 });

@@ -1,5 +1,5 @@
 import assert from "node:assert";
-import { scale } from "../../ops/scale.ts";
+import { affine } from "../../ops/affine.ts";
 import { sumLast, sumLastOp } from "../../ops/sum_last.ts";
 import { Graph } from "../../engine/graph.ts";
 import { Executable } from "../../engine/executable.ts";
@@ -16,7 +16,7 @@ Deno.test({
   sanitizeResources: false, // the device outlives a test
   sanitizeOps: false,
   async fn() {
-    const y = sumLast(scale(new Graph().input("x", [1, 2]), 1, 1));
+    const y = sumLast(affine(new Graph().input("x", [1, 2]), 1, 1));
     const exe = new Executable(await testDevice(), { outputs: { y } });
     exe.run({ x: [3, 4] });
     assert.equal((await exe.read("y"))[0], 9);

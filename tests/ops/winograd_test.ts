@@ -3,16 +3,16 @@ import { conv2d, conv2dOp } from "../../ops/conv2d.ts";
 import { conv2dBackwardInput, conv2dBackwardInputOp } from "../../ops/conv2d_backward_input.ts";
 import { conv2dBackwardWeight, conv2dBackwardWeightOp } from "../../ops/conv2d_backward_weight.ts";
 import { add } from "../../ops/add.ts";
-import { scale } from "../../ops/scale.ts";
+import { affine } from "../../ops/affine.ts";
 import { silu } from "../../ops/silu.ts";
-import { winograd, winogradGradient, winogradPays } from "../../ops/winograd.ts";
+import { prefersWinograd, winograd, winogradGradient } from "../../ops/winograd.ts";
 import { winogradFilterGradOp } from "../../ops/winograd_filter_grad.ts";
 import { winogradFilterOp } from "../../ops/winograd_filter.ts";
 import { winogradInputOp } from "../../ops/winograd_input.ts";
 import { winogradOutputOp } from "../../ops/winograd_output.ts";
 import { winogradProductOp } from "../../ops/winograd_product.ts";
-import { winogradSpreadOp } from "../../ops/winograd_spread.ts";
-import { winogradSumsOp } from "../../ops/winograd_sums.ts";
+import { winogradGradOutputTransformOp } from "../../ops/winograd_grad_output_transform.ts";
+import { winogradFilterGradProductOp } from "../../ops/winograd_filter_grad_product.ts";
 import { openDevice } from "../../engine/device.ts";
 import { elements, type F64, Graph, type Shape, type Value } from "../../engine/graph.ts";
 import { type Budget, type Fetches, MemoryError, plan } from "../../engine/plan/plan.ts";
@@ -21,31 +21,31 @@ import { Tensor } from "../../engine/tensor.ts";
 import { checkOp, spreadNumbers, testDevice } from "../check_op.ts";
 
 checkOp(winogradInputOp, [
-  { shapes: [[1, 4, 4, 8]], attrs: { turned: false } },
-  { shapes: [[2, 7, 10, 16]], attrs: { turned: false } },
-  { shapes: [[3, 9, 5, 8]], attrs: { turned: true } },
+  { shapes: [[1, 4, 4, 8]], attrs: { transposed: false } },
+  { shapes: [[2, 7, 10, 16]], attrs: { transposed: false } },
+  { shapes: [[3, 9, 5, 8]], attrs: { transposed: true } },
 ]);
 
 checkOp(winogradFilterOp, [{ shapes: [[3, 3, 8, 16]], attrs: {} }]);
 
 checkOp(winogradProductOp, [
-  { shapes: [[1, 36, 160], [36, 288]], attrs: { inputs: 16, outputs: 16, pixels: 128, turned: false } },
-  { shapes: [[5, 36, 160], [36, 672]], attrs: { inputs: 16, outputs: 40, pixels: 640, turned: false } },
-  { shapes: [[5, 36, 160], [36, 672]], attrs: { inputs: 40, outputs: 16, pixels: 640, turned: true } },
+  { shapes: [[1, 36, 160], [36, 288]], attrs: { inputs: 16, outputs: 16, pixels: 128, transposed: false } },
+  { shapes: [[5, 36, 160], [36, 672]], attrs: { inputs: 16, outputs: 40, pixels: 640, transposed: false } },
+  { shapes: [[5, 36, 160], [36, 672]], attrs: { inputs: 40, outputs: 16, pixels: 640, transposed: true } },
 ], { tiled: true });
 
 checkOp(winogradOutputOp, [
-  { shapes: [[1, 36, 96]], attrs: { shape: [1, 4, 4, 8], turned: false } },
-  { shapes: [[2, 36, 160]], attrs: { shape: [2, 7, 10, 16], turned: false } },
-  { shapes: [[4, 36, 96]], attrs: { shape: [3, 9, 11, 8], turned: true } },
+  { shapes: [[1, 36, 96]], attrs: { shape: [1, 4, 4, 8], transposed: false } },
+  { shapes: [[2, 36, 160]], attrs: { shape: [2, 7, 10, 16], transposed: false } },
+  { shapes: [[4, 36, 96]], attrs: { shape: [3, 9, 11, 8], transposed: true } },
 ]);
 
-checkOp(winogradSpreadOp, [
+checkOp(winogradGradOutputTransformOp, [
   { shapes: [[1, 4, 4, 8]], attrs: {} },
   { shapes: [[3, 7, 10, 16]], attrs: {} },
 ]);
 
-checkOp(winogradSumsOp, [
+checkOp(winogradFilterGradProductOp, [
   { shapes: [[1, 36, 160], [1, 36, 96]], attrs: { inputs: 16, outputs: 8, tiles: 8 } },
   { shapes: [[3, 36, 96], [3, 36, 160]], attrs: { inputs: 8, outputs: 16, tiles: 21 } },
 ]);
@@ -71,18 +71,18 @@ const names = (fetches: Fetches, budget?: Budget) =>
   plan(fetches, { storage: "buffer", bindings: 16, tiled: false }, budget).dispatches.map(({ name }) => name);
 const steps = ["winograd_input", "winograd_filter", "winograd_product", "winograd_output"];
 
-for (const [turned, shape] of [[false, [3, 7, 10, 16]], [true, [3, 7, 10, 24]]] as const) {
+for (const [transposed, shape] of [[false, [3, 7, 10, 16]], [true, [3, 7, 10, 24]]] as const) {
   Deno.test({
-    name: `winograd() computes a convolution${turned ? "'s gradient" : ""}, whatever the size of the maps`,
+    name: `winograd() computes a convolution${transposed ? "'s gradient" : ""}, whatever the size of the maps`,
     ...options,
     async fn() {
       const device = await testDevice();
       const [x, f] = [filled(shape, 1), filled([3, 3, 16, 24], 2)];
       const graph = new Graph();
-      const y = winograd(graph.input("x", x.shape), graph.input("f", f.shape), { turned, frozen: false });
+      const y = winograd(graph.input("x", x.shape), graph.input("f", f.shape), { transposed, frozen: false });
       const exe = new Executable(device, { outputs: { y } });
       exe.run({ x: Float32Array.from(x.data), f: Float32Array.from(f.data) });
-      const [want] = turned
+      const [want] = transposed
         ? conv2dBackwardInputOp.reference([x, f], { ...same, height: 7, width: 10 })
         : conv2dOp.reference([x, f], same);
       assert.deepEqual(y.shape, want!.shape);
@@ -112,10 +112,8 @@ Deno.test("gradients of filters take the tiles of the maps that the convolution 
   const g = new Graph();
   const [x, f] = [g.input("x", [4, 16, 16, 64]), g.parameter("f", [3, 3, 64, 64])];
   const df = conv2dBackwardWeight(x, g.input("dy", x.shape), f.shape, same);
-  assert.deepEqual(names({ outputs: { y: conv2d(x, f, { padding: 1 }), df } }).sort(), [
-    ...["winograd_filter", "winograd_filter_grad", "winograd_input", "winograd_output", "winograd_product"],
-    ...["winograd_spread", "winograd_sums"],
-  ]);
+  const made = ["winograd_filter_grad", "winograd_filter_grad_product", "winograd_grad_output_transform"];
+  assert.deepEqual(names({ outputs: { y: conv2d(x, f, { padding: 1 }), df } }).sort(), [...steps, ...made].sort());
 });
 
 Deno.test("convolutions with many channels are computed by Winograd's steps, with their epilogue in the last", () => {
@@ -128,12 +126,12 @@ Deno.test("convolutions with many channels are computed by Winograd's steps, wit
   assert.deepEqual(names({ outputs: { few, wide } }), ["conv2d", "conv2d"]);
 });
 
-Deno.test("winogradPays() counts the step of the filters where they do not last", () => {
+Deno.test("prefersWinograd() counts the step of the filters where they do not last", () => {
   const convolution = { maps: [4, 8, 8, 256], filters: [3, 3, 256, 256], ...same };
-  assert.ok(winogradPays(convolution, [256, 256], true));
-  assert.ok(!winogradPays({ ...convolution, maps: [2, 8, 8, 256] }, [256, 256], false));
+  assert.ok(prefersWinograd(convolution, [256, 256], true));
+  assert.ok(!prefersWinograd({ ...convolution, maps: [2, 8, 8, 256] }, [256, 256], false));
   // Of tiles of 4 x 4, maps of 5 x 5 would fill two fifths.
-  assert.ok(!winogradPays({ ...convolution, maps: [64, 5, 5, 256] }, [256, 256], true));
+  assert.ok(!prefersWinograd({ ...convolution, maps: [64, 5, 5, 256] }, [256, 256], true));
 });
 
 /** A convolution and its gradient with respect to the maps, with filters that last. */
@@ -176,7 +174,7 @@ for (const tiled of [false, true]) {
       // Another computation writes the parameter.
       const half = new Graph();
       const p = half.parameter("f", f!.shape);
-      const other = new Executable(device, { outputs: {}, updates: [[p, scale(p, 0.5)]] }, new Map([["f", tensor]]));
+      const other = new Executable(device, { outputs: {}, updates: [[p, affine(p, 0.5)]] }, new Map([["f", tensor]]));
       other.run();
       await check({ shape: f2!.shape, data: f2!.data.map((v) => v / 2) });
       for (const one of [other, exe, tensor]) one.destroy();
@@ -190,7 +188,7 @@ Deno.test("filters that are trained are made ready each time they are used", () 
   const f = g.parameter("f", [3, 3, 64, 64]);
   const x = g.input("x", [4, 16, 16, 64]);
   const [y, dx] = [conv2d(x, f, { padding: 1 }), conv2dBackwardInput(g.input("dy", x.shape), f, x.shape, same)];
-  const fetches: Fetches = { outputs: { y, dx }, updates: [[f, scale(f, 0.5)]] };
+  const fetches: Fetches = { outputs: { y, dx }, updates: [[f, affine(f, 0.5)]] };
   const { dispatches } = plan(fetches, { storage: "buffer", bindings: 16, tiled: false });
   assert.equal(dispatches.filter(({ name, cached }) => name === "winograd_filter" && !cached).length, 2);
 });

@@ -3,7 +3,7 @@ import { Sampler } from "../../../models/diffusion/sampler.ts";
 import { applyStep, ddimSteps, guide, LATENT_SCHEDULE, makeSchedule } from "../../../models/diffusion/schedule.ts";
 import { add } from "../../../ops/add.ts";
 import { expandTo } from "../../../ops/expand.ts";
-import { scale } from "../../../ops/scale.ts";
+import { affine } from "../../../ops/affine.ts";
 import { Graph } from "../../../engine/graph.ts";
 import { Random } from "../../../engine/rng.ts";
 import { testDevice } from "../../check_op.ts";
@@ -23,9 +23,9 @@ Deno.test({
     const sampler = new Sampler(device, {
       graph,
       shape,
-      once: { shift: scale(shift, 2) },
-      predict: (x, _, { shift }) => add(scale(x, 0.5), expandTo(shift!, x.shape)),
-      finish: (x) => scale(x, 10),
+      once: { shift: affine(shift, 2) },
+      predict: (x, _, { shift }) => add(affine(x, 0.5), expandTo(shift!, x.shape)),
+      finish: (x) => affine(x, 10),
       guided: true,
       noisy: true,
       clip: 1.5,

@@ -1,11 +1,11 @@
 import { apply, dims, elements, extent, type Op, texels, type Value } from "../engine/graph.ts";
-import source from "../shaders/sum_regions.wgsl" with { type: "text" };
+import source from "../shaders/adaptive_sum_pool.wgsl" with { type: "text" };
 import { accumulator, eachElement } from "./_reference.ts";
 import { type SizeAttrs, upsampleNearest, wholeFactor } from "./upsample_nearest.ts";
 
 /** Sums of the pixels that nearest upsampling of the result would make equal: sum pooling, and that op's gradient. */
-export const sumRegionsOp: Op<SizeAttrs, 1> = {
-  name: "sum_regions",
+export const adaptiveSumPoolOp: Op<SizeAttrs, 1> = {
+  name: "adaptive_sum_pool",
   bound: "memory",
   shapes: ([x], { size }) => {
     const { N, C } = dims(x, "N H W C");
@@ -19,7 +19,7 @@ export const sumRegionsOp: Op<SizeAttrs, 1> = {
       const D = wholeFactor(y.shape, x.shape);
       return {
         source,
-        label: "shaders/sum_regions.wgsl",
+        label: "shaders/adaptive_sum_pool.wgsl",
         entry: D ? "whole" : "forward",
         reads: ["x"],
         writes: ["y"],
@@ -41,6 +41,6 @@ export const sumRegionsOp: Op<SizeAttrs, 1> = {
 };
 
 /** Sums `[N, H, W, C]` over the regions of a coarser grid of `size` (height, width). */
-export function sumRegions(x: Value, size: readonly [number, number]): Value {
-  return x.shape[1] === size[0] && x.shape[2] === size[1] ? x : apply(sumRegionsOp, [x], { size });
+export function adaptiveSumPool(x: Value, size: readonly [number, number]): Value {
+  return x.shape[1] === size[0] && x.shape[2] === size[1] ? x : apply(adaptiveSumPoolOp, [x], { size });
 }

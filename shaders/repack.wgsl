@@ -1,4 +1,4 @@
-// regroup.  y = x under a shape of another innermost dimension, so that elements move between texels
+// repack.  y = x under a shape of another innermost dimension, so that elements move between texels
 // in x: [R, C]   out y: [S, D], R C = S D
 // grid: one invocation per output texel
 fn element(k: i32) -> f32 {

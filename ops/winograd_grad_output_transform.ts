@@ -1,5 +1,5 @@
 import { apply, dims, type NoAttrs, type Op, type Value } from "../engine/graph.ts";
-import source from "../shaders/winograd_spread.wgsl" with { type: "text" };
+import source from "../shaders/winograd_grad_output_transform.wgsl" with { type: "text" };
 import { directWorkgroup } from "./_gemm.ts";
 import {
   AT,
@@ -10,13 +10,13 @@ import {
   tilePosition,
   tilesOf,
   tileStride,
-  transposed,
+  transpose,
 } from "./_winograd.ts";
 import { reader } from "./_reference.ts";
 
 /** `m = A dy A^T` for the gradients `dy` of each tile of 4 x 4 results of a 3x3 convolution. */
-export const winogradSpreadOp: Op<NoAttrs, 1> = {
-  name: "winograd_spread",
+export const winogradGradOutputTransformOp: Op<NoAttrs, 1> = {
+  name: "winograd_grad_output_transform",
   bound: "memory",
   shapes: ([dy]) => {
     const { N, H, W, O } = dims(dy, "N H W O");
@@ -31,7 +31,7 @@ export const winogradSpreadOp: Op<NoAttrs, 1> = {
       const O4 = Math.ceil(O / 4);
       return {
         source,
-        label: "shaders/winograd_spread.wgsl",
+        label: "shaders/winograd_grad_output_transform.wgsl",
         entry: "forward",
         reads: ["dy"],
         writes: ["m"],
@@ -49,17 +49,17 @@ export const winogradSpreadOp: Op<NoAttrs, 1> = {
     const DY = reader(dy);
     return [tabulateTiles(N * TH * TW, O, (tile, o) => {
       const [n, th, tw] = tilePosition(tile, H, W);
-      return leftRight(transposed(AT), matrix(4, 4, (r, c) => DY(n, 4 * th + r, 4 * tw + c, o)));
+      return leftRight(transpose(AT), matrix(4, 4, (r, c) => DY(n, 4 * th + r, 4 * tw + c, o)));
     })];
   },
 };
 
 /**
- * Gradients of a convolution's results, ready for {@linkcode winogradSums}.
+ * Gradients of a convolution's results, ready for {@linkcode winogradFilterGradProduct}.
  *
  * @param dy `[N, H, W, O]`.
  * @returns Blocks of tiles: `ops/_winograd.ts`.
  */
-export function winogradSpread(dy: Value): Value {
-  return apply(winogradSpreadOp, [dy], {});
+export function winogradGradOutputTransform(dy: Value): Value {
+  return apply(winogradGradOutputTransformOp, [dy], {});
 }

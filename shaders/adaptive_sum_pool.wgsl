@@ -1,4 +1,4 @@
-// sum_regions.  y[n, h, w] = sum of x[n, i, j] with floor(i HO / H) = h and floor(j WO / W) = w
+// adaptive_sum_pool.  y[n, h, w] = sum of x[n, i, j] with floor(i HO / H) = h and floor(j WO / W) = w
 // in x: [N, H, W, C]   out y: [N, HO, WO, C]
 // grid: one invocation per output texel
 @compute @workgroup_size(WG)

@@ -1,4 +1,4 @@
-// patches.  y[n, ho, wo, (kh KW + kw) I + i] = x[n, S ho + kh - pad_top, S wo + kw - pad_left, i]
+// im2col.  y[n, ho, wo, (kh KW + kw) I + i] = x[n, S ho + kh - pad_top, S wo + kw - pad_left, i]
 // in x: [N, H, W, I]   out y: [N, HO, WO, KH KW I]
 // grid: one invocation per pixel of y
 @compute @workgroup_size(WG)

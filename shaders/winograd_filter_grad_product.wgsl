@@ -1,5 +1,5 @@
-// winograd_sums.  u[i, o] = sum over the tiles of v[i] m[o], for each of their 36 places
-// in v: of winograd_input.wgsl   in m: of winograd_spread.wgsl   out u: as that of winograd_filter.wgsl
+// winograd_filter_grad_product.  u[i, o] = sum over the tiles of v[i] m[o], for each of their 36 places
+// in v: of winograd_input.wgsl   in m: of winograd_grad_output_transform.wgsl   out u: as that of winograd_filter.wgsl
 // grid: one invocation per place x 4 R input and 4 Q output channels; lanes along the output channels
 @compute @workgroup_size(WG)
 fn forward(@builtin(global_invocation_id) id: vec3u) {

@@ -1,12 +1,12 @@
 import assert from "node:assert";
 import { conv2d, conv2dOp } from "../../ops/conv2d.ts";
 import { conv2dBackwardWeight, conv2dBackwardWeightOp } from "../../ops/conv2d_backward_weight.ts";
-import { patchesOp } from "../../ops/patches.ts";
+import { im2colOp } from "../../ops/im2col.ts";
 import { elements, type F64, Graph, type Shape } from "../../engine/graph.ts";
 import { Executable } from "../../engine/executable.ts";
 import { checkOp, spreadNumbers, testDevice } from "../check_op.ts";
 
-checkOp(patchesOp, [
+checkOp(im2colOp, [
   { shapes: [[1, 1, 1, 1]], attrs: { stride: 1, padding: [0, 0, 0, 0], kernel: [1, 1] } },
   { shapes: [[2, 5, 7, 3]], attrs: { stride: 1, padding: [1, 1, 1, 1], kernel: [3, 3] } },
   { shapes: [[2, 8, 6, 5]], attrs: { stride: 2, padding: [0, 1, 1, 0], kernel: [3, 2] } },
@@ -31,7 +31,7 @@ Deno.test({
     const df = conv2dBackwardWeight(maps!, back!, f.shape, attrs);
     const exe = new Executable(device, { outputs: { y, df } });
     const names = exe.plan.dispatches.map(({ name }) => name);
-    assert.deepEqual(names.filter((name) => name !== "sum"), ["patches", "matmul", "matmul"]);
+    assert.deepEqual(names.filter((name) => name !== "sum"), ["im2col", "matmul", "matmul"]);
     exe.run(Object.fromEntries(Object.entries({ x, f, dy }).map(([k, { data }]) => [k, Float32Array.from(data)])));
     const kernel = [3, 3] as const;
     const wants = {

@@ -1,10 +1,10 @@
 import { apply, type Op, texels, type Value } from "../engine/graph.ts";
-import source from "../shaders/regroup.wgsl" with { type: "text" };
+import source from "../shaders/repack.wgsl" with { type: "text" };
 import type { ReshapeAttrs } from "./reshape.ts";
 
 /** A reshape that changes the padding of the innermost dimension, so that elements move between texels. */
-export const regroupOp: Op<ReshapeAttrs, 1> = {
-  name: "regroup",
+export const repackOp: Op<ReshapeAttrs, 1> = {
+  name: "repack",
   bound: "memory",
   shapes: (_, { shape }) => [shape],
   lowering: {
@@ -13,7 +13,7 @@ export const regroupOp: Op<ReshapeAttrs, 1> = {
       const [C, D] = [x.shape.at(-1) ?? 1, y.shape.at(-1) ?? 1];
       return {
         source,
-        label: "shaders/regroup.wgsl",
+        label: "shaders/repack.wgsl",
         entry: "forward",
         reads: ["x"],
         writes: ["y"],
@@ -22,12 +22,12 @@ export const regroupOp: Op<ReshapeAttrs, 1> = {
       };
     },
   },
-  gradient: ({ inputs: [x] }, [dy]) => [regroup(dy, x.shape)],
+  gradient: ({ inputs: [x] }, [dy]) => [repack(dy, x.shape)],
   flops: () => 0,
   reference: ([x], { shape }) => [{ shape, data: x.data }],
 };
 
 /** Moves the elements of `x` to `shape`; `reshape` calls this where it must. */
-export function regroup(x: Value, shape: readonly number[]): Value {
-  return apply(regroupOp, [x], { shape });
+export function repack(x: Value, shape: readonly number[]): Value {
+  return apply(repackOp, [x], { shape });
 }

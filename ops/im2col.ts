@@ -1,16 +1,16 @@
 import { apply, dims, elements, type Op, type Shape, type Value } from "../engine/graph.ts";
-import source from "../shaders/patches.wgsl" with { type: "text" };
+import source from "../shaders/im2col.wgsl" with { type: "text" };
 import { reader, tabulate } from "./_reference.ts";
 import { type Conv2dAttrs, conv2dSize } from "./conv2d.ts";
 import { reshape } from "./reshape.ts";
 import type { Convolution } from "./winograd.ts";
 
-/** Attributes of {@linkcode patchesOp}: those of a convolution, and the size of its filters. */
-export type PatchesAttrs = Conv2dAttrs & { readonly kernel: readonly [number, number] };
+/** Attributes of {@linkcode im2colOp}: those of a convolution, and the size of its filters. */
+export type Im2colAttrs = Conv2dAttrs & { readonly kernel: readonly [number, number] };
 
-/** The pixels under the filters of a convolution, for each of its results: what a matrix product makes a convolution of. */
-export const patchesOp: Op<PatchesAttrs, 1> = {
-  name: "patches",
+/** The pixels under the filters of a convolution, for each of its results: a product with the filters completes it. */
+export const im2colOp: Op<Im2colAttrs, 1> = {
+  name: "im2col",
   bound: "memory",
   shapes: ([x], attrs) => {
     const { N, I } = dims(x, "N H W I");
@@ -24,7 +24,7 @@ export const patchesOp: Op<PatchesAttrs, 1> = {
       const { N, HO, WO, K } = dims(y, "N HO WO K");
       return {
         source,
-        label: "shaders/patches.wgsl",
+        label: "shaders/im2col.wgsl",
         entry: "forward",
         reads: ["x"],
         writes: ["y"],
@@ -49,10 +49,10 @@ export const patchesOp: Op<PatchesAttrs, 1> = {
 };
 
 /**
- * Whether a convolution is faster as a matrix product of patches: where few channels come in, which fill neither texels
- * nor the sums of the direct kernel, and strides leave fewer patches than pixels, of which many channels are made.
+ * Returns true for a convolution that is faster as im2col and a matrix product: few channels come in, which fill neither
+ * texels nor the sums of the direct kernel, and strides leave fewer patches than pixels, of which many channels are made.
  */
-export function patchesPay({ filters, stride }: Convolution): boolean {
+export function prefersIm2col({ filters, stride }: Convolution): boolean {
   const { KH, KW, I, O } = dims(filters, "KH KW I O");
   return KH * KW > 1 && I < 8 && stride > 1 && O >= 64;
 }
@@ -64,9 +64,9 @@ export function patchesPay({ filters, stride }: Convolution): boolean {
  * @param filters Shape of the filters, `[KH, KW, I, O]`.
  * @returns `[N HO WO, KH KW I]`.
  */
-export function patches(x: Value, filters: Shape, { stride, padding }: Conv2dAttrs): Value {
+export function im2col(x: Value, filters: Shape, { stride, padding }: Conv2dAttrs): Value {
   const { KH, KW, I } = dims(filters, "KH KW I O");
   const K = KH * KW * I;
-  const y = apply(patchesOp, [x], { stride, padding, kernel: [KH, KW] });
+  const y = apply(im2colOp, [x], { stride, padding, kernel: [KH, KW] });
   return reshape(y, [elements(y.shape) / K, K]);
 }

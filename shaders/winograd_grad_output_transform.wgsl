@@ -1,4 +1,4 @@
-// winograd_spread.  m = A dy A^T, for a tile dy of 4 x 4 gradients of a 3x3 convolution's results
+// winograd_grad_output_transform.  m = A dy A^T, for a tile dy of 4 x 4 gradients of a 3x3 convolution's results
 // in dy: [N, H, W, O]   out m: as v of winograd_input.wgsl, with the output channels
 // grid: one invocation per tile x 4 channels
 // source: arXiv 1509.09308; matrices in ops/_winograd.ts

@@ -1,15 +1,19 @@
 import { apply, type Op, type Value } from "../engine/graph.ts";
-import source from "../shaders/winograd_sums.wgsl" with { type: "text" };
+import source from "../shaders/winograd_filter_grad_product.wgsl" with { type: "text" };
 import { directWorkgroup } from "./_gemm.ts";
 import { BLOCK, filterStride, matrix, tabulateFilters, tileReader, tileStride } from "./_winograd.ts";
 import { sumOver } from "./_reference.ts";
 
-/** Attributes of {@linkcode winogradSumsOp}: channels of the filters, multiples of 8, and tiles of the results. */
-export type WinogradSumsAttrs = { readonly inputs: number; readonly outputs: number; readonly tiles: number };
+/** Attributes of {@linkcode winogradFilterGradProductOp}: channels of the filters, multiples of 8, and tiles of the results. */
+export type WinogradFilterGradProductAttrs = {
+  readonly inputs: number;
+  readonly outputs: number;
+  readonly tiles: number;
+};
 
 /** `u = v^T m`, the sum over all tiles, for each of their 36 places. */
-export const winogradSumsOp: Op<WinogradSumsAttrs, 2> = {
-  name: "winograd_sums",
+export const winogradFilterGradProductOp: Op<WinogradFilterGradProductAttrs, 2> = {
+  name: "winograd_filter_grad_product",
   bound: "compute",
   shapes: (_, { inputs, outputs }) => [[36, 4 * filterStride(inputs, outputs)]],
   lowering: {
@@ -24,7 +28,7 @@ export const winogradSumsOp: Op<WinogradSumsAttrs, 2> = {
       };
       return {
         source,
-        label: "shaders/winograd_sums.wgsl",
+        label: "shaders/winograd_filter_grad_product.wgsl",
         entry: "forward",
         reads: ["v", "m"],
         writes: ["u"],
@@ -52,9 +56,9 @@ export const winogradSumsOp: Op<WinogradSumsAttrs, 2> = {
 /**
  * Products of tiles of maps and of gradients, summed over the tiles.
  *
- * @param v Of `winogradInput`. @param m Of `winogradSpread`.
+ * @param v Of `winogradInput`. @param m Of `winogradGradOutputTransform`.
  * @returns A matrix `[I, O]` for each of the 36 places.
  */
-export function winogradSums(v: Value, m: Value, attrs: WinogradSumsAttrs): Value {
-  return apply(winogradSumsOp, [v, m], attrs);
+export function winogradFilterGradProduct(v: Value, m: Value, attrs: WinogradFilterGradProductAttrs): Value {
+  return apply(winogradFilterGradProductOp, [v, m], attrs);
 }

@@ -1,0 +1,22 @@
+import { apply, type NoAttrs, type Op, type Value } from "../engine/graph.ts";
+
+/** `y = x`, as another node: see {@linkcode recompute}. */
+export const recomputeOp: Op<NoAttrs, 1> = {
+  name: "recompute",
+  bound: "memory",
+  shapes: ([x]) => [x],
+  lowering: { kind: "view" },
+  gradient: (_, [dy]) => [dy],
+  flops: () => 0,
+  reference: ([x]) => [x],
+};
+
+/**
+ * A barrier to sharing: the same values, but whatever is computed from them is a computation of its own, where the graph
+ * would otherwise reuse an equal one. For the gradient, so that what it needs is recomputed instead of kept.
+ *
+ * Source: Chen et al. 2016, arXiv 1604.06174.
+ */
+export function recompute(x: Value): Value {
+  return apply(recomputeOp, [x], {});
+}

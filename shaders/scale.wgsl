@@ -1,3 +1,0 @@
-// scale.  y = x * factor + offset
-// in x: texel, factor, offset: numbers   out: texel, element-wise
-fn op_scale(x: vec4f, factor: f32, offset: f32) -> vec4f { return x * factor + offset; }
