@@ -6,6 +6,7 @@
 
 import { Command, Option } from "@commander-js/extra-typings";
 import { basename, dirname, extname, join, resolve } from "node:path";
+import { parseCsv } from "../formats/csv.ts";
 import { InputError } from "../formats/input_error.ts";
 import { overlayLandmarks } from "../faces/draw.ts";
 import { type Box, cropSquare, cropTransform, type Image, readImage, writePng } from "../faces/data/image.ts";
@@ -202,15 +203,13 @@ function faceSquare(text: string, where: string): Box {
   return { x: x! + width! / 2 - 0.5 - side / 2, y: y! + height! / 2 - 0.5 - side / 2, side };
 }
 
-/** Lines `name,x,y,width,height`; a first line that names the columns may be there. */
+/** Rows `name,x,y,width,height`; a first one that names the columns may be there. */
 async function readBoxes(path: string): Promise<Map<string, Box>> {
   const boxes = new Map<string, Box>();
-  for (const [i, line] of (await Deno.readTextFile(path)).split(/\r?\n/).entries()) {
-    const comma = line.indexOf(",");
-    const name = line.slice(0, comma).trim();
-    if (line.trim() === "" || (i === 0 && name === "name")) continue;
-    if (comma < 0) throw new InputError(`Cannot read ${path}:${i + 1}: name,x,y,width,height is expected`);
-    boxes.set(name, faceSquare(line.slice(comma + 1), `${path}:${i + 1}`));
+  for (const [i, { line, fields: [name = "", ...box] }] of parseCsv(await Deno.readTextFile(path), path).entries()) {
+    if (i === 0 && name === "name") continue;
+    if (!box.length) throw new InputError(`Cannot read ${path}:${line}: name,x,y,width,height is expected`);
+    boxes.set(name, faceSquare(box.join(","), `${path}:${line}`));
   }
   return boxes;
 }

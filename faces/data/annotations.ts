@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { parseCsv } from "../../formats/csv.ts";
 import { InputError } from "../../formats/input_error.ts";
 import type { BadFile } from "./dataset.ts";
 import type { Landmarks } from "../landmarks.ts";
@@ -102,34 +103,32 @@ const PARSERS: Readonly<Record<ListFormat, Parser>> = {
   },
   // A header; x0, y0 and so on (or x_0 ...) in any order, the image as `name`, `file` or `image`, `style`, `group`.
   csv(text, each, origin, schema) {
-    const lines = text.split(/\r?\n/);
-    const header = lines[0]!.split(",").map((field) => field.trim().toLowerCase());
-    const name = header.findIndex((field) => ["name", "file", "file_name", "image"].includes(field));
+    const [first, ...rows] = parseCsv(text);
+    const header = (first?.fields ?? []).map((field) => field.toLowerCase());
+    const image = header.findIndex((field) => ["name", "file", "file_name", "image"].includes(field));
     const columns = range(0, schema.count - 1).flatMap((p) =>
       ["x", "y"].map((axis) => header.findIndex((field) => field === `${axis}${p}` || field === `${axis}_${p}`))
     );
     const missing = columns.findIndex((column) => column < 0);
-    if (name < 0) throw new InputError('line 1: there is no column "name", "file" or "image"');
+    if (image < 0) throw new InputError('line 1: there is no column "name", "file" or "image"');
     if (missing >= 0) {
       throw new InputError(`line 1: there is no column "${missing % 2 ? "y" : "x"}${Math.floor(missing / 2)}"`);
     }
-    lines.slice(1).forEach((line, i) => {
-      if (line.trim() === "") return;
-      each(i + 2, () => {
-        const fields = line.split(",").map((field) => field.trim());
+    for (const { line, fields } of rows) {
+      each(line, () => {
         if (fields.length !== header.length) {
           throw new InputError(`there are ${fields.length} fields instead of ${header.length}`);
         }
         const values = columns.map((column) => fields[column] === "" ? NaN : Number(fields[column]));
         const [style, group] = ["style", "group"].map((key) => fields[header.indexOf(key)]);
         return {
-          image: fields[name]!,
+          image: fields[image]!,
           landmarks: toLandmarks(values, origin, schema),
           ...(style && { style }),
           ...(group && { group }),
         };
       });
-    });
+    }
   },
 };
 

@@ -7,6 +7,7 @@
  * @module
  */
 import { z } from "zod";
+import { parseCsv } from "../../formats/csv.ts";
 import { InputError } from "../../formats/input_error.ts";
 import type { AppliedEdit } from "../edits.ts";
 import { encodePng, type Image, readImage, readImageHeader } from "./image.ts";
@@ -477,7 +478,7 @@ function stem(file: string): string {
   return file.replace(/\.[^.]*$/, "");
 }
 
-/** Rows of `index.csv` by name; no rows when there is no such file. Fields hold no quotes and no commas. */
+/** Rows of `index.csv` by name; no rows when there is no such file. */
 async function readIndex(path: string): Promise<Map<string, { style?: string; group?: string }>> {
   let text: string;
   try {
@@ -486,18 +487,19 @@ async function readIndex(path: string): Promise<Map<string, { style?: string; gr
     if (error instanceof Deno.errors.NotFound) return new Map();
     throw error;
   }
-  const [header = [], ...rows] = text.split(/\r?\n/).filter((row) => row.trim() !== "").map((row) => row.split(","));
-  const column = (name: string) => header.findIndex((field) => field.trim() === name);
-  const name = column("name"), style = column("style"), group = column("group");
+  const [first, ...rows] = parseCsv(text, path);
+  const header = first?.fields ?? [];
+  const name = header.indexOf("name"), style = header.indexOf("style"), group = header.indexOf("group");
   if (name < 0) throw new InputError(`Cannot read ${path}:1: there is no column "name", current value is "${header}"`);
-  return new Map(rows.map((row, i) => {
-    if (row.length !== header.length) {
-      throw new InputError(`Cannot read ${path}:${i + 2}: there are ${row.length} fields instead of ${header.length}`);
+  return new Map(rows.map(({ line, fields }) => {
+    if (fields.length !== header.length) {
+      throw new InputError(
+        `Cannot read ${path}:${line}: there are ${fields.length} fields instead of ${header.length}`,
+      );
     }
-    const field = (at: number) => at < 0 ? "" : row[at]!.trim();
-    return [field(name), {
-      ...(field(style) && { style: field(style) }),
-      ...(field(group) && { group: field(group) }),
+    return [fields[name]!, {
+      ...(fields[style] && { style: fields[style] }),
+      ...(fields[group] && { group: fields[group] }),
     }];
   }));
 }

@@ -55,8 +55,9 @@ Deno.test("detect writes lines, .pts files and overlays, in pixels of the pictur
       landmarks.flat().forEach((px, i) => assert.ok(Math.abs(px - written[i]!) < 2e-3));
       assert.equal((await readImage(`${dir}/out/${name}.png`)).width, [60, 90][k]);
     }
-    await Deno.writeTextFile(`${dir}/boxes.csv`, "name,x,y,width,height\nb,20,10,20,30\n");
-    const listed = await run(`${dir}/in/b.png`, "--boxes", `${dir}/boxes.csv`, "--flip");
+    await Deno.rename(`${dir}/in/b.png`, `${dir}/in/b, the "second".png`);
+    await Deno.writeTextFile(`${dir}/boxes.csv`, 'name,x,y,width,height\n"b, the ""second""",20,10,20,30\n');
+    const listed = await run(`${dir}/in/b, the "second".png`, "--boxes", `${dir}/boxes.csv`, "--flip");
     assert.deepEqual(listed.lines[0]!.landmarks, lines[1]!.landmarks);
   }));
 
@@ -82,6 +83,8 @@ Deno.test("detect tells which picture is bad, and does the others", () =>
 
 Deno.test("detect says what is wrong with its arguments, before anything is written", () =>
   setUp(async (dir, run) => {
+    await Deno.writeTextFile(`${dir}/quote.csv`, '"a,1,2,3,4');
+    await Deno.writeTextFile(`${dir}/short.csv`, "a,1,2,3,4\nb,1,2");
     const wrong: [string[], RegExp][] = [
       [[`${dir}/in`, "--box", "1,2,3"], /--box "1,2,3" as a box: x,y,width,height/],
       [[`${dir}/in`, "--box", "1,2,3,4", "--crop", "none"], /cannot be used with option '--crop <HOW>'/],
@@ -90,6 +93,8 @@ Deno.test("detect says what is wrong with its arguments, before anything is writ
       [[`${dir}/in/a.png`, `${dir}/net/../in/a.png`, "--out", `${dir}/out`], /both would be a\.pts/],
       [[`${dir}/net`], /there is no PNG or JPEG/],
       [[`${dir}/none.png`], /none\.png/],
+      [[`${dir}/in`, "--boxes", `${dir}/quote.csv`], /Cannot read .*quote\.csv:1: a quote is not closed/],
+      [[`${dir}/in`, "--boxes", `${dir}/short.csv`], /Cannot read .*short\.csv:2 "1,2" as a box/],
     ];
     for (const [args, message] of wrong) {
       const { code, lines, notes } = await run(...args);

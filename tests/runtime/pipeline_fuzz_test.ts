@@ -64,7 +64,7 @@ Deno.test("any text is a pipeline or a PipelineError whose places lie in the tex
         try {
           await readPipeline(file, registry, { set: sets });
         } catch (error) {
-          assert(error instanceof PipelineError, (error as Error).stack);
+          assert(error instanceof PipelineError, `${(error as Error).stack}`);
           assert(error.problems.length > 0);
           for (const { at } of error.problems) assert(at.offset >= 0 && at.offset <= at.source.text.length);
         }

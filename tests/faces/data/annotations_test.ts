@@ -77,6 +77,9 @@ Deno.test("csv: columns in any order with style and group, and bad rows are name
   // As OpenFace writes them: all x first.
   const apart = ["x", "y"].flatMap((axis) => pairs.map((_, i) => `${axis}_${i}`));
   read("csv", `file, ${apart.join(", ")}\na.png, ${[0, 1].flatMap((k) => pairs.map((p) => p[k])).join(", ")}\n`, 0);
+  const quoted = parseAnnotations(text.replace("a.png", '"a, the ""first"".png"'), "csv", SCHEMAS.ibug68).faces;
+  assert.equal(quoted[0]!.image, 'a, the "first".png');
+  assert.throws(() => read("csv", text.replace("a.png", '"a.png')), /list as csv: line \d+: a quote is not closed/);
   assert.throws(() => read("csv", text.replace("y67", "z67")), /list as csv: line 1: there is no column "y67"/);
   assert.throws(() => read("csv", text.replace("name", "title")), /there is no column "name", "file" or "image"/);
 });

@@ -68,7 +68,7 @@ Deno.test("openDataset() names the line of metadata.jsonl", () =>
 Deno.test("openFolder() reads styles and groups from index.csv and names all bad files", () =>
   inFolder(async (dir) => {
     const image = createImage(8, 8), pts = formatPts(neutralFace(8));
-    await Deno.writeTextFile(`${dir}/index.csv`, "name,style,group\na,ink,g1\nb,,g1\n");
+    await Deno.writeTextFile(`${dir}/index.csv`, 'name,style,group\n"a","ink, wash",g1\nb,,g1\n');
     await Deno.writeFile(`${dir}/a.png`, encodePng(image));
     await Deno.writeFile(`${dir}/b.jpg`, encodeJpeg(image));
     await Deno.writeFile(`${dir}/c.png`, encodePng(image));
@@ -79,7 +79,7 @@ Deno.test("openFolder() reads styles and groups from index.csv and names all bad
       /2 of 4 files are bad.*on_bad.*\n {2}c\.png: there is no c\.pts beside it\n {2}d\.png: Cannot read .*d\.png as an image/,
     );
     const { records, bad, size_px } = await openFolder(dir, { on_bad: "skip", style: "drawing" });
-    assert.deepEqual(records.map(({ style, group }) => [style, group]), [["ink", "g1"], ["drawing", "g1"]]);
+    assert.deepEqual(records.map(({ style, group }) => [style, group]), [["ink, wash", "g1"], ["drawing", "g1"]]);
     assert.deepEqual([size_px, bad.map(({ file }) => file)], [8, ["c.png", "d.png"]]);
     const chosen = await openFolder(dir, { filter: (name) => name === "b" });
     assert.equal(chosen.records.length, 1);
