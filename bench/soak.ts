@@ -44,7 +44,7 @@ export async function soak(json: boolean, print: (line: string) => void): Promis
     (sample, timesteps) => unet(new Scope(graph, specs, "unet/"), config, { sample, timesteps, context }),
   );
   const parameters = createParameters(device, specs, initialise(specs, 0));
-  const spec = { loss, trainable: specs.keys(), clip_norm: 1, weight_decay: 0, ema: 0.995 };
+  const spec = { loss, trainable: specs.keys(), clip_norm: 1, weight_decay: 0, ema_decay: 0.995 };
   const trainer = new Trainer(device, spec, parameters);
   await trainer.start();
   const shapes = [...graph.inputs].filter(([name]) => name !== "adam.hyper");

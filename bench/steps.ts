@@ -55,7 +55,7 @@ function training(
   inputs: Workload["inputs"] = {},
 ): Workload {
   const trainable = new Map([...spec.trainable].map((name) => [name, spec.loss.graph.parameters.get(name)!]));
-  const { step } = stepFetches({ clip_norm: 1, weight_decay: 0, ema: 0.999, ...spec }, trainable);
+  const { step } = stepFetches({ clip_norm: 1, weight_decay: 0, ema_decay: 0.999, ...spec }, trainable);
   return { fetches: step, specs, inputs: { ...inputs, "adam.hyper": adamHyper(0, { lr: 1e-5 }) } };
 }
 

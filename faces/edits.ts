@@ -3,9 +3,9 @@
  *
  * An edit moves landmarks in the face's own frame (x along the line of the outer eye corners, y down the face), in units
  * of the distance of those corners ("iod"), so that it means the same on any face. Every displacement is proportional to
- * the edit's `amount`; `draws` are further random numbers that moves are multiplied by. Each move is repeated for the
+ * the edit's `amount`; `random` lists further random factors of the moves. Each move is repeated for the
  * other half of the face, so that every edit commutes with mirroring; what it does to the left it does to the right,
- * except that moves with a `lateral` draw do the mirrored opposite (both sides to the left, one side up and one down).
+ * except that moves with a `lateral` random factor do the mirrored opposite (both sides to the left, one side up and one down).
  * On a turned head the far half, which looks narrower, moves less along x than the near one.
  *
  * @module
@@ -37,25 +37,25 @@ export interface Range {
 /** Displacements of some landmarks, and how they drag their neighbours along. */
 export interface Move {
   /** Displacement of each landmark that is named, iod in the face's frame, at amount 1. */
-  readonly by_iod: ReadonlyMap<number, readonly [number, number]>;
-  /** The draw it is multiplied by. */
-  readonly times?: string | undefined;
+  readonly offset_iod: ReadonlyMap<number, readonly [number, number]>;
+  /** Name of the random factor that multiplies it. */
+  readonly multiply_by?: string | undefined;
   /** How far from the named landmarks others still move, smoothly less with the distance; 0 moves none. */
   readonly falloff_iod: number;
 }
 
 /** A linear map of the whole face about the mean of its landmarks, at amount 1. */
 export interface Transform {
-  /** Turns clockwise. */
-  readonly turn_deg: number;
-  /** Widens by this share. */
-  readonly wide: number;
-  /** Lengthens by this share. */
-  readonly tall: number;
-  /** Shifts x by this share of y. */
-  readonly slant: number;
-  /** The draw it is multiplied by. */
-  readonly times?: string | undefined;
+  /** Rotation, clockwise. */
+  readonly rotate_deg: number;
+  /** Change of width, as a share of it: x is multiplied by 1 plus this. */
+  readonly scale_x: number;
+  /** Change of height, as a share of it: y is multiplied by 1 plus this. */
+  readonly scale_y: number;
+  /** Horizontal shear: x is shifted by this share of y. */
+  readonly shear: number;
+  /** Name of the random factor that multiplies it. */
+  readonly multiply_by?: string | undefined;
 }
 
 /** An edit that was read and checked. */
@@ -69,7 +69,7 @@ export interface Edit {
   /** How strong it may be; drawn uniformly. */
   readonly amount: Range;
   /** Further random factors; a lateral one changes sign when the face is mirrored. */
-  readonly draws: ReadonlyMap<string, Range & { readonly lateral: boolean }>;
+  readonly random: ReadonlyMap<string, Range & { readonly lateral: boolean }>;
   /** Added up. */
   readonly moves: readonly Move[];
   /** Done after the moves, in order. */
@@ -82,7 +82,7 @@ export interface AppliedEdit {
   edit: string;
   /** How strong it was, after the guard. */
   amount: number;
-  /** The draws, when the edit has any. */
+  /** Values of the random factors, when the edit has any. */
   draws?: Record<string, number>;
 }
 
@@ -95,19 +95,19 @@ const editFile = z.strictObject({
   schema: schemaName,
   doc: z.string().min(1),
   amount: z.strictObject(range),
-  draws: z.record(z.string(), z.strictObject({ ...range, lateral: z.boolean().default(false) })).default({}),
+  random: z.record(z.string(), z.strictObject({ ...range, lateral: z.boolean().default(false) })).default({}),
   moves: z.array(z.strictObject({
     points: z.array(z.union([z.int().min(0), z.string()])).min(1),
-    by_iod: z.tuple([iod, iod]),
-    times: z.string().optional(),
+    offset_iod: z.tuple([iod, iod]),
+    multiply_by: z.string().optional(),
     falloff_iod: z.number().min(0).max(2).default(0),
   })).default([]),
   transforms: z.array(z.strictObject({
-    turn_deg: z.number().min(-45).max(45).default(0),
-    wide: z.number().min(-0.5).max(0.5).default(0),
-    tall: z.number().min(-0.5).max(0.5).default(0),
-    slant: z.number().min(-0.5).max(0.5).default(0),
-    times: z.string().optional(),
+    rotate_deg: z.number().min(-45).max(45).default(0),
+    scale_x: z.number().min(-0.5).max(0.5).default(0),
+    scale_y: z.number().min(-0.5).max(0.5).default(0),
+    shear: z.number().min(-0.5).max(0.5).default(0),
+    multiply_by: z.string().optional(),
   })).default([]),
 });
 
@@ -135,49 +135,49 @@ export function parseEdit(text: string, file: string): Edit {
     problems.push(...schemaProblems(parsed.error, tree, jsonSchema(editFile), about));
     throw new PipelineError(problems, file);
   }
-  const { edit: name, doc, amount, draws, moves, transforms } = parsed.data;
+  const { edit: name, doc, amount, random, moves, transforms } = parsed.data;
   const schema = SCHEMAS[parsed.data.schema];
   const { mirror } = schema;
   if (amount.min > amount.max) complain(["amount"], `Cannot draw an amount from ${amount.min} to ${amount.max}`);
   if (moves.length + transforms.length === 0) complain([], "Cannot use an edit without moves and transforms");
-  for (const [key, { min, max, lateral }] of Object.entries(draws)) {
-    if (min > max) complain(["draws", key], `Cannot draw "${key}" from ${min} to ${max}`);
+  for (const [key, { min, max, lateral }] of Object.entries(random)) {
+    if (min > max) complain(["random", key], `Cannot draw "${key}" from ${min} to ${max}`);
     if (lateral && min !== -max) {
       complain(
-        ["draws", key],
+        ["random", key],
         `Cannot draw "${key}" from ${min} to ${max} as it is lateral`,
         "left and right are alike: min is -max",
       );
     }
   }
-  const isLateral = (times: string | undefined, path: readonly PropertyKey[]) => {
-    if (times === undefined) return false;
-    const known = Object.keys(draws);
-    if (!known.includes(times)) {
+  const isLateral = (multiply_by: string | undefined, path: readonly PropertyKey[]) => {
+    if (multiply_by === undefined) return false;
+    const known = Object.keys(random);
+    if (!known.includes(multiply_by)) {
       complain(
-        [...path, "times"],
-        `Cannot multiply by "${times}" as draws has no such name`,
-        `draws: ${known.join(", ") || "none"}`,
+        [...path, "multiply_by"],
+        `Cannot multiply by "${multiply_by}" as random has no such name`,
+        `random: ${known.join(", ") || "none"}`,
       );
     }
-    return draws[times]?.lateral ?? false;
+    return random[multiply_by]?.lateral ?? false;
   };
-  transforms.forEach(({ turn_deg, wide, tall, slant, times }, i) => {
-    const lateral = isLateral(times, ["transforms", i]);
-    if (lateral ? wide || tall : turn_deg || slant) {
+  transforms.forEach(({ rotate_deg, scale_x, scale_y, shear, multiply_by }, i) => {
+    const lateral = isLateral(multiply_by, ["transforms", i]);
+    if (lateral ? scale_x || scale_y : rotate_deg || shear) {
       complain(
         ["transforms", i],
         "Cannot mirror the transform",
-        "turn_deg and slant go with a lateral draw, wide and tall with another or none",
+        "rotate_deg and shear need a lateral random factor, scale_x and scale_y another one or none",
       );
     }
   });
   const result = moves.map((move, i): Move => {
-    const lateral = isLateral(move.times, ["moves", i]);
-    const [dx, dy] = move.by_iod;
-    const by_iod = new Map<number, readonly [number, number]>();
+    const lateral = isLateral(move.multiply_by, ["moves", i]);
+    const [dx, dy] = move.offset_iod;
+    const offset_iod = new Map<number, readonly [number, number]>();
     const put = (point: number, x: number, y: number, at: PropertyKey) => {
-      const [oldX, oldY] = by_iod.get(point) ?? [x, y];
+      const [oldX, oldY] = offset_iod.get(point) ?? [x, y];
       if (oldX !== x || oldY !== y || (mirror[point] === point && (lateral ? y : x) !== 0)) {
         complain(
           ["moves", i, "points", at],
@@ -187,7 +187,7 @@ export function parseEdit(text: string, file: string): Edit {
             : "name the landmarks of one half; the other half follows",
         );
       }
-      by_iod.set(point, [x, y]);
+      offset_iod.set(point, [x, y]);
     };
     move.points.forEach((entry, at) => {
       const points = expandPoints(entry, schema);
@@ -201,10 +201,10 @@ export function parseEdit(text: string, file: string): Edit {
       for (const point of points ?? []) put(point, dx, dy, at);
       for (const point of points ?? []) put(mirror[point]!, lateral ? dx : -dx || 0, lateral ? -dy || 0 : dy, at);
     });
-    return { by_iod, times: move.times, falloff_iod: move.falloff_iod };
+    return { offset_iod, multiply_by: move.multiply_by, falloff_iod: move.falloff_iod };
   });
   if (problems.length > 0) throw new PipelineError(problems, file);
-  return { name, schema, doc, amount, draws: new Map(Object.entries(draws)), moves: result, transforms };
+  return { name, schema, doc, amount, random: new Map(Object.entries(random)), moves: result, transforms };
 }
 
 function expandPoints(entry: number | string, { contours, count }: LandmarkSchema): readonly number[] | undefined {
@@ -250,7 +250,7 @@ export async function readEdits(dir: string, names?: readonly string[]): Promise
  * @param landmarks `[P, 2]`, pixels, in the order of the edit's schema.
  * @param edit The edit.
  * @param amount How strong; 0 changes nothing.
- * @param draws A number for each of the edit's draws.
+ * @param draws Values of the edit's random factors.
  * @returns New landmarks.
  */
 export function applyEdit(
@@ -271,11 +271,11 @@ export function applyEdit(
   const [noseX, noseY] = meanPoint(landmarks, nose_root);
   const middle = (noseX - leftX) * cos + (noseY - leftY) * sin;
   const leftWidth = Math.max(0, Math.min(2, 2 * middle / unit)), rightWidth = 2 - leftWidth;
-  for (const { by_iod, times, falloff_iod } of edit.moves) {
-    const factor = unit * amount * (times === undefined ? 1 : draws[times]!);
+  for (const { offset_iod, multiply_by, falloff_iod } of edit.moves) {
+    const factor = unit * amount * (multiply_by === undefined ? 1 : draws[multiply_by]!);
     // What shifts both halves to one side keeps their shape, so it is left as it is.
-    const lateral = times !== undefined && edit.draws.get(times)!.lateral;
-    const seen = lateral ? by_iod : new Map([...by_iod].map(([point, [dx, dy]]) => {
+    const lateral = multiply_by !== undefined && edit.random.get(multiply_by)!.lateral;
+    const seen = lateral ? offset_iod : new Map([...offset_iod].map(([point, [dx, dy]]) => {
       const width = left_half.has(point) ? leftWidth : rightWidth; // in the middle dx is 0
       return [point, [dx * width, dy] as const];
     }));
@@ -285,15 +285,15 @@ export function applyEdit(
       result[2 * point + 1]! += factor * (sin * dx + cos * dy);
     }
   }
-  for (const { turn_deg, wide, tall, slant, times } of edit.transforms) {
-    const factor = amount * (times === undefined ? 1 : draws[times]!);
-    const angle = turn_deg * factor * Math.PI / 180;
+  for (const { rotate_deg, scale_x, scale_y, shear, multiply_by } of edit.transforms) {
+    const factor = amount * (multiply_by === undefined ? 1 : draws[multiply_by]!);
+    const angle = rotate_deg * factor * Math.PI / 180;
     const c = Math.cos(angle), s = Math.sin(angle);
     const [x0, y0] = meanPoint(result, Array.from({ length: count }, (_, i) => i));
     for (let i = 0; i < result.length; i += 2) {
       const x = result[i]! - x0, y = result[i + 1]! - y0;
       const across = cos * x + sin * y, down = cos * y - sin * x;
-      const u = (1 + wide * factor) * across + slant * factor * down, v = (1 + tall * factor) * down;
+      const u = (1 + scale_x * factor) * across + shear * factor * down, v = (1 + scale_y * factor) * down;
       const turnedU = c * u - s * v, turnedV = s * u + c * v;
       result[i] = x0 + cos * turnedU - sin * turnedV;
       result[i + 1] = y0 + sin * turnedU + cos * turnedV;
@@ -303,10 +303,15 @@ export function applyEdit(
 }
 
 /** How a landmark that a move does not name follows those it does: their weighted mean, less with the distance. */
-function dragged(landmarks: Landmarks, point: number, by_iod: Move["by_iod"], reach_px: number): [number, number] {
+function dragged(
+  landmarks: Landmarks,
+  point: number,
+  offset_iod: Move["offset_iod"],
+  reach_px: number,
+): [number, number] {
   let x = 0, y = 0, sum = 0, nearest = 0;
   if (reach_px > 0) {
-    for (const [other, [dx, dy]] of by_iod) {
+    for (const [other, [dx, dy]] of offset_iod) {
       const distance = Math.hypot(
         landmarks[2 * point]! - landmarks[2 * other]!,
         landmarks[2 * point + 1]! - landmarks[2 * other + 1]!,
@@ -359,12 +364,12 @@ export function applyEdits(
     const edit = left.splice(random.int(left.length), 1)[0]!;
     const between = ({ min, max }: Range) => round(min + (max - min) * random.uniform());
     let amount = between(edit.amount);
-    const draws = Object.fromEntries([...edit.draws].map(([key, range]) => [key, between(range)]));
+    const draws = Object.fromEntries([...edit.random].map(([key, range]) => [key, between(range)]));
     for (let attempt = 0; attempt <= RETRIES; attempt++, amount = round(amount / 2)) {
       const edited = applyEdit(current, edit, amount, draws);
       if (spoils(current, edited, schema, size_px) !== undefined) continue;
       current = edited;
-      applied.push({ edit: edit.name, amount, ...(edit.draws.size > 0 && { draws }) });
+      applied.push({ edit: edit.name, amount, ...(edit.random.size > 0 && { draws }) });
       break;
     }
   }

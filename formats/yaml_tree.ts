@@ -5,6 +5,7 @@
  */
 import { type Document, isAlias, isMap, isScalar, isSeq, parseDocument, type Range } from "yaml";
 import { InputError } from "./input_error.ts";
+import { renamedHint } from "./renamed.ts";
 
 /** A text that positions refer to. */
 export interface Source {
@@ -183,8 +184,13 @@ export function formatProblem({ at, message, hint }: Problem): string {
   return out.join("\n");
 }
 
-/** `did you mean "x"?` when a known name is close to `given`, else the list of what is known, if `what` names it. */
+/**
+ * What a name may stand for: its new name if an earlier version had it, `did you mean "x"?` when a known name is close,
+ * else the list of what is known, if `what` names it.
+ */
 export function suggest(given: string, known: readonly string[], what?: string): string | undefined {
+  const hint = renamedHint(given, known);
+  if (hint) return hint;
   const limit = Math.max(2, Math.floor(given.length / 3));
   const near = known.map((name) => ({ name, distance: editDistance(given, name) }))
     .filter(({ distance, name }) => distance <= limit && distance < name.length)

@@ -41,16 +41,16 @@ export interface TrainerSpec {
   /** Weight decay: decoupled for Adam, an L2 term of the gradient for the others. */
   readonly weight_decay: number;
   /** Decay of the moving average of the parameters, reached after a while. */
-  readonly ema: number;
+  readonly ema_decay: number;
   /** Adam when not given. */
   readonly optimizer?: OptimizerKind | undefined;
   /** Batches whose mean gradient makes a step, one after the other; 1 when not given. */
-  readonly accumulate?: number | undefined;
+  readonly gradient_accumulation_steps?: number | undefined;
   /**
    * Most memory on the device, bytes or such as `8GiB`; where a step takes more, what it would keep for its gradients is
    * computed again, with the same results. As much as it takes when not given.
    */
-  readonly memory?: number | string | undefined;
+  readonly memory_limit?: number | string | undefined;
   /** More values to read after a step. */
   readonly outputs?: Readonly<Record<string, Value>>;
   /** More assignments of a step, such as running statistics. */
@@ -70,17 +70,17 @@ export const MEMORY_SIZE: RegExp = new RegExp(`^(\\d+(?:\\.\\d+)?) ?(${UNITS.joi
 /**
  * The budget of plans that a trainer makes.
  *
- * @param memory See {@linkcode TrainerSpec}.
+ * @param limit See {@linkcode TrainerSpec}.
  * @param taken Bytes of parameters, and of plans made before.
  * @throws {InputError} If the text is no size.
  */
-export function budgetOf(memory: number | string | undefined, taken: number): Budget | undefined {
-  if (memory === undefined) return undefined;
-  if (typeof memory === "number") return { bytes: memory, taken };
-  const [, size, unit] = MEMORY_SIZE.exec(memory) ?? [];
+export function budgetOf(limit: number | string | undefined, taken: number): Budget | undefined {
+  if (limit === undefined) return undefined;
+  if (typeof limit === "number") return { bytes: limit, taken };
+  const [, size, unit] = MEMORY_SIZE.exec(limit) ?? [];
   const k = UNITS.indexOf(unit!);
   if (k < 0) {
-    throw new InputError(`Cannot read "${memory}" as a size of memory: write bytes, or 8GiB, with ${UNITS.join(", ")}`);
+    throw new InputError(`Cannot read "${limit}" as a size of memory: write bytes, or 8GiB, with ${UNITS.join(", ")}`);
   }
   return { bytes: Number(size) * (k < 3 ? 1000 : 1024) ** (k % 3 + 1), taken };
 }
@@ -94,7 +94,7 @@ export function stepFetches(
   spec: TrainerSpec,
   trainable: ReadonlyMap<string, Value>,
 ): { readonly step: Fetches; readonly move: Fetches | null } {
-  const { loss, clip_norm, weight_decay, optimizer = "adam", accumulate = 1 } = spec;
+  const { loss, clip_norm, weight_decay, optimizer = "adam", gradient_accumulation_steps = 1 } = spec;
   const { graph } = loss;
   const move = (grads: readonly Value[]) =>
     optimizer === "adam"
@@ -107,14 +107,14 @@ export function stepFetches(
   const grads = gradients(loss, [...trainable.values()]);
   const outputs = { loss, ...spec.outputs };
   const more = spec.updates ?? [];
-  if (accumulate === 1) return { step: { outputs, updates: [...move(grads), ...more] }, move: null };
+  if (gradient_accumulation_steps === 1) return { step: { outputs, updates: [...move(grads), ...more] }, move: null };
   // The first batch of a step does not keep what the last step left.
   const keep = graph.input("keep", [1]);
   const sums = [...trainable].map(([name, { shape }]) => graph.parameter(SUM + name, shape));
   const adding = sums.map((sum, k) => [sum, add(mul(sum, keep), grads[k]!)] as const);
   return {
     step: { outputs, updates: [...adding, ...more] },
-    move: { outputs: {}, updates: move(sums.map((sum) => affine(sum, 1 / accumulate))) },
+    move: { outputs: {}, updates: move(sums.map((sum) => affine(sum, 1 / gradient_accumulation_steps))) },
   };
 }
 
@@ -125,7 +125,7 @@ export class Trainer {
   /** The planned step, for its costs; of several batches, what is done for each. */
   readonly step_plan: Executable;
   /** Batches in a step. */
-  readonly accumulate: number;
+  readonly gradient_accumulation_steps: number;
   /** Steps taken. */
   steps = 0;
   readonly #spec: TrainerSpec;
@@ -141,7 +141,7 @@ export class Trainer {
   constructor(device: Device, spec: TrainerSpec, parameters: ReadonlyMap<string, Tensor>) {
     this.#spec = spec;
     this.#given = parameters;
-    this.accumulate = spec.accumulate ?? 1;
+    this.gradient_accumulation_steps = spec.gradient_accumulation_steps ?? 1;
     const { graph } = spec.loss;
     const names = [...spec.trainable];
     const trainable = new Map(names.map((name) => [name, graph.parameters.get(name)!]));
@@ -160,7 +160,7 @@ export class Trainer {
     this.#move = fetches.move && new Executable(device, fetches.move, all);
     const beside = this.#move ? this.#move.plan.bytes.pool + this.#move.plan.bytes.given : 0;
     const taken = all.values().reduce((sum, { storage }) => sum + storage.bytes, beside);
-    this.step_plan = new Executable(device, fetches.step, all, budgetOf(spec.memory, taken));
+    this.step_plan = new Executable(device, fetches.step, all, budgetOf(spec.memory_limit, taken));
   }
 
   /** Starts the moving averages at the parameters; call once the parameters have their values, unless a checkpoint is loaded. */
@@ -180,8 +180,10 @@ export class Trainer {
    */
   async step(inputs: Inputs | readonly Inputs[], lr: number): Promise<number> {
     const batches = Array.isArray(inputs) ? inputs as readonly Inputs[] : [inputs as Inputs];
-    if (batches.length !== this.accumulate) {
-      throw new TypeError(`Cannot make a step of ${batches.length} batches: ${this.accumulate} are expected`);
+    if (batches.length !== this.gradient_accumulation_steps) {
+      throw new TypeError(
+        `Cannot make a step of ${batches.length} batches: ${this.gradient_accumulation_steps} are expected`,
+      );
     }
     const hyper = this.#hyper(lr);
     const step = ++this.steps;
@@ -203,12 +205,12 @@ export class Trainer {
 
   /** The inputs that the optimiser reads in the next step. */
   #hyper(lr: number): Inputs {
-    const { weight_decay, ema, optimizer = "adam" } = this.#spec;
+    const { weight_decay, ema_decay, optimizer = "adam" } = this.#spec;
     // A young average follows closely: with the full decay, 0.998^900 = 16 % of it would still be the random start.
-    const ema_decay = Math.min(ema, (1 + this.steps) / (10 + this.steps));
+    const decay = Math.min(ema_decay, (1 + this.steps) / (10 + this.steps));
     return optimizer === "adam"
-      ? { "adam.hyper": adamHyper(this.steps, { weight_decay, ema_decay, lr }) }
-      : { lr: [lr], "ema.rate": [1 - ema_decay] };
+      ? { "adam.hyper": adamHyper(this.steps, { weight_decay, ema_decay: decay, lr }) }
+      : { lr: [lr], "ema.rate": [1 - decay] };
   }
 
   /** Parameters under the values of their moving averages where there are any: what to save as the result. */

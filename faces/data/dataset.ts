@@ -508,8 +508,8 @@ async function readIndex(path: string): Promise<Map<string, { style?: string; gr
 export interface Split {
   /** Indices of records to train on. */
   train: number[];
-  /** Indices of records held back for measuring. */
-  held: number[];
+  /** Indices of records to measure on. */
+  holdout: number[];
 }
 
 /**
@@ -536,15 +536,15 @@ export function splitByGroup(records: readonly { group: string }[], fraction: nu
   const order = [...sizes.keys()].map((group) => ({ group, key: hash(`${seed}/${group}`) }))
     .sort((a, b) => a.key - b.key || (a.group < b.group ? -1 : 1));
   order.pop(); // the last group is never held back: both sides have one
-  const held = new Set<string>();
+  const holdout = new Set<string>();
   let count = 0;
   for (const { group } of order) {
     if (count > 0 && count >= Math.round(fraction * records.length)) break;
-    held.add(group);
+    holdout.add(group);
     count += sizes.get(group)!;
   }
-  const split: Split = { train: [], held: [] };
-  records.forEach(({ group }, i) => (held.has(group) ? split.held : split.train).push(i));
+  const split: Split = { train: [], holdout: [] };
+  records.forEach(({ group }, i) => (holdout.has(group) ? split.holdout : split.train).push(i));
   return split;
 }
 

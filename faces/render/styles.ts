@@ -173,7 +173,9 @@ const renderSchema = z.strictObject({
 export const styleSchema = z.strictObject({
   style: z.string().regex(/^[a-z0-9]+([ _-][a-z0-9]+)*$/).describe("Name, as it stands in prompts"),
   doc: z.string().min(1).describe("One sentence"),
-  held: z.boolean().default(false).describe("Kept out of training, to evaluate on styles never seen"),
+  split: z.enum(["train", "test"]).default("train").describe(
+    "test: kept out of training, to evaluate on styles never seen",
+  ),
   prompt: z.string().min(1).default("a portrait of {style} style").describe("Prompt; {style} is the name"),
   negative_prompt: z.string().default("").describe("What guidance leads away from"),
   render: renderSchema,
@@ -231,8 +233,8 @@ export async function loadStyles(dir: string): Promise<Map<string, Style>> {
   return new Map(styles.map((style) => [style.name, style]));
 }
 
-/** Which styles of a folder: those for training or those held back, photo in neither, or all. */
-export type Split = "train" | "held" | "all";
+/** Which styles of a folder: those to train on or those to test on, photo in neither, or all. */
+export type Split = "train" | "test" | "all";
 
 /**
  * Paths of the style files of a split, sorted, for those who must know them before a style is read.
@@ -242,7 +244,7 @@ export function styleFiles(dir: string, split: Split): string[] {
   return [...Deno.readDirSync(dir)].map(({ name }) => `${dir}/${name}`).filter((path) => /\.ya?ml$/.test(path)).sort()
     .filter((path) => {
       if (split === "all") return true;
-      const held = /^held:\s*true\b/m.test(Deno.readTextFileSync(path));
-      return !/\/photo\.ya?ml$/.test(path) && held === (split === "held");
+      const test = /^split:\s*["']?test\b/m.test(Deno.readTextFileSync(path));
+      return !/\/photo\.ya?ml$/.test(path) && test === (split === "test");
     });
 }

@@ -9,6 +9,7 @@ import { basename, dirname, join } from "node:path";
 import { InputError } from "../../formats/input_error.ts";
 import { connect, type Draft, needsOf, sort } from "./inputs.ts";
 import { expandMatrix, type Variant } from "./matrix.ts";
+import { renamedHint } from "../../formats/renamed.ts";
 import { schemaProblems } from "../../formats/schema_diagnostics.ts";
 import { declaredPaths, type JsonSchema, jsonSchema, optionsOf } from "../../formats/schema_describe.ts";
 import type { AnyStage } from "../stage.ts";
@@ -39,8 +40,10 @@ export interface PipelineStage {
   readonly id: string;
   /** Its name in the file, which is the id unless a matrix made it. */
   readonly of: string;
-  /** The pipeline's seed, or that of the matrix; the stage's own is made from it and the name in the file. */
+  /** The pipeline's seed, or that of the matrix; the stage's own is made from it and `stream`. */
   readonly seed: number;
+  /** Name of its random stream, by default the name in the file. */
+  readonly stream: string;
   /** Its type. */
   readonly spec: AnyStage;
   /** Options with defaults filled in. */
@@ -93,6 +96,10 @@ const wordRule = "it must be lower-case letters, digits, _ and -, a letter first
 const input = z.union([z.string(), z.array(z.string()).min(1)]);
 const stageSchema = z.strictObject({
   uses: z.string().describe("Type of the stage"),
+  stream: z.string().regex(word, wordRule).optional().describe(
+    "Name that its random numbers are made from; by default its own. With its old name here, a stage that is renamed " +
+      "makes the same again",
+  ),
   doc: z.string().optional().describe("What it is for"),
   in: z.record(z.string(), input).nullish().describe("The stages it takes from, by input"),
   matrix: z.record(z.string().regex(/^\w+$/), z.union([z.array(z.unknown()).min(1), z.string()])).nullish().describe(
@@ -130,6 +137,7 @@ export async function readPipeline(file: string, registry: Registry, options: Re
   if (!tree) throw fail();
   for (const text of options.set ?? []) tree = applySet(tree, text, problems);
 
+  tree = withoutRenamed(tree, problems);
   const shape = fileSchema.safeParse(plain(tree));
   if (!shape.success) {
     const about = { owner: "the pipeline", type: "a pipeline" };
@@ -169,6 +177,18 @@ export async function readPipeline(file: string, registry: Registry, options: Re
   const steps = stages.map(({ id, spec, inputs, options }) => [id, { uses: spec.id, in: inputs, with: options }]);
   const resolved = stringify({ name, seed, jobs, stages: Object.fromEntries(steps) });
   return { name, doc, seed, jobs, file, stages, unset: missing, resolved };
+}
+
+/** Takes out what changes stages that an earlier version of the pipeline had, each of them a problem. */
+function withoutRenamed(tree: Tree, problems: Problem[]): Tree {
+  const stages = entriesOf(child(tree, "stages"));
+  const known = stages.flatMap(([id, { node }]) => child(node, "uses") ? [id] : []);
+  return stages.reduce((rest, [id, { at, node }]) => {
+    const hint = child(node, "uses") ? undefined : renamedHint(id, known);
+    if (!hint) return rest;
+    problems.push({ at, message: `Cannot change stage "${id}" as there is no such stage`, hint });
+    return merge(rest, nest(["stages", id], at, { kind: "scalar", at, value: null }));
+  }, tree);
 }
 
 /** The file's tree laid upon those it extends. The name is the file's own, by default its base name. */
@@ -421,6 +441,7 @@ function finish(draft: Draft, runSeed: number): PipelineStage {
     id,
     of,
     seed,
+    stream: String(plainAt(draft.tree, "stream") ?? of),
     spec: spec!,
     options,
     origins: Object.fromEntries(origins),

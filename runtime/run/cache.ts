@@ -4,9 +4,10 @@
  * @module
  */
 import { createHash } from "node:crypto";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { z } from "zod";
-import { readTextIfExists } from "../../formats/files.ts";
+import { exists, readTextIfExists } from "../../formats/files.ts";
+import { oldNames, renamedHint } from "../../formats/renamed.ts";
 import type { Pipeline, PipelineStage } from "../pipeline/file.ts";
 import type { TunedKernels } from "../../engine/tuning/tuning_cache.ts";
 import type { Field } from "../stage.ts";
@@ -95,7 +96,7 @@ export function stageStates(pipeline: Pipeline, root: string): StageState[] {
     const recipe: Recipe = {
       uses: stage.spec.id,
       version: stage.spec.version,
-      seed: stageSeed(stage.seed, stage.of),
+      seed: stageSeed(stage.seed, stage.stream),
       options: stage.options,
       inputs: Object.fromEntries(Object.entries(stage.inputs).map(([name, ids]) => [name, keyed(ids)])),
       files: Object.fromEntries(stage.files.map((path) => [path, hashOnce(path)])),
@@ -137,7 +138,12 @@ export function readManifest(dir: string): Manifest | undefined {
 }
 
 function whyNot(manifest: Manifest | undefined, key: string, recipe: Recipe, dir: string): string | null {
-  if (!manifest) return "it has not been run";
+  if (!manifest) {
+    const old = oldNames(basename(dir)).find((name) => exists(join(dirname(dir), name)));
+    return `it has not been run${
+      old === undefined ? "" : `; ${renamedHint(old, [basename(dir)])}, whose folder is not taken`
+    }`;
+  }
   if (manifest.key !== key) return difference(manifest.recipe, recipe);
   const change = changeOf(dir, manifest.output);
   return change && `its folder was changed: ${change}`;
@@ -152,6 +158,10 @@ function difference(old: Recipe, now: Recipe): string {
   const changes: string[] = [];
   if (old.version !== now.version) changes.push(`${now.uses} has a new version`);
   if (old.seed !== now.seed) changes.push("the seed changed");
+  for (const key of Object.keys(old.options)) {
+    const hint = key in now.options ? undefined : renamedHint(key, Object.keys(now.options));
+    if (hint) changes.push(`of its options ${hint}`);
+  }
   for (const key of new Set([...Object.keys(old.options), ...Object.keys(now.options)])) {
     const [was, is] = [canonical(old.options[key]), canonical(now.options[key])];
     if (was !== is) changes.push(`option "${key}" was ${short(was)}, now ${short(is)}`);
@@ -175,9 +185,9 @@ function difference(old: Recipe, now: Recipe): string {
 
 const short = (text: string) => text.length > 60 ? `${text.slice(0, 57)}...` : text;
 
-/** A stage's seed: 32 bits from the pipeline's seed and the stage's id, so that a new stage shifts no other. */
-function stageSeed(seed: number, id: string): number {
-  return parseInt(digest(`${seed} ${id}`).slice(0, 8), 16);
+/** A stage's seed: 32 bits from the pipeline's seed and the stage's stream, so that a new stage shifts no other. */
+function stageSeed(seed: number, stream: string): number {
+  return parseInt(digest(`${seed} ${stream}`).slice(0, 8), 16);
 }
 
 /** The list of a finished folder's files. */

@@ -105,7 +105,7 @@ export function planRun(pipeline: Pipeline, root: string, { only, from, until }:
     pipeline.stages.filter(({ id, of }) => id === name || of === name).map(({ id }) => id);
   for (const id of [only, from, until]) {
     if (id === undefined || named(id).length) continue;
-    const hint = suggest(id, ids, "its stages");
+    const hint = suggest(id, [...new Set(pipeline.stages.map(({ of }) => of))], "its stages");
     throw new RunError(`Cannot choose stage "${id}" as ${pipeline.file} has no such stage, hint: ${hint}`);
   }
   const needs = new Map(pipeline.stages.map((stage) => [stage.id, stage.needs]));

@@ -64,10 +64,14 @@ function newConfig(
 }
 
 /** Latents, reconstruction and loss of images `x`; the codes' numbers where there is a codebook. Input `noise` is KL's. */
-function buildTraining(config: AutoencoderConfig, options: LossOptions & { readonly batch: number }, size_px: number) {
+function buildTraining(
+  config: AutoencoderConfig,
+  options: LossOptions & { readonly batch_size: number },
+  size_px: number,
+) {
   const specs = new Map<string, ParameterSpec>();
   const scope = new Scope(new Graph(), specs, "vae/");
-  const x = scope.graph.input("x", [options.batch, size_px, size_px, 3]);
+  const x = scope.graph.input("x", [options.batch_size, size_px, size_px, 3]);
   const distance = (y: Value) => {
     const { reconstruction = "l1+l2" } = options;
     if (reconstruction === "l2") return mse(y, x);
@@ -133,7 +137,7 @@ export const trainAutoencoder = stage({
   async run(ctx, { data, init }, options) {
     const faces = await loadFaces(data);
     const { size_px, records } = faces;
-    const { batch } = options;
+    const { batch_size } = options;
     const config = init ? await loadNetworkConfig(`${init.dir}/vae`, autoencoderFormat) : newConfig(options, size_px);
     const latent_channels = latentChannels(config);
     const bytes = size_px * size_px * 3;
@@ -141,7 +145,7 @@ export const trainAutoencoder = stage({
     const { seed } = ctx;
     const pictures = picturesOf(faces);
     const noise = side * side * latent_channels;
-    using batches = new Batches({ kind: "autoencoder", seed, batch, pictures, noise });
+    using batches = new Batches({ kind: "autoencoder", seed, batch_size, pictures, noise });
     const { latent, y, loss, ids, specs } = buildTraining(config, options, size_px);
 
     const device = await ctx.device();
@@ -159,12 +163,12 @@ export const trainAutoencoder = stage({
     const sheet: Image[] = [];
     const used = new Set<number>();
     let squares = 0, count = 0;
-    const rounds = Math.min(8, Math.ceil(records.length / batch));
+    const rounds = Math.min(8, Math.ceil(records.length / batch_size));
     for (let round = 0; round < rounds; round++) {
-      const pixels = new Float32Array(batch * bytes);
+      const pixels = new Float32Array(batch_size * bytes);
       const picked = Array.from(
-        { length: batch },
-        (_, k) => Math.floor((round * batch + k) * records.length / (rounds * batch)),
+        { length: batch_size },
+        (_, k) => Math.floor((round * batch_size + k) * records.length / (rounds * batch_size)),
       );
       picked.forEach((index, k) => toNetwork(imageOf(faces, index).data, pixels, k * bytes));
       check.run({ x: pixels });
@@ -178,7 +182,7 @@ export const trainAutoencoder = stage({
     await writePng(`${ctx.dir}/contact.png`, contactSheet(sheet.slice(0, 96), 12));
     const scaling_factor = 1 / Math.sqrt(squares / count);
     ctx.log(`latents of ${side} x ${side} x ${latent_channels}, scaling factor ${scaling_factor.toFixed(3)}`);
-    if (ids) ctx.log(`${used.size} of ${config.num_vq_embeddings} codes occur in ${rounds * batch} images`);
+    if (ids) ctx.log(`${used.size} of ${config.num_vq_embeddings} codes occur in ${rounds * batch_size} images`);
     await saveNetwork(`${ctx.dir}/vae`, autoencoderFormat, { ...config, scaling_factor }, specs, averaged);
     check.destroy();
     trainer.destroy();

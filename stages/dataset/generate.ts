@@ -35,11 +35,11 @@ const options = z.object({
   }).prefault({}).describe("Changes of the landmarks"),
   mirror: z.boolean().default(true).describe("Mirrors every second face"),
   ...samplingOptions,
-  weights: z.enum(["f32", "f16"]).optional().describe(
+  dtype: z.enum(["f32", "f16"]).optional().describe(
     "Element type of the networks' weights in memory, f32 when not given; f16 takes half of it",
   ),
   redraw: z.strictObject({
-    tries: z.int().min(1).max(20).default(3).describe("Times that a rejected picture is drawn again at most"),
+    retries: z.int().min(1).max(20).default(3).describe("Most times that a rejected image is generated again"),
     ...rejection,
   }).optional().describe(
     "Draws pictures again, with other noise, which do not fit their landmarks as the input detector sees it, and keeps " +
@@ -68,9 +68,9 @@ export const generatePairs = stage({
     const { once, step, finish } = samplerFetches(spec);
     const images = chosenFiles(given).length * given.per_style;
     return {
-      step: `DDIM, ${given.batch} images of ${size_px} px${spec.guided ? ", guided" : ""}`,
-      steps: Math.ceil(images / given.batch) * given.steps,
-      ...costsOf([step], [once, finish], () => given.weights === "f16"),
+      step: `DDIM, ${given.batch_size} images of ${size_px} px${spec.guided ? ", guided" : ""}`,
+      steps: Math.ceil(images / given.batch_size) * given.steps,
+      ...costsOf([step], [once, finish], () => given.dtype === "f16"),
       images,
       styles: `${chosenFiles(given).length} x ${given.per_style}`,
     };
@@ -122,9 +122,9 @@ export const generatePairs = stage({
       painter ??= await openPainter(await ctx.device(), model.dir, size_px, given);
       const began = performance.now();
       let per_minute = 0;
-      for (let first = 0; first < missing.length; first += given.batch) {
+      for (let first = 0; first < missing.length; first += given.batch_size) {
         ctx.signal.throwIfAborted();
-        const now = missing.slice(first, first + given.batch);
+        const now = missing.slice(first, first + given.batch_size);
         const images = await painter.paint(now.map((picture) => ({
           ...planPair(picture % total),
           schema,
@@ -150,7 +150,7 @@ export const generatePairs = stage({
     const chosen = [...all];
     let redrawn = 0, doubtful: number[] = [];
     if (detector && given.redraw) {
-      const { tries, deviations, most_nme = Infinity } = given.redraw;
+      const { retries, max_zscore, max_nme = Infinity } = given.redraw;
       const judge = await loadDetector(await ctx.device(), detector.dir);
       const look = async (pictures: readonly number[]) => {
         const read = async (k: number) => ({
@@ -168,13 +168,13 @@ export const generatePairs = stage({
       const styleOf = (index: number) => styles[index % styles.length]!.style;
       const usual = usualOf(nme, all.map(styleOf));
       const rejected = (index: number) =>
-        doubtOf(nme[index]!, usual.get(styleOf(index))!) > deviations || nme[index]! > most_nme;
+        doubtOf(nme[index]!, usual.get(styleOf(index))!) > max_zscore || nme[index]! > max_nme;
       doubtful = all.filter(rejected);
       redrawn = doubtful.length;
-      for (let attempt = 1; attempt <= tries && doubtful.length; attempt++) {
+      for (let attempt = 1; attempt <= retries && doubtful.length; attempt++) {
         ctx.log(`${doubtful.length} of ${total} pictures do not fit their landmarks, drawing them again`);
         const pictures = doubtful.map((index) => index + attempt * total);
-        await paint(pictures, { doing: `drawing again, ${attempt} of ${tries}` });
+        await paint(pictures, { doing: `drawing again, ${attempt} of ${retries}` });
         for (const [k, error] of (await look(pictures)).entries()) {
           const index = doubtful[k]!;
           if (error >= nme[index]!) continue;
@@ -183,7 +183,7 @@ export const generatePairs = stage({
         }
         doubtful = doubtful.filter(rejected);
       }
-      if (doubtful.length) ctx.log(`${doubtful.length} pictures do not fit after ${tries} tries; their best is kept`);
+      if (doubtful.length) ctx.log(`${doubtful.length} pictures do not fit after ${retries} tries; their best is kept`);
       judge.destroy();
     }
     painter?.destroy();
@@ -240,7 +240,7 @@ async function openPainter(device: Device, dir: string, size_px: number, given: 
     });
   }
   const { specs } = samplerOf({ ...model, controlnet }, size_px, tokenizer.length, given);
-  const parameters = await uploadParameters(device, readModel(model, specs), given.weights);
+  const parameters = await uploadParameters(device, readModel(model, specs), given.dtype);
   const painter = new Painter(device, { ...model, controlnet }, size_px, given, parameters);
   return {
     paint: painter.paint.bind(painter),

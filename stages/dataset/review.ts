@@ -25,14 +25,18 @@ export const reviewPairs = stage({
   output: "dataset",
   options: z.object({
     ...rejection,
-    duplicate_bits: z.int().min(0).max(64).nullable().default(12).describe(
-      "Pictures of a style whose difference hashes, 256 bits, differ in at most so many are duplicates, of which the one " +
-        "that fits best is kept; null keeps all",
+    max_hash_distance: z.int().min(0).max(64).nullable().default(12).describe(
+      "Two images of a style are duplicates if their 256-bit dHashes differ in at most this many bits; the better aligned " +
+        "one is kept; null keeps all",
     ),
     page: z.int().min(0).max(5000).default(300).describe("Pairs on review.html, the most doubtful first"),
   }),
   expects: async (_options, { data }) => await datasetInfo([data]),
-  async run(ctx, { data, detector: { dir, stage: judge } }, { deviations, most_nme = Infinity, duplicate_bits, page }) {
+  async run(
+    ctx,
+    { data, detector: { dir, stage: judge } },
+    { max_zscore, max_nme = Infinity, max_hash_distance, page },
+  ) {
     const source = await openDataset(data.dir);
     const { records } = source;
     const detector = await loadDetector(await ctx.device(), dir);
@@ -40,7 +44,7 @@ export const reviewPairs = stage({
     const hashes: Uint32Array[] = [];
     const { found, nme } = await align(detector, source.schema, records.length, async (index) => {
       const sample = await source.load(index);
-      if (duplicate_bits !== null) hashes[index] = differenceHash(sample.image);
+      if (max_hash_distance !== null) hashes[index] = differenceHash(sample.image);
       return sample;
     }, (done) => {
       ctx.signal.throwIfAborted();
@@ -51,12 +55,12 @@ export const reviewPairs = stage({
     const usual = usualOf(nme, records.map(({ style }) => style));
     const pairs = records.map((record, index): ReviewedPair => {
       const doubt = doubtOf(nme[index]!, usual.get(record.style)!);
-      const verdict = doubt > deviations || nme[index]! > most_nme ? "rejected" : "kept";
+      const verdict = doubt > max_zscore || nme[index]! > max_nme ? "rejected" : "kept";
       return { index, record, alignment_nme: nme[index]!, doubt, verdict };
     });
     pairs.sort((a, b) => a.doubt - b.doubt || a.index - b.index);
-    if (duplicate_bits !== null) {
-      const seen = new Map([...usual.keys()].map((style) => [style, new NearHashes(duplicate_bits)]));
+    if (max_hash_distance !== null) {
+      const seen = new Map([...usual.keys()].map((style) => [style, new NearHashes(max_hash_distance)]));
       for (const pair of pairs) {
         if (pair.verdict === "kept" && !seen.get(pair.record.style)!.add(hashes[pair.index]!)) {
           pair.verdict = "duplicate";
@@ -69,7 +73,7 @@ export const reviewPairs = stage({
       throw new InputError(
         `Cannot keep any of the ${records.length} pairs of "${data.stage}": the smallest alignment_nme under "${judge}" is ` +
           `${pairs.reduce((least, pair) => Math.min(least, pair.alignment_nme), Infinity).toFixed(1)} %`,
-        { hint: "raise most_nme" },
+        { hint: "raise max_nme" },
       );
     }
     const writer = await DatasetWriter.create(ctx.dir, source.schema);

@@ -11,13 +11,13 @@ import { datasetInfo } from "../lib/estimates.ts";
 /** `dataset/split`: two stages with one seed and fraction and different parts are the two sides. */
 export const splitDataset = stage({
   id: "dataset/split",
-  doc: "Takes the training part of a dataset or the part held back; no group is in both.",
+  doc: "Takes the training part of a dataset or its holdout; no group is in both.",
   version: 1,
   inputs: { data: "dataset" },
   output: "dataset",
   options: z.object({
-    part: z.enum(["train", "held"]).describe("Which part to take"),
-    fraction: z.number().gt(0).lt(1).default(0.2).describe("Share of the images that is held back"),
+    part: z.enum(["train", "holdout"]).describe("Which part to take"),
+    fraction: z.number().gt(0).lt(1).default(0.2).describe("Share of the images in the holdout"),
     // not the stage's own seed: the stages of the two parts must agree
     seed: z.int().min(0).default(0).describe("Another number is another split; the same for both parts"),
   }),

@@ -19,17 +19,17 @@ export const averageDetectors = stage({
   inputs: { "detectors*": "detector" },
   output: "detector",
   options: z.object({
-    shares: z.array(z.number().min(0)).optional().describe(
+    weights: z.array(z.number().min(0)).optional().describe(
       "Weight of each detector, in any unit; by default equal. Of trainings from one start (Wortsman et al. 2022, arXiv " +
         "2203.05482), or with the start itself, so that less of what it knew is forgotten (arXiv 2109.01903)",
     ),
   }),
   expects: async (_options, { detectors }) => ({ detector: await detectorOf(detectors[0]!) }),
-  async run(ctx, { detectors }, { shares = detectors.map(() => 1) }) {
-    const total = shares.reduce((a, b) => a + b, 0);
-    if (shares.length !== detectors.length || total === 0) {
+  async run(ctx, { detectors }, { weights = detectors.map(() => 1) }) {
+    const total = weights.reduce((a, b) => a + b, 0);
+    if (weights.length !== detectors.length || total === 0) {
       throw new InputError(
-        `Cannot average ${detectors.length} detectors by [${shares}]: one share each is expected, and not all 0`,
+        `Cannot average ${detectors.length} detectors by [${weights}]: one weight each is expected, and not all 0`,
       );
     }
     const [first, ...others] = await Promise.all(detectors.map(({ dir }) => readDetector(dir)));
@@ -42,11 +42,11 @@ export const averageDetectors = stage({
     const tensors: HostTensors = new Map();
     for (const [name, { shape }] of first!.tensors) {
       const all = [first!, ...others].map(({ tensors }) => tensors.get(name)!.data);
-      const data = all[0]!.map((_, i) => all.reduce((sum, values, k) => sum + values[i]! * shares[k]!, 0) / total);
+      const data = all[0]!.map((_, i) => all.reduce((sum, values, k) => sum + values[i]! * weights[k]!, 0) / total);
       tensors.set(name, { shape, data });
     }
     await saveDetector(ctx.dir, config, tensors);
-    const parts = detectors.map(({ stage }, k) => `${Number((100 * shares[k]! / total).toPrecision(3))} % ${stage}`);
+    const parts = detectors.map(({ stage }, k) => `${Number((100 * weights[k]! / total).toPrecision(3))} % ${stage}`);
     ctx.log(parts.join(", "));
   },
 });

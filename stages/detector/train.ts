@@ -41,11 +41,11 @@ export const trainDetector = stage({
   output: "detector",
   options: z.object({
     ...trainingOptions,
-    batch: trainingOptions.batch.default(16),
+    batch_size: trainingOptions.batch_size.default(16),
     lr: trainingOptions.lr.default(3e-3),
     clip_norm: trainingOptions.clip_norm.default(10),
-    mix: z.array(z.number().min(0)).optional().describe(
-      "Share of each of data in a batch, in any unit; by default as many as it has images",
+    data_weights: z.array(z.number().min(0)).optional().describe(
+      "Weight of each dataset in a batch, in any unit; by default its number of images",
     ),
     augment: augmentation.nullable().prefault({}).describe("Random changes of the images; null for none"),
     network: z.strictObject(hourglassOptions).optional().describe("The network; only without init, which has its own"),
@@ -65,13 +65,13 @@ export const trainDetector = stage({
     ),
     patience: z.int().min(1).optional().describe("Stop when so many steps have brought no smaller NME on val"),
     val_every: z.int().min(1).default(200).describe("Steps between looks at val"),
-    weights: z.enum(["f32", "f16"]).default("f32").describe("Element type of the file"),
+    dtype: z.enum(["f32", "f16"]).default("f32").describe("Element type of the file"),
   }),
   expects: async (options, { data, init }) => ({ detector: await configFor(options, data, init) }),
   async cost(options, { data, init, val }) {
     const config = await configFor(options, data, init);
     const costs = remembered([config, !!val], { ...options, network: undefined, star: undefined }, () => {
-      const { specs, loss, landmarks, updates } = detectorTraining(new Graph(), config, options.batch);
+      const { specs, loss, landmarks, updates } = detectorTraining(new Graph(), config, options.batch_size);
       const names = [...specs.keys()].filter((name) => !STATISTICS.test(name));
       return {
         ...trainingCosts(
@@ -81,7 +81,7 @@ export const trainDetector = stage({
         detector_parameters: exact(countParameters(new Map(names.map((name) => [name, specs.get(name)!])))),
       };
     });
-    return { step: `training, ${options.batch} images of ${config.size_px} px`, steps: options.steps, ...costs };
+    return { step: `training, ${options.batch_size} images of ${config.size_px} px`, steps: options.steps, ...costs };
   },
   async run(ctx, { data, init, val }, options) {
     const own = (["network", "star", "schema"] as const).filter((key) => options[key] !== undefined);
@@ -100,7 +100,7 @@ export const trainDetector = stage({
     const start = init && await readDetector(init.dir);
     const config = start?.config ?? await configFor(options, data);
     const schema = schemaOf(config);
-    const { specs, loss, landmarks, updates } = detectorTraining(new Graph(), config, options.batch);
+    const { specs, loss, landmarks, updates } = detectorTraining(new Graph(), config, options.batch_size);
     const moves = trained(specs.keys(), options.freeze ?? []);
 
     const device = await ctx.device();
@@ -122,9 +122,9 @@ export const trainDetector = stage({
     using batches = new Batches({
       kind: "detector",
       seed: ctx.seed,
-      batch: options.batch,
+      batch_size: options.batch_size,
       datasets: datasets.map(picturesOf),
-      shares: sharesOf(datasets, options.mix),
+      data_weights: dataWeights(datasets, options.data_weights),
       config,
       augment: options.augment,
     });
@@ -134,7 +134,7 @@ export const trainDetector = stage({
       return average(nmePerImage(landmarks, faces.landmarks, schema));
     };
     const glance = validation && spread(validation, GLANCE);
-    const dtype = options.weights === "f16" ? "F16" : "F32";
+    const dtype = options.dtype === "f16" ? "F16" : "F32";
     const save = (dir: string) => saveDetector(dir, config, trainer.averaged(), { dtype });
     const best = new Best(`${ctx.work}/best`);
     const look_between = async (step: number) => {
@@ -230,15 +230,15 @@ function spread(faces: Faces, most: number): Pictures {
   return { images, landmarks, schema, size_px };
 }
 
-/** Share of each dataset in a batch. */
-function sharesOf(datasets: readonly Faces[], mix?: readonly number[]): readonly number[] {
-  const shares = mix ?? datasets.map(({ records }) => records.length);
-  if (shares.length !== datasets.length || !shares.some((share) => share > 0)) {
+/** Weight of each dataset in a batch. */
+function dataWeights(datasets: readonly Faces[], given?: readonly number[]): readonly number[] {
+  const weights = given ?? datasets.map(({ records }) => records.length);
+  if (weights.length !== datasets.length || !weights.some((weight) => weight > 0)) {
     throw new InputError(
-      `Cannot mix ${datasets.length} datasets by [${shares}]: one share each is expected, and not all 0`,
+      `Cannot mix ${datasets.length} datasets by [${weights}]: one weight each is expected, and not all 0`,
     );
   }
-  return shares;
+  return weights;
 }
 
 function average(values: Float64Array): number {

@@ -116,7 +116,7 @@ async function expectedParts(options: Options, model: Artifact, size_px: number,
  * @param tokens Of a prompt.
  */
 function buildTraining(
-  { batch, min_snr }: Options,
+  { batch_size, min_snr }: Options,
   text: TextConfig,
   config: UNetConfig,
   [side, channels]: readonly [number, number],
@@ -124,10 +124,14 @@ function buildTraining(
 ) {
   const graph = new Graph();
   const specs = new Map<string, ParameterSpec>();
-  const context = encodePrompt(new Scope(graph, specs, "text_encoder/"), text, graph.input("ids", [batch, tokens]));
+  const context = encodePrompt(
+    new Scope(graph, specs, "text_encoder/"),
+    text,
+    graph.input("ids", [batch_size, tokens]),
+  );
   const loss = denoisingLoss(
     graph,
-    [batch, side, side, channels],
+    [batch_size, side, side, channels],
     (sample, timesteps) => unet(new Scope(graph, specs, "unet/"), config, { sample, timesteps, context }),
     min_snr !== undefined,
   );
@@ -175,8 +179,8 @@ export const pretrainDiffusion = stage({
     const autoencoder = `${model.dir}/vae`;
     const [{ seed }, schedule] = [ctx, makeSchedule(LATENT_SCHEDULE)];
     const drawn = drawnImages(
-      { seed, schedule, batch: options.batch, count: faces.records.length },
-      options.steps * (options.accumulate ?? 1),
+      { seed, schedule, batch_size: options.batch_size, count: faces.records.length },
+      options.steps * (options.gradient_accumulation_steps ?? 1),
     );
     const latents = await encodeLatents(ctx, autoencoder, faces, drawn);
     const { side, channels: latent_channels } = latents;

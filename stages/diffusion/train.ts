@@ -107,14 +107,18 @@ function lossOf(
   controlConfig: ControlNetConfig,
   [side, size_px]: readonly [number, number],
   tokens: number,
-  { batch, min_snr, sd_locked }: { batch: number; min_snr?: number | undefined; sd_locked?: boolean | undefined },
+  { batch_size, min_snr, sd_locked }: {
+    batch_size: number;
+    min_snr?: number | undefined;
+    sd_locked?: boolean | undefined;
+  },
 ) {
   const graph = new Graph();
   const specs = new Map<string, ParameterSpec>();
-  const ids = graph.input("ids", [batch, tokens]);
+  const ids = graph.input("ids", [batch_size, tokens]);
   const context = encodePrompt(new Scope(graph, specs, "text_encoder/"), base.text, ids);
-  const cond = graph.input("cond", [batch, size_px, size_px, 3]);
-  const loss = denoisingLoss(graph, [batch, side, side, latentChannels(base.vae)], (sample, timesteps) => {
+  const cond = graph.input("cond", [batch_size, size_px, size_px, 3]);
+  const loss = denoisingLoss(graph, [batch_size, side, side, latentChannels(base.vae)], (sample, timesteps) => {
     const inputs = { sample, timesteps, context };
     const residuals = controlnet(new Scope(graph, specs, "controlnet/"), controlConfig, inputs, cond);
     return unet(new Scope(graph, specs, "unet/"), base.unet, inputs, residuals);
@@ -150,7 +154,7 @@ export const trainDiffusion = stage({
     sd_locked: z.boolean().optional().describe(
       "Whether the whole base model is frozen, which it is when not given; false trains its UNet's decoder too",
     ),
-    frozen_weights: z.enum(["f32", "f16"]).optional().describe(
+    frozen_dtype: z.enum(["f32", "f16"]).optional().describe(
       "Element type in memory of the networks that are not trained, f32 when not given; f16 takes half of it",
     ),
     preview_every: z.int().min(1).optional().describe(
@@ -174,7 +178,7 @@ export const trainDiffusion = stage({
       () => {
         const { loss, specs, own, trainable } = lossOf(networks, config, [side, size_px], networks.tokens, options);
         const written = writtenOf(specs, own, trainable);
-        const isF16 = (name: string) => options.frozen_weights === "f16" && specs.has(name) && !written.has(name);
+        const isF16 = (name: string) => options.frozen_dtype === "f16" && specs.has(name) && !written.has(name);
         return {
           ...trainingCosts(
             { loss, trainable: trainable.keys(), ...options },
@@ -199,8 +203,8 @@ export const trainDiffusion = stage({
     const { seed } = ctx;
     const { schedule, tokenizer } = base;
     const drawn = drawnImages(
-      { seed, schedule, batch: options.batch, count: faces.records.length },
-      options.steps * (options.accumulate ?? 1),
+      { seed, schedule, batch_size: options.batch_size, count: faces.records.length },
+      options.steps * (options.gradient_accumulation_steps ?? 1),
     );
     const latents = await encodeLatents(ctx, autoencoder, faces, drawn);
     using batches = new Batches(diffusionBatches({ seed, faces, latents, schedule, tokenizer }, options, true));
@@ -217,7 +221,7 @@ export const trainDiffusion = stage({
     const written = writtenOf(specs, own, trainable);
     const fixed = new Map([...specs].filter(([name]) => !written.has(name)));
     const parameters = new Map([
-      ...createParameters(device, fixed, start, options.frozen_weights),
+      ...createParameters(device, fixed, start, options.frozen_dtype),
       ...createParameters(device, written, start),
     ]);
     const trainer = new Trainer(device, { loss, trainable: trainable.keys(), ...options }, parameters);

@@ -18,19 +18,21 @@ import { stage } from "../../runtime/stage.ts";
 /** Pictures between two looks at the signal. */
 const CHUNK = 32;
 const SHEET_IMAGES = 96;
+/** Names of the random streams that people come from. */
+const PEOPLE_STREAM = { train: "train", test: "held" } as const;
 const degrees = (most: number) => z.number().min(0).max(most);
 
 const options = z.object({
   styles: z.array(z.string().min(1)).min(1).optional().describe("Names of styles; photo unless split is given"),
-  split: z.enum(["train", "held", "all"]).optional()
+  split: z.enum(["train", "test", "all"]).optional()
     .describe(
-      "Styles of the folder instead of a list: train and held are all but photo, by the mark in the style's file",
+      "Styles of the folder instead of a list: train and test are all but photo, by split in the style's file",
     ),
   styles_dir: z.string().min(1).default("pipelines/styles").describe("Folder of the style files"),
   count: z.int().min(1).max(1_000_000).optional().describe("Pictures in all, styles in turn"),
   per_style: z.int().min(1).max(100_000).optional().describe("Pictures of each style, instead of count"),
   size_px: z.int().min(16).max(1024).default(64).describe("Side of the pictures"),
-  people: z.enum(["train", "held"]).default("train").describe("Whose faces: nobody is in both"),
+  people: z.enum(["train", "test"]).default("train").describe("Identities: train and test share none"),
   identities: z.int().min(1).optional().describe("Different people; one for each picture unless given"),
   first_identity: z.int().min(0).default(0).describe("Number of the first of these people"),
   yaw_deg: degrees(45).default(DEFAULT_POSE.yaw_deg).describe("How far heads turn to the sides"),
@@ -67,7 +69,7 @@ export const renderStage = stage({
     const total = count ?? per_style! * styles.length;
     const identities = given.identities ?? total;
     // People come from a seed of their own, so that one name is one face in every stage and pipeline.
-    const persons = new Random(0, `faces/render.people.${people}`);
+    const persons = new Random(0, `faces/render.people.${PEOPLE_STREAM[people]}`);
     const shots = new Random(ctx.seed, "faces/render.shots");
     const { gpu } = await ctx.device();
     using pool = new PicturePool(total * size_px ** 2);

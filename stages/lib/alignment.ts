@@ -13,11 +13,11 @@ import type { Detector } from "../../models/detectors/detector.ts";
 
 /** Which pairs are rejected; `dataset/generate` draws such pairs again. */
 export const rejection = {
-  deviations: z.number().positive().default(3).describe(
+  max_zscore: z.number().positive().default(3).describe(
     "A pair is rejected when its alignment_nme is so many robust standard deviations (1.4826 times the median distance " +
       "from the median) above the median of its style",
   ),
-  most_nme: z.number().positive().optional().describe(
+  max_nme: z.number().positive().optional().describe(
     "A pair is also rejected when its alignment_nme is above this, percent, however usual that is in its style",
   ),
 };

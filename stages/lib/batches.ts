@@ -33,11 +33,11 @@ export function picturesOf({ images, landmarks, schema, size_px }: Pictures): Pi
 export interface DetectorBatches {
   readonly kind: "detector";
   readonly seed: number;
-  readonly batch: number;
+  readonly batch_size: number;
   /** Their landmarks are of the schema of `config`. */
   readonly datasets: readonly Pictures[];
-  /** Share of each dataset in a batch, in any unit. */
-  readonly shares: readonly number[];
+  /** Weight of each dataset in a batch, in any unit. */
+  readonly data_weights: readonly number[];
   readonly config: DetectorConfig;
   readonly augment: Augmentation | null;
 }
@@ -46,7 +46,7 @@ export interface DetectorBatches {
 export interface AutoencoderBatches {
   readonly kind: "autoencoder";
   readonly seed: number;
-  readonly batch: number;
+  readonly batch_size: number;
   readonly pictures: Pictures;
   /** Elements of an image's latent. */
   readonly noise: number;
@@ -56,7 +56,7 @@ export interface AutoencoderBatches {
 export interface DiffusionBatches {
   readonly kind: "diffusion";
   readonly seed: number;
-  readonly batch: number;
+  readonly batch_size: number;
   /** `[n, P, 2]`, pixels. */
   readonly landmarks: Float32Array;
   /** Schema of the landmarks. */
@@ -94,18 +94,18 @@ export function batchMaker(spec: BatchSpec): (index: number) => Batch {
 }
 
 /** Images, changed at random, their landmarks in pixels, and what the loss is measured against. */
-function detectorBatches({ datasets, shares, config, batch, augment: how, seed }: DetectorBatches) {
+function detectorBatches({ datasets, data_weights, config, batch_size, augment: how, seed }: DetectorBatches) {
   const random = new Random(seed, "detector/train");
-  const total = shares.reduce((a, b) => a + b, 0);
+  const total = data_weights.reduce((a, b) => a + b, 0);
   const { size_px: side } = config;
   const schema = schemaOf(config), stride = 2 * schema.count;
   return (index: number): Batch => {
     const draw = random.at(index);
-    const images = new Float32Array(batch * side * side * 3);
-    const landmarks = new Float32Array(batch * stride);
-    for (let k = 0; k < batch; k++) {
+    const images = new Float32Array(batch_size * side * side * 3);
+    const landmarks = new Float32Array(batch_size * stride);
+    for (let k = 0; k < batch_size; k++) {
       let place = draw.uniform() * total;
-      const from = Math.max(0, shares.findIndex((share) => (place -= share) < 0));
+      const from = Math.max(0, data_weights.findIndex((share) => (place -= share) < 0));
       const faces = datasets[from]!;
       const picked = draw.int(faces.landmarks.length / stride);
       const [{ data: image }, face] = [imageOf(faces, picked), landmarksOf(faces, picked)];
@@ -116,16 +116,16 @@ function detectorBatches({ datasets, shares, config, batch, augment: how, seed }
   };
 }
 
-function autoencoderBatches({ pictures, batch, noise, seed }: AutoencoderBatches) {
+function autoencoderBatches({ pictures, batch_size, noise, seed }: AutoencoderBatches) {
   const random = new Random(seed, "autoencoder/train");
   const bytes = pictures.size_px ** 2 * 3;
   return (index: number): Batch => {
     const draw = random.at(index);
-    const x = new Float32Array(batch * bytes);
-    for (let k = 0; k < batch; k++) {
+    const x = new Float32Array(batch_size * bytes);
+    for (let k = 0; k < batch_size; k++) {
       toNetwork(imageOf(pictures, draw.int(pictures.images.length / bytes)).data, x, k * bytes);
     }
-    return { x, noise: draw.fillNormal(new Float32Array(batch * noise)) };
+    return { x, noise: draw.fillNormal(new Float32Array(batch_size * noise)) };
   };
 }
 
@@ -136,28 +136,30 @@ function drawImage(draw: Random, count: number, T: number) {
 
 /** The images that are in the first `batches` of the {@linkcode DiffusionBatches} with a seed, of `count`. */
 export function drawnImages(
-  { seed, schedule, batch, count }: Pick<DiffusionBatches, "seed" | "schedule" | "batch"> & { readonly count: number },
+  { seed, schedule, batch_size, count }: Pick<DiffusionBatches, "seed" | "schedule" | "batch_size"> & {
+    readonly count: number;
+  },
   batches: number,
 ): Set<number> {
   const random = new Random(seed, "diffusion/batches");
   const drawn = new Set<number>();
   for (let index = 0; index < batches && drawn.size < count; index++) {
     const draw = random.at(index);
-    for (let k = 0; k < batch; k++) drawn.add(drawImage(draw, count, schedule.config.num_train_timesteps).image);
+    for (let k = 0; k < batch_size; k++) drawn.add(drawImage(draw, count, schedule.config.num_train_timesteps).image);
   }
   return drawn;
 }
 
 /** Latents, noise, time steps and prompts at random. */
 function diffusionBatches(spec: DiffusionBatches) {
-  const { landmarks, schema, latents, schedule, prompts, prompt_of, batch, drawing_px } = spec;
+  const { landmarks, schema, latents, schedule, prompts, prompt_of, batch_size, drawing_px } = spec;
   const size = latents.length / prompt_of.length;
   const T = schedule.config.num_train_timesteps;
   const tokens = prompts[0]!.length;
   const random = new Random(spec.seed, "diffusion/batches");
   return (index: number): Batch => {
     const draw = random.at(index);
-    const floats = (n: number) => new Float32Array(batch * n);
+    const floats = (n: number) => new Float32Array(batch_size * n);
     const inputs = {
       z: floats(size),
       timesteps: floats(1),
@@ -169,7 +171,7 @@ function diffusionBatches(spec: DiffusionBatches) {
       ids: floats(tokens),
       ...(drawing_px === null ? {} : { cond: floats(drawing_px ** 2 * 3) }),
     };
-    for (let k = 0; k < batch; k++) {
+    for (let k = 0; k < batch_size; k++) {
       const { image, t, chance } = drawImage(draw, prompt_of.length, T);
       const prompt = chance < spec.prompt_dropout ? 0 : prompt_of[image]!;
       inputs.z.set(latents.subarray(image * size, (image + 1) * size), k * size);

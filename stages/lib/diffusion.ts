@@ -165,8 +165,8 @@ export function diffusionBatches(
     readonly schedule: Schedule;
     readonly tokenizer: Tokenizer;
   },
-  { batch, prompt, prompt_dropout, min_snr }: {
-    readonly batch: number;
+  { batch_size, prompt, prompt_dropout, min_snr }: {
+    readonly batch_size: number;
     readonly prompt: string | null;
     readonly prompt_dropout: number;
     readonly min_snr?: number | undefined;
@@ -183,7 +183,7 @@ export function diffusionBatches(
   return {
     kind: "diffusion",
     seed,
-    batch,
+    batch_size,
     landmarks: faces.landmarks,
     schema: faces.schema,
     latents: share(latents.data),

@@ -158,8 +158,15 @@ export function countNetworks({ vae, text, unet: config }: Networks) {
 }
 
 /** `4 images`, or `2 x 4 images` when they are accumulated. */
-export function stepImages({ batch, accumulate = 1 }: { batch: number; accumulate?: number | undefined }): string {
-  return accumulate === 1 ? `${batch} images` : `${accumulate} x ${batch} images`;
+export function stepImages(
+  { batch_size, gradient_accumulation_steps = 1 }: {
+    batch_size: number;
+    gradient_accumulation_steps?: number | undefined;
+  },
+): string {
+  return gradient_accumulation_steps === 1
+    ? `${batch_size} images`
+    : `${gradient_accumulation_steps} x ${batch_size} images`;
 }
 
 /** What was found before, by what it was found for. */
@@ -228,22 +235,26 @@ export function trainingCosts(
   spec: TrainerSpec,
   { isF16 = () => false, beside = [] }: { isF16?: (name: string) => boolean; beside?: readonly Fetches[] } = {},
 ) {
-  const { accumulate = 1, loss: { graph } } = spec;
+  const { gradient_accumulation_steps = 1, loss: { graph } } = spec;
   const trainable = new Map([...spec.trainable].map((name) => [name, graph.parameters.get(name)!]));
   const { step, move } = stepFetches(spec, trainable);
-  const costs = costsOf([...Array<Fetches>(accumulate).fill(step), ...(move ? [move] : [])], [], isF16);
+  const costs = costsOf(
+    [...Array<Fetches>(gradient_accumulation_steps).fill(step), ...(move ? [move] : [])],
+    [],
+    isF16,
+  );
   const on = target(isF16);
   const more = beside.reduce((total, fetches) => {
     const { pool, given } = plan(fetches, on).bytes;
     return total + pool + given;
   }, 0);
-  if (spec.memory === undefined) return { ...costs, gpu_bytes: costs.gpu_bytes + more };
+  if (spec.memory_limit === undefined) return { ...costs, gpu_bytes: costs.gpu_bytes + more };
   const moving = move ? [plan(move, on)] : [];
   const kept = plan(step, on);
-  const budget = budgetOf(spec.memory, costs.gpu_bytes - kept.bytes.pool - kept.bytes.given);
+  const budget = budgetOf(spec.memory_limit, costs.gpu_bytes - kept.bytes.pool - kept.bytes.given);
   const planned = plan(step, on, budget);
   return {
-    step_flops: costs.step_flops + accumulate * (planned.flops - kept.flops),
+    step_flops: costs.step_flops + gradient_accumulation_steps * (planned.flops - kept.flops),
     gpu_bytes: bytesOf([planned, ...moving], isF16) + more,
     unlimited_gpu_bytes: costs.gpu_bytes + more,
   };

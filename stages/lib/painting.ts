@@ -35,7 +35,7 @@ export const samplingOptions = {
       "the landmarks as it does the prompt, and the ControlNet computes half as much (Zhang et al. 2023, arXiv " +
       "2302.05543, section 3.4); by default both",
   ),
-  batch: z.int().min(1).max(256).default(8).describe("Images sampled at once"),
+  batch_size: z.int().min(1).max(256).default(8).describe("Images sampled at once"),
 };
 
 /** The options above as a stage gets them. */
@@ -63,12 +63,12 @@ export function samplerOf(
   tokens: number,
   given: SamplingOptions,
 ) {
-  const { batch } = given;
+  const { batch_size } = given;
   const side = size_px / 2 ** (vae.block_out_channels.length - 1);
-  const shape = [batch, side, side, latentChannels(vae)] as const;
+  const shape = [batch_size, side, side, latentChannels(vae)] as const;
   const guided = given.guidance !== 1;
-  const copies = guided ? 2 * batch : batch;
-  const controlled = given.control_in === "conditional" ? batch : copies;
+  const copies = guided ? 2 * batch_size : batch_size;
+  const controlled = given.control_in === "conditional" ? batch_size : copies;
   const graph = new Graph();
   const specs = new Map<string, ParameterSpec>();
   const scope = (network: string) => new Scope(graph, specs, `${network}/`);
@@ -130,16 +130,16 @@ export class Painter {
 
   /** Paints up to a batch of pictures. */
   async paint(requests: readonly Request[]): Promise<Image[]> {
-    const { batch, guidance } = this.#given;
-    const [size, size_px, prompts] = [elements(this.#shape) / batch, this.#size_px, this.#prompts];
-    const floats = (n: number, rows = batch) => new Float32Array(rows * n);
+    const { batch_size, guidance } = this.#given;
+    const [size, size_px, prompts] = [elements(this.#shape) / batch_size, this.#size_px, this.#prompts];
+    const floats = (n: number, rows = batch_size) => new Float32Array(rows * n);
     const [start, ids] = [floats(size), floats(prompts.length, this.#copies)];
     const drawing = floats(size_px ** 2 * 3, this.#controlled);
     const put = (into: Float32Array, row: number, values: Float32Array) => into.set(values, row * values.length);
     for (const [k, { landmarks, schema, prompt = "", negative_prompt = "", random }] of requests.entries()) {
       put(start, k, random.fillNormal(new Float32Array(size)));
       const picture = drawCondition(landmarks, schema, size_px);
-      for (const [row, text] of [[k, prompt], [k + batch, negative_prompt]] as const) {
+      for (const [row, text] of [[k, prompt], [k + batch_size, negative_prompt]] as const) {
         if (row < this.#copies) put(ids, row, prompts.ids(text));
         if (row < this.#controlled) put(drawing, row, picture);
       }

@@ -53,7 +53,7 @@ export async function previews(ctx: StageContext, of: Previews): Promise<Preview
   const { every, faces, prompt, model, parameters, detector } = of;
   const device = await ctx.device();
   const count = Math.min(of.count, faces.records.length);
-  const sampling = { ...SAMPLING, batch: count };
+  const sampling = { ...SAMPLING, batch_size: count };
   const { specs } = samplerOf(model, faces.size_px, model.tokenizer.length, sampling);
   const others = new Map([...specs].filter(([name]) => !parameters.has(name)));
   const own = await uploadParameters(device, readModel(model, others));

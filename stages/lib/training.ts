@@ -15,35 +15,36 @@ import type { Batches } from "./batches.ts";
 /** Options that every training stage has. */
 export const trainingOptions = {
   steps: z.int().min(1).describe("Optimiser steps"),
-  batch: z.int().min(1).max(4096).describe("Images in a step"),
+  batch_size: z.int().min(1).max(4096).describe("Images in a step"),
   lr: z.number().min(0).max(1).describe("Learning rate at its highest"),
   optimizer: z.enum(["adam", "sgd", "rmsprop"]).optional().describe(
     "AdamW when not given; SGD with momentum 0.9, or RMSprop",
   ),
-  warmup: z.int().min(0).default(20).describe("Steps over which the learning rate rises"),
-  decay: z.enum(["cosine", "constant", "step"]).default("cosine").describe(
-    "Course of the learning rate after the warm-up; step falls at milestones",
+  warmup_steps: z.int().min(0).default(20).describe("Steps over which the learning rate rises"),
+  lr_schedule: z.enum(["cosine", "constant", "step"]).default("cosine").describe(
+    "Learning rate after the warm-up; step: multiplied by gamma at each of the milestones",
   ),
   milestones: z.array(z.int().min(1)).min(1).optional().describe(
-    "Decay step: steps at each of which the learning rate is multiplied by gamma",
+    "lr_schedule step: steps at which the learning rate is multiplied by gamma",
   ),
-  gamma: z.number().positive().max(1).optional().describe("Decay step: factor at a milestone; by default 0.1"),
+  gamma: z.number().positive().max(1).optional().describe("lr_schedule step: factor at a milestone; by default 0.1"),
   weight_decay: z.number().min(0).default(0).describe("Weight decay, decoupled for AdamW"),
   clip_norm: z.number().positive().default(1).describe("Largest norm of the gradient"),
-  ema: z.number().min(0).max(1).default(0.995).describe(
+  ema_decay: z.number().min(0).max(1).default(0.995).describe(
     "Decay of the moving average of the weights, which is what is saved",
   ),
-  memory: z.union([z.int().min(1), z.string().regex(MEMORY_SIZE, "it must be bytes or a size such as 8GiB")]).optional()
+  memory_limit: z.union([z.int().min(1), z.string().regex(MEMORY_SIZE, "it must be bytes or a size such as 8GiB")])
+    .optional()
     .describe(
-      "Most memory on the GPU, bytes or such as 8GiB: a step that takes more computes again what it would keep, with the same results; no limit when not given",
+      "GPU memory of a step, bytes or such as 8GiB; if it needs more, activations are recomputed instead of stored, with the same results; no limit when not given",
     ),
   checkpoint_every: z.int().min(1).default(100).describe("Steps between checkpoints"),
 };
 
 /** Option of the stages whose batches are functions of their number alone. */
 export const accumulation = {
-  accumulate: z.int().min(1).max(4096).optional().describe(
-    "Batches whose mean gradient makes a step, for more images than memory holds at once; 1 when not given",
+  gradient_accumulation_steps: z.int().min(1).max(4096).optional().describe(
+    "Gradient accumulation: batches averaged into one optimiser step; 1 when not given",
   ),
 };
 
@@ -53,18 +54,20 @@ export type TrainingOptions = z.output<z.ZodObject<typeof trainingOptions>>;
 /**
  * Learning rate of a step, counted from 0.
  *
- * @throws {InputError} If milestones are missing, or given for another decay.
+ * @throws {InputError} If milestones are missing, or given for another schedule.
  */
 export function learningRate(options: TrainingOptions): (step: number) => number {
-  const { lr, warmup, decay, steps, milestones, gamma } = options;
+  const { lr, warmup_steps, lr_schedule, steps, milestones, gamma } = options;
   const extra = milestones ? "milestones" : "gamma";
-  if (decay !== "step" && options[extra] !== undefined) {
-    throw new InputError(`Cannot use "${extra}" with decay "${decay}"`, { hint: `set decay to "step"` });
+  if (lr_schedule !== "step" && options[extra] !== undefined) {
+    throw new InputError(`Cannot use "${extra}" with lr_schedule "${lr_schedule}"`, {
+      hint: `set lr_schedule to "step"`,
+    });
   }
-  if (decay === "step" && !milestones) {
-    throw new InputError(`Cannot decay the learning rate by steps: "milestones" is missing`, { hint: "[3000, 4500]" });
+  if (lr_schedule === "step" && !milestones) {
+    throw new InputError(`Cannot lower the learning rate in steps: "milestones" is missing`, { hint: "[3000, 4500]" });
   }
-  const factor = decay === "cosine" ? cosineSchedule(steps, warmup) : constantSchedule(warmup);
+  const factor = lr_schedule === "cosine" ? cosineSchedule(steps, warmup_steps) : constantSchedule(warmup_steps);
   const falling = stepSchedule(milestones ?? [], gamma);
   return (step) => lr * factor(step) * falling(step);
 }
@@ -110,7 +113,9 @@ export async function train(
     const step = trainer.steps;
     clock.ask();
     const inputs: Inputs[] = [];
-    for (let k = 0; k < trainer.accumulate; k++) inputs.push(await batches.get(step * trainer.accumulate + k));
+    for (let k = 0; k < trainer.gradient_accumulation_steps; k++) {
+      inputs.push(await batches.get(step * trainer.gradient_accumulation_steps + k));
+    }
     clock.begin();
     const lr = rate(step);
     const loss = trainer.step(inputs, lr);

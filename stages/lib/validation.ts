@@ -41,7 +41,7 @@ export interface ValidationLooks extends Looks {
 export async function validation(
   ctx: StageContext,
   val: Artifact | undefined,
-  options: { batch: number; prompt: string | null; min_snr?: number | undefined; val_every?: number | undefined },
+  options: { batch_size: number; prompt: string | null; min_snr?: number | undefined; val_every?: number | undefined },
   { autoencoder, schedule, tokenizer, drawings, loss, parameters }: {
     /** Folder of the autoencoder. */
     readonly autoencoder: string;
@@ -59,8 +59,8 @@ export async function validation(
     throw new InputError(`Cannot use the option "val_every" without the input "val"`);
   }
   const faces = await loadFaces([val]);
-  const count = Math.max(1, Math.round(IMAGES / options.batch));
-  const drawn = drawnImages({ seed: 0, schedule, batch: options.batch, count: faces.records.length }, count);
+  const count = Math.max(1, Math.round(IMAGES / options.batch_size));
+  const drawn = drawnImages({ seed: 0, schedule, batch_size: options.batch_size, count: faces.records.length }, count);
   const latents = await encodeLatents(ctx, autoencoder, faces, drawn);
   const source = { seed: 0, faces, latents, schedule, tokenizer };
   const batch = batchMaker(diffusionBatches(source, { ...options, prompt_dropout: 0 }, drawings));

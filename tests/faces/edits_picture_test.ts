@@ -107,7 +107,7 @@ function sheetOf(faces: readonly RenderedFace[], edits: readonly Edit[]): Image 
   const cells: Image[] = [], labels: string[] = [];
   for (const edit of edits) {
     const { min, max } = edit.amount;
-    const draws = Object.fromEntries([...edit.draws].map(([key, range]) => [key, range.max]));
+    const draws = Object.fromEntries([...edit.random].map(([key, range]) => [key, range.max]));
     for (const { image, landmarks } of faces) {
       for (const amount of [min, (min + max) / 2, max]) {
         cells.push(bend(image, landmarks, applyEdit(landmarks, edit, amount, draws)));

@@ -24,7 +24,7 @@ function crookedFace(): Landmarks {
 }
 
 function drawsOf(edit: Edit): Record<string, number> {
-  return Object.fromEntries([...edit.draws].map(([key, { min, max }]) => [key, min + (max - min) * random.uniform()]));
+  return Object.fromEntries([...edit.random].map(([key, { min, max }]) => [key, min + (max - min) * random.uniform()]));
 }
 
 function assertClose(a: Landmarks, b: Landmarks, limit: number, what: string): void {
@@ -47,7 +47,7 @@ for (const edit of edits) {
     for (let i = 0; i < 5; i++) {
       const face = crookedFace(), draws = drawsOf(edit);
       const mirrored = Object.fromEntries(
-        Object.entries(draws).map(([key, value]) => [key, edit.draws.get(key)!.lateral ? -value : value]),
+        Object.entries(draws).map(([key, value]) => [key, edit.random.get(key)!.lateral ? -value : value]),
       );
       const before = applyEdit(mirrorLandmarks(face, SCHEMAS.ibug68, SIZE), edit, 0.8, mirrored);
       const after = mirrorLandmarks(applyEdit(face, edit, 0.8, draws), SCHEMAS.ibug68, SIZE);
@@ -81,7 +81,7 @@ for (const edit of edits) {
 
   Deno.test(`edit ${edit.name}: is seen, and is within reason`, () => {
     const face = neutralFace(SIZE);
-    const extremes = Object.fromEntries([...edit.draws].map(([key, { max }]) => [key, max]));
+    const extremes = Object.fromEntries([...edit.random].map(([key, { max }]) => [key, max]));
     const edited = applyEdit(face, edit, edit.amount.max, extremes);
     const moved = Math.max(...edited.map((value, i) => Math.abs(value - face[i]!))) / interocular(face, SCHEMAS.ibug68);
     assert.ok(moved > 0.05 && moved < 0.6, `the largest move is ${moved} iod`);
@@ -149,7 +149,7 @@ Deno.test("whatever the face and the draws, edits cross no lines, keep in the pi
     share,
     fc.array(share, { minLength: 4, maxLength: 4 }),
     (face, edit, strength, draws) => {
-      const mirrored = [...edit.draws.values()].map(({ lateral }, i) => lateral ? 1 - draws[i]! : draws[i]!);
+      const mirrored = [...edit.random.values()].map(({ lateral }, i) => lateral ? 1 - draws[i]! : draws[i]!);
       const once = (of: Landmarks, values: readonly number[]) =>
         applyEdits(of, SCHEMAS.ibug68, [edit], { pick: 1, size_px: SIZE }, sourceOf([0, strength, ...values]));
       const here = once(face, draws), there = once(mirrorLandmarks(face, SCHEMAS.ibug68, SIZE), mirrored);
@@ -203,9 +203,9 @@ const YAML = `edit: test
 schema: ibug68
 doc: For tests.
 amount: { min: 1, max: 1 }
-draws: { aside: { min: -1, max: 1, lateral: true } }
+random: { aside: { min: -1, max: 1, lateral: true } }
 moves:
-  - { points: [37, 38], by_iod: [0, 0.2] }
+  - { points: [37, 38], offset_iod: [0, 0.2] }
 `;
 
 Deno.test("applyEdits() weakens what would spoil the face, and leaves out what cannot fit", () => {
@@ -215,7 +215,7 @@ Deno.test("applyEdits() weakens what would spoil the face, and leaves out what c
   const { applied } = applyEdits(face, SCHEMAS.ibug68, [closing], { pick: 1 }, random);
   assert.deepEqual(applied.map(({ amount }) => amount), [0.25]);
   const shifted = transformLandmarks(face, [1, 0, -48, 0, 1, 0]); // the jaw touches the left border
-  const wide = parseEdit(YAML.replace("[37, 38], by_iod: [0, 0.2]", "[0], by_iod: [-1, 0]"), "test.yaml");
+  const wide = parseEdit(YAML.replace("[37, 38], offset_iod: [0, 0.2]", "[0], offset_iod: [-1, 0]"), "test.yaml");
   assert.deepEqual(applyEdits(shifted, SCHEMAS.ibug68, [wide], { pick: 1, size_px: SIZE }, random).applied, []);
 });
 
@@ -233,10 +233,14 @@ Deno.test("a move without falloff moves only what it names, with falloff the nei
 
 Deno.test("parseEdit() points at every mistake", () => {
   const cases: [string, string, RegExp][] = [
-    ["[37, 38], by_iod: [0,", "[36, 45], by_iod: [0.1,", /test\.yaml:7:20: Cannot move landmark 45 by \[0\.1, 0\.2\]/],
     [
-      "[37, 38], by_iod: [0,",
-      "[8], by_iod: [0.1,",
+      "[37, 38], offset_iod: [0,",
+      "[36, 45], offset_iod: [0.1,",
+      /test\.yaml:7:20: Cannot move landmark 45 by \[0\.1, 0\.2\]/,
+    ],
+    [
+      "[37, 38], offset_iod: [0,",
+      "[8], offset_iod: [0.1,",
       /test\.yaml:7:16: Cannot move landmark 8 .*\n.*\n.*\n.*only y may change/,
     ],
     ["[37, 38]", "[37, chin]", /test\.yaml:7:20: Cannot read "chin" as landmarks/],
@@ -244,10 +248,10 @@ Deno.test("parseEdit() points at every mistake", () => {
     [
       "0.2]",
       "2]",
-      /test\.yaml:7:37: Cannot read "moves\.0\.by_iod\.1" in the edit as it must be a number from -1 to 1: current value is 2/,
+      /test\.yaml:7:41: Cannot read "moves\.0\.offset_iod\.1" in the edit as it must be a number from -1 to 1: current value is 2/,
     ],
-    ["0.2] }", "0.2], times: side }", /test\.yaml:7:50: Cannot multiply by "side".*\n.*\n.*\n.*draws: aside/],
-    ["min: -1", "min: 0", /test\.yaml:5:17: Cannot draw "aside" from 0 to 1 as it is lateral/],
+    ["0.2] }", "0.2], multiply_by: side }", /test\.yaml:7:60: Cannot multiply by "side".*\n.*\n.*\n.*random: aside/],
+    ["min: -1", "min: 0", /test\.yaml:5:18: Cannot draw "aside" from 0 to 1 as it is lateral/],
     ["min: 1,", "min: 2,", /test\.yaml:4:16: Cannot read "amount\.min" in the edit as it must be/],
     [
       "doc:",

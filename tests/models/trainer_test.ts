@@ -29,7 +29,7 @@ async function makeTrainer(more: Partial<TrainerSpec> = {}) {
     trainable: specs.keys(),
     clip_norm: 1,
     weight_decay: 0.01,
-    ema: 0.9,
+    ema_decay: 0.9,
     ...more,
   };
   return { device, trainer: new Trainer(device, spec, parameters) };
@@ -90,7 +90,7 @@ Deno.test({
   async fn() {
     const dir = await Deno.makeTempDir();
     for (const optimizer of ["adam", "sgd", "rmsprop"] as const) {
-      const more = { optimizer, accumulate: 2 };
+      const more = { optimizer, gradient_accumulation_steps: 2 };
       const parts = (step: number) => [batch(2 * step), batch(2 * step + 1)];
       const { trainer } = await makeTrainer(more);
       await trainer.start();
@@ -116,8 +116,8 @@ Deno.test({
     }
     await Deno.remove(dir, { recursive: true });
 
-    // One batch twice is one batch: Adam's step does not tell sum from mean, clipping would.
-    const [once, twice] = [await makeTrainer(), await makeTrainer({ accumulate: 2 })];
+    // One batch twice is one batch_size: Adam's step does not tell sum from mean, clipping would.
+    const [once, twice] = [await makeTrainer(), await makeTrainer({ gradient_accumulation_steps: 2 })];
     const loss = await once.trainer.step(batch(0), 0.01);
     assert.equal(await twice.trainer.step([batch(0), batch(0)], 0.01), loss);
     for (const [name, tensor] of once.trainer.parameters) {
@@ -141,7 +141,7 @@ async function makeDeepTrainer(memory?: number | string) {
   }
   const device = await testDevice();
   const parameters = createParameters(device, specs, initialise(specs, 3));
-  const options = { trainable: specs.keys(), clip_norm: 1, weight_decay: 0.01, ema: 0.9, memory };
+  const options = { trainable: specs.keys(), clip_norm: 1, weight_decay: 0.01, ema_decay: 0.9, memory_limit: memory };
   const trainer = new Trainer(device, { loss: mean(mul(h, sub(h, x))), ...options }, parameters);
   const taken = trainer.parameters.values().reduce((sum, { storage }) => sum + storage.bytes, 0);
   return { trainer, taken, specs };

@@ -24,11 +24,11 @@ Deno.test({
   autoencoder:
     uses: autoencoder/train
     in: { data: faces }
-    with: { steps: 12, batch: 4, lr: 1e-2, warmup: 1, channels: [8, 8], groups: 2, codebook: 16, latent_channels: 3, reconstruction: l1 }
+    with: { steps: 12, batch_size: 4, lr: 1e-2, warmup_steps: 1, channels: [8, 8], groups: 2, codebook: 16, latent_channels: 3, reconstruction: l1 }
   base:
     uses: diffusion/pretrain
     in: { model: autoencoder, data: faces }
-    with: { steps: 1, batch: 2, lr: 1e-3, channels: [8, 16], groups: 2, heads: 2, text_width: 16, text_layers: 1 }
+    with: { steps: 1, batch_size: 2, lr: 1e-3, channels: [8, 16], groups: 2, heads: 2, text_width: 16, text_layers: 1 }
 `,
       );
       const pipeline = await readPipeline(`${dir}/test.yaml`, stages);

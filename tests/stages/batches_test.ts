@@ -22,17 +22,17 @@ const specs: BatchSpec[] = [
   {
     kind: "detector",
     seed: 3,
-    batch: 2,
+    batch_size: 2,
     datasets: [pictures, pictures],
-    shares: [1, 2],
+    data_weights: [1, 2],
     config: { ...STAR_SIZES.tiny, size_px: 32 },
     augment: augmentation.parse({}),
   },
-  { kind: "autoencoder", seed: 3, batch: 2, pictures, noise: 8 },
+  { kind: "autoencoder", seed: 3, batch_size: 2, pictures, noise: 8 },
   {
     kind: "diffusion",
     seed: 3,
-    batch: 2,
+    batch_size: 2,
     landmarks: pictures.landmarks,
     schema: SCHEMAS.ibug68,
     latents: share(new Float32Array(COUNT * 4).map(() => random.normal())),
@@ -74,6 +74,6 @@ Deno.test("drawnImages() are those that batches have", () => {
 
 Deno.test("what goes wrong with a batch is told to who asks for it", async () => {
   const [, spec] = specs;
-  using batches = new Batches({ ...spec!, batch: -1 } as BatchSpec, 1);
+  using batches = new Batches({ ...spec!, batch_size: -1 } as BatchSpec, 1);
   await assert.rejects(batches.get(0), RangeError);
 });

@@ -15,11 +15,11 @@ const text = (model: string, size_px: number) =>
   stage1:
     uses: diffusion/train
     in: { model: base, data: faces }
-    with: { prompt: "", steps: 1, batch: 4, lr: 1e-5, hint_channels: [16, 32, 96, 256] }
+    with: { prompt: "", steps: 1, batch_size: 4, lr: 1e-5, hint_channels: [16, 32, 96, 256] }
   synth:
     uses: dataset/generate
     in: { model: stage1, landmarks: faces }
-    with: { styles: [ink, comic], per_style: 3, batch: 1 }
+    with: { styles: [ink, comic], per_style: 3, batch_size: 1 }
 `;
 
 Deno.test("a plan tells what Stable Diffusion v1 takes before there is a model, an image or a GPU", async () => {
@@ -54,15 +54,15 @@ const scratch = `stages:
   autoencoder:
     uses: autoencoder/train
     in: { data: faces }
-    with: { steps: 3, batch: 2, lr: 1e-3, channels: [8, 8], groups: 2, accumulate: 2 }
+    with: { steps: 3, batch_size: 2, lr: 1e-3, channels: [8, 8], groups: 2, gradient_accumulation_steps: 2 }
   base:
     uses: diffusion/pretrain
     in: { model: autoencoder, data: faces }
-    with: { steps: 3, batch: 2, lr: 1e-3, channels: [8, 16], groups: 2, heads: 2, text_width: 16, text_layers: 1 }
+    with: { steps: 3, batch_size: 2, lr: 1e-3, channels: [8, 16], groups: 2, heads: 2, text_width: 16, text_layers: 1 }
   stage1:
     uses: diffusion/train
     in: { model: base, data: faces }
-    with: { prompt: "", steps: 3, batch: 2, lr: 1e-3, hint_channels: [8, 8] }
+    with: { prompt: "", steps: 3, batch_size: 2, lr: 1e-3, hint_channels: [8, 8] }
   synth:
     uses: dataset/generate
     in: { model: stage1, landmarks: faces }
@@ -70,11 +70,11 @@ const scratch = `stages:
   detector:
     uses: detector/train
     in: { data: synth }
-    with: { steps: 3, batch: 2, network: { size_px: 32, heatmap_px: 16, channels: 16, groups: 2 } }
+    with: { steps: 3, batch_size: 2, network: { size_px: 32, heatmap_px: 16, channels: 16, groups: 2 } }
   tuned:
     uses: detector/train
     in: { data: faces, init: detector }
-    with: { steps: 3, batch: 2 }
+    with: { steps: 3, batch_size: 2 }
 `;
 
 /** What each stage that tells it takes. */
@@ -101,13 +101,13 @@ Deno.test("a plan tells what a model made from nothing takes, before anything is
     }
     const flops = (stage: string) => Number(costs.get(stage)!["step_flops"]);
     assert.equal(flops("detector"), flops("tuned"));
-    const single = await costsIn(dir, "stages.autoencoder.with.accumulate=1");
+    const single = await costsIn(dir, "stages.autoencoder.with.gradient_accumulation_steps=1");
     const ratio = flops("autoencoder") / Number(single.get("autoencoder")!["step_flops"]);
     assert.ok(ratio > 1.9 && ratio < 2.1, `${ratio}`);
 
     // Frozen weights of f16 take half of what they take as f32.
     const bytes = async (...set: string[]) => Number((await costsIn(dir, ...set)).get("stage1")!["gpu_bytes"]);
-    const saved = await bytes() - await bytes("stages.stage1.with.frozen_weights=f16");
+    const saved = await bytes() - await bytes("stages.stage1.with.frozen_dtype=f16");
     const parameters = Number(String(costs.get("base")!["unet_parameters"]).replaceAll(",", ""));
     assert.ok(saved > 2 * parameters && saved < 4 * parameters, `${saved} bytes of ${parameters} parameters`);
   });
@@ -125,9 +125,9 @@ Deno.test("a dataset's side is that of its images, unless it is to be made anew"
 Deno.test("what two stages have in common is computed once, however many steps they make", () => {
   let computed = 0;
   const costs = (networks: unknown, options: object) => remembered(networks, options, () => ++computed);
-  const options = { steps: 10, lr: 1e-3, prompt: null, batch: 4 };
+  const options = { steps: 10, lr: 1e-3, prompt: null, batch_size: 4 };
   assert.equal(costs({ unet: 1 }, options), 1);
   assert.equal(costs({ unet: 1 }, { ...options, steps: 20, lr: 1e-4, prompt: "a face" }), 1);
-  assert.equal(costs({ unet: 1 }, { ...options, batch: 8 }), 2);
+  assert.equal(costs({ unet: 1 }, { ...options, batch_size: 8 }), 2);
   assert.equal(costs({ unet: 2 }, options), 3);
 });

@@ -53,11 +53,11 @@ stages:
   first:
     uses: detector/train
     in: { data: [data, more], val: test }
-    with: { steps: ${steps}, batch: 8, lr: 1e-2, ema: 0.9, warmup: 5, checkpoint_every: 10, val_every: 20, mix: [3, 1], network: ${network} }
+    with: { steps: ${steps}, batch_size: 8, lr: 1e-2, ema_decay: 0.9, warmup_steps: 5, checkpoint_every: 10, val_every: 20, data_weights: [3, 1], network: ${network} }
   second:
     uses: detector/train
     in: { data: data, init: first }
-    with: { steps: 4, batch: 4, weights: f16 }
+    with: { steps: 4, batch_size: 4, dtype: f16 }
   found: { uses: detector/detect, in: { detector: second, data: test }, with: { flip: false } }
   table:
     uses: detector/evaluate
@@ -163,9 +163,9 @@ Deno.test("detector/train goes on after an interruption to the same bytes", () =
 
 Deno.test("detector/train says what does not fit", () =>
   inFolder(async (dir) => {
-    const wrong = pipeline(5).replace("mix: [3, 1]", "mix: [1]");
+    const wrong = pipeline(5).replace("data_weights: [3, 1]", "data_weights: [1]");
     await assert.rejects(run(dir, wrong), /Cannot mix 2 datasets by \[1\]/);
-    const both = pipeline(1).replace("weights: f16", `network: ${network}`);
+    const both = pipeline(1).replace("dtype: f16", `network: ${network}`);
     await assert.rejects(run(dir, both), /Cannot set "network" as the input "init" has its own/);
   }));
 
@@ -181,7 +181,7 @@ stages:
   tuned:
     uses: detector/train
     in: { data: data, init: loaded, val: data }
-    with: { steps: 12, batch: 2, lr: 1e-2, ema: 0, warmup: 0, val_every: 2, ${more} }
+    with: { steps: 12, batch_size: 2, lr: 1e-2, ema_decay: 0, warmup_steps: 0, val_every: 2, ${more} }
 `;
     await run(dir, stagesWith(`keep: best, patience: 4, freeze: ["pre.*", "hgs.0.*"]`));
     const at = `${dir}/runs/test/tuned`;
@@ -225,7 +225,7 @@ stages:
       await run(dir, text(options));
       return await readDetector(`${dir}/runs/test/both`);
     };
-    for (const [options, share] of [["", 0.5], ["shares: [3, 1]", 0.25], ["shares: [0, 2]", 1]] as const) {
+    for (const [options, share] of [["", 0.5], ["weights: [3, 1]", 0.25], ["weights: [0, 2]", 1]] as const) {
       const { config: same, tensors } = await averaged(options);
       assert.deepEqual(same, config);
       for (const [name, { shape, data }] of tensors) {
@@ -234,14 +234,14 @@ stages:
         assert.ok(data.every((v, i) => Math.abs(v - a!.data[i]! * (1 - share) - b!.data[i]! * share) < 1e-6), name);
       }
     }
-    await assert.rejects(run(dir, text("shares: [1]")), /Cannot average 2 detectors by \[1\]: one share each/);
-    await assert.rejects(run(dir, text("shares: [0, 0]")), /not all 0/);
+    await assert.rejects(run(dir, text("weights: [1]")), /Cannot average 2 detectors by \[1\]: one weight each/);
+    await assert.rejects(run(dir, text("weights: [0, 0]")), /not all 0/);
     await assert.rejects(run(dir, text("", "wide")), /Cannot average "a" and "b" as they are not of the same network/);
   }));
 
 Deno.test("a plan tells what training STAR's published network takes", () =>
   inFolder(async (dir) => {
-    const train = `uses: detector/train, in: { data: data }, with: { steps: 1, batch: 2, star: star }`;
+    const train = `uses: detector/train, in: { data: data }, with: { steps: 1, batch_size: 2, star: star }`;
     const text = `stages:\n  data: { uses: fake/drawings, with: { count: 1 } }\n  star: { ${train} }\n`;
     await Deno.writeTextFile(`${dir}/test.yaml`, text);
     const registry = { ...stages, "fake/drawings": () => Promise.resolve(drawings as AnyStage) };

@@ -17,26 +17,26 @@ const text = `stages:
   autoencoder:
     uses: autoencoder/train
     in: { data: faces }
-    with: { steps: 3, batch: 2, lr: 1e-3, warmup: 1, channels: [8, 8], groups: 2 }
+    with: { steps: 3, batch_size: 2, lr: 1e-3, warmup_steps: 1, channels: [8, 8], groups: 2 }
   base:
     uses: diffusion/pretrain
     in: { model: autoencoder, data: faces, val: faces }
-    with: { val_every: 2, steps: 3, batch: 2, lr: 1e-3, warmup: 1, channels: [8, 16], groups: 2, heads: 2, text_width: 16, text_layers: 1 }
+    with: { val_every: 2, steps: 3, batch_size: 2, lr: 1e-3, warmup_steps: 1, channels: [8, 16], groups: 2, heads: 2, text_width: 16, text_layers: 1 }
   star: { uses: detector/load, with: { path: models/tiny/detector } }
   stage1:
     uses: diffusion/train
     in: { model: base, data: faces, detector: star, val: faces }
-    with: { prompt: "", preview_every: 2, previews: 3, val_every: 1, steps: 3, batch: 2, lr: 1e-2, warmup: 1, hint_channels: [8, 8], accumulate: 2, min_snr: 5, sd_locked: false, frozen_weights: f16 }
+    with: { prompt: "", preview_every: 2, previews: 3, val_every: 1, steps: 3, batch_size: 2, lr: 1e-2, warmup_steps: 1, hint_channels: [8, 8], gradient_accumulation_steps: 2, min_snr: 5, sd_locked: false, frozen_dtype: f16 }
   # Goes on from that ControlNet beside the first UNet, with steps of no length.
   again:
     uses: diffusion/train
     in: { model: base, init: stage1, data: faces }
-    with: { steps: 1, batch: 2, lr: 0 }
+    with: { steps: 1, batch_size: 2, lr: 0 }
   kept: { uses: model/export, in: { model: stage1 } }
   synth:
     uses: dataset/generate
     in: { model: kept, landmarks: faces }
-    with: { styles: [ink, anime], per_style: 2, steps: 2, batch: 3, weights: f16 }
+    with: { styles: [ink, anime], per_style: 2, steps: 2, batch_size: 3, dtype: f16 }
 `;
 
 const equal = (a: { data: Float32Array }, b: { data: Float32Array }) => a.data.every((v, k) => v === b.data[k]);

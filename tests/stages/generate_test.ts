@@ -15,7 +15,7 @@ const text = `stages:
   synth:
     uses: dataset/generate
     in: { model: base, landmarks: faces, detector: star }
-    with: { styles: [ink, anime], per_style: 3, steps: 1, guidance: 1, batch: 4, redraw: { tries: 2, deviations: 0.1 } }
+    with: { styles: [ink, anime], per_style: 3, steps: 1, guidance: 1, batch_size: 4, redraw: { retries: 2, max_zscore: 0.1 } }
 `;
 
 /** Paths of the files below a folder. */
@@ -85,7 +85,7 @@ Deno.test({
         const [from, to, message] of [
           [", detector: star", "", /Cannot redraw: the input "detector" is missing/],
           [
-            ", redraw: { tries: 2, deviations: 0.1 }",
+            ", redraw: { retries: 2, max_zscore: 0.1 }",
             "",
             /Cannot use the input "detector" without the option "redraw"/,
           ],

@@ -9,19 +9,19 @@ stages:
   autoencoder:
     uses: autoencoder/train
     in: { data: faces }
-    with: { steps: 2, batch: 2, lr: 1e-3, warmup: 1, channels: [8, 8], groups: 2 }
+    with: { steps: 2, batch_size: 2, lr: 1e-3, warmup_steps: 1, channels: [8, 8], groups: 2 }
   base:
     uses: diffusion/pretrain
     in: { model: autoencoder, data: faces }
-    with: { steps: 2, batch: 2, lr: 1e-3, warmup: 1, channels: [8, 8], groups: 2, heads: 2, text_width: 16, text_layers: 1 }
+    with: { steps: 2, batch_size: 2, lr: 1e-3, warmup_steps: 1, channels: [8, 8], groups: 2, heads: 2, text_width: 16, text_layers: 1 }
   stage1:
     uses: diffusion/train
     in: { model: base, data: faces }
-    with: { steps: 24, batch: 2, lr: 1e-2, warmup: 1, hint_channels: [8, 8], accumulate: 2, checkpoint_every: 4 }
+    with: { steps: 24, batch_size: 2, lr: 1e-2, warmup_steps: 1, hint_channels: [8, 8], gradient_accumulation_steps: 2, checkpoint_every: 4 }
   synth:
     uses: dataset/generate
     in: { model: stage1, landmarks: faces }
-    with: { styles: [ink], per_style: 10, steps: 2, batch: 2 }
+    with: { styles: [ink], per_style: 10, steps: 2, batch_size: 2 }
 `;
 
 const KILLED = ["stage1", "synth"];

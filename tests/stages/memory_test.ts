@@ -9,7 +9,7 @@ import { openDevice } from "../../engine/device.ts";
 import type { Dtype } from "../../engine/tensor.ts";
 import { trainingCosts } from "../../stages/lib/estimates.ts";
 
-const options = { clip_norm: 1, weight_decay: 0, ema: 0.999 };
+const options = { clip_norm: 1, weight_decay: 0, ema_decay: 0.999 };
 
 /** Makes a trainer, which has all that its steps take from then on, and compares that with what a plan tells. */
 async function compare(spec: TrainerSpec, specs: Specs, frozen: Dtype = "f32"): Promise<void> {
@@ -65,7 +65,7 @@ Deno.test("a step of a UNet takes the memory that its plan tells", leaks, async 
 
 Deno.test("so does one of several batches, with frozen weights of half size", leaks, async () => {
   const { specs, spec } = smallUnet(/down_blocks|mid_block/);
-  await compare({ ...spec, accumulate: 2 }, specs, "f16");
+  await compare({ ...spec, gradient_accumulation_steps: 2 }, specs, "f16");
 });
 
 Deno.test("a step of a detector takes the memory that its plan tells", leaks, async () => {
@@ -79,8 +79,8 @@ Deno.test("a step in less memory takes what its plan tells, and the plan tells w
   const { specs, spec } = smallUnet(/never/, 16);
   const { gpu_bytes } = trainingCosts(spec);
   const memory = Math.floor(0.9 * gpu_bytes);
-  const costs = trainingCosts({ ...spec, memory });
+  const costs = trainingCosts({ ...spec, memory_limit: memory });
   assert.ok(costs.gpu_bytes <= memory);
   assert.equal("unlimited_gpu_bytes" in costs && costs.unlimited_gpu_bytes, gpu_bytes);
-  await compare({ ...spec, memory }, specs);
+  await compare({ ...spec, memory_limit: memory }, specs);
 });

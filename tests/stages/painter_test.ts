@@ -20,7 +20,7 @@ Deno.test({
     const size_px = 64, batch = 8;
     const { controlnet, ...rest } = await openModel("models/tiny");
     const model = { ...rest, controlnet: controlnet! };
-    const plain: SamplingOptions = { steps: 8, guidance: 3, eta: 0, control_scale: 1, batch };
+    const plain: SamplingOptions = { steps: 8, guidance: 3, eta: 0, control_scale: 1, batch_size: batch };
     const { specs } = samplerOf(model, size_px, model.tokenizer.length, plain);
     const parameters = await uploadParameters(device, readModel(model, specs));
     const landmarks = Array.from({ length: batch }, (_, k) => {

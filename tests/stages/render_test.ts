@@ -25,7 +25,7 @@ Deno.test("faces/render draws styles in turn and keeps people apart", async () =
       `
   seen: { uses: faces/render, with: { styles: [photo, ink], count: 5, size_px: 32, identities: 2 } }
   same: { uses: faces/render, with: { per_style: 2, size_px: 32 } }
-  held: { uses: faces/render, with: { split: held, per_style: 1, size_px: 32, people: held } }
+  held: { uses: faces/render, with: { split: test, per_style: 1, size_px: 32, people: test } }
 `,
     );
     const seen = await openDataset(at("seen"));
@@ -37,7 +37,7 @@ Deno.test("faces/render draws styles in turn and keeps people apart", async () =
     assert.deepEqual((await openDataset(at("same"))).records.map(({ style }) => style), ["photo", "photo"]);
     const held = await openDataset(at("held"));
     assert(held.records.length >= 4);
-    assert(held.records.every(({ group, style }) => group.startsWith("held-") && style !== "photo"));
+    assert(held.records.every(({ group, style }) => group.startsWith("test-") && style !== "photo"));
   });
 });
 

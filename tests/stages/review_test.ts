@@ -40,7 +40,7 @@ const text = `stages:
   faces: { uses: faces/render, with: { styles: [photo], count: 10, size_px: 64, yaw_deg: 10 } }
   pairs: { uses: fake/odd, in: { data: faces } }
   star: { uses: detector/load, with: { path: models/tiny/detector } }
-  kept: { uses: dataset/review, in: { data: pairs, detector: star }, with: { deviations: 20, page: 4 } }
+  kept: { uses: dataset/review, in: { data: pairs, detector: star }, with: { max_zscore: 20, page: 4 } }
 `;
 
 Deno.test({
@@ -84,7 +84,7 @@ Deno.test({
       ]);
       assert.ok(Number(row!["alignment_low"]) < Number(row!["alignment_nme"]));
 
-      await Deno.writeTextFile(`${dir}/test.yaml`, text.replace("deviations: 20", "most_nme: 0.001"));
+      await Deno.writeTextFile(`${dir}/test.yaml`, text.replace("max_zscore: 20", "max_nme: 0.001"));
       await assert.rejects(
         run,
         /Cannot keep any of the 11 pairs of "pairs": the smallest alignment_nme under "star" is/,

@@ -4,21 +4,24 @@ import { learningRate, trainingOptions } from "../../stages/lib/training.ts";
 
 const options = z.strictObject(trainingOptions);
 const rates = (more: object, steps: number[]) => {
-  const given = { steps: 100, batch: 1, lr: 0.5, warmup: 10, ...more };
+  const given = { steps: 100, batch_size: 1, lr: 0.5, warmup_steps: 10, ...more };
   return steps.map(learningRate(options.parse(given))).map((rate) => Number(rate.toPrecision(6)));
 };
 
 Deno.test("learningRate() rises, and then falls by a cosine, by milestones or not at all", () => {
   assert.deepEqual(rates({}, [0, 5, 10, 55, 100]), [0, 0.25, 0.5, 0.25, 0]);
-  assert.deepEqual(rates({ decay: "constant" }, [5, 10, 99]), [0.25, 0.5, 0.5]);
-  const milestones = { decay: "step", milestones: [40, 70] };
+  assert.deepEqual(rates({ lr_schedule: "constant" }, [5, 10, 99]), [0.25, 0.5, 0.5]);
+  const milestones = { lr_schedule: "step", milestones: [40, 70] };
   assert.deepEqual(rates(milestones, [5, 39, 40, 69, 70, 99]), [0.25, 0.5, 0.05, 0.05, 0.005, 0.005]);
   assert.deepEqual(rates({ ...milestones, gamma: 0.5 }, [39, 40, 70]), [0.5, 0.25, 0.125]);
 });
 
 Deno.test("learningRate() says what does not belong together", () => {
-  assert.throws(() => rates({ decay: "step" }, []), /"milestones" is missing/);
-  assert.throws(() => rates({ milestones: [3] }, []), /"milestones" with decay "cosine"/);
-  assert.throws(() => rates({ decay: "constant", gamma: 0.1 }, []), /"gamma" with decay "constant"/);
-  assert.equal(options.safeParse({ steps: 1, batch: 1, lr: 1, decay: "step", milestones: [] }).success, false);
+  assert.throws(() => rates({ lr_schedule: "step" }, []), /"milestones" is missing/);
+  assert.throws(() => rates({ milestones: [3] }, []), /"milestones" with lr_schedule "cosine"/);
+  assert.throws(() => rates({ lr_schedule: "constant", gamma: 0.1 }, []), /"gamma" with lr_schedule "constant"/);
+  assert.equal(
+    options.safeParse({ steps: 1, batch_size: 1, lr: 1, lr_schedule: "step", milestones: [] }).success,
+    false,
+  );
 });

@@ -88,11 +88,14 @@ Deno.test("openFolder() reads styles and groups from index.csv and names all bad
 Deno.test("splitByGroup() keeps groups together and both sides filled", () => {
   const records = Array.from({ length: 200 }, (_, i) => ({ group: `g${Math.floor(i / 3)}` }));
   for (const fraction of [0.01, 0.1, 0.5, 0.99]) {
-    const { train, held } = splitByGroup(records, fraction, 7);
-    assert.deepEqual([...train, ...held].sort((a, b) => a - b), records.map((_, i) => i));
-    assert.ok(train.length > 0 && Math.abs(held.length - 200 * fraction) <= 3, `${held.length} held at ${fraction}`);
+    const { train, holdout } = splitByGroup(records, fraction, 7);
+    assert.deepEqual([...train, ...holdout].sort((a, b) => a - b), records.map((_, i) => i));
+    assert.ok(
+      train.length > 0 && Math.abs(holdout.length - 200 * fraction) <= 3,
+      `${holdout.length} holdout at ${fraction}`,
+    );
     const groups = new Set(train.map((i) => records[i]!.group));
-    assert.ok(held.every((i) => !groups.has(records[i]!.group)));
+    assert.ok(holdout.every((i) => !groups.has(records[i]!.group)));
   }
   assert.deepEqual(splitByGroup(records, 0.3, 7), splitByGroup(records, 0.3, 7));
   assert.notDeepEqual(splitByGroup(records, 0.3, 7), splitByGroup(records, 0.3, 8));

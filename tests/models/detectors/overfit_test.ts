@@ -24,7 +24,7 @@ const FACES = 4;
 interface How {
   readonly steps: number;
   readonly lr: number;
-  readonly ema: number;
+  readonly ema_decay: number;
 }
 
 /**
@@ -32,7 +32,7 @@ interface How {
  *
  * @returns The mean error of the moving average of the weights on them, percent of the distance of the eyes.
  */
-async function overfit(config: DetectorConfig, { steps, lr, ema }: How): Promise<number> {
+async function overfit(config: DetectorConfig, { steps, lr, ema_decay }: How): Promise<number> {
   const device = await testDevice();
   const { size_px } = config;
   const bytes = size_px * size_px * 3;
@@ -52,7 +52,7 @@ async function overfit(config: DetectorConfig, { steps, lr, ema }: How): Promise
   const trainable = [...specs.keys()].filter((name) => !/\.running_(mean|var)$/.test(name));
   const trainer = new Trainer(
     device,
-    { loss, trainable, updates, outputs: { landmarks }, clip_norm: 10, weight_decay: 0, ema },
+    { loss, trainable, updates, outputs: { landmarks }, clip_norm: 10, weight_decay: 0, ema_decay },
     parameters,
   );
   await trainer.start();
@@ -74,7 +74,7 @@ Deno.test({
   ...options,
   async fn() {
     const config = hourglassConfig.parse({ heatmap_px: 32, stacks: 1, depth: 3, channels: 32, groups: 4 });
-    const nme = await overfit(config, { steps: 290, lr: 1e-2, ema: 0.9 });
+    const nme = await overfit(config, { steps: 290, lr: 1e-2, ema_decay: 0.9 });
     assert.ok(nme < 1, `NME is ${nme.toFixed(2)} %`);
   },
 });
@@ -86,7 +86,7 @@ Deno.test({
   ignore: !Deno.args.includes("--slow"),
   ...options,
   async fn() {
-    const nme = await overfit(STAR_SIZES.tiny, { steps: 290, lr: 8e-3, ema: 0.995 });
+    const nme = await overfit(STAR_SIZES.tiny, { steps: 290, lr: 8e-3, ema_decay: 0.995 });
     assert.ok(nme < 1, `NME is ${nme.toFixed(2)} %`);
   },
 });

@@ -55,7 +55,7 @@ Deno.test({
     const trainable = [...specs.keys()].filter((name) => !/running_/.test(name));
     const trainer = new Trainer(
       device,
-      { loss, trainable, updates, clip_norm: 10, weight_decay: 0, ema: 0.5 },
+      { loss, trainable, updates, clip_norm: 10, weight_decay: 0, ema_decay: 0.5 },
       parameters,
     );
     await trainer.start();
