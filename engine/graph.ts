@@ -93,6 +93,11 @@ export interface Kernel {
   readonly constants?: Readonly<Record<string, number>>;
   /** Integer uniforms. */
   readonly ints?: Readonly<Record<string, number>>;
+  /**
+   * Names of integers that are written into the code instead, because indices are divided by them: a GPU multiplies and
+   * shifts to divide by a constant, and takes some twenty instructions to divide by anything else.
+   */
+  readonly inlined?: readonly string[];
   /** Float uniforms. */
   readonly floats?: Readonly<Record<string, number>>;
   /** Number of invocations. */

@@ -279,7 +279,8 @@ export function assemble(
   const workgroups = grid(Math.ceil(kernel.threads / size));
   uniforms.add("i32", kernel.threads, "threads");
   uniforms.add("i32", workgroups[0] * size, "grid_x");
-  for (const [name, value] of Object.entries(kernel.ints ?? {})) uniforms.add("i32", value, name);
+  const { ints = {}, inlined = [] } = kernel;
+  for (const [name, value] of Object.entries(ints)) if (!inlined.includes(name)) uniforms.add("i32", value, name);
   for (const [name, value] of Object.entries(kernel.floats ?? {})) uniforms.add("f32", value, name);
 
   const bindings: string[] = [];
@@ -345,7 +346,10 @@ export function assemble(
     division(program),
     ...functions.values(),
     ...access,
-    expand(kernel.source, kernel.constants ?? {}, kernel.label),
+    inlined.reduce(
+      (code, name) => code.replace(new RegExp(`\\bu\\.${name}\\b`, "g"), String(ints[name])),
+      expand(kernel.source, kernel.constants ?? {}, kernel.label),
+    ),
   ].join("\n");
   return { code, label: `${kernel.label}#${kernel.entry}`, uniforms: uniforms.bytes(), workgroups };
 }

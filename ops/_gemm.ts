@@ -27,16 +27,39 @@ export interface Gemm {
   readonly transposed: { readonly x: boolean; readonly w: boolean };
   readonly constants?: Readonly<Record<string, number>>;
   readonly ints: Readonly<Record<string, number>>;
+  readonly inlined?: readonly string[];
 }
 
-/** Whether tiles of 64 x 64 pay: a product with fewer rows or columns leaves most of a tile empty. */
-export function fillsTiles(rows: number, columns4: number): boolean {
-  return rows >= 32 && columns4 >= 8;
+/** Tiles below which the units of a hardware GPU are busier with a kernel of many small invocations. */
+const FEWEST_TILES = 24;
+
+/** Workgroups that keep a hardware GPU busy: long sums are split until there are as many. */
+const SPLIT_TILES = 1024;
+
+/** Fewest terms of a part of a split sum. */
+const SPLIT_TERMS = 256;
+
+/** Whether a product is computed by tiles of 64 x 64: fewer rows or columns would leave most of a tile empty. */
+export function usesTiles(
+  { TILED }: Candidate,
+  target: Target,
+  { batches, rows, columns4 }: Pick<Gemm, "batches" | "rows" | "columns4">,
+): boolean {
+  if (rows < 32 || columns4 < 8) return false;
+  return TILED === undefined
+    ? target.tiled && batches * Math.ceil(rows / 64) * Math.ceil(columns4 / 16) >= FEWEST_TILES
+    : TILED === 1;
+}
+
+/** Parts to split the sum of a product with few tiles into, so that a hardware GPU has work for all its units. */
+export function splitFor(tiles: number, terms: number): number {
+  return Math.max(1, Math.min(Math.floor(terms / SPLIT_TERMS), Math.ceil(SPLIT_TILES / tiles)));
 }
 
 /** The tiled kernel of an op. */
 export function gemmKernel(gemm: Gemm): Kernel {
-  const { source, label, reads, writes, batches, rows, columns4, steps, transposed, constants, ints } = gemm;
+  const { source, label, reads, writes, batches, rows, columns4, steps, transposed, constants, ints, inlined = [] } =
+    gemm;
   const [row_tiles, col_tiles] = [Math.ceil(rows / 64), Math.ceil(columns4 / 16)];
   const tiles = batches * row_tiles * col_tiles;
   return {
@@ -47,6 +70,7 @@ export function gemmKernel(gemm: Gemm): Kernel {
     writes,
     constants: { ...constants, XT: Number(transposed.x), WT: Number(transposed.w) },
     ints: { ...ints, steps, row_tiles, col_tiles, tiles },
+    inlined,
     threads: 128 * tiles,
     workgroup: 128,
   };

@@ -11,7 +11,7 @@ import {
 } from "../engine/graph.ts";
 import source from "../shaders/conv2d.wgsl" with { type: "text" };
 import tiled from "../shaders/conv2d.tiled.wgsl" with { type: "text" };
-import { CONVOLUTION_CANDIDATES, directWorkgroup, fillsTiles, gemmKernel } from "./_gemm.ts";
+import { CONVOLUTION_CANDIDATES, directWorkgroup, gemmKernel, usesTiles } from "./_gemm.ts";
 import { reader, sumOver, tabulate } from "./_reference.ts";
 import { add } from "./add.ts";
 import { conv2dBackwardInput } from "./conv2d_backward_input.ts";
@@ -69,20 +69,20 @@ export const conv2dOp: Op<Conv2dAttrs, 2> = {
       const [I4, O4] = [Math.ceil(I / 4), Math.ceil(O / 4)];
       const ints = { H, W, I, I4, HO, WO, O4, pad_top: padding[0], pad_left: padding[1] };
       const common = { reads: ["x", "f"], writes: ["y"] };
-      const { P = pixelTile(WO), WG = directWorkgroup(target), TILED = Number(target.tiled) } = candidate;
-      if (TILED && fillsTiles(N * HO * WO, O4)) {
+      const { P = pixelTile(WO), WG = directWorkgroup(target) } = candidate;
+      const tiles = { batches: 1, rows: N * HO * WO, columns4: O4 };
+      if (usesTiles(candidate, target, tiles)) {
         const tap_steps = Math.ceil(I / 16);
         return gemmKernel({
           ...common,
           source: tiled,
           label: "shaders/conv2d.tiled.wgsl",
-          batches: 1,
-          rows: N * HO * WO,
-          columns4: O4,
+          ...tiles,
           steps: KH * KW * tap_steps,
           transposed: { x: false, w: false },
           constants: { KW, S: stride },
           ints: { ...ints, tap_steps, rows: N * HO * WO },
+          inlined: ["HO", "WO", "tap_steps"],
         });
       }
       const w_tiles = Math.ceil(WO / P);

@@ -1,7 +1,7 @@
 import { apply, dims, elements, extent, type Op, type Shape, type Value } from "../engine/graph.ts";
 import source from "../shaders/conv2d_backward_input.wgsl" with { type: "text" };
 import tiled from "../shaders/conv2d_backward_input.tiled.wgsl" with { type: "text" };
-import { CONVOLUTION_CANDIDATES, directWorkgroup, fillsTiles, gemmKernel } from "./_gemm.ts";
+import { CONVOLUTION_CANDIDATES, directWorkgroup, gemmKernel, usesTiles } from "./_gemm.ts";
 import { reader, sumOver, tabulate } from "./_reference.ts";
 import { type Conv2dAttrs, conv2dOp, decided, pixelTile } from "./conv2d.ts";
 import { conv2dBackwardWeight } from "./conv2d_backward_weight.ts";
@@ -27,20 +27,20 @@ export const conv2dBackwardInputOp: Op<Conv2dBackwardInputAttrs, 2> = {
       const common = { reads: ["dy", "f"], writes: ["dx"] };
       // Of each S pixels, every filter tap meets one.
       const pixels = candidate.P ?? pixelTile(Math.ceil(W / stride));
-      const { WG = directWorkgroup(target), TILED = Number(target.tiled) } = candidate;
-      if (TILED && fillsTiles(N * H * W, I4)) {
+      const { WG = directWorkgroup(target) } = candidate;
+      const tiles = { batches: 1, rows: N * H * W, columns4: I4 };
+      if (usesTiles(candidate, target, tiles)) {
         const tap_steps = Math.ceil(O / 16);
         return gemmKernel({
           ...common,
           source: tiled,
           label: "shaders/conv2d_backward_input.tiled.wgsl",
-          batches: 1,
-          rows: N * H * W,
-          columns4: I4,
+          ...tiles,
           steps: KH * KW * tap_steps,
           transposed: { x: false, w: true },
           constants: { KW, S: stride },
           ints: { ...ints, tap_steps, rows: N * H * W },
+          inlined: ["H", "W", "tap_steps"],
         });
       }
       const P = pixels * stride;

@@ -1,13 +1,13 @@
 import { apply, dims, elements, extent, type Op, type Shape, type Value } from "../engine/graph.ts";
 import source from "../shaders/conv2d_backward_weight.wgsl" with { type: "text" };
 import tiled from "../shaders/conv2d_backward_weight.tiled.wgsl" with { type: "text" };
-import { directWorkgroup, fillsTiles, gemmKernel } from "./_gemm.ts";
+import { directWorkgroup, gemmKernel, splitFor, usesTiles } from "./_gemm.ts";
 import { reader, sumOver, tabulate } from "./_reference.ts";
 import { type Conv2dAttrs, decided } from "./conv2d.ts";
 import { matmul } from "./matmul.ts";
 import { im2col, prefersIm2col } from "./im2col.ts";
 import { reshape } from "./reshape.ts";
-import { largestDivisor, sumMiddle } from "./sum.ts";
+import { largestDivisor, sumInPasses, sumMiddle } from "./sum.ts";
 import { prefersWinogradGradient, winogradGradient } from "./winograd.ts";
 
 /** Attributes of {@linkcode conv2dBackwardWeightOp}: those of the convolution, the filter's size, and the partial sums. */
@@ -33,19 +33,19 @@ export const conv2dBackwardWeightOp: Op<Conv2dBackwardWeightAttrs, 2> = {
       const common = { reads: ["x", "dy"], writes: ["df"] };
       // 2 x 2 texels of channels take two thirds of the time of one (SPEED.md); more taps would be too many sums.
       const most = I4 > 1 && O4 > 1 && KW <= 3 ? 2 : 1;
-      const { R: wanted = most, WG = directWorkgroup(target), TILED = Number(target.tiled) } = candidate;
-      if (TILED && fillsTiles(I, O4)) {
+      const { R: wanted = most, WG = directWorkgroup(target) } = candidate;
+      const tiles = { batches: parts * KH * KW, rows: I, columns4: O4 };
+      if (usesTiles(candidate, target, tiles)) {
         return gemmKernel({
           ...common,
           source: tiled,
           label: "shaders/conv2d_backward_weight.tiled.wgsl",
-          batches: parts * KH * KW,
-          rows: I,
-          columns4: O4,
+          ...tiles,
           steps: Math.ceil(step * WO / 16),
           transposed: { x: true, w: false },
           constants: { KH, KW, S: stride },
           ints,
+          inlined: ["HO", "WO"],
         });
       }
       const R = Math.min(wanted, most);
@@ -71,11 +71,15 @@ export const conv2dBackwardWeightOp: Op<Conv2dBackwardWeightAttrs, 2> = {
     const wanted = decided(candidate, () => !target.tiled && prefersWinogradGradient(convolution));
     if (wanted && !target.keepComposite) return reshape(winogradGradient(x, dy), df.shape);
     // Few filters have a long sum, which is split into parts that run side by side.
-    const threads = KH * Math.ceil(I / 8) * Math.ceil(O / 8);
     const { N, HO, WO } = dims(dy, "N HO WO O");
-    const split = largestDivisor(N * HO, Math.min(32, Math.ceil(192 / threads)));
-    const sum = (some: Value) => reshape(sumMiddle(reshape(some, [1, split, ...filters])), df.shape);
-    if (prefersIm2col(convolution) && !target.keepComposite) {
+    const im2cols = prefersIm2col(convolution) && !target.keepComposite;
+    const tiles = (im2cols ? 1 : KH * KW) * Math.ceil((im2cols ? KH * KW * I : I) / 64) * Math.ceil(O / 64);
+    const threads = KH * Math.ceil(I / 8) * Math.ceil(O / 8);
+    const most = target.tiled ? splitFor(tiles, N * HO * WO) : Math.min(32, Math.ceil(192 / threads));
+    const split = largestDivisor(N * HO, most);
+    const total = target.tiled ? (some: Value) => sumInPasses(some, 1) : sumMiddle;
+    const sum = (some: Value) => reshape(total(reshape(some, [1, split, ...filters])), df.shape);
+    if (im2cols) {
       const rows = (v: Value) => reshape(v, [split, N * HO * WO / split, elements(v.shape) / (N * HO * WO)]);
       return sum(matmul(rows(im2col(x, filters, attrs)), rows(dy), { transpose_a: true }));
     }

@@ -12,10 +12,10 @@ import {
 } from "../engine/graph.ts";
 import source from "../shaders/matmul.wgsl" with { type: "text" };
 import tiled from "../shaders/matmul.tiled.wgsl" with { type: "text" };
-import { directWorkgroup, fillsTiles, gemmKernel } from "./_gemm.ts";
+import { directWorkgroup, gemmKernel, splitFor, usesTiles } from "./_gemm.ts";
 import { reader, sumOver, tabulate } from "./_reference.ts";
 import { reshape } from "./reshape.ts";
-import { sumTo } from "./sum.ts";
+import { largestDivisor, sumInPasses, sumTo } from "./sum.ts";
 
 /**
  * Attributes of {@linkcode matmulOp}.
@@ -89,19 +89,19 @@ function kernel(a: Shape, b: Shape, attrs: MatmulAttrs, target: Target, candidat
     y_h: ly.stride_h,
     y_row: ly.stride_row,
   };
-  const { WG = directWorkgroup(target), TILED = Number(target.tiled) } = candidate;
-  if (TILED && fillsTiles(M, N4)) {
+  const { WG = directWorkgroup(target) } = candidate;
+  const tiles = { batches: n * attrs.heads, rows: M, columns4: N4 };
+  if (usesTiles(candidate, target, tiles)) {
     return gemmKernel({
       source: tiled,
       label: "shaders/matmul.tiled.wgsl",
       reads: ["x", "w"],
       writes: ["y"],
-      batches: n * attrs.heads,
-      rows: M,
-      columns4: N4,
+      ...tiles,
       steps: Math.ceil(K / 16),
       transposed: { x: attrs.ta, w: attrs.tb },
       ints,
+      inlined: ["H"],
     });
   }
   const entry = attrs.ta ? "tn" : attrs.tb ? "nt" : "nn";
@@ -110,8 +110,10 @@ function kernel(a: Shape, b: Shape, attrs: MatmulAttrs, target: Target, candidat
   // (SPEED.md). That is too long for nt, whose results have the long epilogues of gradients.
   const large = !target.tiled && fillsFours(N4) &&
     (attrs.ta ? fillsFours(unit) : !attrs.tb && n * attrs.heads * M * N4 >= 4096);
-  const { R: rows = large && attrs.ta ? 16 : 8, Q: texels = large ? 4 : 2 } = candidate;
-  const R = attrs.ta ? Math.min(rows / 4, unit) : unit >= rows ? rows : unit > 2 ? 4 : 1;
+  // A hardware GPU wants many invocations, even if each loads what others load as well.
+  const few = target.tiled && n * attrs.heads * Math.ceil(unit / 8) * Math.ceil(N4 / 2) < 1 << 14;
+  const { R: rows = few ? 1 : large && attrs.ta ? 16 : 8, Q: texels = few ? 1 : large ? 4 : 2 } = candidate;
+  const R = attrs.ta ? Math.min(Math.ceil(rows / 4), unit) : unit >= rows ? rows : unit > 2 ? 4 : 1;
   const Q = Math.min(texels, N4);
   const row_tiles = Math.ceil(unit / R);
   const col_tiles = Math.ceil(N4 / Q);
@@ -157,6 +159,17 @@ export const matmulOp: Op<MatmulAttrs, 2> = {
       { TILED: 1 },
     ],
     kernel: ({ inputs: [a, b], attrs }, target, candidate) => kernel(a.shape, b.shape, attrs, target, candidate),
+  },
+  decompose({ inputs: [a, b], attrs }, { TILED }, target) {
+    const { ta, heads, merged_a, merged_b, merged_y } = attrs;
+    const plain = ta && heads === 1 && merged_a && merged_b && merged_y;
+    if (!plain || !(TILED ?? target.tiled) || target.keepComposite) return null;
+    // Gradients of weights have few results and long sums, which are split for want of other work to do side by side.
+    const { M, N, K, n, lb } = sizes(a.shape, b.shape, attrs);
+    const split = largestDivisor(K, splitFor(n * Math.ceil(M / 64) * Math.ceil(N / 64), K));
+    if (split === 1 || lb.n !== n) return null;
+    const some = apply(matmulOp, [reshape(a, [n * split, K / split, M]), reshape(b, [n * split, K / split, N])], attrs);
+    return reshape(sumInPasses(reshape(some, [n, split, M, N]), 1), [n, M, N]);
   },
   gradient({ inputs: [a, b], attrs }, [dy]) {
     const { ta, tb, heads, merged_a, merged_b, merged_y } = attrs;

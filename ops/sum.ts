@@ -45,6 +45,9 @@ export const sumOp: Op<SumAttrs, 1> = {
       threads: texels(y.shape),
     }),
   },
+  decompose({ inputs: [x], attrs: { parts } }, _, target) {
+    return target.tiled && !target.keepComposite && passesFor(x, parts) > 1 ? sumInPasses(x, parts) : null;
+  },
   gradient: ({ inputs: [x], attrs: { parts } }, [dy]) => {
     const { A, B } = dims(x, "A B ...");
     const inner = x.shape.slice(2);
@@ -60,6 +63,27 @@ export const sumOp: Op<SumAttrs, 1> = {
     return [{ shape: [A, parts, ...inner], data }];
   },
 };
+
+/** Invocations that keep a hardware GPU busy. */
+const BUSY = 1 << 15;
+
+/** How many partial sums to make first of each part, where one pass would have few invocations with long loops. */
+function passesFor(x: Value, parts: number): number {
+  const { A, B } = dims(x, "A B ...");
+  const [step, threads] = [B / parts, A * parts * texels(x.shape.slice(2))];
+  if (step < 64 || threads >= BUSY) return 1;
+  return largestDivisor(step, Math.min(Math.ceil(step / 16), Math.ceil(BUSY / threads)));
+}
+
+/**
+ * Sums `[A, B, ...]` in parts of B by as many passes as give a hardware GPU enough to do side by side.
+ *
+ * @returns `[A, parts, ...]`.
+ */
+export function sumInPasses(x: Value, parts: number): Value {
+  const more = passesFor(x, parts);
+  return more === 1 ? apply(sumOp, [x], { parts }) : sumInPasses(apply(sumOp, [x], { parts: parts * more }), parts);
+}
 
 /**
  * Sums `[A, B, ...]` over B: in one pass, or in two when one would leave too few invocations for a GPU.

@@ -1,7 +1,7 @@
 import { apply, extent, type Op, type Value } from "../engine/graph.ts";
 import source from "../shaders/winograd_product.wgsl" with { type: "text" };
 import tiled from "../shaders/winograd_product.tiled.wgsl" with { type: "text" };
-import { directWorkgroup, fillsTiles, gemmKernel } from "./_gemm.ts";
+import { directWorkgroup, gemmKernel, usesTiles } from "./_gemm.ts";
 import { BLOCK, filterReader, filterStride, matrix, tabulateTiles, tileReader, tileStride } from "./_winograd.ts";
 import { sumOver } from "./_reference.ts";
 
@@ -41,15 +41,14 @@ export const winogradProductOp: Op<WinogradProductAttrs, 2> = {
         y_stride: tileStride(4 * N4),
       };
       const common = { reads: ["x", "w"], writes: ["y"] };
-      const { Q = N4 % 4 ? 2 : 4, TILED = Number(target.tiled) } = candidate;
-      if (TILED && fillsTiles(BLOCK * blocks, N4)) {
+      const { Q = N4 % 4 ? 2 : 4 } = candidate;
+      const tiles = { batches: 36, rows: BLOCK * blocks, columns4: N4 };
+      if (usesTiles(candidate, target, tiles)) {
         return gemmKernel({
           ...common,
           source: tiled,
           label: "shaders/winograd_product.tiled.wgsl",
-          batches: 36,
-          rows: BLOCK * blocks,
-          columns4: N4,
+          ...tiles,
           steps: Math.ceil(K4 / 4),
           transposed: { x: false, w: attrs.transposed },
           constants: { BLOCK },

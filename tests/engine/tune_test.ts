@@ -80,7 +80,7 @@ Deno.test("a key rounds extents up to powers of two and names f16 and frozen inp
   assert.equal(keyOf(target, { isF16: (name) => name === "f" }), keyOf(target).replace("f32[4,4", "f16[4,4"));
   const fetches = { outputs: { y }, updates: [[f, affine(f, 2)]] } as const;
   assert.equal(keyOf(target, { fetches }), keyOf(target).replace("frozen ", ""));
-  assert.match(keyOf({ ...target, storage: "buffer", tiled: true }), /^buffer tiled conv2d gemm KW3,S1,XT0,WT0 /);
+  assert.match(keyOf({ ...target, storage: "buffer", tiled: true }), /^buffer tiled conv2d forward P4,KH3,KW3,S1 /);
 });
 
 Deno.test("a plan takes the choice of its key if the op still lists it, and tells which it took", () => {

@@ -23,4 +23,6 @@ checkOp(matmulOp, [
   { shapes: [[1, 261, 5], [1, 5, 66]], attrs: plain, wrt: [] },
   { shapes: [[1, 261, 5], [1, 66, 5]], attrs: { ...plain, tb: true }, wrt: [] },
   { shapes: [[2, 9, 27], [2, 9, 66]], attrs: { ...plain, ta: true }, wrt: [] },
+  // Sums long enough to be split.
+  { shapes: [[2, 768, 36], [2, 768, 40]], attrs: { ...plain, ta: true }, wrt: [] },
 ], { tiled: true });
