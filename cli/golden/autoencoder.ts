@@ -4,11 +4,10 @@
  * @module
  */
 
-import { gradients } from "../../ops/autodiff.ts";
+import { add } from "../../ops/add.ts";
 import { exp } from "../../ops/exp.ts";
-import { mul } from "../../ops/mul.ts";
+import { mse } from "../../ops/mse.ts";
 import { affine } from "../../ops/affine.ts";
-import { sub } from "../../ops/sub.ts";
 import { mean } from "../../ops/sum.ts";
 import {
   autoencoderFormat,
@@ -21,78 +20,59 @@ import {
   sampleLatent,
 } from "../../models/diffusion/autoencoder.ts";
 import { readConfig } from "../../models/io/config.ts";
-import { createParameters, type ParameterSpec, Scope } from "../../models/io/params.ts";
-import { Graph, type Value } from "../../engine/graph.ts";
-import { Executable } from "../../engine/executable.ts";
-import { allTensors, compareGroups, type GoldenCheck, hostParametersOf, inputsOf, readOutputs } from "./case.ts";
+import { InputError } from "../../formats/input_error.ts";
+import type { Value } from "../../engine/graph.ts";
+import { type GoldenCase, type GoldenCheck, networkCheck } from "./case.ts";
 
-/** A KL autoencoder: posterior, samples, reconstruction, loss and gradients of the decoder. */
-export const autoencoderCheck: GoldenCheck = async (c, device) => {
-  const want = await allTensors(c);
-  const specs = new Map<string, ParameterSpec>();
-  const graph = new Graph();
-  const { values, data } = inputsOf(graph, want);
-  const { image, z, noise, target } = values as Record<string, Value>;
-  const config = readConfig(autoencoderFormat, c.json.config, c.name);
-  const scope = new Scope(graph, specs);
+/** The output that the case's `grad/` tensors are gradients of. */
+function lossOf(c: GoldenCase, outputs: Record<string, Value>, otherwise: string): Value {
+  const name = c.json["grad_of"] ?? otherwise;
+  const loss = outputs[name];
+  if (!loss) throw new InputError(`Cannot take gradients of "${name}" in ${c.name}: there is no such loss`);
+  return loss;
+}
 
-  const posterior = encodeImage(scope, config, image!);
-  const decoded = decodeLatent(scope, config, z!);
-  const d = sub(decoded, target!);
-  const loss = mean(mul(d, d));
+/** A KL autoencoder: posterior, samples, reconstruction, losses and gradients. */
+export const autoencoderCheck: GoldenCheck = networkCheck(({ c, input, scope }) => {
+  const config = readConfig(autoencoderFormat, c.json["config"], c.name);
+  const at = scope();
+  const posterior = encodeImage(at, config, input("image"));
+  const decoded = decodeLatent(at, config, input("z"));
+  const sampled = sampleLatent(posterior, input("noise"));
+  const decode_mse = mse(decoded, input("target"));
   const outputs: Record<string, Value> = {
     "output/mean": posterior.mean,
     "output/mode": posterior.mean,
     "output/logvar": posterior.logvar,
     "posterior/std": exp(affine(posterior.logvar, 0.5)),
     "posterior/kl": divergence(posterior),
-    "posterior/sample_from_noise": sampleLatent(posterior, noise!),
+    "posterior/sample_from_noise": sampled,
     "output/decoded": decoded,
-    "output/reconstruction": decodeLatent(scope, config, posterior.mean),
-    "loss/decode_mse": loss,
+    "output/reconstruction": decodeLatent(at, config, posterior.mean),
+    "loss/decode_mse": decode_mse,
   };
-  const names = [...want.keys()].filter((name) => name.startsWith("grad/"));
-  const wrt = names.map((name) => graph.parameters.get(name.slice(5))!);
-  const [dz, ...grads] = gradients(loss, [z!, ...wrt]);
-  outputs["gradin/z"] = dz!;
-  grads.forEach((dx, k) => outputs[names[k]!] = dx);
+  if (c.json["kl_weight"] !== undefined) {
+    const distance = mse(decodeLatent(at, config, sampled), input("image"));
+    outputs["loss/elbo"] = add(distance, affine(mean(divergence(posterior)), c.json["kl_weight"]));
+  }
+  return { outputs, loss: lossOf(c, outputs, "loss/decode_mse"), input_loss: decode_mse };
+});
 
-  const parameters = createParameters(device, specs, await hostParametersOf(specs, want));
-  const exe = new Executable(device, { outputs }, parameters);
-  exe.run(data);
-  const got = await readOutputs(
-    exe,
-    outputs,
-    (name) => name.startsWith("grad/") ? specs.get(name.slice(5)) : undefined,
-  );
-  exe.destroy();
-  for (const tensor of parameters.values()) tensor.destroy();
-  return compareGroups(c, want, got);
-};
-
-/** An autoencoder with a codebook: latents, codes, loss and reconstruction. */
-export const vqCheck: GoldenCheck = async (c, device) => {
-  const want = await allTensors(c);
-  const specs = new Map<string, ParameterSpec>();
-  const graph = new Graph();
-  const { values, data } = inputsOf(graph, want);
-  const config = readConfig(autoencoderFormat, { _class_name: "VQModel", ...c.json.config }, c.name);
-  const scope = new Scope(graph, specs);
-  const latent = encodeLatent(scope, config, values["image"]!);
-  const { code, ids } = quantise(scope, config, latent);
+/** An autoencoder with a codebook: latents, codes, losses, reconstruction and gradients. */
+export const vqCheck: GoldenCheck = networkCheck(({ c, want, input, scope }) => {
+  const config = readConfig(autoencoderFormat, { _class_name: "VQModel", ...c.json["config"] }, c.name);
+  const at = scope();
+  const latent = encodeLatent(at, config, input("image"));
+  const { code, ids } = quantise(at, config, latent);
+  const decoded = decodeLatent(at, config, latent);
   const outputs: Record<string, Value> = {
     "output/latents": latent,
     "output/quantized": code,
-    "output/decoded": decodeLatent(scope, config, latent),
-    "output/decoded_not_quantized": decodeLatent(scope, config, latent, { quantised: true }),
+    "output/decoded": decoded,
+    "output/decoded_not_quantized": decodeLatent(at, config, latent, { quantised: true }),
     "loss/vq": codebookLoss(latent, code),
     "index/codes": ids,
   };
-  const parameters = createParameters(device, specs, await hostParametersOf(specs, want));
-  const exe = new Executable(device, { outputs }, parameters);
-  exe.run(data);
-  const got = await readOutputs(exe, outputs);
-  exe.destroy();
-  for (const tensor of parameters.values()) tensor.destroy();
-  return compareGroups(c, want, got);
-};
+  if (want.has("input/target")) outputs["loss/total"] = add(mse(decoded, input("target")), codebookLoss(latent, code));
+  return { outputs, loss: lossOf(c, outputs, "loss/vq") };
+});

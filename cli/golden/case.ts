@@ -4,17 +4,24 @@
  * @module
  */
 
+import { z } from "zod";
 import {
+  createParameters,
+  fileShape,
   type HostTensors,
   type LoadOptions,
   type ParameterSpec,
   readParameters,
+  Scope,
   type Specs,
   toFileLayout,
 } from "../../models/io/params.ts";
+import { gradients } from "../../ops/autodiff.ts";
 import type { Device } from "../../engine/device.ts";
-import type { Graph, Value } from "../../engine/graph.ts";
-import type { Executable } from "../../engine/executable.ts";
+import { elements, Graph, type Value } from "../../engine/graph.ts";
+import { Executable } from "../../engine/executable.ts";
+import type { Tensor } from "../../engine/tensor.ts";
+import { InputError } from "../../formats/input_error.ts";
 import { readSafetensors, type TensorData } from "../../formats/safetensors.ts";
 
 /** The parsed `NAME.json`; only what all cases have in common is typed. */
@@ -27,9 +34,29 @@ export interface GoldenJson {
   readonly group_scale?: Readonly<Record<string, number>>;
   /** `metric` in words, and a number for each group. */
   readonly tolerance?: Readonly<Record<string, number | string>>;
+  /** L2 norm of every gradient, also of those without a tensor. */
+  readonly grad_l2_norms?: Readonly<Record<string, number>>;
   // deno-lint-ignore no-explicit-any
   readonly [key: string]: any;
 }
+
+/** Keys that describe a case to its reader; no check needs them. */
+export const DOCUMENTATION: readonly string[] = [
+  "case",
+  "kind",
+  "peer",
+  "procedure",
+  "notes",
+  "compute",
+  "tensors",
+  "parameters",
+  "inputs",
+  "storage_note",
+  "peer_float32_deviation",
+  "cross_peer_max_abs_difference",
+  "seed",
+  "peer_options",
+];
 
 /** A case as a check sees it. */
 export interface GoldenCase {
@@ -52,7 +79,7 @@ export interface GoldenResult {
   readonly tensor?: string;
 }
 
-/** Computes a case; no results where what it is about is not built here. */
+/** Computes a case. */
 export type GoldenCheck = (c: GoldenCase, device: Device) => Promise<GoldenResult[]>;
 
 /** Opens a case. */
@@ -76,6 +103,35 @@ export async function allTensors(c: GoldenCase): Promise<Map<string, TensorData>
   return new Map(files.flatMap((file) => [...file]));
 }
 
+/**
+ * A tensor of a case.
+ *
+ * @throws {InputError} If the case lacks it.
+ */
+export function tensorOf(tensors: ReadonlyMap<string, TensorData>, name: string): TensorData {
+  const tensor = tensors.get(name);
+  if (!tensor) throw new InputError(`Cannot find tensor "${name}": the case has ${[...tensors.keys()].join(", ")}`);
+  return tensor;
+}
+
+/**
+ * A part of a case's JSON, checked against a schema; unknown keys are errors in strict schemas.
+ *
+ * @param what Key in the JSON, for messages.
+ */
+export function parsePart<T>(c: GoldenCase, schema: z.ZodType<T>, what = "config", value: unknown = c.json[what]): T {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  throw new InputError(`Cannot read "${what}" of ${c.name}: ${z.prettifyError(result.error).replaceAll("\n", " ")}`);
+}
+
+/** Finds numbers in a text of the case by a pattern with named groups. */
+export function numbersIn(text: unknown, pattern: RegExp, what: string): Record<string, number> {
+  const found = pattern.exec(String(text))?.groups;
+  if (!found) throw new InputError(`Cannot read ${what} from ${JSON.stringify(text)}: ${pattern} is expected`);
+  return Object.fromEntries(Object.entries(found).map(([name, value]) => [name, Number(value)]));
+}
+
 const groupOf = (name: string) => name.slice(0, name.indexOf("/"));
 
 /**
@@ -95,8 +151,20 @@ export function goldenError(got: ArrayLike<number>, want: ArrayLike<number>, sca
   return difference === 0 ? 0 : difference / size;
 }
 
+/** Groups of tensors that are given to a computation. */
+const GIVEN = ["input", "param"];
+
+/** What {@linkcode compareGroups} does beside comparing. */
+export interface CompareOptions {
+  /** Groups that the check itself uses or compares; they need no tolerance. */
+  readonly other?: readonly string[];
+  /** L2 norms of values by name, whose groups need no tensors. */
+  readonly norms?: Readonly<Record<string, number>>;
+}
+
 /**
- * Compares with every tensor of the groups that have a tolerance. A tensor that was not computed has infinite error.
+ * Compares with every tensor that is not given. A tensor that was not computed has infinite error, and so has a group of
+ * tensors without a tolerance, and a tolerance without tensors.
  *
  * @param got Values by the case's own names, dense, in PyTorch's layout.
  */
@@ -104,21 +172,56 @@ export function compareGroups(
   { json }: GoldenCase,
   want: ReadonlyMap<string, TensorData>,
   got: ReadonlyMap<string, ArrayLike<number>>,
+  { other = [], norms = {} }: CompareOptions = {},
 ): GoldenResult[] {
   const results = new Map<string, GoldenResult>();
-  for (const [name, { data }] of want) {
-    const group = groupOf(name);
-    const tolerance = json.tolerance?.[group];
-    if (typeof tolerance !== "number") continue;
-    const scale = json.group_scale?.[group] ?? data.reduce((m, x) => Math.max(m, Math.abs(x)), 0);
-    const values = got.get(name);
-    const error = values ? goldenError(values, data, scale) : Infinity;
+  const put = (group: string, name: string, error: number, tolerance: number) => {
     const worst = results.get(group);
     if (!worst || error / tolerance > worst.error / worst.tolerance) {
-      results.set(group, { group, error, tolerance, tensor: values ? name : `${name} (not computed)` });
+      results.set(group, { group, error, tolerance, tensor: error === Infinity ? `${name} (not computed)` : name });
     }
+  };
+  const toleranceOf = (group: string) => {
+    const tolerance = json.tolerance?.[group];
+    if (typeof tolerance === "number") return tolerance;
+    throw new InputError(`Cannot check the group "${group}" as "tolerance" has no number of that name`);
+  };
+  for (const [name, { data }] of want) {
+    const group = groupOf(name);
+    if (GIVEN.includes(group) || other.includes(group)) continue;
+    const scale = json.group_scale?.[group] ?? largest(data);
+    const values = got.get(name);
+    put(group, name, values ? goldenError(values, data, scale) : Infinity, toleranceOf(group));
+  }
+  const floors = new Map<string, number>();
+  for (const [name, norm] of Object.entries(norms)) {
+    floors.set(groupOf(name), Math.max(floors.get(groupOf(name)) ?? 0, norm));
+  }
+  for (const [name, norm] of Object.entries(norms)) {
+    const values = got.get(name);
+    const group = groupOf(name);
+    const error = values ? goldenError([Math.hypot(...chunks(values))], [norm], floors.get(group) ?? 0) : Infinity;
+    put(`${group} norms`, name, error, toleranceOf(group));
+  }
+  for (const [group, tolerance] of Object.entries(json.tolerance ?? {})) {
+    if (typeof tolerance !== "number" || results.has(group) || results.has(`${group} norms`) || other.includes(group)) {
+      continue;
+    }
+    throw new InputError(`Cannot check "${group}", of which there is a tolerance and no tensor`);
   }
   return [...results.values()];
+}
+
+const largest = (data: ArrayLike<number>) =>
+  Array.prototype.reduce.call(data, (m, x) => Math.max(m as number, Math.abs(x)), 0) as number;
+
+/** Norms of a few thousand values each, as a call takes no more arguments. */
+function chunks(values: ArrayLike<number>): number[] {
+  const out: number[] = [];
+  for (let k = 0; k < values.length; k += 4096) {
+    out.push(Math.hypot(...Array.from({ length: Math.min(4096, values.length - k) }, (_, j) => values[k + j] ?? NaN)));
+  }
+  return out;
 }
 
 /** A result of something that is right or wrong. */
@@ -166,21 +269,56 @@ export function inputsOf(
   return { values, data };
 }
 
+/** Parameters by a rule, in place of tensors: see "Generated parameters" in the README of `tests/golden`. */
+const generatedSchema = z.strictObject({
+  prefix: z.literal("param/"),
+  rules: z.array(z.tuple([z.string(), z.number(), z.union([z.number(), z.literal("fan_in")])])),
+});
+
+/** Numbers in [-1, 1) of a name: xorshift32 from the name's FNV-1a hash, its upper 24 bits. */
+export function numbersOf(name: string, count: number): Float64Array {
+  let state = 0x811c9dc5;
+  for (const byte of new TextEncoder().encode(name)) state = Math.imul(state ^ byte, 0x01000193);
+  state ||= 1;
+  return Float64Array.from({ length: count }, () => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return (state >>> 8) / 2 ** 23 - 1;
+  });
+}
+
+function generate(c: GoldenCase, specs: Specs): Map<string, TensorData> {
+  const { rules } = parsePart(c, generatedSchema, "generated");
+  return new Map([...specs.values()].map((spec) => {
+    const [, offset, size] = rules.find(([pattern]) => new RegExp(pattern).test(spec.name)) ??
+      (() => {
+        throw new InputError(`Cannot generate "${spec.name}": none of the rules of ${c.name} is for it`);
+      })();
+    const shape = [...fileShape(spec)];
+    const factor = size === "fan_in" ? Math.sqrt(3 * (shape[0] ?? 1) / elements(shape)) : size;
+    const data = Float32Array.from(numbersOf(spec.name, elements(shape)), (u) => offset + factor * u);
+    return [`param/${spec.name}`, { shape, data }];
+  }));
+}
+
 /**
  * The parameters of a network case, `param/NAME`, in the layout of the graph.
  *
- * @throws {TypeError} When names or shapes differ from the specs.
+ * @throws {InputError} When names or shapes differ from the specs.
  */
 export async function hostParametersOf(
+  c: GoldenCase,
   specs: Specs,
   tensors: ReadonlyMap<string, TensorData>,
   options: LoadOptions = { nameOf: (spec) => `param/${spec.name}` },
 ): Promise<HostTensors> {
+  const all = c.json["generated"] === undefined ? tensors : generate(c, specs);
   const file = {
-    path: "the case",
-    names: [...tensors.keys()].filter((name) => name.startsWith("param/")),
-    info: (name: string) => tensors.get(name)!,
-    read: (name: string) => Promise.resolve(tensors.get(name)!),
+    path: c.name,
+    names: [...all.keys()].filter((name) => name.startsWith("param/")),
+    info: (name: string) => tensorOf(all, name),
+    read: (name: string) => Promise.resolve(tensorOf(all, name)),
   };
   return new Map(await Array.fromAsync(readParameters(file, specs, options)));
 }
@@ -202,4 +340,110 @@ export async function readOutputs(
     return [name, spec ? toFileLayout(spec, data) : shape.length === 4 ? channelsFirst(data, shape) : data] as const;
   });
   return new Map(await Promise.all(read));
+}
+
+/** What a network's check builds its outputs from. */
+export interface NetworkInputs {
+  readonly c: GoldenCase;
+  /** Every tensor of the case. */
+  readonly want: Map<string, TensorData>;
+  readonly graph: Graph;
+  readonly specs: Specs;
+  /** The parameters below a prefix. */
+  scope(prefix?: string): Scope;
+  /** `input/NAME`; maps are channels-last. */
+  input(name: string): Value;
+}
+
+/** What a network's check computes. */
+export interface NetworkOutputs {
+  /** By the case's names of tensors. */
+  readonly outputs: Record<string, Value>;
+  /** Assignments of a run. */
+  readonly updates?: readonly (readonly [Value, Value])[];
+  /** The value that `grad/PARAMETER` are gradients of. */
+  readonly loss?: Value;
+  /** The value that `gradin/INPUT` are gradients of; that of `grad/` when not given. */
+  readonly input_loss?: Value;
+  /** In front of a parameter's name in a gradient's name. */
+  readonly grad_prefix?: string;
+  /** How the names of `param/` relate to the network's. */
+  readonly load?: LoadOptions;
+  /** Starting values, where they are not the case's tensors. */
+  readonly start?: () => Promise<HostTensors>;
+  /** Norms to compare with, beside those of gradients. */
+  readonly norms?: Readonly<Record<string, number>>;
+  /** Groups of tensors that the check compares itself. */
+  readonly other?: readonly string[];
+  /** Computes more once the network ran, and more results. */
+  readonly after?: (
+    run: {
+      got: Map<string, ArrayLike<number>>;
+      parameters: ReadonlyMap<string, Tensor>;
+      data: Record<string, Float32Array>;
+    },
+  ) => Promise<GoldenResult[] | void> | GoldenResult[] | void;
+}
+
+/** A check of a network: outputs, losses, and the gradients that the case has tensors or norms of. */
+export function networkCheck(build: (inputs: NetworkInputs) => NetworkOutputs | Promise<NetworkOutputs>): GoldenCheck {
+  return async (c, device) => {
+    const want = await allTensors(c);
+    const specs = new Map<string, ParameterSpec>();
+    const graph = new Graph();
+    const { values, data } = inputsOf(graph, want);
+    const input = (name: string) => {
+      const value = values[name];
+      if (!value) tensorOf(want, `input/${name}`);
+      return value as Value;
+    };
+    const scope = (prefix?: string) => new Scope(graph, specs, prefix);
+    const built = await build({ c, want, graph, specs, input, scope });
+    const { grad_prefix = "", loss, input_loss = loss } = built;
+    const outputs = { ...built.outputs };
+
+    const differentiate = (
+      group: string,
+      of: Value | undefined,
+      names: Iterable<string>,
+      find: (name: string) => Value | undefined,
+    ) => {
+      const all = [...new Set(names)];
+      if (!all.length) return;
+      if (!of) throw new InputError(`Cannot check ${group}/${all[0]} of ${c.name}: its kind has no gradients`);
+      const wrt = all.map((name) => {
+        const value = find(name);
+        if (!value) {
+          throw new InputError(`Cannot check ${group}/${name} of ${c.name}: the network has nothing of that name`);
+        }
+        return value;
+      });
+      gradients(of, wrt).forEach((dx, k) => outputs[`${group}/${all[k]}`] = dx);
+    };
+    const namesIn = (group: string) =>
+      [...want.keys()].filter((name) => name.startsWith(`${group}/`)).map((name) => name.slice(group.length + 1));
+    const norms = c.json.grad_l2_norms ?? {};
+    differentiate(
+      "grad",
+      loss,
+      [...namesIn("grad"), ...Object.keys(norms)],
+      (name) => graph.parameters.get(grad_prefix + name),
+    );
+    differentiate("gradin", input_loss, namesIn("gradin"), input);
+
+    const host = await (built.start?.() ?? hostParametersOf(c, specs, want, built.load));
+    const parameters = createParameters(device, specs, host);
+    const exe = new Executable(device, { outputs, updates: built.updates ?? [] }, parameters);
+    try {
+      exe.run(data);
+      const specOf = (name: string) => name.startsWith("grad/") ? specs.get(grad_prefix + name.slice(5)) : undefined;
+      const got: Map<string, ArrayLike<number>> = await readOutputs(exe, outputs, specOf);
+      const more = await built.after?.({ got, parameters, data }) ?? [];
+      const all = { ...built.norms, ...Object.fromEntries(Object.entries(norms).map(([n, x]) => [`grad/${n}`, x])) };
+      return [...compareGroups(c, want, got, { norms: all, other: built.other ?? [] }), ...more];
+    } finally {
+      exe.destroy();
+      for (const tensor of parameters.values()) tensor.destroy();
+    }
+  };
 }

@@ -24,24 +24,55 @@ import {
   timesteps,
   velocity,
 } from "../../models/diffusion/schedule.ts";
+import { z } from "zod";
 import { readConfig } from "../../models/io/config.ts";
 import { readSafetensors } from "../../formats/safetensors.ts";
-import { allTensors, compareGroups, exact, type GoldenCase, type GoldenCheck, goldenError } from "./case.ts";
+import {
+  allTensors,
+  compareGroups,
+  exact,
+  type GoldenCase,
+  type GoldenCheck,
+  goldenError,
+  numbersIn,
+  parsePart,
+  tensorOf,
+} from "./case.ts";
 
 const scheduleOf = (c: GoldenCase, overrides: Partial<ScheduleConfig> = {}) =>
   makeSchedule(readConfig(scheduleFormat, { ...c.json.config, ...overrides }, c.name));
 
 const equal = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b);
 
-/** `tanh(0.8 x + 0.3 sin(0.01 t) + k)`: what the cases have in place of a network. */
-const model = (x: Float64Array, t: number, k: number) =>
-  x.map((v) => Math.tanh(0.8 * v + 0.3 * Math.sin(0.01 * t) + k));
+/** What a case has in place of a network: a function of x, the time step and a number for the condition. */
+type Model = (x: Float64Array, t: number, k: number) => Float64Array;
+
+/** The model in the case's words: `tanh(A*x + B*sin(C*t) + k)`. */
+function modelOf(c: GoldenCase): Model {
+  const n = "[\\d.]*\\d";
+  const { a = NaN, b = NaN, f = NaN } = numbersIn(
+    c.json["model_function"],
+    new RegExp(`= tanh\\((?<a>${n})\\*x \\+ (?<b>${n})\\*sin\\((?<f>${n})\\*t\\) \\+ k\\)`),
+    "the model",
+  );
+  return (x, t, k) => x.map((v) => Math.tanh(a * v + b * Math.sin(f * t) + k));
+}
+
+const guidanceSchema = z.strictObject({
+  scale: z.number(),
+  k_cond: z.number(),
+  k_uncond: z.number(),
+  formula: z.string().optional(),
+});
+
+type Guidance = z.output<typeof guidanceSchema>;
 
 /** Samples with {@linkcode model}; every x and x_0 in a row. */
 function sample(
+  model: Model,
   steps: readonly { t: number; coefficients: StepCoefficients }[],
   start: Float32Array,
-  guidance: { scale: number; k_cond: number; k_uncond: number } | null,
+  guidance: Guidance | null,
   noise?: Float32Array,
 ) {
   const all = { x: [] as number[], x0: [] as number[], final: new Float64Array() as Float64Array };
@@ -62,21 +93,50 @@ function sample(
 export const ddimLoopCheck: GoldenCheck = async (c) => {
   const want = await allTensors(c);
   const steps = ddimSteps(scheduleOf(c), c.json.num_inference_steps, c.json.eta);
-  const got = sample(steps, want.get("input/x_T")!.data, c.json.guidance, want.get("input/noise")?.data);
+  const guidance = parsePart(c, guidanceSchema.nullable(), "guidance");
+  const got = sample(modelOf(c), steps, tensorOf(want, "input/x_T").data, guidance, want.get("input/noise")?.data);
   return [
     exact("timesteps", equal(steps.map(({ t }) => t), c.json.timesteps)),
     ...compareGroups(c, want, new Map([["output/x", got.x], ["output/x0", got.x0]])),
   ];
 };
 
+const ldmConfig = z.strictObject({
+  S: z.int(),
+  schedule: z.string(),
+  eta: z.number(),
+  unconditional_guidance_scale: z.number(),
+});
+
 /** DDIM as LDM samples it. */
 export const ldmSamplerCheck: GoldenCheck = async (c) => {
   const want = await allTensors(c);
-  const steps = ldmSteps(makeSchedule(LATENT_SCHEDULE), c.json.config.S, c.json.config.eta);
-  const guidance = { scale: c.json.config.unconditional_guidance_scale, k_cond: 0.35, k_uncond: -0.1 };
-  const got = sample(steps, want.get("input/x_T")!.data, guidance);
+  const config = parsePart(c, ldmConfig);
+  const number = "-?[\\d.]*\\d";
+  const { beta_start = NaN, beta_end = NaN } = numbersIn(
+    config.schedule,
+    new RegExp(`^linear \\(LDM\\) (?<beta_start>${number})\\.\\.(?<beta_end>${number})$`),
+    "the schedule",
+  );
+  const { k_cond = NaN, k_uncond = NaN } = numbersIn(
+    c.json["model_function"],
+    new RegExp(`\\bconditioning k=(?<k_cond>${number}), unconditional k=(?<k_uncond>${number})`),
+    "the numbers of the conditions",
+  );
+  const schedule = makeSchedule({ ...LATENT_SCHEDULE, beta_start, beta_end });
+  const steps = ldmSteps(schedule, config.S, config.eta);
+  const guidance = { scale: config.unconditional_guidance_scale, k_cond, k_uncond };
+  const got = sample(modelOf(c), steps, tensorOf(want, "input/x_T").data, guidance, want.get("input/noise")?.data);
+  const visited = steps.map(({ t }) => t);
+  const near = (values: unknown, t: readonly number[]) =>
+    values === undefined ||
+    Array.isArray(values) && values.length === t.length &&
+      values.every((a, k) => Math.abs(a - (schedule.alphas_cumprod[t[k] ?? 0] ?? NaN)) < 1e-6);
+  const rising = visited.toReversed();
   return [
-    exact("timesteps", equal(steps.map(({ t }) => t), c.json.timesteps)),
+    exact("timesteps", equal(visited, c.json["timesteps"])),
+    exact("ddim_alphas", near(c.json["ddim_alphas"], rising)),
+    exact("ddim_alphas_prev", near(c.json["ddim_alphas_prev"], [0, ...rising.slice(0, -1)])),
     ...compareGroups(c, want, new Map(Object.entries(got).map(([name, data]) => [`output/${name}`, data]))),
   ];
 };
@@ -86,7 +146,7 @@ export const ddimUnitTestsCheck: GoldenCheck = async (c) => {
   const want = await allTensors(c);
   const got = new Map<string, Float64Array>();
   for (const { name, overrides } of c.json.full_loops) {
-    let x: Float64Array = Float64Array.from(want.get("input/sample")!.data);
+    let x: Float64Array = Float64Array.from(tensorOf(want, "input/sample").data);
     for (const { t, coefficients } of ddimSteps(scheduleOf(c, overrides), c.json.num_inference_steps)) {
       x = applyStep(coefficients, x, x.map((v) => v * t / (t + 1))).prev;
     }
@@ -110,7 +170,7 @@ export const ddimUnitTestsCheck: GoldenCheck = async (c) => {
 export const ddpmCheck: GoldenCheck = async (c) => {
   const want = await allTensors(c);
   const schedule = scheduleOf(c);
-  const [x0, noise, fresh] = ["x0", "noise", "step_noise"].map((name) => want.get(`input/${name}`)!.data);
+  const [x0, noise, fresh] = ["x0", "noise", "step_noise"].map((name) => tensorOf(want, `input/${name}`).data);
   const got: Record<"noisy" | "velocity" | "prev", number[]> = { noisy: [], velocity: [], prev: [] };
   const size = x0!.length / c.json.timesteps.length;
   c.json.timesteps.forEach((t: number, k: number) => {
@@ -140,7 +200,7 @@ export const noiseScheduleCheck: GoldenCheck = async (c) => {
     ["diffusers_linear/alphas_cumprod", alphasCumprod(defaults)],
     ["diffusers_cosine/alphas_cumprod", alphasCumprod({ ...defaults, beta_schedule: "squaredcos_cap_v2" })],
   ]);
-  const results = compareGroups(c, new Map([...want].filter(([name]) => !name.startsWith("ldm/"))), got);
+  const results = compareGroups(c, want, got, { other: ["ldm"] });
 
   // These two are f64.
   using file = await readSafetensors(`${c.dir}/${c.json.files![0]}`);
