@@ -1,6 +1,6 @@
 """Makes the small network and sampler cases of this folder from their peers; README.md has the command.
 
-usage: make.py OUT [STAR]    STAR: a checkout of ZhenglinZhou/STAR, for the hourglass
+usage: make.py OUT [STAR]    STAR: a checkout of ZhenglinZhou/STAR, of which lib/backbone is used
 """
 
 import copy
@@ -347,14 +347,26 @@ RULES = [[r"running_var$", 1, 0.3], [r"running_mean$", 0, 0.3], [r"bn\d?\.weight
 def star():
     import re
 
+    class Decoder:
+        """The peer's read-out: the mean place under a heatmap, from -1 at the first pixel's centre to 1 at the last's."""
+
+        def get_coords_from_heatmap(self, heatmap):
+            h, w = heatmap.shape[2:]
+            axis = lambda n: torch.linspace(-1, 1, n, dtype=heatmap.dtype)
+            yy, xx = torch.meshgrid(axis(h), axis(w), indexing="ij")
+            total = heatmap.sum([2, 3]).clamp(min=1e-6)
+            return torch.stack([(xx * heatmap).sum([2, 3]) / total, (yy * heatmap).sum([2, 3]) / total], -1)
+
+    # In place of the peer's data loading, which needs OpenCV and more.
+    sys.modules["lib.dataset"] = types.SimpleNamespace(get_decoder=lambda decoder_type: Decoder())
     sys.path.insert(0, sys.argv[2])
     from lib.backbone.stackedHGNetV1 import StackedHGNetV1
 
     edges = [[False, [0, 1, 2]], [True, [2, 3, 4, 5]]]
-    config = dict(width=32, height=32, nstack=4, nlevels=2, in_channel=8, classes_num=[7, 2, 7], add_coord=True,
+    config = dict(width=32, height=32, nstack=4, nlevels=1, in_channel=8, classes_num=[7, 2, 7], add_coord=True,
                   use_AAM=True, edge_info=edges)
     sizes = types.SimpleNamespace(width=32, height=32, use_AAM=True)
-    net = StackedHGNetV1(sizes, [7, 2, 7], edges, 4, 2, 8)
+    net = StackedHGNetV1(sizes, [7, 2, 7], edges, 4, 1, 8)
     for name, p in net.state_dict().items():
         if not p.is_floating_point() or name.startswith("e2h_transform"):
             continue
@@ -392,12 +404,15 @@ def star():
     def compute(net, dtype):
         i = floats(dtype, **given)
         i["image"].requires_grad_()
+        # The peer takes its coordinates to f32; in the f64 run they stay.
+        torch.Tensor.float = (lambda x: x) if dtype is torch.float64 else to_float
         result = {}
         for mode in ["eval", "train"]:
             net.train(mode == "train")
             y, fused, _ = net(i["image"])
             result |= {f"{mode}_landmarks/{s}": y[3 * s] for s in range(4)}
             result |= {f"{mode}_fused_heatmaps/3": fused[3], f"{mode}_edgemaps/3": y[11]}
+        torch.Tensor.float = to_float
         truths = [i["landmarks"], i["pointmaps"], i["edgemaps"]]
         mse = sum(((y[k] - truths[k % 3]) ** 2).mean() for k in range(12))
         parts = torch.stack([star_loss(fused[k // 3], truths[0]) if k % 3 == 0 else awing(y[k], truths[k % 3])
@@ -410,6 +425,7 @@ def star():
                    if re.search(r"^(pre\.[01]|hgs\.3\.up1).*running", n)}
         return {n: x.detach().clone() for n, x in result.items()}
 
+    to_float = torch.Tensor.float
     weights = [w * f for w in [1 / 8, 1 / 4, 1 / 2, 1] for f in [1, 10, 10]]
     want, near = run_twice(net, compute)
     peer = {"repo": "ZhenglinZhou/STAR", "ref": "main", "class": "lib.backbone.stackedHGNetV1.StackedHGNetV1"}
