@@ -241,13 +241,18 @@ export async function mapped(device: Device, buffer: GPUBuffer, dtype: Dtype = "
   return data;
 }
 
-/** Dense row-major elements to texels: the innermost dimension is padded to a multiple of four with zeros. */
+/**
+ * Dense row-major elements to texels: the innermost dimension is padded to a multiple of four with zeros.
+ *
+ * What is in texels already is returned as it is, so that other threads can do this for large inputs.
+ */
 export function pack(shape: Shape, data: ArrayLike<number>): Float32Array<ArrayBuffer> {
+  if (data instanceof Float32Array && data.length === texels(shape) * 4) return data as Float32Array<ArrayBuffer>;
   if (data.length !== elements(shape)) {
     throw new TypeError(`Cannot write ${data.length} elements to a tensor of shape ${showShape(shape)}`);
   }
   const last = shape.at(-1) ?? 1;
-  if (last % 4 === 0) return data instanceof Float32Array ? data as Float32Array<ArrayBuffer> : Float32Array.from(data);
+  if (last % 4 === 0) return Float32Array.from(data);
   const padded = Math.ceil(last / 4) * 4;
   const out = new Float32Array(texels(shape) * 4);
   for (let from = 0, to = 0; from < data.length; from += last, to += padded) {

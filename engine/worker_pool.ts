@@ -11,7 +11,7 @@ import { InputError } from "../formats/input_error.ts";
 
 /** Threads beside the main one: a core each, but for that of the main one, and at least one. */
 export function workerCount(): number {
-  return Math.max(1, Math.min(8, navigator.hardwareConcurrency - 1));
+  return Math.max(1, Math.min(16, navigator.hardwareConcurrency - 1));
 }
 
 /** A call on its way to a worker. */

@@ -10,6 +10,7 @@ import type { LandmarkSchema } from "../../faces/schema.ts";
 import { type DetectorConfig, detectorTargets, schemaOf } from "../../models/detectors/registry.ts";
 import { minSnrWeight, noiseLevel, type Schedule, targetFactors } from "../../models/diffusion/schedule.ts";
 import { Random } from "../../engine/rng.ts";
+import { pack } from "../../engine/tensor.ts";
 import { share, workerCount, WorkerPool } from "../../engine/worker_pool.ts";
 import { imageOf, landmarksOf, toNetwork } from "./faces.ts";
 
@@ -112,7 +113,9 @@ function detectorBatches({ datasets, data_weights, config, batch_size, augment: 
       const out = images.subarray(k * side * side * 3, (k + 1) * side * side * 3);
       landmarks.set(augment(image, faces.size_px, face, schema, draw, how, side, out), k * stride);
     }
-    return { images, landmarks, ...detectorTargets(config, landmarks) };
+    // The thread of the training has no time to spare: as texels, images go to the GPU as they are.
+    const texels = pack([batch_size, side, side, 3], images);
+    return { images: texels, landmarks, ...detectorTargets(config, landmarks) };
   };
 }
 

@@ -4,7 +4,7 @@ import { matmul } from "../../ops/matmul.ts";
 import { openDevice } from "../../engine/device.ts";
 import { Graph } from "../../engine/graph.ts";
 import { Executable } from "../../engine/executable.ts";
-import { Tensor } from "../../engine/tensor.ts";
+import { pack, Tensor } from "../../engine/tensor.ts";
 import { spreadNumbers, testDevice } from "../check_op.ts";
 
 const options = { sanitizeResources: false, sanitizeOps: false }; // the device outlives a test
@@ -51,4 +51,11 @@ Deno.test({
       /Cannot update parameter "w": it is f16, hint: only frozen weights may be f16/,
     );
   },
+});
+
+Deno.test("pack() pads the innermost dimension to texels, and takes texels as they are", () => {
+  const texels = pack([2, 3], [1, 2, 3, 4, 5, 6]);
+  assert.deepEqual(texels, Float32Array.of(1, 2, 3, 0, 4, 5, 6, 0));
+  assert.equal(pack([2, 3], texels), texels);
+  assert.throws(() => pack([2, 3], new Float32Array(7)), /Cannot write 7 elements to a tensor of shape \[2, 3\]/);
 });
