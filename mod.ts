@@ -16,8 +16,8 @@
 export {
   type AnyStage,
   type Artifact,
+  type ArtifactInfo,
   type Costs,
-  type Expected,
   type Field,
   type InputKind,
   type InputsOf,
@@ -41,7 +41,7 @@ export {
   type Registry,
 } from "./runtime/pipeline/file.ts";
 export { type Contents, type Manifest, type Recipe, type StageState } from "./runtime/run/cache.ts";
-export { PipelineError, type Place, type Problem, type Source } from "./formats/yaml_tree.ts";
+export { type Diagnostic, PipelineError, type Place, type Source } from "./formats/yaml_tree.ts";
 export {
   jsonReporter,
   type Output,

@@ -7,8 +7,8 @@
 import { Command, Option } from "@commander-js/extra-typings";
 import { type Context, Exit, UsageError } from "./command.ts";
 import { type Device, openDevice } from "../engine/device.ts";
-import { keepSpeed } from "../runtime/run/timings.ts";
-import { chooser } from "../stages/lib/glob.ts";
+import { recordTiming } from "../runtime/run/timings.ts";
+import { globFilter } from "../stages/lib/glob.ts";
 import { CASES } from "../bench/cases.ts";
 import { type Figure, figure } from "../bench/figures.ts";
 import { type Ceilings, measureCeilings } from "../bench/measure.ts";
@@ -59,7 +59,7 @@ async function timeCases(only: string | undefined, json: boolean, print: Print):
     print((json ? jsonRow : tableRow)(measured));
     if (one.name !== PLANNED_BY) continue;
     Deno.mkdirSync("runs", { recursive: true });
-    keepSpeed("runs", device.name, "bench", { seconds: 60, flops: measured.gflops * 60e9 });
+    recordTiming("runs", device.name, "bench", { seconds: 60, flops: measured.gflops * 60e9 });
   }
   device.destroy();
 }
@@ -81,7 +81,7 @@ async function timePeers(only: string | undefined, json: boolean, { note }: Cont
  * @throws {UsageError} If there are none.
  */
 export function chooseCases(only: string | undefined): typeof CASES {
-  const chosen = CASES.filter(({ name }) => chooser(only === undefined ? ["*"] : [only], [])(name));
+  const chosen = CASES.filter(({ name }) => globFilter(only === undefined ? ["*"] : [only], [])(name));
   if (chosen.length) return chosen;
   const names = CASES.map(({ name }) => name).join(", ");
   throw new UsageError(`Cannot time "${only}" as no case has such a name, hint: cases are ${names}; * and ? fit any`);

@@ -6,7 +6,7 @@
 import { stageCosts } from "../runtime/run/costs.ts";
 import { formatSeconds, formatTable } from "../runtime/run/progress.ts";
 import { type PlannedStage, planRun, type Selection } from "../runtime/run/run.ts";
-import { type Estimate, estimate, readSpeeds, sayTime } from "../runtime/run/timings.ts";
+import { type Estimate, estimate, formatDuration, readTimings } from "../runtime/run/timings.ts";
 import { missingParameters, pipelineAt, pipelineCommand } from "./_pipeline.ts";
 import type { Context } from "./command.ts";
 
@@ -28,7 +28,7 @@ export async function printPlan(file: string, options: PlanOptions, context: Con
   const { print } = context;
   const pipeline = await pipelineAt(file, options, context, true);
   const planned = planRun(pipeline, "runs", options);
-  const speeds = readSpeeds("runs");
+  const speeds = readTimings("runs");
   const rows = [], costs = [];
   const times: { stage: string; time: Estimate | undefined }[] = [];
   for (const state of planned) {
@@ -43,7 +43,7 @@ export async function printPlan(file: string, options: PlanOptions, context: Con
       uses: stage.spec.id,
       needs: options.json ? stage.needs.join(" ") || "-" : briefly(stage.needs),
       took: manifest ? formatSeconds(manifest.seconds) : "-",
-      takes: run === null ? "-" : time ? sayTime(time.seconds) + (time.rough ? ", roughly" : "") : "unknown",
+      takes: run === null ? "-" : time ? formatDuration(time.seconds) + (time.rough ? ", roughly" : "") : "unknown",
       plan: run !== null ? `run: ${run}` : reason === null ? "up to date" : `left out: ${reason}`,
     });
   }
@@ -76,7 +76,7 @@ function totalTime(seconds: number, unknown: readonly string[], of: number, adap
   const hint = "hint: run deno task bench once, or any pipeline";
   if (unknown.length === of) return `time: unknown, ${hint}`;
   const rest = unknown.length ? `, without ${unknown.join(", ")}` : "";
-  return `time: ${sayTime(seconds)}${rest}, by what stages took on ${adapter}`;
+  return `time: ${formatDuration(seconds)}${rest}, by what stages took on ${adapter}`;
 }
 
 /** Stages in a few words: those that a matrix made of one count as one. */

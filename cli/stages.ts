@@ -4,7 +4,7 @@
  * @module
  */
 import { Command, Option } from "@commander-js/extra-typings";
-import { inWords, type JsonSchema, jsonSchema, optionsOf } from "../formats/schema_describe.ts";
+import { describeSchema, type JsonSchema, jsonSchema, optionsOf } from "../formats/schema_describe.ts";
 import { suggest } from "../formats/yaml_tree.ts";
 import { pipelinesSchema, stagesPage } from "../runtime/stage_docs.ts";
 import { type Context, UsageError } from "./command.ts";
@@ -38,7 +38,7 @@ function printOptions(print: Context["print"], { properties = {}, required = [] 
   for (const [name, schema] of Object.entries(properties)) {
     const fallback = schema.default !== undefined ? `, default ${JSON.stringify(schema.default)}` : "";
     const need = required.includes(name) ? ", required" : "";
-    print(`${indent}${name}: ${schema.description ?? ""} (${inWords(schema)}${fallback}${need})`);
+    print(`${indent}${name}: ${schema.description ?? ""} (${describeSchema(schema)}${fallback}${need})`);
     if (schema.properties) printOptions(print, schema, `${indent}  `);
   }
 }

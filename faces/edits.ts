@@ -12,9 +12,9 @@
  */
 import { z } from "zod";
 import { InputError } from "../formats/input_error.ts";
-import { schemaProblems } from "../formats/schema_diagnostics.ts";
+import { schemaDiagnostics } from "../formats/schema_diagnostics.ts";
 import { jsonSchema } from "../formats/schema_describe.ts";
-import { descend, parseYaml, PipelineError, plain, type Problem } from "../formats/yaml_tree.ts";
+import { type Diagnostic, getIn, parseYaml, PipelineError, toJS } from "../formats/yaml_tree.ts";
 import { interocular, type Landmarks, meanPoint } from "./landmarks.ts";
 import { expandIndices, type LandmarkSchema, schemaName, SCHEMAS } from "./schema.ts";
 
@@ -121,18 +121,18 @@ const editFile = z.strictObject({
  */
 export function parseEdit(text: string, file: string): Edit {
   const source = { name: file, text };
-  const problems: Problem[] = [];
+  const problems: Diagnostic[] = [];
   const tree = parseYaml(source, problems);
   const complain = (path: readonly PropertyKey[], message: string, hint?: string) => {
-    let at = tree ? descend(tree, path)?.at : undefined;
-    for (let n = path.length - 1; !at && n >= 0; n--) at = tree ? descend(tree, path.slice(0, n))?.at : undefined;
+    let at = tree ? getIn(tree, path)?.at : undefined;
+    for (let n = path.length - 1; !at && n >= 0; n--) at = tree ? getIn(tree, path.slice(0, n))?.at : undefined;
     problems.push({ at: at ?? { source, offset: 0 }, message, hint });
   };
   if (tree === null) throw new PipelineError(problems, file);
-  const parsed = editFile.safeParse(plain(tree));
+  const parsed = editFile.safeParse(toJS(tree));
   if (!parsed.success) {
     const about = { owner: "the edit", type: "an edit" };
-    problems.push(...schemaProblems(parsed.error, tree, jsonSchema(editFile), about));
+    problems.push(...schemaDiagnostics(parsed.error, tree, jsonSchema(editFile), about));
     throw new PipelineError(problems, file);
   }
   const { edit: name, doc, amount, random, moves, transforms } = parsed.data;

@@ -50,9 +50,9 @@ export function schemaAt(schema: JsonSchema | undefined, path: readonly Property
 }
 
 /** What a value must be, such as `a whole number from 1 to 512`. */
-export function inWords(schema: JsonSchema): string {
+export function describeSchema(schema: JsonSchema): string {
   const choices = schema.anyOf ?? schema.oneOf;
-  if (choices) return [...new Set(choices.map(inWords))].join(" or ");
+  if (choices) return [...new Set(choices.map(describeSchema))].join(" or ");
   if (schema.const !== undefined) return JSON.stringify(schema.const);
   if (schema.enum) return `one of ${schema.enum.map((value) => JSON.stringify(value)).join(", ")}`;
   switch (schema.type) {
@@ -68,7 +68,7 @@ export function inWords(schema: JsonSchema): string {
       return "null";
     case "array":
       return `a list${lengths(schema)}${
-        schema.items?.type || schema.items?.anyOf ? ` of which each is ${inWords(schema.items)}` : ""
+        schema.items?.type || schema.items?.anyOf ? ` of which each is ${describeSchema(schema.items)}` : ""
       }`;
     case "object":
       return schema.properties ? `a map with ${Object.keys(schema.properties).join(", ")}` : "a map";

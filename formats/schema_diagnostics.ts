@@ -4,8 +4,8 @@
  * @module
  */
 import type { z } from "zod";
-import { inWords, type JsonSchema, schemaAt } from "./schema_describe.ts";
-import { descend, isUnset, type Place, plain, type Problem, suggest, type Tree } from "./yaml_tree.ts";
+import { describeSchema, type JsonSchema, schemaAt } from "./schema_describe.ts";
+import { type Diagnostic, getIn, isUnset, type Place, suggest, toJS, type Tree } from "./yaml_tree.ts";
 
 /** What the errors are about. */
 export interface Subject {
@@ -18,15 +18,15 @@ export interface Subject {
 }
 
 /** Turns zod's issues into problems at the key or value that they are about. */
-export function schemaProblems(error: z.ZodError, tree: Tree, schema: JsonSchema, subject: Subject): Problem[] {
+export function schemaDiagnostics(error: z.ZodError, tree: Tree, schema: JsonSchema, subject: Subject): Diagnostic[] {
   const { owner, type, at: start = tree.at } = subject;
-  const problems: Problem[] = [];
+  const problems: Diagnostic[] = [];
   for (const issue of error.issues) {
     const { path } = issue;
-    if (path.some((_, i) => isUnset(descend(tree, path.slice(0, i + 1))))) continue;
+    if (path.some((_, i) => isUnset(getIn(tree, path.slice(0, i + 1))))) continue;
     const label = path.map(String).join(".");
-    const node = descend(tree, path);
-    const parent = descend(tree, path.slice(0, -1)) ?? tree;
+    const node = getIn(tree, path);
+    const parent = getIn(tree, path.slice(0, -1)) ?? tree;
     const here = schemaAt(schema, path);
     if (issue.code === "unrecognized_keys") {
       for (const key of issue.keys) {
@@ -40,13 +40,13 @@ export function schemaProblems(error: z.ZodError, tree: Tree, schema: JsonSchema
     }
     const rule = issue.code === "custom" || issue.code === "invalid_format" || !here
       ? issue.message
-      : `it must be ${inWords(here)}`;
+      : `it must be ${describeSchema(here)}`;
     const about = here?.description && `${label}: ${here.description}`;
     if (!node) {
       const message = `Cannot read ${owner} as "${label}" is missing: ${rule}`;
       problems.push({ at: parent === tree ? start : parent.at, message, hint: about });
     } else {
-      const given = plain(node);
+      const given = toJS(node);
       const value = JSON.stringify(given);
       const near = typeof given === "string" && here?.enum ? suggest(given, here.enum.map(String)) : undefined;
       const what = label ? `"${label}" in ${owner}` : owner;

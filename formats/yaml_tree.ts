@@ -42,7 +42,7 @@ export type Tree =
 export const unset: unique symbol = Symbol("unset");
 
 /** Something wrong at a place. */
-export interface Problem {
+export interface Diagnostic {
   /** The key or value that is wrong, or the stage that lacks something. */
   readonly at: Place;
   /** `Cannot X as Y: current value is Z`. */
@@ -57,30 +57,30 @@ export class PipelineError extends InputError {
   override readonly name = "PipelineError";
 
   /** Formats the problems in the order of their places. */
-  constructor(/** What is wrong. */ readonly problems: readonly Problem[], file: string) {
+  constructor(/** What is wrong. */ readonly problems: readonly Diagnostic[], file: string) {
     const compare = (a: string, b: string) => a < b ? -1 : a > b ? 1 : 0;
     const count = problems.length === 1 ? "1 error" : `${problems.length} errors`;
     const sorted = problems.toSorted((a, b) =>
       compare(a.at.source.name, b.at.source.name) || a.at.offset - b.at.offset
     );
-    super([...sorted.map(formatProblem), `${count} in ${file}`].join("\n\n"));
+    super([...sorted.map(formatDiagnostic), `${count} in ${file}`].join("\n\n"));
   }
 }
 
 // `${name}` cannot stand unquoted in `{ a: ${name} }`, as braces end a plain scalar. So the three marks are swapped for
 // private-use characters of the same length before parsing, which keeps all positions, and swapped back in every string.
 const marks = { "$": "\uE000", "{": "\uE001", "}": "\uE002" } as const;
-const hide = (text: string) => text.replace(/\$\{(\w+)\}/g, `${marks["$"]}${marks["{"]}$1${marks["}"]}`);
-const show = (text: string) => text.replace(/\uE000\uE001(\w+)\uE002/g, "${$1}");
+const mask = (text: string) => text.replace(/\$\{(\w+)\}/g, `${marks["$"]}${marks["{"]}$1${marks["}"]}`);
+const unmask = (text: string) => text.replace(/\uE000\uE001(\w+)\uE002/g, "${$1}");
 
 /**
  * Parses one YAML document; on errors the tree is null and `problems` says why.
  *
  * @param text What is parsed, if not the source's own text; of the same length.
  */
-export function parseYaml(shown: Source, problems: Problem[], text = shown.text): Tree | null {
+export function parseYaml(shown: Source, problems: Diagnostic[], text = shown.text): Tree | null {
   const before = problems.length;
-  const document = parseDocument(hide(text), { prettyErrors: false });
+  const document = parseDocument(mask(text), { prettyErrors: false });
   for (const { pos, message, code } of [...document.errors, ...document.warnings]) {
     const reason = code === "DUPLICATE_KEY" ? "a key of a map stands twice" : lowerFirst(message);
     problems.push({ at: { source: shown, offset: pos[0] }, message: `Cannot read YAML as ${reason}` });
@@ -90,7 +90,7 @@ export function parseYaml(shown: Source, problems: Problem[], text = shown.text)
   return problems.length > before ? null : tree;
 }
 
-function convert(node: Document["contents"] | unknown, source: Source, offset: number, problems: Problem[]): Tree {
+function convert(node: Document["contents"] | unknown, source: Source, offset: number, problems: Diagnostic[]): Tree {
   const range = (node as { range?: Range | null } | null)?.range;
   const at: Place = { source, offset: range?.[0] ?? offset };
   if (isMap(node)) {
@@ -98,7 +98,7 @@ function convert(node: Document["contents"] | unknown, source: Source, offset: n
     for (const { key, value } of node.items) {
       const keyAt = { source, offset: (key as { range?: Range }).range?.[0] ?? at.offset };
       if (isScalar(key)) {
-        entries.set(show(String(key.value)), { at: keyAt, node: convert(value, source, keyAt.offset, problems) });
+        entries.set(unmask(String(key.value)), { at: keyAt, node: convert(value, source, keyAt.offset, problems) });
       } else problems.push({ at: keyAt, message: "Cannot use a key as it is not a plain word" });
     }
     return { kind: "map", at, entries };
@@ -111,7 +111,7 @@ function convert(node: Document["contents"] | unknown, source: Source, offset: n
     problems.push({ at, message: `Cannot use "*${node.source}" as pipelines have no YAML aliases`, hint });
   }
   const value = isScalar(node) ? node.value : null;
-  return { kind: "scalar", at, value: typeof value === "string" ? show(value) : (value as Scalar) };
+  return { kind: "scalar", at, value: typeof value === "string" ? unmask(value) : (value as Scalar) };
 }
 
 /** `over` laid upon `base`: maps are merged key by key, anything else is replaced; a key set to null is taken out. */
@@ -142,7 +142,7 @@ export function child(tree: Tree | undefined, key: PropertyKey): Tree | undefine
 }
 
 /** The value at a path. */
-export function descend(tree: Tree | undefined, path: readonly PropertyKey[]): Tree | undefined {
+export function getIn(tree: Tree | undefined, path: readonly PropertyKey[]): Tree | undefined {
   return path.reduce<Tree | undefined>(child, tree);
 }
 
@@ -152,11 +152,11 @@ export function entriesOf(tree: Tree | undefined): [string, Entry][] {
 }
 
 /** The tree as plain values; keys that hold `unset` are left out. */
-export function plain(tree: Tree): unknown {
+export function toJS(tree: Tree): unknown {
   if (tree.kind === "scalar") return tree.value;
-  if (tree.kind === "list") return tree.items.map(plain);
+  if (tree.kind === "list") return tree.items.map(toJS);
   const set = [...tree.entries].filter(([, { node }]) => !isUnset(node));
-  return Object.fromEntries(set.map(([key, { node }]) => [key, plain(node)]));
+  return Object.fromEntries(set.map(([key, { node }]) => [key, toJS(node)]));
 }
 
 /** Whether a value waits for a required parameter. */
@@ -171,7 +171,7 @@ export function lineOf({ source, offset }: Place): { line: number; column: numbe
 }
 
 /** The problem with its place, its line, a caret and the hint. */
-export function formatProblem({ at, message, hint }: Problem): string {
+export function formatDiagnostic({ at, message, hint }: Diagnostic): string {
   const { line, column } = lineOf(at);
   const text = (at.source.text.split("\n")[line - 1] ?? "").trimEnd().replaceAll("\t", " ");
   const margin = String(line).padStart(5);

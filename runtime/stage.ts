@@ -19,11 +19,11 @@ export interface Artifact {
   /** Id of the stage that wrote it. */
   readonly stage: string;
   /** In a plan, of a stage that is to run: what is known of what it will make. */
-  readonly expected?: () => Promise<Expected>;
+  readonly info?: () => Promise<ArtifactInfo>;
 }
 
 /** What is known of an artifact before it is made: of a dataset `size_px`, of a model its `networks`. */
-export type Expected = Readonly<Record<string, unknown>>;
+export type ArtifactInfo = Readonly<Record<string, unknown>>;
 
 /** Inputs by name: `name` must be given, `name?` may be left out, `name*` is a list of one or more stages. */
 export type InputSpec = Readonly<Record<string, InputKind>>;
@@ -101,20 +101,20 @@ export interface Stage<I extends InputSpec, O extends object> {
   files?(options: O): string[];
   /** What a run of the stage takes, see {@link Costs}. */
   cost?(options: O, inputs: InputsOf<I>): Costs | Promise<Costs>;
-  /** What `cost` of later stages may ask of the artifact before it is made, see {@link Expected}; as `cost`, without a GPU. */
-  expects?(options: O, inputs: InputsOf<I>): Expected | Promise<Expected>;
+  /** What `cost` of later stages may ask of the artifact before it is made, see {@link ArtifactInfo}; as `cost`, without a GPU. */
+  describeOutput?(options: O, inputs: InputsOf<I>): ArtifactInfo | Promise<ArtifactInfo>;
   /** Writes the artifact to `ctx.dir`. */
   run(ctx: StageContext, inputs: InputsOf<I>, options: O): Promise<void>;
 }
 
 /** A stage of which only the spec is known; call `run` with inputs and options that were checked against it. */
-export interface AnyStage extends Omit<Stage<InputSpec, object>, "run" | "files" | "cost" | "expects"> {
+export interface AnyStage extends Omit<Stage<InputSpec, object>, "run" | "files" | "cost" | "describeOutput"> {
   /** See {@link Stage.files}. */
   files?(options: never): string[];
   /** See {@link Stage.cost}. */
   cost?(options: never, inputs: never): Costs | Promise<Costs>;
-  /** See {@link Stage.expects}. */
-  expects?(options: never, inputs: never): Expected | Promise<Expected>;
+  /** See {@link Stage.describeOutput}. */
+  describeOutput?(options: never, inputs: never): ArtifactInfo | Promise<ArtifactInfo>;
   /** See {@link Stage.run}. */
   run(ctx: StageContext, inputs: never, options: never): Promise<void>;
 }

@@ -4,7 +4,7 @@
  * @module
  */
 import { pipelineJsonSchema } from "./pipeline/file.ts";
-import { inWords, type JsonSchema, jsonSchema, optionsOf } from "../formats/schema_describe.ts";
+import { describeSchema, type JsonSchema, jsonSchema, optionsOf } from "../formats/schema_describe.ts";
 import type { AnyStage } from "./stage.ts";
 
 /** A name of a stage type's inputs, in words: what it takes. */
@@ -41,7 +41,7 @@ export function stagesPage(specs: readonly AnyStage[]): string {
 function optionLines({ properties = {}, required = [] }: JsonSchema, indent: string): string[] {
   return Object.entries(properties).flatMap(([name, schema]) => {
     const inner = [schema, ...schema.anyOf ?? []].find((choice) => choice.properties);
-    const rule = inner && inner !== schema ? "a map, or null" : inner ? "a map" : inWords(schema);
+    const rule = inner && inner !== schema ? "a map, or null" : inner ? "a map" : describeSchema(schema);
     const fallback = schema.default === undefined || inner ? "" : `; by default ${JSON.stringify(schema.default)}`;
     const need = required.includes(name) ? "; must be given" : "";
     const doc = schema.description ? `${schema.description.replace(/\.$/, "")}: ` : "";

@@ -5,9 +5,9 @@
  */
 import { z } from "zod";
 import { InputError } from "../../formats/input_error.ts";
-import { schemaProblems } from "../../formats/schema_diagnostics.ts";
+import { schemaDiagnostics } from "../../formats/schema_diagnostics.ts";
 import { jsonSchema } from "../../formats/schema_describe.ts";
-import { descend, parseYaml, PipelineError, plain, type Problem } from "../../formats/yaml_tree.ts";
+import { type Diagnostic, getIn, parseYaml, PipelineError, toJS } from "../../formats/yaml_tree.ts";
 
 /** Values of enumerations in style files, in the order of their numbers in shaders/face_render_style.wgsl. */
 export const KINDS = {
@@ -202,17 +202,17 @@ export function stylePrompt(style: Pick<Style, "style" | "prompt">): string {
  */
 export async function loadStyle(path: string): Promise<Style> {
   const name = path.replace(/^.*[/\\]/, "").replace(/\.ya?ml$/, "");
-  const problems: Problem[] = [];
+  const problems: Diagnostic[] = [];
   const tree = parseYaml({ name: path, text: await Deno.readTextFile(path) }, problems);
   if (!tree) throw new PipelineError(problems, path);
-  const { data, error } = styleSchema.safeParse(plain(tree));
+  const { data, error } = styleSchema.safeParse(toJS(tree));
   if (error) {
     const about = { owner: "the style", type: "a style" };
-    throw new PipelineError(schemaProblems(error, tree, jsonSchema(styleSchema), about), path);
+    throw new PipelineError(schemaDiagnostics(error, tree, jsonSchema(styleSchema), about), path);
   }
   const { kind, colours } = data.render.palette;
   if (kind !== "none" && colours.length < 2) {
-    const at = (descend(tree, ["render", "palette", "colours"]) ?? descend(tree, ["render", "palette"]))!.at;
+    const at = (getIn(tree, ["render", "palette", "colours"]) ?? getIn(tree, ["render", "palette"]))!.at;
     const message = `Cannot use the palette "${kind}" with ${colours.length} colours: it needs 2 to 8`;
     throw new PipelineError([{ at, message }], path);
   }

@@ -10,13 +10,14 @@ import { InputError } from "../../formats/input_error.ts";
 import { connect, type Draft, needsOf, sort } from "./inputs.ts";
 import { expandMatrix, type Variant } from "./matrix.ts";
 import { renamedHint } from "../../formats/renamed.ts";
-import { schemaProblems } from "../../formats/schema_diagnostics.ts";
+import { schemaDiagnostics } from "../../formats/schema_diagnostics.ts";
 import { declaredPaths, type JsonSchema, jsonSchema, optionsOf } from "../../formats/schema_describe.ts";
 import type { AnyStage } from "../stage.ts";
 import {
   child,
-  descend,
+  type Diagnostic,
   entriesOf,
+  getIn,
   isUnset,
   lineOf,
   merge,
@@ -24,9 +25,8 @@ import {
   parseYaml,
   PipelineError,
   type Place,
-  plain,
-  type Problem,
   suggest,
+  toJS,
   type Tree,
   unset,
 } from "../../formats/yaml_tree.ts";
@@ -130,7 +130,7 @@ export const pipelineJsonSchema: JsonSchema = jsonSchema(fileSchema);
  * @throws {PipelineError} With everything that is wrong, each with file, line and column.
  */
 export async function readPipeline(file: string, registry: Registry, options: ReadOptions = {}): Promise<Pipeline> {
-  const problems: Problem[] = [];
+  const problems: Diagnostic[] = [];
   const fail = () => new PipelineError(problems, file);
   const roots = await rootsOf(file, options);
   let tree = await readTree(file, [], roots, problems);
@@ -138,10 +138,10 @@ export async function readPipeline(file: string, registry: Registry, options: Re
   for (const text of options.set ?? []) tree = applySet(tree, text, problems);
 
   tree = withoutRenamed(tree, problems);
-  const shape = fileSchema.safeParse(plain(tree));
+  const shape = fileSchema.safeParse(toJS(tree));
   if (!shape.success) {
     const about = { owner: "the pipeline", type: "a pipeline" };
-    problems.push(...schemaProblems(shape.error, tree, pipelineJsonSchema, about));
+    problems.push(...schemaDiagnostics(shape.error, tree, pipelineJsonSchema, about));
   }
   const params = readParams(tree, options.allowUnset ?? false, problems);
   const entries = entriesOf(child(tree, "stages"));
@@ -156,7 +156,7 @@ export async function readPipeline(file: string, registry: Registry, options: Re
   const variants = expandMatrix(entries, (node) => interpolate(node, params, problems), problems);
   const varied = problems.length === before;
   for (const variant of variants) {
-    const found: Problem[] = [];
+    const found: Diagnostic[] = [];
     const given = new Map([...params, ...[...variant.values].map(([key, node]) => [key, { node }] as const)]);
     drafts.push(await readStage(variant, interpolate(variant.node, given, found), registry, roots, found));
     if (!faulty.has(variant.of)) problems.push(...found);
@@ -168,7 +168,7 @@ export async function readPipeline(file: string, registry: Registry, options: Re
   const order = sort(drafts, problems);
   if (problems.length) throw fail();
 
-  const name = String(plain(child(tree, "name")!));
+  const name = String(toJS(child(tree, "name")!));
   const seed = Number(plainAt(tree, "seed") ?? 0);
   const jobs = Number(plainAt(tree, "jobs") ?? 1);
   const stages = order.map((draft) => finish(draft, seed));
@@ -180,7 +180,7 @@ export async function readPipeline(file: string, registry: Registry, options: Re
 }
 
 /** Takes out what changes stages that an earlier version of the pipeline had, each of them a problem. */
-function withoutRenamed(tree: Tree, problems: Problem[]): Tree {
+function withoutRenamed(tree: Tree, problems: Diagnostic[]): Tree {
   const stages = entriesOf(child(tree, "stages"));
   const known = stages.flatMap(([id, { node }]) => child(node, "uses") ? [id] : []);
   return stages.reduce((rest, [id, { at, node }]) => {
@@ -196,7 +196,7 @@ async function readTree(
   file: string,
   above: readonly string[],
   roots: readonly string[],
-  problems: Problem[],
+  problems: Diagnostic[],
 ): Promise<Tree | null> {
   const tree = parseYaml({ name: file, text: await readText(file) }, problems);
   if (!tree) return null;
@@ -268,7 +268,7 @@ export class PipelineFileError extends InputError {
 }
 
 /** Applies one `key=value`; the value is YAML. */
-function applySet(tree: Tree, text: string, problems: Problem[]): Tree {
+function applySet(tree: Tree, text: string, problems: Diagnostic[]): Tree {
   const at: Place = { source: { name: "--set", text }, offset: 0 };
   const [, key, value] = /^([\w.-]+)=(.*)$/s.exec(text) ?? [];
   if (key === undefined || value === undefined) {
@@ -302,7 +302,7 @@ interface Param {
   readonly need?: string;
 }
 
-function readParams(tree: Tree, allowUnset: boolean, problems: Problem[]): Map<string, Param> {
+function readParams(tree: Tree, allowUnset: boolean, problems: Diagnostic[]): Map<string, Param> {
   const params = new Map<string, Param>();
   for (const [name, { at, node }] of entriesOf(child(tree, "params"))) {
     const required = child(node, "required");
@@ -310,7 +310,7 @@ function readParams(tree: Tree, allowUnset: boolean, problems: Problem[]): Map<s
       params.set(name, { node });
       continue;
     }
-    const need = String(plain(required));
+    const need = String(toJS(required));
     params.set(name, { node: { kind: "scalar", at, value: unset }, need });
     const message = `Cannot run as parameter "${name}" is missing: it is ${need}`;
     if (!allowUnset) problems.push({ at, message, hint: `add --set ${name}=VALUE` });
@@ -319,7 +319,7 @@ function readParams(tree: Tree, allowUnset: boolean, problems: Problem[]): Map<s
 }
 
 /** Puts parameters in: a scalar that is only `${name}` becomes the parameter itself, whatever its type. */
-function interpolate(tree: Tree, params: Map<string, Param>, problems: Problem[]): Tree {
+function interpolate(tree: Tree, params: Map<string, Param>, problems: Diagnostic[]): Tree {
   if (tree.kind === "list") return { ...tree, items: tree.items.map((item) => interpolate(item, params, problems)) };
   if (tree.kind === "map") {
     const entries = [...tree.entries].map(([key, { at, node }]) =>
@@ -342,7 +342,7 @@ function interpolate(tree: Tree, params: Map<string, Param>, problems: Problem[]
   const value = tree.value.replace(/\$\{(\w+)\}/g, (text, name) => {
     const node = find(name);
     if (isUnset(node)) missing = true;
-    return node && !missing ? String(plain(node)) : text;
+    return node && !missing ? String(toJS(node)) : text;
   });
   return { ...tree, value: missing ? unset : value };
 }
@@ -352,10 +352,10 @@ async function readStage(
   tree: Tree,
   registry: Registry,
   roots: readonly string[],
-  problems: Problem[],
+  problems: Diagnostic[],
 ): Promise<Draft> {
   const seed = values.get("seed");
-  const draft = { id, of, at, tree, seed: seed && Number(plain(seed)), inputs: {}, all: [], files: [] };
+  const draft = { id, of, at, tree, seed: seed && Number(toJS(seed)), inputs: {}, all: [], files: [] };
   const uses = child(tree, "uses");
   if (uses?.kind !== "scalar" || typeof uses.value !== "string") {
     return { ...draft, spec: undefined, options: undefined };
@@ -377,18 +377,18 @@ async function readOptions(
   tree: Tree | undefined,
   spec: AnyStage,
   roots: readonly string[],
-  problems: Problem[],
+  problems: Diagnostic[],
 ) {
   const given = tree?.kind === "map" ? tree : { kind: "map" as const, at, entries: new Map() };
   const schema = optionsOf(spec);
   const json = jsonSchema(schema);
-  const parsed = schema.safeParse(plain(given));
+  const parsed = schema.safeParse(toJS(given));
   if (!parsed.success) {
-    problems.push(...schemaProblems(parsed.error, given, json, { owner: `stage "${id}"`, type: spec.id, at }));
+    problems.push(...schemaDiagnostics(parsed.error, given, json, { owner: `stage "${id}"`, type: spec.id, at }));
   }
   const files: string[] = [];
-  for (const { key, path, what } of declaredPaths(json, parsed.data ?? plain(given))) {
-    const place = descend(given, key)?.at ?? at;
+  for (const { key, path, what } of declaredPaths(json, parsed.data ?? toJS(given))) {
+    const place = getIn(given, key)?.at ?? at;
     files.push(path);
     const info = await Deno.stat(path).catch(() => undefined);
     const is = info?.isDirectory ? "a folder" : info ? "a file" : "missing";
@@ -427,7 +427,7 @@ async function readOptions(
     }
   }
   // Without those that are not given yet, a plan can tell something.
-  return { options: parsed.data ?? plain(given) as Record<string, unknown>, files };
+  return { options: parsed.data ?? toJS(given) as Record<string, unknown>, files };
 }
 
 function finish(draft: Draft, runSeed: number): PipelineStage {
@@ -458,5 +458,5 @@ function originOf(place: Place): string {
 
 function plainAt(tree: Tree, key: string): unknown {
   const node = child(tree, key);
-  return node && plain(node);
+  return node && toJS(node);
 }

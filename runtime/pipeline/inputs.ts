@@ -4,7 +4,7 @@
  * @module
  */
 import type { AnyStage } from "../stage.ts";
-import { child, entriesOf, type Place, plain, type Problem, suggest, type Tree } from "../../formats/yaml_tree.ts";
+import { child, type Diagnostic, entriesOf, type Place, suggest, toJS, type Tree } from "../../formats/yaml_tree.ts";
 
 /** A stage on its way: what is known of it even when something about it is wrong. */
 export interface Draft {
@@ -22,12 +22,12 @@ export interface Draft {
 }
 
 /** Checks the inputs of all stages and fills in `inputs`. */
-export function connect(drafts: readonly Draft[], all: Problem[]): void {
+export function connect(drafts: readonly Draft[], all: Diagnostic[]): void {
   const byId = new Map(drafts.map((draft) => [draft.id, draft]));
   const faulty = new Set<string>();
   for (const draft of drafts) {
     if (!draft.spec) continue;
-    const problems: Problem[] = [];
+    const problems: Diagnostic[] = [];
     const wanted = Object.entries(draft.spec.inputs).map(([key, kind]) => {
       const [, name, mark] = /^(\w+)([?*]?)$/.exec(key)!;
       return { name: name!, kind, optional: mark === "?", list: mark === "*" };
@@ -62,7 +62,7 @@ export function connect(drafts: readonly Draft[], all: Problem[]): void {
       draft.inputs[name] = sources.flatMap((source) => {
         const problem = checkSource(draft.id, name, want.kind, source, byId);
         if (problem) problems.push(problem);
-        const id = plain(source);
+        const id = toJS(source);
         return typeof id === "string" && byId.has(id) ? [id] : [];
       });
     }
@@ -85,7 +85,7 @@ function checkSource(
   kind: string,
   source: Tree,
   byId: Map<string, Draft>,
-): Problem | undefined {
+): Diagnostic | undefined {
   if (source.kind !== "scalar" || typeof source.value !== "string") return undefined;
   const take = `Cannot take input "${name}" of stage "${id}" from "${source.value}" as`;
   const other = byId.get(source.value);
@@ -119,7 +119,7 @@ function reaches(from: Draft, target: string, byId: Map<string, Draft>, seen = n
 }
 
 /** Dependencies first, else the order of the file. */
-export function sort(drafts: readonly Draft[], problems: Problem[]): Draft[] {
+export function sort(drafts: readonly Draft[], problems: Diagnostic[]): Draft[] {
   const byId = new Map(drafts.map((draft) => [draft.id, draft]));
   const done = new Set<string>();
   const order: Draft[] = [];

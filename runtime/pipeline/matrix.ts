@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { child, entriesOf, isUnset, type Place, plain, type Problem, type Tree } from "../../formats/yaml_tree.ts";
+import { child, type Diagnostic, entriesOf, isUnset, type Place, toJS, type Tree } from "../../formats/yaml_tree.ts";
 
 /** A stage of the file, or one of the stages that its matrix makes of it. */
 export interface Variant {
@@ -34,7 +34,7 @@ const MOST = 1000;
 export function expandMatrix(
   entries: readonly (readonly [string, { readonly at: Place; readonly node: Tree }])[],
   fill: (tree: Tree) => Tree,
-  problems: Problem[],
+  problems: Diagnostic[],
 ): Variant[] {
   const stages = new Map(entries);
   const known = new Map<string, Matrix>();
@@ -45,13 +45,13 @@ export function expandMatrix(
     const matrix = new Map<string, readonly Tree[]>();
     const add = (key: string, values: readonly Tree[], at: Place, from: string) => {
       const old = matrix.get(key);
-      if (old && JSON.stringify(old.map(plain)) !== JSON.stringify(values.map(plain))) {
+      if (old && JSON.stringify(old.map(toJS)) !== JSON.stringify(values.map(toJS))) {
         const message = `Cannot vary "${key}" in stage "${id}" as ${from} has other values for it`;
         problems.push({ at, message, hint: "name the list under params and write ${name}" });
       } else matrix.set(key, values);
     };
     for (const source of sourcesOf(node)) {
-      const name = plain(source);
+      const name = toJS(source);
       if (typeof name !== "string" || !stages.has(name)) continue;
       for (const [key, values] of matrixOf(name, [...above, id])) add(key, values, source.at, `input "${name}"`);
     }
@@ -72,7 +72,7 @@ export function expandMatrix(
   return entries.flatMap(([of, { at, node }]) =>
     variantsOf(of).map(({ id, values }): Variant => {
       const rename = (source: Tree): Tree[] => {
-        const name = plain(source);
+        const name = toJS(source);
         if (typeof name !== "string") return [source];
         const put = (value: string): Tree => ({ kind: "scalar", at: source.at, value });
         const all = name.endsWith("@*") ? name.slice(0, -2) : "";
@@ -86,22 +86,22 @@ export function expandMatrix(
 }
 
 function variantId(id: string, values: ReadonlyMap<string, Tree>): string {
-  const words = [...values].filter(([, value]) => !isUnset(value)).map(([key, value]) => `${key}=${plain(value)}`);
+  const words = [...values].filter(([, value]) => !isUnset(value)).map(([key, value]) => `${key}=${toJS(value)}`);
   return words.length ? `${id}@${words.join(",")}` : id;
 }
 
 /** A key's values, checked: they become names of folders. */
-function valuesOf(id: string, key: string, list: Tree, problems: Problem[]): readonly Tree[] {
+function valuesOf(id: string, key: string, list: Tree, problems: Diagnostic[]): readonly Tree[] {
   if (isUnset(list)) return [list];
   const wrong = (at: Place, rule: string, value: unknown) => {
     const message = `Cannot vary "${key}" in stage "${id}" as ${rule}: current value is ${JSON.stringify(value)}`;
     problems.push({ at, message });
     return [];
   };
-  if (list.kind !== "list" || !list.items.length) return wrong(list.at, "it must be a list of values", plain(list));
+  if (list.kind !== "list" || !list.items.length) return wrong(list.at, "it must be a list of values", toJS(list));
   const seen = new Set<string>();
   return list.items.flatMap((item): readonly Tree[] => {
-    const value = plain(item);
+    const value = toJS(item);
     if (item.kind !== "scalar" || value === null || !/^[\w.+-]+$/.test(String(value))) {
       return wrong(item.at, "each must be a word or a number", value);
     }

@@ -85,7 +85,7 @@ export class RunLog implements Disposable {
   }
 
   /** Tells an event; of progress only now and then in the file. */
-  tell(event: RunEvent): void {
+  emit(event: RunEvent): void {
     try {
       this.#write(event);
     } finally {

@@ -25,7 +25,7 @@ import { mostOf, tunables, tuneAll, TUNED_PART, workOfStage } from "../../engine
 const noteEverySeconds = 1;
 
 /** What is kept of a stage on its way, `.work/<stage>/attempt.json`. */
-export interface AttemptNote {
+export interface StageRunNote {
   /** Key of the stage, so that a later attempt knows whether it may go on. */
   readonly key: string;
   /** Time of all attempts together. */
@@ -35,7 +35,7 @@ export interface AttemptNote {
 }
 
 /** A stage that is to be made, and where. */
-export interface Order {
+export interface StageJob {
   /** The stage, and what is known of it. */
   readonly state: Pick<StageState, "stage" | "key" | "recipe" | "dir">;
   /** Name of the pipeline. */
@@ -47,10 +47,14 @@ export interface Order {
 }
 
 /** Makes a stage, once or more: each time into a folder that appears when it is whole. */
-export type Maker = (order: Order, signal: AbortSignal, tell: (event: RunEvent) => void) => Promise<Manifest>;
+export type StageExecutor = (
+  job: StageJob,
+  signal: AbortSignal,
+  emit: (event: RunEvent) => void,
+) => Promise<Manifest>;
 
 /** Why a stage was not made, with what its attempt knew. */
-export class AttemptError extends Error {
+export class StageRunError extends Error {
   /** The class. */
   override readonly name = "AttemptError";
 
@@ -60,8 +64,8 @@ export class AttemptError extends Error {
   }
 
   /** An error as one of an attempt, which it may be. */
-  static of(error: unknown): AttemptError {
-    return error instanceof AttemptError ? error : new AttemptError(error, false, 0);
+  static of(error: unknown): StageRunError {
+    return error instanceof StageRunError ? error : new StageRunError(error, false, 0);
   }
 }
 
@@ -70,16 +74,16 @@ export class AttemptError extends Error {
  *
  * @param open Opens the GPU; called for the first stage that asks for it.
  */
-export function makerHere(open: () => Promise<Device>): { make: Maker; close(): Promise<void> } {
+export function localExecutor(open: () => Promise<Device>): { make: StageExecutor; close(): Promise<void> } {
   let device: Promise<Device> | undefined;
   return {
-    async make(order, signal, tell) {
-      let attempt: Attempt | undefined;
+    async make(job, signal, emit) {
+      let run: StageRun | undefined;
       try {
-        attempt = new Attempt(order, signal, tell, () => device ??= open());
-        return await attempt.run();
+        run = new StageRun(job, signal, emit, () => device ??= open());
+        return await run.run();
       } catch (error) {
-        throw new AttemptError(error, attempt?.resumed ?? false, attempt?.seconds() ?? 0);
+        throw new StageRunError(error, run?.resumed ?? false, run?.seconds() ?? 0);
       }
     },
     close: async () => (await device?.catch(() => undefined))?.destroy(),
@@ -87,7 +91,7 @@ export function makerHere(open: () => Promise<Device>): { make: Maker; close(): 
 }
 
 /** One try at a stage, from its context to its folder. */
-class Attempt {
+class StageRun {
   readonly #started = performance.now();
   readonly #work: string;
   readonly #draft: string;
@@ -95,34 +99,34 @@ class Attempt {
   /** Whether an attempt before left something to go on from. */
   readonly resumed: boolean;
   #noted = 0;
-  #progress: AttemptNote["progress"];
+  #progress: StageRunNote["progress"];
   readonly #summary: Row[] = [];
   readonly #log: string[] = [];
   #adapter: string | null = null;
   #memory: Device["memory"] | undefined;
   /** Whether it begins with what an attempt before left. */
-  readonly #goesOn: boolean;
+  readonly #resumes: boolean;
   #device: Promise<Device> | undefined;
   #selector = new TunedSelector({});
   #metrics: Deno.FsFile | undefined;
 
   constructor(
-    private readonly order: Order,
+    private readonly job: StageJob,
     private readonly signal: AbortSignal,
-    private readonly tell: (event: RunEvent) => void,
+    private readonly emit: (event: RunEvent) => void,
     private readonly open: () => Promise<Device>,
   ) {
-    const { home, state: { stage, key } } = order;
+    const { home, state: { stage, key } } = job;
     this.#draft = tempDirOf(home, stage.id);
     this.#work = join(home, ".work", stage.id);
-    const before = readJson<AttemptNote>(join(this.#work, "attempt.json"));
+    const before = readJson<StageRunNote>(join(this.#work, "attempt.json"));
     this.resumed = before?.key === key;
     // Checkpoints of other options or inputs are of no use.
     if (!this.resumed) removeIfExists(this.#work);
     this.#earlier = this.resumed ? before!.seconds : 0;
     const files = join(this.#work, "files");
     Deno.mkdirSync(files, { recursive: true });
-    this.#goesOn = [...Deno.readDirSync(files)].length > 0;
+    this.#resumes = [...Deno.readDirSync(files)].length > 0;
     this.#note();
     removeIfExists(this.#draft);
     Deno.mkdirSync(this.#draft);
@@ -134,7 +138,7 @@ class Attempt {
   }
 
   async run(): Promise<Manifest> {
-    const { stage, dir } = this.order.state;
+    const { stage, dir } = this.job.state;
     try {
       this.signal.throwIfAborted();
       await stage.spec.run(this.#context(), inputsOf(stage, this.#made()), stage.options as never);
@@ -149,11 +153,11 @@ class Attempt {
       return manifest;
     } catch (error) {
       // First what takes space, as that may be what lacks.
-      attemptTo(() => removeIfExists(this.#draft));
-      attemptTo(() => this.#note());
+      bestEffort(() => removeIfExists(this.#draft));
+      bestEffort(() => this.#note());
       if (!this.signal.aborted) {
         const trace = error instanceof Error ? error.stack ?? error.message : String(error);
-        attemptTo(() => writeAtomic(join(this.#work, "error.txt"), `${trace}\n`));
+        bestEffort(() => writeAtomic(join(this.#work, "error.txt"), `${trace}\n`));
       }
       throw error;
     } finally {
@@ -163,12 +167,12 @@ class Attempt {
 
   /** The artifacts that the stage needs. */
   #made(): Map<string, Artifact> {
-    const { home, state: { stage } } = this.order;
+    const { home, state: { stage } } = this.job;
     return new Map(stage.needs.map((id) => [id, { dir: join(home, id), stage: id }]));
   }
 
   #context(): StageContext {
-    const { pipeline, state: { stage, recipe } } = this.order;
+    const { pipeline, state: { stage, recipe } } = this.job;
     return {
       id: stage.id,
       pipeline,
@@ -180,7 +184,7 @@ class Attempt {
       progress: (done, total, told = {}) => {
         const fields = { ...told, ...(this.#memory && { gpu_bytes: this.#memory.live }) };
         this.#progress = { done, total, fields };
-        this.tell({ event: "progress", stage: stage.id, done, total, fields });
+        this.emit({ event: "progress", stage: stage.id, done, total, fields });
         if (this.seconds() - this.#noted > noteEverySeconds) this.#note();
       },
       metric: (record) => {
@@ -199,7 +203,7 @@ class Attempt {
 
   #say(line: string): void {
     this.#log.push(line);
-    this.tell({ event: "log", stage: this.order.state.stage.id, text: line });
+    this.emit({ event: "log", stage: this.job.state.stage.id, text: line });
   }
 
   /** The GPU, with the kernels that the stage is to run. */
@@ -209,10 +213,10 @@ class Attempt {
     this.#memory = device.memory;
     const path = join(this.#work, "tuned.json");
     let tuned: TunedKernels = {};
-    if (this.#goesOn) {
+    if (this.#resumes) {
       // Another kernel may add up in another order: what goes on must end as if it had not been stopped.
       tuned = readIfUsable(path, device.name, (why) => this.#say(`${why}; the ops' own kernels are used`));
-    } else if (this.order.tuning.mode !== "off") {
+    } else if (this.job.tuning.mode !== "off") {
       tuned = await this.#tuned(device);
       writeTuned(path, device.name, tuned);
     }
@@ -221,7 +225,7 @@ class Attempt {
   }
 
   async #tuned(device: Device): Promise<TunedKernels> {
-    const { tuning: { root, mode }, state: { stage } } = this.order;
+    const { tuning: { root, mode }, state: { stage } } = this.job;
     if (mode !== "cached" && mode !== "measure") return readTuned(mode, device.name);
     const path = tuningFile(root, device.name);
     const note = (line: string) => this.#say(line);
@@ -239,7 +243,7 @@ class Attempt {
   }
 
   #manifest(): Manifest {
-    const { pipeline, state: { stage, key, recipe } } = this.order;
+    const { pipeline, state: { stage, key, recipe } } = this.job;
     const { used } = this.#selector;
     return {
       pipeline,
@@ -260,8 +264,8 @@ class Attempt {
   }
 
   #note(): void {
-    const note: AttemptNote = {
-      key: this.order.state.key,
+    const note: StageRunNote = {
+      key: this.job.state.key,
       seconds: this.seconds(),
       ...(this.#progress && { progress: this.#progress }),
     };
@@ -294,7 +298,7 @@ function stepOf(line: string): number {
 }
 
 /** Does what is of no more use if it fails. */
-export function attemptTo(act: () => void): void {
+export function bestEffort(act: () => void): void {
   try {
     act();
   } catch { /* something else went wrong before, which is told */ }

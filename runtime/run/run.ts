@@ -14,15 +14,15 @@
  * @module
  */
 import { join, resolve } from "node:path";
-import { AttemptError, attemptTo, type Maker, makerHere } from "./job.ts";
+import { bestEffort, localExecutor, type StageExecutor, StageRunError } from "./job.ts";
 import { readTuned } from "../../engine/tuning/tuning_cache.ts";
 import { type Device, DeviceLostError } from "../../engine/device.ts";
 import { exists, removeIfExists, writeAtomic } from "../../formats/files.ts";
 import type { Pipeline } from "../pipeline/file.ts";
 import type { Reporter } from "./progress.ts";
 import { ownerOf, replaceFolder, RunLog, takeLock, tempDirOf } from "./folder.ts";
-import { keepSpeed, workOf } from "./timings.ts";
-import type { Artifact, Expected, Row } from "../stage.ts";
+import { recordTiming, workOf } from "./timings.ts";
+import type { Artifact, ArtifactInfo, Row } from "../stage.ts";
 import { type Manifest, readManifest, type StageState, stageStates } from "./cache.ts";
 import { inputsOf, RunError, stageCosts } from "./costs.ts";
 import { StageThreads } from "./worker.ts";
@@ -121,10 +121,10 @@ export function planRun(pipeline: Pipeline, root: string, { only, from, until }:
   const artifacts = new Map<string, Artifact>();
   for (const { stage, dir, reason } of states) {
     const { id, spec } = stage;
-    let known: Promise<Expected> | undefined;
-    const expect = async () => await spec.expects?.(stage.options as never, inputsOf(stage, artifacts)) ?? {};
-    const expected = () => known ??= expect();
-    artifacts.set(id, { dir: resolve(dir), stage: id, ...(reason !== null && { expected }) });
+    let known: Promise<ArtifactInfo> | undefined;
+    const describe = async () => await spec.describeOutput?.(stage.options as never, inputsOf(stage, artifacts)) ?? {};
+    const info = () => known ??= describe();
+    artifacts.set(id, { dir: resolve(dir), stage: id, ...(reason !== null && { info }) });
   }
   const planned = states.map((state) => {
     const { id } = state.stage;
@@ -189,21 +189,21 @@ export async function runPipeline(pipeline: Pipeline, options: RunOptions): Prom
     at = id;
     const count = { number: index + 1, of: plan.length };
     if (planned.run === null) {
-      if (planned.reason === null) log.tell({ event: "skip", stage: id, ...count });
+      if (planned.reason === null) log.emit({ event: "skip", stage: id, ...count });
       return;
     }
-    log.tell({ event: "stage", stage: id, uses: spec.id, reason: planned.run, ...count });
+    log.emit({ event: "stage", stage: id, uses: spec.id, reason: planned.run, ...count });
     write();
     const lane = lanes.free.pop()!;
     try {
-      const order = { state: planned, pipeline: pipeline.name, home, tuning };
-      const manifest = await lane(order, stop, (event) => log.tell(event));
+      const job = { state: planned, pipeline: pipeline.name, home, tuning };
+      const manifest = await lane(job, stop, (event) => log.emit(event));
       status.set(id, { status: "done", seconds: manifest.seconds });
       rows.set(id, manifest.summary);
-      log.tell({ event: "done", stage: id, seconds: manifest.seconds });
+      log.emit({ event: "done", stage: id, seconds: manifest.seconds });
       await keepTime(root, planned, manifest);
     } catch (error) {
-      const { cause, resumed, seconds } = AttemptError.of(error);
+      const { cause, resumed, seconds } = StageRunError.of(error);
       const stopped = stop.aborted ? "interrupted" : "failed";
       status.set(id, { status: stopped, seconds });
       const message = stopped === "interrupted"
@@ -215,10 +215,10 @@ export async function runPipeline(pipeline: Pipeline, options: RunOptions): Prom
     }
   };
   try {
-    log.tell({ event: "run", pipeline: pipeline.name, file: pipeline.file, process: Deno.pid });
+    log.emit({ event: "run", pipeline: pipeline.name, file: pipeline.file, process: Deno.pid });
     await sideBySide(plan, lanes.free.length, make, () => failure.abort());
     const summary = write();
-    log.tell({ event: "end", status: "done" });
+    log.emit({ event: "end", status: "done" });
     return summary;
   } catch (thrown) {
     const error = thrown instanceof StageError || !hintOf(thrown) ? thrown : new StageError(
@@ -229,8 +229,8 @@ export async function runPipeline(pipeline: Pipeline, options: RunOptions): Prom
     );
     const { status, stage = "" } = error instanceof StageError ? error : { status: "failed" as const };
     // The disk may be what failed: the error itself must get through.
-    attemptTo(() => write());
-    attemptTo(() => log.tell({ event: "end", status, stage, message: messageOf(error) }));
+    bestEffort(() => write());
+    bestEffort(() => log.emit({ event: "end", status, stage, message: messageOf(error) }));
     throw error;
   } finally {
     await lanes.close();
@@ -238,13 +238,16 @@ export async function runPipeline(pipeline: Pipeline, options: RunOptions): Prom
 }
 
 /** What makes stages: as many as go on side by side. */
-function openLanes(jobs: number, { thread, openDevice }: RunOptions): { free: Maker[]; close(): Promise<void> | void } {
+function openLanes(
+  jobs: number,
+  { thread, openDevice }: RunOptions,
+): { free: StageExecutor[]; close(): Promise<void> | void } {
   if (!thread || jobs === 1) {
-    const { make, close } = makerHere(openDevice);
+    const { make, close } = localExecutor(openDevice);
     return { free: [make], close };
   }
   const threads = new StageThreads(thread, jobs, openDevice);
-  return { free: [...threads.makers], close: () => threads.close() };
+  return { free: [...threads.executors], close: () => threads.close() };
 }
 
 /**
@@ -307,7 +310,7 @@ const LEAST_SECONDS = 2;
 async function keepTime(root: string, planned: PlannedStage, { adapter, seconds }: Manifest): Promise<void> {
   if (seconds < LEAST_SECONDS) return;
   try {
-    keepSpeed(root, adapter, planned.stage.spec.id, { seconds, ...workOf(await stageCosts(planned) ?? {}) });
+    recordTiming(root, adapter, planned.stage.spec.id, { seconds, ...workOf(await stageCosts(planned) ?? {}) });
   } catch { /* the artifact is what counts */ }
 }
 

@@ -4,7 +4,7 @@
  * @module
  */
 import { join } from "node:path";
-import type { AttemptNote } from "./job.ts";
+import type { StageRunNote } from "./job.ts";
 import type { Status, Summary } from "./run.ts";
 import type { RunEvent } from "./progress.ts";
 import { LOG_BYTES, type Owner, ownerOf } from "./folder.ts";
@@ -20,7 +20,7 @@ export interface StageProgress {
   /** Time spent on it, in this run or an earlier one. */
   readonly seconds: number;
   /** How far it is, when it is on its way. */
-  readonly progress?: AttemptNote["progress"];
+  readonly progress?: StageRunNote["progress"];
 }
 
 /** A run on disk. */
@@ -65,7 +65,7 @@ export function readRun(dir: string): RunState | undefined {
   const stages = Object.entries(summary.stages).map(([stage, { status: told, seconds }]): StageProgress => {
     const note = told === "done" || told === "skipped"
       ? undefined
-      : readJson<AttemptNote>(join(dir, ".work", stage, "attempt.json"));
+      : readJson<StageRunNote>(join(dir, ".work", stage, "attempt.json"));
     const now = told !== "waiting" || !going.has(stage) ? told : owner !== undefined ? "running" : "killed";
     return {
       stage,

@@ -11,7 +11,7 @@ import { readJson, writeAtomic } from "../../formats/files.ts";
 import type { Costs } from "../stage.ts";
 
 /** What a stage did, and how long it took. */
-export interface Speed {
+export interface Timing {
   /** By the clock. */
   readonly seconds: number;
   /** Floating point operations of its steps, where it told them. */
@@ -21,11 +21,11 @@ export interface Speed {
 }
 
 /** The figures of a machine. */
-export interface Speeds {
+export interface Timings {
   /** The adapter that was used last. */
   readonly adapter: string;
   /** By adapter, `none` for stages that use no GPU, and then by stage type. `bench` is a training step's. */
-  readonly known: Readonly<Record<string, Readonly<Record<string, Speed>>>>;
+  readonly known: Readonly<Record<string, Readonly<Record<string, Timing>>>>;
 }
 
 /** An estimate of a time. */
@@ -43,9 +43,9 @@ const LONG_SECONDS = 60;
 const fileOf = (root: string) => join(root, ".speeds.json");
 
 /** The figures in a folder of runs; undefined when there are none, or none that can be read. */
-export function readSpeeds(root: string): Speeds | undefined {
-  const speeds = readJson<Partial<Speeds>>(fileOf(root));
-  return typeof speeds?.adapter === "string" && speeds.known ? speeds as Speeds : undefined;
+export function readTimings(root: string): Timings | undefined {
+  const speeds = readJson<Partial<Timings>>(fileOf(root));
+  return typeof speeds?.adapter === "string" && speeds.known ? speeds as Timings : undefined;
 }
 
 /**
@@ -55,12 +55,12 @@ export function readSpeeds(root: string): Speeds | undefined {
  * @param adapter Null for a stage that used no GPU.
  * @param uses The stage type, or `bench`.
  */
-export function keepSpeed(root: string, adapter: string | null, uses: string, speed: Speed): void {
-  const before = readSpeeds(root);
+export function recordTiming(root: string, adapter: string | null, uses: string, speed: Timing): void {
+  const before = readTimings(root);
   const place = adapter ?? NO_GPU;
   const old = before?.known[place]?.[uses];
   if (old && speed.seconds < LONG_SECONDS && speed.seconds < old.seconds) return;
-  const speeds: Speeds = {
+  const speeds: Timings = {
     adapter: adapter ?? before?.adapter ?? NO_GPU,
     known: { ...before?.known, [place]: { ...before?.known[place], [uses]: speed } },
   };
@@ -68,7 +68,7 @@ export function keepSpeed(root: string, adapter: string | null, uses: string, sp
 }
 
 /** The work that costs tell of. */
-export function workOf({ step_flops, steps, images }: Costs): Omit<Speed, "seconds"> {
+export function workOf({ step_flops, steps, images }: Costs): Omit<Timing, "seconds"> {
   return {
     ...(typeof step_flops === "number" && typeof steps === "number" && { flops: step_flops * steps }),
     ...(typeof images === "number" && { images }),
@@ -76,7 +76,7 @@ export function workOf({ step_flops, steps, images }: Costs): Omit<Speed, "secon
 }
 
 /** How long a stage will take; undefined when nothing like it is known. */
-export function estimate(uses: string, costs: Costs, speeds: Speeds | undefined): Estimate | undefined {
+export function estimate(uses: string, costs: Costs, speeds: Timings | undefined): Estimate | undefined {
   if (!speeds) return undefined;
   const { flops, images } = workOf(costs);
   const own = speeds.known[speeds.adapter] ?? {};
@@ -92,7 +92,7 @@ export function estimate(uses: string, costs: Costs, speeds: Speeds | undefined)
 }
 
 /** A time as one says it: `about 4 min`. */
-export function sayTime(seconds: number): string {
+export function formatDuration(seconds: number): string {
   const units = [["s", 60], ["min", 60], ["h", 48], ["days", Infinity]] as const;
   let left = seconds;
   for (const [unit, most] of units) {

@@ -6,28 +6,28 @@
  *
  * @module
  */
-import { AttemptError, type Maker, makerHere, type Order } from "./job.ts";
+import { localExecutor, type StageExecutor, type StageJob, StageRunError } from "./job.ts";
 import { type Device, DeviceLostError, type DeviceOptions, NoAdapterError } from "../../engine/device.ts";
 import type { PipelineStage, Registry } from "../pipeline/file.ts";
 import type { RunEvent } from "./progress.ts";
 import type { Manifest } from "./cache.ts";
 import { errorOf, type ErrorText, textOf } from "../../engine/worker_pool.ts";
 
-/** An order as it goes to a thread, which knows the stage's type by its id. */
-interface SentOrder extends Omit<Order, "state"> {
+/** A job as it goes to a thread, which knows the stage's type by its id. */
+interface SentJob extends Omit<StageJob, "state"> {
   readonly uses: string;
-  readonly state: Omit<Order["state"], "stage"> & { readonly stage: Omit<PipelineStage, "spec"> };
+  readonly state: Omit<StageJob["state"], "stage"> & { readonly stage: Omit<PipelineStage, "spec"> };
 }
 
-/** What a thread is told. */
-type Told =
-  | { readonly order: SentOrder }
+/** A message to a thread. */
+type Command =
+  | { readonly job: SentJob }
   | { readonly abort: true }
   | { readonly device: DeviceOptions }
   | { readonly noDevice: ErrorText };
 
-/** What it says. */
-type Said =
+/** A message from it. */
+type Reply =
   | { readonly event: RunEvent }
   | { readonly asks: "device" }
   | { readonly made: Manifest }
@@ -53,7 +53,7 @@ function shareCores(devices: number): () => void {
 /** Threads that make stages, each begun when there is something to make. */
 export class StageThreads {
   /** What makes one stage after the other, in each of the threads. */
-  readonly makers: readonly Maker[];
+  readonly executors: readonly StageExecutor[];
   readonly #workers: Worker[] = [];
   readonly #unshare: () => void;
   #device: Promise<DeviceOptions> | undefined;
@@ -65,43 +65,43 @@ export class StageThreads {
    */
   constructor(module: URL, count: number, private readonly open: () => Promise<Device>) {
     this.#unshare = shareCores(count);
-    this.makers = Array.from({ length: count }, () => {
+    this.executors = Array.from({ length: count }, () => {
       let worker: Worker | undefined;
-      return async (order, signal, tell) => {
+      return async (job, signal, emit) => {
         if (!worker) this.#workers.push(worker = new Worker(module, { type: "module" }));
-        return await this.#make(worker, order, signal, tell);
+        return await this.#make(worker, job, signal, emit);
       };
     });
   }
 
-  #make(worker: Worker, order: Order, signal: AbortSignal, tell: (event: RunEvent) => void): Promise<Manifest> {
-    const send = (told: Told) => worker.postMessage(told);
+  #make(worker: Worker, job: StageJob, signal: AbortSignal, emit: (event: RunEvent) => void): Promise<Manifest> {
+    const send = (command: Command) => worker.postMessage(command);
     const begun = performance.now();
     const { promise, resolve, reject } = Promise.withResolvers<Manifest>();
     const abort = () => send({ abort: true });
     // What was told may be what fails, as on a full disk; the stage is let end first.
     let failure: { error: unknown } | undefined;
-    worker.onmessage = async ({ data: said }: MessageEvent<Said>) => {
-      if ("event" in said) {
+    worker.onmessage = async ({ data: reply }: MessageEvent<Reply>) => {
+      if ("event" in reply) {
         try {
-          tell(said.event);
+          emit(reply.event);
         } catch (error) {
           failure ??= { error };
           abort();
         }
-      } else if ("asks" in said) {
+      } else if ("asks" in reply) {
         send(await this.#likeFirst().then((device) => ({ device }), (error) => ({ noDevice: textOf(error) })));
-      } else if (failure) reject(new AttemptError(failure.error, false, (performance.now() - begun) / 1000));
-      else if ("made" in said) resolve(said.made);
-      else reject(new AttemptError(knownError(said.failed), said.resumed, said.seconds));
+      } else if (failure) reject(new StageRunError(failure.error, false, (performance.now() - begun) / 1000));
+      else if ("made" in reply) resolve(reply.made);
+      else reject(new StageRunError(knownError(reply.failed), reply.resumed, reply.seconds));
     };
     worker.onerror = (event) => {
       event.preventDefault();
       const error = new Error(`The thread of the stage failed: ${event.message}`);
-      reject(new AttemptError(error, false, (performance.now() - begun) / 1000));
+      reject(new StageRunError(error, false, (performance.now() - begun) / 1000));
     };
-    const { state: { stage: { spec, ...stage }, key, recipe, dir }, ...rest } = order;
-    send({ order: { ...rest, uses: spec.id, state: { stage, key, recipe, dir } } });
+    const { state: { stage: { spec, ...stage }, key, recipe, dir }, ...rest } = job;
+    send({ job: { ...rest, uses: spec.id, state: { stage, key, recipe, dir } } });
     signal.addEventListener("abort", abort);
     if (signal.aborted) abort();
     return promise.finally(() => signal.removeEventListener("abort", abort));
@@ -130,8 +130,8 @@ function knownError(text: ErrorText): Error {
 
 /** What a worker has of its global scope. */
 interface WorkerScope {
-  onmessage: ((event: MessageEvent<Told>) => void) | null;
-  postMessage(said: Said): void;
+  onmessage: ((event: MessageEvent<Command>) => void) | null;
+  postMessage(reply: Reply): void;
 }
 
 /**
@@ -144,24 +144,24 @@ export function serveStages(registry: Registry, openDevice: (options: DeviceOpti
   const scope = globalThis as unknown as WorkerScope;
   let stop = new AbortController();
   let answered = Promise.withResolvers<DeviceOptions>();
-  const { make } = makerHere(async () => {
+  const { make } = localExecutor(async () => {
     answered = Promise.withResolvers();
     scope.postMessage({ asks: "device" });
     return await openDevice(await answered.promise);
   });
-  scope.onmessage = async ({ data: told }) => {
-    if ("abort" in told) stop.abort();
-    else if ("device" in told) answered.resolve(told.device);
-    else if ("noDevice" in told) answered.reject(knownError(told.noDevice));
+  scope.onmessage = async ({ data: command }) => {
+    if ("abort" in command) stop.abort();
+    else if ("device" in command) answered.resolve(command.device);
+    else if ("noDevice" in command) answered.reject(knownError(command.noDevice));
     else {
       stop = new AbortController();
-      const { uses, state: { stage, ...state }, ...rest } = told.order;
+      const { uses, state: { stage, ...state }, ...rest } = command.job;
       try {
         const spec = await registry[uses]!();
-        const order = { ...rest, state: { ...state, stage: { ...stage, spec } } };
-        scope.postMessage({ made: await make(order, stop.signal, (event) => scope.postMessage({ event })) });
+        const job = { ...rest, state: { ...state, stage: { ...stage, spec } } };
+        scope.postMessage({ made: await make(job, stop.signal, (event) => scope.postMessage({ event })) });
       } catch (error) {
-        const { cause, resumed, seconds } = AttemptError.of(error);
+        const { cause, resumed, seconds } = StageRunError.of(error);
         scope.postMessage({ failed: textOf(cause), resumed, seconds });
       }
     }

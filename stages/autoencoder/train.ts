@@ -33,7 +33,7 @@ import { Graph, type Value } from "../../engine/graph.ts";
 import { Executable } from "../../engine/executable.ts";
 import { stage } from "../../runtime/stage.ts";
 import { Batches, picturesOf } from "../lib/batches.ts";
-import { autoencoderOf, exact, sizeOf, stepImages, trainingCosts } from "../lib/estimates.ts";
+import { autoencoderOf, formatCount, sizeOf, stepImages, trainingCosts } from "../lib/estimates.ts";
 import { imageOf, loadFaces, toImage, toNetwork } from "../lib/faces.ts";
 import { accumulation, train, trainingOptions } from "../lib/training.ts";
 
@@ -120,7 +120,7 @@ export const trainAutoencoder = stage({
       "Distance of an image and its reconstruction: mean absolute, mean squared, or their sum when not given",
     ),
   }),
-  expects: async (options, { data, init }) => ({
+  describeOutput: async (options, { data, init }) => ({
     networks: { vae: init ? await autoencoderOf(init) : newConfig(options, await sizeOf(data)) },
   }),
   async cost(options, { data, init }) {
@@ -131,7 +131,7 @@ export const trainAutoencoder = stage({
       step: `training, ${stepImages(options)} of ${size_px} px`,
       steps: options.steps,
       ...trainingCosts({ loss, trainable: specs.keys(), ...options }),
-      autoencoder_parameters: exact(countParameters(specs)),
+      autoencoder_parameters: formatCount(countParameters(specs)),
     };
   },
   async run(ctx, { data, init }, options) {

@@ -20,9 +20,9 @@ import type { Device } from "../../engine/device.ts";
 import { formatSeconds } from "../../runtime/run/progress.ts";
 import { Random } from "../../engine/rng.ts";
 import { stage } from "../../runtime/stage.ts";
-import { align, doubtOf, rejection, usualOf } from "../lib/alignment.ts";
+import { align, rejection, robustZScore, styleStatistics } from "../lib/alignment.ts";
 import { costsOf, datasetInfo, expectedControlnet, networksOf } from "../lib/estimates.ts";
-import { Painter, samplerOf, samplingOptions } from "../lib/painting.ts";
+import { ImageGenerator, samplerOf, samplingOptions } from "../lib/painting.ts";
 
 const options = z.object({
   styles: z.array(z.string().min(1)).min(1).optional().describe("Names of styles; all training styles when not given"),
@@ -56,7 +56,7 @@ export const generatePairs = stage({
   output: "dataset",
   options,
   files: (given) => [...chosenFiles(given), ...editFiles(given.edits)],
-  expects: async (given, { landmarks }) => ({
+  describeOutput: async (given, { landmarks }) => ({
     ...await datasetInfo([landmarks]),
     images: chosenFiles(given).length * given.per_style,
   }),
@@ -166,9 +166,9 @@ export const generatePairs = stage({
       // What is usual is told by the first tries: it must not get stricter as the worst ones are replaced.
       const nme = await look(all);
       const styleOf = (index: number) => styles[index % styles.length]!.style;
-      const usual = usualOf(nme, all.map(styleOf));
+      const usual = styleStatistics(nme, all.map(styleOf));
       const rejected = (index: number) =>
-        doubtOf(nme[index]!, usual.get(styleOf(index))!) > max_zscore || nme[index]! > max_nme;
+        robustZScore(nme[index]!, usual.get(styleOf(index))!) > max_zscore || nme[index]! > max_nme;
       doubtful = all.filter(rejected);
       redrawn = doubtful.length;
       for (let attempt = 1; attempt <= retries && doubtful.length; attempt++) {
@@ -241,9 +241,9 @@ async function openPainter(device: Device, dir: string, size_px: number, given: 
   }
   const { specs } = samplerOf({ ...model, controlnet }, size_px, tokenizer.length, given);
   const parameters = await uploadParameters(device, readModel(model, specs), given.dtype);
-  const painter = new Painter(device, { ...model, controlnet }, size_px, given, parameters);
+  const painter = new ImageGenerator(device, { ...model, controlnet }, size_px, given, parameters);
   return {
-    paint: painter.paint.bind(painter),
+    paint: painter.generate.bind(painter),
     destroy() {
       painter.destroy();
       for (const tensor of parameters.values()) tensor.destroy();

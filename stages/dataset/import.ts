@@ -12,7 +12,7 @@ import { inOrder, PicturePool } from "../../faces/data/pool.ts";
 import { CROP_SCALE } from "../../faces/landmarks.ts";
 import { DEFAULT_SCHEMA, schemaName, SCHEMAS } from "../../faces/schema.ts";
 import { file, folder, stage } from "../../runtime/stage.ts";
-import { chooser } from "../lib/glob.ts";
+import { globFilter } from "../lib/glob.ts";
 
 /** Images on the contact sheet, at most. */
 const SHEET = 60;
@@ -52,7 +52,7 @@ export const importFaces = stage({
     on_bad: z.enum(["stop", "skip"]).default("stop")
       .describe("stop: a bad file stops the import; skip: it is named in bad.jsonl and left out"),
   }),
-  expects: ({ size_px, schema }) => ({ size_px, schema }),
+  describeOutput: ({ size_px, schema }) => ({ size_px, schema }),
   async run(ctx, _inputs, options) {
     const { path, size_px, format, schema, annotations, origin, style, crop, crop_scale, include, exclude, on_bad } =
       options;
@@ -62,7 +62,7 @@ export const importFaces = stage({
       ...(annotations !== undefined && { annotations }),
       origin,
       style,
-      filter: chooser(include, exclude),
+      filter: globFilter(include, exclude),
       on_bad,
     });
     const { records } = source;

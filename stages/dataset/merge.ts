@@ -9,7 +9,7 @@ import { DatasetWriter, openDataset } from "../../faces/data/dataset.ts";
 import { Random } from "../../engine/rng.ts";
 import { stage } from "../../runtime/stage.ts";
 import { datasetInfo } from "../lib/estimates.ts";
-import { chooser } from "../lib/glob.ts";
+import { globFilter } from "../lib/glob.ts";
 
 const count = z.int().min(1);
 
@@ -26,13 +26,13 @@ export const mergeDatasets = stage({
     include: z.array(z.string()).default([]).describe("Styles to take, with * and ?; all when empty"),
     exclude: z.array(z.string()).default([]).describe("Styles to leave out, with * and ?"),
   }),
-  expects: async (_options, { data }) => await datasetInfo(data),
+  describeOutput: async (_options, { data }) => await datasetInfo(data),
   async run(ctx, { data }, { limit, include, exclude }) {
     if (Array.isArray(limit) && limit.length !== data.length) {
       throw new InputError(`Cannot limit ${data.length} datasets by ${limit.length} numbers: limit is [${limit}]`);
     }
     const random = new Random(ctx.seed, "limit");
-    const isChosen = chooser(include, exclude);
+    const isChosen = globFilter(include, exclude);
     const parts = await Promise.all(data.map(async ({ dir, stage }) => ({ stage, dataset: await openDataset(dir) })));
     const writer = await DatasetWriter.create(ctx.dir, parts[0]!.dataset.schema);
     for (const [i, { stage, dataset }] of parts.entries()) {

@@ -11,7 +11,7 @@ import { bootstrapMean } from "../../faces/metrics.ts";
 import { loadDetector } from "../../models/detectors/detector.ts";
 import { Random } from "../../engine/rng.ts";
 import { stage } from "../../runtime/stage.ts";
-import { align, differenceHash, doubtOf, NearHashes, rejection, usualOf } from "../lib/alignment.ts";
+import { align, differenceHash, NearHashes, rejection, robustZScore, styleStatistics } from "../lib/alignment.ts";
 import { datasetInfo } from "../lib/estimates.ts";
 import { type ReviewedPair, reviewPage, type StyleCounts, type Verdict } from "./_review_page.ts";
 
@@ -31,7 +31,7 @@ export const reviewPairs = stage({
     ),
     page: z.int().min(0).max(5000).default(300).describe("Pairs on review.html, the most doubtful first"),
   }),
-  expects: async (_options, { data }) => await datasetInfo([data]),
+  describeOutput: async (_options, { data }) => await datasetInfo([data]),
   async run(
     ctx,
     { data, detector: { dir, stage: judge } },
@@ -52,9 +52,9 @@ export const reviewPairs = stage({
     });
     detector.destroy();
 
-    const usual = usualOf(nme, records.map(({ style }) => style));
+    const usual = styleStatistics(nme, records.map(({ style }) => style));
     const pairs = records.map((record, index): ReviewedPair => {
-      const doubt = doubtOf(nme[index]!, usual.get(record.style)!);
+      const doubt = robustZScore(nme[index]!, usual.get(record.style)!);
       const verdict = doubt > max_zscore || nme[index]! > max_nme ? "rejected" : "kept";
       return { index, record, alignment_nme: nme[index]!, doubt, verdict };
     });

@@ -21,7 +21,7 @@ export const splitDataset = stage({
     // not the stage's own seed: the stages of the two parts must agree
     seed: z.int().min(0).default(0).describe("Another number is another split; the same for both parts"),
   }),
-  expects: async (_options, { data }) => await datasetInfo([data]),
+  describeOutput: async (_options, { data }) => await datasetInfo([data]),
   async run(ctx, { data }, { part, fraction, seed }) {
     const source = await openDataset(data.dir);
     const indices = splitByGroup(source.records, fraction, seed)[part];

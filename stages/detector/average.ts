@@ -24,7 +24,7 @@ export const averageDetectors = stage({
         "2203.05482), or with the start itself, so that less of what it knew is forgotten (arXiv 2109.01903)",
     ),
   }),
-  expects: async (_options, { detectors }) => ({ detector: await detectorOf(detectors[0]!) }),
+  describeOutput: async (_options, { detectors }) => ({ detector: await detectorOf(detectors[0]!) }),
   async run(ctx, { detectors }, { weights = detectors.map(() => 1) }) {
     const total = weights.reduce((a, b) => a + b, 0);
     if (weights.length !== detectors.length || total === 0) {

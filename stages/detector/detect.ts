@@ -26,7 +26,7 @@ export const detectLandmarks = stage({
   options: z.object({
     flip: z.boolean().default(true).describe("Average what is found in an image and in its mirror image"),
   }),
-  expects: async (_options, { detector, data }) => ({
+  describeOutput: async (_options, { detector, data }) => ({
     ...await datasetInfo([data]),
     schema: (await detectorOf(detector)).schema,
   }),

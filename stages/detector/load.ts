@@ -17,7 +17,7 @@ export const loadDetectorStage = stage({
   inputs: {},
   output: "detector",
   options: z.object({ path: folder().describe("The detector's folder") }),
-  expects: async ({ path }) => ({ detector: await detectorOf({ dir: path }) }),
+  describeOutput: async ({ path }) => ({ detector: await detectorOf({ dir: path }) }),
   async run(ctx, _inputs, { path }) {
     const { config, tensors } = await readDetector(path);
     await saveDetector(ctx.dir, config, tensors);

@@ -23,14 +23,14 @@ import { Trainer } from "../../models/trainer.ts";
 import { Graph } from "../../engine/graph.ts";
 import { type Artifact, stage } from "../../runtime/stage.ts";
 import { Batches, type Pictures, picturesOf } from "../lib/batches.ts";
-import { Best } from "../lib/best_weights.ts";
-import { detectorOf, exact, type Place, remembered, schemaNameOf, trainingCosts } from "../lib/estimates.ts";
+import { BestCheckpoint } from "../lib/best_weights.ts";
+import { type ArtifactRef, detectorOf, formatCount, memoize, schemaNameOf, trainingCosts } from "../lib/estimates.ts";
 import { type Faces, imageOf, landmarksOf, loadFaces } from "../lib/faces.ts";
-import { chooser } from "../lib/glob.ts";
+import { globFilter } from "../lib/glob.ts";
 import { train, trainingOptions } from "../lib/training.ts";
 
 /** Validation images of a look between; the look at the end takes all. */
-const GLANCE = 96;
+const VAL_SUBSET = 96;
 
 /** `detector/train`: writes `config.json` and `model.safetensors`, the moving average of the weights. */
 export const trainDetector = stage({
@@ -67,10 +67,10 @@ export const trainDetector = stage({
     val_every: z.int().min(1).default(200).describe("Steps between looks at val"),
     dtype: z.enum(["f32", "f16"]).default("f32").describe("Element type of the file"),
   }),
-  expects: async (options, { data, init }) => ({ detector: await configFor(options, data, init) }),
+  describeOutput: async (options, { data, init }) => ({ detector: await configFor(options, data, init) }),
   async cost(options, { data, init, val }) {
     const config = await configFor(options, data, init);
-    const costs = remembered([config, !!val], { ...options, network: undefined, star: undefined }, () => {
+    const costs = memoize([config, !!val], { ...options, network: undefined, star: undefined }, () => {
       const { specs, loss, landmarks, updates } = detectorTraining(new Graph(), config, options.batch_size);
       const names = [...specs.keys()].filter((name) => !STATISTICS.test(name));
       return {
@@ -78,7 +78,7 @@ export const trainDetector = stage({
           { loss, trainable: names, outputs: { landmarks }, updates, ...options },
           { beside: val ? [detectorFetches(config)] : [] },
         ),
-        detector_parameters: exact(countParameters(new Map(names.map((name) => [name, specs.get(name)!])))),
+        detector_parameters: formatCount(countParameters(new Map(names.map((name) => [name, specs.get(name)!])))),
       };
     });
     return { step: `training, ${options.batch_size} images of ${config.size_px} px`, steps: options.steps, ...costs };
@@ -133,10 +133,10 @@ export const trainDetector = stage({
       const { landmarks } = await detector!.predict(faces.images, faces.size_px);
       return average(nmePerImage(landmarks, faces.landmarks, schema));
     };
-    const glance = validation && spread(validation, GLANCE);
+    const glance = validation && spread(validation, VAL_SUBSET);
     const dtype = options.dtype === "f16" ? "F16" : "F32";
     const save = (dir: string) => saveDetector(dir, config, trainer.averaged(), { dtype });
-    const best = new Best(`${ctx.work}/best`);
+    const best = new BestCheckpoint(`${ctx.work}/best`);
     const look_between = async (step: number) => {
       const { landmarks: truth } = await batches.get(step - 1);
       const nme_train = average(nmePerImage(await trainer.step_plan.read("landmarks"), truth!, schema));
@@ -145,12 +145,12 @@ export const trainDetector = stage({
       const held = nme_val === undefined ? "" : `, ${nme_val.toFixed(2)} % on images held back`;
       ctx.log(`step ${step}: NME ${nme_train.toFixed(2)} % on the batch${held}`);
       if (nme_val === undefined || (options.keep !== "best" && options.patience === undefined)) return false;
-      const since = await best.offer(step, nme_val, save);
+      const since = await best.update(step, nme_val, save);
       if (since < (options.patience ?? Infinity)) return false;
       ctx.log(`no smaller NME in ${since} steps: the training ends here`);
       return true;
     };
-    await train(ctx, trainer, options, batches, [{ every: options.val_every, look: look_between }]);
+    await train(ctx, trainer, options, batches, [{ every: options.val_every, evaluate: look_between }]);
     if (validation) {
       const nme_val = await look(validation);
       ctx.metric({ step: trainer.steps, nme_val });
@@ -158,7 +158,7 @@ export const trainDetector = stage({
     }
     if (options.keep === "best") {
       // The end is looked at as the rest was, on the images of a glance.
-      await best.offer(trainer.steps, await look(glance!), save);
+      await best.update(trainer.steps, await look(glance!), save);
       await save(`${ctx.dir}/last`);
       await best.copyTo(ctx.dir);
       ctx.log(`kept are the weights of step ${best.step}`);
@@ -179,7 +179,11 @@ interface NetworkOptions {
 }
 
 /** The network of a training: that of `init`, or one from scratch for the landmarks of the data. */
-async function configFor(options: NetworkOptions, data: readonly Place[], init?: Place): Promise<DetectorConfig> {
+async function configFor(
+  options: NetworkOptions,
+  data: readonly ArtifactRef[],
+  init?: ArtifactRef,
+): Promise<DetectorConfig> {
   if (init) return await detectorOf(init);
   const schema = options.schema ?? await schemaNameOf(data);
   if (options.star) return { ...STAR_SIZES[options.star], schema };
@@ -195,12 +199,12 @@ function trained(names: Iterable<string>, freeze: readonly string[]): (name: str
   const short = (name: string) => name.slice(DETECTOR.length);
   const all = [...names].map(short);
   for (const pattern of freeze) {
-    if (all.some(chooser([pattern], []))) continue;
+    if (all.some(globFilter([pattern], []))) continue;
     throw new InputError(`Cannot freeze "${pattern}": the network has no such parameter`, {
       hint: `"${all[0]}" is one`,
     });
   }
-  const moves = chooser([], freeze);
+  const moves = globFilter([], freeze);
   if (!all.some((name) => moves(name) && !STATISTICS.test(name))) {
     throw new InputError(`Cannot train with all parameters frozen by [${freeze.join(", ")}]`);
   }

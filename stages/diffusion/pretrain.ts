@@ -31,7 +31,7 @@ import { unet, type UNetConfig, unetFormat } from "../../models/diffusion/unet.t
 import { Graph } from "../../engine/graph.ts";
 import { type Artifact, stage } from "../../runtime/stage.ts";
 import { Batches, drawnImages } from "../lib/batches.ts";
-import { autoencoderOf, exact, networksOf, sizeOf, stepImages, trainingCosts } from "../lib/estimates.ts";
+import { autoencoderOf, formatCount, networksOf, sizeOf, stepImages, trainingCosts } from "../lib/estimates.ts";
 import {
   copyParts,
   denoisingLoss,
@@ -146,7 +146,7 @@ export const pretrainDiffusion = stage({
   inputs: { model: "model", "data*": "dataset", "init?": "model", "val?": "dataset" },
   output: "model",
   options,
-  expects: async (options, { model, data, init }) => ({
+  describeOutput: async (options, { model, data, init }) => ({
     networks: {
       ...await expectedParts(options, model, await sizeOf(data), init),
       controlnet: null,
@@ -163,7 +163,7 @@ export const pretrainDiffusion = stage({
         { loss, trainable: specs.keys(), ...options },
         { beside: val ? [{ outputs: { loss } }] : [] },
       ),
-      unet_parameters: exact(countParameters(specsUnder(specs, "unet/"))),
+      unet_parameters: formatCount(countParameters(specsUnder(specs, "unet/"))),
     };
   },
   async run(ctx, { model, data, init, val }, options) {
@@ -201,7 +201,7 @@ export const pretrainDiffusion = stage({
     const source = { autoencoder, schedule, tokenizer, drawings: false, loss, parameters: averaged };
     const held = await validation(ctx, val, options, source);
     await train(ctx, trainer, options, batches, held && [held]);
-    await held?.look(trainer.steps);
+    await held?.evaluate(trainer.steps);
     held?.destroy();
     await saveNetwork(`${ctx.dir}/unet`, unetFormat, config, specsUnder(specs, "unet/"), averaged);
     await saveText(ctx.dir, text, specsUnder(specs, "text_encoder/"), averaged);

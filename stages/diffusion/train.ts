@@ -31,12 +31,12 @@ import { Graph } from "../../engine/graph.ts";
 import { stage } from "../../runtime/stage.ts";
 import { Batches, drawnImages } from "../lib/batches.ts";
 import {
-  exact,
+  type ArtifactRef,
   expectedControlnet,
+  formatCount,
+  memoize,
   type Networks,
   networksOf,
-  type Place,
-  remembered,
   sizeOf,
   stepImages,
   trainingCosts,
@@ -65,7 +65,7 @@ function controlConfigOf({ vae, unet, controlnet }: Model, hint: number[]): Cont
 }
 
 /** Networks of a model whose ControlNet is that of another one, if such is given. */
-async function plannedNetworks(model: Place, init: Place | undefined): Promise<Networks> {
+async function plannedNetworks(model: ArtifactRef, init: ArtifactRef | undefined): Promise<Networks> {
   const networks = await networksOf(model);
   return init ? { ...networks, controlnet: (await networksOf(init)).controlnet } : networks;
 }
@@ -163,7 +163,7 @@ export const trainDiffusion = stage({
     ),
     previews: z.int().min(1).max(64).optional().describe("Pictures of a look; 8 when not given"),
   }),
-  expects: async (options, { model, init }) => {
+  describeOutput: async (options, { model, init }) => {
     const networks = await plannedNetworks(model, init);
     return { networks: { ...networks, controlnet: expectedControlnet(networks, options.hint_channels) } };
   },
@@ -172,7 +172,7 @@ export const trainDiffusion = stage({
     const size_px = await sizeOf(data);
     const side = size_px / 2 ** (networks.vae.block_out_channels.length - 1);
     const config = expectedControlnet(networks, options.hint_channels);
-    const costs = remembered(
+    const costs = memoize(
       [{ ...networks, controlnet: config }, size_px, !!val],
       { ...options, hint_channels: undefined },
       () => {
@@ -184,7 +184,7 @@ export const trainDiffusion = stage({
             { loss, trainable: trainable.keys(), ...options },
             { isF16, beside: val ? [{ outputs: { loss } }] : [] },
           ),
-          controlnet_parameters: exact(countParameters(own)),
+          controlnet_parameters: formatCount(countParameters(own)),
         };
       },
     );
@@ -239,7 +239,7 @@ export const trainDiffusion = stage({
     });
     const looks = [held, pictures].filter((one) => one !== undefined);
     await train(ctx, trainer, options, batches, looks);
-    for (const { look, destroy } of looks) {
+    for (const { evaluate: look, destroy } of looks) {
       await look(trainer.steps);
       destroy();
     }

@@ -58,7 +58,7 @@ export const renderStage = stage({
   output: "dataset",
   options,
   files: chosenFiles,
-  expects: ({ size_px }) => ({ size_px }),
+  describeOutput: ({ size_px }) => ({ size_px }),
   cost: (given) => ({ images: given.count ?? given.per_style! * chosenFiles(given).length }),
   async run(ctx, _inputs, given) {
     const { count, per_style, size_px, people, first_identity } = given;

@@ -65,7 +65,7 @@ export async function align(
 }
 
 /** What is usual in a style. */
-export interface Usual {
+export interface StyleStatistics {
   /** Median of `alignment_nme`, percent. */
   readonly median: number;
   /** Robust standard deviation, percent. */
@@ -85,7 +85,7 @@ const MAD = 1.4826;
  * A few pairs tell little of their spread, so it is drawn towards that of all styles, as shares of their medians: by half
  * where a style has ten pairs.
  */
-export function usualOf(nme: ArrayLike<number>, styles: readonly string[]): Map<string, Usual> {
+export function styleStatistics(nme: ArrayLike<number>, styles: readonly string[]): Map<string, StyleStatistics> {
   const byStyle = [...Map.groupBy(styles.keys(), (index) => styles[index]!)].map(([style, indices]) => {
     const values = indices.map((index) => nme[index]!);
     const middle = median(values);
@@ -103,7 +103,7 @@ export function usualOf(nme: ArrayLike<number>, styles: readonly string[]): Map<
 }
 
 /** How many deviations an `alignment_nme` is above the median of its style; below 0 it is better than that. */
-export function doubtOf(nme: number, { median, deviation }: Usual): number {
+export function robustZScore(nme: number, { median, deviation }: StyleStatistics): number {
   return deviation === 0 ? 0 : (nme - median) / deviation;
 }
 

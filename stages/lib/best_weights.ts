@@ -7,7 +7,7 @@
 import { readTextIfExists } from "../../formats/files.ts";
 
 /** The best weights so far, kept through restarts. */
-export class Best {
+export class BestCheckpoint {
   /** Step of the best weights, once there are some. */
   step = 0;
   readonly #dir: string;
@@ -18,7 +18,7 @@ export class Best {
   }
 
   /** Keeps the weights if they are the best; returns the steps since the best ones. */
-  async offer(step: number, nme: number, save: (dir: string) => Promise<void>): Promise<number> {
+  async update(step: number, nme: number, save: (dir: string) => Promise<void>): Promise<number> {
     const path = `${this.#dir}/best.json`;
     const before = readTextIfExists(path);
     const known = before === undefined ? null : JSON.parse(before) as { step: number; nme: number };

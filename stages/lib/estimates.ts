@@ -35,11 +35,11 @@ export interface Networks extends Pick<Model, "vae" | "text" | "unet" | "control
 }
 
 /** A folder that is there, or is to be. */
-export type Place = Pick<Artifact, "dir" | "expected">;
+export type ArtifactRef = Pick<Artifact, "dir" | "info">;
 
 /** What is known of an artifact that is yet to be made; undefined for one that is there, or of which nothing is known. */
-async function expectation({ expected }: Place, name: string): Promise<unknown> {
-  return (await expected?.())?.[name];
+async function expectation({ info }: ArtifactRef, name: string): Promise<unknown> {
+  return (await info?.())?.[name];
 }
 
 /** Networks of a model that may lack some, as one has after the training of its autoencoder. */
@@ -50,7 +50,7 @@ export type SomeNetworks = Pick<Networks, "vae"> & Partial<Networks>;
  *
  * @throws {Deno.errors.NotFound} If nothing is known of it yet.
  */
-export async function autoencoderOf(model: Place): Promise<AutoencoderConfig> {
+export async function autoencoderOf(model: ArtifactRef): Promise<AutoencoderConfig> {
   const expected = await expectation(model, "networks") as SomeNetworks | undefined;
   if (expected) return expected.vae;
   await Deno.stat(model.dir);
@@ -64,7 +64,7 @@ export async function autoencoderOf(model: Place): Promise<AutoencoderConfig> {
  * @throws {Deno.errors.NotFound} If nothing is known of it yet.
  * @throws {TypeError} If a configuration is missing or wrong.
  */
-export async function networksOf(model: Place): Promise<Networks> {
+export async function networksOf(model: ArtifactRef): Promise<Networks> {
   const expected = await expectation(model, "networks");
   if (expected) return expected as Networks;
   const { dir } = model;
@@ -89,7 +89,7 @@ export async function networksOf(model: Place): Promise<Networks> {
  *
  * @throws {Deno.errors.NotFound} If nothing is known of it yet.
  */
-export async function detectorOf(detector: Place): Promise<DetectorConfig> {
+export async function detectorOf(detector: ArtifactRef): Promise<DetectorConfig> {
   const expected = await expectation(detector, "detector");
   if (expected) return expected as DetectorConfig;
   await Deno.stat(detector.dir);
@@ -101,13 +101,13 @@ export async function detectorOf(detector: Place): Promise<DetectorConfig> {
  *
  * @throws {Deno.errors.NotFound} If nothing is known of it yet.
  */
-export async function sizeOf(data: readonly Place[]): Promise<number> {
+export async function sizeOf(data: readonly ArtifactRef[]): Promise<number> {
   const expected = await expectation(data[0]!, "size_px");
   return typeof expected === "number" ? expected : (await openDataset(data[0]!.dir)).size_px;
 }
 
 /** Schema of a dataset's landmarks, there or to be made; the default one if nothing is known of it yet. */
-export async function schemaNameOf([first]: readonly Place[]): Promise<SchemaName> {
+export async function schemaNameOf([first]: readonly ArtifactRef[]): Promise<SchemaName> {
   const expected = await expectation(first!, "schema");
   if (expected) return expected as SchemaName;
   return exists(`${first!.dir}/metadata.jsonl`) ? (await openDataset(first!.dir)).schema.name : DEFAULT_SCHEMA;
@@ -118,7 +118,7 @@ export async function schemaNameOf([first]: readonly Place[]): Promise<SchemaNam
  *
  * @throws {Deno.errors.NotFound} If nothing is known of it yet.
  */
-export async function datasetInfo(data: readonly Place[]): Promise<{ size_px: number; schema: SchemaName }> {
+export async function datasetInfo(data: readonly ArtifactRef[]): Promise<{ size_px: number; schema: SchemaName }> {
   return { size_px: await sizeOf(data), schema: await schemaNameOf(data) };
 }
 
@@ -134,7 +134,7 @@ export function expectedControlnet({ vae, unet, controlnet }: Networks, wanted?:
 }
 
 /** A number with all its digits, in groups of three. */
-export function exact(n: number): string {
+export function formatCount(n: number): string {
   return n.toLocaleString("en-US");
 }
 
@@ -144,7 +144,7 @@ export function countNetworks({ vae, text, unet: config }: Networks) {
   const count = (describe: (scope: Scope) => Value) => {
     const specs = new Map<string, ParameterSpec>();
     describe(new Scope(graph, specs));
-    return exact(countParameters(specs));
+    return formatCount(countParameters(specs));
   };
   const image = graph.input("image", [1, 64, 64, vae.in_channels]);
   const sample = graph.input("sample", [1, 8, 8, config.in_channels]);
@@ -170,17 +170,17 @@ export function stepImages(
 }
 
 /** What was found before, by what it was found for. */
-const found = new Map<string, unknown>();
+const memo = new Map<string, unknown>();
 
 /**
  * Costs of the same again are not computed again: plans of large networks take a part of a second.
  *
  * @param options Those of a stage; how many steps it makes, and at what rate, changes none of what a step takes.
  */
-export function remembered<T>(networks: unknown, options: object, compute: () => T): T {
+export function memoize<T>(networks: unknown, options: object, compute: () => T): T {
   const key = JSON.stringify([networks, { ...options, steps: 0, lr: 0, prompt: "" }]);
-  if (!found.has(key)) found.set(key, compute());
-  return found.get(key) as T;
+  if (!memo.has(key)) memo.set(key, compute());
+  return memo.get(key) as T;
 }
 
 /**

@@ -5,7 +5,7 @@
  * @param exclude None of these may fit.
  * @returns For `filter`.
  */
-export function chooser(include: readonly string[], exclude: readonly string[]): (name: string) => boolean {
+export function globFilter(include: readonly string[], exclude: readonly string[]): (name: string) => boolean {
   const expression = (pattern: string) =>
     new RegExp(`^${pattern.replace(/[\\^$.+()|{}[\]]/g, "\\$&").replaceAll("*", ".*").replaceAll("?", ".")}$`, "s");
   const taken = include.map(expression), left = exclude.map(expression);

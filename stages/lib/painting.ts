@@ -99,7 +99,7 @@ export function samplerOf(
 }
 
 /** Makes pictures of one size. */
-export class Painter {
+export class ImageGenerator {
   readonly #given: SamplingOptions;
   readonly #size_px: number;
   readonly #prompts: Prompts;
@@ -129,7 +129,7 @@ export class Painter {
   }
 
   /** Paints up to a batch of pictures. */
-  async paint(requests: readonly Request[]): Promise<Image[]> {
+  async generate(requests: readonly Request[]): Promise<Image[]> {
     const { batch_size, guidance } = this.#given;
     const [size, size_px, prompts] = [elements(this.#shape) / batch_size, this.#size_px, this.#prompts];
     const floats = (n: number, rows = batch_size) => new Float32Array(rows * n);

@@ -16,8 +16,8 @@ import type { Artifact, StageContext } from "../../runtime/stage.ts";
 import { align } from "./alignment.ts";
 import { promptOf } from "./diffusion.ts";
 import { type Faces, landmarksOf } from "./faces.ts";
-import { Painter, samplerOf } from "./painting.ts";
-import type { Looks } from "./training.ts";
+import { ImageGenerator, samplerOf } from "./painting.ts";
+import type { Callback } from "./training.ts";
 
 /** How previews are sampled. */
 const SAMPLING = { steps: 20, guidance: 2, eta: 0, control_scale: 1 };
@@ -38,7 +38,7 @@ export interface Previews {
 }
 
 /** Looks that can also be had at the end. */
-export interface PreviewLooks extends Looks {
+export interface PreviewCallback extends Callback {
   /** Frees everything but the parameters given. */
   destroy(): void;
 }
@@ -49,7 +49,7 @@ export interface PreviewLooks extends Looks {
  *
  * Nothing here takes from the random numbers of the training.
  */
-export async function previews(ctx: StageContext, of: Previews): Promise<PreviewLooks> {
+export async function previews(ctx: StageContext, of: Previews): Promise<PreviewCallback> {
   const { every, faces, prompt, model, parameters, detector } = of;
   const device = await ctx.device();
   const count = Math.min(of.count, faces.records.length);
@@ -57,7 +57,7 @@ export async function previews(ctx: StageContext, of: Previews): Promise<Preview
   const { specs } = samplerOf(model, faces.size_px, model.tokenizer.length, sampling);
   const others = new Map([...specs].filter(([name]) => !parameters.has(name)));
   const own = await uploadParameters(device, readModel(model, others));
-  const painter = new Painter(device, model, faces.size_px, sampling, new Map([...parameters, ...own]));
+  const painter = new ImageGenerator(device, model, faces.size_px, sampling, new Map([...parameters, ...own]));
   const judge = detector && await loadDetector(device, detector.dir, { batch: count });
   const random = new Random(ctx.seed, "diffusion/previews");
   const requests = Array.from({ length: count }, (_, k) => {
@@ -70,8 +70,8 @@ export async function previews(ctx: StageContext, of: Previews): Promise<Preview
   });
   return {
     every,
-    async look(step) {
-      const images = await painter.paint(requests.map((request, k) => ({ ...request, random: random.at(k) })));
+    async evaluate(step) {
+      const images = await painter.generate(requests.map((request, k) => ({ ...request, random: random.at(k) })));
       const cells = images.flatMap((
         image,
         k,

@@ -73,10 +73,10 @@ export function learningRate(options: TrainingOptions): (step: number) => number
 }
 
 /** Something done every so many steps of a training, before its checkpoint, so that none is left out or done twice. */
-export interface Looks {
+export interface Callback {
   readonly every: number;
   /** Resolves to true to end the training here. */
-  look(step: number): Promise<boolean>;
+  evaluate(step: number): Promise<boolean>;
 }
 
 /**
@@ -90,7 +90,7 @@ export async function train(
   trainer: Trainer,
   options: TrainingOptions,
   batches: Pick<Batches, "get">,
-  looks: readonly Looks[] = [],
+  looks: readonly Callback[] = [],
 ): Promise<void> {
   const rate = learningRate(options);
   if (!await trainer.resume(ctx.work)) await trainer.start();
@@ -127,7 +127,7 @@ export async function train(
     if (due.length) {
       await settle();
       clock.pause();
-      for (const { look } of due) ended = await look(trainer.steps) || ended;
+      for (const { evaluate: look } of due) ended = await look(trainer.steps) || ended;
     }
     if (ended) break;
     if (ctx.signal.aborted || (trainer.steps % options.checkpoint_every === 0 && trainer.steps < options.steps)) {

@@ -14,7 +14,7 @@ import type { Artifact, StageContext } from "../../runtime/stage.ts";
 import { batchMaker, drawnImages } from "./batches.ts";
 import { diffusionBatches, encodeLatents } from "./diffusion.ts";
 import { loadFaces } from "./faces.ts";
-import type { Looks } from "./training.ts";
+import type { Callback } from "./training.ts";
 
 /** Images that the loss is measured on, in whole batches. */
 const IMAGES = 64;
@@ -25,7 +25,7 @@ export const validationOptions = {
 };
 
 /** Looks that can also be had at the end. */
-export interface ValidationLooks extends Looks {
+export interface ValidationCallback extends Callback {
   /** Frees everything but the parameters given. */
   destroy(): void;
 }
@@ -53,7 +53,7 @@ export async function validation(
     /** Those of the training, which change from look to look. */
     readonly parameters: Parameters;
   },
-): Promise<ValidationLooks | undefined> {
+): Promise<ValidationCallback | undefined> {
   if (!val) {
     if (options.val_every === undefined) return undefined;
     throw new InputError(`Cannot use the option "val_every" without the input "val"`);
@@ -67,7 +67,7 @@ export async function validation(
   const executable = new Executable(await ctx.device(), { outputs: { loss } }, parameters);
   return {
     every: options.val_every ?? 100,
-    async look(step) {
+    async evaluate(step) {
       let sum = 0;
       for (let k = 0; k < count; k++) {
         executable.run(batch(k));

@@ -20,7 +20,7 @@ export const exportModel = stage({
   inputs: { model: "model", "detector?": "detector" },
   output: "model",
   options: z.object({ dtype: z.enum(["f16", "f32"]).default("f16").describe("Type of the weights in the files") }),
-  expects: async (_options, { model }) => ({ networks: await networksOf(model) }),
+  describeOutput: async (_options, { model }) => ({ networks: await networksOf(model) }),
   async run(ctx, { model, detector }, { dtype }) {
     const type = dtype === "f16" ? "F16" : "F32";
     for await (const { name, isDirectory } of Deno.readDir(model.dir)) {

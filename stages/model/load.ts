@@ -23,7 +23,7 @@ export const modelLoad = stage({
       "Whether to take the ControlNet, if there is one; true when not given. Without one, diffusion/train begins a new one",
     ),
   }),
-  expects: async ({ path, controlnet }) => {
+  describeOutput: async ({ path, controlnet }) => {
     const networks = await networksOf({ dir: path });
     return { networks: controlnet === false ? { ...networks, controlnet: null } : networks };
   },

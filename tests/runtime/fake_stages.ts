@@ -1,6 +1,7 @@
 /** Small stages that stand for the real ones in tests of the pipeline runtime. */
 import assert from "node:assert/strict";
 import { z } from "zod";
+import { exists } from "../../formats/files.ts";
 import type { Registry } from "../../runtime/pipeline/file.ts";
 import { type AnyStage, folder, stage } from "../../runtime/stage.ts";
 
@@ -47,12 +48,14 @@ const train = stage({
     lr: z.number().min(0).max(1).default(1e-4).describe("Step size"),
     stop_at: z.int().optional().describe("Step at which it throws"),
     abort_at: z.int().optional().describe("Step at which the run is interrupted"),
+    wait_at: z.int().optional().describe("Step at which it waits for the file"),
+    wait_for: z.string().optional().describe("File that lets it go on"),
     sleep_ms: z.int().default(0).describe("Time of a step"),
   }),
   async cost({ steps }, { data }) {
     return { input_bytes: (await Deno.stat(`${data.dir}/lines.txt`)).size, steps };
   },
-  async run(ctx, { data }, { steps, lr, stop_at, abort_at, sleep_ms }) {
+  async run(ctx, { data }, { steps, lr, stop_at, abort_at, wait_at, wait_for, sleep_ms }) {
     ran.push(ctx.id);
     const checkpoint = `${ctx.work}/step.json`;
     const saved = await Deno.readTextFile(checkpoint).then(JSON.parse).catch(() => 0);
@@ -64,6 +67,10 @@ const train = stage({
       await Deno.writeTextFile(checkpoint, `${step}`);
       if (abort_at === step && saved !== step) interrupt.abort();
       if (stop_at === step && saved !== step) throw new RangeError(`Cannot go on at step ${step}`);
+      while (wait_at === step && !exists(wait_for!)) {
+        await new Promise((resolve) => setTimeout(resolve, 1));
+        ctx.signal.throwIfAborted();
+      }
       await new Promise((resolve) => setTimeout(resolve, sleep_ms));
       ctx.signal.throwIfAborted();
     }

@@ -115,11 +115,11 @@ Deno.test("a log that is full goes on in a new file, which tells the run and the
     Deno.writeTextFileSync(join(home, "log.jsonl"), "x".repeat(LOG_BYTES));
     Deno.writeTextFileSync(join(home, "summary.json"), '{ "stages": { "faces": { "status": "waiting" } } }');
     using log = new RunLog(home, silent);
-    log.tell({ event: "run", pipeline: "test", file: "test.yaml", process: 1 });
-    log.tell({ event: "stage", stage: "extra", uses: "fake/draw", reason: "new", number: 1, of: 2 });
-    log.tell({ event: "stage", stage: "faces", uses: "fake/draw", reason: "new", number: 2, of: 2 });
-    log.tell({ event: "done", stage: "extra", seconds: 1 });
-    for (let k = 0; k < 40; k++) log.tell({ event: "log", stage: "faces", text: `${k} ${"y".repeat(LOG_BYTES / 16)}` });
+    log.emit({ event: "run", pipeline: "test", file: "test.yaml", process: 1 });
+    log.emit({ event: "stage", stage: "extra", uses: "fake/draw", reason: "new", number: 1, of: 2 });
+    log.emit({ event: "stage", stage: "faces", uses: "fake/draw", reason: "new", number: 2, of: 2 });
+    log.emit({ event: "done", stage: "extra", seconds: 1 });
+    for (let k = 0; k < 40; k++) log.emit({ event: "log", stage: "faces", text: `${k} ${"y".repeat(LOG_BYTES / 16)}` });
     const sizes = ["log.jsonl", "log.1.jsonl"].map((name) => Deno.statSync(join(home, name)).size);
     assert.ok(sizes.every((size) => size <= LOG_BYTES), `${sizes}`);
     const events = readLog(home);

@@ -442,7 +442,9 @@ const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 for (const jobs of [1, 2]) {
   Deno.test(`a killed process leaves nothing half-written, and Ctrl-C and SIGTERM exit with 130, with jobs ${jobs}`, async () => {
     using b = bench();
-    const slow = ["stages.first.with.sleep_ms=100", `jobs=${jobs}`];
+    // It waits in its second step until it is told to go on.
+    const go = join(b.dir, "go");
+    const slow = ["stages.first.with.wait_at=2", `stages.first.with.wait_for=${go}`, `jobs=${jobs}`];
     for (const [signal, code] of [["SIGKILL", 137], ["SIGINT", 130], ["SIGTERM", 130]] as const) {
       const child = spawn(b, "run", ...slow);
       const reader = child.stdout.getReader();
@@ -467,6 +469,7 @@ for (const jobs of [1, 2]) {
     stuck.kill("SIGINT");
     assert.equal((await stuck.output()).code, 130);
 
+    Deno.writeTextFileSync(go, "");
     const { code, stdout } = await spawn(b, "run", ...slow).output();
     assert.equal(code, 0);
     assert.match(new TextDecoder().decode(stdout), /\[2\/5\] faces: up to date\n[^]*\nstage +detector[^]*summary: /);
@@ -482,26 +485,36 @@ const thread = new URL("fake_stage_thread.ts", import.meta.url);
 
 Deno.test("stages that need nothing of each other go on side by side, as many as jobs allows", async () => {
   const watched = async (jobs: number) => {
-    using b = bench(`
+    // Each waits half-way until as many as should go on side by side are there.
+    using b = bench();
+    const go = (id: string) => join(b.dir, `go_${id}`);
+    const train = (id: string) =>
+      `{ uses: fake/train, in: { data: faces }, with: { steps: 4, wait_at: 2, wait_for: ${go(id)} } }`;
+    Deno.writeTextFileSync(
+      b.file,
+      `
 name: test
 jobs: ${jobs}
 stages:
   faces: { uses: fake/draw, with: { count: 2 } }
-  left: { uses: fake/train, in: { data: faces }, with: { steps: 40, sleep_ms: 5 } }
-  right: { uses: fake/train, in: { data: faces }, with: { steps: 40, sleep_ms: 5 } }
+  left: ${train("left")}
+  right: ${train("right")}
   report: { uses: fake/collect, in: { all: [left, right] } }
-`);
+`,
+    );
     const going = new Set<string>();
-    const seen: string[] = [];
+    const seen: string[] = [], waiting: string[] = [];
     let most = 0;
     const reporter = {
       event(event: RunEvent) {
         if (event.event === "stage") going.add(event.stage);
         if (event.event === "done") going.delete(event.stage);
         most = Math.max(most, going.size);
-        if (event.event !== "progress" || event.done !== 20) return;
+        if (event.event !== "progress" || event.done !== 2) return;
+        if (waiting.push(event.stage) < jobs) return;
         const running = readRun(join(b.root, "test"))!.stages.filter(({ status }) => status === "running");
         seen.push(running.map(({ stage }) => stage).join(" "));
+        for (const stage of waiting.splice(0)) Deno.writeTextFileSync(go(stage), "");
       },
     };
     const { stages, results } = await b.run([], { reporter, thread });
@@ -510,11 +523,11 @@ stages:
     const files = ["left/model.txt", "right/metrics.jsonl", "report/all.txt"].map(b.at);
     await b.run([], { thread });
     assert.deepEqual(ran, []);
-    return { most, seen, files };
+    return { most, seen, files: files.map((text) => text.replaceAll(b.dir, "")) };
   };
   const [alone, both] = [await watched(1), await watched(2)];
   assert.deepEqual([alone.most, alone.seen], [1, ["left", "right"]]);
-  assert.deepEqual([both.most, both.seen], [2, ["left right", "left right"]]);
+  assert.deepEqual([both.most, both.seen], [2, ["left right"]]);
   assert.deepEqual(both.files, alone.files);
 });
 
@@ -567,21 +580,33 @@ Deno.test("a stage that fails stops those beside it, and is the one that is name
 });
 
 Deno.test("stages side by side stop at a checkpoint when one fails, and go on from there", async () => {
-  using b = bench(`
+  // Left fails once right has begun, and right waits until it is stopped.
+  using b = bench();
+  const [begun, go] = [join(b.dir, "begun"), join(b.dir, "go")];
+  Deno.writeTextFileSync(
+    b.file,
+    `
 name: test
 jobs: 2
 stages:
   faces: { uses: fake/draw, with: { count: 2 } }
-  left: { uses: fake/train, in: { data: faces }, with: { steps: 40, stop_at: 10 } }
-  right: { uses: fake/train, in: { data: faces }, with: { steps: 400, sleep_ms: 5 } }
+  left: { uses: fake/train, in: { data: faces }, with: { steps: 40, wait_at: 9, wait_for: ${begun}, stop_at: 10 } }
+  right: { uses: fake/train, in: { data: faces }, with: { steps: 400, wait_at: 20, wait_for: ${go} } }
   report: { uses: fake/collect, in: { all: [left, right] } }
-`);
-  await assert.rejects(b.run([], { thread }), { stage: "left", status: "failed" });
+`,
+  );
+  const reporter = {
+    event(event: RunEvent) {
+      if (event.event === "progress" && event.stage === "right" && event.done >= 2) Deno.writeTextFileSync(begun, "");
+    },
+  };
+  await assert.rejects(b.run([], { thread, reporter }), { stage: "left", status: "failed" });
   const { stages } = JSON.parse(b.at("summary.json"));
   const states = ["left", "right", "report"].map((id) => stages[id].status);
   assert.deepEqual(states, ["failed", "interrupted", "waiting"]);
-  assert.ok(Number(b.at(".work/right/files/step.json")) < 400);
+  assert.ok(Number(b.at(".work/right/files/step.json")) <= 20);
   assert.ok(stages.left.seconds > 0);
+  Deno.writeTextFileSync(go, "");
   await b.run([], { thread });
   assert.equal(b.at("report/all.txt"), "left right");
   assert.equal(b.at("right/metrics.jsonl").trim().split("\n").length, 400);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { estimate, keepSpeed, readSpeeds, sayTime, workOf } from "../../runtime/run/timings.ts";
+import { estimate, formatDuration, readTimings, recordTiming, workOf } from "../../runtime/run/timings.ts";
 import { ran } from "./fake_stages.ts";
 import { bench, spawn } from "./run_pipeline.ts";
 
@@ -9,13 +9,13 @@ const training = { step_flops: 1e9, steps: 600, gpu_bytes: 1 };
 Deno.test("a time is told by what the same kind of stage took, else by another kind, else not", () => {
   const root = Deno.makeTempDirSync({ prefix: "facewright_" });
   try {
-    assert.equal(estimate("diffusion/train", training, readSpeeds(root)), undefined);
-    keepSpeed(root, "gpu", "bench", { seconds: 60, flops: 60e9 });
-    assert.deepEqual(estimate("diffusion/train", training, readSpeeds(root)), { seconds: 600, rough: true });
-    keepSpeed(root, "gpu", "diffusion/train", { seconds: 100, ...workOf({ step_flops: 1e9, steps: 50 }) });
-    keepSpeed(root, null, "dataset/import", { seconds: 90 });
-    keepSpeed(root, "gpu", "faces/render", { seconds: 10, images: 100 });
-    const speeds = readSpeeds(root)!;
+    assert.equal(estimate("diffusion/train", training, readTimings(root)), undefined);
+    recordTiming(root, "gpu", "bench", { seconds: 60, flops: 60e9 });
+    assert.deepEqual(estimate("diffusion/train", training, readTimings(root)), { seconds: 600, rough: true });
+    recordTiming(root, "gpu", "diffusion/train", { seconds: 100, ...workOf({ step_flops: 1e9, steps: 50 }) });
+    recordTiming(root, null, "dataset/import", { seconds: 90 });
+    recordTiming(root, "gpu", "faces/render", { seconds: 10, images: 100 });
+    const speeds = readTimings(root)!;
     assert.equal(speeds.adapter, "gpu");
     const told = (uses: string, costs = {}) => estimate(uses, costs, speeds);
     assert.deepEqual(told("diffusion/train", training), { seconds: 1200, rough: false });
@@ -24,20 +24,20 @@ Deno.test("a time is told by what the same kind of stage took, else by another k
     assert.deepEqual(told("faces/render", { images: 1000 }), { seconds: 100, rough: false });
     assert.equal(told("report/html"), undefined);
     // Another adapter has figures of its own.
-    keepSpeed(root, "other", "bench", { seconds: 60, flops: 600e9 });
-    assert.deepEqual(estimate("diffusion/train", training, readSpeeds(root)), { seconds: 60, rough: true });
+    recordTiming(root, "other", "bench", { seconds: 60, flops: 600e9 });
+    assert.deepEqual(estimate("diffusion/train", training, readTimings(root)), { seconds: 60, rough: true });
     // What was short does not take the place of what was long.
-    keepSpeed(root, "gpu", "diffusion/train", { seconds: 3, flops: 1 });
-    assert.equal(readSpeeds(root)!.known["gpu"]!["diffusion/train"]!.seconds, 100);
+    recordTiming(root, "gpu", "diffusion/train", { seconds: 3, flops: 1 });
+    assert.equal(readTimings(root)!.known["gpu"]!["diffusion/train"]!.seconds, 100);
     Deno.writeTextFileSync(join(root, ".speeds.json"), "{");
-    assert.equal(readSpeeds(root), undefined);
+    assert.equal(readTimings(root), undefined);
   } finally {
     Deno.removeSync(root, { recursive: true });
   }
 });
 
 Deno.test("times are told as people do", () => {
-  const said = [0.2, 45, 61, 600, 7200, 100 * 3600, 400 * 86400].map(sayTime);
+  const said = [0.2, 45, 61, 600, 7200, 100 * 3600, 400 * 86400].map(formatDuration);
   assert.deepEqual(said, [
     "about 1 s",
     "about 45 s",
@@ -58,7 +58,7 @@ Deno.test("a run keeps what its stages took, and a plan tells by it how long a r
   );
   await b.run(["stages.first.with.sleep_ms=600"], { until: "first" });
   assert.deepEqual(ran, ["faces", "first"]);
-  const { seconds } = readSpeeds(b.root)!.known["none"]!["fake/train"]!;
+  const { seconds } = readTimings(b.root)!.known["none"]!["fake/train"]!;
   assert.ok(seconds >= 2.4, `${seconds}`);
   const text = await plan();
   assert.match(text, /first +fake\/train +faces +\S+( s)? +about \d+ s +run:/);
@@ -75,7 +75,7 @@ stages:
   last: { uses: fake/train, in: { data: faces, init: right }, with: { steps: 2 } }
 `);
   await b.run([], { until: "faces" });
-  keepSpeed(b.root, "none", "fake/train", { seconds: 60 });
+  recordTiming(b.root, "none", "fake/train", { seconds: 60 });
   const plan = async (jobs: number) =>
     new TextDecoder().decode((await spawn(b, "plan", `jobs=${jobs}`).output()).stdout);
   assert.match(await plan(1), /time: about 3 min/);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readPipeline } from "../../runtime/pipeline/file.ts";
 import { planRun } from "../../runtime/run/run.ts";
 import { stageCosts } from "../../runtime/run/costs.ts";
-import { remembered, sizeOf } from "../../stages/lib/estimates.ts";
+import { memoize, sizeOf } from "../../stages/lib/estimates.ts";
 import { stages } from "../../stages/mod.ts";
 import { inFolder, runStages } from "./run_stages.ts";
 
@@ -117,14 +117,14 @@ Deno.test("a dataset's side is that of its images, unless it is to be made anew"
   await inFolder(async (dir) => {
     const at = await runStages(dir, "  faces: { uses: fake/squares, with: { count: 2, size_px: 64 } }\n");
     assert.equal(await sizeOf([{ dir: at("faces") }]), 64);
-    assert.equal(await sizeOf([{ dir: at("faces"), expected: () => Promise.resolve({ size_px: 32 }) }]), 32);
-    await assert.rejects(sizeOf([{ dir: at("others"), expected: () => Promise.resolve({}) }]), Deno.errors.NotFound);
+    assert.equal(await sizeOf([{ dir: at("faces"), info: () => Promise.resolve({ size_px: 32 }) }]), 32);
+    await assert.rejects(sizeOf([{ dir: at("others"), info: () => Promise.resolve({}) }]), Deno.errors.NotFound);
   });
 });
 
 Deno.test("what two stages have in common is computed once, however many steps they make", () => {
   let computed = 0;
-  const costs = (networks: unknown, options: object) => remembered(networks, options, () => ++computed);
+  const costs = (networks: unknown, options: object) => memoize(networks, options, () => ++computed);
   const options = { steps: 10, lr: 1e-3, prompt: null, batch_size: 4 };
   assert.equal(costs({ unet: 1 }, options), 1);
   assert.equal(costs({ unet: 1 }, { ...options, steps: 20, lr: 1e-4, prompt: "a face" }), 1);

@@ -7,7 +7,7 @@ import { uploadParameters } from "../../models/io/params.ts";
 import { openDevice } from "../../engine/device.ts";
 import { Random } from "../../engine/rng.ts";
 import { align } from "../../stages/lib/alignment.ts";
-import { Painter, samplerOf, type SamplingOptions } from "../../stages/lib/painting.ts";
+import { ImageGenerator, samplerOf, type SamplingOptions } from "../../stages/lib/painting.ts";
 import { neutralFace } from "../faces/neutral_face.ts";
 
 Deno.test({
@@ -33,9 +33,9 @@ Deno.test({
       prompt: `a portrait of ${k % 2 ? "ink" : "comic"} style`,
     }));
     const paint = async (options: Partial<SamplingOptions>) => {
-      const painter = new Painter(device, model, size_px, { ...plain, ...options }, parameters);
+      const painter = new ImageGenerator(device, model, size_px, { ...plain, ...options }, parameters);
       const random = new Random(5, "test");
-      const images = await painter.paint(requests.map((request, k) => ({ ...request, random: random.at(k) })));
+      const images = await painter.generate(requests.map((request, k) => ({ ...request, random: random.at(k) })));
       painter.destroy();
       return images;
     };

@@ -9,7 +9,7 @@ import { runPipeline } from "../../runtime/run/run.ts";
 import { silent } from "../../runtime/run/progress.ts";
 import { Random } from "../../engine/rng.ts";
 import { type AnyStage, stage } from "../../runtime/stage.ts";
-import { differenceHash, doubtOf, HASH_BITS, NearHashes, usualOf } from "../../stages/lib/alignment.ts";
+import { differenceHash, HASH_BITS, NearHashes, robustZScore, styleStatistics } from "../../stages/lib/alignment.ts";
 import { reviewPage } from "../../stages/dataset/_review_page.ts";
 import { stages } from "../../stages/mod.ts";
 import { neutralFace } from "../faces/neutral_face.ts";
@@ -96,18 +96,18 @@ Deno.test({
 Deno.test("doubt is relative to the style", () => {
   const styles = ["ink", "ink", "ink", "ink", "oil", "oil", "oil", "one"];
   const nme = [4, 5, 6, 30, 20, 21, 22, 9];
-  const usual = usualOf(nme, styles);
+  const usual = styleStatistics(nme, styles);
   assert.equal(usual.get("ink")!.median, 5.5);
-  assert.ok(doubtOf(30, usual.get("ink")!) > 10 && doubtOf(22, usual.get("oil")!) < 1);
-  assert.equal(doubtOf(9, usual.get("one")!), 0);
-  assert.ok(doubtOf(18, usual.get("one")!) > 3, "one pair has no spread of its own");
+  assert.ok(robustZScore(30, usual.get("ink")!) > 10 && robustZScore(22, usual.get("oil")!) < 1);
+  assert.equal(robustZScore(9, usual.get("one")!), 0);
+  assert.ok(robustZScore(18, usual.get("one")!) > 3, "one pair has no spread of its own");
 
   // Many pairs speak for themselves: 1 and 3 in turn have a median distance of 1 from their median.
   const many = Array.from({ length: 4000 }, (_, i) => i % 2 ? 1 : 3);
-  const { median, deviation } = usualOf(many, many.map(() => "ink")).get("ink")!;
+  const { median, deviation } = styleStatistics(many, many.map(() => "ink")).get("ink")!;
   assert.equal(median, 2);
   assert.ok(Math.abs(deviation - 1.4826) < 1e-9);
-  assert.deepEqual(usualOf([5, 5, 5], ["a", "a", "a"]).get("a"), { median: 5, deviation: 0.25 });
+  assert.deepEqual(styleStatistics([5, 5, 5], ["a", "a", "a"]).get("a"), { median: 5, deviation: 0.25 });
 });
 
 Deno.test("near hashes are found as comparing all with all would", () => {
