@@ -9,9 +9,9 @@ import { add } from "../ops/add.ts";
 import { gradients } from "../ops/autodiff.ts";
 import { mul } from "../ops/mul.ts";
 import { sum } from "../ops/sum.ts";
-import { type Device, openDevice } from "../engine/device.ts";
 import { type Attrs, elements, type F64, Graph, type Op, type Shape } from "../engine/graph.ts";
 import { Executable } from "../engine/executable.ts";
+import { gpuTest, TILED } from "./gpu.ts";
 
 /** One case: shapes of the inputs, attributes, and how the inputs are filled. */
 export interface Case<A> {
@@ -35,23 +35,6 @@ export interface Tolerance {
 export function spreadNumbers(input: number, element: number): number {
   const x = Math.sin((element + 1) * 12.9898 + (input + 1) * 78.233) * 43758.5453;
   return (x - Math.floor(x)) * 3 - 1.5;
-}
-
-let shared: Promise<Device> | undefined;
-let tiles: Promise<Device> | undefined;
-
-/** The device of the test run, one for a process. */
-export function testDevice(): Promise<Device> {
-  return shared ??= openDevice();
-}
-
-/** The same adapter as if it were hardware: storage buffers, and kernels that tile in workgroup memory. */
-export function tiledDevice(): Promise<Device> {
-  return tiles ??= openDevice({ storage: "buffer", tiled: true }).then((device) => ({
-    ...device,
-    // However few tiles a case has.
-    selector: { select: (_, candidates) => candidates.find(({ TILED }) => TILED === 1) },
-  }));
 }
 
 function close(name: string, got: ArrayLike<number>, want: ArrayLike<number>, tol: number) {
@@ -83,88 +66,74 @@ export function checkOp<A extends Attrs, I extends number, O extends number>(
       shape,
       data: Float64Array.from({ length: elements(shape) }, (_, k) => Math.fround((c.fill ?? spreadNumbers)(input, k))),
     }));
-  const options = { sanitizeResources: false, sanitizeOps: false }; // the device outlives a test
-
-  const variants = [{ name: "", open: testDevice }, ...tiled ? [{ name: ", in tiles", open: tiledDevice }] : []];
-  for (const { name, open } of variants) {
-    Deno.test({
-      name: `${op.name}() matches the reference${name}`,
-      ...options,
-      async fn() {
-        const device = await open();
-        for (const c of cases) {
-          const inputs = filled(c);
-          const graph = new Graph();
-          const values = inputs.map((x, k) => graph.input(`x${k}`, x.shape));
-          const outputs = graph.apply(op, values, c.attrs);
-          const exe = new Executable(device, { outputs: Object.fromEntries(outputs.map((v, k) => [`y${k}`, v])) });
-          exe.run(Object.fromEntries(inputs.map((x, k) => [`x${k}`, Float32Array.from(x.data)])));
-          const want = op.reference(inputs, c.attrs);
-          for (const [k, y] of want.entries()) {
-            assert.deepEqual(outputs[k]!.shape, y.shape, "shape");
-            close(`${JSON.stringify(c.shapes)} ${JSON.stringify(c.attrs)} y${k}`, await exe.read(`y${k}`), y.data, tol);
-          }
-          exe.destroy();
-        }
-      },
-    });
-  }
-
-  if (!op.gradient) return;
-  Deno.test({
-    name: `${op.name}() has the right gradient`,
-    ...options,
-    async fn() {
-      const device = await testDevice();
+  const variants = [{ name: "", options: {} }, ...tiled ? [{ name: ", in tiles", options: TILED }] : []];
+  for (const { name, options } of variants) {
+    gpuTest(`${op.name}() matches the reference${name}`, async (device) => {
       for (const c of cases) {
         const inputs = filled(c);
-        const wrt = c.wrt ?? inputs.map((_, k) => k);
         const graph = new Graph();
         const values = inputs.map((x, k) => graph.input(`x${k}`, x.shape));
         const outputs = graph.apply(op, values, c.attrs);
-        const weights = outputs.map((y, k) =>
-          Float32Array.from({ length: elements(y.shape) }, (_, i) => spreadNumbers(50 + k, i))
-        );
-        const loss = outputs.map((y, k) => sum(mul(y, graph.constant(weights[k]!, y.shape)))).reduce((a, b) =>
-          add(a, b)
-        );
-        const grads = gradients(loss, wrt.map((k) => values[k]!));
-        const exe = new Executable(device, { outputs: Object.fromEntries(grads.map((v, k) => [`g${k}`, v])) });
+        const exe = new Executable(device, { outputs: Object.fromEntries(outputs.map((v, k) => [`y${k}`, v])) });
         exe.run(Object.fromEntries(inputs.map((x, k) => [`x${k}`, Float32Array.from(x.data)])));
-        const value = (xs: readonly F64[]) =>
-          op.reference(xs, c.attrs).reduce(
-            (total, y, k) => y.data.reduce((t, v, i) => t + v * weights[k]![i]!, total),
-            0,
-          );
-        for (const [k, input] of wrt.entries()) {
-          const got = await exe.read(`g${k}`);
-          // All elements of small inputs, a spread of those of large ones.
-          const count = got.length;
-          const picked = [
-            ...new Set(
-              Array.from({ length: Math.min(count, 48) }, (_, j) => Math.floor((j * count) / Math.min(count, 48))),
-            ),
-          ];
-          const want = picked.map((element) => {
-            const data = inputs[input]!.data;
-            const x = data[element]!;
-            const h = 1e-4 * Math.max(1, Math.abs(x));
-            data[element] = x + h;
-            const up = value(inputs);
-            data[element] = x - h;
-            const down = value(inputs);
-            data[element] = x;
-            return (up - down) / (2 * h);
-          });
-          close(
-            `${JSON.stringify(c.shapes)} ${JSON.stringify(c.attrs)} dx${input}`,
-            picked.map((e) => got[e]!),
-            want,
-            gradTol,
-          );
+        const want = op.reference(inputs, c.attrs);
+        for (const [k, y] of want.entries()) {
+          assert.deepEqual(outputs[k]!.shape, y.shape, "shape");
+          close(`${JSON.stringify(c.shapes)} ${JSON.stringify(c.attrs)} y${k}`, await exe.read(`y${k}`), y.data, tol);
         }
         exe.destroy();
       }
-    },
+    }, options);
+  }
+
+  if (!op.gradient) return;
+  gpuTest(`${op.name}() has the right gradient`, async (device) => {
+    for (const c of cases) {
+      const inputs = filled(c);
+      const wrt = c.wrt ?? inputs.map((_, k) => k);
+      const graph = new Graph();
+      const values = inputs.map((x, k) => graph.input(`x${k}`, x.shape));
+      const outputs = graph.apply(op, values, c.attrs);
+      const weights = outputs.map((y, k) =>
+        Float32Array.from({ length: elements(y.shape) }, (_, i) => spreadNumbers(50 + k, i))
+      );
+      const loss = outputs.map((y, k) => sum(mul(y, graph.constant(weights[k]!, y.shape)))).reduce((a, b) => add(a, b));
+      const grads = gradients(loss, wrt.map((k) => values[k]!));
+      const exe = new Executable(device, { outputs: Object.fromEntries(grads.map((v, k) => [`g${k}`, v])) });
+      exe.run(Object.fromEntries(inputs.map((x, k) => [`x${k}`, Float32Array.from(x.data)])));
+      const value = (xs: readonly F64[]) =>
+        op.reference(xs, c.attrs).reduce(
+          (total, y, k) => y.data.reduce((t, v, i) => t + v * weights[k]![i]!, total),
+          0,
+        );
+      for (const [k, input] of wrt.entries()) {
+        const got = await exe.read(`g${k}`);
+        // All elements of small inputs, a spread of those of large ones.
+        const count = got.length;
+        const picked = [
+          ...new Set(
+            Array.from({ length: Math.min(count, 48) }, (_, j) => Math.floor((j * count) / Math.min(count, 48))),
+          ),
+        ];
+        const want = picked.map((element) => {
+          const data = inputs[input]!.data;
+          const x = data[element]!;
+          const h = 1e-4 * Math.max(1, Math.abs(x));
+          data[element] = x + h;
+          const up = value(inputs);
+          data[element] = x - h;
+          const down = value(inputs);
+          data[element] = x;
+          return (up - down) / (2 * h);
+        });
+        close(
+          `${JSON.stringify(c.shapes)} ${JSON.stringify(c.attrs)} dx${input}`,
+          picked.map((e) => got[e]!),
+          want,
+          gradTol,
+        );
+      }
+      exe.destroy();
+    }
   });
 }

@@ -10,8 +10,6 @@ import { Tensor } from "../../engine/tensor.ts";
 Deno.test({
   name: "large results are the same to the bit, whether they are written to their textures or copied to them",
   ignore: Deno.env.get("FACEWRIGHT_STORAGE") === "buffer",
-  sanitizeResources: false, // poll timers of a device may outlive it by a moment
-  sanitizeOps: false,
   async fn() {
     // Texels of results neither of which is a multiple of a row. Two of a kernel wait in the staging buffer, of parts that differ
     // in size, then two that read them, of which one goes straight to a parameter.

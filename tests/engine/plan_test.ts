@@ -12,7 +12,7 @@ import { broadcast, plan } from "../../engine/plan/plan.ts";
 import { Executable } from "../../engine/executable.ts";
 import { readAll, Tensor } from "../../engine/tensor.ts";
 import { expand, grid } from "../../engine/wgsl.ts";
-import { testDevice } from "../check_op.ts";
+import { gpuTest } from "../gpu.ts";
 
 const target: Target = { storage: "buffer", bindings: 16, tiled: false };
 
@@ -88,27 +88,21 @@ Deno.test("plan() has new values of parameters go straight to them from the stag
   assert.equal(bytes.stagingBuffer, 3 * size);
 });
 
-Deno.test({
-  name: "updates see the values that parameters had before a run",
-  sanitizeResources: false, // the device outlives a test
-  sanitizeOps: false,
-  async fn() {
-    const device = await testDevice();
-    const g = new Graph();
-    const tensors = new Map(["p", "q", "r"].map((name, k) => [name, new Tensor(device, [3], [k, k, k])]));
-    const [p, q, r] = [...tensors.keys()].map((name) => g.parameter(name, [3])) as [Value, Value, Value];
-    const fetches = {
-      outputs: { y: affine(add(p, q), 10) },
-      updates: [[p, affine(p, 1, 5)], [q, p], [r, add(q, r)]] as const,
-    };
-    const exe = new Executable(device, fetches, tensors);
-    exe.run();
-    assert.deepEqual([...await exe.read("y")], [10, 10, 10]);
-    const values = await readAll([...tensors.values()]);
-    assert.deepEqual([...tensors.values()].map((t) => values.get(t)![0]), [5, 0, 3]);
-    exe.destroy();
-    for (const tensor of tensors.values()) tensor.destroy();
-  },
+gpuTest("updates see the values that parameters had before a run", async (device) => {
+  const g = new Graph();
+  const tensors = new Map(["p", "q", "r"].map((name, k) => [name, new Tensor(device, [3], [k, k, k])]));
+  const [p, q, r] = [...tensors.keys()].map((name) => g.parameter(name, [3])) as [Value, Value, Value];
+  const fetches = {
+    outputs: { y: affine(add(p, q), 10) },
+    updates: [[p, affine(p, 1, 5)], [q, p], [r, add(q, r)]] as const,
+  };
+  const exe = new Executable(device, fetches, tensors);
+  exe.run();
+  assert.deepEqual([...await exe.read("y")], [10, 10, 10]);
+  const values = await readAll([...tensors.values()]);
+  assert.deepEqual([...tensors.values()].map((t) => values.get(t)![0]), [5, 0, 3]);
+  exe.destroy();
+  for (const tensor of tensors.values()) tensor.destroy();
 });
 
 Deno.test("plan() keeps the bindings of a dispatch under the limit", () => {

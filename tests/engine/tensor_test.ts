@@ -1,19 +1,16 @@
 import assert from "node:assert/strict";
 import { add } from "../../ops/add.ts";
 import { matmul } from "../../ops/matmul.ts";
-import { openDevice } from "../../engine/device.ts";
 import { Graph } from "../../engine/graph.ts";
 import { Executable } from "../../engine/executable.ts";
 import { pack, Tensor } from "../../engine/tensor.ts";
-import { spreadNumbers, testDevice } from "../check_op.ts";
+import { spreadNumbers } from "../check_op.ts";
+import { gpuTest } from "../gpu.ts";
 
-const options = { sanitizeResources: false, sanitizeOps: false }; // the device outlives a test
-
-Deno.test({
-  name: "f16 weights are rounded, take half the memory and are computed with in f32, in both storage classes",
-  ...options,
-  async fn() {
-    for (const device of [await testDevice(), await openDevice({ storage: "buffer" })]) {
+for (const storage of ["auto", "buffer"] as const) {
+  gpuTest(
+    `f16 weights are rounded, take half the memory and are computed with in f32, storage class ${storage}`,
+    async (device) => {
       const [M, K, N] = [5, 70, 1030];
       const [x, w] = [M * K, K * N].map((n, k) => Float32Array.from({ length: n }, (_, i) => spreadNumbers(k, i)));
       const graph = new Graph();
@@ -34,23 +31,19 @@ Deno.test({
       const found = await run(narrow!.tensor);
       wide!.tensor.write(rounded);
       assert.deepEqual(found, await run(wide!.tensor), "the same bits as with the rounded weights in f32");
-    }
-  },
-});
+    },
+    { storage },
+  );
+}
 
-Deno.test({
-  name: "a parameter in f16 cannot be trained",
-  ...options,
-  async fn() {
-    const device = await testDevice();
-    const graph = new Graph();
-    const w = graph.parameter("w", [4]);
-    const parameters = new Map([["w", new Tensor(device, [4], [1, 2, 3, 4], "f16")]]);
-    assert.throws(
-      () => new Executable(device, { outputs: {}, updates: [[w, add(w, w)]] }, parameters),
-      /Cannot update parameter "w": it is f16, hint: only frozen weights may be f16/,
-    );
-  },
+gpuTest("a parameter in f16 cannot be trained", (device) => {
+  const graph = new Graph();
+  const w = graph.parameter("w", [4]);
+  const parameters = new Map([["w", new Tensor(device, [4], [1, 2, 3, 4], "f16")]]);
+  assert.throws(
+    () => new Executable(device, { outputs: {}, updates: [[w, add(w, w)]] }, parameters),
+    /Cannot update parameter "w": it is f16, hint: only frozen weights may be f16/,
+  );
 });
 
 Deno.test("pack() pads the innermost dimension to texels, and takes texels as they are", () => {

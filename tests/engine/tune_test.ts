@@ -18,11 +18,9 @@ import { readManifest } from "../../runtime/run/cache.ts";
 import { mostOf, tunables, tuneAll, Tuner, type Work } from "../../engine/tuning/tune.ts";
 import { conv2d } from "../../ops/conv2d.ts";
 import { affine } from "../../ops/affine.ts";
-import { testDevice } from "../check_op.ts";
 import { inFolder } from "../stages/run_stages.ts";
 import { runCommand } from "../cli/run_command.ts";
-
-const options = { sanitizeResources: false, sanitizeOps: false }; // the device outlives a test
+import { gpuTest } from "../gpu.ts";
 
 /** The largest of `x` and `x`, again and again: `N` is how often, `OFF` is added, `BAD` is no WGSL. */
 const largest: Op<NoAttrs, 1> = {
@@ -143,11 +141,9 @@ Deno.test("a file of tuned kernels is refused if it is damaged or another adapte
   });
 });
 
-Deno.test({
-  name: "a kernel that is right and much faster is found; wrong ones and those that do not compile are left out",
-  ...options,
-  async fn() {
-    const device = await testDevice();
+gpuTest(
+  "a kernel that is right and much faster is found; wrong ones and those that do not compile are left out",
+  async (device) => {
     const notes: string[] = [];
     const [kernel] = tunables([{ fetches: { outputs: largestOf() }, times: 1 }], device);
     const { choice, gflops, default_gflops } = await new Tuner(device, (line) => notes.push(line)).tune(kernel!);
@@ -158,41 +154,36 @@ Deno.test({
     assert.match(notes[1]!, /^largest \[30, 64\]: OFF=1 is left out: its result is off by/);
     device.check();
   },
-});
+);
 
-Deno.test({
-  name: "tuning keeps each result at once, goes on where it stopped, and replaces a damaged file",
-  ...options,
-  async fn() {
-    const device = await testDevice();
-    await inFolder(async (dir) => {
-      const path = `${dir}/tuned.json`;
-      Deno.writeTextFileSync(path, "{");
-      const [small, large] = [SHAPE, [100, 64]].map((shape) =>
-        tunables([{ fetches: { outputs: largestOf(shape) }, times: 1 }], device)[0]!
-      );
-      const notes: string[] = [];
-      const note = (line: string) => void notes.push(line);
-      const stop = new AbortController();
-      await assert.rejects(async () => {
-        for await (const { kernel } of tuneAll(device, [small!, large!], { path, signal: stop.signal, note })) {
-          assert.equal(kernel, small);
-          stop.abort();
-        }
-      }, { name: "AbortError" });
-      assert.equal(notes[0], `Cannot use the tuned kernels of ${path} as it is no JSON; it is written anew`);
-      const kept = readTuned(path, device.name);
-      assert.deepEqual(Object.keys(kept), [small!.key]);
-      const known: boolean[] = [];
-      for await (const one of tuneAll(device, [small!, large!], { path, note })) known.push(one.known);
-      assert.deepEqual(known, [true, false]);
-      assert.deepEqual(readTuned(path, device.name)[small!.key], kept[small!.key]);
-      // A choice that the op does not list any more is measured anew.
-      writeTuned(path, device.name, { [small!.key]: { ...kept[small!.key]!, choice: { N: 3 } } });
-      for await (const one of tuneAll(device, [small!], { path, note })) known.push(one.known);
-      assert.deepEqual(known, [true, false, false]);
-    });
-  },
+gpuTest("tuning keeps each result at once, goes on where it stopped, and replaces a damaged file", async (device) => {
+  await inFolder(async (dir) => {
+    const path = `${dir}/tuned.json`;
+    Deno.writeTextFileSync(path, "{");
+    const [small, large] = [SHAPE, [100, 64]].map((shape) =>
+      tunables([{ fetches: { outputs: largestOf(shape) }, times: 1 }], device)[0]!
+    );
+    const notes: string[] = [];
+    const note = (line: string) => void notes.push(line);
+    const stop = new AbortController();
+    await assert.rejects(async () => {
+      for await (const { kernel } of tuneAll(device, [small!, large!], { path, signal: stop.signal, note })) {
+        assert.equal(kernel, small);
+        stop.abort();
+      }
+    }, { name: "AbortError" });
+    assert.equal(notes[0], `Cannot use the tuned kernels of ${path} as it is no JSON; it is written anew`);
+    const kept = readTuned(path, device.name);
+    assert.deepEqual(Object.keys(kept), [small!.key]);
+    const known: boolean[] = [];
+    for await (const one of tuneAll(device, [small!, large!], { path, note })) known.push(one.known);
+    assert.deepEqual(known, [true, false]);
+    assert.deepEqual(readTuned(path, device.name)[small!.key], kept[small!.key]);
+    // A choice that the op does not list any more is measured anew.
+    writeTuned(path, device.name, { [small!.key]: { ...kept[small!.key]!, choice: { N: 3 } } });
+    for await (const one of tuneAll(device, [small!], { path, note })) known.push(one.known);
+    assert.deepEqual(known, [true, false, false]);
+  });
 });
 
 /** Takes one kernel in two steps with a checkpoint between them, and tells which it was. */
@@ -221,11 +212,9 @@ const loop = stage({
 
 const registry: Registry = { "fake/loop": () => Promise.resolve(loop as AnyStage) };
 
-Deno.test({
-  name: "run takes the kernels that were tuned, keeps them when it goes on, and replays those of a manifest",
-  ...options,
-  async fn() {
-    const device = await testDevice();
+gpuTest(
+  "run takes the kernels that were tuned, keeps them when it goes on, and replays those of a manifest",
+  async (device) => {
     if (device.storage !== "texture") return;
     await inFolder(async (dir) => {
       const root = `${dir}/runs`;
@@ -264,7 +253,7 @@ Deno.test({
       assert.equal((await run("stop_off", "cached")).count, 500);
     });
   },
-});
+);
 
 Deno.test("wrong input of tune and of run --tune is told, with exit code 2", async () => {
   await inFolder(async (dir) => {

@@ -119,24 +119,18 @@ function sheetOf(faces: readonly RenderedFace[], edits: readonly Edit[]): Image 
 }
 
 // Drawn anew by `deno test -RWE tests/faces/edits_picture_test.ts -- --update`.
-Deno.test({
-  name: `${PICTURE} shows what the edits do`,
-  // The driver's threads may outlive the device by a moment.
-  sanitizeOps: false,
-  sanitizeResources: false,
-  async fn() {
-    const sheet = sheetOf(await twoFaces(), await readEdits("pipelines/edits"));
-    if (Deno.args.includes("--update")) await writePng(PICTURE, sheet);
-    const { width, height, data } = await readImage(PICTURE);
-    const hint = `hint: deno test -RWE tests/faces/edits_picture_test.ts -- --update`;
-    assert.deepEqual([width, height], [sheet.width, sheet.height], hint);
-    // Other drivers round otherwise; another edit is another picture.
-    const row = Math.floor(height / Math.ceil(height / (SIZE + 11))) * width * 3;
-    for (let first = 0; first < data.length; first += row) {
-      let difference = 0;
-      const end = Math.min(data.length, first + row);
-      for (let i = first; i < end; i++) difference += Math.abs(data[i]! - sheet.data[i]!);
-      assert.ok(difference / (end - first) < 1, `${difference / (end - first)} levels in row ${first / row}, ${hint}`);
-    }
-  },
+Deno.test(`${PICTURE} shows what the edits do`, async () => {
+  const sheet = sheetOf(await twoFaces(), await readEdits("pipelines/edits"));
+  if (Deno.args.includes("--update")) await writePng(PICTURE, sheet);
+  const { width, height, data } = await readImage(PICTURE);
+  const hint = `hint: deno test -RWE tests/faces/edits_picture_test.ts -- --update`;
+  assert.deepEqual([width, height], [sheet.width, sheet.height], hint);
+  // Other drivers round otherwise; another edit is another picture.
+  const row = Math.floor(height / Math.ceil(height / (SIZE + 11))) * width * 3;
+  for (let first = 0; first < data.length; first += row) {
+    let difference = 0;
+    const end = Math.min(data.length, first + row);
+    for (let i = first; i < end; i++) difference += Math.abs(data[i]! - sheet.data[i]!);
+    assert.ok(difference / (end - first) < 1, `${difference / (end - first)} levels in row ${first / row}, ${hint}`);
+  }
 });

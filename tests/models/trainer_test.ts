@@ -8,12 +8,11 @@ import { sub } from "../../ops/sub.ts";
 import { mean } from "../../ops/sum.ts";
 import { Graph } from "../../engine/graph.ts";
 import { readAll } from "../../engine/tensor.ts";
-import { spreadNumbers, testDevice } from "../check_op.ts";
-
-const options = { sanitizeResources: false, sanitizeOps: false }; // the device outlives a test
+import { spreadNumbers } from "../check_op.ts";
+import { gpuTest, testDevice } from "../gpu.ts";
 
 /** Learns to turn a picture into its negative with two convolutions. */
-async function makeTrainer(more: Partial<TrainerSpec> = {}) {
+function makeTrainer(more: Partial<TrainerSpec> = {}) {
   const graph = new Graph();
   const specs = new Map<string, ParameterSpec>();
   const scope = new Scope(graph, specs, "net/");
@@ -22,7 +21,7 @@ async function makeTrainer(more: Partial<TrainerSpec> = {}) {
   const two = scope.conv("two", 3, 3, 8, 3);
   const hidden = silu(conv2d(x, one.weight, { padding: 1, bias: one.bias! }));
   const difference = sub(conv2d(hidden, two.weight, { padding: 1, bias: two.bias! }), graph.input("y", [2, 8, 8, 3]));
-  const device = await testDevice();
+  const device = testDevice();
   const parameters = createParameters(device, specs, initialise(specs, 3));
   const spec = {
     loss: mean(mul(difference, difference)),
@@ -46,53 +45,44 @@ async function bytes(trainer: Trainer): Promise<string> {
   return tensors.map(([name, t]) => name + [...new Uint32Array(data.get(t)!.buffer)].join()).join("\n");
 }
 
-Deno.test({
-  name: "Trainer learns, keeps its memory flat and resumes to the same bytes",
-  ...options,
-  async fn() {
-    const dir = await Deno.makeTempDir();
-    const { device, trainer } = await makeTrainer();
-    await trainer.start();
-    const losses: number[] = [];
-    let live = 0;
-    for (let k = 0; k < 100; k++) {
-      losses.push(await trainer.step(batch(k), 0.02));
-      if (k === 9) live = device.memory.live;
-      if (k === 49) await trainer.save(dir);
-    }
-    assert.equal(device.memory.live, live, "live bytes after step 10 and 100");
-    assert.ok(losses[99]! < losses[0]! / 4, `loss went from ${losses[0]} to ${losses[99]}`);
+gpuTest("Trainer learns, keeps its memory flat and resumes to the same bytes", async () => {
+  const dir = await Deno.makeTempDir();
+  const { device, trainer } = makeTrainer();
+  await trainer.start();
+  const losses: number[] = [];
+  let live = 0;
+  for (let k = 0; k < 100; k++) {
+    losses.push(await trainer.step(batch(k), 0.02));
+    if (k === 9) live = device.memory.live;
+    if (k === 49) await trainer.save(dir);
+  }
+  assert.equal(device.memory.live, live, "live bytes after step 10 and 100");
+  assert.ok(losses[99]! < losses[0]! / 4, `loss went from ${losses[0]} to ${losses[99]}`);
 
-    const { trainer: second } = await makeTrainer();
-    assert.ok(await second.resume(dir));
-    assert.equal(second.steps, 50);
-    const again: number[] = [];
-    for (let k = 50; k < 100; k++) again.push(await second.step(batch(k), 0.02));
-    assert.deepEqual(again, losses.slice(50));
-    assert.equal(await bytes(second), await bytes(trainer));
-    await Deno.remove(dir, { recursive: true });
-  },
+  const { trainer: second } = makeTrainer();
+  assert.ok(await second.resume(dir));
+  assert.equal(second.steps, 50);
+  const again: number[] = [];
+  for (let k = 50; k < 100; k++) again.push(await second.step(batch(k), 0.02));
+  assert.deepEqual(again, losses.slice(50));
+  assert.equal(await bytes(second), await bytes(trainer));
+  await Deno.remove(dir, { recursive: true });
 });
 
-Deno.test({
-  name: "Trainer stops at a loss that is not finite",
-  ...options,
-  async fn() {
-    const { trainer } = await makeTrainer();
-    const bad = { ...batch(0), y: new Float32Array(2 * 8 * 8 * 3).fill(Infinity) };
-    await assert.rejects(() => trainer.step(bad, 0.01), NonFiniteLossError);
-  },
+gpuTest("Trainer stops at a loss that is not finite", async () => {
+  const { trainer } = makeTrainer();
+  const bad = { ...batch(0), y: new Float32Array(2 * 8 * 8 * 3).fill(Infinity) };
+  await assert.rejects(() => trainer.step(bad, 0.01), NonFiniteLossError);
 });
 
-Deno.test({
-  name: "Trainer takes the mean gradient of several batches, with any optimiser, and resumes to the same bytes",
-  ...options,
-  async fn() {
+gpuTest(
+  "Trainer takes the mean gradient of several batches, with any optimiser, and resumes to the same bytes",
+  async () => {
     const dir = await Deno.makeTempDir();
     for (const optimizer of ["adam", "sgd", "rmsprop"] as const) {
       const more = { optimizer, gradient_accumulation_steps: 2 };
       const parts = (step: number) => [batch(2 * step), batch(2 * step + 1)];
-      const { trainer } = await makeTrainer(more);
+      const { trainer } = makeTrainer(more);
       await trainer.start();
       const losses: number[] = [];
       for (let k = 0; k < 12; k++) {
@@ -103,7 +93,7 @@ Deno.test({
         losses.at(-1)! < losses[0]! * 0.95,
         `${optimizer}: the loss went from ${losses[0]} to ${losses.at(-1)}`,
       );
-      const { trainer: second } = await makeTrainer(more);
+      const { trainer: second } = makeTrainer(more);
       // What a step left of its sum of gradients must not matter.
       await second.step(parts(3), 0.01);
       assert.ok(await second.resume(`${dir}/${optimizer}`));
@@ -117,7 +107,7 @@ Deno.test({
     await Deno.remove(dir, { recursive: true });
 
     // One batch twice is one batch_size: Adam's step does not tell sum from mean, clipping would.
-    const [once, twice] = [await makeTrainer(), await makeTrainer({ gradient_accumulation_steps: 2 })];
+    const [once, twice] = [makeTrainer(), makeTrainer({ gradient_accumulation_steps: 2 })];
     const loss = await once.trainer.step(batch(0), 0.01);
     assert.equal(await twice.trainer.step([batch(0), batch(0)], 0.01), loss);
     for (const [name, tensor] of once.trainer.parameters) {
@@ -126,10 +116,10 @@ Deno.test({
     }
     await assert.rejects(() => twice.trainer.step(batch(0), 0.01), /a step of 1 batches: 2 are expected/);
   },
-});
+);
 
 /** Twelve convolutions one after the other, whose gradients need what each has read. */
-async function makeDeepTrainer(memory?: number | string) {
+function makeDeepTrainer(memory?: number | string) {
   const graph = new Graph();
   const specs = new Map<string, ParameterSpec>();
   const scope = new Scope(graph, specs, "net/");
@@ -139,7 +129,7 @@ async function makeDeepTrainer(memory?: number | string) {
     const { weight, bias } = scope.conv(`layer_${k}`, 3, 3, 8, 8);
     h = silu(conv2d(h, weight, { padding: 1, bias: bias! }));
   }
-  const device = await testDevice();
+  const device = testDevice();
   const parameters = createParameters(device, specs, initialise(specs, 3));
   const options = { trainable: specs.keys(), clip_norm: 1, weight_decay: 0.01, ema_decay: 0.9, memory_limit: memory };
   const trainer = new Trainer(device, { loss: mean(mul(h, sub(h, x))), ...options }, parameters);
@@ -147,14 +137,13 @@ async function makeDeepTrainer(memory?: number | string) {
   return { trainer, taken, specs };
 }
 
-Deno.test({
-  name: "Trainer in less memory computes again what it would keep, with results that are the same to the bit",
-  ...options,
-  async fn() {
-    const free = await makeDeepTrainer();
+gpuTest(
+  "Trainer in less memory computes again what it would keep, with results that are the same to the bit",
+  async () => {
+    const free = makeDeepTrainer();
     const whole = (trainer: Trainer) => trainer.step_plan.plan.bytes.pool + trainer.step_plan.plan.bytes.given;
     const bytes_given = Math.floor(free.taken + 0.7 * whole(free.trainer));
-    const tight = await makeDeepTrainer(bytes_given);
+    const tight = makeDeepTrainer(bytes_given);
     assert.ok(tight.taken + whole(tight.trainer) <= bytes_given);
     assert.ok(tight.trainer.step_plan.plan.flops > free.trainer.step_plan.plan.flops);
     const x = Float32Array.from({ length: 2 * 32 * 32 * 8 }, (_, k) => spreadNumbers(0, k));
@@ -162,12 +151,12 @@ Deno.test({
       assert.equal(await tight.trainer.step({ x }, 0.02), await free.trainer.step({ x }, 0.02));
     }
     assert.equal(await bytes(tight.trainer), await bytes(free.trainer));
-    await assert.rejects(
+    assert.throws(
       () => makeDeepTrainer("40kB"),
       /MemoryError: Cannot run in 40.0 kB of memory: the least found is .* [kM]B, hint: a smaller batch takes less/,
     );
   },
-});
+);
 
 Deno.test("sizes of memory have units", () => {
   assert.equal(budgetOf(undefined, 0), undefined);

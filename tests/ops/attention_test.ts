@@ -6,44 +6,40 @@ import { sum } from "../../ops/sum.ts";
 import { type F64, Graph, type Target } from "../../engine/graph.ts";
 import { plan } from "../../engine/plan/plan.ts";
 import { Executable } from "../../engine/executable.ts";
-import { spreadNumbers, testDevice, tiledDevice } from "../check_op.ts";
+import { spreadNumbers } from "../check_op.ts";
+import { gpuTest, TILED, UNTILED } from "../gpu.ts";
 
-Deno.test({
-  name: "attention() weighs values by scores, head by head, causal or not, whole or in blocks",
-  sanitizeResources: false,
-  sanitizeOps: false,
-  async fn() {
-    const [N, L, heads, D] = [2, 5, 3, 4];
-    const width = heads * D;
-    const data = [0, 1, 2].map((input) =>
-      Float32Array.from({ length: N * L * width }, (_, k) => spreadNumbers(input, k))
-    );
-    const graph = new Graph();
-    const [q, k, v] = ["q", "k", "v"].map((name) => graph.input(name, [N, L, width]));
-    const outputs = {
-      all: attention(q!, k!, v!, { heads }),
-      causal: attention(q!, k!, v!, { heads, causal: true }),
-      blocks: attention(q!, k!, v!, { heads, most_scores: 2 * N * heads * L }),
-    };
-    const exe = new Executable(await testDevice(), { outputs });
-    exe.run({ q: data[0]!, k: data[1]!, v: data[2]! });
-    for (const name of ["all", "causal", "blocks"] as const) {
-      const got = await exe.read(name);
-      got.forEach((value, i) => {
-        const [c, l, n] = [i % width, Math.floor(i / width) % L, Math.floor(i / width / L)];
-        const at = (t: number, d: number) => (n * L + t) * width + Math.floor(c / D) * D + d;
-        const weights = Array.from({ length: name === "causal" ? l + 1 : L }, (_, t) => {
-          let score = 0;
-          for (let d = 0; d < D; d++) score += data[0]![at(l, d)]! * data[1]![at(t, d)]!;
-          return Math.exp(score / Math.sqrt(D));
-        });
-        const sum = weights.reduce((a, b) => a + b);
-        const want = weights.reduce((a, w, t) => a + w / sum * data[2]![at(t, c % D)]!, 0);
-        assert.ok(Math.abs(value - want) < 1e-5, `${name} ${i}: ${value}, ${want}`);
+gpuTest("attention() weighs values by scores, head by head, causal or not, whole or in blocks", async (device) => {
+  const [N, L, heads, D] = [2, 5, 3, 4];
+  const width = heads * D;
+  const data = [0, 1, 2].map((input) =>
+    Float32Array.from({ length: N * L * width }, (_, k) => spreadNumbers(input, k))
+  );
+  const graph = new Graph();
+  const [q, k, v] = ["q", "k", "v"].map((name) => graph.input(name, [N, L, width]));
+  const outputs = {
+    all: attention(q!, k!, v!, { heads }),
+    causal: attention(q!, k!, v!, { heads, causal: true }),
+    blocks: attention(q!, k!, v!, { heads, most_scores: 2 * N * heads * L }),
+  };
+  const exe = new Executable(device, { outputs });
+  exe.run({ q: data[0]!, k: data[1]!, v: data[2]! });
+  for (const name of ["all", "causal", "blocks"] as const) {
+    const got = await exe.read(name);
+    got.forEach((value, i) => {
+      const [c, l, n] = [i % width, Math.floor(i / width) % L, Math.floor(i / width / L)];
+      const at = (t: number, d: number) => (n * L + t) * width + Math.floor(c / D) * D + d;
+      const weights = Array.from({ length: name === "causal" ? l + 1 : L }, (_, t) => {
+        let score = 0;
+        for (let d = 0; d < D; d++) score += data[0]![at(l, d)]! * data[1]![at(t, d)]!;
+        return Math.exp(score / Math.sqrt(D));
       });
-    }
-    exe.destroy();
-  },
+      const sum = weights.reduce((a, b) => a + b);
+      const want = weights.reduce((a, w, t) => a + w / sum * data[2]![at(t, c % D)]!, 0);
+      assert.ok(Math.abs(value - want) < 1e-5, `${name} ${i}: ${value}, ${want}`);
+    });
+  }
+  exe.destroy();
 });
 
 /** Queries, keys, values, and the loss `sum(y r)` with its gradients. */
@@ -56,49 +52,44 @@ function attentionLoss(graph: Graph, [N, L, T, width]: readonly number[], heads:
 }
 
 const ways = [
-  { how: "with weights that are kept", rows: 7, open: testDevice },
-  { how: "in blocks, whose weights are computed again backwards,", rows: 3, open: testDevice },
-  { how: "in tiles, that keep no weights,", rows: 3, open: tiledDevice },
+  { how: "with weights that are kept", rows: 7, options: UNTILED },
+  { how: "in blocks, whose weights are computed again backwards,", rows: 3, options: UNTILED },
+  { how: "in tiles, that keep no weights,", rows: 3, options: TILED },
 ];
-for (const { how, rows, open } of ways) {
-  Deno.test({
-    name: `attention() ${how} has the right gradient`,
-    sanitizeResources: false,
-    sanitizeOps: false,
-    async fn() {
-      const [N, L, T, heads, D] = [2, 7, 5, 3, 4];
-      const sizes = [N, L, T, heads * D];
-      const graph = new Graph();
-      const grads = attentionLoss(graph, sizes, heads, rows * N * heads * T);
-      const exe = new Executable(await open(), { outputs: Object.fromEntries(grads.map((g, k) => [`g${k}`, g])) });
-      assert.equal(exe.plan.dispatches.some(({ name }) => name === "softmax"), open === testDevice);
-      const data = [...graph.inputs.values()].map(({ shape }, input): F64 => ({
-        shape,
-        data: Float64Array.from({ length: N * shape[1]! * heads * D }, (_, k) => Math.fround(spreadNumbers(input, k))),
-      }));
-      const [q, k, v, r] = data as [F64, F64, F64, F64];
-      exe.run(Object.fromEntries([...graph.inputs.keys()].map((name, i) => [name, Float32Array.from(data[i]!.data)])));
-      const loss = () =>
-        attentionOp.reference([q, q, k, v], { heads, causal: false, rows: L })[0]!.data.reduce(
-          (t, y, i) => t + y * r.data[i]!,
-          0,
-        );
-      for (const [i, x] of [q, k, v].entries()) {
-        const got = await exe.read(`g${i}`);
-        assert.equal(got.length, x.data.length);
-        for (let e = 0; e < got.length; e += 5) {
-          const [at, h] = [x.data[e]!, 1e-4];
-          x.data[e] = at + h;
-          const up = loss();
-          x.data[e] = at - h;
-          const want = (up - loss()) / (2 * h);
-          x.data[e] = at;
-          assert.ok(Math.abs(got[e]! - want) < 1e-4, `gradient ${i}, element ${e}: ${got[e]}, ${want}`);
-        }
+for (const { how, rows, options } of ways) {
+  gpuTest(`attention() ${how} has the right gradient`, async (device) => {
+    const [N, L, T, heads, D] = [2, 7, 5, 3, 4];
+    const sizes = [N, L, T, heads * D];
+    const graph = new Graph();
+    const grads = attentionLoss(graph, sizes, heads, rows * N * heads * T);
+    const exe = new Executable(device, { outputs: Object.fromEntries(grads.map((g, k) => [`g${k}`, g])) });
+    assert.equal(exe.plan.dispatches.some(({ name }) => name === "softmax"), options === UNTILED);
+    const data = [...graph.inputs.values()].map(({ shape }, input): F64 => ({
+      shape,
+      data: Float64Array.from({ length: N * shape[1]! * heads * D }, (_, k) => Math.fround(spreadNumbers(input, k))),
+    }));
+    const [q, k, v, r] = data as [F64, F64, F64, F64];
+    exe.run(Object.fromEntries([...graph.inputs.keys()].map((name, i) => [name, Float32Array.from(data[i]!.data)])));
+    const loss = () =>
+      attentionOp.reference([q, q, k, v], { heads, causal: false, rows: L })[0]!.data.reduce(
+        (t, y, i) => t + y * r.data[i]!,
+        0,
+      );
+    for (const [i, x] of [q, k, v].entries()) {
+      const got = await exe.read(`g${i}`);
+      assert.equal(got.length, x.data.length);
+      for (let e = 0; e < got.length; e += 5) {
+        const [at, h] = [x.data[e]!, 1e-4];
+        x.data[e] = at + h;
+        const up = loss();
+        x.data[e] = at - h;
+        const want = (up - loss()) / (2 * h);
+        x.data[e] = at;
+        assert.ok(Math.abs(got[e]! - want) < 1e-4, `gradient ${i}, element ${e}: ${got[e]}, ${want}`);
       }
-      exe.destroy();
-    },
-  });
+    }
+    exe.destroy();
+  }, options);
 }
 
 Deno.test("memory of attention in blocks grows with the tokens, not with their square", () => {

@@ -6,7 +6,8 @@ import { mul } from "../../ops/mul.ts";
 import { sum } from "../../ops/sum.ts";
 import { Graph } from "../../engine/graph.ts";
 import { Executable } from "../../engine/executable.ts";
-import { spreadNumbers, testDevice } from "../check_op.ts";
+import { spreadNumbers } from "../check_op.ts";
+import { gpuTest, testDevice } from "../gpu.ts";
 
 const [N, H, W, P] = [2, 5, 7, 3];
 const heatmaps = Float32Array.from({ length: N * H * W * P }, (_, k) => Math.fround(Math.exp(4 * spreadNumbers(0, k))));
@@ -29,41 +30,31 @@ function reference(x: ArrayLike<number>): { means: number[]; loss: number } {
   return { means, loss: means.reduce((s, mean, k) => s + share[k]! * mean, 0) };
 }
 
-Deno.test({
-  name: "moments of heatmaps match plain loops, and so do their gradients",
-  sanitizeResources: false, // the device outlives a test
-  sanitizeOps: false,
-  async fn() {
-    const graph = new Graph();
-    const x = graph.input("x", [N, H, W, P]);
-    const { mean, second } = heatmapMoments(x);
-    const means = concat([mean, second], 2);
-    const loss = sum(mul(means, graph.constant(share, [N, P, 5])));
-    const exe = new Executable(await testDevice(), { outputs: { means, dx: gradients(loss, [x])[0]! } });
-    exe.run({ x: heatmaps });
-    const want = reference(heatmaps);
-    (await exe.read("means")).forEach((v, k) => assert.ok(Math.abs(v - want.means[k]!) < 1e-5, `mean ${k}`));
-    const dx = await exe.read("dx");
-    for (let k = 0; k < dx.length; k += 11) {
-      const nudged = (h: number) => reference(Float64Array.from(heatmaps, (v, i) => i === k ? v + h : v)).loss;
-      assert.ok(Math.abs(dx[k]! - (nudged(1e-4) - nudged(-1e-4)) / 2e-4) < 1e-5, `dx ${k}`);
-    }
-    exe.destroy();
-  },
+gpuTest("moments of heatmaps match plain loops, and so do their gradients", async () => {
+  const graph = new Graph();
+  const x = graph.input("x", [N, H, W, P]);
+  const { mean, second } = heatmapMoments(x);
+  const means = concat([mean, second], 2);
+  const loss = sum(mul(means, graph.constant(share, [N, P, 5])));
+  const exe = new Executable(testDevice(), { outputs: { means, dx: gradients(loss, [x])[0]! } });
+  exe.run({ x: heatmaps });
+  const want = reference(heatmaps);
+  (await exe.read("means")).forEach((v, k) => assert.ok(Math.abs(v - want.means[k]!) < 1e-5, `mean ${k}`));
+  const dx = await exe.read("dx");
+  for (let k = 0; k < dx.length; k += 11) {
+    const nudged = (h: number) => reference(Float64Array.from(heatmaps, (v, i) => i === k ? v + h : v)).loss;
+    assert.ok(Math.abs(dx[k]! - (nudged(1e-4) - nudged(-1e-4)) / 2e-4) < 1e-5, `dx ${k}`);
+  }
+  exe.destroy();
 });
 
-Deno.test({
-  name: "a map of zeros is read as the centre, without NaN in the gradient",
-  sanitizeResources: false,
-  sanitizeOps: false,
-  async fn() {
-    const graph = new Graph();
-    const x = graph.input("x", [1, 4, 4, 1]);
-    const { mean } = heatmapMoments(x);
-    const exe = new Executable(await testDevice(), { outputs: { mean, dx: gradients(sum(mean), [x])[0]! } });
-    exe.run({ x: new Float32Array(16) });
-    assert.deepEqual([...await exe.read("mean")], [0, 0]);
-    assert.ok((await exe.read("dx")).every(Number.isFinite));
-    exe.destroy();
-  },
+gpuTest("a map of zeros is read as the centre, without NaN in the gradient", async (device) => {
+  const graph = new Graph();
+  const x = graph.input("x", [1, 4, 4, 1]);
+  const { mean } = heatmapMoments(x);
+  const exe = new Executable(device, { outputs: { mean, dx: gradients(sum(mean), [x])[0]! } });
+  exe.run({ x: new Float32Array(16) });
+  assert.deepEqual([...await exe.read("mean")], [0, 0]);
+  assert.ok((await exe.read("dx")).every(Number.isFinite));
+  exe.destroy();
 });

@@ -4,7 +4,8 @@ import { conv2dBackwardWeight, conv2dBackwardWeightOp } from "../../ops/conv2d_b
 import { im2colOp } from "../../ops/im2col.ts";
 import { elements, type F64, Graph, type Shape } from "../../engine/graph.ts";
 import { Executable } from "../../engine/executable.ts";
-import { checkOp, spreadNumbers, testDevice } from "../check_op.ts";
+import { checkOp, spreadNumbers } from "../check_op.ts";
+import { gpuTest } from "../gpu.ts";
 
 checkOp(im2colOp, [
   { shapes: [[1, 1, 1, 1]], attrs: { stride: 1, padding: [0, 0, 0, 0], kernel: [1, 1] } },
@@ -13,12 +14,9 @@ checkOp(im2colOp, [
   { shapes: [[1, 9, 9, 8]], attrs: { stride: 3, padding: [2, 2, 2, 2], kernel: [4, 4] } },
 ], { tol: 0 });
 
-Deno.test({
-  name: "convolutions of few channels to many are products of patches, and the gradients of their filters too",
-  sanitizeResources: false, // the device outlives a test
-  sanitizeOps: false,
-  async fn() {
-    const device = await testDevice();
+gpuTest(
+  "convolutions of few channels to many are products of patches, and the gradients of their filters too",
+  async (device) => {
     const filled = (shape: Shape, seed: number): F64 => ({
       shape,
       data: Float64Array.from({ length: elements(shape) }, (_, k) => Math.fround(spreadNumbers(seed, k))),
@@ -46,4 +44,4 @@ Deno.test({
     }
     exe.destroy();
   },
-});
+);

@@ -3,7 +3,8 @@ import { batchNorm, batchNormTrain, groupNorm, instanceNorm, layerNorm } from ".
 import { silu } from "../../ops/silu.ts";
 import { Graph } from "../../engine/graph.ts";
 import { Executable } from "../../engine/executable.ts";
-import { spreadNumbers, testDevice } from "../check_op.ts";
+import { spreadNumbers } from "../check_op.ts";
+import { gpuTest } from "../gpu.ts";
 
 const [N, R, C] = [2, 70, 6];
 const data = Float32Array.from({ length: N * R * C }, (_, k) => 100 + 3 * spreadNumbers(0, k));
@@ -17,52 +18,46 @@ function stats(same: (n: number, r: number, c: number) => boolean) {
   return { mean, var: list.reduce((a, v) => a + (v - mean) ** 2, 0) / list.length, count: list.length };
 }
 
-Deno.test({
-  name: "norms have the statistics of their definitions",
-  sanitizeResources: false,
-  sanitizeOps: false,
-  async fn() {
-    const device = await testDevice();
-    const graph = new Graph();
-    const x = graph.input("x", [N, R, C]);
-    const [g, b] = [graph.constant(gamma, [C]), graph.constant(beta, [C])];
-    const running = { mean: graph.constant(beta, [C]), var: graph.constant(gamma, [C]) };
-    const trained = batchNormTrain(x, g, b, running);
-    const outputs = {
-      group: silu(groupNorm(x, g, b, { groups: 2 })),
-      instance: instanceNorm(x),
-      layer: layerNorm(x, g, b),
-      train: trained.y,
-      infer: batchNorm(x, g, b, running),
-      mean: trained.running_mean,
-      var: trained.running_var,
-    };
-    const exe = new Executable(device, { outputs });
-    exe.run({ x: data });
-    const check = async (name: keyof typeof outputs, want: (n: number, r: number, c: number, v: number) => number) => {
-      (await exe.read(name)).forEach((got, k) => {
-        const expected = want(Math.floor(k / C / R), Math.floor(k / C) % R, k % C, data[k]!);
-        assert.ok(Math.abs(got - expected) < 2e-5 * Math.max(1, Math.abs(expected)), `${name}: ${got}, ${expected}`);
-      });
-    };
-    const norm = (s: { mean: number; var: number }, v: number) => (v - s.mean) / Math.sqrt(s.var + 1e-5);
-    const cache = new Map<string, ReturnType<typeof stats>>();
-    const once = (key: string, same: Parameters<typeof stats>[0]) =>
-      cache.get(key) ?? cache.set(key, stats(same)).get(key)!;
-    await check("group", (n, _, c, v) => {
-      const y = norm(once(`g${n} ${c < 3}`, (m, _, d) => m === n && d < 3 === c < 3), v) * gamma[c]! + beta[c]!;
-      return y / (1 + Math.exp(-y));
+gpuTest("norms have the statistics of their definitions", async (device) => {
+  const graph = new Graph();
+  const x = graph.input("x", [N, R, C]);
+  const [g, b] = [graph.constant(gamma, [C]), graph.constant(beta, [C])];
+  const running = { mean: graph.constant(beta, [C]), var: graph.constant(gamma, [C]) };
+  const trained = batchNormTrain(x, g, b, running);
+  const outputs = {
+    group: silu(groupNorm(x, g, b, { groups: 2 })),
+    instance: instanceNorm(x),
+    layer: layerNorm(x, g, b),
+    train: trained.y,
+    infer: batchNorm(x, g, b, running),
+    mean: trained.running_mean,
+    var: trained.running_var,
+  };
+  const exe = new Executable(device, { outputs });
+  exe.run({ x: data });
+  const check = async (name: keyof typeof outputs, want: (n: number, r: number, c: number, v: number) => number) => {
+    (await exe.read(name)).forEach((got, k) => {
+      const expected = want(Math.floor(k / C / R), Math.floor(k / C) % R, k % C, data[k]!);
+      assert.ok(Math.abs(got - expected) < 2e-5 * Math.max(1, Math.abs(expected)), `${name}: ${got}, ${expected}`);
     });
-    await check("instance", (n, _, c, v) => norm(once(`i${n} ${c}`, (m, _, d) => m === n && d === c), v));
-    await check(
-      "layer",
-      (n, r, c, v) => norm(once(`l${n} ${r}`, (m, q) => m === n && q === r), v) * gamma[c]! + beta[c]!,
-    );
-    const channel = (c: number) => once(`b${c}`, (_, __, d) => d === c);
-    await check("train", (_, __, c, v) => norm(channel(c), v) * gamma[c]! + beta[c]!);
-    await check("infer", (_, __, c, v) => norm({ mean: beta[c]!, var: gamma[c]! }, v) * gamma[c]! + beta[c]!);
-    await check("mean", (_, __, c) => 0.9 * beta[c]! + 0.1 * channel(c).mean);
-    await check("var", (_, __, c) => 0.9 * gamma[c]! + 0.1 * channel(c).var * N * R / (N * R - 1));
-    exe.destroy();
-  },
+  };
+  const norm = (s: { mean: number; var: number }, v: number) => (v - s.mean) / Math.sqrt(s.var + 1e-5);
+  const cache = new Map<string, ReturnType<typeof stats>>();
+  const once = (key: string, same: Parameters<typeof stats>[0]) =>
+    cache.get(key) ?? cache.set(key, stats(same)).get(key)!;
+  await check("group", (n, _, c, v) => {
+    const y = norm(once(`g${n} ${c < 3}`, (m, _, d) => m === n && d < 3 === c < 3), v) * gamma[c]! + beta[c]!;
+    return y / (1 + Math.exp(-y));
+  });
+  await check("instance", (n, _, c, v) => norm(once(`i${n} ${c}`, (m, _, d) => m === n && d === c), v));
+  await check(
+    "layer",
+    (n, r, c, v) => norm(once(`l${n} ${r}`, (m, q) => m === n && q === r), v) * gamma[c]! + beta[c]!,
+  );
+  const channel = (c: number) => once(`b${c}`, (_, __, d) => d === c);
+  await check("train", (_, __, c, v) => norm(channel(c), v) * gamma[c]! + beta[c]!);
+  await check("infer", (_, __, c, v) => norm({ mean: beta[c]!, var: gamma[c]! }, v) * gamma[c]! + beta[c]!);
+  await check("mean", (_, __, c) => 0.9 * beta[c]! + 0.1 * channel(c).mean);
+  await check("var", (_, __, c) => 0.9 * gamma[c]! + 0.1 * channel(c).var * N * R / (N * R - 1));
+  exe.destroy();
 });

@@ -3,7 +3,8 @@ import { randomStep, randomUniform, randomUniformOp, stepWords } from "../../ops
 import { Graph } from "../../engine/graph.ts";
 import { Random } from "../../engine/rng.ts";
 import { Executable } from "../../engine/executable.ts";
-import { checkOp, testDevice } from "../check_op.ts";
+import { checkOp } from "../check_op.ts";
+import { gpuTest } from "../gpu.ts";
 
 const key = [0xfedcba98, 0x76543210] as const;
 
@@ -13,19 +14,14 @@ checkOp(randomUniformOp, [
   { shapes: [[4]], attrs: { shape: [129, 8], key }, fill: (_, k) => k },
 ], { tol: 0 });
 
-Deno.test({
-  name: "randomUniform() draws what Random draws",
-  sanitizeResources: false,
-  sanitizeOps: false,
-  async fn() {
-    const graph = new Graph();
-    const options = { shape: [5, 7], seed: 7, stream: "test.noise" };
-    const exe = new Executable(await testDevice(), { outputs: { y: randomUniform(randomStep(graph), options) } });
-    for (const step of [3, 2 ** 40 + 70000]) {
-      exe.run({ "random.step": stepWords(step) });
-      const want = new Random(7, "test.noise", step).fillUniform(new Float32Array(35));
-      (await exe.read("y")).forEach((y, k) => assert.ok(Math.abs(y - want[k]!) <= 0, `${k}: ${y}, ${want[k]}`));
-    }
-    exe.destroy();
-  },
+gpuTest("randomUniform() draws what Random draws", async (device) => {
+  const graph = new Graph();
+  const options = { shape: [5, 7], seed: 7, stream: "test.noise" };
+  const exe = new Executable(device, { outputs: { y: randomUniform(randomStep(graph), options) } });
+  for (const step of [3, 2 ** 40 + 70000]) {
+    exe.run({ "random.step": stepWords(step) });
+    const want = new Random(7, "test.noise", step).fillUniform(new Float32Array(35));
+    (await exe.read("y")).forEach((y, k) => assert.ok(Math.abs(y - want[k]!) <= 0, `${k}: ${y}, ${want[k]}`));
+  }
+  exe.destroy();
 });

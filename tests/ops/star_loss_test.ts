@@ -4,7 +4,8 @@ import { centres } from "../../ops/heatmap.ts";
 import { starLoss, type StarLossOptions } from "../../ops/star_loss.ts";
 import { Graph } from "../../engine/graph.ts";
 import { Executable } from "../../engine/executable.ts";
-import { spreadNumbers, testDevice } from "../check_op.ts";
+import { spreadNumbers } from "../check_op.ts";
+import { gpuTest, testDevice } from "../gpu.ts";
 
 const [N, H, W, P] = [2, 6, 5, 3];
 const maps = Float32Array.from({ length: N * H * W * P }, (_, k) => Math.fround(spreadNumbers(0, k) + 1.6));
@@ -41,44 +42,34 @@ function reference(maps: ArrayLike<number>, { version = 2, distance = "smooth_l1
   return loss / N / P;
 }
 
-Deno.test({
-  name: "starLoss() matches plain loops, and so do its gradients",
-  sanitizeResources: false, // the device outlives a test
-  sanitizeOps: false,
-  async fn() {
-    for (const options of [{}, { version: 1 }, { version: 1, distance: "l1" }] satisfies StarLossOptions[]) {
-      const graph = new Graph();
-      const x = graph.input("x", [N, H, W, P]);
-      const loss = starLoss(x, graph.constant(target, [N, P, 2]), options);
-      const exe = new Executable(await testDevice(), { outputs: { loss, dx: gradients(loss, [x])[0]! } });
-      exe.run({ x: maps });
-      const [value] = await exe.read("loss");
-      assert.ok(Math.abs(value! - reference(maps, options)) < 1e-4, JSON.stringify(options));
-      const dx = await exe.read("dx");
-      for (let k = 0; k < dx.length; k += 13) {
-        const nudged = (h: number) => reference(Float64Array.from(maps, (v, i) => i === k ? v + h : v), options);
-        const want = (nudged(1e-4) - nudged(-1e-4)) / 2e-4;
-        assert.ok(Math.abs(dx[k]! - want) < 1e-4, `${JSON.stringify(options)} dx ${k}: ${dx[k]}, ${want}`);
-      }
-      exe.destroy();
+gpuTest("starLoss() matches plain loops, and so do its gradients", async () => {
+  for (const options of [{}, { version: 1 }, { version: 1, distance: "l1" }] satisfies StarLossOptions[]) {
+    const graph = new Graph();
+    const x = graph.input("x", [N, H, W, P]);
+    const loss = starLoss(x, graph.constant(target, [N, P, 2]), options);
+    const exe = new Executable(testDevice(), { outputs: { loss, dx: gradients(loss, [x])[0]! } });
+    exe.run({ x: maps });
+    const [value] = await exe.read("loss");
+    assert.ok(Math.abs(value! - reference(maps, options)) < 1e-4, JSON.stringify(options));
+    const dx = await exe.read("dx");
+    for (let k = 0; k < dx.length; k += 13) {
+      const nudged = (h: number) => reference(Float64Array.from(maps, (v, i) => i === k ? v + h : v), options);
+      const want = (nudged(1e-4) - nudged(-1e-4)) / 2e-4;
+      assert.ok(Math.abs(dx[k]! - want) < 1e-4, `${JSON.stringify(options)} dx ${k}: ${dx[k]}, ${want}`);
     }
-  },
+    exe.destroy();
+  }
 });
 
-Deno.test({
-  name: "starLoss() of a single pixel and of no map is finite, with its gradients",
-  sanitizeResources: false,
-  sanitizeOps: false,
-  async fn() {
-    const graph = new Graph();
-    const x = graph.input("x", [1, 4, 4, 2]);
-    const loss = starLoss(x, graph.constant([0.1, 0.2, 0.3, 0.4], [1, 2, 2]));
-    const exe = new Executable(await testDevice(), { outputs: { loss, dx: gradients(loss, [x])[0]! } });
-    const data = new Float32Array(32);
-    data[10] = 1;
-    exe.run({ x: data });
-    assert.ok(Number.isFinite((await exe.read("loss"))[0]));
-    assert.ok((await exe.read("dx")).every(Number.isFinite));
-    exe.destroy();
-  },
+gpuTest("starLoss() of a single pixel and of no map is finite, with its gradients", async (device) => {
+  const graph = new Graph();
+  const x = graph.input("x", [1, 4, 4, 2]);
+  const loss = starLoss(x, graph.constant([0.1, 0.2, 0.3, 0.4], [1, 2, 2]));
+  const exe = new Executable(device, { outputs: { loss, dx: gradients(loss, [x])[0]! } });
+  const data = new Float32Array(32);
+  data[10] = 1;
+  exe.run({ x: data });
+  assert.ok(Number.isFinite((await exe.read("loss"))[0]));
+  assert.ok((await exe.read("dx")).every(Number.isFinite));
+  exe.destroy();
 });

@@ -3,7 +3,9 @@ import { affine } from "../../ops/affine.ts";
 import { sumLast, sumLastOp } from "../../ops/sum_last.ts";
 import { Graph } from "../../engine/graph.ts";
 import { Executable } from "../../engine/executable.ts";
-import { checkOp, testDevice } from "../check_op.ts";
+import { checkOp } from "../check_op.ts";
+import { testDevice } from "../gpu.ts";
+import { gpuTest } from "../gpu.ts";
 
 checkOp(sumLastOp, [
   { shapes: [[1]], attrs: {} },
@@ -11,15 +13,10 @@ checkOp(sumLastOp, [
   { shapes: [[2, 5, 8]], attrs: {} },
 ]);
 
-Deno.test({
-  name: "sum_last() leaves out the padding of a fused expression",
-  sanitizeResources: false, // the device outlives a test
-  sanitizeOps: false,
-  async fn() {
-    const y = sumLast(affine(new Graph().input("x", [1, 2]), 1, 1));
-    const exe = new Executable(await testDevice(), { outputs: { y } });
-    exe.run({ x: [3, 4] });
-    assert.equal((await exe.read("y"))[0], 9);
-    exe.destroy();
-  },
+gpuTest("sum_last() leaves out the padding of a fused expression", async () => {
+  const y = sumLast(affine(new Graph().input("x", [1, 2]), 1, 1));
+  const exe = new Executable(testDevice(), { outputs: { y } });
+  exe.run({ x: [3, 4] });
+  assert.equal((await exe.read("y"))[0], 9);
+  exe.destroy();
 });

@@ -13,12 +13,12 @@ import { winogradOutputOp } from "../../ops/winograd_output.ts";
 import { winogradProductOp } from "../../ops/winograd_product.ts";
 import { winogradGradOutputTransformOp } from "../../ops/winograd_grad_output_transform.ts";
 import { winogradFilterGradProductOp } from "../../ops/winograd_filter_grad_product.ts";
-import { openDevice } from "../../engine/device.ts";
 import { elements, type F64, Graph, type Shape, type Value } from "../../engine/graph.ts";
 import { type Budget, type Fetches, MemoryError, plan } from "../../engine/plan/plan.ts";
 import { Executable } from "../../engine/executable.ts";
 import { Tensor } from "../../engine/tensor.ts";
-import { checkOp, spreadNumbers, testDevice } from "../check_op.ts";
+import { checkOp, spreadNumbers } from "../check_op.ts";
+import { gpuTest, TILED } from "../gpu.ts";
 
 checkOp(winogradInputOp, [
   { shapes: [[1, 4, 4, 8]], attrs: { transposed: false } },
@@ -54,8 +54,6 @@ checkOp(winogradFilterGradOp, [{ shapes: [[36, 288]], attrs: { shape: [3, 3, 16,
 
 const same = { stride: 1, padding: [1, 1, 1, 1] } as const;
 
-const options = { sanitizeResources: false, sanitizeOps: false }; // the device outlives a test
-
 const filled = (shape: Shape, seed: number): F64 => ({
   shape,
   data: Float64Array.from({ length: elements(shape) }, (_, k) => Math.fround(spreadNumbers(seed, k))),
@@ -72,11 +70,9 @@ const names = (fetches: Fetches, budget?: Budget) =>
 const steps = ["winograd_input", "winograd_filter", "winograd_product", "winograd_output"];
 
 for (const [transposed, shape] of [[false, [3, 7, 10, 16]], [true, [3, 7, 10, 24]]] as const) {
-  Deno.test({
-    name: `winograd() computes a convolution${transposed ? "'s gradient" : ""}, whatever the size of the maps`,
-    ...options,
-    async fn() {
-      const device = await testDevice();
+  gpuTest(
+    `winograd() computes a convolution${transposed ? "'s gradient" : ""}, whatever the size of the maps`,
+    async (device) => {
       const [x, f] = [filled(shape, 1), filled([3, 3, 16, 24], 2)];
       const graph = new Graph();
       const y = winograd(graph.input("x", x.shape), graph.input("f", f.shape), { transposed, frozen: false });
@@ -89,23 +85,18 @@ for (const [transposed, shape] of [[false, [3, 7, 10, 16]], [true, [3, 7, 10, 24
       close(await exe.read("y"), want!.data);
       exe.destroy();
     },
-  });
+  );
 }
 
-Deno.test({
-  name: "winogradGradient() computes the gradient of filters, whatever the size of the maps",
-  ...options,
-  async fn() {
-    const device = await testDevice();
-    const [x, dy] = [filled([3, 7, 10, 16], 1), filled([3, 7, 10, 24], 2)];
-    const graph = new Graph();
-    const df = winogradGradient(graph.input("x", x.shape), graph.input("dy", dy.shape));
-    const exe = new Executable(device, { outputs: { df } });
-    exe.run({ x: Float32Array.from(x.data), dy: Float32Array.from(dy.data) });
-    const [want] = conv2dBackwardWeightOp.reference([x, dy], { ...same, kernel: [3, 3], parts: 1 });
-    close(await exe.read("df"), want!.data);
-    exe.destroy();
-  },
+gpuTest("winogradGradient() computes the gradient of filters, whatever the size of the maps", async (device) => {
+  const [x, dy] = [filled([3, 7, 10, 16], 1), filled([3, 7, 10, 24], 2)];
+  const graph = new Graph();
+  const df = winogradGradient(graph.input("x", x.shape), graph.input("dy", dy.shape));
+  const exe = new Executable(device, { outputs: { df } });
+  exe.run({ x: Float32Array.from(x.data), dy: Float32Array.from(dy.data) });
+  const [want] = conv2dBackwardWeightOp.reference([x, dy], { ...same, kernel: [3, 3], parts: 1 });
+  close(await exe.read("df"), want!.data);
+  exe.destroy();
 });
 
 Deno.test("gradients of filters take the tiles of the maps that the convolution made", () => {
@@ -145,11 +136,9 @@ function bothWays(filters: Value): Record<string, Value> {
 }
 
 for (const tiled of [false, true]) {
-  Deno.test({
-    name: `filters that last are made ready once, and anew when they are written${tiled ? ", with tiles" : ""}`,
-    ...options,
-    async fn() {
-      const device = tiled ? await openDevice({ storage: "buffer", tiled }) : await testDevice();
+  gpuTest(
+    `filters that last are made ready once, and anew when they are written${tiled ? ", with tiles" : ""}`,
+    async (device) => {
       const before = device.memory.live;
       const graph = new Graph();
       const fetches = { outputs: bothWays(graph.parameter("f", [3, 3, 64, 64])) };
@@ -178,9 +167,9 @@ for (const tiled of [false, true]) {
       other.run();
       await check({ shape: f2!.shape, data: f2!.data.map((v) => v / 2) });
       for (const one of [other, exe, tensor]) one.destroy();
-      if (tiled) device.destroy();
     },
-  });
+    tiled ? TILED : {},
+  );
 }
 
 Deno.test("filters that are trained are made ready each time they are used", () => {

@@ -10,16 +10,11 @@ import { readSafetensors } from "../../formats/safetensors.ts";
 import { stages } from "../../stages/mod.ts";
 import { inFolder } from "./run_stages.ts";
 
-Deno.test({
-  name: "a diffusion model learns on the latents of an autoencoder with a codebook",
-  // The device closes with the run; its poll timers may outlive the test by a moment.
-  sanitizeOps: false,
-  sanitizeResources: false,
-  async fn() {
-    await inFolder(async (dir) => {
-      await Deno.writeTextFile(
-        `${dir}/test.yaml`,
-        `stages:
+Deno.test("a diffusion model learns on the latents of an autoencoder with a codebook", async () => {
+  await inFolder(async (dir) => {
+    await Deno.writeTextFile(
+      `${dir}/test.yaml`,
+      `stages:
   faces: { uses: faces/render, with: { styles: [photo], count: 4, size_px: 16 } }
   autoencoder:
     uses: autoencoder/train
@@ -30,28 +25,27 @@ Deno.test({
     in: { model: autoencoder, data: faces }
     with: { steps: 1, batch_size: 2, lr: 1e-3, channels: [8, 16], groups: 2, heads: 2, text_width: 16, text_layers: 1 }
 `,
-      );
-      const pipeline = await readPipeline(`${dir}/test.yaml`, stages);
-      await runPipeline(pipeline, { root: `${dir}/runs`, reporter: silent, openDevice });
-      const base = `${dir}/runs/test/base`;
-      const model = await openModel(base);
-      assert.ok(hasCodebook(model.vae));
-      assert.equal(model.unet.in_channels, 3);
-      const config = JSON.parse(await Deno.readTextFile(`${base}/vae/config.json`));
-      assert.deepEqual([config._class_name, config.num_vq_embeddings], ["VQModel", 16]);
-      const index = JSON.parse(await Deno.readTextFile(`${base}/model_index.json`));
-      assert.deepEqual(index.vae, ["diffusers", "VQModel"]);
-      using weights = await readSafetensors(`${base}/vae/diffusion_pytorch_model.safetensors`);
-      assert.deepEqual(weights.info("quantize.embedding.weight").shape, [16, 3]);
-      const metrics = await Deno.readTextFile(`${dir}/runs/test/autoencoder/metrics.jsonl`);
-      const losses = metrics.trim().split("\n").map((line) => JSON.parse(line).loss as number);
-      assert.ok(losses.at(-1)! < losses[0]!, `the loss went from ${losses[0]} to ${losses.at(-1)}`);
-      // How long the GPU waited for batches stands in the manifest, which reports show, and in the log.
-      const { summary, log } = readManifest(`${dir}/runs/test/autoencoder`)!;
-      const waited = Number(summary.find((row) => "waited_for_data_percent" in row)!["waited_for_data_percent"]);
-      assert.ok(waited >= 0 && waited < 100, `${waited}`);
-      assert.match(log.join("\n"), /waited for data in \d+\.\d % of the .* of its steps/);
-      assert.match(await Deno.readTextFile(`${dir}/runs/test/log.jsonl`), /waited for data in/);
-    });
-  },
+    );
+    const pipeline = await readPipeline(`${dir}/test.yaml`, stages);
+    await runPipeline(pipeline, { root: `${dir}/runs`, reporter: silent, openDevice });
+    const base = `${dir}/runs/test/base`;
+    const model = await openModel(base);
+    assert.ok(hasCodebook(model.vae));
+    assert.equal(model.unet.in_channels, 3);
+    const config = JSON.parse(await Deno.readTextFile(`${base}/vae/config.json`));
+    assert.deepEqual([config._class_name, config.num_vq_embeddings], ["VQModel", 16]);
+    const index = JSON.parse(await Deno.readTextFile(`${base}/model_index.json`));
+    assert.deepEqual(index.vae, ["diffusers", "VQModel"]);
+    using weights = await readSafetensors(`${base}/vae/diffusion_pytorch_model.safetensors`);
+    assert.deepEqual(weights.info("quantize.embedding.weight").shape, [16, 3]);
+    const metrics = await Deno.readTextFile(`${dir}/runs/test/autoencoder/metrics.jsonl`);
+    const losses = metrics.trim().split("\n").map((line) => JSON.parse(line).loss as number);
+    assert.ok(losses.at(-1)! < losses[0]!, `the loss went from ${losses[0]} to ${losses.at(-1)}`);
+    // How long the GPU waited for batches stands in the manifest, which reports show, and in the log.
+    const { summary, log } = readManifest(`${dir}/runs/test/autoencoder`)!;
+    const waited = Number(summary.find((row) => "waited_for_data_percent" in row)!["waited_for_data_percent"]);
+    assert.ok(waited >= 0 && waited < 100, `${waited}`);
+    assert.match(log.join("\n"), /waited for data in \d+\.\d % of the .* of its steps/);
+    assert.match(await Deno.readTextFile(`${dir}/runs/test/log.jsonl`), /waited for data in/);
+  });
 });

@@ -39,41 +39,35 @@ const text = `stages:
   plain: { uses: detector/evaluate, in: { detectors: star, data: ["near@*", far] } }
 `;
 
-Deno.test({
-  name: "detector/compare takes the runs of a matrix together",
-  // The device closes with the run; its poll timers may outlive the test by a moment.
-  sanitizeOps: false,
-  sanitizeResources: false,
-  async fn() {
-    await inFolder(async (dir) => {
-      await Deno.writeTextFile(`${dir}/test.yaml`, text);
-      const registry = { ...stages, "fake/moved": () => Promise.resolve(moved as AnyStage) };
-      const pipeline = await readPipeline(`${dir}/test.yaml`, registry, { roots: [Deno.cwd()] });
-      const { results } = await runPipeline(pipeline, { root: `${dir}/runs`, reporter: silent, openDevice });
-      const rows = results.filter(({ stage }) => stage === "arms");
-      const number = (row: typeof rows[number] | undefined, name: string) => Number(row?.[name]);
-      assert.deepEqual(rows.map(({ detector, dataset, runs, images }) => [detector, dataset, runs, images]), [
-        ["star", "near", 2, 16],
-        ["twice", "near", 4, 16],
-        ["star", "far", 1, 8],
-        ["twice", "far", 2, 8],
-      ]);
-      for (const row of rows) {
-        const [low, mean, high] = ["nme_low", "nme_interocular", "nme_high"].map((name) => number(row, name));
-        assert.ok(low! <= mean! && mean! <= high!, JSON.stringify(row));
-        assert.ok(number(row, "lowest_run") <= mean! && mean! <= number(row, "highest_run"));
-      }
-      // Arms are compared on the same draws: the same detector is no better than itself, whatever the interval.
-      const close = (a: number, b: number) => assert.ok(Math.abs(a - b) < 1e-9, `${a} is not ${b}`);
-      for (const row of rows) for (const end of ["change_low", "change_high"]) close(number(row, end), 0);
-      // Means over the runs of what detector/evaluate says of each.
-      const plain = results.filter(({ stage }) => stage === "plain").map((row) => number(row, "nme_interocular"));
-      const [first, second, far] = plain as [number, number, number];
-      close(number(rows[0], "nme_interocular"), (first + second) / 2);
-      close(number(rows[1], "lowest_run"), Math.min(first, second));
-      close(number(rows[1], "highest_run"), Math.max(first, second));
-      close(number(rows[3], "nme_interocular"), far);
-      assert.ok(far > 2 * second);
-    });
-  },
+Deno.test("detector/compare takes the runs of a matrix together", async () => {
+  await inFolder(async (dir) => {
+    await Deno.writeTextFile(`${dir}/test.yaml`, text);
+    const registry = { ...stages, "fake/moved": () => Promise.resolve(moved as AnyStage) };
+    const pipeline = await readPipeline(`${dir}/test.yaml`, registry, { roots: [Deno.cwd()] });
+    const { results } = await runPipeline(pipeline, { root: `${dir}/runs`, reporter: silent, openDevice });
+    const rows = results.filter(({ stage }) => stage === "arms");
+    const number = (row: typeof rows[number] | undefined, name: string) => Number(row?.[name]);
+    assert.deepEqual(rows.map(({ detector, dataset, runs, images }) => [detector, dataset, runs, images]), [
+      ["star", "near", 2, 16],
+      ["twice", "near", 4, 16],
+      ["star", "far", 1, 8],
+      ["twice", "far", 2, 8],
+    ]);
+    for (const row of rows) {
+      const [low, mean, high] = ["nme_low", "nme_interocular", "nme_high"].map((name) => number(row, name));
+      assert.ok(low! <= mean! && mean! <= high!, JSON.stringify(row));
+      assert.ok(number(row, "lowest_run") <= mean! && mean! <= number(row, "highest_run"));
+    }
+    // Arms are compared on the same draws: the same detector is no better than itself, whatever the interval.
+    const close = (a: number, b: number) => assert.ok(Math.abs(a - b) < 1e-9, `${a} is not ${b}`);
+    for (const row of rows) for (const end of ["change_low", "change_high"]) close(number(row, end), 0);
+    // Means over the runs of what detector/evaluate says of each.
+    const plain = results.filter(({ stage }) => stage === "plain").map((row) => number(row, "nme_interocular"));
+    const [first, second, far] = plain as [number, number, number];
+    close(number(rows[0], "nme_interocular"), (first + second) / 2);
+    close(number(rows[1], "lowest_run"), Math.min(first, second));
+    close(number(rows[1], "highest_run"), Math.max(first, second));
+    close(number(rows[3], "nme_interocular"), far);
+    assert.ok(far > 2 * second);
+  });
 });

@@ -31,70 +31,64 @@ function made(dir: string): Map<string, string> {
   return new Map(paths.map((path) => [path, Deno.readFileSync(path).toBase64()]));
 }
 
-Deno.test({
-  name: "dataset/generate draws again what does not fit, and loses and doubles nothing however it is stopped",
-  // The device closes with the run; its poll timers may outlive the test by a moment.
-  sanitizeOps: false,
-  sanitizeResources: false,
-  async fn() {
-    await inFolder(async (dir) => {
-      await Deno.writeTextFile(`${dir}/test.yaml`, text);
-      const root = `${dir}/runs`;
-      // One device for all runs, as each would compile the same shaders.
-      const device = await openDevice();
-      const run = async (see: (event: RunEvent, stop: () => void) => void = () => {}) => {
-        const controller = new AbortController();
-        const pipeline = await readPipeline(`${dir}/test.yaml`, stages, { roots: [Deno.cwd()] });
-        await runPipeline(pipeline, {
-          root,
-          reporter: { event: (event) => see(event, () => controller.abort()) },
-          openDevice: () => Promise.resolve({ ...device, destroy() {} }),
-          signal: controller.signal,
-        });
-      };
-      const synth = `${root}/test/synth`;
-
-      // Stopped while drawing again; then as if killed while drawing, with a picture missing and another half written.
-      const stopping = run((event, stop) => {
-        const doing = event.event === "progress" && event.stage === "synth" && event.fields["doing"];
-        if (doing === "drawing again, 1 of 2") stop();
+Deno.test("dataset/generate draws again what does not fit, and loses and doubles nothing however it is stopped", async () => {
+  await inFolder(async (dir) => {
+    await Deno.writeTextFile(`${dir}/test.yaml`, text);
+    const root = `${dir}/runs`;
+    // One device for all runs, as each would compile the same shaders.
+    const device = await openDevice();
+    const run = async (see: (event: RunEvent, stop: () => void) => void = () => {}) => {
+      const controller = new AbortController();
+      const pipeline = await readPipeline(`${dir}/test.yaml`, stages, { roots: [Deno.cwd()] });
+      await runPipeline(pipeline, {
+        root,
+        reporter: { event: (event) => see(event, () => controller.abort()) },
+        openDevice: () => Promise.resolve({ ...device, destroy() {} }),
+        signal: controller.signal,
       });
-      await assert.rejects(stopping);
-      const [first, ...others] = pathsIn(`${root}/test`).filter((path) => /synth.*\/000000\.png$/.test(path));
-      assert.ok(first && others.length === 0);
-      await Deno.writeTextFile(first.replace("000000.png", "000001.png.tmp"), "half a picture");
-      await Deno.remove(first.replace("000000.png", "000002.png"));
-      const lines: string[] = [];
-      await run((event) => event.event === "log" && lines.push(event.text));
-      const stopped = made(synth);
-      await Deno.remove(synth, { recursive: true });
-      await run();
-      assert.deepEqual(made(synth), stopped);
+    };
+    const synth = `${root}/test/synth`;
 
-      const { records } = await openDataset(synth);
-      assert.deepEqual(records.map(({ style }) => style), ["ink", "anime", "ink", "anime", "ink", "anime"]);
-      const again = records.filter(({ seed }, index) => seed !== index);
-      assert.ok(again.length > 0 && again.length < 6, `${again.length} of 6 were drawn again and fit better`);
-      assert.ok(records.every(({ seed }, index) => seed! % 6 === index && seed! < 18));
-      const [row] = readManifest(synth)!.summary;
-      assert.ok(Number(row!["redrawn"]) >= again.length && Number(row!["doubtful"]) <= Number(row!["redrawn"]));
-      assert.ok(lines.some((line) => /^\d pictures in .*, [\d.]+ a minute$/.test(line)), lines.join("\n"));
-      assert.ok(lines.some((line) => /^\d of 6 pictures do not fit their landmarks/.test(line)), lines.join("\n"));
-
-      for (
-        const [from, to, message] of [
-          [", detector: star", "", /Cannot redraw: the input "detector" is missing/],
-          [
-            ", redraw: { retries: 2, max_zscore: 0.1 }",
-            "",
-            /Cannot use the input "detector" without the option "redraw"/,
-          ],
-        ] as const
-      ) {
-        await Deno.writeTextFile(`${dir}/test.yaml`, text.replace(from, to));
-        await assert.rejects(() => run(), message);
-      }
-      device.destroy();
+    // Stopped while drawing again; then as if killed while drawing, with a picture missing and another half written.
+    const stopping = run((event, stop) => {
+      const doing = event.event === "progress" && event.stage === "synth" && event.fields["doing"];
+      if (doing === "drawing again, 1 of 2") stop();
     });
-  },
+    await assert.rejects(stopping);
+    const [first, ...others] = pathsIn(`${root}/test`).filter((path) => /synth.*\/000000\.png$/.test(path));
+    assert.ok(first && others.length === 0);
+    await Deno.writeTextFile(first.replace("000000.png", "000001.png.tmp"), "half a picture");
+    await Deno.remove(first.replace("000000.png", "000002.png"));
+    const lines: string[] = [];
+    await run((event) => event.event === "log" && lines.push(event.text));
+    const stopped = made(synth);
+    await Deno.remove(synth, { recursive: true });
+    await run();
+    assert.deepEqual(made(synth), stopped);
+
+    const { records } = await openDataset(synth);
+    assert.deepEqual(records.map(({ style }) => style), ["ink", "anime", "ink", "anime", "ink", "anime"]);
+    const again = records.filter(({ seed }, index) => seed !== index);
+    assert.ok(again.length > 0 && again.length < 6, `${again.length} of 6 were drawn again and fit better`);
+    assert.ok(records.every(({ seed }, index) => seed! % 6 === index && seed! < 18));
+    const [row] = readManifest(synth)!.summary;
+    assert.ok(Number(row!["redrawn"]) >= again.length && Number(row!["doubtful"]) <= Number(row!["redrawn"]));
+    assert.ok(lines.some((line) => /^\d pictures in .*, [\d.]+ a minute$/.test(line)), lines.join("\n"));
+    assert.ok(lines.some((line) => /^\d of 6 pictures do not fit their landmarks/.test(line)), lines.join("\n"));
+
+    for (
+      const [from, to, message] of [
+        [", detector: star", "", /Cannot redraw: the input "detector" is missing/],
+        [
+          ", redraw: { retries: 2, max_zscore: 0.1 }",
+          "",
+          /Cannot use the input "detector" without the option "redraw"/,
+        ],
+      ] as const
+    ) {
+      await Deno.writeTextFile(`${dir}/test.yaml`, text.replace(from, to));
+      await assert.rejects(() => run(), message);
+    }
+    device.destroy();
+  });
 });

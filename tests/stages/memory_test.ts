@@ -56,26 +56,24 @@ function smallUnet(frozen: RegExp, batch = 2) {
   return { specs, spec: { ...options, loss, trainable: [...specs.keys()].filter((name) => !frozen.test(name)) } };
 }
 
-const leaks = { sanitizeResources: false, sanitizeOps: false }; // poll timers of a device may outlive it by a moment
-
-Deno.test("a step of a UNet takes the memory that its plan tells", leaks, async () => {
+Deno.test("a step of a UNet takes the memory that its plan tells", async () => {
   const { specs, spec } = smallUnet(/never/);
   await compare(spec, specs);
 });
 
-Deno.test("so does one of several batches, with frozen weights of half size", leaks, async () => {
+Deno.test("so does one of several batches, with frozen weights of half size", async () => {
   const { specs, spec } = smallUnet(/down_blocks|mid_block/);
   await compare({ ...spec, gradient_accumulation_steps: 2 }, specs, "f16");
 });
 
-Deno.test("a step of a detector takes the memory that its plan tells", leaks, async () => {
+Deno.test("a step of a detector takes the memory that its plan tells", async () => {
   const config = { ...STAR_SIZES.tiny, size_px: 32, stacks: 1, depth: 2, channels: 16 };
   const { specs, loss, landmarks, updates } = detectorTraining(new Graph(), config, 2);
   const trainable = [...specs.keys()].filter((name) => !/\.running_(mean|var)$/.test(name));
   await compare({ ...options, loss, trainable, updates, outputs: { landmarks } }, specs);
 });
 
-Deno.test("a step in less memory takes what its plan tells, and the plan tells what it would take", leaks, async () => {
+Deno.test("a step in less memory takes what its plan tells, and the plan tells what it would take", async () => {
   const { specs, spec } = smallUnet(/never/, 16);
   const { gpu_bytes } = trainingCosts(spec);
   const memory = Math.floor(0.9 * gpu_bytes);

@@ -43,54 +43,48 @@ const text = `stages:
   kept: { uses: dataset/review, in: { data: pairs, detector: star }, with: { max_zscore: 20, page: 4 } }
 `;
 
-Deno.test({
-  name: "dataset/review leaves out pairs that do not fit and duplicates, and shows the doubtful ones",
-  // The device closes with the run; its poll timers may outlive the test by a moment.
-  sanitizeOps: false,
-  sanitizeResources: false,
-  async fn() {
-    await inFolder(async (dir) => {
-      await Deno.writeTextFile(`${dir}/test.yaml`, text);
-      const registry = { ...stages, "fake/odd": () => Promise.resolve(odd as AnyStage) };
-      const roots = [Deno.cwd()];
-      const run = async () =>
-        await runPipeline(await readPipeline(`${dir}/test.yaml`, registry, { roots }), {
-          root: `${dir}/runs`,
-          reporter: silent,
-          openDevice,
-        });
-      await run();
-      const at = `${dir}/runs/test/kept`;
-      const { records } = await openDataset(at);
-      const names = records.map(({ prompt }) => /\d+/.exec(prompt!)![0]);
-      assert.deepEqual(names, ["0", "1", "2", "4", "5", "6", "7", "8", "9"]);
-      const { pairs, styles } = JSON.parse(await Deno.readTextFile(`${at}/review.json`));
-      assert.equal(pairs[0].file_name, "images/000003.png");
-      assert.equal(pairs[0].verdict, "rejected");
-      assert.ok(pairs[0].alignment_nme > 2 * styles[0].median && pairs[0].found.length === 136);
-      const { pairs: all, kept, rejected, duplicate } = styles[0];
-      assert.deepEqual({ all, kept, rejected, duplicate }, { all: 11, kept: 9, rejected: 1, duplicate: 1 });
-      const page = await Deno.readTextFile(`${at}/review.html`);
-      assert.equal(page.match(/<figure/g)!.length, 4);
-      assert.ok(page.includes("&lt;b&gt;3&lt;/b&gt;") && !/<b>\d|src="(?!data:)|href=/.test(page));
-      assert.ok(page.indexOf("000003.png") < page.indexOf("<figcaption>", page.indexOf("000003.png")));
-      const [row] = readManifest(at)!.summary;
-      assert.deepEqual([row!["detector"], row!["dataset"], row!["images"], row!["kept"], row!["duplicates"]], [
-        "star",
-        "pairs",
-        11,
-        9,
-        1,
-      ]);
-      assert.ok(Number(row!["alignment_low"]) < Number(row!["alignment_nme"]));
+Deno.test("dataset/review leaves out pairs that do not fit and duplicates, and shows the doubtful ones", async () => {
+  await inFolder(async (dir) => {
+    await Deno.writeTextFile(`${dir}/test.yaml`, text);
+    const registry = { ...stages, "fake/odd": () => Promise.resolve(odd as AnyStage) };
+    const roots = [Deno.cwd()];
+    const run = async () =>
+      await runPipeline(await readPipeline(`${dir}/test.yaml`, registry, { roots }), {
+        root: `${dir}/runs`,
+        reporter: silent,
+        openDevice,
+      });
+    await run();
+    const at = `${dir}/runs/test/kept`;
+    const { records } = await openDataset(at);
+    const names = records.map(({ prompt }) => /\d+/.exec(prompt!)![0]);
+    assert.deepEqual(names, ["0", "1", "2", "4", "5", "6", "7", "8", "9"]);
+    const { pairs, styles } = JSON.parse(await Deno.readTextFile(`${at}/review.json`));
+    assert.equal(pairs[0].file_name, "images/000003.png");
+    assert.equal(pairs[0].verdict, "rejected");
+    assert.ok(pairs[0].alignment_nme > 2 * styles[0].median && pairs[0].found.length === 136);
+    const { pairs: all, kept, rejected, duplicate } = styles[0];
+    assert.deepEqual({ all, kept, rejected, duplicate }, { all: 11, kept: 9, rejected: 1, duplicate: 1 });
+    const page = await Deno.readTextFile(`${at}/review.html`);
+    assert.equal(page.match(/<figure/g)!.length, 4);
+    assert.ok(page.includes("&lt;b&gt;3&lt;/b&gt;") && !/<b>\d|src="(?!data:)|href=/.test(page));
+    assert.ok(page.indexOf("000003.png") < page.indexOf("<figcaption>", page.indexOf("000003.png")));
+    const [row] = readManifest(at)!.summary;
+    assert.deepEqual([row!["detector"], row!["dataset"], row!["images"], row!["kept"], row!["duplicates"]], [
+      "star",
+      "pairs",
+      11,
+      9,
+      1,
+    ]);
+    assert.ok(Number(row!["alignment_low"]) < Number(row!["alignment_nme"]));
 
-      await Deno.writeTextFile(`${dir}/test.yaml`, text.replace("max_zscore: 20", "max_nme: 0.001"));
-      await assert.rejects(
-        run,
-        /Cannot keep any of the 11 pairs of "pairs": the smallest alignment_nme under "star" is/,
-      );
-    });
-  },
+    await Deno.writeTextFile(`${dir}/test.yaml`, text.replace("max_zscore: 20", "max_nme: 0.001"));
+    await assert.rejects(
+      run,
+      /Cannot keep any of the 11 pairs of "pairs": the smallest alignment_nme under "star" is/,
+    );
+  });
 });
 
 Deno.test("doubt is relative to the style", () => {

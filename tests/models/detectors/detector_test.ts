@@ -12,11 +12,9 @@ import {
 import { hourglassConfig } from "../../../models/detectors/hourglass.ts";
 import { initialise } from "../../../models/io/params.ts";
 import { Random } from "../../../engine/rng.ts";
-import { testDevice } from "../../check_op.ts";
 import { SCHEMAS } from "../../../faces/schema.ts";
 import { inFolder } from "../../stages/run_stages.ts";
-
-const options = { sanitizeResources: false, sanitizeOps: false }; // the device outlives a test
+import { gpuTest, testDevice } from "../../gpu.ts";
 
 const config = hourglassConfig.parse({ size_px: 32, heatmap_px: 16, stacks: 2, depth: 1, channels: 16, groups: 2 });
 const SIDE = 32;
@@ -38,13 +36,12 @@ function far(a: Float32Array, b: Float32Array): number {
   return a.reduce((worst, v, i) => Math.max(worst, Math.abs(v - b[i]!)), 0);
 }
 
-Deno.test({
-  name: "Detector.predict() does not depend on the batch, and works in pixels of the images given",
-  ...options,
-  fn: () =>
+gpuTest(
+  "Detector.predict() does not depend on the batch, and works in pixels of the images given",
+  () =>
     inFolder(async (dir) => {
       await save(dir);
-      const device = await testDevice();
+      const device = testDevice();
       const images = noise(5);
       const [one, many] = [await loadDetector(device, dir, { batch: 2 }), await loadDetector(device, dir)];
       const { landmarks: found, covariance } = await many.predict(images, SIDE);
@@ -93,15 +90,14 @@ Deno.test({
       await assert.rejects(one.predict(images.subarray(1), SIDE), /\[n, 32, 32, 3\] is expected/);
       for (const detector of [one, many]) detector.destroy();
     }),
-});
+);
 
-Deno.test({
-  name: "Detector.each() holds a batch of images at most, and finds what predict() finds",
-  ...options,
-  fn: () =>
+gpuTest(
+  "Detector.each() holds a batch of images at most, and finds what predict() finds",
+  () =>
     inFolder(async (dir) => {
       await save(dir);
-      const detector = await loadDetector(await testDevice(), dir, { batch: 4 });
+      const detector = await loadDetector(testDevice(), dir, { batch: 4 });
       const images = noise(9);
       const imageOf = (k: number) => k === 5 ? null : images.subarray(k * BYTES, (k + 1) * BYTES);
       const { landmarks, covariance } = await detector.predict(images, SIDE);
@@ -122,7 +118,7 @@ Deno.test({
       assert.deepEqual([taken, most], [9, 4]);
       detector.destroy();
     }),
-});
+);
 
 Deno.test("a detector's folder keeps network and weights, in half precision too", () =>
   inFolder(async (dir) => {

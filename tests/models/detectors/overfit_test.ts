@@ -16,7 +16,7 @@ import { cosineSchedule } from "../../../models/lr_schedule.ts";
 import { Graph } from "../../../engine/graph.ts";
 import { Random } from "../../../engine/rng.ts";
 import { SCHEMAS } from "../../../faces/schema.ts";
-import { testDevice } from "../../check_op.ts";
+import { gpuTest, testDevice } from "../../gpu.ts";
 
 const FACES = 4;
 
@@ -33,7 +33,7 @@ interface How {
  * @returns The mean error of the moving average of the weights on them, percent of the distance of the eyes.
  */
 async function overfit(config: DetectorConfig, { steps, lr, ema_decay }: How): Promise<number> {
-  const device = await testDevice();
+  const device = testDevice();
   const { size_px } = config;
   const bytes = size_px * size_px * 3;
   const people = new Random(0, "faces/render.people.train"), shots = new Random(7, "faces/render.shots");
@@ -67,26 +67,19 @@ async function overfit(config: DetectorConfig, { steps, lr, ema_decay }: How): P
   return nme.reduce((a, b) => a + b) / FACES;
 }
 
-const options = { sanitizeResources: false, sanitizeOps: false }; // the device outlives a test
-
-Deno.test({
-  name: "a compact hourglass learns four faces by heart to 1 % in under 300 steps",
-  ...options,
-  async fn() {
-    const config = hourglassConfig.parse({ heatmap_px: 32, stacks: 1, depth: 3, channels: 32, groups: 4 });
-    const nme = await overfit(config, { steps: 290, lr: 1e-2, ema_decay: 0.9 });
-    assert.ok(nme < 1, `NME is ${nme.toFixed(2)} %`);
-  },
+Deno.test("a compact hourglass learns four faces by heart to 1 % in under 300 steps", async () => {
+  const config = hourglassConfig.parse({ heatmap_px: 32, stacks: 1, depth: 3, channels: 32, groups: 4 });
+  const nme = await overfit(config, { steps: 290, lr: 1e-2, ema_decay: 0.9 });
+  assert.ok(nme < 1, `NME is ${nme.toFixed(2)} %`);
 });
 
-Deno.test({
-  // On the batch itself it gets to 0.7 %: at the bottom of the hourglass four faces give batch norm 16 values a channel,
-  // whose unbiased variance, which is kept for later, is 7 % larger than the one trained with.
-  name: "STAR's tiny network learns four faces by heart to 1 % in under 300 steps (takes minutes: deno task overfit)",
-  ignore: !Deno.args.includes("--slow"),
-  ...options,
-  async fn() {
+// On the batch itself it gets to 0.7 %: at the bottom of the hourglass four faces give batch norm 16 values a channel,
+// whose unbiased variance, which is kept for later, is 7 % larger than the one trained with.
+gpuTest(
+  "STAR's tiny network learns four faces by heart to 1 % in under 300 steps (takes minutes: deno task overfit)",
+  async () => {
     const nme = await overfit(STAR_SIZES.tiny, { steps: 290, lr: 8e-3, ema_decay: 0.995 });
     assert.ok(nme < 1, `NME is ${nme.toFixed(2)} %`);
   },
-});
+  { ignore: !Deno.args.includes("--slow") },
+);

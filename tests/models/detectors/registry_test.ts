@@ -14,11 +14,9 @@ import { fromStar, toStar } from "../../../models/detectors/star.ts";
 import { Trainer } from "../../../models/trainer.ts";
 import { Graph } from "../../../engine/graph.ts";
 import { Random } from "../../../engine/rng.ts";
-import { testDevice } from "../../check_op.ts";
 import { neutralFace } from "../../faces/neutral_face.ts";
 import { inFolder } from "../../stages/run_stages.ts";
-
-const options = { sanitizeResources: false, sanitizeOps: false }; // the device outlives a test
+import { gpuTest, testDevice } from "../../gpu.ts";
 
 const mini: StarDetectorConfig = { size_px: 32, stacks: 1, depth: 2, channels: 16, schema: "ibug68" };
 const SIDE = 32;
@@ -42,43 +40,39 @@ Deno.test("a STAR detector's folder keeps its size and weights", () =>
     for (const [name, { data }] of tensors) assert.deepEqual(read.get(name)!.data, data, name);
   }));
 
-Deno.test({
-  name: "a STAR detector learns faces, with batch norms' statistics, and finds them again",
-  ...options,
-  fn: async () => {
-    const device = await testDevice();
-    const batch = 2;
-    const graph = new Graph();
-    const { specs, loss, updates } = detectorTraining(graph, mini, batch);
-    assert.ok(updates.length > 10);
-    const parameters = createParameters(device, specs, initialise(specs, 1));
-    const trainable = [...specs.keys()].filter((name) => !/running_/.test(name));
-    const trainer = new Trainer(
-      device,
-      { loss, trainable, updates, clip_norm: 10, weight_decay: 0, ema_decay: 0.5 },
-      parameters,
-    );
-    await trainer.start();
-    // Two pictures of noise, each with a face of its own.
-    const random = new Random(3, "noise");
-    const bytes = Uint8Array.from({ length: batch * SIDE * SIDE * 3 }, () => random.int(256));
-    const images = Float32Array.from(bytes, (byte) => byte / 127.5 - 1);
-    const faces = [neutralFace(SIDE), neutralFace(SIDE).map((px) => px * 0.7 + 3)];
-    const landmarks = Float32Array.from(faces.flatMap((face) => [...face]));
-    const inputs: Record<string, Float32Array> = { images, ...detectorTargets(mini, landmarks) };
-    assert.equal(inputs["pointmaps"]!.length, batch * 8 * 8 * 68);
-    const losses: number[] = [];
-    for (let step = 0; step < 40; step++) losses.push(await trainer.step(inputs, 8e-3));
-    assert.ok(losses.at(-1)! < 0.7 * losses[0]!, `the loss went from ${losses[0]} to ${losses.at(-1)}`);
+gpuTest("a STAR detector learns faces, with batch norms' statistics, and finds them again", async () => {
+  const device = testDevice();
+  const batch = 2;
+  const graph = new Graph();
+  const { specs, loss, updates } = detectorTraining(graph, mini, batch);
+  assert.ok(updates.length > 10);
+  const parameters = createParameters(device, specs, initialise(specs, 1));
+  const trainable = [...specs.keys()].filter((name) => !/running_/.test(name));
+  const trainer = new Trainer(
+    device,
+    { loss, trainable, updates, clip_norm: 10, weight_decay: 0, ema_decay: 0.5 },
+    parameters,
+  );
+  await trainer.start();
+  // Two pictures of noise, each with a face of its own.
+  const random = new Random(3, "noise");
+  const bytes = Uint8Array.from({ length: batch * SIDE * SIDE * 3 }, () => random.int(256));
+  const images = Float32Array.from(bytes, (byte) => byte / 127.5 - 1);
+  const faces = [neutralFace(SIDE), neutralFace(SIDE).map((px) => px * 0.7 + 3)];
+  const landmarks = Float32Array.from(faces.flatMap((face) => [...face]));
+  const inputs: Record<string, Float32Array> = { images, ...detectorTargets(mini, landmarks) };
+  assert.equal(inputs["pointmaps"]!.length, batch * 8 * 8 * 68);
+  const losses: number[] = [];
+  for (let step = 0; step < 40; step++) losses.push(await trainer.step(inputs, 8e-3));
+  assert.ok(losses.at(-1)! < 0.7 * losses[0]!, `the loss went from ${losses[0]} to ${losses.at(-1)}`);
 
-    const detector = new Detector(device, mini, trainer.averaged(), { batch });
-    const found = await detector.predict(bytes, SIDE);
-    const error = found.landmarks.reduce((sum, px, i) => sum + Math.abs(px - landmarks[i]!), 0) / landmarks.length;
-    assert.ok(error < 4, `landmarks are ${error} pixels off`);
-    assert.ok(found.covariance.every((v, k) => k % 3 === 2 || v > -1e-3 && v < SIDE ** 2));
-    detector.destroy();
-    trainer.destroy();
-  },
+  const detector = new Detector(device, mini, trainer.averaged(), { batch });
+  const found = await detector.predict(bytes, SIDE);
+  const error = found.landmarks.reduce((sum, px, i) => sum + Math.abs(px - landmarks[i]!), 0) / landmarks.length;
+  assert.ok(error < 4, `landmarks are ${error} pixels off`);
+  assert.ok(found.covariance.every((v, k) => k % 3 === 2 || v > -1e-3 && v < SIDE ** 2));
+  detector.destroy();
+  trainer.destroy();
 });
 
 Deno.test("STAR's landmarks are pixels, as its targets are", () => {

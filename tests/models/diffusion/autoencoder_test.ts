@@ -15,7 +15,7 @@ import { sum } from "../../../ops/sum.ts";
 import { Graph } from "../../../engine/graph.ts";
 import { Executable } from "../../../engine/executable.ts";
 import { Tensor } from "../../../engine/tensor.ts";
-import { testDevice } from "../../check_op.ts";
+import { gpuTest } from "../../gpu.ts";
 
 const config = autoencoderFormat.schema.parse({
   block_out_channels: [128, 256, 512, 512],
@@ -72,43 +72,37 @@ Deno.test("a VQModel's configuration is read and written as such, and its latent
   assert.throws(() => encodeImage(scope, vq, image), /an autoencoder with a codebook has none/);
 });
 
-Deno.test({
-  name: "quantise() takes the nearest codes, and its gradients go where those of LDM go",
-  sanitizeResources: false, // the device outlives a test
-  sanitizeOps: false,
-  async fn() {
-    const device = await testDevice();
-    const graph = new Graph();
-    const latent = graph.input("latent", [1, 1, 3, 2]);
-    const { code, latent: quantised, ids } = quantise(new Scope(graph, new Map()), vq, latent);
-    const table = graph.parameters.get("quantize.embedding.weight")!;
-    // What the decoder asks of its input goes to the latents unchanged, and not to the codes.
-    const wish = graph.constant([1, 2, 3, 4, 5, 6], [1, 1, 3, 2]);
-    const [straight, none] = gradients(sum(mul(quantised, wish)), [latent, table]);
-    const [commitment, codebook] = gradients(codebookLoss(latent, code), [latent, table]);
-    const outputs = {
-      ids,
-      code,
-      quantised,
-      straight: straight!,
-      none: none!,
-      commitment: commitment!,
-      codebook: codebook!,
-    };
-    const rows = new Tensor(device, [4, 2], Float32Array.of(0, 0, 1, 0, 0, 1, -1, -1));
-    const exe = new Executable(device, { outputs }, new Map([["quantize.embedding.weight", rows]]));
-    exe.run({ latent: [0.75, 0, 1.5, 0, -0.25, 0.75] });
-    const got = async (name: keyof typeof outputs) => [...await exe.read(name)];
-    assert.deepEqual(await got("ids"), [1, 1, 2]);
-    assert.deepEqual(await got("code"), [1, 0, 1, 0, 0, 1]);
-    assert.deepEqual(await got("quantised"), [1, 0, 1, 0, 0, 1]);
-    assert.deepEqual(await got("straight"), [1, 2, 3, 4, 5, 6]);
-    assert.deepEqual(await got("none"), Array(8).fill(0));
-    // 2 (latent - code) / 6, and 0.25 times the other way, summed over the latents of a code.
-    const near = (a: number[], b: number[]) => a.forEach((v, k) => assert.ok(Math.abs(v - b[k]! / 6) < 1e-6, `${a}`));
-    near(await got("commitment"), [-0.5, 0, 1, 0, -0.5, -0.5]);
-    near(await got("codebook"), [0, 0, -0.125, 0, 0.125, 0.125, 0, 0]);
-    exe.destroy();
-    rows.destroy();
-  },
+gpuTest("quantise() takes the nearest codes, and its gradients go where those of LDM go", async (device) => {
+  const graph = new Graph();
+  const latent = graph.input("latent", [1, 1, 3, 2]);
+  const { code, latent: quantised, ids } = quantise(new Scope(graph, new Map()), vq, latent);
+  const table = graph.parameters.get("quantize.embedding.weight")!;
+  // What the decoder asks of its input goes to the latents unchanged, and not to the codes.
+  const wish = graph.constant([1, 2, 3, 4, 5, 6], [1, 1, 3, 2]);
+  const [straight, none] = gradients(sum(mul(quantised, wish)), [latent, table]);
+  const [commitment, codebook] = gradients(codebookLoss(latent, code), [latent, table]);
+  const outputs = {
+    ids,
+    code,
+    quantised,
+    straight: straight!,
+    none: none!,
+    commitment: commitment!,
+    codebook: codebook!,
+  };
+  const rows = new Tensor(device, [4, 2], Float32Array.of(0, 0, 1, 0, 0, 1, -1, -1));
+  const exe = new Executable(device, { outputs }, new Map([["quantize.embedding.weight", rows]]));
+  exe.run({ latent: [0.75, 0, 1.5, 0, -0.25, 0.75] });
+  const got = async (name: keyof typeof outputs) => [...await exe.read(name)];
+  assert.deepEqual(await got("ids"), [1, 1, 2]);
+  assert.deepEqual(await got("code"), [1, 0, 1, 0, 0, 1]);
+  assert.deepEqual(await got("quantised"), [1, 0, 1, 0, 0, 1]);
+  assert.deepEqual(await got("straight"), [1, 2, 3, 4, 5, 6]);
+  assert.deepEqual(await got("none"), Array(8).fill(0));
+  // 2 (latent - code) / 6, and 0.25 times the other way, summed over the latents of a code.
+  const near = (a: number[], b: number[]) => a.forEach((v, k) => assert.ok(Math.abs(v - b[k]! / 6) < 1e-6, `${a}`));
+  near(await got("commitment"), [-0.5, 0, 1, 0, -0.5, -0.5]);
+  near(await got("codebook"), [0, 0, -0.125, 0, 0.125, 0.125, 0, 0]);
+  exe.destroy();
+  rows.destroy();
 });

@@ -12,7 +12,7 @@ import { unet, type UNetConfig, unetFormat } from "../../../models/diffusion/une
 import { Graph, type Value } from "../../../engine/graph.ts";
 import { Random } from "../../../engine/rng.ts";
 import { Executable } from "../../../engine/executable.ts";
-import { testDevice } from "../../check_op.ts";
+import { gpuTest } from "../../gpu.ts";
 
 function build(config: UNetConfig, size: number, channels: number[]) {
   const graph = new Graph();
@@ -44,44 +44,38 @@ Deno.test("controlnet() has the parameters of Stable Diffusion v1's", () => {
   assert.equal(residuals.down.length, 12);
 });
 
-Deno.test({
-  name: "a ControlNet copied from its UNet changes nothing at first",
-  sanitizeResources: false,
-  sanitizeOps: false,
-  async fn() {
-    const device = await testDevice();
-    const config = unetFormat.schema.parse({
-      block_out_channels: [4, 8],
-      down_block_types: ["DownBlock2D", "DownBlock2D"],
-      up_block_types: ["UpBlock2D", "UpBlock2D"],
-      layers_per_block: 1,
-      cross_attention_dim: 4,
-      attention_head_dim: 1,
-      norm_num_groups: 2,
-    });
-    const { graph, specs, inputs, residuals } = build(config, 4, [4, 4]);
-    const scope = new Scope(graph, specs, "unet/");
-    const outputs: Record<string, Value> = {
-      plain: unet(scope, config, inputs),
-      controlled: unet(scope, config, inputs, residuals),
-    };
-    const host = initialise(specs, 5);
-    const base = new Map([...host].filter(([name]) => name.startsWith("unet/")));
-    copyEncoder(host, base, specsUnder(specs, "controlnet/"));
-    assert.deepEqual(host.get("controlnet/conv_in.weight"), host.get("unet/conv_in.weight"));
-    const parameters = createParameters(device, specs, host);
-    const exe = new Executable(device, { outputs }, parameters);
-    const random = new Random(1, "test");
-    exe.run({
-      sample: random.fillNormal(new Float32Array(64)),
-      timesteps: [300],
-      context: random.fillNormal(new Float32Array(12)),
-      cond: random.fillUniform(new Float32Array(192)),
-    });
-    const [plain, controlled] = [await exe.read("plain"), await exe.read("controlled")];
-    assert.ok(plain.some((x) => x !== 0));
-    assert.deepEqual(controlled, plain);
-    exe.destroy();
-    for (const tensor of parameters.values()) tensor.destroy();
-  },
+gpuTest("a ControlNet copied from its UNet changes nothing at first", async (device) => {
+  const config = unetFormat.schema.parse({
+    block_out_channels: [4, 8],
+    down_block_types: ["DownBlock2D", "DownBlock2D"],
+    up_block_types: ["UpBlock2D", "UpBlock2D"],
+    layers_per_block: 1,
+    cross_attention_dim: 4,
+    attention_head_dim: 1,
+    norm_num_groups: 2,
+  });
+  const { graph, specs, inputs, residuals } = build(config, 4, [4, 4]);
+  const scope = new Scope(graph, specs, "unet/");
+  const outputs: Record<string, Value> = {
+    plain: unet(scope, config, inputs),
+    controlled: unet(scope, config, inputs, residuals),
+  };
+  const host = initialise(specs, 5);
+  const base = new Map([...host].filter(([name]) => name.startsWith("unet/")));
+  copyEncoder(host, base, specsUnder(specs, "controlnet/"));
+  assert.deepEqual(host.get("controlnet/conv_in.weight"), host.get("unet/conv_in.weight"));
+  const parameters = createParameters(device, specs, host);
+  const exe = new Executable(device, { outputs }, parameters);
+  const random = new Random(1, "test");
+  exe.run({
+    sample: random.fillNormal(new Float32Array(64)),
+    timesteps: [300],
+    context: random.fillNormal(new Float32Array(12)),
+    cond: random.fillUniform(new Float32Array(192)),
+  });
+  const [plain, controlled] = [await exe.read("plain"), await exe.read("controlled")];
+  assert.ok(plain.some((x) => x !== 0));
+  assert.deepEqual(controlled, plain);
+  exe.destroy();
+  for (const tensor of parameters.values()) tensor.destroy();
 });

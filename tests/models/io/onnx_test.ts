@@ -12,12 +12,10 @@ import { tanh } from "../../../ops/tanh.ts";
 import { Graph } from "../../../engine/graph.ts";
 import { Executable } from "../../../engine/executable.ts";
 import { runCommand } from "../../cli/run_command.ts";
-import { testDevice } from "../../check_op.ts";
 import { inFolder } from "../../stages/run_stages.ts";
+import { gpuTest, testDevice } from "../../gpu.ts";
 
 ort.env.wasm.numThreads = 1;
-const options = { sanitizeResources: false, sanitizeOps: false }; // the device outlives a test
-
 /** A smooth picture with some grain. */
 function picture(side: number): Uint8Array {
   return Uint8Array.from({ length: side * side * 3 }, (_, i) => {
@@ -37,75 +35,67 @@ const cases = {
   "a STAR detector": { config: star, tensors: initialise(detectorSpecs(star), 4) },
 };
 for (const [name, { config, tensors }] of Object.entries(cases)) {
-  Deno.test({
-    name: `ONNX Runtime finds the same landmarks as ${name}`,
-    ...options,
-    fn: async () => {
-      const side = config.size_px;
-      const bytes = picture(side);
-      const parameters = createParameters(await testDevice(), detectorSpecs(config), tensors);
-      const detector = new Detector(await testDevice(), config, parameters, { batch: 1, own: true });
-      const { landmarks, covariance } = await detector.predict(bytes, side);
-      detector.destroy();
+  gpuTest(`ONNX Runtime finds the same landmarks as ${name}`, async () => {
+    const side = config.size_px;
+    const bytes = picture(side);
+    const parameters = createParameters(testDevice(), detectorSpecs(config), tensors);
+    const detector = new Detector(testDevice(), config, parameters, { batch: 1, own: true });
+    const { landmarks, covariance } = await detector.predict(bytes, side);
+    detector.destroy();
 
-      const session = await ort.InferenceSession.create(detectorOnnx(config, tensors));
-      const images = new ort.Tensor("float32", Float32Array.from(bytes, (byte) => byte / 127.5 - 1), [
-        1,
-        side,
-        side,
-        3,
-      ]);
-      const found = await session.run({ images });
-      await session.release();
-      assert.deepEqual(found["landmarks"]!.dims, [1, 68, 2]);
-      assert.ok(far(landmarks, found["landmarks"]!.data as Float32Array) < 0.05);
-      assert.ok(far(covariance, found["covariance"]!.data as Float32Array) < 0.5);
-    },
+    const session = await ort.InferenceSession.create(detectorOnnx(config, tensors));
+    const images = new ort.Tensor("float32", Float32Array.from(bytes, (byte) => byte / 127.5 - 1), [
+      1,
+      side,
+      side,
+      3,
+    ]);
+    const found = await session.run({ images });
+    await session.release();
+    assert.deepEqual(found["landmarks"]!.dims, [1, 68, 2]);
+    assert.ok(far(landmarks, found["landmarks"]!.data as Float32Array) < 0.05);
+    assert.ok(far(covariance, found["covariance"]!.data as Float32Array) < 0.5);
   });
 }
 
-Deno.test({
-  name: "ONNX Runtime predicts the same noise as a UNet, with one head and with two",
-  ...options,
-  fn: async () => {
-    const config = unetFormat.schema.parse({
-      block_out_channels: [8, 16],
-      down_block_types: ["CrossAttnDownBlock2D", "DownBlock2D"],
-      up_block_types: ["UpBlock2D", "CrossAttnUpBlock2D"],
-      layers_per_block: 1,
-      cross_attention_dim: 12,
-      attention_head_dim: [2, 1],
-      norm_num_groups: 4,
-    });
-    const graph = new Graph();
-    const specs = new Map<string, ParameterSpec>();
-    const inputs = {
-      sample: graph.input("sample", [2, 8, 8, 4]),
-      timesteps: graph.input("timesteps", [2]),
-      context: graph.input("context", [2, 5, 12]),
-    };
-    const noise = unet(new Scope(graph, specs, "unet/"), config, inputs);
-    const tensors = initialise(specs, 6);
-    const data: Record<string, Float32Array> = {
-      sample: Float32Array.from({ length: 2 * 8 * 8 * 4 }, (_, i) => Math.sin(i * i)),
-      timesteps: Float32Array.of(7, 801),
-      context: Float32Array.from({ length: 2 * 5 * 12 }, (_, i) => Math.cos(3 * i)),
-    };
-    const parameters = createParameters(await testDevice(), specs, tensors);
-    const executable = new Executable(await testDevice(), { outputs: { noise } }, parameters);
-    executable.run(data);
-    const ours = await executable.read("noise");
-    executable.destroy();
-    for (const tensor of parameters.values()) tensor.destroy();
+gpuTest("ONNX Runtime predicts the same noise as a UNet, with one head and with two", async () => {
+  const config = unetFormat.schema.parse({
+    block_out_channels: [8, 16],
+    down_block_types: ["CrossAttnDownBlock2D", "DownBlock2D"],
+    up_block_types: ["UpBlock2D", "CrossAttnUpBlock2D"],
+    layers_per_block: 1,
+    cross_attention_dim: 12,
+    attention_head_dim: [2, 1],
+    norm_num_groups: 4,
+  });
+  const graph = new Graph();
+  const specs = new Map<string, ParameterSpec>();
+  const inputs = {
+    sample: graph.input("sample", [2, 8, 8, 4]),
+    timesteps: graph.input("timesteps", [2]),
+    context: graph.input("context", [2, 5, 12]),
+  };
+  const noise = unet(new Scope(graph, specs, "unet/"), config, inputs);
+  const tensors = initialise(specs, 6);
+  const data: Record<string, Float32Array> = {
+    sample: Float32Array.from({ length: 2 * 8 * 8 * 4 }, (_, i) => Math.sin(i * i)),
+    timesteps: Float32Array.of(7, 801),
+    context: Float32Array.from({ length: 2 * 5 * 12 }, (_, i) => Math.cos(3 * i)),
+  };
+  const parameters = createParameters(testDevice(), specs, tensors);
+  const executable = new Executable(testDevice(), { outputs: { noise } }, parameters);
+  executable.run(data);
+  const ours = await executable.read("noise");
+  executable.destroy();
+  for (const tensor of parameters.values()) tensor.destroy();
 
-    const session = await ort.InferenceSession.create(onnxModel({ noise }, tensors, { name: "unet", doc: "" }));
-    const found = await session.run(Object.fromEntries(
-      Object.entries(inputs).map(([name, { shape }]) => [name, new ort.Tensor("float32", data[name]!, [...shape])]),
-    ));
-    await session.release();
-    assert.deepEqual(found["noise"]!.dims, [2, 8, 8, 4]);
-    assert.ok(far(ours, found["noise"]!.data as Float32Array) < 1e-4);
-  },
+  const session = await ort.InferenceSession.create(onnxModel({ noise }, tensors, { name: "unet", doc: "" }));
+  const found = await session.run(Object.fromEntries(
+    Object.entries(inputs).map(([name, { shape }]) => [name, new ort.Tensor("float32", data[name]!, [...shape])]),
+  ));
+  await session.release();
+  assert.deepEqual(found["noise"]!.dims, [2, 8, 8, 4]);
+  assert.ok(far(ours, found["noise"]!.data as Float32Array) < 1e-4);
 });
 
 Deno.test("onnxModel() names an op that it cannot write", () => {
