@@ -4,6 +4,7 @@
  * @module
  */
 
+import { environment, HOST } from "../formats/host.ts";
 import { InputError } from "../formats/input_error.ts";
 import type { KernelSelector } from "./graph.ts";
 
@@ -11,7 +12,7 @@ import type { KernelSelector } from "./graph.ts";
 export interface Device {
   /** The WebGPU device, with the adapter's own limits. */
   readonly gpu: GPUDevice;
-  /** Vendor, device and description of the adapter with the Deno version: the key of tuning caches and manifests. */
+  /** Vendor, device and description of the adapter with the host: the key of tuning caches and manifests. */
   readonly name: string;
   /** Storage class of every tensor. */
   readonly storage: "texture" | "buffer";
@@ -94,7 +95,7 @@ export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
 
   const textures = languageFeatures(navigator.gpu).has("readonly_and_readwrite_storage_textures") &&
     gpu.limits.maxStorageTexturesPerShaderStage >= 8;
-  const asked = options.storage ?? (Deno.env.get("FACEWRIGHT_STORAGE") as DeviceOptions["storage"]) ?? "auto";
+  const asked = options.storage ?? (environment("FACEWRIGHT_STORAGE") as DeviceOptions["storage"]) ?? "auto";
   if (!["auto", "texture", "buffer"].includes(asked)) {
     throw new InputError(`Cannot use storage class "${asked}": it is auto, texture or buffer`);
   }
@@ -106,7 +107,7 @@ export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
   const { vendor, device, description } = adapter.info;
   return {
     gpu,
-    name: `${vendor} ${device} ${description} deno ${Deno.version.deno}`.replace(/\s+/g, " ").trim(),
+    name: `${vendor} ${device} ${description} ${HOST}`.replace(/\s+/g, " ").trim(),
     storage,
     zeroOutside,
     bindings: storage === "texture"

@@ -7,6 +7,7 @@
  * @module
  */
 
+import { HOST_ERRORS } from "../formats/host.ts";
 import { InputError } from "../formats/input_error.ts";
 
 /** Threads beside the main one: a core each, but for that of the main one, and at least one. */
@@ -115,7 +116,7 @@ const ERRORS: Readonly<Record<string, new (message: string) => Error>> = {
   InputError,
   TypeError,
   RangeError,
-  ...Deno.errors,
+  ...HOST_ERRORS,
 };
 
 /** The error again; those of users, of Deno and of JavaScript keep their class. */

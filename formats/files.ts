@@ -34,6 +34,11 @@ export function writeAtomic(path: string, text: string): void {
   }
 }
 
+/** Makes the folder of a file, and those above it, where they are missing. */
+export function makeFolderOf(path: string): void {
+  Deno.mkdirSync(path.replace(/[^/\\]*$/, "."), { recursive: true });
+}
+
 /** Removes a file or a folder with all in it. */
 export function removeIfExists(path: string): void {
   try {

@@ -7,10 +7,9 @@
  * @module
  */
 
-import { join } from "node:path";
 import { z } from "zod";
 import { InputError } from "../../formats/input_error.ts";
-import { readTextIfExists, writeAtomic } from "../../formats/files.ts";
+import { makeFolderOf, readTextIfExists, writeAtomic } from "../../formats/files.ts";
 import type { Candidate, Kernel, KernelSelector, Node, Target } from "../graph.ts";
 
 /** The measurement of a kernel. */
@@ -88,7 +87,7 @@ export function kernelKey(node: Node, own: Kernel, { storage, tiled, isF16, isFr
 
 /** Where kernels tuned on an adapter are kept. */
 export function tuningFile(root: string, adapter: string): string {
-  return join(root, ".tuning", `${adapter.toLowerCase().replace(/[^a-z0-9]+/g, "-")}.json`);
+  return `${root}/.tuning/${adapter.toLowerCase().replace(/[^a-z0-9]+/g, "-")}.json`;
 }
 
 const fileSchema = z.looseObject({
@@ -149,7 +148,7 @@ export function readIfUsable(path: string, adapter: string, note: (why: string) 
 
 /** Writes a file of tuned kernels, for which the folder is made. */
 export function writeTuned(path: string, adapter: string, tuned: TunedKernels): void {
-  Deno.mkdirSync(join(path, ".."), { recursive: true });
   const sorted = Object.fromEntries(Object.entries(tuned).sort(([a], [b]) => a < b ? -1 : 1));
+  makeFolderOf(path);
   writeAtomic(path, `${JSON.stringify({ adapter, tuned: sorted }, null, 1)}\n`);
 }
