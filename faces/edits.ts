@@ -11,6 +11,7 @@
  * @module
  */
 import { z } from "zod";
+import { fileNames, readText } from "../formats/files.ts";
 import { InputError } from "../formats/input_error.ts";
 import { schemaDiagnostics } from "../formats/schema_diagnostics.ts";
 import { jsonSchema } from "../formats/schema_describe.ts";
@@ -225,11 +226,11 @@ function expandPoints(entry: number | string, { contours, count }: LandmarkSchem
  * @throws {InputError} If there is no file for a name, or a file's edit is named otherwise than the file.
  */
 export async function readEdits(dir: string, names?: readonly string[]): Promise<Edit[]> {
-  const found: string[] = [];
-  for await (const { name, isFile } of Deno.readDir(dir)) {
-    if (isFile && name.endsWith(".yaml")) found.push(name.slice(0, -".yaml".length));
-  }
-  found.sort();
+  const ending = ".yaml";
+  const found = (await fileNames(dir)).filter((name) => name.endsWith(ending)).map((name) =>
+    name.slice(0, -ending.length)
+  )
+    .sort();
   const missing = names?.find((name) => !found.includes(name));
   if (missing !== undefined) {
     throw new InputError(`Cannot find the edit "${missing}" in ${dir}`, {
@@ -238,7 +239,7 @@ export async function readEdits(dir: string, names?: readonly string[]): Promise
   }
   return await Promise.all((names ?? found).map(async (name) => {
     const file = `${dir}/${name}.yaml`;
-    const edit = parseEdit(await Deno.readTextFile(file), file);
+    const edit = parseEdit(await readText(file), file);
     if (edit.name !== name) throw new InputError(`Cannot use ${file} as its edit is named "${edit.name}"`);
     return edit;
   }));

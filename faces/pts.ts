@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { readText } from "../formats/files.ts";
 import { InputError } from "../formats/input_error.ts";
 import type { Landmarks } from "./landmarks.ts";
 import type { LandmarkSchema } from "./schema.ts";
@@ -86,5 +87,5 @@ export function formatPts(landmarks: Landmarks): string {
  * @throws As {@linkcode parsePts}, and what reading a file throws.
  */
 export async function readPts(path: string, schema: LandmarkSchema, origin: Origin = 0): Promise<Landmarks> {
-  return parsePts(await Deno.readTextFile(path), schema, { name: path, origin });
+  return parsePts(await readText(path), schema, { name: path, origin });
 }

@@ -21,6 +21,38 @@ export function readTextIfExists(path: string): string | undefined {
   return exists(path) ? Deno.readTextFileSync(path) : undefined;
 }
 
+/** The text of a file. */
+export async function readText(path: string): Promise<string> {
+  return await Deno.readTextFile(path);
+}
+
+/** The bytes of a file. */
+export async function readBytes(path: string): Promise<Uint8Array<ArrayBuffer>> {
+  return await Deno.readFile(path);
+}
+
+/** Writes a file, text or bytes, for which the folder is made. */
+export async function writeFile(path: string, content: string | Uint8Array): Promise<void> {
+  makeFolderOf(path);
+  await (typeof content === "string" ? Deno.writeTextFile(path, content) : Deno.writeFile(path, content));
+}
+
+/** Names of the files in a folder, sorted; not those in folders below it. */
+export async function fileNames(dir: string): Promise<string[]> {
+  const entries = await Array.fromAsync(Deno.readDir(dir));
+  return entries.filter(({ isFile }) => isFile).map(({ name }) => name).sort();
+}
+
+/** Length of a file, bytes. */
+export async function fileSize(path: string): Promise<number> {
+  return (await Deno.stat(path)).size;
+}
+
+/** Whether an error says that a file or folder is missing. */
+export function isMissing(error: unknown): boolean {
+  return error instanceof Deno.errors.NotFound;
+}
+
 /** Writes a file that is either the old or the new one at any moment. */
 export function writeAtomic(path: string, text: string): void {
   try {
@@ -50,7 +82,7 @@ export function removeIfExists(path: string): void {
 
 /** Throws any error but that something is not there. */
 export function ignoreMissing(error: unknown): void {
-  if (!(error instanceof Deno.errors.NotFound)) throw error;
+  if (!isMissing(error)) throw error;
 }
 
 /**

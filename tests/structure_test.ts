@@ -56,6 +56,19 @@ Deno.test("imports go one way: formats < engine < ops < faces < models < stages 
   assert.deepEqual(wrong, [], "hint: move what is shared down");
 });
 
+/** Folders whose code runs in a browser too: it reaches files and the host through `formats/` alone. */
+const HOST_FREE = ["engine", "ops", "models/detectors", "models/diffusion", "faces"];
+/** Their files that are not free of the host: codecs of images, and readers of folders. */
+const HOST_BOUND = ["faces/data/dataset.ts", "faces/data/image_file.ts", "faces/render/styles.ts"];
+
+Deno.test(`${HOST_FREE.join(", ")} name neither Deno nor Node`, () => {
+  const found = HOST_FREE.flatMap((folder) => filesOf(folder, ".ts")).filter((path) => {
+    const code = Deno.readTextFileSync(new URL(path, root)).replace(/\/\*[^]*?\*\/|\/\/.*$/gm, "");
+    return /\bDeno\.|from "node:/.test(code);
+  });
+  assert.deepEqual(found, HOST_BOUND, "hint: formats/files.ts and formats/host.ts");
+});
+
 Deno.test("nothing but tests imports from tests", () => {
   const product = [...Object.keys(MAY_IMPORT).flatMap((folder) => filesOf(folder, ".ts")), "mod.ts", "main.ts"];
   assert.deepEqual(product.filter((path) => importsOf(path).some((to) => to.startsWith("tests/"))), []);

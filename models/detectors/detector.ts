@@ -4,6 +4,7 @@
  * @module
  */
 
+import { exists, readText } from "../../formats/files.ts";
 import { InputError } from "../../formats/input_error.ts";
 import { augment } from "../../faces/data/augment.ts";
 import { resizeArea } from "../../faces/data/image.ts";
@@ -45,18 +46,13 @@ export async function readDetectorConfig(dir: string): Promise<DetectorConfig> {
 
 async function formatIn(dir: string): Promise<ConfigFormat<DetectorConfig>> {
   const path = `${dir}/config.json`;
-  let text: string;
-  try {
-    text = await Deno.readTextFile(path);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    throw new InputError(`Cannot read ${dir} as a detector: config.json is missing`);
-  }
+  if (!exists(path)) throw new InputError(`Cannot read ${dir} as a detector: config.json is missing`);
   let model_type: unknown;
   try {
-    ({ model_type } = JSON.parse(text) ?? {});
+    ({ model_type } = JSON.parse(await readText(path)) ?? {});
   } catch (error) {
-    throw new InputError(`Cannot read ${path} as a detector: ${(error as Error).message}`);
+    if (!(error instanceof SyntaxError)) throw error;
+    throw new InputError(`Cannot read ${path} as a detector: ${error.message}`);
   }
   if (model_type === "hourglass" || model_type === "star") return DETECTOR_FORMATS[model_type];
   const names = Object.keys(DETECTOR_FORMATS).map((name) => `"${name}"`).join(" or ");

@@ -19,7 +19,7 @@
  */
 
 import { Tokenizer as Encoder } from "@huggingface/tokenizers";
-import { parseJson } from "../../formats/files.ts";
+import { exists, parseJson, readText, writeFile } from "../../formats/files.ts";
 import { InputError } from "../../formats/input_error.ts";
 
 /** What makes a tokenizer: enough to write its folder again. */
@@ -101,13 +101,12 @@ export class Tokenizer {
   /** Writes the files of a `tokenizer/` folder. */
   async save(dir: string): Promise<void> {
     const { vocab, merges, start, end, pad, length } = this.files;
-    await Deno.mkdir(dir, { recursive: true });
     if (merges) {
-      await Deno.writeTextFile(`${dir}/vocab.json`, JSON.stringify(vocab));
-      await Deno.writeTextFile(`${dir}/merges.txt`, ["#version: 0.2", ...merges, ""].join("\n"));
+      await writeFile(`${dir}/vocab.json`, JSON.stringify(vocab));
+      await writeFile(`${dir}/merges.txt`, ["#version: 0.2", ...merges, ""].join("\n"));
     } else {
       const lines = Object.keys(vocab).sort((a, b) => vocab[a]! - vocab[b]!);
-      await Deno.writeTextFile(`${dir}/vocab.txt`, [...lines, ""].join("\n"));
+      await writeFile(`${dir}/vocab.txt`, [...lines, ""].join("\n"));
     }
     const tokens = merges
       ? { bos_token: start, eos_token: end, pad_token: pad, unk_token: end }
@@ -172,8 +171,8 @@ function bertJson({ vocab }: TokenizerFiles) {
 export async function loadTokenizer(dir: string): Promise<Tokenizer> {
   const { vocab, merges } = await readVocabulary(dir);
   const config = {
-    ...await readJson(`${dir}/tokenizer_config.json`),
-    ...await readJson(`${dir}/special_tokens_map.json`),
+    ...readJson(`${dir}/tokenizer_config.json`),
+    ...readJson(`${dir}/special_tokens_map.json`),
   };
   // Later versions write { content: "...", lstrip: ... } in place of the text.
   const token = (key: string, fallback: string) => config[key]?.content ?? config[key] ?? fallback;
@@ -206,15 +205,15 @@ export async function loadTokenizer(dir: string): Promise<Tokenizer> {
 
 /** Vocabulary and merges of a folder, in the files of their own or, as transformers writes since version 5, in one. */
 async function readVocabulary(dir: string): Promise<Pick<TokenizerFiles, "vocab" | "merges">> {
-  const clip = await readText(`${dir}/vocab.json`);
-  const merges = await readText(`${dir}/merges.txt`);
+  const clip = await textIn(`${dir}/vocab.json`);
+  const merges = await textIn(`${dir}/merges.txt`);
   if (clip && merges) {
     return {
       vocab: parseJson(clip, `${dir}/vocab.json`) as Record<string, number>,
       merges: lines(merges).filter((line) => !line.startsWith("#version")),
     };
   }
-  const bert = await readText(`${dir}/vocab.txt`);
+  const bert = await textIn(`${dir}/vocab.txt`);
   if (bert) return { vocab: Object.fromEntries(lines(bert).map((line, id) => [line, id])), merges: null };
   const { model } = await readJson(`${dir}/tokenizer.json`);
   if (model?.type === "WordPiece") return { vocab: model.vocab, merges: null };
@@ -279,21 +278,16 @@ export function trainTokenizer(texts: readonly string[], length: number): Tokeni
 
 const lines = (text: string) => text.split("\n").map((line) => line.replace(/\r$/, "")).filter((line) => line !== "");
 
-async function readText(path: string): Promise<string | null> {
-  try {
-    return await Deno.readTextFile(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return null;
-    throw error;
-  }
-}
-
 /** The JSON object of a file; an empty one where there is none. */
 // deno-lint-ignore no-explicit-any
 async function readJson(path: string): Promise<Record<string, any>> {
-  return parseJson(await readText(path) ?? "{}", path) ?? {};
+  return parseJson(await textIn(path) ?? "{}", path) ?? {};
+}
+
+async function textIn(path: string): Promise<string | null> {
+  return exists(path) ? await readText(path) : null;
 }
 
 async function writeJson(path: string, value: unknown): Promise<void> {
-  await Deno.writeTextFile(path, JSON.stringify(value, null, 2) + "\n");
+  await writeFile(path, JSON.stringify(value, null, 2) + "\n");
 }

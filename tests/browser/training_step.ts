@@ -34,7 +34,7 @@ export async function trainingLosses(device: Device): Promise<Record<string, num
     const { specs, loss, landmarks, updates } = detectorTraining(new Graph(), config, BATCH);
     const parameters = createParameters(device, specs, initialise(specs, 3));
     const trainable = [...specs.keys()].filter((one) => !/\.running_(mean|var)$/.test(one));
-    const spec = { loss, trainable, updates, outputs: { landmarks }, clip_norm: 10, weight_decay: 0, ema: 0.99 };
+    const spec = { loss, trainable, updates, outputs: { landmarks }, clip_norm: 10, weight_decay: 0, ema_decay: 0.99 };
     const trainer = new Trainer(device, spec, parameters);
     await trainer.start();
     losses[name] = [];
