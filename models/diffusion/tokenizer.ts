@@ -171,8 +171,8 @@ function bertJson({ vocab }: TokenizerFiles) {
 export async function loadTokenizer(dir: string): Promise<Tokenizer> {
   const { vocab, merges } = await readVocabulary(dir);
   const config = {
-    ...readJson(`${dir}/tokenizer_config.json`),
-    ...readJson(`${dir}/special_tokens_map.json`),
+    ...await readJson(`${dir}/tokenizer_config.json`),
+    ...await readJson(`${dir}/special_tokens_map.json`),
   };
   // Later versions write { content: "...", lstrip: ... } in place of the text.
   const token = (key: string, fallback: string) => config[key]?.content ?? config[key] ?? fallback;

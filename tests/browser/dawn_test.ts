@@ -99,6 +99,8 @@ async function runInChromium(dir: string): Promise<Report> {
   }
 }
 
+/** Writes a line of `--verbose`. */
+const note = (line: string) => Deno.stderr.writeSync(new TextEncoder().encode(`${line}\n`));
 const verbose = Deno.args.includes("--verbose");
 /** Part of the names of ops: `-- --ops=conv2d` runs these only. */
 const only = Deno.args.find((arg) => arg.startsWith("--ops="))?.slice("--ops=".length) ?? "";
@@ -124,8 +126,8 @@ Deno.test({
       const failed = tests.filter(({ error }) => error !== undefined);
       if (verbose) {
         const slow = tests.toSorted((a, b) => b.ms - a.ms).slice(0, 30);
-        for (const { name, ms } of slow) console.error(`${(ms / 1000).toFixed(1)} s ${name}`);
-        console.error(`${tests.length} tests on ${adapter}`);
+        for (const { name, ms } of slow) note(`${(ms / 1000).toFixed(1)} s ${name}`);
+        note(`${tests.length} tests on ${adapter}`);
       }
       assert.deepEqual(failed.map(({ name, error }) => `${name}: ${error}`), []);
       assert.equal(broken, undefined);
@@ -138,7 +140,7 @@ Deno.test({
         values.forEach((value, step) => {
           const other = losses![name]![step]!;
           const error = Math.abs(other / value - 1);
-          if (verbose) console.error(`${name}, step ${step}: ${value}, error ${error}`);
+          if (verbose) note(`${name}, step ${step}: ${value}, error ${error}`);
           assert.ok(error < (step ? LATER : FIRST), `${name}, step ${step}: ${other} on Dawn, ${value} here`);
         });
       }
