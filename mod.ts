@@ -2,7 +2,14 @@
  * Facewright makes landmark detectors for faces that are not photographs: it draws or imports faces, trains a landmark
  * ControlNet on them, generates pairs of images and landmarks in many styles, and fine-tunes a detector on the pairs.
  *
- * This module is the library, and main.ts the program. The library reads and runs pipelines, takes stages of your own, and reads, edits, draws and measures landmarks:
+ * This module is the library; main.ts is the program. From the bottom up it has
+ *
+ * - the engine: {@linkcode Graph}, {@linkcode Executable}, {@linkcode Tensor}, {@linkcode openDevice}, {@linkcode Random}
+ *   and the operations, {@linkcode ops};
+ * - networks and their training: {@linkcode Scope}, {@linkcode Trainer}, {@linkcode unet}, {@linkcode controlnet},
+ *   {@linkcode hourglass}, {@linkcode Sampler}, {@linkcode Detector};
+ * - faces: landmarks, edits, drawing, metrics, datasets and images;
+ * - pipelines and their stages: {@linkcode readPipeline}, {@linkcode runPipeline}, {@linkcode stage}.
  *
  * ```ts ignore
  * import { openDevice, readPipeline, runPipeline, silent, stage, stages } from "@facewright/facewright";
@@ -11,14 +18,155 @@
  * const { results } = await runPipeline(pipeline, { reporter: silent, openDevice });
  * ```
  *
+ * docs/library.md trains a network on the GPU in 30 lines.
+ *
  * @module
  */
+
+// Engine
+export * from "./engine/graph.ts";
+export { type Device, DeviceLostError, type DeviceOptions, NoAdapterError, openDevice } from "./engine/device.ts";
+export { Executable, type Parameters } from "./engine/executable.ts";
+export { type Dtype, readAll, Tensor } from "./engine/tensor.ts";
+export { type Budget, type Fetches } from "./engine/plan/plan.ts";
+export { Random, type RandomState } from "./engine/rng.ts";
+export { type TensorData } from "./formats/safetensors.ts";
+export { InputError, type InputErrorOptions } from "./formats/input_error.ts";
+export * as ops from "./ops/mod.ts";
+
+// Networks, their weights and their training
+export {
+  countParameters,
+  createParameters,
+  type HostTensors,
+  type Init,
+  initialise,
+  type LoadOptions,
+  loadSafetensors,
+  ONES,
+  type ParameterSpec,
+  saveSafetensors,
+  Scope,
+  type Specs,
+  uploadParameters,
+  type WeightOptions,
+  type Weights,
+  ZEROS,
+} from "./models/io/params.ts";
+export {
+  type Inputs,
+  NonFiniteLossError,
+  type OptimizerKind,
+  stepFetches,
+  Trainer,
+  type TrainerSpec,
+} from "./models/trainer.ts";
+export * from "./models/lr_schedule.ts";
+export {
+  type AutoencoderConfig,
+  codebookLoss,
+  decodeLatent,
+  divergence,
+  encodeImage,
+  encodeLatent,
+  hasCodebook,
+  latentChannels,
+  type Posterior,
+  quantise,
+  type Quantised,
+  sampleLatent,
+} from "./models/diffusion/autoencoder.ts";
+export {
+  controlnet,
+  type ControlNetConfig,
+  controlnetConfigFor,
+  type ControlOptions,
+} from "./models/diffusion/controlnet.ts";
+export {
+  Sampler,
+  type SamplerFetches,
+  samplerFetches,
+  type SamplerSpec,
+  type SampleRun,
+} from "./models/diffusion/sampler.ts";
+export {
+  ddimSteps,
+  LATENT_SCHEDULE,
+  makeSchedule,
+  minSnrWeight,
+  noiseLevel,
+  type Schedule,
+  type ScheduleConfig,
+  type StepCoefficients,
+  targetFactors,
+  timesteps,
+} from "./models/diffusion/schedule.ts";
+export {
+  attend,
+  convolve,
+  type ConvolveOptions,
+  embedTime,
+  normalise,
+  normaliseTokens,
+  project,
+  resnet,
+  type ResnetOptions,
+  transformer,
+  type TransformerOptions,
+  upsample,
+} from "./models/diffusion/layers.ts";
+export { type EncoderConfig, type Residuals, unet, type UNetConfig, type UNetInputs } from "./models/diffusion/unet.ts";
+export {
+  Detector,
+  detectorSpecs,
+  loadDetector,
+  type Prediction,
+  readDetector,
+  saveDetector,
+  uncertainty,
+} from "./models/detectors/detector.ts";
+export * from "./models/detectors/face_search.ts";
+export { hourglass, type HourglassConfig, hourglassLoss, type StackOutput } from "./models/detectors/hourglass.ts";
+export {
+  type DetectorConfig,
+  detectorNetwork,
+  type DetectorOutputs,
+  detectorTargets,
+  type DetectorTraining,
+  detectorTraining,
+  STAR_SIZES,
+  type StarDetectorConfig,
+} from "./models/detectors/registry.ts";
+
+// Faces
+export * from "./faces/data/annotations.ts";
+export * from "./faces/data/dataset.ts";
+export * from "./faces/data/image.ts";
+export * from "./faces/draw.ts";
+export * from "./faces/edits.ts";
+export * from "./faces/landmarks.ts";
+export * from "./faces/metrics.ts";
+export * from "./faces/pts.ts";
+export {
+  type Contour,
+  convertLandmarks,
+  DEFAULT_SCHEMA,
+  type Dots,
+  type LandmarkSchema,
+  type SchemaName,
+  SCHEMAS,
+  type Span,
+} from "./faces/schema.ts";
+
+// Pipelines
 export {
   type AnyStage,
   type Artifact,
   type ArtifactInfo,
   type Costs,
   type Field,
+  file,
+  folder,
   type InputKind,
   type InputsOf,
   type InputSpec,
@@ -28,6 +176,7 @@ export {
   type Stage,
   stage,
   type StageContext,
+  type TextSchema,
 } from "./runtime/stage.ts";
 export * from "./runtime/run/run.ts";
 export { RunError, stageCosts } from "./runtime/run/costs.ts";
@@ -50,15 +199,5 @@ export {
   type RunEvent,
   silent,
 } from "./runtime/run/progress.ts";
-export { type Device, type DeviceOptions, openDevice } from "./engine/device.ts";
 export { type Tuned, type TunedKernels } from "./engine/tuning/tuning_cache.ts";
-export { type Candidate, type KernelSelector } from "./engine/graph.ts";
-export * from "./faces/data/annotations.ts";
-export * from "./faces/data/dataset.ts";
-export * from "./faces/draw.ts";
-export * from "./faces/edits.ts";
-export * from "./faces/data/image.ts";
-export * from "./faces/landmarks.ts";
-export * from "./faces/metrics.ts";
-export * from "./faces/pts.ts";
 export { stages } from "./stages/mod.ts";

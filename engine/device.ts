@@ -51,11 +51,13 @@ export interface DeviceOptions {
 
 /** Raised when no adapter is found: the machine lacks a Vulkan driver. */
 export class NoAdapterError extends Error {
+  /** The class. */
   override name = "NoAdapterError";
 }
 
 /** Raised when the device is lost while in use; work can be resumed from the last checkpoint. */
 export class DeviceLostError extends Error {
+  /** The class. */
   override name = "DeviceLostError";
 }
 

@@ -42,7 +42,11 @@ function isCached({ cached }: PreparedDispatch): boolean {
 
 /** A plan with its storage on a device. */
 export class Executable {
-  /** The plan, for its costs. */
+  /**
+   * The plan, for its costs.
+   *
+   * @internal
+   */
   readonly plan: Plan;
   readonly #device: Device;
   readonly #own: Storage[] = [];

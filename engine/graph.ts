@@ -131,9 +131,13 @@ export type Lowering<A, I extends number = number, O extends number = number> =
  * `i % period + offset` is not in `[0, extent)`.
  */
 export interface Window {
+  /** Texels of the result between two jumps. */
   readonly period: number;
+  /** Texels of the input that a jump leaves out. */
   readonly skip: number;
+  /** Texels of the input before the first one of the result. */
   readonly offset: number;
+  /** Texels of the input in a period. */
   readonly extent: number;
 }
 
@@ -181,21 +185,29 @@ export type Leaf =
 
 /** An application of an op, or a leaf. */
 export interface Node<A = Attrs, I extends number = number, O extends number = number> {
+  /** Number of the node in its graph. */
   readonly id: number;
   /** Null for a leaf. */
   readonly op: Op<A, I, O> | null;
+  /** Null unless the node is one. */
   readonly leaf: Leaf | null;
+  /** Values that the op takes. */
   readonly inputs: Tuple<Value, I>;
+  /** Options of the op. */
   readonly attrs: A;
+  /** Values that the op gives. */
   readonly outputs: Tuple<Value, O>;
 }
 
 /** One output of a node: a symbolic tensor. */
 export interface Value {
+  /** The graph it is in. */
   readonly graph: Graph;
+  /** The node that gives it. */
   readonly node: Node;
   /** Which of the node's outputs. */
   readonly index: number;
+  /** Extent of each dimension, channels last. */
   readonly shape: Shape;
 }
 
@@ -223,7 +235,8 @@ export function showShape(shape: Shape): string {
 /** Extents by the names in a string such as `"N H W C"`. */
 export type Dims<Names extends string> = { readonly [Name in Exclude<Word<Names>, "...">]: number };
 
-type Word<S extends string> = S extends `${infer Head} ${infer Tail}` ? Head | Word<Tail> : S;
+/** The words of a string. */
+export type Word<S extends string> = S extends `${infer Head} ${infer Tail}` ? Head | Word<Tail> : S;
 
 /**
  * Names the dimensions of a tensor: `const { H, W } = dims(x, "N H W C")`.

@@ -177,7 +177,11 @@ export class Storage {
 export class Tensor {
   /** Extent of each dimension, channels last. */
   readonly shape: Shape;
-  /** Where the texels are. */
+  /**
+   * Where the texels are.
+   *
+   * @internal
+   */
   readonly storage: Storage;
   /** The device it lives on. */
   readonly device: Device;

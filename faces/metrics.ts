@@ -14,7 +14,7 @@ import type { LandmarkSchema } from "./schema.ts";
 export type Normaliser = "interocular" | "interpupil" | "box_diagonal";
 
 /** Part of a schema that errors of landmarks depend on. */
-type Measured = Pick<LandmarkSchema, "count" | "normalisers">;
+export type Measured = Pick<LandmarkSchema, "count" | "normalisers">;
 
 const NORMALISERS: Readonly<Record<Normaliser, (landmarks: ArrayLike<number>, schema: Measured) => number>> = {
   interocular,

@@ -164,10 +164,10 @@ function readSchema(text: string): LandmarkSchema {
   };
 }
 
-const FILES = { ibug68, wflw98, cofw29 } as const;
+const FILES: Readonly<Record<SchemaName, string>> = { ibug68, wflw98, cofw29 };
 
 /** Name of a schema. */
-export type SchemaName = keyof typeof FILES;
+export type SchemaName = "ibug68" | "wflw98" | "cofw29";
 
 /** Names of the schemas, for options and files. */
 export const schemaName = z.enum(Object.keys(FILES) as [SchemaName, ...SchemaName[]]);

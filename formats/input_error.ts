@@ -22,6 +22,7 @@ export interface InputErrorOptions {
  * Whoever catches errors to go on without a bad file, or to name them in a list, catches this class only.
  */
 export class InputError extends Error {
+  /** The class. */
   override readonly name: string = "InputError";
   /** Where the mistake is, if the sentence does not say so itself. */
   readonly place: string | undefined;
@@ -29,6 +30,8 @@ export class InputError extends Error {
   readonly hint: string | undefined;
 
   /**
+   * Makes the message.
+   *
    * @param sentence `Cannot X as Y: current value is Z`: what was given, and what is allowed.
    * @param options Place and hint, which become a part of the message, and the cause.
    */

@@ -59,6 +59,7 @@ export interface TrainerSpec {
 
 /** Raised when the loss is not finite; the checkpoint before it is untouched. */
 export class NonFiniteLossError extends InputError {
+  /** The class. */
   override readonly name = "NonFiniteLossError";
 }
 
@@ -136,6 +137,8 @@ export class Trainer {
   readonly #move: Executable | null;
 
   /**
+   * Plans a step.
+   *
    * @param parameters Starting values of every parameter of the graph; they are trained in place.
    */
   constructor(device: Device, spec: TrainerSpec, parameters: ReadonlyMap<string, Tensor>) {

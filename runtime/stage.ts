@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { z } from "zod";
 import type { Device } from "../engine/device.ts";
 
 /** What a stage's folder holds. */
@@ -144,12 +143,28 @@ export function stage<const I extends InputSpec, O extends object>(spec: Stage<I
   return spec;
 }
 
-/** An option that names a folder which must exist; what lies in it counts for the cache. Relative to the current folder. */
-export function folder(): z.ZodString {
-  return z.string().min(1).meta({ path: "folder" });
+/**
+ * An option that names a folder which must exist; what lies in it counts for the cache. Relative to the current folder.
+ *
+ * @param schema `z.string()`.
+ */
+export function folder<S extends TextSchema<S>>(schema: S): S {
+  return schema.min(1).meta({ path: "folder" });
 }
 
-/** An option that names a file which must exist; its content counts for the cache. Relative to the current folder. */
-export function file(): z.ZodString {
-  return z.string().min(1).meta({ path: "file" });
+/**
+ * An option that names a file which must exist; its content counts for the cache. Relative to the current folder.
+ *
+ * @param schema `z.string()`.
+ */
+export function file<S extends TextSchema<S>>(schema: S): S {
+  return schema.min(1).meta({ path: "file" });
+}
+
+/** A zod schema of a text: the part of it that {@linkcode folder} and {@linkcode file} need. */
+export interface TextSchema<S> {
+  /** The same schema for texts of this length and more. */
+  min(length: number): S;
+  /** The same schema with more data. */
+  meta(data: Readonly<Record<string, unknown>>): S;
 }

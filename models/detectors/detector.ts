@@ -153,6 +153,8 @@ export class Detector {
   readonly #own: Tensor[];
 
   /**
+   * Plans the network.
+   *
    * @param parameters The network's, by name below `detector/`.
    * @param options `batch` images go through the network at once; `own` parameters are freed with the detector.
    */

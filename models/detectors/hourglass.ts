@@ -16,7 +16,7 @@
  */
 
 import { z } from "zod";
-import { DEFAULT_SCHEMA, schemaName, SCHEMAS } from "../../faces/schema.ts";
+import { DEFAULT_SCHEMA, type SchemaName, schemaName, SCHEMAS } from "../../faces/schema.ts";
 import { add } from "../../ops/add.ts";
 import { concat } from "../../ops/concat.ts";
 import { matmul } from "../../ops/matmul.ts";
@@ -50,7 +50,7 @@ export const hourglassOptions = {
   temperature: z.number().positive().default(5).describe("Factor of the heatmaps before the softmax"),
 };
 
-/** See {@linkcode hourglassOptions}. */
+/** Checks of a {@linkcode HourglassConfig}, with its defaults. */
 export const hourglassConfig = z.strictObject({
   ...hourglassOptions,
   heatmap_px: hourglassOptions.heatmap_px.unwrap().default(16),
@@ -63,8 +63,25 @@ export const hourglassConfig = z.strictObject({
   if (channels % 2 || (channels / 2) % groups) fail("groups", `must divide ${channels / 2}, half the channels`);
 });
 
-/** See {@linkcode hourglassConfig}. */
-export type HourglassConfig = z.output<typeof hourglassConfig>;
+/** Configuration of a hourglass network. */
+export interface HourglassConfig {
+  /** Side of the images that the network takes, pixels. */
+  size_px: number;
+  /** Side of the heatmaps: `size_px`, or a half or quarter of it. */
+  heatmap_px: number;
+  /** Hourglasses one after the other. */
+  stacks: number;
+  /** Number of times a hourglass halves the side. */
+  depth: number;
+  /** Channels of the features. */
+  channels: number;
+  /** Groups of the normalisations; divides half the channels. */
+  groups: number;
+  /** Factor of the heatmaps before the softmax. */
+  temperature: number;
+  /** Schema of the landmarks, one heatmap each. */
+  schema: SchemaName;
+}
 
 /** What one stack says. */
 export interface StackOutput {

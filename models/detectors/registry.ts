@@ -5,7 +5,7 @@
  */
 
 import { z } from "zod";
-import { DEFAULT_SCHEMA, type LandmarkSchema, schemaName, SCHEMAS } from "../../faces/schema.ts";
+import { DEFAULT_SCHEMA, type LandmarkSchema, type SchemaName, schemaName, SCHEMAS } from "../../faces/schema.ts";
 import { starMaps } from "./star_targets.ts";
 import { concat } from "../../ops/concat.ts";
 import { affine } from "../../ops/affine.ts";
@@ -28,7 +28,7 @@ import { star, type StarConfig, type StarOutput, starTrainingLoss, toStar } from
 /** Where the network's parameters are in a graph. */
 export const DETECTOR = "detector/";
 
-/** STAR's network for a landmark schema, at some size; all else is as published. */
+/** Checks of a {@linkcode StarDetectorConfig}, with its defaults. */
 export const starDetectorConfig = z.strictObject({
   size_px: z.int().min(32).max(1024).describe("Side of the images that the network takes, pixels"),
   stacks: z.int().min(1).max(8).describe("Hourglasses one after the other"),
@@ -40,8 +40,19 @@ export const starDetectorConfig = z.strictObject({
   path: ["depth"],
 });
 
-/** See {@linkcode starDetectorConfig}. */
-export type StarDetectorConfig = z.output<typeof starDetectorConfig>;
+/** Configuration of STAR's network; all else is as published. */
+export interface StarDetectorConfig {
+  /** Side of the images that the network takes, pixels. */
+  size_px: number;
+  /** Hourglasses one after the other. */
+  stacks: number;
+  /** Number of times a hourglass halves its maps, which are a quarter of the images' side. */
+  depth: number;
+  /** Channels of the features. */
+  channels: number;
+  /** Schema of the landmarks. */
+  schema: SchemaName;
+}
 
 /** Sizes of STAR's network by name; `star` is the published one for 300-W, with 17.1 million parameters. */
 export const STAR_SIZES = {
@@ -76,6 +87,7 @@ export function schemaOf({ schema }: Pick<DetectorConfig, "schema">): LandmarkSc
 
 /** What a network says about images. */
 export interface DetectorOutputs {
+  /** Parameters of the network. */
   readonly specs: Specs;
   /** Pixels of the images, `[N, P, 2]`. */
   readonly landmarks: Value;
@@ -99,6 +111,7 @@ export function detectorNetwork(graph: Graph, config: DetectorConfig, batch: num
 
 /** A network with its loss. */
 export interface DetectorTraining {
+  /** Parameters of the network. */
   readonly specs: Specs;
   /** Pixels of the images, `[N, P, 2]`. */
   readonly landmarks: Value;

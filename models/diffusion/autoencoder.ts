@@ -71,12 +71,39 @@ const vqSchema = z.object({
 });
 
 /** Configuration of an autoencoder; diffusers' names and defaults. One with `num_vq_embeddings` has a codebook. */
-export type AutoencoderConfig = z.output<typeof klSchema> & Partial<z.output<typeof vqSchema>>;
+export interface AutoencoderConfig {
+  /** Channels of the images to encode. */
+  in_channels: number;
+  /** Channels of the decoded images. */
+  out_channels: number;
+  /** Blocks of the encoder; those with "Attn" have self-attention. */
+  down_block_types: ("DownEncoderBlock2D" | "AttnDownEncoderBlock2D")[];
+  /** Blocks of the decoder. */
+  up_block_types: ("UpDecoderBlock2D" | "AttnUpDecoderBlock2D")[];
+  /** Channels of each block. */
+  block_out_channels: number[];
+  /** Residual layers of each block. */
+  layers_per_block: number;
+  /** Groups of the normalisations. */
+  norm_num_groups: number;
+  /** Side of the images it was trained on. */
+  sample_size: number;
+  /** Factor of the latents that makes their variance about 1. */
+  scaling_factor: number;
+  /** Whether the middle blocks have self-attention. */
+  mid_block_add_attention: boolean;
+  /** Channels of the latents. */
+  latent_channels: number;
+  /** Vectors of the codebook, if there is one. */
+  num_vq_embeddings?: number;
+  /** Length of a codebook vector; null for `latent_channels`. */
+  vq_embed_dim?: number | null;
+}
 
 /** `config.json` of an autoencoder with a codebook. */
 const vqFormat: ConfigFormat<AutoencoderConfig> = {
   name: "VQModel",
-  schema: vqSchema as z.ZodType<AutoencoderConfig>,
+  schema: vqSchema,
   fixed: { act_fn: "silu", norm_type: "group", lookup_from_codebook: false },
   ignored: /^force_upcast$/,
 };
@@ -84,7 +111,7 @@ const vqFormat: ConfigFormat<AutoencoderConfig> = {
 /** `config.json` of an autoencoder of either kind. */
 export const autoencoderFormat: ConfigFormat<AutoencoderConfig> = {
   name: "AutoencoderKL",
-  schema: klSchema as z.ZodType<AutoencoderConfig>,
+  schema: klSchema,
   fixed: { act_fn: "silu", use_quant_conv: true, use_post_quant_conv: true },
   // About f16, and this is f32.
   ignored: /^force_upcast$/,

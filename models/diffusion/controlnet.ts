@@ -36,12 +36,17 @@ const controlnetSchema = z.object({
 });
 
 /** Configuration of a ControlNet; diffusers' names and defaults. */
-export type ControlNetConfig = z.output<typeof controlnetSchema>;
+export interface ControlNetConfig extends EncoderConfig {
+  /** Channels of the hint. */
+  conditioning_channels: number;
+  /** Channels of the layers that embed the hint, each of half the size of the one before. */
+  conditioning_embedding_out_channels: number[];
+}
 
 /** `config.json` of a ControlNet. */
 export const controlnetFormat: ConfigFormat<ControlNetConfig> = {
   name: "ControlNetModel",
-  schema: controlnetSchema as z.ZodType<ControlNetConfig>,
+  schema: controlnetSchema,
   fixed: {
     ...encoderFormat.fixed,
     controlnet_conditioning_channel_order: "rgb",

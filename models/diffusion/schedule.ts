@@ -37,12 +37,33 @@ const scheduleSchema = z.object({
 });
 
 /** Configuration of a schedule; diffusers' names and defaults. */
-export type ScheduleConfig = z.output<typeof scheduleSchema>;
+export interface ScheduleConfig {
+  /** Timesteps of the training. */
+  num_train_timesteps: number;
+  /** Variance of the noise of the first timestep. */
+  beta_start: number;
+  /** Variance of the noise of the last timestep. */
+  beta_end: number;
+  /** How the variances between are spaced. */
+  beta_schedule: "linear" | "scaled_linear" | "squaredcos_cap_v2";
+  /** Clips predictions of the clean sample. */
+  clip_sample: boolean;
+  /** Largest magnitude of a clipped prediction. */
+  clip_sample_range: number;
+  /** The last step of sampling ends without noise, and not at the level of timestep 0. */
+  set_alpha_to_one: boolean;
+  /** Added to the timesteps of a "leading" spacing. */
+  steps_offset: number;
+  /** Target of the network: the noise, v or the clean sample. */
+  prediction_type: "epsilon" | "v_prediction" | "sample";
+  /** How timesteps of sampling are chosen. */
+  timestep_spacing: "leading" | "trailing" | "linspace";
+}
 
 /** `scheduler_config.json`. Also read as such: files of the schedulers for training, PNDM, and others of the same schedule. */
 export const scheduleFormat: ConfigFormat<ScheduleConfig> = {
   name: "DDIMScheduler",
-  schema: scheduleSchema as z.ZodType<ScheduleConfig>,
+  schema: scheduleSchema,
   fixed: {
     dynamic_thresholding_ratio: 0.995,
     rescale_betas_zero_snr: false,
@@ -85,6 +106,7 @@ export function alphasCumprod(config: ScheduleConfig): Float64Array {
 
 /** A schedule made ready: the configuration with its numbers. */
 export interface Schedule {
+  /** What it was made from. */
   readonly config: ScheduleConfig;
   /** `[T]`. */
   readonly alphas_cumprod: Float64Array;
@@ -183,8 +205,11 @@ export function minSnrWeight(schedule: Schedule, t: number, gamma: number): numb
  *     prev = prev[0] x_0 + prev[1] x + prev[2] output + prev[3] fresh noise
  */
 export interface StepCoefficients {
+  /** Factors of the sample and of the network's output. */
   readonly x0: readonly [number, number];
+  /** Factors of x_0, of the sample, of the network's output and of fresh noise. */
   readonly prev: readonly [number, number, number, number];
+  /** Largest magnitude of x_0. */
   readonly clip: number;
 }
 

@@ -74,16 +74,44 @@ const unetSchema = z.object({
   up_block_types: z.array(z.enum(["CrossAttnUpBlock2D", "UpBlock2D"])).min(1),
 });
 
-/** Configuration of a UNet; diffusers' names and defaults. */
-export type UNetConfig = z.output<typeof unetSchema>;
+/** Configuration of the encoder half: a UNet's or a ControlNet's; diffusers' names and defaults. */
+export interface EncoderConfig {
+  /** Channels of the sample. */
+  in_channels: number;
+  /** Blocks from the full size down; those with "CrossAttn" attend to the context. */
+  down_block_types: ("CrossAttnDownBlock2D" | "DownBlock2D")[];
+  /** Channels of each block. */
+  block_out_channels: number[];
+  /** Residual layers of each block. */
+  layers_per_block: number | number[];
+  /** Width of the context. */
+  cross_attention_dim: number;
+  /** Number of attention heads (not their width, whatever the name says), for each block or for all. */
+  attention_head_dim: number | number[];
+  /** Transformer layers behind each residual layer of a block that attends. */
+  transformer_layers_per_block: number | number[];
+  /** Groups of the normalisations. */
+  norm_num_groups: number;
+  /** Added to the variance in normalisations. */
+  norm_eps: number;
+  /** Linear layers in place of 1 x 1 convolutions around a transformer. */
+  use_linear_projection: boolean;
+}
 
-/** Configuration of the encoder half: a UNet's or a ControlNet's. */
-export type EncoderConfig = Omit<UNetConfig, "sample_size" | "out_channels" | "up_block_types">;
+/** Configuration of a UNet; diffusers' names and defaults. */
+export interface UNetConfig extends EncoderConfig {
+  /** Side of the samples it was trained on. */
+  sample_size?: number | null | undefined;
+  /** Channels of the prediction. */
+  out_channels: number;
+  /** Blocks from the smallest size up. */
+  up_block_types: ("CrossAttnUpBlock2D" | "UpBlock2D")[];
+}
 
 /** `config.json` of a UNet. */
 export const unetFormat: ConfigFormat<UNetConfig> = {
   name: "UNet2DConditionModel",
-  schema: unetSchema as z.ZodType<UNetConfig>,
+  schema: unetSchema,
   fixed: {
     ...encoderFixed,
     center_input_sample: false,

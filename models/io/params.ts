@@ -98,6 +98,8 @@ export class Scope {
   readonly #prefix: string;
 
   /**
+   * The root of the names.
+   *
    * @param graph Where to declare parameters.
    * @param specs Receives a record of each.
    * @param prefix In front of every name: empty or ending with a slash.

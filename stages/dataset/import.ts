@@ -28,7 +28,7 @@ export const importFaces = stage({
   inputs: {},
   output: "dataset",
   options: z.object({
-    path: folder().describe("Folder of the images; an index.csv in it may give style and group by name"),
+    path: folder(z.string()).describe("Folder of the images; an index.csv in it may give style and group by name"),
     size_px: z.int().min(8).max(2048).describe("Side of the images that are written, pixels"),
     format: z.enum(["pts", "text", "npy", "wflw", "coco", "ffhq", "csv"]).optional().describe(
       "Where the landmarks are. By default pts. text: a .txt file with x y of each landmark beside each image, as " +
@@ -39,7 +39,9 @@ export const importFaces = stage({
     schema: schemaName.default(DEFAULT_SCHEMA).describe(
       "Schema of the landmarks that are written, and of formats but wflw",
     ),
-    annotations: file().optional().describe("The one file of those formats; its images are named relative to path"),
+    annotations: file(z.string()).optional().describe(
+      "The one file of those formats; its images are named relative to path",
+    ),
     origin: z.union([z.literal(0), z.literal(1)]).default(0)
       .describe("What the landmarks call the centre of the first pixel; 1 in 300-W's own files"),
     style: z.string().min(1).default("photo").describe("Style of images that index.csv gives none"),

@@ -16,7 +16,7 @@ export const loadDetectorStage = stage({
   version: 1,
   inputs: {},
   output: "detector",
-  options: z.object({ path: folder().describe("The detector's folder") }),
+  options: z.object({ path: folder(z.string()).describe("The detector's folder") }),
   describeOutput: async ({ path }) => ({ detector: await detectorOf({ dir: path }) }),
   async run(ctx, _inputs, { path }) {
     const { config, tensors } = await readDetector(path);

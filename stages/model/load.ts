@@ -18,7 +18,7 @@ export const modelLoad = stage({
   inputs: {},
   output: "model",
   options: z.object({
-    path: folder().describe("Folder with vae/, unet/, text_encoder/, tokenizer/ and scheduler/"),
+    path: folder(z.string()).describe("Folder with vae/, unet/, text_encoder/, tokenizer/ and scheduler/"),
     controlnet: z.boolean().optional().describe(
       "Whether to take the ControlNet, if there is one; true when not given. Without one, diffusion/train begins a new one",
     ),

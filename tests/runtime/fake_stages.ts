@@ -28,7 +28,7 @@ const draw = stage({
     size: z.object({ width_px: z.int().min(1).default(8), noise: z.number().min(0).max(1).default(0) }).strict()
       .prefault({}).describe("Size"),
     styles: z.array(z.string()).default([]).describe("Styles"),
-    from: folder().optional().describe("Folder with lines"),
+    from: folder(z.string()).optional().describe("Folder with lines"),
   }),
   async run(ctx, _inputs, { count, styles }) {
     ran.push(ctx.id);
@@ -98,7 +98,7 @@ const meet = stage({
   inputs: { data: "dataset" },
   output: "model",
   options: z.object({
-    place: folder().describe("Folder to meet in"),
+    place: folder(z.string()).describe("Folder to meet in"),
     then: z.enum(["device", "throw", "crash", "full disk", "wait"]).default("device").describe("What it does there"),
   }),
   async run(ctx, _inputs, { place, then }) {
