@@ -67,7 +67,7 @@ async function overfit(config: DetectorConfig, { steps, lr, ema_decay }: How): P
   return nme.reduce((a, b) => a + b) / FACES;
 }
 
-Deno.test("a compact hourglass learns four faces by heart to 1 % in under 300 steps", async () => {
+gpuTest("a compact hourglass learns four faces by heart to 1 % in under 300 steps", async () => {
   const config = hourglassConfig.parse({ heatmap_px: 32, stacks: 1, depth: 3, channels: 32, groups: 4 });
   const nme = await overfit(config, { steps: 290, lr: 1e-2, ema_decay: 0.9 });
   assert.ok(nme < 1, `NME is ${nme.toFixed(2)} %`);
