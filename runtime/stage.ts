@@ -76,6 +76,27 @@ export interface StageContext {
  */
 export type Costs = Readonly<Record<string, number | string>>;
 
+/** Options of a stage of which only the spec is known, checked by its schema. */
+export type AnyOptions = Readonly<Record<string, unknown>>;
+
+/** Inputs of a stage of which only the spec is known. */
+export type AnyInputs = Readonly<Record<string, Artifact | readonly Artifact[] | undefined>>;
+
+/** Something that options, inputs and earlier stages of a stage contradict each other in. */
+export interface Conflict {
+  /** The option that it is about: its name, or the path to it. */
+  readonly option?: string | readonly PropertyKey[];
+  /** The input that it is about; the whole stage if neither is given. */
+  readonly input?: string;
+  /** Why it cannot be used, which follows `Cannot use … in stage "x" as`. */
+  readonly reason: string;
+  /** Next step for the user. */
+  readonly hint?: string;
+}
+
+/** What {@link Stage.check} gives; what is no conflict is passed over. */
+export type Conflicts = readonly (Conflict | false | undefined)[];
+
 /** A zod object whose values are `O`; told by structure, so that the public types need no package's. */
 export interface OptionsSchema<O> {
   /** Where zod keeps its types. */
@@ -98,6 +119,14 @@ export interface Stage<I extends InputSpec, O extends object> {
   readonly options: OptionsSchema<O>;
   /** Files that are read beyond inputs and path options, such as style definitions; their contents count as options do. */
   files?(options: O): string[];
+  /**
+   * Finds what options, inputs and earlier stages contradict each other in, before anything runs. Inputs tell what will
+   * be made by `info()`, and their folders are not there yet: let `Deno.errors.NotFound` pass where nothing is known.
+   *
+   * @param given Names of the options that are no defaults.
+   * @throws {InputError} If a file that the stage reads is wrong.
+   */
+  check?(options: O, inputs: InputsOf<I>, given: ReadonlySet<string>): Conflicts | Promise<Conflicts>;
   /** What a run of the stage takes, see {@link Costs}. */
   cost?(options: O, inputs: InputsOf<I>): Costs | Promise<Costs>;
   /** What `cost` of later stages may ask of the artifact before it is made, see {@link ArtifactInfo}; as `cost`, without a GPU. */
@@ -106,16 +135,33 @@ export interface Stage<I extends InputSpec, O extends object> {
   run(ctx: StageContext, inputs: InputsOf<I>, options: O): Promise<void>;
 }
 
-/** A stage of which only the spec is known; call `run` with inputs and options that were checked against it. */
-export interface AnyStage extends Omit<Stage<InputSpec, object>, "run" | "files" | "cost" | "describeOutput"> {
+/** A stage of which only the spec is known; call its functions with inputs and options that were checked against it. */
+export interface AnyStage
+  extends Omit<Stage<InputSpec, AnyOptions>, "run" | "files" | "check" | "cost" | "describeOutput"> {
   /** See {@link Stage.files}. */
-  files?(options: never): string[];
+  files?(options: AnyOptions): string[];
+  /** See {@link Stage.check}. */
+  check?(options: AnyOptions, inputs: AnyInputs, given: ReadonlySet<string>): Conflicts | Promise<Conflicts>;
   /** See {@link Stage.cost}. */
-  cost?(options: never, inputs: never): Costs | Promise<Costs>;
+  cost?(options: AnyOptions, inputs: AnyInputs): Costs | Promise<Costs>;
   /** See {@link Stage.describeOutput}. */
-  describeOutput?(options: never, inputs: never): ArtifactInfo | Promise<ArtifactInfo>;
+  describeOutput?(options: AnyOptions, inputs: AnyInputs): ArtifactInfo | Promise<ArtifactInfo>;
   /** See {@link Stage.run}. */
-  run(ctx: StageContext, inputs: never, options: never): Promise<void>;
+  run(ctx: StageContext, inputs: AnyInputs, options: AnyOptions): Promise<void>;
+}
+
+/** A stage's inputs as its type takes them. */
+export function inputsOf(
+  { spec, inputs }: { readonly spec: AnyStage; readonly inputs: Readonly<Record<string, readonly string[]>> },
+  artifacts: ReadonlyMap<string, Artifact>,
+): AnyInputs {
+  return Object.fromEntries(
+    Object.keys(spec.inputs).map((key) => {
+      const name = key.replace(/[?*]$/, "");
+      const from = inputs[name]?.map((id) => artifacts.get(id)!);
+      return [name, key.endsWith("*") ? from ?? [] : from?.[0]];
+    }),
+  );
 }
 
 /**

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { AnyStage } from "../stage.ts";
+import type { AnyOptions, AnyStage } from "../stage.ts";
 import { child, type Diagnostic, entriesOf, type Place, suggest, toJS, type Tree } from "../../formats/yaml_tree.ts";
 
 /** A stage on its way: what is known of it even when something about it is wrong. */
@@ -14,7 +14,9 @@ export interface Draft {
   readonly at: Place;
   readonly tree: Tree;
   readonly spec: AnyStage | undefined;
-  readonly options: Record<string, unknown> | undefined;
+  readonly options: AnyOptions;
+  /** Whether all options are there and right. */
+  readonly valid: boolean;
   readonly files: string[];
   inputs: Record<string, string[]>;
   /** Inputs that ask for all stages, `"*"`. */

@@ -7,7 +7,7 @@ import { InputError } from "../../formats/input_error.ts";
 import type { PipelineStage } from "../pipeline/file.ts";
 import { MemoryError } from "../../engine/plan/plan.ts";
 import { ignoreMissing } from "../../formats/files.ts";
-import type { Artifact, Costs } from "../stage.ts";
+import { type Artifact, type Costs, inputsOf } from "../stage.ts";
 
 /** A run that cannot begin: another one is going on, or a stage was asked for that is not there. */
 export class RunError extends InputError {
@@ -24,21 +24,10 @@ export async function stageCosts(
   { stage, artifacts }: { readonly stage: PipelineStage; readonly artifacts: ReadonlyMap<string, Artifact> },
 ): Promise<Costs | undefined> {
   try {
-    return await stage.spec.cost?.(stage.options as never, inputsOf(stage, artifacts)) ?? {};
+    return await stage.spec.cost?.(stage.options, inputsOf(stage, artifacts)) ?? {};
   } catch (error) {
     if (error instanceof MemoryError) throw new RunError(`Stage "${stage.id}": ${error.message}`);
     ignoreMissing(error);
     return undefined;
   }
-}
-
-/** A stage's inputs as its type takes them. */
-export function inputsOf(stage: PipelineStage, artifacts: ReadonlyMap<string, Artifact>): never {
-  const artifact = (id: string) => artifacts.get(id)!;
-  const inputs = Object.keys(stage.spec.inputs).map((key) => {
-    const name = key.replace(/[?*]$/, "");
-    const from = stage.inputs[name]?.map(artifact);
-    return [name, key.endsWith("*") ? from ?? [] : from?.[0]];
-  });
-  return Object.fromEntries(inputs) as never;
 }

@@ -16,9 +16,9 @@ import type { Device } from "../../engine/device.ts";
 import { exists, readJson, removeIfExists, writeAtomic } from "../../formats/files.ts";
 import type { RunEvent } from "./progress.ts";
 import { replaceFolder, tempDirOf } from "./folder.ts";
-import type { Artifact, Row, StageContext } from "../stage.ts";
+import { type Artifact, inputsOf, type Row, type StageContext } from "../stage.ts";
 import { listFiles, type Manifest, type StageState } from "./cache.ts";
-import { inputsOf, stageCosts } from "./costs.ts";
+import { stageCosts } from "./costs.ts";
 import { mostOf, tunables, tuneAll, TUNED_PART, workOfStage } from "../../engine/tuning/tune.ts";
 
 /** A killed run forgets no more of its time and progress than this. */
@@ -141,7 +141,7 @@ class StageRun {
     const { stage, dir } = this.job.state;
     try {
       this.signal.throwIfAborted();
-      await stage.spec.run(this.#context(), inputsOf(stage, this.#made()), stage.options as never);
+      await stage.spec.run(this.#context(), inputsOf(stage, this.#made()), stage.options);
       this.signal.throwIfAborted();
       this.#closeMetrics();
       const metrics = join(this.#work, "metrics.jsonl");

@@ -22,9 +22,9 @@ import type { Pipeline } from "../pipeline/file.ts";
 import type { Reporter } from "./progress.ts";
 import { ownerOf, replaceFolder, RunLog, takeLock, tempDirOf } from "./folder.ts";
 import { recordTiming, workOf } from "./timings.ts";
-import type { Artifact, ArtifactInfo, Row } from "../stage.ts";
+import { type Artifact, type ArtifactInfo, inputsOf, type Row } from "../stage.ts";
 import { type Manifest, readManifest, type StageState, stageStates } from "./cache.ts";
-import { inputsOf, RunError, stageCosts } from "./costs.ts";
+import { RunError, stageCosts } from "./costs.ts";
 import { StageThreads } from "./worker.ts";
 import { suggest } from "../../formats/yaml_tree.ts";
 
@@ -122,7 +122,7 @@ export function planRun(pipeline: Pipeline, root: string, { only, from, until }:
   for (const { stage, dir, reason } of states) {
     const { id, spec } = stage;
     let known: Promise<ArtifactInfo> | undefined;
-    const describe = async () => await spec.describeOutput?.(stage.options as never, inputsOf(stage, artifacts)) ?? {};
+    const describe = async () => await spec.describeOutput?.(stage.options, inputsOf(stage, artifacts)) ?? {};
     const info = () => known ??= describe();
     artifacts.set(id, { dir: resolve(dir), stage: id, ...(reason !== null && { info }) });
   }

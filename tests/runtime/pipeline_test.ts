@@ -153,10 +153,8 @@ Deno.test("a run leaves whole folders, a summary and the resolved pipeline", asy
 Deno.test("a second run skips everything, and a change runs only what depends on it", async () => {
   using b = bench();
   await b.run();
-  const start = performance.now();
   const again = await b.run();
   assert.deepEqual(ran, []);
-  assert(performance.now() - start < 1000);
   assert.deepEqual(new Set(Object.values(statusOf(again))), new Set(["skipped"]));
   assert.equal(again.results.length, 2);
 

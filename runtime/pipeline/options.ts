@@ -1,0 +1,63 @@
+/**
+ * Options of a stage: checked by the schema of its type, with the files and folders that they name.
+ *
+ * @module
+ */
+import { dirname, join } from "node:path";
+import { InputError } from "../../formats/input_error.ts";
+import { declaredPaths, jsonSchema, optionsOf } from "../../formats/schema_describe.ts";
+import { schemaDiagnostics } from "../../formats/schema_diagnostics.ts";
+import { type Diagnostic, getIn, type Place, suggest, toJS, type Tree } from "../../formats/yaml_tree.ts";
+import type { AnyOptions, AnyStage } from "../stage.ts";
+import { liesIn, outside } from "./source.ts";
+
+/** Checks the options of a stage; without those that are not given yet, a plan can tell something. */
+export async function readOptions(
+  id: string,
+  at: Place,
+  tree: Tree | undefined,
+  spec: AnyStage,
+  roots: readonly string[],
+  problems: Diagnostic[],
+): Promise<{ options: AnyOptions; valid: boolean; files: string[] }> {
+  const given = tree?.kind === "map" ? tree : { kind: "map" as const, at, entries: new Map() };
+  const schema = optionsOf(spec);
+  const json = jsonSchema(schema);
+  const parsed = schema.safeParse(toJS(given));
+  if (!parsed.success) {
+    problems.push(...schemaDiagnostics(parsed.error, given, json, { owner: `stage "${id}"`, type: spec.id, at }));
+  }
+  const options = parsed.data ?? toJS(given) as AnyOptions;
+  const files: string[] = [];
+  const refuse = (place: Place, what: string, reason: string, hint?: string) =>
+    problems.push({ at: place, message: `Cannot read ${what} as ${reason}`, hint });
+  for (const { key, path, what } of declaredPaths(json, options)) {
+    const place = getIn(given, key)?.at ?? at;
+    files.push(path);
+    const info = await Deno.stat(path).catch(() => undefined);
+    const is = info?.isDirectory ? "a folder" : info ? "a file" : "missing";
+    const name = key.join("."), option = `"${name}" in stage "${id}"`;
+    if (is !== `a ${what}`) {
+      const hint = "paths are relative to the folder in which the command is run";
+      refuse(place, option, `the ${what} is ${is}: current value is "${path}"`, hint);
+    } else if (!await liesIn(path, roots)) {
+      const hint = `only the command line may name it: --set stages.${id.replace(/@.*/, "")}.with.${name}=${path}`;
+      refuse(place, option, `${await outside(path)}: current value is "${path}"`, hint);
+    }
+  }
+  if (!parsed.success || problems.length) return { options, valid: false, files };
+  try {
+    for (const path of spec.files?.(options) ?? []) {
+      files.push(path);
+      const needed = `"${path}", which stage "${id}" needs,`;
+      if (!await Deno.stat(path).catch(() => undefined)) {
+        const near = [...Deno.readDirSync(dirname(path))].map(({ name }) => join(dirname(path), name));
+        refuse(at, needed, "there is no such file", suggest(path, near));
+      } else if (!await liesIn(path, roots)) refuse(at, needed, await outside(path));
+    }
+  } catch (error) {
+    if (!(error instanceof InputError || error instanceof Deno.errors.NotFound)) throw error;
+    problems.push({ at, message: `Cannot find the files that stage "${id}" reads: ${error.message}` });
+  }
+  return { options, valid: problems.length === 0, files };
+}

@@ -1,0 +1,188 @@
+/**
+ * The text of a pipeline: files that extend each other, `--set`, parameters. A tree comes out, its stages as they stand.
+ *
+ * @module
+ */
+import { basename, dirname, join } from "node:path";
+import { InputError } from "../../formats/input_error.ts";
+import {
+  child,
+  type Diagnostic,
+  entriesOf,
+  isUnset,
+  merge,
+  nest,
+  parseYaml,
+  type Place,
+  suggest,
+  toJS,
+  type Tree,
+  unset,
+} from "../../formats/yaml_tree.ts";
+
+/** What else may be read, and what is set. */
+export interface SourceOptions {
+  /** `key=value` texts: a parameter's name, `seed`, `jobs`, or a dotted path such as `stages.x.with.steps`. */
+  readonly set?: readonly string[];
+  /**
+   * Folders in which files may lie that the pipeline reads, beside the current folder, that of the pipeline, and paths that
+   * `set` names.
+   */
+  readonly roots?: readonly string[];
+}
+
+/** The file's tree laid upon those it extends. The name is the file's own, by default its base name. */
+export async function readTree(
+  file: string,
+  above: readonly string[],
+  roots: readonly string[],
+  problems: Diagnostic[],
+): Promise<Tree | null> {
+  const tree = parseYaml({ name: file, text: await readText(file) }, problems);
+  if (!tree) return null;
+  if (tree.kind !== "map") {
+    problems.push({ at: tree.at, message: `Cannot read ${file} as it is not a map with "name" and "stages"` });
+    return null;
+  }
+  const base = child(tree, "extends");
+  const own = new Map([...tree.entries].filter(([key]) => key !== "extends"));
+  if (!own.has("name")) {
+    const name = basename(file).replace(/\.ya?ml$/, "");
+    own.set("name", { at: tree.at, node: { kind: "scalar", at: tree.at, value: name } });
+  }
+  const over: Tree = { ...tree, entries: own };
+  if (base?.kind !== "scalar") return over;
+  const path = join(dirname(file), String(base.value));
+  const chain = [...above, file];
+  if (chain.includes(path)) {
+    problems.push({ at: base.at, message: `Cannot extend "${path}" as it extends this file: ${chain.join(" -> ")}` });
+    return null;
+  }
+  try {
+    await Deno.stat(path);
+  } catch {
+    const hint = "the path is relative to this file";
+    problems.push({ at: base.at, message: `Cannot extend "${String(base.value)}" as there is no file ${path}`, hint });
+    return null;
+  }
+  if (!await liesIn(path, roots)) {
+    const hint = "copy it into the project";
+    problems.push({ at: base.at, message: `Cannot extend "${String(base.value)}" as ${await outside(path)}`, hint });
+    return null;
+  }
+  const under = await readTree(path, chain, roots, problems);
+  return under && merge(under, over);
+}
+
+/** Real paths of the folders and files that a pipeline may read. */
+export async function rootsOf(file: string, { set = [], roots = [] }: SourceOptions): Promise<string[]> {
+  const named = set.map((text) => text.slice(text.indexOf("=") + 1).trim().replace(/^(["'])(.*)\1$/, "$2"));
+  const paths = [".", dirname(file), ...roots, ...named.filter((text) => text && !text.includes("\0"))];
+  const real = await Promise.all(paths.map((path) => Deno.realPath(path).catch(() => undefined)));
+  return real.filter((path) => path !== undefined);
+}
+
+/** Whether a path, with links followed, lies in one of the folders; a path that leads nowhere lies in all. */
+export async function liesIn(path: string, roots: readonly string[]): Promise<boolean> {
+  const real = await Deno.realPath(path).catch(() => undefined);
+  return real === undefined || roots.some((root) => real === root || real.startsWith(root.replace(/\/?$/, "/")));
+}
+
+export async function outside(path: string): Promise<string> {
+  return `it leads to ${await Deno.realPath(path)}, outside of the project`;
+}
+
+async function readText(file: string): Promise<string> {
+  try {
+    return await Deno.readTextFile(file);
+  } catch (error) {
+    const reason = error instanceof Deno.errors.NotFound ? "there is no such file" : (error as Error).message;
+    throw new PipelineFileError(`Cannot read pipeline ${file} as ${reason}`);
+  }
+}
+
+/** The pipeline file itself cannot be read. */
+export class PipelineFileError extends InputError {
+  /** The class. */
+  override readonly name = "PipelineFileError";
+}
+
+/** Applies one `key=value`; the value is YAML. */
+export function applySet(tree: Tree, text: string, problems: Diagnostic[]): Tree {
+  const at: Place = { source: { name: "--set", text }, offset: 0 };
+  const [, key, value] = /^([\w.-]+)=(.*)$/s.exec(text) ?? [];
+  if (key === undefined || value === undefined) {
+    problems.push({ at, message: `Cannot set "${text}" as it is not key=value`, hint: "write --set steps=100" });
+    return tree;
+  }
+  // Blanks instead of the key keep the columns right.
+  const leaf: Tree | null = value === ""
+    ? { kind: "scalar", at: { ...at, offset: text.length }, value: "" }
+    : parseYaml(at.source, problems, `${" ".repeat(key.length + 1)}${value}`);
+  if (!leaf) return tree;
+  const path = key.split(".");
+  const known = entriesOf(child(tree, "params")).map(([name]) => name);
+  if (path.length === 1 && known.includes(key)) return merge(tree, nest(["params", key], at, leaf));
+  if (key === "seed" || key === "jobs" || path[0] === "stages" && path.length > 2 || path[0] === "params") {
+    const stages = entriesOf(child(tree, "stages")).map(([name]) => name);
+    if (path[0] !== "stages" || stages.includes(path[1]!)) return merge(tree, nest(path, at, leaf));
+    const hint = suggest(path[1]!, stages, "its stages");
+    problems.push({ at, message: `Cannot set "${key}" as the pipeline has no stage "${path[1]}"`, hint });
+    return tree;
+  }
+  const hint = suggest(key, [...known, "seed", "jobs"], "its parameters") +
+    " (options are set by stages.STAGE.with.OPTION=VALUE)";
+  problems.push({ at, message: `Cannot set "${key}" as the pipeline has no such parameter`, hint });
+  return tree;
+}
+
+/** A parameter's value; `need` says what it is when it is required and was not given. */
+export interface Param {
+  readonly node: Tree;
+  readonly need?: string;
+}
+
+export function readParams(tree: Tree, allowUnset: boolean, problems: Diagnostic[]): Map<string, Param> {
+  const params = new Map<string, Param>();
+  for (const [name, { at, node }] of entriesOf(child(tree, "params"))) {
+    const required = child(node, "required");
+    if (!required) {
+      params.set(name, { node });
+      continue;
+    }
+    const need = String(toJS(required));
+    params.set(name, { node: { kind: "scalar", at, value: unset }, need });
+    const message = `Cannot run as parameter "${name}" is missing: it is ${need}`;
+    if (!allowUnset) problems.push({ at, message, hint: `add --set ${name}=VALUE` });
+  }
+  return params;
+}
+
+/** Puts parameters in: a scalar that is only `${name}` becomes the parameter itself, whatever its type. */
+export function interpolate(tree: Tree, params: Map<string, Param>, problems: Diagnostic[]): Tree {
+  if (tree.kind === "list") return { ...tree, items: tree.items.map((item) => interpolate(item, params, problems)) };
+  if (tree.kind === "map") {
+    const entries = [...tree.entries].map(([key, { at, node }]) =>
+      [key, { at, node: interpolate(node, params, problems) }] as const
+    );
+    return { ...tree, entries: new Map(entries) };
+  }
+  if (typeof tree.value !== "string") return tree;
+  let missing = false;
+  const find = (name: string) => {
+    const param = params.get(name);
+    if (param) return param.node;
+    const hint = suggest(name, [...params.keys()], "its parameters");
+    problems.push({ at: tree.at, message: `Cannot use "\${${name}}" as the pipeline has no such parameter`, hint });
+    missing = true;
+    return undefined;
+  };
+  const whole = /^\$\{(\w+)\}$/.exec(tree.value);
+  if (whole) return find(whole[1]!) ?? { ...tree, value: unset };
+  const value = tree.value.replace(/\$\{(\w+)\}/g, (text, name) => {
+    const node = find(name);
+    if (isUnset(node)) missing = true;
+    return node && !missing ? String(toJS(node)) : text;
+  });
+  return { ...tree, value: missing ? unset : value };
+}
