@@ -49,7 +49,7 @@ const KINDS: Readonly<Record<string, GoldenKind>> = {
   },
   "ddim-loop": {
     keys: ["num_inference_steps", "eta", "model_function", "guidance", "timesteps"],
-    load: async () => (await import("./schedule.ts")).ddimLoopCheck,
+    load: async () => (await import("./schedule.ts")).samplerLoopCheck,
   },
   "ddim-unit-tests": {
     keys: ["num_inference_steps", "eta", "dummy_sample", "dummy_model", "full_loops", "variance", "steps_offset"],
@@ -83,6 +83,10 @@ const KINDS: Readonly<Record<string, GoldenKind>> = {
   },
   "ops": { keys: ["ops"], load: async () => (await import("./ops.ts")).opsCheck },
   "optimizers": { keys: ["clip", "lr_schedules"], load: async () => (await import("./ops.ts")).optimizersCheck },
+  "sampler-loop": {
+    keys: ["sampler", "num_inference_steps", "eta", "model_function", "guidance", "timesteps"],
+    load: async () => (await import("./schedule.ts")).samplerLoopCheck,
+  },
   "star-crop": { keys: ["crops"], load: async () => (await import("./star.ts")).starCropCheck },
   "star-decoder": { keys: [], load: async () => (await import("./star.ts")).starDecoderCheck },
   "star-ema": { keys: [], load: async () => (await import("./star.ts")).starEmaCheck },

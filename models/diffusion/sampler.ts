@@ -12,7 +12,6 @@
  */
 
 import { add } from "../../ops/add.ts";
-import { clamp } from "../../ops/clamp.ts";
 import { concat } from "../../ops/concat.ts";
 import { mul } from "../../ops/mul.ts";
 import { slice } from "../../ops/slice.ts";
@@ -22,10 +21,14 @@ import { elements, type Graph, type Shape, type Value } from "../../engine/graph
 import type { Fetches } from "../../engine/plan/plan.ts";
 import { Executable } from "../../engine/executable.ts";
 import { Tensor } from "../../engine/tensor.ts";
-import type { StepCoefficients } from "./schedule.ts";
+import { ddim } from "./samplers/ddim.ts";
+import type { SamplerStep, SamplingMethod } from "./samplers/method.ts";
+import type { Schedule } from "./schedule.ts";
 
-/** What a sampler is made of. */
+/** Parts of a sampler. */
 export interface SamplerSpec {
+  /** How a step is made; DDIM when not given. */
+  readonly method?: SamplingMethod;
   /** Where the networks are built. */
   readonly graph: Graph;
   /** Shape of the samples, `[N, h, w, C]`. */
@@ -37,43 +40,42 @@ export interface SamplerSpec {
    * the values of the same names.
    */
   predict(sample: Value, timesteps: Value, once: Readonly<Record<string, Value>>): Value;
-  /** What to read at the end, from the last x; x itself when not given. */
+  /** The value to read at the end, from the last x; x itself when not given. */
   readonly finish?: (x: Value) => Value;
   /** Whether there is guidance: predictions with the prompt come first, then those without. */
   readonly guided: boolean;
-  /** Whether steps add fresh noise (eta over 0). */
+  /** Whether steps add fresh noise, as the method says of the run's options. */
   readonly noisy?: boolean;
-  /** Range of x_0, where the schedule clips it. */
-  readonly clip?: number;
+  /** Range of x_0, where the schedule clips it: {@linkcode clipOf}. */
+  readonly clip?: number | undefined;
+  /** Whether the estimate of the clean sample can be read after a step. */
+  readonly watched?: boolean;
+}
+
+/** Range that a schedule clips x_0 to; undefined for none. */
+export function clipOf({ config }: Schedule): number | undefined {
+  return config.clip_sample ? config.clip_sample_range : undefined;
 }
 
 /** One run of a sampler. */
 export interface SampleRun {
   /** Starting noise, `[N, h, w, C]`. */
   readonly start: ArrayLike<number>;
-  /** Time steps with their coefficients: `ddimSteps(schedule, 25)`. */
-  readonly steps: readonly { readonly t: number; readonly coefficients: StepCoefficients }[];
+  /** Time steps with their numbers: `SAMPLERS.ddim.steps(schedule, 25, { eta: 0 })`. */
+  readonly steps: readonly SamplerStep[];
   /** The inputs of the graph that `once` depends on. */
   readonly inputs: Readonly<Record<string, ArrayLike<number>>>;
   /** Strength of guidance; 1 is none. */
   readonly guidance?: number;
   /** Fresh noise of a step, `[N, h, w, C]`; needed when the sampler is noisy. */
   readonly noise?: (step: number) => ArrayLike<number>;
+  /** Called after each step, with functions that read x and, of a watched sampler, the estimate of x_0. */
+  readonly each?: (step: number, read: { x(): Promise<Float32Array>; x0(): Promise<Float32Array> }) => Promise<void>;
 }
 
 const PREFIX = "sampler/";
 
-/** The value before a step: `prev[0] clip(x0[0] x + x0[1] output) + prev[1] x + prev[2] output + prev[3] noise`. */
-function stepBack(spec: SamplerSpec, x: Value, output: Value): Value {
-  const factor = (name: string) => spec.graph.input(PREFIX + name, [1]);
-  const clean = add(mul(x, factor("x0.0")), mul(output, factor("x0.1")));
-  const clipped = spec.clip === undefined ? clean : clamp(clean, -spec.clip, spec.clip);
-  const terms = [mul(clipped, factor("prev.0")), mul(x, factor("prev.1")), mul(output, factor("prev.2"))];
-  if (spec.noisy) terms.push(mul(spec.graph.input(`${PREFIX}noise`, spec.shape), factor("prev.3")));
-  return terms.reduce(add);
-}
-
-/** What a sampler computes. */
+/** Computations of a sampler. */
 export interface SamplerFetches {
   /** Parameters that hold the latents and what is computed once. */
   readonly kept: readonly Value[];
@@ -87,24 +89,44 @@ export interface SamplerFetches {
 
 /** The three computations of a sampler, which share parameters. */
 export function samplerFetches(spec: SamplerSpec): SamplerFetches {
-  const { graph, shape } = spec;
+  const { graph, shape, method = ddim } = spec;
   const keep = (name: string, shape: Shape): Value => graph.parameter(PREFIX + name, shape);
   const x = keep("x", shape);
-  const kept = Object.fromEntries(
-    Object.entries(spec.once).map(([name, value]) => [name, keep(`once.${name}`, value.shape)]),
+  const once = Object.entries(spec.once).map(([name, value]) =>
+    [name, keep(`once.${name}`, value.shape), value] as const
   );
-  const N = shape[0]!;
-  const timesteps = graph.input(`${PREFIX}timesteps`, [spec.guided ? 2 * N : N]);
-  let output = spec.predict(spec.guided ? concat([x, x], 0) : x, timesteps, kept);
-  if (spec.guided) {
+  const kept = Object.fromEntries(once.map(([name, parameter]) => [name, parameter]));
+  const N = shape[0] ?? 1;
+  const history = new Map<string, Value>();
+  const model = (sample: Value): Value => {
+    const timesteps = graph.input(`${PREFIX}timesteps`, [spec.guided ? 2 * N : N]);
+    const output = spec.predict(spec.guided ? concat([sample, sample], 0) : sample, timesteps, kept);
+    if (!spec.guided) return output;
     const [cond, uncond] = [slice(output, 0, 0, N), slice(output, 0, N, N)];
-    output = add(uncond, mul(sub(cond, uncond), graph.input(`${PREFIX}guidance`, [1])));
+    return add(uncond, mul(sub(cond, uncond), graph.input(`${PREFIX}guidance`, [1])));
+  };
+  const result = method.step({
+    x,
+    model,
+    number: (name) => graph.input(PREFIX + name, [1]),
+    noise: () => spec.noisy ? graph.input(`${PREFIX}noise`, shape) : null,
+    history(name) {
+      const value = keep(`history.${name}`, shape);
+      history.set(name, value);
+      return value;
+    },
+    clip: spec.clip,
+  });
+  const updates: [Value, Value][] = [[x, result.x]];
+  for (const [name, before] of history) {
+    const value = result.history?.[name];
+    if (!value) throw new TypeError(`Cannot sample: the method reads "${name}" of the step before and leaves none`);
+    updates.push([before, value]);
   }
-  const before = stepBack(spec, x, output);
   return {
-    kept: [x, ...Object.values(kept)],
-    once: { outputs: {}, updates: Object.entries(spec.once).map(([name, value]) => [kept[name]!, value] as const) },
-    step: { outputs: {}, updates: [[x, before]] },
+    kept: [x, ...Object.values(kept), ...history.values()],
+    once: { outputs: {}, updates: once.map(([, parameter, value]) => [parameter, value] as const) },
+    step: { outputs: spec.watched ? { x0: result.x0 } : {}, updates },
     finish: { outputs: { result: spec.finish?.(x) ?? x } },
   };
 }
@@ -119,7 +141,8 @@ export function samplerFetches(spec: SamplerSpec): SamplerFetches {
  * import type { Parameters } from "../../engine/executable.ts";
  * import { type ParameterSpec, Scope } from "../io/params.ts";
  * import { Sampler } from "./sampler.ts";
- * import { ddimSteps, type Schedule } from "./schedule.ts";
+ * import { SAMPLERS } from "./samplers/registry.ts";
+ * import type { Schedule } from "./schedule.ts";
  * import { unet, type UNetConfig } from "./unet.ts";
  *
  * async function draw(device: Device, config: UNetConfig, parameters: Parameters, schedule: Schedule, noise: Float32Array) {
@@ -134,7 +157,7 @@ export function samplerFetches(spec: SamplerSpec): SamplerFetches {
  *   }, parameters);
  *   return await sampler.sample({
  *     start: noise,
- *     steps: ddimSteps(schedule, 25),
+ *     steps: SAMPLERS.ddim.steps(schedule, 25, { eta: 0 }),
  *     inputs: { context: new Float32Array(12 * 64) },
  *   });
  * }
@@ -152,7 +175,8 @@ export class Sampler {
     this.#spec = spec;
     const { kept, once, step, finish } = samplerFetches(spec);
     for (const { node, shape } of kept) {
-      this.#own.set((node.leaf as { name: string }).name, new Tensor(device, shape));
+      const { name } = node.leaf as { name: string };
+      this.#own.set(name, new Tensor(device, shape));
     }
     const all = new Map([...parameters, ...this.#own]);
     this.#once = new Executable(device, once, all);
@@ -166,25 +190,29 @@ export class Sampler {
   }
 
   /** Samples a batch and returns what `finish` makes of it, dense. */
-  async sample({ start, steps, inputs, guidance = 1, noise }: SampleRun): Promise<Float32Array> {
+  async sample({ start, steps, inputs, guidance = 1, noise, each }: SampleRun): Promise<Float32Array> {
     const { shape, guided, noisy } = this.#spec;
     if (start.length !== elements(shape)) {
       throw new TypeError(`Cannot sample from ${start.length} numbers: the shape is [${shape.join(", ")}]`);
     }
     if (noisy && !noise) throw new TypeError("Cannot sample: the steps add noise and none was given");
-    this.#own.get(`${PREFIX}x`)!.write(start);
+    const x = this.#own.get(`${PREFIX}x`) as Tensor;
+    x.write(start);
+    for (const [name, tensor] of this.#own) {
+      if (name.startsWith(`${PREFIX}history.`)) tensor.write(new Float32Array(elements(shape)));
+    }
     this.#once.run(inputs);
-    const N = shape[0]!;
-    steps.forEach(({ t, coefficients: { x0, prev } }, k) => {
+    const N = shape[0] ?? 1;
+    for (const [k, { t, numbers }] of steps.entries()) {
       const step: Record<string, ArrayLike<number>> = {
         timesteps: new Float32Array(guided ? 2 * N : N).fill(t),
         guidance: [guidance],
-        ...(noisy ? { noise: noise!(k) } : {}),
+        ...(noisy && noise ? { noise: noise(k) } : {}),
       };
-      x0.forEach((factor, j) => step[`x0.${j}`] = [factor]);
-      prev.forEach((factor, j) => step[`prev.${j}`] = [factor]);
+      for (const [name, number] of Object.entries(numbers)) step[name] = [number];
       this.#step.run(Object.fromEntries(Object.entries(step).map(([name, data]) => [PREFIX + name, data])));
-    });
+      await each?.(k, { x: () => x.read(), x0: () => this.#step.read("x0") });
+    }
     this.#finish.run();
     return await this.#finish.read("result");
   }

@@ -1,11 +1,8 @@
 /**
- * Noise schedules: how much noise there is at a time step, and how samplers go from one step to the one before.
+ * Noise schedules: how much noise there is at a time step, and which time steps a sampler visits.
  *
- * `x_t = sqrt(a_t) x_0 + sqrt(1 - a_t) noise`, where a_t, `alphas_cumprod`, falls from nearly 1 to nearly 0.
- *
- * A step of a sampler is linear in the sample, the network's output and fresh noise, but for the clipping of x_0 that
- * some schedules ask for. So a step is a few numbers ({@linkcode StepCoefficients}), with which
- * {@linkcode applyStep} works on arrays and `sampleStep` in `models/diffusion/sampler.ts` in a graph.
+ * `x_t = sqrt(a_t) x_0 + sqrt(1 - a_t) noise`, where a_t, `alphas_cumprod`, falls from nearly 1 to nearly 0. The way from
+ * one step to the next is a sampler's: `models/diffusion/samplers/`.
  *
  * Easy to get wrong:
  * - diffusers' `scaled_linear`, which LDM calls linear, is linear in sqrt(beta);
@@ -145,21 +142,26 @@ export function ldmTimesteps({ config }: Schedule, steps: number): number[] {
   return Array.from({ length: Math.ceil(T / stride) }, (_, k) => k * stride + 1).reverse();
 }
 
-function checkSteps(steps: number, T: number): void {
+/**
+ * Checks a number of steps.
+ *
+ * @throws {InputError} If a schedule of T steps has not so many.
+ */
+export function checkSteps(steps: number, T: number): void {
   if (!Number.isInteger(steps) || steps < 1 || steps > T) {
     throw new InputError(`Cannot sample in ${steps} steps: the schedule has ${T}`);
   }
 }
 
 /** As numpy rounds: halves go to the even neighbour. */
-function roundEven(x: number): number {
+export function roundEven(x: number): number {
   const floor = Math.floor(x);
   return x - floor === 0.5 ? floor + floor % 2 : Math.round(x);
 }
 
 /** Factors of the clean sample and of the noise in a noisy one: `x_t = signal x_0 + noise e`. */
 export function noiseLevel({ alphas_cumprod }: Schedule, t: number): { signal: number; noise: number } {
-  const a = alphas_cumprod[t]!;
+  const a = alphas_cumprod[t] ?? NaN;
   return { signal: Math.sqrt(a), noise: Math.sqrt(1 - a) };
 }
 
@@ -199,147 +201,14 @@ export function minSnrWeight(schedule: Schedule, t: number, gamma: number): numb
 }
 
 /**
- * A step of a sampler as numbers:
+ * Share of the signal's variance at the time step that a sampler is at or goes to.
  *
- *     x_0  = clip(x0[0] x + x0[1] output)         clip to [-clip, clip], infinite for none
- *     prev = prev[0] x_0 + prev[1] x + prev[2] output + prev[3] fresh noise
+ * @param t Negative at the end: 1 or the share of step 0, by `set_alpha_to_one`.
+ * @throws {RangeError} If the schedule has no such step.
  */
-export interface StepCoefficients {
-  /** Factors of the sample and of the network's output. */
-  readonly x0: readonly [number, number];
-  /** Factors of x_0, of the sample, of the network's output and of fresh noise. */
-  readonly prev: readonly [number, number, number, number];
-  /** Largest magnitude of x_0. */
-  readonly clip: number;
-}
-
-/** x_0 and the noise as factors of the sample and the network's output. */
-function predictions(schedule: Schedule, t: number): { x0: [number, number]; noise: [number, number] } {
-  const { signal, noise } = noiseLevel(schedule, t);
-  switch (schedule.config.prediction_type) {
-    case "epsilon":
-      return { x0: [1 / signal, -noise / signal], noise: [0, 1] };
-    case "sample":
-      return { x0: [0, 1], noise: [1 / noise, -signal / noise] };
-    case "v_prediction":
-      return { x0: [signal, -noise], noise: [noise, signal] };
-  }
-}
-
-/** Share of signal at the step that a sampler goes to; a negative one is the end. */
-function alphaAt({ config, alphas_cumprod }: Schedule, t: number): number {
-  return t >= 0 ? alphas_cumprod[t]! : config.set_alpha_to_one ? 1 : alphas_cumprod[0]!;
-}
-
-/** Variance of the fresh noise of a DDIM step with eta 1 (eq. 16): that of DDPM between the two steps. */
-export function ddimVariance(schedule: Schedule, t: number, previous: number): number {
-  const [a, b] = [schedule.alphas_cumprod[t]!, alphaAt(schedule, previous)];
-  return (1 - b) / (1 - a) * (1 - a / b);
-}
-
-/**
- * A DDIM step from `t` to `previous` (eq. 12).
- *
- * @param previous The step to go to; negative at the end.
- * @param eta 0 is deterministic, 1 adds as much fresh noise as DDPM.
- */
-export function ddimStep(schedule: Schedule, t: number, previous: number, eta = 0): StepCoefficients {
-  const a = alphaAt(schedule, previous);
-  const sigma = eta * Math.sqrt(ddimVariance(schedule, t, previous));
-  const { x0, noise } = predictions(schedule, t);
-  const direction = Math.sqrt(1 - a - sigma ** 2);
-  const clip = schedule.config.clip_sample ? schedule.config.clip_sample_range : Infinity;
-  return { x0, prev: [Math.sqrt(a), direction * noise[0], direction * noise[1], sigma], clip };
-}
-
-/** The DDIM steps of a whole sampling run, each with its time step. */
-export function ddimSteps(
-  schedule: Schedule,
-  steps: number,
-  eta = 0,
-): { t: number; coefficients: StepCoefficients }[] {
-  const stride = Math.floor(schedule.config.num_train_timesteps / steps);
-  // As diffusers has it: one stride below, which is not always the next step visited.
-  return timesteps(schedule, steps).map((t) => ({ t, coefficients: ddimStep(schedule, t, t - stride, eta) }));
-}
-
-/** The steps of LDM's own sampler, which ends at a_0. */
-export function ldmSteps(
-  schedule: Schedule,
-  steps: number,
-  eta = 0,
-): { t: number; coefficients: StepCoefficients }[] {
-  const visited = ldmTimesteps(schedule, steps);
-  return visited.map((t, k) => ({ t, coefficients: ddimStep(schedule, t, visited[k + 1] ?? 0, eta) }));
-}
-
-/** Variance of DDPM's step from t to t - 1 (eq. 7); at least 1e-20. */
-export function ddpmVariance({ alphas_cumprod }: Schedule, t: number): number {
-  const [a, b] = [alphas_cumprod[t]!, t > 0 ? alphas_cumprod[t - 1]! : 1];
-  const beta = 1 - a / b;
-  return Math.max((1 - b) / (1 - a) * beta, 1e-20);
-}
-
-/** A DDPM step from t to t - 1 (eq. 7). */
-export function ddpmStep(schedule: Schedule, t: number): StepCoefficients {
-  const { config, alphas_cumprod } = schedule;
-  const [a, b] = [alphas_cumprod[t]!, t > 0 ? alphas_cumprod[t - 1]! : 1];
-  const alpha = a / b;
-  const { x0 } = predictions(schedule, t);
-  const sigma = t > 0 ? Math.sqrt(ddpmVariance(schedule, t)) : 0;
-  return {
-    x0,
-    prev: [Math.sqrt(b) * (1 - alpha) / (1 - a), Math.sqrt(alpha) * (1 - b) / (1 - a), 0, sigma],
-    clip: config.clip_sample ? config.clip_sample_range : Infinity,
-  };
-}
-
-/**
- * Carries a step out on arrays.
- *
- * @param x The sample.
- * @param output What the network gave for it.
- * @param noise Fresh standard normal noise; needed where the step adds any.
- * @returns The sample of the step before and the estimate of x_0.
- */
-export function applyStep(
-  { x0, prev, clip }: StepCoefficients,
-  x: ArrayLike<number>,
-  output: ArrayLike<number>,
-  noise?: ArrayLike<number>,
-): { prev: Float64Array; x0: Float64Array } {
-  const clean = Float64Array.from(
-    { length: x.length },
-    (_, k) => Math.max(-clip, Math.min(clip, x0[0] * x[k]! + x0[1] * output[k]!)),
-  );
-  return {
-    x0: clean,
-    prev: clean.map((c, k) =>
-      prev[0] * c + prev[1] * x[k]! + prev[2] * output[k]! + (prev[3] ? prev[3] * noise![k]! : 0)
-    ),
-  };
-}
-
-/** Classifier-free guidance: `uncond + scale (cond - uncond)`. */
-export function guide(cond: ArrayLike<number>, uncond: ArrayLike<number>, scale: number): Float64Array {
-  return Float64Array.from({ length: cond.length }, (_, k) => uncond[k]! + scale * (cond[k]! - uncond[k]!));
-}
-
-/** Noisy samples of step t: `sqrt(a_t) x_0 + sqrt(1 - a_t) noise`. */
-export function addNoise(schedule: Schedule, t: number, x0: ArrayLike<number>, noise: ArrayLike<number>): Float64Array {
-  return mix(noiseLevel(schedule, t), x0, noise);
-}
-
-/** What a network with v prediction is trained on: `sqrt(a_t) noise - sqrt(1 - a_t) x_0`. */
-export function velocity(schedule: Schedule, t: number, x0: ArrayLike<number>, noise: ArrayLike<number>): Float64Array {
-  const level = noiseLevel(schedule, t);
-  return mix({ signal: -level.noise, noise: level.signal }, x0, noise);
-}
-
-function mix(
-  { signal, noise }: { signal: number; noise: number },
-  x0: ArrayLike<number>,
-  e: ArrayLike<number>,
-): Float64Array {
-  return Float64Array.from({ length: x0.length }, (_, k) => signal * x0[k]! + noise * e[k]!);
+export function alphaAt({ config, alphas_cumprod }: Schedule, t: number): number {
+  if (t < 0 && config.set_alpha_to_one) return 1;
+  const a = alphas_cumprod[Math.max(t, 0)];
+  if (a === undefined) throw new RangeError(`Cannot go to time step ${t}: the schedule has ${alphas_cumprod.length}`);
+  return a;
 }

@@ -68,7 +68,7 @@ export const generatePairs = stage({
     const { once, step, finish } = samplerFetches(spec);
     const images = chosenFiles(given).length * given.per_style;
     return {
-      step: `DDIM, ${given.batch_size} images of ${size_px} px${spec.guided ? ", guided" : ""}`,
+      step: `${given.sampler ?? "ddim"}, ${given.batch_size} images of ${size_px} px${spec.guided ? ", guided" : ""}`,
       steps: Math.ceil(images / given.batch_size) * given.steps,
       ...costsOf([step], [once, finish], () => given.dtype === "f16"),
       images,

@@ -12,8 +12,10 @@ import { decodeLatent, latentChannels } from "../../models/diffusion/autoencoder
 import { encodePrompt, type Model } from "../../models/io/pipeline_folder.ts";
 import { controlFromHint, type ControlNetConfig, embedHint } from "../../models/diffusion/controlnet.ts";
 import { type ParameterSpec, Scope } from "../../models/io/params.ts";
-import { Sampler, type SamplerSpec } from "../../models/diffusion/sampler.ts";
-import { ddimSteps } from "../../models/diffusion/schedule.ts";
+import { clipOf, Sampler, type SamplerSpec } from "../../models/diffusion/sampler.ts";
+import { SAMPLER_NAMES, SAMPLERS } from "../../models/diffusion/samplers/registry.ts";
+import type { Schedule } from "../../models/diffusion/schedule.ts";
+import type { SamplerStep, SamplingMethod } from "../../models/diffusion/samplers/method.ts";
 import { unet } from "../../models/diffusion/unet.ts";
 import { affine } from "../../ops/affine.ts";
 import { pad, slice } from "../../ops/slice.ts";
@@ -26,9 +28,14 @@ import { toImage } from "./faces.ts";
 
 /** How pictures are sampled. */
 export const samplingOptions = {
-  steps: z.int().min(1).max(1000).default(20).describe("DDIM steps"),
+  sampler: z.enum(SAMPLER_NAMES).optional().describe(
+    `How a step is made: ${SAMPLER_NAMES.map((name) => `${name}, ${SAMPLERS[name].doc}`).join("; ")}; by default ${
+      SAMPLER_NAMES[0]
+    }`,
+  ),
+  steps: z.int().min(1).max(1000).default(20).describe("Steps of the sampler"),
   guidance: z.number().min(1).max(30).default(2).describe("Scale of classifier-free guidance; 1 is none"),
-  eta: z.number().min(0).max(1).default(0).describe("Fresh noise in each step; 0 is deterministic"),
+  eta: z.number().min(0).max(1).default(0).describe("Fresh noise in each step of DDIM; 0 is deterministic"),
   control_scale: z.number().min(0).max(3).default(1).describe("How strongly the landmarks act"),
   control_in: z.enum(["both", "conditional"]).optional().describe(
     "Which predictions of guidance see the landmarks: both; or the conditional one alone, so that guidance strengthens " +
@@ -40,6 +47,11 @@ export const samplingOptions = {
 
 /** The options above as a stage gets them. */
 export type SamplingOptions = z.output<z.ZodObject<typeof samplingOptions>>;
+
+/** The sampler of the options. */
+function methodOf({ sampler = SAMPLER_NAMES[0] }: SamplingOptions): SamplingMethod {
+  return SAMPLERS[sampler];
+}
 
 /** What a picture is painted from. */
 export interface Request {
@@ -58,7 +70,11 @@ export interface Request {
  * first, of which so many with landmarks.
  */
 export function samplerOf(
-  { vae, text, unet: unetConfig, controlnet }: Pick<Model, "vae" | "text" | "unet"> & { controlnet: ControlNetConfig },
+  { vae, text, unet: unetConfig, controlnet, schedule }: Pick<Model, "vae" | "text" | "unet"> & {
+    readonly controlnet: ControlNetConfig;
+    /** Unknown where the model is not made yet. */
+    readonly schedule?: Schedule;
+  },
   size_px: number,
   tokens: number,
   given: SamplingOptions,
@@ -91,7 +107,9 @@ export function samplerOf(
     },
     finish: (x) => decodeLatent(scope("vae"), vae, affine(x, 1 / vae.scaling_factor)),
     guided,
-    noisy: given.eta > 0,
+    method: methodOf(given),
+    noisy: methodOf(given).noisy(given),
+    clip: schedule && clipOf(schedule),
   } satisfies SamplerSpec;
   // Describing the networks once names the parameters to load.
   spec.finish(spec.predict(graph.input("sample", [copies, ...shape.slice(1)]), graph.input("t", [copies]), spec.once));
@@ -104,7 +122,7 @@ export class ImageGenerator {
   readonly #size_px: number;
   readonly #prompts: Prompts;
   readonly #sampler: Sampler;
-  readonly #steps: ReturnType<typeof ddimSteps>;
+  readonly #steps: readonly SamplerStep[];
   readonly #shape: readonly [number, number, number, number];
   readonly #copies: number;
   readonly #controlled: number;
@@ -122,7 +140,7 @@ export class ImageGenerator {
     this.#prompts = new Prompts(model.tokenizer);
     const { spec, copies, controlled } = samplerOf(model, size_px, this.#prompts.length, given);
     this.#sampler = new Sampler(device, spec, parameters);
-    this.#steps = ddimSteps(model.schedule, given.steps, given.eta);
+    this.#steps = methodOf(given).steps(model.schedule, given.steps, given);
     this.#shape = spec.shape;
     this.#copies = copies;
     this.#controlled = controlled;

@@ -435,7 +435,7 @@ def star():
           generated={"prefix": "param/", "rules": RULES}, loss={"weights": weights}, seed=seed)
 
 
-SD = dict(num_train_timesteps=1000, beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1,
+SD = dict(timestep_spacing="leading", num_train_timesteps=1000, beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1,
           prediction_type="epsilon")
 
 
@@ -487,8 +487,10 @@ def samplers():
     guided = {"scale": 4.5, "k_cond": 0.3, "k_uncond": -0.2}
     latent = {**SD, "clip_sample": False, "set_alpha_to_one": False}
     loop("dpmpp-2m-12", "dpmpp_2m", DPMSolverMultistepScheduler, latent, multistep, 12)
-    loop("dpmpp-2m-cfg-vpred-20", "dpmpp_2m", DPMSolverMultistepScheduler, {**latent, "prediction_type": "v_prediction"},
-         multistep, 20, guided, seed=75)
+    spaced = {**latent, "prediction_type": "v_prediction", "timestep_spacing": "trailing"}
+    loop("dpmpp-2m-cfg-vpred-20", "dpmpp_2m", DPMSolverMultistepScheduler, spaced, multistep, 20, guided, seed=75)
+    spaced = {**latent, "timestep_spacing": "linspace"}
+    loop("dpmpp-2m-linspace-7", "dpmpp_2m", DPMSolverMultistepScheduler, spaced, multistep, 7, seed=77)
     ddpm = {k: v for k, v in latent.items() if k != "set_alpha_to_one"}
     loop("ddpm-loop-20", "ddpm", DDPMScheduler, ddpm, {}, 20, noise=True, seed=79)
     clipped = {**ddpm, "clip_sample": True, "clip_sample_range": 1.5}

@@ -1,17 +1,14 @@
 import assert from "node:assert/strict";
 import {
-  addNoise,
   alphasCumprod,
-  applyStep,
-  ddimSteps,
   LATENT_SCHEDULE,
   makeSchedule,
   minSnrWeight,
   noiseLevel,
   targetFactors,
   timesteps,
-  velocity,
 } from "../../../models/diffusion/schedule.ts";
+import { SAMPLERS } from "../../../models/diffusion/samplers/registry.ts";
 import fc from "../../fast_check.ts";
 
 const schedule = makeSchedule(LATENT_SCHEDULE);
@@ -34,24 +31,20 @@ Deno.test("DDIM with a perfect network ends at x_0, whatever it predicts", () =>
         set_alpha_to_one: true,
       });
       const noise = x0.map((_, k) => k - 1.3);
-      const all = ddimSteps(schedule, steps);
-      let x = addNoise(schedule, all[0]!.t, x0, noise);
-      all.forEach(({ t, coefficients }) => {
-        const { signal, noise: factor } = targetFactors(schedule, t);
-        x = applyStep(coefficients, x, x0.map((v, k) => signal * v + factor * noise[k]!)).prev;
+      const all = SAMPLERS.ddim.steps(schedule, steps, { eta: 0 });
+      const mixed = (factors: { signal: number; noise: number }) =>
+        x0.map((v, k) => factors.signal * v + factors.noise * noise[k]!);
+      let x = mixed(noiseLevel(schedule, all[0]!.t));
+      all.forEach(({ t, numbers }) => {
+        const n = (name: string) => numbers[name]!;
+        const output = mixed(targetFactors(schedule, t));
+        x = x.map((v, k) =>
+          n("prev.0") * (n("x0.0") * v + n("x0.1") * output[k]!) + n("prev.1") * v + n("prev.2") * output[k]!
+        );
       });
       x.forEach((v, k) => assert.ok(Math.abs(v - x0[k]!) < 1e-9, `${v} is not ${x0[k]}`));
     },
   ));
-});
-
-Deno.test("velocity() is the target of v prediction", () => {
-  const [x0, noise] = [[0.3, -1], [2, 0.5]];
-  const { signal, noise: factor } = targetFactors(
-    makeSchedule({ ...LATENT_SCHEDULE, prediction_type: "v_prediction" }),
-    400,
-  );
-  assert.deepEqual([...velocity(schedule, 400, x0, noise)], x0.map((v, k) => signal * v + factor * noise[k]!));
 });
 
 Deno.test("timesteps() refuses more steps than there are", () => {
