@@ -83,21 +83,28 @@ export {
   type ControlOptions,
 } from "./models/diffusion/controlnet.ts";
 export {
+  clipOf,
   Sampler,
   type SamplerFetches,
   samplerFetches,
   type SamplerSpec,
   type SampleRun,
 } from "./models/diffusion/sampler.ts";
+export type {
+  MethodOptions,
+  SamplerStep,
+  SamplingMethod,
+  StepBuilder,
+  StepResult,
+} from "./models/diffusion/samplers/method.ts";
+export { SAMPLER_NAMES, type SamplerName, SAMPLERS } from "./models/diffusion/samplers/registry.ts";
 export {
-  ddimSteps,
   LATENT_SCHEDULE,
   makeSchedule,
   minSnrWeight,
   noiseLevel,
   type Schedule,
   type ScheduleConfig,
-  type StepCoefficients,
   targetFactors,
   timesteps,
 } from "./models/diffusion/schedule.ts";

@@ -16,7 +16,9 @@ import { noiseLevel, type Schedule } from "../schedule.ts";
 
 /** A step of a run: its time step, and the numbers that the graph of a step reads. */
 export interface SamplerStep {
+  /** Time step that the network is asked at. */
   readonly t: number;
+  /** Numbers by name. */
   readonly numbers: Readonly<Record<string, number>>;
 }
 
@@ -71,7 +73,9 @@ export interface SamplingMethod {
 
 /** Factors of the sample and of the network's output in x_0 and in the noise. */
 export interface Predictions {
+  /** Factors in x_0. */
   readonly x0: readonly [number, number];
+  /** Factors in the noise. */
   readonly noise: readonly [number, number];
 }
 
@@ -100,7 +104,9 @@ export function cleanSample({ x, number, clip }: StepBuilder, output: Value): Va
 }
 
 /** The numbers of {@linkcode linearStep}. */
-export function linearNumbers(factors: readonly [x0: number, x: number, output: number, noise: number]) {
+export function linearNumbers(
+  factors: readonly [x0: number, x: number, output: number, noise: number],
+): Record<string, number> {
   return Object.fromEntries(factors.map((factor, k) => [`prev.${k}`, factor]));
 }
 
