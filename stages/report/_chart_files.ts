@@ -3,6 +3,8 @@
  *
  * @module
  */
+// @ts-types="@types/d3-shape"
+import { line } from "d3-shape";
 import { drawLine, drawText, LETTER_PX } from "../../faces/draw.ts";
 import type { Colour } from "../../faces/data/image.ts";
 import { createImage, type Image, writePng } from "../../faces/data/image.ts";
@@ -75,7 +77,7 @@ function toSvg({ height, lines, texts }: Drawing): Html {
 <rect width="100%" height="100%" fill="white"/>
 ${
     lines.map(({ points, stroke, colour }) =>
-      markup`<polyline points="${points.join(" ")}" fill="none" stroke="${rgb(colour)}" stroke-width="${stroke}"/>\n`
+      markup`<path d="${line()(points)!}" fill="none" stroke="${rgb(colour)}" stroke-width="${stroke}"/>\n`
     )
   }${
     texts.map(({ text, x, y, at, colour }) =>
@@ -85,13 +87,21 @@ ${
 `;
 }
 
+/** A drawing context for paths of straight lines, of which d3 calls these methods. */
+function strokeOf(image: Image, width: number, colour: Colour): CanvasRenderingContext2D {
+  let [fromX, fromY] = [0, 0];
+  const moveTo = (x: number, y: number) => void ([fromX, fromY] = [x, y]);
+  const lineTo = (x: number, y: number) => {
+    drawLine(image, SCALE * fromX, SCALE * fromY, SCALE * x, SCALE * y, width, colour);
+    moveTo(x, y);
+  };
+  return { moveTo, lineTo, closePath() {} } as unknown as CanvasRenderingContext2D;
+}
+
 function toImage({ height, lines, texts }: Drawing): Image {
   const image = createImage(SCALE * width, SCALE * height, [255, 255, 255]);
   for (const { points, stroke, colour } of lines) {
-    points.slice(1).forEach(([x, y], i) => {
-      const [x0, y0] = points[i]!;
-      drawLine(image, SCALE * x0, SCALE * y0, SCALE * x, SCALE * y, SCALE * stroke, colour);
-    });
+    line().context(strokeOf(image, SCALE * stroke, colour))(points);
   }
   for (const { text, x, y, at, colour } of texts) {
     const left = Math.max(0, Math.round(SCALE * (x - at * LETTER_PX * text.length)));

@@ -1,11 +1,15 @@
 /**
- * Line charts as inline SVG.
+ * Line charts as inline SVG: scales, ticks and paths are d3's, which need no DOM.
  *
- * A chart library costs more than it gives here: vega-lite brings over 30 packages, and it and echarts add a large part
- * of a second to the start, for one kind of chart that is 100 lines.
+ * A whole chart library costs more than it gives here: vega-lite brings over 30 packages, and it and echarts add a large
+ * part of a second to the start, for one kind of chart.
  *
  * @module
  */
+// @ts-types="@types/d3-scale"
+import { scaleLinear, scaleLog } from "d3-scale";
+// @ts-types="@types/d3-shape"
+import { line } from "d3-shape";
 import { type Html, markup } from "../../formats/html.ts";
 
 /** A line of a chart. */
@@ -32,6 +36,8 @@ export interface ChartOptions {
 export const [width, height] = [480, 280];
 const margin = { left: 54, right: 14, top: 12, bottom: 40 };
 const mostPoints = 300;
+/** About how many ticks an axis has. */
+const TICKS = 5;
 /** From this many points on a line is drawn faint, under its running mean. */
 const noisyPoints = 30;
 
@@ -58,20 +64,26 @@ export function layOut(series: readonly Series[], { yRange, log = false, percent
       ? [{ ...thin(one), series, faint: false }]
       : [{ ...thin(one), series, faint: true }, { ...thin(runningMean(one)), series, faint: false }]
   );
-  const scale = (value: number) => log ? Math.log10(value) : value;
   const [x0, x1] = rangeOf(lines.flatMap(({ x }) => x));
-  const [y0, y1] = (yRange ?? rangeOf(lines.flatMap(({ y }) => y))).map(scale) as [number, number];
+  const [y0, y1] = yRange ?? rangeOf(lines.flatMap(({ y }) => y));
   const [left, right, top, bottom] = [margin.left, width - margin.right, margin.top, height - margin.bottom];
   const whole = lines.every(({ x }) => x.every(Number.isInteger));
-  const toX = (x: number) => round(left + (x - x0) / (x1 - x0) * (right - left));
-  const toY = (y: number) => round(bottom - (scale(y) - y0) / (y1 - y0) * (bottom - top));
-  const yValues = log ? decades(y0, y1) : ticks(y0, y1);
+  const xScale = scaleLinear([x0, x1], [left, right]);
+  const yScale = log ? scaleLog([y0, y1], [bottom, top]) : scaleLinear([y0, y1], [bottom, top]);
+  const toX = (x: number) => round(xScale(x));
+  const toY = (y: number) => round(yScale(y));
+  // A logarithmic scale has more ticks than it names.
+  const yNamed = yScale.tickFormat(TICKS);
+  const yValues = yScale.ticks(log ? 10 : TICKS).filter((y) => yNamed(y) !== "");
   return {
     left,
     right,
     top,
     bottom,
-    xTicks: ticks(x0, x1).filter((x) => !whole || Number.isInteger(x)).map((x) => ({ at: toX(x), text: label(x) })),
+    xTicks: xScale.ticks(TICKS).filter((x) => !whole || Number.isInteger(x)).map((x) => ({
+      at: toX(x),
+      text: label(x),
+    })),
     yTicks: yValues.map((y) => ({ at: toY(y), text: percent ? `${label(100 * y)} %` : label(y) })),
     lines: lines.map(({ x, y, series, faint }) => ({
       series,
@@ -100,7 +112,7 @@ export function lineChart(series: readonly Series[], options: ChartOptions): Htm
       ? points.map(([x, y]) => markup`<circle class="s${series % 6}" cx="${x}" cy="${y}" r="2.5"/>`)
       : [];
     return markup`
-      <path class="s${series % 6}${faint ? " faint" : ""}" d="M${points.map((point) => point.join(" ")).join("L")}" />
+      <path class="s${series % 6}${faint ? " faint" : ""}" d="${line()(points)!}" />
       ${ends}
     `;
   });
@@ -189,23 +201,6 @@ function rangeOf(values: readonly number[]): [number, number] {
   const high = values.reduce((a, b) => Math.max(a, b), -Infinity);
   if (!Number.isFinite(low)) return [0, 1];
   return low === high ? [low - 0.5, high + 0.5] : [low, high];
-}
-
-/** Round numbers in a range, about `count`. */
-export function ticks(low: number, high: number, count = 5): number[] {
-  const rough = (high - low) / count;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map((factor) => factor * power).find((size) => size >= rough) ?? rough;
-  const first = Math.ceil(low / step - 1e-9);
-  const length = Math.floor(high / step + 1e-9) - first + 1;
-  return Array.from({ length }, (_, i) => (first + i) * step);
-}
-
-/** Powers of ten between two logarithms, with 2 and 5 between them. */
-function decades(low: number, high: number): number[] {
-  const powers = Array.from({ length: Math.ceil(high) - Math.floor(low) + 1 }, (_, i) => Math.floor(low) + i);
-  return powers.flatMap((power) => [1, 2, 5].map((factor) => factor * 10 ** power))
-    .filter((value) => Math.log10(value) >= low && Math.log10(value) <= high);
 }
 
 /** A number of an axis. */

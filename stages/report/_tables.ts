@@ -3,10 +3,12 @@
  *
  * @module
  */
+// @ts-types="@types/d3-scale"
+import { scaleLinear } from "d3-scale";
 import { formatField } from "../../runtime/run/progress.ts";
 import { type Html, markup, type Part } from "../../formats/html.ts";
 import type { Field } from "../../runtime/stage.ts";
-import { label, ticks } from "./_line_chart.ts";
+import { label } from "./_line_chart.ts";
 
 /** A row of a table by its columns. */
 export type Row = Readonly<Record<string, Field>>;
@@ -204,7 +206,7 @@ function axis(scale: number): Html {
   return markup`<svg class="dots" width="100%" height="16">${numbers}</svg>`;
 }
 
-const marksOf = (scale: number) => ticks(0, scale, 4);
+const marksOf = (scale: number) => scaleLinear([0, scale], [0, 100]).ticks(4);
 
 function grid(scale: number): Html[] {
   return marksOf(scale).map((value) => {
