@@ -146,9 +146,18 @@ export {
 } from "./models/detectors/registry.ts";
 
 // Faces
-export * from "./faces/data/annotations.ts";
+export {
+  type AnnotationContext,
+  type ImageFormat,
+  type ListedFace,
+  type ListFormat,
+} from "./faces/data/annotations/format.ts";
+export * from "./faces/data/annotations/registry.ts";
 export * from "./faces/data/dataset.ts";
+export * from "./faces/data/dataset_writer.ts";
+export * from "./faces/data/face_folder.ts";
 export * from "./faces/data/image.ts";
+export * from "./faces/data/split.ts";
 export * from "./faces/draw.ts";
 export * from "./faces/edits.ts";
 export * from "./faces/landmarks.ts";

@@ -7,7 +7,8 @@
 import { Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { basename, join, resolve } from "node:path";
 import { InputError } from "../formats/input_error.ts";
-import { type Dataset, openDataset, openFolder, type Sample } from "../faces/data/dataset.ts";
+import { type Dataset, openDataset, type Sample } from "../faces/data/dataset.ts";
+import { openFolder } from "../faces/data/face_folder.ts";
 import { type Box, cropSquare, cropTransform } from "../faces/data/image.ts";
 import { boundingBox, CROP_SCALE, faceBox, transformLandmarks } from "../faces/landmarks.ts";
 import { convertLandmarks, DEFAULT_SCHEMA, type SchemaName, schemaName, SCHEMAS } from "../faces/schema.ts";

@@ -66,6 +66,11 @@ export function writeAtomic(path: string, text: string): void {
   }
 }
 
+/** Makes a folder, and those above it, where they are missing. */
+export async function makeFolder(path: string): Promise<void> {
+  await Deno.mkdir(path, { recursive: true });
+}
+
 /** Makes the folder of a file, and those above it, where they are missing. */
 export function makeFolderOf(path: string): void {
   Deno.mkdirSync(path.replace(/[^/\\]*$/, "."), { recursive: true });

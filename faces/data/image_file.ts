@@ -7,6 +7,7 @@
  * @module
  */
 import { crc32, deflateSync } from "node:zlib";
+import { fileSize, readBytes, writeFile } from "../../formats/files.ts";
 import { InputError } from "../../formats/input_error.ts";
 import { jpeg, png } from "./_codecs.js";
 import type { Image } from "./image.ts";
@@ -260,11 +261,22 @@ function upright(image: Image, orientation: Orientation): Image {
  * @throws {InputError} See {@linkcode decodeImage}.
  */
 export async function readImage(path: string, options: { maxPixels?: number } = {}): Promise<Image> {
-  const { size } = await Deno.stat(path);
+  const size = await fileSize(path);
   if (size > MAX_BYTES) {
     throw new InputError(`Cannot read ${path} as an image: it has ${size} bytes and ${MAX_BYTES} are allowed`);
   }
-  return decodeImage(await Deno.readFile(path), { name: path, ...options });
+  return decodeImage(await readBytes(path), { name: path, ...options });
+}
+
+/**
+ * Reads format and size of an image file.
+ *
+ * @param path A PNG or JPEG file.
+ * @returns Its header. A JPEG's size may come after metadata of any length, so the whole file is read.
+ * @throws As {@linkcode readImageHeader}, and what reading a file throws.
+ */
+export async function readImageSize(path: string): Promise<ImageHeader> {
+  return readImageHeader(await readBytes(path), path);
 }
 
 /**
@@ -338,5 +350,5 @@ export function encodeJpeg(image: Image, quality = 90): Uint8Array<ArrayBuffer> 
  * @param image The image.
  */
 export async function writePng(path: string, image: Image): Promise<void> {
-  await Deno.writeFile(path, encodePng(image));
+  await writeFile(path, encodePng(image));
 }

@@ -6,7 +6,8 @@
 
 import { z } from "zod";
 import { InputError } from "../../formats/input_error.ts";
-import { DatasetWriter, type NewRecord, openDataset } from "../../faces/data/dataset.ts";
+import { DatasetWriter } from "../../faces/data/dataset_writer.ts";
+import { type NewRecord, openDataset } from "../../faces/data/dataset.ts";
 import { contactSheet, overlayLandmarks } from "../../faces/draw.ts";
 import { applyEdits, readEdits } from "../../faces/edits.ts";
 import { type Image, readImage, writePng } from "../../faces/data/image.ts";

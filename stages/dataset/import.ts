@@ -4,7 +4,9 @@
  * @module
  */
 import { z } from "zod";
-import { type BadFile, badFilesError, DatasetWriter, openFolder } from "../../faces/data/dataset.ts";
+import { type BadFile, FORMAT_NAMES, formatsDoc } from "../../faces/data/annotations/registry.ts";
+import { badFilesError, openFolder } from "../../faces/data/face_folder.ts";
+import { DatasetWriter } from "../../faces/data/dataset_writer.ts";
 import { contactSheet, overlayLandmarks } from "../../faces/draw.ts";
 import { type Image, writePng } from "../../faces/data/image.ts";
 import { InputError } from "../../formats/input_error.ts";
@@ -30,14 +32,9 @@ export const importFaces = stage({
   options: z.object({
     path: folder(z.string()).describe("Folder of the images; an index.csv in it may give style and group by name"),
     size_px: z.int().min(8).max(2048).describe("Side of the images that are written, pixels"),
-    format: z.enum(["pts", "text", "npy", "wflw", "coco", "ffhq", "csv"]).optional().describe(
-      "Where the landmarks are. By default pts. text: a .txt file with x y of each landmark beside each image, as " +
-        "Caricature-Data; npy: a NumPy file [landmarks, 2] beside it or in ../landmarks, as CariFace; one file, named " +
-        "by annotations: wflw (98 points a line, converted to schema), coco (keypoints, or face_kpts), ffhq " +
-        "(ffhq-dataset-v2.json), csv (name,x0,y0,x1,y1 and so on, and style,group)",
-    ),
+    format: z.enum(FORMAT_NAMES).optional().describe(`Where the landmarks are, by default pts. ${formatsDoc()}`),
     schema: schemaName.default(DEFAULT_SCHEMA).describe(
-      "Schema of the landmarks that are written, and of formats but wflw",
+      "Schema of the landmarks that are written, and of formats that have none of their own",
     ),
     annotations: file(z.string()).optional().describe(
       "The one file of those formats; its images are named relative to path",

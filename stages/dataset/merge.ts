@@ -5,7 +5,8 @@
  */
 import { z } from "zod";
 import { InputError } from "../../formats/input_error.ts";
-import { DatasetWriter, openDataset } from "../../faces/data/dataset.ts";
+import { DatasetWriter } from "../../faces/data/dataset_writer.ts";
+import { openDataset } from "../../faces/data/dataset.ts";
 import { Random } from "../../engine/rng.ts";
 import { stage } from "../../runtime/stage.ts";
 import { datasetInfo } from "../lib/estimates.ts";

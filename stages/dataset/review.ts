@@ -6,7 +6,8 @@
 
 import { z } from "zod";
 import { InputError } from "../../formats/input_error.ts";
-import { type DatasetRecord, DatasetWriter, openDataset } from "../../faces/data/dataset.ts";
+import { type DatasetRecord, openDataset } from "../../faces/data/dataset.ts";
+import { DatasetWriter } from "../../faces/data/dataset_writer.ts";
 import { bootstrapMean } from "../../faces/metrics.ts";
 import { loadDetector } from "../../models/detectors/detector.ts";
 import { Random } from "../../engine/rng.ts";

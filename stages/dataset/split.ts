@@ -4,7 +4,9 @@
  * @module
  */
 import { z } from "zod";
-import { DatasetWriter, openDataset, splitByGroup } from "../../faces/data/dataset.ts";
+import { DatasetWriter } from "../../faces/data/dataset_writer.ts";
+import { openDataset } from "../../faces/data/dataset.ts";
+import { splitByGroup } from "../../faces/data/split.ts";
 import { stage } from "../../runtime/stage.ts";
 import { datasetInfo } from "../lib/estimates.ts";
 

@@ -6,7 +6,8 @@
  */
 
 import { z } from "zod";
-import { DatasetWriter, openDataset, type Sample } from "../../faces/data/dataset.ts";
+import { DatasetWriter } from "../../faces/data/dataset_writer.ts";
+import { openDataset, type Sample } from "../../faces/data/dataset.ts";
 import { contactSheet, overlayLandmarks } from "../../faces/draw.ts";
 import { type Image, writePng } from "../../faces/data/image.ts";
 import { loadDetector } from "../../models/detectors/detector.ts";

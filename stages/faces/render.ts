@@ -5,7 +5,7 @@
  */
 import { z } from "zod";
 import { InputError } from "../../formats/input_error.ts";
-import { DatasetWriter } from "../../faces/data/dataset.ts";
+import { DatasetWriter } from "../../faces/data/dataset_writer.ts";
 import { contactSheet } from "../../faces/draw.ts";
 import { type Image, writePng } from "../../faces/data/image.ts";
 import { PicturePool } from "../../faces/data/pool.ts";

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { z } from "zod";
-import { type Dataset, DatasetWriter, openDataset } from "../../faces/data/dataset.ts";
+import { type Dataset, openDataset } from "../../faces/data/dataset.ts";
+import { DatasetWriter } from "../../faces/data/dataset_writer.ts";
 import { drawLandmarks } from "../../faces/draw.ts";
 import { readImage } from "../../faces/data/image.ts";
 import { similarity, transformLandmarks } from "../../faces/landmarks.ts";

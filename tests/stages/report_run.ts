@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { z } from "zod";
-import { DatasetWriter } from "../../faces/data/dataset.ts";
+import { DatasetWriter } from "../../faces/data/dataset_writer.ts";
 import { createImage, writePng } from "../../faces/data/image.ts";
 import { readPipeline } from "../../runtime/pipeline/file.ts";
 import { runPipeline } from "../../runtime/run/run.ts";

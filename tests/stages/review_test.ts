@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { z } from "zod";
-import { DatasetWriter, openDataset } from "../../faces/data/dataset.ts";
+import { DatasetWriter } from "../../faces/data/dataset_writer.ts";
+import { openDataset } from "../../faces/data/dataset.ts";
 import { createImage } from "../../faces/data/image.ts";
 import { openDevice } from "../../engine/device.ts";
 import { readManifest } from "../../runtime/run/cache.ts";

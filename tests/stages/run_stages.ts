@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { DatasetWriter, openDataset } from "../../faces/data/dataset.ts";
+import { DatasetWriter } from "../../faces/data/dataset_writer.ts";
+import { openDataset } from "../../faces/data/dataset.ts";
 import { createImage } from "../../faces/data/image.ts";
 import { readPipeline } from "../../runtime/pipeline/file.ts";
 import { runPipeline } from "../../runtime/run/run.ts";

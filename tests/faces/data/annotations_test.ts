@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type ListFormat, parseAnnotations, parseNpy, parseText } from "../../../faces/data/annotations.ts";
+import { DATASET_FORMATS, formatsDoc, parseAnnotations } from "../../../faces/data/annotations/registry.ts";
 import { neutralFace } from "../neutral_face.ts";
 import { SCHEMAS } from "../../../faces/schema.ts";
 import { npy } from "../npy_file.ts";
@@ -10,8 +10,8 @@ const face = neutralFace(80);
 const pairs = Array.from({ length: 68 }, (_, i) => [face[2 * i]!, face[2 * i + 1]!] as const);
 
 /** Reads a text that has one good face, `a.png`, and bad ones; returns their places and reasons. */
-function read(format: ListFormat, text: string, origin: 0 | 1 = 0): string[] {
-  const { faces, bad } = parseAnnotations(text, format, SCHEMAS.ibug68, { name: "list", origin });
+function read(format: "wflw" | "coco" | "ffhq" | "csv", text: string, origin: 0 | 1 = 0): string[] {
+  const { faces, bad } = parseAnnotations(text, DATASET_FORMATS[format], ibug68, { name: "list", origin });
   assert.deepEqual(faces.map(({ image }) => image), ["a.png"]);
   faces[0]!.landmarks.forEach((px, i) => assert.ok(Math.abs(px - face[i]! + origin) < 1e-4));
   return bad.map(({ file, reason }) => `${file} ${reason}`);
@@ -72,29 +72,48 @@ Deno.test("csv: columns in any order with style and group, and bad rows are name
     "list:3 there are 2 fields instead of 139",
     "list:4 landmark 0 is no pair of numbers",
   ]);
-  const [first] = parseAnnotations(text, "csv", SCHEMAS.ibug68).faces;
+  const [first] = parseAnnotations(text, DATASET_FORMATS.csv, ibug68).faces;
   assert.deepEqual([first!.style, first!.group], ["ink", "g"]);
   // As OpenFace writes them: all x first.
   const apart = ["x", "y"].flatMap((axis) => pairs.map((_, i) => `${axis}_${i}`));
   read("csv", `file, ${apart.join(", ")}\na.png, ${[0, 1].flatMap((k) => pairs.map((p) => p[k])).join(", ")}\n`, 0);
-  const quoted = parseAnnotations(text.replace("a.png", '"a, the ""first"".png"'), "csv", SCHEMAS.ibug68).faces;
+  const quoted = parseAnnotations(text.replace("a.png", '"a, the ""first"".png"'), DATASET_FORMATS.csv, ibug68).faces;
   assert.equal(quoted[0]!.image, 'a, the "first".png');
   assert.throws(() => read("csv", text.replace("a.png", '"a.png')), /list as csv: line \d+: a quote is not closed/);
   assert.throws(() => read("csv", text.replace("y67", "z67")), /list as csv: line 1: there is no column "y67"/);
   assert.throws(() => read("csv", text.replace("name", "title")), /there is no column "name", "file" or "image"/);
 });
 
-Deno.test("parseText() takes 68 times x and y", () => {
+Deno.test("every format is called as its row, and is in the documentation", () => {
+  for (const [name, format] of Object.entries(DATASET_FORMATS)) {
+    assert.equal(format.name, name);
+    assert.ok(formatsDoc().includes(`${name}: ${format.doc}`));
+  }
+});
+
+Deno.test("wflw: all 98 points for who wants them, and no schema that they do not contain", () => {
+  const points = Array.from({ length: 2 * wflw98.count }, (_, i) => i);
+  const line = [...points, 1, 2, 70, 80, 0, 0, 0, 0, 0, 0, "a.png"].join(" ");
+  assert.deepEqual([...parseAnnotations(line, DATASET_FORMATS.wflw, wflw98).faces[0]!.landmarks], points);
+  assert.equal(parseAnnotations(line, DATASET_FORMATS.wflw, SCHEMAS.cofw29).faces[0]!.landmarks.length, 58);
+});
+
+const context = { schema: ibug68, origin: 0 } as const;
+const bytesOf = (text: string) => new TextEncoder().encode(text);
+
+Deno.test("text: 68 times x and y", () => {
+  const { parse } = DATASET_FORMATS.text;
   const text = pairs.map((pair) => pair.join(" ")).join("\r\n");
-  parseText(text, SCHEMAS.ibug68, { origin: 1 }).forEach((px, i) => assert.ok(Math.abs(px - face[i]! + 1) < 1e-4));
-  assert.throws(
-    () => parseText("1 2", SCHEMAS.ibug68, { name: "a.txt" }),
-    /Cannot read a\.txt: there are 2 numbers instead of 136/,
-  );
-  assert.throws(() => parseText(text.replace(/^\S+/, "x"), SCHEMAS.ibug68), /landmark 0 is no pair of numbers/);
+  const found = parse(bytesOf(text), { ...context, name: "a.txt", origin: 1 });
+  found.forEach((px, i) => assert.ok(Math.abs(px - face[i]! + 1) < 1e-4));
+  const wrong = (text: string, problem: RegExp) =>
+    assert.throws(() => parse(bytesOf(text), { ...context, name: "a.txt" }), problem);
+  wrong("1 2", /Cannot read a\.txt: there are 2 numbers instead of 136/);
+  wrong(text.replace(/^\S+/, "x"), /landmark 0 is no pair of numbers/);
 });
 
 Deno.test("npy: CariFace's arrays of both orders and four types, and others are named", () => {
+  const { parse } = DATASET_FORMATS.npy;
   const bytes = (data: { buffer: ArrayBuffer }) => new Uint8Array(data.buffer);
   const whole = face.map(Math.round);
   const columns = Float32Array.from([...pairs.map(([x]) => x), ...pairs.map(([, y]) => y)]);
@@ -105,11 +124,11 @@ Deno.test("npy: CariFace's arrays of both orders and four types, and others are 
     [whole, npy("<i4", "(68, 2)", bytes(Int32Array.from(whole)))],
     [whole, npy("<i8", "(68, 2)", bytes(BigInt64Array.from(whole, (px) => BigInt(px))))],
   ];
-  for (const [want, file] of good) assert.deepEqual(parseNpy(file, SCHEMAS.ibug68), want);
-  assert.deepEqual(parseNpy(good[0]![1], SCHEMAS.ibug68, { origin: 1 }), face.map((px) => px - 1));
+  for (const [want, file] of good) assert.deepEqual(parse(file, { ...context, name: "a.npy" }), want);
+  assert.deepEqual(parse(good[0]![1], { ...context, name: "a.npy", origin: 1 }), face.map((px) => px - 1));
   const data = bytes(Float32Array.from(face));
   const wrong = (file: Uint8Array<ArrayBuffer>, problem: RegExp) =>
-    assert.throws(() => parseNpy(file, SCHEMAS.ibug68, { name: "a.npy" }), problem);
+    assert.throws(() => parse(file, { ...context, name: "a.npy" }), problem);
   wrong(npy(">f4", "(68, 2)", data), /Cannot read a.npy: its elements are ">f4", not <f4, <f8/);
   wrong(npy("<f4", "(2, 68)", data), /its shape is \(2, 68\) instead of \(68, 2\)/);
   wrong(npy("<f4", "(68, 2)", data.subarray(4)), /it has 668 bytes instead of 672/);

@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
-import { DatasetWriter, openDataset, openFolder, splitByGroup } from "../../../faces/data/dataset.ts";
+import { DatasetWriter } from "../../../faces/data/dataset_writer.ts";
+import { openDataset } from "../../../faces/data/dataset.ts";
+import { openFolder } from "../../../faces/data/face_folder.ts";
+import { splitByGroup } from "../../../faces/data/split.ts";
 import { createImage, encodeJpeg, encodePng } from "../../../faces/data/image.ts";
 import { formatPts } from "../../../faces/pts.ts";
 import { SCHEMAS } from "../../../faces/schema.ts";

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { DatasetWriter, openDataset } from "../../../faces/data/dataset.ts";
+import { DatasetWriter } from "../../../faces/data/dataset_writer.ts";
+import { openDataset } from "../../../faces/data/dataset.ts";
 import { encodePng, type Image, writePng } from "../../../faces/data/image.ts";
 import { inOrder, PicturePool } from "../../../faces/data/pool.ts";
 import { Random } from "../../../engine/rng.ts";

@@ -1,0 +1,90 @@
+/**
+ * Formats of annotated landmarks. A new one is a file in this folder and a row here: options, types and documentation
+ * follow.
+ *
+ * @module
+ */
+import { InputError } from "../../../formats/input_error.ts";
+import type { Origin } from "../../pts.ts";
+import { convertLandmarks, type LandmarkSchema, SCHEMAS } from "../../schema.ts";
+import { coco } from "./coco.ts";
+import { csv } from "./csv.ts";
+import { ffhq } from "./ffhq.ts";
+import type { ImageFormat, ListedFace, ListFormat } from "./format.ts";
+import { npy } from "./npy.ts";
+import { pts } from "./pts.ts";
+import { text } from "./text.ts";
+import { wflw } from "./wflw.ts";
+
+/** Every format, by its name; the first is the default. */
+export const DATASET_FORMATS = { pts, text, npy, wflw, coco, ffhq, csv } as const satisfies Record<
+  string,
+  ImageFormat | ListFormat
+>;
+
+/** Name of a format. */
+export type FormatName = keyof typeof DATASET_FORMATS;
+
+/** Names of the formats. */
+export const FORMAT_NAMES = Object.keys(DATASET_FORMATS) as [FormatName, ...FormatName[]];
+
+/** A sentence on the formats, for options. */
+export function formatsDoc(): string {
+  const list = (perImage: boolean) =>
+    Object.values<ImageFormat | ListFormat>(DATASET_FORMATS).filter((format) => format.perImage === perImage)
+      .map(({ name, doc }) => `${name}: ${doc}`).join("; ");
+  return `${list(true)}; or one file, named by annotations, ${list(false)}`;
+}
+
+/** A file or a face that could not be used, and why. */
+export interface BadFile {
+  /** Path inside the folder, or place in a file, as in `list.txt:3`. */
+  file: string;
+  /** One line. */
+  reason: string;
+}
+
+/** Content of a file of many faces. */
+export interface Annotations {
+  /** The faces, in the order of the file. */
+  readonly faces: ListedFace[];
+  /** Faces that cannot be used. */
+  readonly bad: BadFile[];
+}
+
+/**
+ * Reads a file of many faces.
+ *
+ * @param text The file.
+ * @param format Its format.
+ * @param schema Schema wanted; landmarks of a format with its own are converted to it.
+ * @param options `name` is the file's name for errors; `origin` is 0 unless it counts pixels from 1.
+ * @returns Faces and bad ones.
+ * @throws {InputError} If it is no such file at all.
+ */
+export function parseAnnotations(
+  text: string,
+  format: ListFormat,
+  schema: LandmarkSchema,
+  options: { name?: string; origin?: Origin } = {},
+): Annotations {
+  const { name = "annotations", origin = 0 } = options;
+  const own = format.schema === undefined ? schema : SCHEMAS[format.schema];
+  const faces: ListedFace[] = [], bad: BadFile[] = [];
+  const each = (place: string | number, read: () => ListedFace) => {
+    try {
+      const { landmarks, ...face } = read();
+      faces.push({ ...face, landmarks: convertLandmarks(landmarks, own, schema) });
+    } catch (error) {
+      if (!(error instanceof InputError)) throw error;
+      bad.push({ file: `${name}:${place}`, reason: error.message });
+    }
+  };
+  try {
+    format.parse(text, each, { name, origin, schema: own });
+  } catch (error) {
+    if (!(error instanceof InputError || error instanceof SyntaxError)) throw error;
+    throw new InputError(`Cannot read ${name} as ${format.name}: ${error.message}`);
+  }
+  return { faces, bad };
+}

@@ -1,0 +1,135 @@
+/**
+ * Writing of datasets.
+ *
+ * @module
+ */
+import { makeFolder, readBytes, writeFile } from "../../formats/files.ts";
+import { InputError } from "../../formats/input_error.ts";
+import { formatPts } from "../pts.ts";
+import { DEFAULT_SCHEMA, type LandmarkSchema } from "../schema.ts";
+import type { Dataset, NewRecord } from "./dataset.ts";
+import { encodePng, type Image } from "./image.ts";
+import type { PicturePool } from "./pool.ts";
+
+/** Writes a dataset. `metadata.jsonl` comes last, with `close()`: a folder without it is unfinished. */
+export class DatasetWriter {
+  readonly #dir: string;
+  readonly #schema: LandmarkSchema;
+  readonly #lines: string[] = [];
+  readonly #encode: (image: Image) => Promise<Uint8Array> | Uint8Array;
+  #size_px = 0;
+
+  private constructor(dir: string, schema: LandmarkSchema, encoder: Pick<PicturePool, "encode"> | undefined) {
+    this.#dir = dir;
+    this.#schema = schema;
+    this.#encode = encoder ? (image) => encoder.encode(image) : encodePng;
+  }
+
+  /**
+   * Starts a dataset.
+   *
+   * @param dir The folder, which is made when it is not there.
+   * @param schema Schema of the landmarks.
+   * @param encoder Makes PNG files of images; this thread unless given.
+   * @returns The writer.
+   */
+  static async create(
+    dir: string,
+    schema: LandmarkSchema,
+    encoder?: Pick<PicturePool, "encode">,
+  ): Promise<DatasetWriter> {
+    await makeFolder(`${dir}/images`);
+    return new DatasetWriter(dir, schema, encoder);
+  }
+
+  /** Images so far. */
+  get count(): number {
+    return this.#lines.length;
+  }
+
+  /**
+   * Adds an image. Images are in the order of the calls, which may overlap.
+   *
+   * @param image A square of the size of those before.
+   * @param record What is known of it.
+   * @throws {InputError} If the image's size or the landmarks do not fit.
+   */
+  async add(image: Image, record: NewRecord): Promise<void> {
+    this.#check(image.width, image.height, record);
+    await this.#write(async () => await this.#encode(image), record);
+  }
+
+  /**
+   * Adds an image that is a PNG file already, as it is. Images are in the order of the calls, which may overlap.
+   *
+   * @param path The file.
+   * @param size_px Its side.
+   * @param record What is known of it.
+   * @throws {InputError} If the image's size or the landmarks do not fit.
+   */
+  async addFile(path: string, size_px: number, record: NewRecord): Promise<void> {
+    this.#check(size_px, size_px, record);
+    await this.#write(() => readBytes(path), record);
+  }
+
+  #check(width: number, height: number, { landmarks }: NewRecord): void {
+    const index = this.#lines.length;
+    this.#size_px ||= width;
+    if (width !== this.#size_px || height !== this.#size_px) {
+      throw new InputError(
+        `Cannot add image ${index} to ${this.#dir}: its size is ${width} x ${height}, ` +
+          `${this.#size_px} x ${this.#size_px} is expected`,
+      );
+    }
+    if (landmarks.length !== 2 * this.#schema.count || !landmarks.every(Number.isFinite)) {
+      throw new InputError(
+        `Cannot add image ${index} to ${this.#dir}: landmarks must be ${2 * this.#schema.count} finite numbers`,
+      );
+    }
+  }
+
+  /**
+   * Adds an image of another dataset without decoding it. Images are in the order of the calls, which may overlap.
+   *
+   * @param from A dataset that {@linkcode DatasetWriter} wrote.
+   * @param index Into its records.
+   * @throws {InputError} If its images have another size than those before.
+   */
+  async copy(from: Dataset, index: number): Promise<void> {
+    this.#size_px ||= from.size_px;
+    if (from.size_px !== this.#size_px) {
+      throw new InputError(
+        `Cannot add images of ${from.dir} to ${this.#dir}: their side is ${from.size_px} pixels, ` +
+          `${this.#size_px} is expected`,
+      );
+    }
+    if (from.schema.name !== this.#schema.name) {
+      throw new InputError(
+        `Cannot add images of ${from.dir} to ${this.#dir}: their landmarks are of ${from.schema.name}, ` +
+          `${this.#schema.name} is expected`,
+      );
+    }
+    const { file_name, ...record } = from.records[index]!;
+    await this.#write(() => readBytes(`${from.dir}/${file_name}`), record);
+  }
+
+  async #write(read: () => Promise<Uint8Array>, record: NewRecord): Promise<void> {
+    const { style, group, landmarks, ...rest } = record;
+    const name = `images/${String(this.#lines.length).padStart(6, "0")}`;
+    const round = (value: number) => Math.round(value * 1000) / 1000;
+    const points = Array.from(
+      { length: this.#schema.count },
+      (_, i) => [round(landmarks[2 * i]!), round(landmarks[2 * i + 1]!)],
+    );
+    // Lines without a schema are of the default one.
+    const schema = this.#schema.name === DEFAULT_SCHEMA ? {} : { schema: this.#schema.name };
+    this.#lines.push(JSON.stringify({ file_name: `${name}.png`, style, group, ...schema, landmarks: points, ...rest }));
+    await writeFile(`${this.#dir}/${name}.png`, await read());
+    await writeFile(`${this.#dir}/${name}.pts`, formatPts(landmarks));
+  }
+
+  /** Writes `metadata.jsonl`. */
+  async close(): Promise<void> {
+    await writeFile(`${this.#dir}/metadata.jsonl`, this.#lines.map((line) => line + "\n").join(""));
+  }
+}
