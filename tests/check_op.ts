@@ -66,7 +66,10 @@ export function checkOp<A extends Attrs, I extends number, O extends number>(
       shape,
       data: Float64Array.from({ length: elements(shape) }, (_, k) => Math.fround((c.fill ?? spreadNumbers)(input, k))),
     }));
-  const variants = [{ name: "", options: {} }, ...tiled ? [{ name: ", in tiles", options: TILED }] : []];
+  const variants = [
+    { name: "", options: {} },
+    ...tiled ? [{ name: ", in tiles", options: { ...TILED, always_tiled: true } }] : [],
+  ];
   for (const { name, options } of variants) {
     gpuTest(`${op.name}() matches the reference${name}`, async (device) => {
       for (const c of cases) {

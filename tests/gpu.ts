@@ -14,18 +14,24 @@ export const TILED: DeviceOptions = { storage: "buffer", tiled: true };
 /** The adapter with kernels that do not tile, which software drivers have anyway. */
 export const UNTILED: DeviceOptions = { tiled: false };
 
+/** Options of a test's device. */
+export interface TestDeviceOptions extends DeviceOptions {
+  /** True to use kernels that tile however few tiles a case has. */
+  always_tiled?: boolean;
+}
+
 /** Selects kernels that tile however few tiles a case has. */
 const ALWAYS_TILES: KernelSelector = {
   select: (_, candidates) => candidates.find(({ TILED }) => TILED === 1),
 };
 
-const wanted = new Map<string, DeviceOptions>();
+const wanted = new Map<string, TestDeviceOptions>();
 const opened = new Map<string, Device>();
 
 Deno.test.beforeAll(async () => {
   for (const [key, options] of wanted) {
     const device = await openDevice(options);
-    opened.set(key, options.tiled ? { ...device, selector: ALWAYS_TILES } : device);
+    opened.set(key, options.always_tiled ? { ...device, selector: ALWAYS_TILES } : device);
   }
 });
 
@@ -35,7 +41,7 @@ Deno.test.afterAll(() => {
 });
 
 /** The device that {@linkcode gpuTest} opened for a test of this file with these options. */
-export function testDevice(options: DeviceOptions = {}): Device {
+export function testDevice(options: TestDeviceOptions = {}): Device {
   const device = opened.get(JSON.stringify(options));
   if (!device) throw new Error("Cannot use a device here: it is there during a gpuTest() with the same options");
   return device;
@@ -49,7 +55,7 @@ export function testDevice(options: DeviceOptions = {}): Device {
 export function gpuTest(
   name: string,
   fn: (device: Device) => Promise<void> | void,
-  { ignore = false, ...options }: DeviceOptions & { readonly ignore?: boolean } = {},
+  { ignore = false, ...options }: TestDeviceOptions & { readonly ignore?: boolean } = {},
 ): void {
   if (!ignore) wanted.set(JSON.stringify(options), options);
   Deno.test({ name, ignore, fn: () => fn(testDevice(options)) });
