@@ -76,7 +76,8 @@ export interface KernelSelector {
  * `st_y(i, v)` for each name in `writes`, which applies the fused epilogue and zeroes the padding lanes;
  * `u.NAME` for each of `ints` (i32) and `floats` (f32); `thread(id) -> i32`, the linear index of the invocation, to be
  * compared with `u.threads`; `quotient(i, d)` and `remainder(i, d)`, in place of `/` and `%` which processors do lane by
- * lane; `WG`, the workgroup size.
+ * lane; `pixel(t, height, width, channels4)`, the sample `n`, row `h`, column `w` and texel of channels `c` of texel `t` of
+ * maps; `WG`, the workgroup size.
  */
 export interface Kernel {
   /** WGSL text, usually imported from `shaders/`. */

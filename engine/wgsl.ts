@@ -243,6 +243,15 @@ function division({ kernel, loads, stores }: Program): string {
   return `fn quotient(i: i32, d: i32) -> i32 { ${body} }\nfn remainder(i: i32, d: i32) -> i32 { return i - quotient(i, d) * d; }`;
 }
 
+/** WGSL of the decoding of texel `t` of maps `[N, height, width, 4 channels4]`. */
+const PIXEL = `struct Pixel { n: i32, h: i32, w: i32, c: i32 }
+fn pixel(t: i32, height: i32, width: i32, channels4: i32) -> Pixel {
+  let at = quotient(t, channels4);
+  let row = quotient(at, width);
+  let n = quotient(row, height);
+  return Pixel(n, row - n * height, at - row * width, t - at * channels4);
+}`;
+
 /** WGSL of a broadcast index. */
 function index(indexing: Indexing, uniforms: Uniforms): string {
   if (indexing === null) return "i";
@@ -344,6 +353,7 @@ export function assemble(
     `const WG = ${size}u;`,
     "fn thread(id: vec3u) -> i32 { return i32(id.x) + i32(id.y) * u.grid_x; }",
     division(program),
+    PIXEL,
     ...functions.values(),
     ...access,
     inlined.reduce(

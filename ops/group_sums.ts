@@ -1,5 +1,6 @@
 import { elements, extent, type F64, type Op, sameShape, showShape, texels, type Value } from "../engine/graph.ts";
 import source from "../shaders/group_sums.wgsl" with { type: "text" };
+import groupMask from "../shaders/_groups.wgsl" with { type: "text" };
 import { reader, sumOver, tabulate } from "./_reference.ts";
 
 /** Attributes of {@linkcode groupSumsOp}: groups of channels, and a factor for the sums of each input. */
@@ -20,7 +21,7 @@ export const groupSumsOp: Op<GroupSumsAttrs, 2, 2> = {
     kernel: ({ inputs: [a], attrs: { groups, factors } }) => {
       const C = extent(a, -1);
       return {
-        source,
+        source: `${source}\n${groupMask}`,
         label: "shaders/group_sums.wgsl",
         entry: "forward",
         reads: ["a", "b"],

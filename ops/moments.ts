@@ -1,5 +1,6 @@
 import { elements, extent, type F64, type Op, showShape, texels, type Value } from "../engine/graph.ts";
 import source from "../shaders/moments.wgsl" with { type: "text" };
+import groupMask from "../shaders/_groups.wgsl" with { type: "text" };
 import { reader, sumOver, tabulate } from "./_reference.ts";
 import { add } from "./add.ts";
 import { groupSums } from "./group_sums.ts";
@@ -30,7 +31,7 @@ export const momentsOp: Op<MomentsAttrs, 3, 2> = {
     kernel: ({ inputs: [parts, , x], outputs: [mean], attrs: { groups, step } }) => {
       const { R, C } = rowsOf(x.shape);
       return {
-        source,
+        source: `${source}\n${groupMask}`,
         label: "shaders/moments.wgsl",
         entry: "forward",
         reads: ["mean_s", "m2_s"],

@@ -1,5 +1,6 @@
 import { apply, dims, type NoAttrs, type Op, type Value } from "../engine/graph.ts";
 import source from "../shaders/winograd_grad_output_transform.wgsl" with { type: "text" };
+import tiles from "../shaders/_winograd.wgsl" with { type: "text" };
 import { directWorkgroup } from "./_gemm.ts";
 import {
   AT,
@@ -30,7 +31,7 @@ export const winogradGradOutputTransformOp: Op<NoAttrs, 1> = {
       const [TH, TW] = tilesOf(H, W);
       const O4 = Math.ceil(O / 4);
       return {
-        source,
+        source: `${source}\n${tiles}`,
         label: "shaders/winograd_grad_output_transform.wgsl",
         entry: "forward",
         reads: ["dy"],

@@ -1,5 +1,6 @@
 import { apply, dims, type Op, type Value } from "../engine/graph.ts";
 import source from "../shaders/winograd_input.wgsl" with { type: "text" };
+import tiles from "../shaders/_winograd.wgsl" with { type: "text" };
 import { directWorkgroup } from "./_gemm.ts";
 import { BLOCK, BT, leftRight, matrix, tabulateTiles, tilePosition, tilesOf, tileStride } from "./_winograd.ts";
 import { reader } from "./_reference.ts";
@@ -24,7 +25,7 @@ export const winogradInputOp: Op<WinogradInputAttrs, 1> = {
       const I4 = Math.ceil(I / 4);
       const [first, step] = transposed ? [4, -1] : [-1, 1];
       return {
-        source,
+        source: `${source}\n${tiles}`,
         label: "shaders/winograd_input.wgsl",
         entry: "forward",
         reads: ["x"],

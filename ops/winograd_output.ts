@@ -1,5 +1,6 @@
 import { apply, dims, type Op, type Shape, type Value } from "../engine/graph.ts";
 import source from "../shaders/winograd_output.wgsl" with { type: "text" };
+import tiles from "../shaders/_winograd.wgsl" with { type: "text" };
 import { directWorkgroup } from "./_gemm.ts";
 import { AT, BLOCK, leftRight, matrix, tilePosition, tileReader, tilesOf, tileStride } from "./_winograd.ts";
 import { accumulator } from "./_reference.ts";
@@ -20,7 +21,7 @@ export const winogradOutputOp: Op<WinogradOutputAttrs, 1> = {
       const O4 = Math.ceil(O / 4);
       const [first, step] = transposed ? [3, -1] : [0, 1];
       return {
-        source,
+        source: `${source}\n${tiles}`,
         label: "shaders/winograd_output.wgsl",
         entry: "forward",
         reads: ["m"],

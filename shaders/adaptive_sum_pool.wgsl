@@ -5,20 +5,15 @@
 fn forward(@builtin(global_invocation_id) id: vec3u) {
   let t = thread(id);
   if (t >= u.threads) { return; }
-  let c = remainder(t, u.C4);
-  var rest = quotient(t, u.C4);
-  let w = remainder(rest, u.WO);
-  rest = quotient(rest, u.WO);
-  let h = remainder(rest, u.HO);
-  let n = quotient(rest, u.HO);
-  // ceil(h H / HO) is the first row of the region, and the next region's first ends it
-  let h1 = quotient((h + 1) * u.H + u.HO - 1, u.HO);
-  let w0 = quotient(w * u.W + u.WO - 1, u.WO);
-  let w1 = quotient((w + 1) * u.W + u.WO - 1, u.WO);
+  let p = pixel(t, u.HO, u.WO, u.C4);
+  // ceil(p.h H / HO) is the first row of the region, and the next region's first ends it
+  let h1 = quotient((p.h + 1) * u.H + u.HO - 1, u.HO);
+  let w0 = quotient(p.w * u.W + u.WO - 1, u.WO);
+  let w1 = quotient((p.w + 1) * u.W + u.WO - 1, u.WO);
   var total = vec4f();
-  for (var i = quotient(h * u.H + u.HO - 1, u.HO); i < h1; i++) {
-    let row = (n * u.H + i) * u.W;
-    for (var j = w0; j < w1; j++) { total += ld_x((row + j) * u.C4 + c); }
+  for (var i = quotient(p.h * u.H + u.HO - 1, u.HO); i < h1; i++) {
+    let row = (p.n * u.H + i) * u.W;
+    for (var j = w0; j < w1; j++) { total += ld_x((row + j) * u.C4 + p.c); }
   }
   st_y(t, total);
 }

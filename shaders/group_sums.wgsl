@@ -23,8 +23,7 @@ fn forward(@builtin(global_invocation_id) id: vec3u) {
     var a = vec4f();
     var b = vec4f();
     for (var c4 = first / 4; 4 * c4 < last; c4++) {
-      let channel = 4 * c4 + vec4i(0, 1, 2, 3);
-      let inside = (channel >= vec4i(first)) & (channel < vec4i(last));
+      let inside = in_group(c4, first);
       a += select(vec4f(), ld_a(n * u.C4 + c4), inside);
       b += select(vec4f(), ld_b(n * u.C4 + c4), inside);
     }

@@ -5,16 +5,11 @@
 fn forward(@builtin(global_invocation_id) id: vec3u) {
   let t = thread(id);
   if (t >= u.threads) { return; }
-  let c = remainder(t, u.C4);
-  var rest = quotient(t, u.C4);
-  let w = remainder(rest, u.WO);
-  rest = quotient(rest, u.WO);
-  let h = remainder(rest, u.HO);
-  let n = quotient(rest, u.HO);
+  let p = pixel(t, u.HO, u.WO, u.C4);
   var best = vec4f(-3.4e38);
-  for (var i = max(h * u.S - u.pad, 0); i < min(h * u.S - u.pad + u.K, u.H); i++) {
-    for (var j = max(w * u.S - u.pad, 0); j < min(w * u.S - u.pad + u.K, u.W); j++) {
-      best = max(best, ld_x(((n * u.H + i) * u.W + j) * u.C4 + c));
+  for (var i = max(p.h * u.S - u.pad, 0); i < min(p.h * u.S - u.pad + u.K, u.H); i++) {
+    for (var j = max(p.w * u.S - u.pad, 0); j < min(p.w * u.S - u.pad + u.K, u.W); j++) {
+      best = max(best, ld_x(((p.n * u.H + i) * u.W + j) * u.C4 + p.c));
     }
   }
   st_y(t, best);

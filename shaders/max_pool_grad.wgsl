@@ -5,26 +5,21 @@
 fn forward(@builtin(global_invocation_id) id: vec3u) {
   let t = thread(id);
   if (t >= u.threads) { return; }
-  let c = remainder(t, u.C4);
-  var rest = quotient(t, u.C4);
-  let j = remainder(rest, u.W);
-  rest = quotient(rest, u.W);
-  let i = remainder(rest, u.H);
-  let n = quotient(rest, u.H);
+  let p = pixel(t, u.H, u.W, u.C4);
   let own = ld_x(t);
   var total = vec4f();
-  // Windows that hold row i begin at rows S h - pad from i - K + 1 to i.
-  for (var h = max(quotient(i + u.pad - u.K + u.S, u.S), 0); h <= min(quotient(i + u.pad, u.S), u.HO - 1); h++) {
-    for (var w = max(quotient(j + u.pad - u.K + u.S, u.S), 0); w <= min(quotient(j + u.pad, u.S), u.WO - 1); w++) {
+  // Windows that hold row r begin at rows S h - pad from r - K + 1 to r.
+  for (var h = max(quotient(p.h + u.pad - u.K + u.S, u.S), 0); h <= min(quotient(p.h + u.pad, u.S), u.HO - 1); h++) {
+    for (var w = max(quotient(p.w + u.pad - u.K + u.S, u.S), 0); w <= min(quotient(p.w + u.pad, u.S), u.WO - 1); w++) {
       var first = vec4<bool>(true);
       for (var a = max(h * u.S - u.pad, 0); a < min(h * u.S - u.pad + u.K, u.H); a++) {
         for (var b = max(w * u.S - u.pad, 0); b < min(w * u.S - u.pad + u.K, u.W); b++) {
-          if (a == i && b == j) { continue; }
-          let other = ld_x(((n * u.H + a) * u.W + b) * u.C4 + c);
-          first &= select(own >= other, own > other, vec4<bool>(a < i || (a == i && b < j)));
+          if (a == p.h && b == p.w) { continue; }
+          let other = ld_x(((p.n * u.H + a) * u.W + b) * u.C4 + p.c);
+          first &= select(own >= other, own > other, vec4<bool>(a < p.h || (a == p.h && b < p.w)));
         }
       }
-      total += select(vec4f(), ld_dy(((n * u.HO + h) * u.WO + w) * u.C4 + c), first);
+      total += select(vec4f(), ld_dy(((p.n * u.HO + h) * u.WO + w) * u.C4 + p.c), first);
     }
   }
   st_dx(t, total);

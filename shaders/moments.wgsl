@@ -26,8 +26,7 @@ fn forward(@builtin(global_invocation_id) id: vec3u) {
     let origin = ld_mean_s(base + first / 4)[first % 4];
     var shift = vec4f();
     for (var c4 = first / 4; 4 * c4 < last; c4++) {
-      let channel = 4 * c4 + vec4i(0, 1, 2, 3);
-      let inside = (channel >= vec4i(first)) & (channel < vec4i(last));
+      let inside = in_group(c4, first);
       for (var s = 0; s < u.S; s++) {
         let rows = f32(min(u.step, u.R - s * u.step));
         shift += rows * select(vec4f(), ld_mean_s(base + s * u.C4 + c4) - origin, inside);
@@ -36,8 +35,7 @@ fn forward(@builtin(global_invocation_id) id: vec3u) {
     let center = origin + dot(shift, vec4f(1.0)) / u.count;
     var m2 = vec4f();
     for (var c4 = first / 4; 4 * c4 < last; c4++) {
-      let channel = 4 * c4 + vec4i(0, 1, 2, 3);
-      let inside = (channel >= vec4i(first)) & (channel < vec4i(last));
+      let inside = in_group(c4, first);
       for (var s = 0; s < u.S; s++) {
         let i = base + s * u.C4 + c4;
         let rows = f32(min(u.step, u.R - s * u.step));

@@ -20,20 +20,15 @@ fn range(h: i32, step: f32, offset: f32, size: i32, count: i32) -> vec2i {
 fn forward(@builtin(global_invocation_id) id: vec3u) {
   let t = thread(id);
   if (t >= u.threads) { return; }
-  let c = remainder(t, u.C4);
-  var rest = quotient(t, u.C4);
-  let w = remainder(rest, u.W);
-  rest = quotient(rest, u.W);
-  let h = remainder(rest, u.H);
-  let n = quotient(rest, u.H);
-  let rows = range(h, u.h_step, u.h_offset, u.H, u.HO);
-  let columns = range(w, u.w_step, u.w_offset, u.W, u.WO);
+  let p = pixel(t, u.H, u.W, u.C4);
+  let rows = range(p.h, u.h_step, u.h_offset, u.H, u.HO);
+  let columns = range(p.w, u.w_step, u.w_offset, u.W, u.WO);
   var total = vec4f();
   for (var i = rows.x; i < rows.y; i++) {
-    let v = weight(i, h, u.h_step, u.h_offset, u.H);
-    let row = (n * u.HO + i) * u.WO;
+    let v = weight(i, p.h, u.h_step, u.h_offset, u.H);
+    let row = (p.n * u.HO + i) * u.WO;
     for (var j = columns.x; j < columns.y; j++) {
-      total += v * weight(j, w, u.w_step, u.w_offset, u.W) * ld_dy((row + j) * u.C4 + c);
+      total += v * weight(j, p.w, u.w_step, u.w_offset, u.W) * ld_dy((row + j) * u.C4 + p.c);
     }
   }
   st_dx(t, total);

@@ -5,13 +5,8 @@
 fn forward(@builtin(global_invocation_id) id: vec3u) {
   let t = thread(id);
   if (t >= u.threads) { return; }
-  let c = remainder(t, u.C4);
-  var rest = quotient(t, u.C4);
-  let w = remainder(rest, u.WO);
-  rest = quotient(rest, u.WO);
-  let h = remainder(rest, u.HO);
-  let n = quotient(rest, u.HO);
-  st_y(t, ld_x(((n * u.H + quotient(h * u.H, u.HO)) * u.W + quotient(w * u.W, u.WO)) * u.C4 + c));
+  let p = pixel(t, u.HO, u.WO, u.C4);
+  st_y(t, ld_x(((p.n * u.H + quotient(p.h * u.H, u.HO)) * u.W + quotient(p.w * u.W, u.WO)) * u.C4 + p.c));
 }
 
 // D times as high and as wide: one invocation per texel of x writes all of its pixels.

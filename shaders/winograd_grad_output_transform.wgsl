@@ -1,25 +1,17 @@
 // winograd_grad_output_transform.  m = A dy A^T, for a tile dy of 4 x 4 gradients of a 3x3 convolution's results
 // in dy: [N, H, W, O]   out m: as v of winograd_input.wgsl, with the output channels
 // grid: one invocation per tile x 4 channels
-// source: arXiv 1509.09308; matrices in ops/_winograd.ts
-const A = 0.7071067811865476;
-const B = 1.4142135623730951;
-
+// source: arXiv 1509.09308; tile_of() in _winograd.wgsl, matrices in ops/_winograd.ts
 @compute @workgroup_size(WG)
 fn forward(@builtin(global_invocation_id) id: vec3u) {
   let t = thread(id);
   if (t >= u.threads) { return; }
-  let o = t % u.O4;
-  let tile = t / u.O4;
-  let block = tile / $(BLOCK);
-  let m0 = block * 36 * u.stride + (tile - $(BLOCK) * block) * u.O4 + o;
+  let tile = tile_of(t, u.O4);
   let s = u.stride;
-  let line = tile / u.TW;
-  let n = line / u.TH;
-  let top = 4 * (line - n * u.TH);
-  let left = 4 * (tile - line * u.TW);
+  let top = tile.row;
+  let left = tile.column;
   //@ for r in 4
-  let y$r = select(-1000000000, (n * u.H + top + $r) * u.W * u.O4 + o, top + $r < u.H);
+  let y$r = select(-1000000000, (tile.n * u.H + top + $r) * u.W * u.O4 + tile.c, top + $r < u.H);
   let x$r = select(-1000000000, (left + $r) * u.O4, left + $r < u.W);
   //@ end
   //@ for c in 4
@@ -44,7 +36,7 @@ fn forward(@builtin(global_invocation_id) id: vec3u) {
     let qa = A * (e$(r)_1 + 0.5 * e$(r)_3);
     let pb = e$(r)_0 + 2.0 * e$(r)_2;
     let qb = B * (e$(r)_1 + 2.0 * e$(r)_3);
-    let at = m0 + $(6 * r) * s;
+    let at = tile.at + $(6 * r) * s;
     st_m(at, e$(r)_0);
     st_m(at + s, pa + qa);
     st_m(at + 2 * s, pa - qa);

@@ -1,26 +1,18 @@
 // winograd_input.  v = B^T d B, for the 6 x 6 pixels d under each tile of 4 x 4 results of a 3x3 convolution
 // in x: [N, H, W, I]   out v: a block of tiles after the other, of each its 36 places, of each the block's tiles: [I]
 // grid: one invocation per tile x 4 channels.  Turned by 180 degrees (step = -1), pixels are those of the gradient
-// source: arXiv 1509.09308; matrices in ops/_winograd.ts
-const A = 0.7071067811865476;
-const B = 1.4142135623730951;
-
+// source: arXiv 1509.09308; tile_of() in _winograd.wgsl, matrices in ops/_winograd.ts
 @compute @workgroup_size(WG)
 fn forward(@builtin(global_invocation_id) id: vec3u) {
   let t = thread(id);
   if (t >= u.threads) { return; }
-  let i = t % u.I4;
-  let tile = t / u.I4;
-  let block = tile / $(BLOCK);
-  let v0 = block * 36 * u.stride + (tile - $(BLOCK) * block) * u.I4 + i;
+  let tile = tile_of(t, u.I4);
   let s = u.stride;
-  let line = tile / u.TW;
-  let n = line / u.TH;
-  let top = 4 * (line - n * u.TH) + u.first;
-  let left = 4 * (tile - line * u.TW) + u.first;
+  let top = tile.row + u.first;
+  let left = tile.column + u.first;
   //@ for r in 6
   let h$r = top + $r * u.step;
-  let y$r = select(-1000000000, (n * u.H + h$r) * u.W * u.I4 + i, h$r >= 0 && h$r < u.H);
+  let y$r = select(-1000000000, (tile.n * u.H + h$r) * u.W * u.I4 + tile.c, h$r >= 0 && h$r < u.H);
   let w$r = left + $r * u.step;
   let x$r = select(-1000000000, w$r * u.I4, w$r >= 0 && w$r < u.W);
   //@ end
@@ -48,7 +40,7 @@ fn forward(@builtin(global_invocation_id) id: vec3u) {
     let qa = A * (e$(r)_3 - 2.0 * e$(r)_1);
     let pb = e$(r)_4 - 0.5 * e$(r)_2;
     let qb = B * (e$(r)_3 - 0.5 * e$(r)_1);
-    let at = v0 + $(6 * r) * s;
+    let at = tile.at + $(6 * r) * s;
     st_v(at, e$(r)_0 - 2.5 * e$(r)_2 + e$(r)_4);
     st_v(at + s, pa + qa);
     st_v(at + 2 * s, pa - qa);

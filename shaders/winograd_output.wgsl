@@ -1,23 +1,16 @@
 // winograd_output.  y = A^T m A, a tile of 4 x 4 results of a 3x3 convolution from the products of its 36 places
 // in m: as v of winograd_input.wgsl, with the output channels   out y: [N, H, W, O]
 // grid: one invocation per tile x 4 channels.  Turned by 180 degrees (step = -1), results are those of the gradient
-// source: arXiv 1509.09308; matrices in ops/_winograd.ts
-const A = 0.7071067811865476;
-const B = 1.4142135623730951;
-
+// source: arXiv 1509.09308; tile_of() in _winograd.wgsl, matrices in ops/_winograd.ts
 @compute @workgroup_size(WG)
 fn forward(@builtin(global_invocation_id) id: vec3u) {
   let t = thread(id);
   if (t >= u.threads) { return; }
-  let o = t % u.O4;
-  let tile = t / u.O4;
-  let block = tile / $(BLOCK);
-  let m0 = block * 36 * u.stride + (tile - $(BLOCK) * block) * u.O4 + o;
+  let tile = tile_of(t, u.O4);
+  let m0 = tile.at;
   let ms = u.stride;
-  let line = tile / u.TW;
-  let n = line / u.TH;
-  let top = 4 * (line - n * u.TH) + u.first;
-  let left = 4 * (tile - line * u.TW) + u.first;
+  let top = tile.row + u.first;
+  let left = tile.column + u.first;
   //@ for c in 6
   let m0_$c = ld_m(m0 + $c * ms);
   let m1_$c = ld_m(m0 + $(6 + c) * ms);
@@ -41,7 +34,7 @@ fn forward(@builtin(global_invocation_id) id: vec3u) {
     let qa = A * (e$(r)_1 - e$(r)_2);
     let pb = e$(r)_3 + e$(r)_4;
     let qb = B * (e$(r)_3 - e$(r)_4);
-    let at = ((n * u.H + h$r) * u.W + left) * u.O4 + o;
+    let at = ((tile.n * u.H + h$r) * u.W + left) * u.O4 + tile.c;
     let s = u.step * u.O4;
     if (left < u.W) { st_y(at, e$(r)_0 + pa + pb); }
     if (left + u.step < u.W) { st_y(at + s, qa + qb); }

@@ -45,12 +45,18 @@ Deno.test("pictures are decoded, cropped and encoded to the same bytes in any nu
 
 Deno.test("results come in order, however many calls are under way, and so does an error", async () => {
   let going = 0, most = 0;
-  const start = async (index: number) => {
+  const started: Promise<number>[] = [];
+  const call = async (index: number) => {
     most = Math.max(most, ++going);
     await new Promise((resolve) => setTimeout(resolve, (7 * index) % 5));
     going--;
     if (index === 8) throw new RangeError("eight");
     return index;
+  };
+  const start = (index: number) => {
+    const result = call(index);
+    started.push(result);
+    return result;
   };
   const seen: number[] = [];
   await assert.rejects(
@@ -61,6 +67,7 @@ Deno.test("results come in order, however many calls are under way, and so does 
   );
   assert.deepEqual(seen, [0, 1, 2, 3, 4, 5, 6, 7]);
   assert.equal(most, 3);
+  await Promise.allSettled(started);
 });
 
 Deno.test("a dataset that threads encode and decode has its images in the order of the calls", async () => {
