@@ -16,6 +16,16 @@
  * @module
  */
 
+/** Where random numbers come from: a {@linkcode Random}, or anything like it. */
+export interface RandomSource {
+  /** From 0 up to but not including 1. */
+  uniform(): number;
+  /** Of mean 0 and standard deviation 1. */
+  normal(): number;
+  /** A whole number from 0 up to but not including n. */
+  int(n: number): number;
+}
+
 /** 2^-24: the spacing of uniforms. */
 const UNIT = 2 ** -24;
 

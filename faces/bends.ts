@@ -4,16 +4,9 @@
  * @module
  */
 
+import type { RandomSource } from "../engine/rng.ts";
 import { faceBox, type Landmarks } from "./landmarks.ts";
 import type { LandmarkSchema } from "./schema.ts";
-
-/** Numbers at random; `engine/rng.ts` has one. */
-export interface RandomSource {
-  /** From 0 up to but not including 1. */
-  uniform(): number;
-  /** Of mean 0 and standard deviation 1. */
-  normal(): number;
-}
 
 /** A feature that grows, shrinks or moves, and less what is about it: a local warp (Gustafson 1993) of Gaussian shape. */
 export interface Bend {
@@ -55,7 +48,7 @@ export const STRONGEST_BEND = 0.25;
 export function drawBends(
   landmarks: Landmarks,
   { mirror }: LandmarkSchema,
-  random: RandomSource,
+  random: Pick<RandomSource, "uniform" | "normal">,
   strength: number,
 ): Bend[] {
   const { side } = faceBox(landmarks, 1);

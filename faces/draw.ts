@@ -4,7 +4,8 @@
  * @module
  */
 import { type Colour, createImage, type Image, resizeArea } from "./data/image.ts";
-import type { Landmarks } from "./landmarks.ts";
+import { type Landmarks, rescale } from "./landmarks.ts";
+import { roundTo } from "./statistics.ts";
 import type { LandmarkSchema } from "./schema.ts";
 
 /** Lays a colour over a pixel. */
@@ -91,7 +92,7 @@ export function drawLandmarks(
 ): Image {
   const image = createImage(size_px, size_px);
   const scale = size_px / from_px;
-  const placed = landmarks.map((value) => (value + 0.5) * scale - 0.5);
+  const placed = landmarks.map((px) => rescale(px, scale));
   drawFace(image, placed, schema, Math.max(1, size_px / 128), Math.max(1, size_px / 64));
   return image;
 }
@@ -137,7 +138,7 @@ export function overlayLandmarks(
   const unit = Math.max(result.width, result.height) / 256;
   drawFace(
     result,
-    landmarks.map((value) => (value + 0.5) * scale - 0.5),
+    landmarks.map((px) => rescale(px, scale)),
     schema,
     Math.max(0.6, unit),
     Math.max(1, 2 * unit),
@@ -153,8 +154,7 @@ export function overlayLandmarks(
  * @returns Commands `M`, `L` and `Z`.
  */
 export function contourPath(landmarks: ArrayLike<number>, { contours }: LandmarkSchema): string {
-  const round = (value: number) => Math.round(value * 10) / 10;
-  const at = (point: number) => `${round(landmarks[2 * point]!)} ${round(landmarks[2 * point + 1]!)}`;
+  const at = (point: number) => `${roundTo(landmarks[2 * point]!, 1)} ${roundTo(landmarks[2 * point + 1]!, 1)}`;
   return contours.map(({ points, closed }) => `M${points.map(at).join("L")}${closed ? "Z" : ""}`).join("");
 }
 

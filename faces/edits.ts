@@ -11,21 +11,15 @@
  * @module
  */
 import { z } from "zod";
+import type { RandomSource } from "../engine/rng.ts";
 import { fileNames, readText } from "../formats/files.ts";
 import { InputError } from "../formats/input_error.ts";
 import { schemaDiagnostics } from "../formats/schema_diagnostics.ts";
 import { jsonSchema } from "../formats/schema_describe.ts";
 import { type Diagnostic, getIn, parseYaml, PipelineError, toJS } from "../formats/yaml_tree.ts";
 import { interocular, type Landmarks, meanPoint } from "./landmarks.ts";
+import { roundTo } from "./statistics.ts";
 import { expandIndices, type LandmarkSchema, schemaName, SCHEMAS } from "./schema.ts";
-
-/** Where random numbers come from: a `Random` of engine/rng.ts, or anything like it. */
-export interface RandomSource {
-  /** From 0 up to but not including 1. */
-  uniform(): number;
-  /** A whole number from 0 up to but not including n. */
-  int(n: number): number;
-}
 
 /** From `min` to `max`, both included. */
 export interface Range {
@@ -348,7 +342,7 @@ export function applyEdits(
   schema: LandmarkSchema,
   edits: readonly Edit[],
   options: { pick?: number; size_px?: number },
-  random: RandomSource,
+  random: Pick<RandomSource, "uniform" | "int">,
 ): { landmarks: Landmarks; applied: AppliedEdit[] } {
   const { pick = 2, size_px } = options;
   const other = edits.find((edit) => edit.schema.name !== schema.name);
@@ -377,10 +371,8 @@ export function applyEdits(
   return { landmarks: current, applied };
 }
 
-/** Four decimals: what is applied is what is recorded. */
-function round(value: number): number {
-  return Math.round(value * 1e4) / 1e4;
-}
+/** What is applied is what is recorded. */
+const round = (value: number) => roundTo(value, 4);
 
 interface Segment {
   contour: number;

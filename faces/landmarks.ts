@@ -34,6 +34,19 @@ export function transformLandmarks(landmarks: Landmarks, affine: Affine): Landma
 }
 
 /**
+ * A coordinate in an image that is resized: the centre of the first pixel is 0 before and after.
+ *
+ * `x' = (x + 1/2) ratio - 1/2`
+ *
+ * @param px Coordinate in the image.
+ * @param ratio New side over old side.
+ * @returns Coordinate in the resized image.
+ */
+export function rescale(px: number, ratio: number): number {
+  return (px + 0.5) * ratio - 0.5;
+}
+
+/**
  * The map that does `first` and then `second`.
  *
  * @param second Applied last.

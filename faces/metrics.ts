@@ -6,7 +6,7 @@
  * @module
  */
 import { InputError } from "../formats/input_error.ts";
-import type { RandomSource } from "./edits.ts";
+import type { RandomSource } from "../engine/rng.ts";
 import { boxDiagonal, interocular, interpupil } from "./landmarks.ts";
 import type { LandmarkSchema } from "./schema.ts";
 
@@ -143,7 +143,7 @@ export function cedCurve(nme: ArrayLike<number>, max = 10, count = 101): { error
 export function bootstrapMean(
   values: ArrayLike<number>,
   groups: readonly string[],
-  random: RandomSource,
+  random: Pick<RandomSource, "int">,
   draws = 1000,
 ): [number, number] {
   const totals = new Map<string, { sum: number; count: number }>();
@@ -224,7 +224,7 @@ export function evaluate(
   predicted: ArrayLike<number>,
   truth: ArrayLike<number>,
   schema: LandmarkSchema,
-  random: RandomSource,
+  random: Pick<RandomSource, "int">,
   options: EvaluateOptions = {},
 ): Evaluation {
   const { normaliser = "interocular", thresholds = [10] } = options;

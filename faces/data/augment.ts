@@ -5,7 +5,8 @@
  */
 
 import { z } from "zod";
-import { type Bend, bendBack, bendLandmarks, drawBends, type RandomSource, STRONGEST_BEND } from "../bends.ts";
+import type { RandomSource } from "../../engine/rng.ts";
+import { type Bend, bendBack, bendLandmarks, drawBends, STRONGEST_BEND } from "../bends.ts";
 import { cropTransform } from "./image.ts";
 import {
   type Affine,
@@ -66,16 +67,14 @@ export function augment(
   from_px: number,
   landmarks: Landmarks,
   schema: LandmarkSchema,
-  random: RandomSource,
+  random: Pick<RandomSource, "uniform" | "normal">,
   options: Augmentation | null,
   to_px: number,
   out: Float32Array,
 ): Landmarks {
-  // Pixel centres: the result's pixel p lies at (p + 0.5) * from / to - 0.5.
-  const ratio = to_px / from_px;
-  const resize: Affine = [ratio, 0, ratio / 2 - 0.5, 0, ratio, ratio / 2 - 0.5];
+  const resize = resizing(from_px, to_px);
   if (!options) {
-    warp(image, from_px, invertAffine(resize), [], to_px, false, out);
+    resample(image, from_px, to_px, out);
     return transformLandmarks(landmarks, resize);
   }
   const centre = (to_px - 1) / 2;
@@ -102,6 +101,23 @@ export function augment(
   if (random.uniform() < options.occlusion) occlude(out, to_px, random);
   const moved = transformLandmarks(bent, affine);
   return mirrored ? mirrorLandmarks(moved, schema, to_px) : moved;
+}
+
+/** Pixel centres: the result's pixel p lies at (p + 0.5) * from / to - 0.5. */
+function resizing(from_px: number, to_px: number): Affine {
+  const ratio = to_px / from_px;
+  return [ratio, 0, ratio / 2 - 0.5, 0, ratio, ratio / 2 - 0.5];
+}
+
+/**
+ * Writes one image as a network takes it, unchanged but for its size.
+ *
+ * @param image `[from_px, from_px, 3]`, 0 to 255.
+ * @param to_px Side of the result.
+ * @param out `[to_px, to_px, 3]`, filled with values from -1 to 1.
+ */
+export function resample(image: Uint8Array, from_px: number, to_px: number, out: Float32Array): void {
+  warp(image, from_px, invertAffine(resizing(from_px, to_px)), [], to_px, false, out);
 }
 
 /** Three standard deviations are as far as it goes. */
@@ -146,7 +162,11 @@ function warp(
 }
 
 /** Brightness, contrast, saturation, a tint, and noise. */
-function recolour(out: Float32Array, random: RandomSource, { colour, grey, noise }: Augmentation): void {
+function recolour(
+  out: Float32Array,
+  random: Pick<RandomSource, "uniform" | "normal">,
+  { colour, grey, noise }: Augmentation,
+): void {
   const spread = () => (random.uniform() * 2 - 1) * colour;
   const contrast = Math.exp(spread()), brightness = spread();
   const tint = [spread() / 2, spread() / 2, spread() / 2];
@@ -205,7 +225,7 @@ const MOST_CELLS = 16;
  * Mixes an image with its convolution by random filters of 1, 3, 5 or 7 pixels; the border is repeated outside. Half of
  * the images have one filter, the others one for each of their cells, which are what lies nearest to a point at random.
  */
-function convolve(out: Float32Array, side: number, random: RandomSource): void {
+function convolve(out: Float32Array, side: number, random: Pick<RandomSource, "uniform" | "normal">): void {
   const kernel = 1 + 2 * Math.floor(4 * random.uniform());
   const reach = (kernel - 1) / 2;
   // So that the result varies about as much as the image does.
@@ -246,7 +266,7 @@ function convolve(out: Float32Array, side: number, random: RandomSource): void {
 }
 
 /** Paints a rectangle of one colour, up to a third of the side. */
-function occlude(out: Float32Array, side: number, random: RandomSource): void {
+function occlude(out: Float32Array, side: number, random: Pick<RandomSource, "uniform" | "normal">): void {
   const width = Math.round(side * (0.1 + 0.25 * random.uniform())),
     height = Math.round(side * (0.1 + 0.25 * random.uniform()));
   const left = Math.floor(random.uniform() * (side - width)), top = Math.floor(random.uniform() * (side - height));

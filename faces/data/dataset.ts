@@ -10,7 +10,7 @@ import { z } from "zod";
 import { readText } from "../../formats/files.ts";
 import { InputError } from "../../formats/input_error.ts";
 import type { AppliedEdit } from "../edits.ts";
-import { type Image, readImage, readImageSize } from "./image.ts";
+import { type Image, readImage, readImageSize, type Squares } from "./image.ts";
 import type { Landmarks } from "../landmarks.ts";
 import { DEFAULT_SCHEMA, type LandmarkSchema, schemaName, SCHEMAS } from "../schema.ts";
 import { inOrder, PicturePool } from "./pool.ts";
@@ -67,14 +67,18 @@ export interface Sample {
   record: DatasetRecord;
 }
 
-/** A whole dataset in memory. */
-export interface LoadedDataset {
-  /** `[n, size_px, size_px, 3]`, 0 to 255. */
-  images: Uint8Array;
+/** Faces in memory. */
+export interface Faces extends Squares {
   /** `[n, P, 2]`, pixels. */
-  landmarks: Float32Array;
+  readonly landmarks: Float32Array;
+  /** Schema of the landmarks. */
+  readonly schema: LandmarkSchema;
+}
+
+/** A whole dataset in memory. */
+export interface LoadedDataset extends Faces {
   /** One an image. */
-  records: DatasetRecord[];
+  readonly records: DatasetRecord[];
 }
 
 /** Faces that can be read one by one or all at once. */
@@ -135,7 +139,7 @@ export function datasetOf(
       images.set(sample.image.data, i * bytes);
       landmarks.set(sample.landmarks, i++ * 2 * schema.count);
     }
-    return { images, landmarks, records: [...records] };
+    return { images, size_px, landmarks, schema, records: [...records] };
   };
   return { dir, schema, size_px, records, load: (index) => load(index), loadAll };
 }

@@ -7,6 +7,7 @@ import { makeFolder, readBytes, writeFile } from "../../formats/files.ts";
 import { InputError } from "../../formats/input_error.ts";
 import { formatPts } from "../pts.ts";
 import { DEFAULT_SCHEMA, type LandmarkSchema } from "../schema.ts";
+import { roundTo } from "../statistics.ts";
 import type { Dataset, NewRecord } from "./dataset.ts";
 import { encodePng, type Image } from "./image.ts";
 import type { PicturePool } from "./pool.ts";
@@ -116,10 +117,9 @@ export class DatasetWriter {
   async #write(read: () => Promise<Uint8Array>, record: NewRecord): Promise<void> {
     const { style, group, landmarks, ...rest } = record;
     const name = `images/${String(this.#lines.length).padStart(6, "0")}`;
-    const round = (value: number) => Math.round(value * 1000) / 1000;
     const points = Array.from(
       { length: this.#schema.count },
-      (_, i) => [round(landmarks[2 * i]!), round(landmarks[2 * i + 1]!)],
+      (_, i) => [roundTo(landmarks[2 * i]!, 3), roundTo(landmarks[2 * i + 1]!, 3)],
     );
     // Lines without a schema are of the default one.
     const schema = this.#schema.name === DEFAULT_SCHEMA ? {} : { schema: this.#schema.name };

@@ -160,3 +160,43 @@ export function cropTransform(box: Box, size_px: number): Affine {
   const scale = size_px / box.side;
   return [scale, 0, -box.x * scale - 0.5, 0, scale, -box.y * scale - 0.5];
 }
+
+/** Square images of one size, in memory. */
+export interface Squares {
+  /** `[n, size_px, size_px, 3]`, 0 to 255. */
+  readonly images: Uint8Array;
+  /** Side of each, pixels. */
+  readonly size_px: number;
+}
+
+/**
+ * Makes images smaller by a whole factor, by area averages, while they are at least twice as large as wanted: sampling
+ * them between pixels would skip most of theirs.
+ *
+ * @param images `[n, from_px, from_px, 3]`.
+ * @returns The images themselves when they are small enough.
+ */
+export function shrink(images: Uint8Array, from_px: number, to_px: number): Squares {
+  const factor = Math.floor(from_px / to_px);
+  if (factor < 2) return { images, size_px: from_px };
+  const size_px = Math.round(from_px / factor);
+  const bytes = from_px * from_px * 3;
+  const count = images.length / bytes;
+  const out = new Uint8Array(count * size_px * size_px * 3);
+  for (let k = 0; k < count; k++) {
+    const data = images.subarray(k * bytes, (k + 1) * bytes);
+    out.set(resizeArea({ width: from_px, height: from_px, data }, size_px, size_px).data, k * size_px * size_px * 3);
+  }
+  return { images: out, size_px };
+}
+
+/** Mirrors images, `[n, side, side, 3]`. */
+export function mirrorImages<T extends Float32Array | Uint8Array>(images: T, side: number): T {
+  const out = images.slice() as T;
+  for (let row = 0; row < images.length; row += side * 3) {
+    for (let x = 0; x < side; x++) {
+      for (let c = 0; c < 3; c++) out[row + x * 3 + c] = images[row + (side - 1 - x) * 3 + c]!;
+    }
+  }
+  return out;
+}

@@ -6,10 +6,10 @@
 
 import { exists, readText } from "../../formats/files.ts";
 import { InputError } from "../../formats/input_error.ts";
-import { augment } from "../../faces/data/augment.ts";
-import { resizeArea } from "../../faces/data/image.ts";
-import { CROP_SCALE, type Landmarks, mirrorLandmarks } from "../../faces/landmarks.ts";
-import { DEFAULT_SCHEMA, type LandmarkSchema, SCHEMAS } from "../../faces/schema.ts";
+import { resample } from "../../faces/data/augment.ts";
+import { mirrorImages, shrink } from "../../faces/data/image.ts";
+import { CROP_SCALE, mirrorLandmarks, rescale } from "../../faces/landmarks.ts";
+import type { LandmarkSchema } from "../../faces/schema.ts";
 import { concat } from "../../ops/concat.ts";
 import type { Device } from "../../engine/device.ts";
 import { Graph } from "../../engine/graph.ts";
@@ -196,7 +196,11 @@ export class Detector {
       const here = Math.min(this.batch, count - first);
       const input = new Float32Array(this.batch * stride);
       for (let k = 0; k < here; k++) {
-        resample(small, first + k, side, input.subarray(k * stride, (k + 1) * stride));
+        const image = small.images.subarray(
+          (first + k) * small.size_px ** 2 * 3,
+          (first + k + 1) * small.size_px ** 2 * 3,
+        );
+        resample(image, small.size_px, side, input.subarray(k * stride, (k + 1) * stride));
       }
       const once = await this.#run(input);
       const both = flip
@@ -205,7 +209,7 @@ export class Detector {
       for (let k = 0; k < here && both.disagreement; k++) disagreement[first + k] = both.disagreement[k]! * ratio;
       for (let k = 0; k < here * P; k++) {
         const to = first * P + k;
-        for (let i = 0; i < 2; i++) landmarks[to * 2 + i] = (both.landmarks[k * 2 + i]! + 0.5) * ratio - 0.5;
+        for (let i = 0; i < 2; i++) landmarks[to * 2 + i] = rescale(both.landmarks[k * 2 + i]!, ratio);
         for (let i = 0; i < 3; i++) covariance[to * 3 + i] = both.covariance[k * 3 + i]! * ratio * ratio;
       }
     }
@@ -270,56 +274,6 @@ export class Detector {
     this.#executable.destroy();
     for (const tensor of this.#own) tensor.destroy();
   }
-}
-
-/** Square images of one size, `[n, size_px, size_px, 3]`. */
-export interface Squares {
-  /** 0 to 255. */
-  readonly images: Uint8Array;
-  /** Side of each, pixels. */
-  readonly size_px: number;
-}
-
-/**
- * Makes images smaller by a whole factor, by area averages, while they are at least twice as large as wanted: sampling
- * them between pixels would skip most of theirs.
- *
- * @param images `[n, from_px, from_px, 3]`.
- * @returns The images themselves when they are small enough.
- */
-export function shrink(images: Uint8Array, from_px: number, to_px: number): Squares {
-  const factor = Math.floor(from_px / to_px);
-  if (factor < 2) return { images, size_px: from_px };
-  const size_px = Math.round(from_px / factor);
-  const bytes = from_px * from_px * 3;
-  const count = images.length / bytes;
-  const out = new Uint8Array(count * size_px * size_px * 3);
-  for (let k = 0; k < count; k++) {
-    const data = images.subarray(k * bytes, (k + 1) * bytes);
-    out.set(resizeArea({ width: from_px, height: from_px, data }, size_px, size_px).data, k * size_px * size_px * 3);
-  }
-  return { images: out, size_px };
-}
-
-const NO_RANDOM = { uniform: () => 0, normal: () => 0 };
-const NO_LANDMARKS: Landmarks = new Float32Array(0);
-
-/** Writes an image as the network takes it. */
-function resample({ images, size_px }: Squares, index: number, side: number, out: Float32Array): void {
-  const bytes = size_px * size_px * 3;
-  const image = images.subarray(index * bytes, (index + 1) * bytes);
-  augment(image, size_px, NO_LANDMARKS, SCHEMAS[DEFAULT_SCHEMA], NO_RANDOM, null, side, out);
-}
-
-/** Mirrors images, `[n, side, side, 3]`. */
-export function mirrorImages<T extends Float32Array | Uint8Array>(images: T, side: number): T {
-  const out = images.slice() as T;
-  for (let row = 0; row < images.length; row += side * 3) {
-    for (let x = 0; x < side; x++) {
-      for (let c = 0; c < 3; c++) out[row + x * 3 + c] = images[row + (side - 1 - x) * 3 + c]!;
-    }
-  }
-  return out;
 }
 
 /** What was found in mirrored images, for the images themselves. */

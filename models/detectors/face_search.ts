@@ -11,16 +11,17 @@
  * @module
  */
 
-import { type Box, cropSquare, cropTransform, type Image, resizeArea } from "../../faces/data/image.ts";
+import { type Box, cropSquare, cropTransform, type Image, mirrorImages, resizeArea } from "../../faces/data/image.ts";
 import {
   boxDiagonal,
   faceBox,
   invertAffine,
   type Landmarks,
   mirrorLandmarks,
+  rescale,
   transformLandmarks,
 } from "../../faces/landmarks.ts";
-import { type Detector, mirrorImages } from "./detector.ts";
+import type { Detector } from "./detector.ts";
 
 /** Windows shrink by this factor from one size to the next, down to this part of the shorter side of the picture. */
 const SIZE_STEP = Math.SQRT2, SMALLEST = 0.24;
@@ -88,7 +89,7 @@ export async function searchFace(detector: Finder, image: Image, signal?: AbortS
   if (!best || best.disagreement > DOUBT) return null;
   const { next: { x, y, side }, disagreement } = best;
   const [across, down] = [image.width / small.width, image.height / small.height];
-  const box = { x: (x + 0.5) * across - 0.5, y: (y + 0.5) * down - 0.5, side: side * (across + down) / 2 };
+  const box = { x: rescale(x, across), y: rescale(y, down), side: side * (across + down) / 2 };
   return { box, disagreement };
 }
 

@@ -32,7 +32,7 @@ import { mean } from "../../ops/sum.ts";
 import { Graph, type Value } from "../../engine/graph.ts";
 import { Executable } from "../../engine/executable.ts";
 import { stage } from "../../runtime/stage.ts";
-import { Batches, picturesOf } from "../lib/batches.ts";
+import { Batches, shared } from "../lib/batches.ts";
 import { autoencoderOf, formatCount, sizeOf, stepImages, trainingCosts } from "../lib/estimates.ts";
 import { imageOf, loadFaces, toImage, toNetwork } from "../lib/faces.ts";
 import { accumulation, train, trainingOptions } from "../lib/training.ts";
@@ -143,7 +143,7 @@ export const trainAutoencoder = stage({
     const bytes = size_px * size_px * 3;
     const side = size_px / 2 ** (config.block_out_channels.length - 1);
     const { seed } = ctx;
-    const pictures = picturesOf(faces);
+    const pictures = shared(faces);
     const noise = side * side * latent_channels;
     using batches = new Batches({ kind: "autoencoder", seed, batch_size, pictures, noise });
     const { latent, y, loss, ids, specs } = buildTraining(config, options, size_px);

@@ -9,6 +9,7 @@ import { InputError } from "../../formats/input_error.ts";
 import { type DatasetRecord, openDataset } from "../../faces/data/dataset.ts";
 import { DatasetWriter } from "../../faces/data/dataset_writer.ts";
 import { bootstrapMean } from "../../faces/metrics.ts";
+import { mean, roundTo } from "../../faces/statistics.ts";
 import { loadDetector } from "../../models/detectors/detector.ts";
 import { Random } from "../../engine/rng.ts";
 import { stage } from "../../runtime/stage.ts";
@@ -110,10 +111,10 @@ export const reviewPairs = stage({
     const list = pairs.map(({ index, record: { file_name, style }, alignment_nme, doubt, verdict }) => ({
       file_name,
       style,
-      alignment_nme: round(alignment_nme),
-      doubt: round(doubt),
+      alignment_nme: roundTo(alignment_nme, 3),
+      doubt: roundTo(doubt, 3),
       verdict,
-      found: Array.from(foundIn(index), (value) => Math.round(value * 10) / 10),
+      found: Array.from(foundIn(index), (px) => roundTo(px, 1)),
     })).reverse();
     await Deno.writeTextFile(`${ctx.dir}/review.json`, JSON.stringify({ styles, pairs: list }) + "\n");
     const doubtful = pairs.toReversed().slice(0, page);
@@ -130,7 +131,7 @@ export const reviewPairs = stage({
       detector: judge,
       dataset: data.stage,
       images: records.length,
-      alignment_nme: nme.reduce((sum, value) => sum + value, 0) / nme.length,
+      alignment_nme: mean(nme),
       alignment_low,
       alignment_high,
       kept: kept.length,
@@ -139,5 +140,3 @@ export const reviewPairs = stage({
     });
   },
 });
-
-const round = (value: number) => Math.round(value * 1000) / 1000;

@@ -7,6 +7,7 @@
 import { z } from "zod";
 import { failureRate, nmePerImage } from "../../faces/metrics.ts";
 import { convertLandmarks } from "../../faces/schema.ts";
+import { mean } from "../../faces/statistics.ts";
 import { loadDetector } from "../../models/detectors/detector.ts";
 import { Random } from "../../engine/rng.ts";
 import { type Artifact, type Field, stage } from "../../runtime/stage.ts";
@@ -139,8 +140,4 @@ function interval(draws: Float64Array): [number, number] {
   const sorted = draws.toSorted();
   const at = (quantile: number) => sorted[Math.min(sorted.length - 1, Math.floor(quantile * sorted.length))]!;
   return [at(0.025), at(0.975)];
-}
-
-function mean(values: ArrayLike<number>): number {
-  return Array.from(values).reduce((sum, value) => sum + value, 0) / values.length;
 }

@@ -5,15 +5,17 @@
  */
 
 import { z } from "zod";
+import type { Faces } from "../../faces/data/dataset.ts";
 import { contactSheet, overlayLandmarks } from "../../faces/draw.ts";
 import { cropSquare, cropTransform, type Image, writePng } from "../../faces/data/image.ts";
 import { transformLandmarks } from "../../faces/landmarks.ts";
 import { evaluate } from "../../faces/metrics.ts";
 import { convertLandmarks } from "../../faces/schema.ts";
+import { roundTo } from "../../faces/statistics.ts";
 import { loadDetector } from "../../models/detectors/detector.ts";
 import { Random } from "../../engine/rng.ts";
 import { stage } from "../../runtime/stage.ts";
-import { type Faces, imageOf, landmarksOf, loadFaces } from "../lib/faces.ts";
+import { imageOf, landmarksOf, loadFaces } from "../lib/faces.ts";
 import { addResults, type Results, writeCed } from "../report/_results.ts";
 
 /** Columns of a sheet: the best images and as many of the worst. */
@@ -84,10 +86,11 @@ export const evaluateDetectors = stage({
 /** Landmarks of an image, `[P][2]`, to a thousandth of a pixel. */
 function points(found: Pick<Faces, "landmarks" | "schema">, index: number): number[][] {
   const face = landmarksOf(found, index);
-  return Array.from({ length: face.length / 2 }, (_, i) => [...face.subarray(2 * i, 2 * i + 2)].map(thousandth));
+  return Array.from(
+    { length: face.length / 2 },
+    (_, i) => [...face.subarray(2 * i, 2 * i + 2)].map((px) => roundTo(px, 3)),
+  );
 }
-
-const thousandth = (value: number) => Math.round(value * 1000) / 1000;
 
 /** Indices of the smallest and of the largest errors, smallest first; all when there are no more. */
 function bestAndWorst(errors: readonly number[], each: number): number[] {

@@ -7,9 +7,13 @@
 import { z } from "zod";
 import { InputError } from "../../formats/input_error.ts";
 import { augmentation } from "../../faces/data/augment.ts";
+import type { Faces, LoadedDataset } from "../../faces/data/dataset.ts";
+import { shrink } from "../../faces/data/image.ts";
+import { rescale } from "../../faces/landmarks.ts";
 import { nmePerImage } from "../../faces/metrics.ts";
+import { mean } from "../../faces/statistics.ts";
 import { convertLandmarks, type LandmarkSchema, type SchemaName, schemaName } from "../../faces/schema.ts";
-import { Detector, detectorFetches, readDetector, saveDetector, shrink } from "../../models/detectors/detector.ts";
+import { Detector, detectorFetches, readDetector, saveDetector } from "../../models/detectors/detector.ts";
 import {
   DETECTOR,
   type DetectorConfig,
@@ -22,10 +26,10 @@ import { countParameters, createParameters, initialise } from "../../models/io/p
 import { Trainer } from "../../models/trainer.ts";
 import { Graph } from "../../engine/graph.ts";
 import { type Artifact, stage } from "../../runtime/stage.ts";
-import { Batches, type Pictures, picturesOf } from "../lib/batches.ts";
+import { Batches, shared } from "../lib/batches.ts";
 import { BestCheckpoint } from "../lib/best_weights.ts";
 import { type ArtifactRef, detectorOf, formatCount, memoize, schemaNameOf, trainingCosts } from "../lib/estimates.ts";
-import { type Faces, imageOf, landmarksOf, loadFaces } from "../lib/faces.ts";
+import { imageOf, landmarksOf, loadFaces } from "../lib/faces.ts";
 import { globFilter } from "../lib/glob.ts";
 import { train, trainingOptions } from "../lib/training.ts";
 
@@ -123,15 +127,15 @@ export const trainDetector = stage({
       kind: "detector",
       seed: ctx.seed,
       batch_size: options.batch_size,
-      datasets: datasets.map(picturesOf),
+      datasets: datasets.map(shared),
       data_weights: dataWeights(datasets, options.data_weights),
       config,
       augment: options.augment,
     });
 
-    const look = async (faces: Pictures) => {
+    const look = async (faces: Faces) => {
       const { landmarks } = await detector!.predict(faces.images, faces.size_px);
-      return average(nmePerImage(landmarks, faces.landmarks, schema));
+      return mean(nmePerImage(landmarks, faces.landmarks, schema));
     };
     const glance = validation && spread(validation, VAL_SUBSET);
     const dtype = options.dtype === "f16" ? "F16" : "F32";
@@ -139,7 +143,7 @@ export const trainDetector = stage({
     const best = new BestCheckpoint(`${ctx.work}/best`);
     const look_between = async (step: number) => {
       const { landmarks: truth } = await batches.get(step - 1);
-      const nme_train = average(nmePerImage(await trainer.step_plan.read("landmarks"), truth!, schema));
+      const nme_train = mean(nmePerImage(await trainer.step_plan.read("landmarks"), truth!, schema));
       const nme_val = glance && await look(glance);
       ctx.metric({ step, nme_train, ...(nme_val !== undefined && { nme_val }) });
       const held = nme_val === undefined ? "" : `, ${nme_val.toFixed(2)} % on images held back`;
@@ -212,16 +216,16 @@ function trained(names: Iterable<string>, freeze: readonly string[]): (name: str
 }
 
 /** A dataset in memory, its images no more than needed larger than the network's, its landmarks of the schema wanted. */
-async function facesFor(artifact: Artifact, to_px: number, schema: LandmarkSchema): Promise<Faces> {
+async function facesFor(artifact: Artifact, to_px: number, schema: LandmarkSchema): Promise<LoadedDataset> {
   const faces = await loadFaces([artifact]);
   const small = shrink(faces.images, faces.size_px, to_px);
   const ratio = small.size_px / faces.size_px;
-  const landmarks = convertLandmarks(faces.landmarks, faces.schema, schema).map((px) => (px + 0.5) * ratio - 0.5);
+  const landmarks = convertLandmarks(faces.landmarks, faces.schema, schema).map((px) => rescale(px, ratio));
   return { ...faces, ...small, landmarks, schema };
 }
 
 /** Some images of a dataset, evenly spread over it. */
-function spread(faces: Faces, most: number): Pictures {
+function spread(faces: LoadedDataset, most: number): Faces {
   const { records, size_px, schema } = faces;
   const count = Math.min(most, records.length);
   const bytes = size_px * size_px * 3;
@@ -235,7 +239,7 @@ function spread(faces: Faces, most: number): Pictures {
 }
 
 /** Weight of each dataset in a batch. */
-function dataWeights(datasets: readonly Faces[], given?: readonly number[]): readonly number[] {
+function dataWeights(datasets: readonly LoadedDataset[], given?: readonly number[]): readonly number[] {
   const weights = given ?? datasets.map(({ records }) => records.length);
   if (weights.length !== datasets.length || !weights.some((weight) => weight > 0)) {
     throw new InputError(
@@ -243,8 +247,4 @@ function dataWeights(datasets: readonly Faces[], given?: readonly number[]): rea
     );
   }
   return weights;
-}
-
-function average(values: Float64Array): number {
-  return values.reduce((a, b) => a + b, 0) / values.length;
 }

@@ -9,6 +9,7 @@ import type { Sample } from "../../faces/data/dataset.ts";
 import { type Image, resizeArea } from "../../faces/data/image.ts";
 import { nmePerImage } from "../../faces/metrics.ts";
 import { convertLandmarks, type LandmarkSchema } from "../../faces/schema.ts";
+import { median } from "../../faces/statistics.ts";
 import type { Detector } from "../../models/detectors/detector.ts";
 
 /** Which pairs are rejected; `dataset/generate` draws such pairs again. */
@@ -105,12 +106,6 @@ export function styleStatistics(nme: ArrayLike<number>, styles: readonly string[
 /** How many deviations an `alignment_nme` is above the median of its style; below 0 it is better than that. */
 export function robustZScore(nme: number, { median, deviation }: StyleStatistics): number {
   return deviation === 0 ? 0 : (nme - median) / deviation;
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const half = sorted.length >> 1;
-  return sorted.length % 2 ? sorted[half]! : (sorted[half - 1]! + sorted[half]!) / 2;
 }
 
 /** Side of the grid of a picture's hash. */

@@ -5,6 +5,7 @@
  */
 
 import { augment, type Augmentation } from "../../faces/data/augment.ts";
+import type { Faces } from "../../faces/data/dataset.ts";
 import { drawCondition } from "../../faces/draw.ts";
 import type { LandmarkSchema } from "../../faces/schema.ts";
 import { type DetectorConfig, detectorTargets, schemaOf } from "../../models/detectors/registry.ts";
@@ -14,19 +15,8 @@ import { pack } from "../../engine/tensor.ts";
 import { share, workerCount, WorkerPool } from "../../engine/worker_pool.ts";
 import { imageOf, landmarksOf, toNetwork } from "./faces.ts";
 
-/** Images that batches are drawn from, in memory that threads share. */
-export interface Pictures {
-  /** `[n, size_px, size_px, 3]`. */
-  readonly images: Uint8Array;
-  /** `[n, P, 2]`, pixels. */
-  readonly landmarks: Float32Array;
-  /** Schema of the landmarks. */
-  readonly schema: LandmarkSchema;
-  readonly size_px: number;
-}
-
-/** The pictures alone of faces that have more to them. */
-export function picturesOf({ images, landmarks, schema, size_px }: Pictures): Pictures {
+/** Faces alone of a dataset, in memory that threads share. */
+export function shared({ images, landmarks, schema, size_px }: Faces): Faces {
   return { images: share(images), landmarks: share(landmarks), schema, size_px };
 }
 
@@ -36,7 +26,7 @@ export interface DetectorBatches {
   readonly seed: number;
   readonly batch_size: number;
   /** Their landmarks are of the schema of `config`. */
-  readonly datasets: readonly Pictures[];
+  readonly datasets: readonly Faces[];
   /** Weight of each dataset in a batch, in any unit. */
   readonly data_weights: readonly number[];
   readonly config: DetectorConfig;
@@ -48,7 +38,7 @@ export interface AutoencoderBatches {
   readonly kind: "autoencoder";
   readonly seed: number;
   readonly batch_size: number;
-  readonly pictures: Pictures;
+  readonly pictures: Faces;
   /** Elements of an image's latent. */
   readonly noise: number;
 }

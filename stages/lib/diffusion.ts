@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { LoadedDataset } from "../../faces/data/dataset.ts";
 import { z } from "zod";
 import { autoencoderFormat, encodeLatent } from "../../models/diffusion/autoencoder.ts";
 import { loadNetworkConfig, readNetwork } from "../../models/io/network_folder.ts";
@@ -21,7 +22,7 @@ import { Executable } from "../../engine/executable.ts";
 import type { StageContext } from "../../runtime/stage.ts";
 import { share } from "../../engine/worker_pool.ts";
 import type { DiffusionBatches } from "./batches.ts";
-import { type Faces, imageOf, toNetwork } from "./faces.ts";
+import { imageOf, toNetwork } from "./faces.ts";
 
 /** Copies folders of a model as they are, those that are there. */
 export async function copyParts(from: string, to: string, leave: readonly string[] = []): Promise<void> {
@@ -54,7 +55,7 @@ export interface Latents {
 export async function encodeLatents(
   ctx: StageContext,
   dir: string,
-  faces: Faces,
+  faces: LoadedDataset,
   drawn: ReadonlySet<number>,
 ): Promise<Latents> {
   const BATCH = 16;
@@ -160,7 +161,7 @@ export function denoisingLoss(
 export function diffusionBatches(
   { seed, faces, latents, schedule, tokenizer }: {
     readonly seed: number;
-    readonly faces: Faces;
+    readonly faces: LoadedDataset;
     readonly latents: Latents;
     readonly schedule: Schedule;
     readonly tokenizer: Tokenizer;

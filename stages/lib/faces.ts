@@ -5,28 +5,17 @@
  */
 
 import { InputError } from "../../formats/input_error.ts";
-import { type DatasetRecord, type LoadedDataset, openDataset } from "../../faces/data/dataset.ts";
-import type { Image } from "../../faces/data/image.ts";
+import { type DatasetRecord, type Faces, type LoadedDataset, openDataset } from "../../faces/data/dataset.ts";
+import type { Image, Squares } from "../../faces/data/image.ts";
 import type { Failures } from "../../faces/metrics.ts";
-import type { LandmarkSchema } from "../../faces/schema.ts";
 import type { Artifact } from "../../runtime/stage.ts";
 
-/** Several datasets as one, in memory. */
-export interface Faces extends LoadedDataset {
-  /** Side of every image, pixels. */
-  readonly size_px: number;
-  /** Schema of the landmarks. */
-  readonly schema: LandmarkSchema;
-  /** Index of the dataset that each image is from. */
-  readonly origin: Uint16Array;
-}
-
 /**
- * Loads datasets one after the other.
+ * Loads datasets one after the other, as one.
  *
  * @throws {InputError} If their images differ in size, or their landmarks in schema.
  */
-export async function loadFaces(artifacts: readonly Artifact[]): Promise<Faces> {
+export async function loadFaces(artifacts: readonly Artifact[]): Promise<LoadedDataset> {
   const datasets = await Promise.all(artifacts.map(({ dir }) => openDataset(dir)));
   const size_px = datasets[0]!.size_px;
   const other = datasets.findIndex((d) => d.size_px !== size_px);
@@ -49,20 +38,18 @@ export async function loadFaces(artifacts: readonly Artifact[]): Promise<Faces> 
   // Shared, as batches are made of them in other threads.
   const images = new Uint8Array(new SharedArrayBuffer(count * size_px * size_px * 3));
   const landmarks = new Float32Array(new SharedArrayBuffer(4 * count * stride));
-  const origin = new Uint16Array(count);
   const records: DatasetRecord[] = [];
-  for (const [k, dataset] of datasets.entries()) {
+  for (const dataset of datasets) {
     const loaded = await dataset.loadAll();
     images.set(loaded.images, records.length * size_px * size_px * 3);
     landmarks.set(loaded.landmarks, records.length * stride);
-    origin.fill(k, records.length, records.length + loaded.records.length);
     records.push(...loaded.records);
   }
-  return { images, landmarks, records, size_px, schema, origin };
+  return { images, landmarks, records, size_px, schema };
 }
 
 /** Image `index` as an {@linkcode Image} that shares memory. */
-export function imageOf({ images, size_px }: { images: Uint8Array; size_px: number }, index: number): Image {
+export function imageOf({ images, size_px }: Squares, index: number): Image {
   const bytes = size_px * size_px * 3;
   return { width: size_px, height: size_px, data: images.subarray(index * bytes, (index + 1) * bytes) };
 }

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { mean } from "../../faces/statistics.ts";
+import type { LoadedDataset } from "../../faces/data/dataset.ts";
 import { contactSheet, overlayLandmarks } from "../../faces/draw.ts";
 import { writePng } from "../../faces/data/image.ts";
 import { type Model, readModel } from "../../models/io/pipeline_folder.ts";
@@ -15,7 +17,7 @@ import type { Parameters } from "../../engine/executable.ts";
 import type { Artifact, StageContext } from "../../runtime/stage.ts";
 import { align } from "./alignment.ts";
 import { promptOf } from "./diffusion.ts";
-import { type Faces, landmarksOf } from "./faces.ts";
+import { landmarksOf } from "./faces.ts";
 import { ImageGenerator, samplerOf } from "./painting.ts";
 import type { Callback } from "./training.ts";
 
@@ -27,7 +29,7 @@ export interface Previews {
   readonly every: number;
   /** Pictures of a look. */
   readonly count: number;
-  readonly faces: Faces;
+  readonly faces: LoadedDataset;
   /** Prompt template; null for the records' own prompts. */
   readonly prompt: string | null;
   readonly model: Model & { controlnet: ControlNetConfig };
@@ -84,7 +86,7 @@ export async function previews(ctx: StageContext, of: Previews): Promise<Preview
           count,
           (k) => Promise.resolve({ image: images[k]!, landmarks: requests[k]!.landmarks }),
         );
-        const alignment_nme = nme.reduce((sum, value) => sum + value, 0) / count;
+        const alignment_nme = mean(nme);
         ctx.metric({ step, alignment_nme });
         ctx.log(`step ${step}: alignment_nme ${alignment_nme.toFixed(2)} % under ${detector!.stage}`);
       }

@@ -1,12 +1,11 @@
 import assert from "node:assert/strict";
+import { mirrorImages, shrink } from "../../../faces/data/image.ts";
 import { mirrorLandmarks } from "../../../faces/landmarks.ts";
 import {
   detectorSpecs,
   loadDetector,
-  mirrorImages,
   readDetector,
   saveDetector,
-  shrink,
   uncertainty,
 } from "../../../models/detectors/detector.ts";
 import { hourglassConfig } from "../../../models/detectors/hourglass.ts";
