@@ -28,7 +28,7 @@ export * from "./engine/graph.ts";
 export { type Device, DeviceLostError, type DeviceOptions, NoAdapterError, openDevice } from "./engine/device.ts";
 export { Executable, type Parameters } from "./engine/executable.ts";
 export { type Dtype, readAll, Tensor } from "./engine/tensor.ts";
-export { type Budget, type Fetches } from "./engine/plan/plan.ts";
+export { type Budget, type Fetches } from "./engine/plan/records.ts";
 export { Random, type RandomState } from "./engine/rng.ts";
 export { type TensorData } from "./formats/safetensors.ts";
 export { InputError, type InputErrorOptions } from "./formats/input_error.ts";

@@ -18,7 +18,7 @@ import { silu } from "../ops/silu.ts";
 import { softmax } from "../ops/softmax.ts";
 import { sum } from "../ops/sum.ts";
 import { Graph, topological, type Value } from "../engine/graph.ts";
-import type { Fetches } from "../engine/plan/plan.ts";
+import type { Fetches } from "../engine/plan/records.ts";
 import {
   ddimStep,
   detectorStep,

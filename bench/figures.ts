@@ -7,7 +7,7 @@
 import { type HostTensors, initialise } from "../models/io/params.ts";
 import type { Device } from "../engine/device.ts";
 import { elements, texels, topological } from "../engine/graph.ts";
-import type { Plan } from "../engine/plan/plan.ts";
+import type { Plan } from "../engine/plan/records.ts";
 import { Random } from "../engine/rng.ts";
 import { Executable } from "../engine/executable.ts";
 import type { TensorData } from "../formats/safetensors.ts";

@@ -18,7 +18,7 @@ import { stepFetches, type TrainerSpec } from "../models/trainer.ts";
 import { unet, unetFormat } from "../models/diffusion/unet.ts";
 import { adamHyper } from "../ops/optimizer.ts";
 import { Graph, type Value } from "../engine/graph.ts";
-import type { Fetches } from "../engine/plan/plan.ts";
+import type { Fetches } from "../engine/plan/records.ts";
 import { denoisingLoss } from "../stages/lib/diffusion.ts";
 
 /** Something that can be run again and again on made-up data. */

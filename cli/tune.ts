@@ -5,7 +5,8 @@
  */
 
 import { Command, Option } from "@commander-js/extra-typings";
-import { showCandidate, tuningFile } from "../engine/tuning/tuning_cache.ts";
+import { showCandidate } from "../engine/tuning/select.ts";
+import { tuningFile } from "../engine/tuning/tuning_cache.ts";
 import { pipelineAt, setOption } from "./_pipeline.ts";
 import { type Context, Exit, number, stopSignal, UsageError } from "./command.ts";
 import { openDevice } from "../engine/device.ts";
@@ -119,8 +120,8 @@ async function workOf(pipeline: Pipeline, only: string | undefined, say: Context
     let known = true;
     try {
       work.push(
-        ...await workOfStage(async () => {
-          const costs = await stageCosts(state);
+        ...await workOfStage(async (onPlan) => {
+          const costs = await stageCosts(state, onPlan);
           known = costs !== undefined;
           return costs;
         }),

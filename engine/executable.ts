@@ -6,7 +6,8 @@
 
 import type { Device } from "./device.ts";
 import { showShape, texels, type Value } from "./graph.ts";
-import { type Budget, type Fetches, type Plan, plan, UNIFORM_BYTES } from "./plan/plan.ts";
+import { plan } from "./plan/plan.ts";
+import { type Budget, type Fetches, type Plan, UNIFORM_BYTES } from "./plan/records.ts";
 import { countBytes, type Encode, mapped, Storage, Tensor, unpack } from "./tensor.ts";
 import { assemble, TEXEL_FORMATS } from "./wgsl.ts";
 

@@ -13,7 +13,7 @@ import { affine } from "../ops/affine.ts";
 import type { Device } from "../engine/device.ts";
 import { exists } from "../formats/files.ts";
 import type { Value } from "../engine/graph.ts";
-import type { Budget, Fetches } from "../engine/plan/plan.ts";
+import type { Budget, Fetches } from "../engine/plan/records.ts";
 import { Executable } from "../engine/executable.ts";
 import { readSafetensors, writeSafetensors } from "../formats/safetensors.ts";
 import { readAll, Tensor } from "../engine/tensor.ts";

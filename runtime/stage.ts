@@ -4,6 +4,7 @@
  * @module
  */
 import type { Device } from "../engine/device.ts";
+import type { PlanObserver } from "../engine/plan/records.ts";
 
 /** What a stage's folder holds. */
 export type Kind = "dataset" | "model" | "detector" | "table" | "report";
@@ -127,8 +128,8 @@ export interface Stage<I extends InputSpec, O extends object> {
    * @throws {InputError} If a file that the stage reads is wrong.
    */
   check?(options: O, inputs: InputsOf<I>, given: ReadonlySet<string>): Conflicts | Promise<Conflicts>;
-  /** What a run of the stage takes, see {@link Costs}. */
-  cost?(options: O, inputs: InputsOf<I>): Costs | Promise<Costs>;
+  /** Costs of a run of the stage, see {@link Costs}; `onPlan` receives each plan that they are found with, for tuning. */
+  cost?(options: O, inputs: InputsOf<I>, onPlan: PlanObserver): Costs | Promise<Costs>;
   /** What `cost` of later stages may ask of the artifact before it is made, see {@link ArtifactInfo}; as `cost`, without a GPU. */
   describeOutput?(options: O, inputs: InputsOf<I>): ArtifactInfo | Promise<ArtifactInfo>;
   /** Writes the artifact to `ctx.dir`. */
@@ -143,7 +144,7 @@ export interface AnyStage
   /** See {@link Stage.check}. */
   check?(options: AnyOptions, inputs: AnyInputs, given: ReadonlySet<string>): Conflicts | Promise<Conflicts>;
   /** See {@link Stage.cost}. */
-  cost?(options: AnyOptions, inputs: AnyInputs): Costs | Promise<Costs>;
+  cost?(options: AnyOptions, inputs: AnyInputs, onPlan: PlanObserver): Costs | Promise<Costs>;
   /** See {@link Stage.describeOutput}. */
   describeOutput?(options: AnyOptions, inputs: AnyInputs): ArtifactInfo | Promise<ArtifactInfo>;
   /** See {@link Stage.run}. */

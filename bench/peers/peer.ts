@@ -5,7 +5,7 @@
  */
 
 import type { HostTensors } from "../../models/io/params.ts";
-import type { Fetches } from "../../engine/plan/plan.ts";
+import type { Fetches } from "../../engine/plan/records.ts";
 import type { TensorData } from "../../formats/safetensors.ts";
 
 /** A case that others can do too. */

@@ -5,19 +5,15 @@
  * @module
  */
 
-import { candidateOf } from "../tuning/tuning_cache.ts";
 import { type Node, type Target, topological, type Value } from "../graph.ts";
+import { itemAt } from "../lookup.ts";
+import { candidateOf } from "../tuning/select.ts";
+import { type ComputeGraph, type Fetches, frozenIn, valuesOf } from "./records.ts";
 
-/** The nodes to compute. */
-export interface Decomposition {
-  /** Inputs before users. */
-  readonly nodes: readonly Node[];
-  /** The value that replaces a value of the graph, with the same elements; the value itself where nothing does. */
-  now(value: Value): Value;
-}
-
-/** Decomposes the ops that `wanted` depends on where that is faster on a target; new nodes are added to their graph. */
-export function decompose(wanted: readonly Value[], target: Target): Decomposition {
+/** Decomposes all that `fetches` compute, where that is faster on a target; new nodes are added to their graph. */
+export function decompose(fetches: Fetches, target: Target): ComputeGraph {
+  const on = { ...target, isFrozen: frozenIn(fetches) };
+  const wanted = valuesOf(fetches);
   const replaced = new Map<Value, Value>();
   const now = (value: Value) => replaced.get(value) ?? value;
   const found = new Set<Node>();
@@ -27,18 +23,31 @@ export function decompose(wanted: readonly Value[], target: Target): Decompositi
     found.add(node);
   };
   for (const node of topological(wanted)) {
-    const inputs = node.inputs.map(now);
-    const moved = inputs.every((value, k) => value === node.inputs[k])
-      ? node
-      : node.outputs[0]!.graph.apply(node.op!, inputs, node.attrs)[0]!.node;
-    const replacement = moved.op?.decompose?.(moved, candidateOf(moved, target), target);
-    const outputs = replacement ? [replacement] : moved.outputs;
+    const outputs = rewrite(node, node.inputs.map(now), on);
     node.outputs.forEach((value, k) => {
-      if (outputs[k] !== value) replaced.set(value, outputs[k]!);
-      find(outputs[k]!.node);
+      const output = itemAt(outputs, k, "a decomposed op's outputs");
+      if (output !== value) replaced.set(value, output);
+      find(output.node);
     });
   }
   // Nodes that only a replaced op read are dropped.
   const read = new Set(topological(wanted.map(now)));
-  return { nodes: [...found].filter((node) => read.has(node)), now };
+  return {
+    nodes: [...found].filter((node) => read.has(node)),
+    outputs: Object.values(fetches.outputs).map(now),
+    updates: (fetches.updates ?? []).map(([parameter, value]) => [parameter, now(value)]),
+    target: on,
+    now,
+  };
+}
+
+/** Outputs of a node's op for inputs of which some were replaced: its own, or those of its decomposition. */
+function rewrite(node: Node, inputs: readonly Value[], target: Target): readonly Value[] {
+  const { op, attrs, outputs: [first] } = node;
+  if (!op || !first) return node.outputs;
+  const same = inputs.every((value, k) => value === node.inputs[k]);
+  const outputs = same ? node.outputs : first.graph.apply(op, inputs, attrs);
+  const moved = itemAt(outputs, 0, "an op's outputs").node;
+  const replacement = op.decompose?.(moved, candidateOf(moved, target), target);
+  return replacement ? [replacement] : outputs;
 }

@@ -10,7 +10,8 @@
 import type { Device } from "../device.ts";
 import { Executable } from "../executable.ts";
 import { type Candidate, elements, Graph, type Node } from "../graph.ts";
-import { type Fetches, plan } from "../plan/plan.ts";
+import { plan } from "../plan/plan.ts";
+import type { Fetches } from "../plan/records.ts";
 import { Tensor } from "../tensor.ts";
 
 /** A candidate must take at most this part of the baseline's time. */

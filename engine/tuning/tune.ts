@@ -5,11 +5,12 @@
  */
 
 import { InputError } from "../../formats/input_error.ts";
-import { kernelKey, readIfUsable, showCandidate, type Tuned, writeTuned } from "./tuning_cache.ts";
+import { readIfUsable, type Tuned, writeTuned } from "./tuning_cache.ts";
+import { kernelKey, showCandidate } from "./select.ts";
 import type { Device } from "../device.ts";
 import { type Candidate, elements, type Node, showShape, type Target } from "../graph.ts";
 import { decompose } from "../plan/decompose.ts";
-import { type Fetches, frozenIn, valuesOf, watchPlans } from "../plan/plan.ts";
+import { type Fetches, frozenIn, type PlanObserver } from "../plan/records.ts";
 import {
   type BenchmarkedKernel,
   CandidateRun,
@@ -50,7 +51,7 @@ export function tunables(work: Iterable<Work>, device: Pick<Device, "storage" | 
   for (const { fetches, isF16, times } of work) {
     const isFrozen = frozenIn(fetches);
     const target: Target = { storage, bindings, tiled, isFrozen, ...(isF16 && { isF16 }) };
-    for (const node of decompose(valuesOf(fetches), { ...target, keepComposite: true }).nodes) {
+    for (const node of decompose(fetches, { ...target, keepComposite: true }).nodes) {
       const lowering = node.op?.lowering;
       if (lowering?.kind !== "kernel" || !lowering.tune) continue;
       const key = kernelKey(node, lowering.kernel(node, target, {}), target);
@@ -67,11 +68,16 @@ export function tunables(work: Iterable<Work>, device: Pick<Device, "storage" | 
   return [...found.values()].sort((a, b) => b.work - a.work);
 }
 
-/** What a run of a stage computes, as far as it is planned for its costs. */
-export async function workOfStage(costs: () => Promise<{ readonly steps?: unknown } | undefined>): Promise<Work[]> {
+/**
+ * The work of a run of a stage, as far as it is planned for its costs.
+ *
+ * @param costs Computes the costs and reports each of their plans to the observer.
+ */
+export async function workOfStage(
+  costs: (onPlan: PlanObserver) => Promise<{ readonly steps?: unknown } | undefined>,
+): Promise<Work[]> {
   const planned = new Map<Fetches, Target>();
-  using _watch = watchPlans((fetches, target) => void planned.set(fetches, target));
-  const { steps } = await costs() ?? {};
+  const { steps } = await costs((fetches, target) => planned.set(fetches, target)) ?? {};
   const times = typeof steps === "number" ? steps : 1;
   return [...planned].map(([fetches, { isF16 }]) => ({ fetches, ...(isF16 && { isF16 }), times }));
 }

@@ -13,7 +13,7 @@ import type { LandmarkSchema } from "../../faces/schema.ts";
 import { concat } from "../../ops/concat.ts";
 import type { Device } from "../../engine/device.ts";
 import { Graph } from "../../engine/graph.ts";
-import type { Fetches } from "../../engine/plan/plan.ts";
+import type { Fetches } from "../../engine/plan/records.ts";
 import { Executable, type Parameters } from "../../engine/executable.ts";
 import type { TensorData } from "../../formats/safetensors.ts";
 import type { Tensor } from "../../engine/tensor.ts";

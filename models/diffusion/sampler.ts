@@ -18,7 +18,7 @@ import { slice } from "../../ops/slice.ts";
 import { sub } from "../../ops/sub.ts";
 import type { Device } from "../../engine/device.ts";
 import { elements, type Graph, type Shape, type Value } from "../../engine/graph.ts";
-import type { Fetches } from "../../engine/plan/plan.ts";
+import type { Fetches } from "../../engine/plan/records.ts";
 import { Executable } from "../../engine/executable.ts";
 import { Tensor } from "../../engine/tensor.ts";
 import { ddim } from "./samplers/ddim.ts";

@@ -5,7 +5,7 @@
  */
 import { InputError } from "../../formats/input_error.ts";
 import type { PipelineStage } from "../pipeline/file.ts";
-import { MemoryError } from "../../engine/plan/plan.ts";
+import { MemoryError, type PlanObserver } from "../../engine/plan/records.ts";
 import { ignoreMissing } from "../../formats/files.ts";
 import { type Artifact, type Costs, inputsOf } from "../stage.ts";
 
@@ -18,13 +18,15 @@ export class RunError extends InputError {
 /**
  * What a run of a stage takes, as far as its type tells; undefined if that depends on an input that is not there yet.
  *
+ * @param onPlan Receives each plan that the costs are found with.
  * @throws {RunError} If that is more memory than its options allow.
  */
 export async function stageCosts(
   { stage, artifacts }: { readonly stage: PipelineStage; readonly artifacts: ReadonlyMap<string, Artifact> },
+  onPlan: PlanObserver = () => {},
 ): Promise<Costs | undefined> {
   try {
-    return await stage.spec.cost?.(stage.options, inputsOf(stage, artifacts)) ?? {};
+    return await stage.spec.cost?.(stage.options, inputsOf(stage, artifacts), onPlan) ?? {};
   } catch (error) {
     if (error instanceof MemoryError) throw new RunError(`Stage "${stage.id}": ${error.message}`);
     ignoreMissing(error);

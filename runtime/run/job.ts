@@ -233,7 +233,7 @@ class StageRun {
       return readIfUsable(path, device.name, (why) => note(`${why}, hint: deno task tune writes it anew`));
     }
     const kernels = mostOf(
-      tunables(await workOfStage(() => stageCosts({ stage, artifacts: this.#made() })), device),
+      tunables(await workOfStage((onPlan) => stageCosts({ stage, artifacts: this.#made() }, onPlan)), device),
       TUNED_PART,
     );
     let measured = 0;

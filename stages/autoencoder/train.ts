@@ -123,14 +123,14 @@ export const trainAutoencoder = stage({
   describeOutput: async (options, { data, init }) => ({
     networks: { vae: init ? await autoencoderOf(init) : newConfig(options, await sizeOf(data)) },
   }),
-  async cost(options, { data, init }) {
+  async cost(options, { data, init }, onPlan) {
     const size_px = await sizeOf(data);
     const config = init ? await autoencoderOf(init) : newConfig(options, size_px);
     const { loss, specs } = buildTraining(config, options, size_px);
     return {
       step: `training, ${stepImages(options)} of ${size_px} px`,
       steps: options.steps,
-      ...trainingCosts({ loss, trainable: specs.keys(), ...options }),
+      ...trainingCosts({ loss, trainable: specs.keys(), ...options }, { onPlan }),
       autoencoder_parameters: formatCount(countParameters(specs)),
     };
   },

@@ -61,7 +61,7 @@ export const generatePairs = stage({
     ...await datasetInfo([landmarks]),
     images: chosenFiles(given).length * given.per_style,
   }),
-  async cost(given, { model, landmarks }) {
+  async cost(given, { model, landmarks }, onPlan) {
     const networks = await networksOf(model);
     const controlnet = expectedControlnet(networks);
     const { size_px } = await datasetInfo([landmarks]);
@@ -71,7 +71,7 @@ export const generatePairs = stage({
     return {
       step: `${given.sampler ?? "ddim"}, ${given.batch_size} images of ${size_px} px${spec.guided ? ", guided" : ""}`,
       steps: Math.ceil(images / given.batch_size) * given.steps,
-      ...costsOf([step], [once, finish], () => given.dtype === "f16"),
+      ...costsOf([step], [once, finish], { isF16: () => given.dtype === "f16", onPlan }),
       images,
       styles: `${chosenFiles(given).length} x ${given.per_style}`,
     };

@@ -72,19 +72,19 @@ export const trainDetector = stage({
     dtype: z.enum(["f32", "f16"]).default("f32").describe("Element type of the file"),
   }),
   describeOutput: async (options, { data, init }) => ({ detector: await configFor(options, data, init) }),
-  async cost(options, { data, init, val }) {
+  async cost(options, { data, init, val }, onPlan) {
     const config = await configFor(options, data, init);
-    const costs = memoize([config, !!val], { ...options, network: undefined, star: undefined }, () => {
+    const costs = memoize([config, !!val], { ...options, network: undefined, star: undefined }, (onPlan) => {
       const { specs, loss, landmarks, updates } = detectorTraining(new Graph(), config, options.batch_size);
       const names = [...specs.keys()].filter((name) => !STATISTICS.test(name));
       return {
         ...trainingCosts(
           { loss, trainable: names, outputs: { landmarks }, updates, ...options },
-          { beside: val ? [detectorFetches(config)] : [] },
+          { beside: val ? [detectorFetches(config)] : [], onPlan },
         ),
         detector_parameters: formatCount(countParameters(new Map(names.map((name) => [name, specs.get(name)!])))),
       };
-    });
+    }, onPlan);
     return { step: `training, ${options.batch_size} images of ${config.size_px} px`, steps: options.steps, ...costs };
   },
   async run(ctx, { data, init, val }, options) {

@@ -152,7 +152,7 @@ export const pretrainDiffusion = stage({
       controlnet: null,
     },
   }),
-  async cost(options, { model, data, init, val }) {
+  async cost(options, { model, data, init, val }, onPlan) {
     const size_px = await sizeOf(data);
     const { vae, text, unet, tokens } = await expectedParts(options, model, size_px, init);
     const { loss, specs } = buildTraining(options, text, unet, [latentSide(vae, size_px), latentChannels(vae)], tokens);
@@ -161,7 +161,7 @@ export const pretrainDiffusion = stage({
       steps: options.steps,
       ...trainingCosts(
         { loss, trainable: specs.keys(), ...options },
-        { beside: val ? [{ outputs: { loss } }] : [] },
+        { beside: val ? [{ outputs: { loss } }] : [], onPlan },
       ),
       unet_parameters: formatCount(countParameters(specsUnder(specs, "unet/"))),
     };

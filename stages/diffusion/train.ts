@@ -167,7 +167,7 @@ export const trainDiffusion = stage({
     const networks = await plannedNetworks(model, init);
     return { networks: { ...networks, controlnet: expectedControlnet(networks, options.hint_channels) } };
   },
-  async cost(options, { model, data, init, val }) {
+  async cost(options, { model, data, init, val }, onPlan) {
     const networks = await plannedNetworks(model, init);
     const size_px = await sizeOf(data);
     const side = size_px / 2 ** (networks.vae.block_out_channels.length - 1);
@@ -175,18 +175,19 @@ export const trainDiffusion = stage({
     const costs = memoize(
       [{ ...networks, controlnet: config }, size_px, !!val],
       { ...options, hint_channels: undefined },
-      () => {
+      (onPlan) => {
         const { loss, specs, own, trainable } = lossOf(networks, config, [side, size_px], networks.tokens, options);
         const written = writtenOf(specs, own, trainable);
         const isF16 = (name: string) => options.frozen_dtype === "f16" && specs.has(name) && !written.has(name);
         return {
           ...trainingCosts(
             { loss, trainable: trainable.keys(), ...options },
-            { isF16, beside: val ? [{ outputs: { loss } }] : [] },
+            { isF16, beside: val ? [{ outputs: { loss } }] : [], onPlan },
           ),
           controlnet_parameters: formatCount(countParameters(own)),
         };
       },
+      onPlan,
     );
     return { step: `training, ${stepImages(options)} of ${size_px} px`, steps: options.steps, ...costs };
   },

@@ -24,7 +24,8 @@ import { budgetOf, stepFetches, type TrainerSpec } from "../../models/trainer.ts
 import { unet, unetFormat } from "../../models/diffusion/unet.ts";
 import { exists } from "../../formats/files.ts";
 import { Graph, type Target, texels, type Value } from "../../engine/graph.ts";
-import { type Fetches, type Plan, plan } from "../../engine/plan/plan.ts";
+import { plan } from "../../engine/plan/plan.ts";
+import type { Fetches, Plan, PlanObserver } from "../../engine/plan/records.ts";
 import type { Artifact } from "../../runtime/stage.ts";
 import { storageBytes } from "../../engine/tensor.ts";
 
@@ -169,18 +170,30 @@ export function stepImages(
     : `${gradient_accumulation_steps} x ${batch_size} images`;
 }
 
-/** What was found before, by what it was found for. */
-const memo = new Map<string, unknown>();
+/** Costs that were computed before, with the plans that they were found with. */
+const memo = new Map<string, { readonly costs: unknown; readonly plans: readonly Parameters<PlanObserver>[] }>();
 
 /**
  * Costs of the same again are not computed again: plans of large networks take a part of a second.
  *
  * @param options Those of a stage; how many steps it makes, and at what rate, changes none of what a step takes.
+ * @param onPlan Receives the plans of the costs, whether or not they were computed before.
  */
-export function memoize<T>(networks: unknown, options: object, compute: () => T): T {
+export function memoize<T>(
+  networks: unknown,
+  options: object,
+  compute: (onPlan: PlanObserver) => T,
+  onPlan: PlanObserver,
+): T {
   const key = JSON.stringify([networks, { ...options, steps: 0, lr: 0, prompt: "" }]);
-  if (!memo.has(key)) memo.set(key, compute());
-  return memo.get(key) as T;
+  let known = memo.get(key);
+  if (!known) {
+    const plans: Parameters<PlanObserver>[] = [];
+    known = { costs: compute((...planned) => plans.push(planned)), plans };
+    memo.set(key, known);
+  }
+  for (const planned of known.plans) onPlan(...planned);
+  return known.costs as T;
 }
 
 /**
@@ -197,14 +210,16 @@ function target(isF16?: (name: string) => boolean): Target {
  *
  * @param step Computations of a step, counted as often as they are listed.
  * @param others Computations beside it, which take memory too.
- * @param isF16 Tells of the name of a parameter whether it is kept as f16.
+ * @param options `isF16`: true for the name of a parameter that is kept as f16; `onPlan`: receives each of the plans.
  */
 export function costsOf(
   step: readonly Fetches[],
-  others: readonly Fetches[] = [],
-  isF16: (name: string) => boolean = () => false,
+  others: readonly Fetches[],
+  { isF16 = () => false, onPlan }: { isF16?: (name: string) => boolean; onPlan: PlanObserver },
 ) {
-  const planned = new Map([...step, ...others].map((fetches) => [fetches, plan(fetches, target(isF16))]));
+  const on = target(isF16);
+  const planned = new Map([...step, ...others].map((fetches) => [fetches, plan(fetches, on)]));
+  for (const fetches of planned.keys()) onPlan(fetches, on);
   const step_flops = step.reduce((total, fetches) => total + planned.get(fetches)!.flops, 0);
   return { step_flops, gpu_bytes: bytesOf([...planned.values()], isF16) };
 }
@@ -228,12 +243,16 @@ function bytesOf(plans: readonly Plan[], isF16: (name: string) => boolean): numb
 /**
  * What a training takes.
  *
- * @param options `isF16`: as of {@linkcode costsOf}; `beside`: computations of a look with the training's own parameters,
+ * @param options `isF16`, `onPlan`: as of {@linkcode costsOf}; `beside`: computations of a look with the training's own parameters,
  * which take memory too.
  */
 export function trainingCosts(
   spec: TrainerSpec,
-  { isF16 = () => false, beside = [] }: { isF16?: (name: string) => boolean; beside?: readonly Fetches[] } = {},
+  { isF16 = () => false, beside = [], onPlan }: {
+    isF16?: (name: string) => boolean;
+    beside?: readonly Fetches[];
+    onPlan: PlanObserver;
+  },
 ) {
   const { gradient_accumulation_steps = 1, loss: { graph } } = spec;
   const trainable = new Map([...spec.trainable].map((name) => [name, graph.parameters.get(name)!]));
@@ -241,10 +260,11 @@ export function trainingCosts(
   const costs = costsOf(
     [...Array<Fetches>(gradient_accumulation_steps).fill(step), ...(move ? [move] : [])],
     [],
-    isF16,
+    { isF16, onPlan },
   );
   const on = target(isF16);
   const more = beside.reduce((total, fetches) => {
+    onPlan(fetches, on);
     const { pool, given } = plan(fetches, on).bytes;
     return total + pool + given;
   }, 0);

@@ -194,8 +194,8 @@ const loop = stage({
   inputs: {},
   output: "table",
   options: z.object({ stop: z.boolean().optional().describe("Stops at its first step") }),
-  cost: () => {
-    plan({ outputs: largestOf() }, target);
+  cost: (_options, _inputs, onPlan) => {
+    onPlan({ outputs: largestOf() }, target);
     return { steps: 2 };
   },
   async run(ctx, _inputs, { stop }) {

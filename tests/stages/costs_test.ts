@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { tunables, workOfStage } from "../../engine/tuning/tune.ts";
 import { readPipeline } from "../../runtime/pipeline/file.ts";
 import { planRun } from "../../runtime/run/run.ts";
 import { stageCosts } from "../../runtime/run/costs.ts";
@@ -124,10 +125,29 @@ Deno.test("a dataset's side is that of its images, unless it is to be made anew"
 
 Deno.test("what two stages have in common is computed once, however many steps they make", () => {
   let computed = 0;
-  const costs = (networks: unknown, options: object) => memoize(networks, options, () => ++computed);
+  const costs = (networks: unknown, options: object) => memoize(networks, options, () => ++computed, () => {});
   const options = { steps: 10, lr: 1e-3, prompt: null, batch_size: 4 };
   assert.equal(costs({ unet: 1 }, options), 1);
   assert.equal(costs({ unet: 1 }, { ...options, steps: 20, lr: 1e-4, prompt: "a face" }), 1);
   assert.equal(costs({ unet: 1 }, { ...options, batch_size: 8 }), 2);
   assert.equal(costs({ unet: 2 }, options), 3);
+});
+
+Deno.test("equal stages weigh as many times in tuning as there are of them, though they are planned once", async () => {
+  await inFolder(async (dir) => {
+    const seeds = `stages:
+  faces: { uses: faces/render, with: { styles: [photo], count: 2, size_px: 64 } }
+  base: { uses: detector/load, with: { path: models/tiny/detector } }
+  detector: { uses: detector/train, in: { data: faces, init: base }, with: { steps: 3, batch_size: 2, lr: 1e-4 }, matrix: { seed: [1, 2, 3] } }
+`;
+    await Deno.writeTextFile(`${dir}/test.yaml`, seeds);
+    const planned = planRun(await readPipeline(`${dir}/test.yaml`, stages), `${dir}/runs`);
+    const detectors = planned.filter(({ stage: { of } }) => of === "detector");
+    assert.equal(detectors.length, 3);
+    const work = await Promise.all(detectors.map((state) => workOfStage((onPlan) => stageCosts(state, onPlan))));
+    assert.deepEqual(work.map((of) => of.map(({ times }) => times)), [[3], [3], [3]]);
+    const on = { storage: "texture", bindings: 16, tiled: false } as const;
+    const [one, three] = [work.slice(0, 1), work].map((of) => tunables(of.flat(), on).map((kernel) => kernel.work));
+    assert.deepEqual(three, one?.map((work) => 3 * work));
+  });
 });

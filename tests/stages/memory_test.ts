@@ -24,6 +24,7 @@ async function compare(spec: TrainerSpec, specs: Specs, frozen: Dtype = "f32"): 
   const trainer = new Trainer(device, spec, parameters);
   await trainer.step_plan.read("loss");
   const { gpu_bytes } = trainingCosts(spec, {
+    onPlan() {},
     isF16: (name) => frozen === "f16" && specs.has(name) && !trainable.has(name),
   });
   const { peak } = device.memory;
@@ -75,9 +76,9 @@ Deno.test("a step of a detector takes the memory that its plan tells", async () 
 
 Deno.test("a step in less memory takes what its plan tells, and the plan tells what it would take", async () => {
   const { specs, spec } = smallUnet(/never/, 16);
-  const { gpu_bytes } = trainingCosts(spec);
+  const { gpu_bytes } = trainingCosts(spec, { onPlan() {} });
   const memory = Math.floor(0.9 * gpu_bytes);
-  const costs = trainingCosts({ ...spec, memory_limit: memory });
+  const costs = trainingCosts({ ...spec, memory_limit: memory }, { onPlan() {} });
   assert.ok(costs.gpu_bytes <= memory);
   assert.equal("unlimited_gpu_bytes" in costs && costs.unlimited_gpu_bytes, gpu_bytes);
   await compare({ ...spec, memory_limit: memory }, specs);

@@ -1,18 +1,18 @@
 import assert from "node:assert";
-import { add } from "../../ops/add.ts";
-import { conv2d } from "../../ops/conv2d.ts";
-import { mul } from "../../ops/mul.ts";
-import { adamUpdates } from "../../ops/optimizer.ts";
-import { reshape } from "../../ops/reshape.ts";
-import { affine } from "../../ops/affine.ts";
-import { silu } from "../../ops/silu.ts";
-import { sum } from "../../ops/sum.ts";
-import { Graph, type Target, type Value } from "../../engine/graph.ts";
-import { broadcast, plan } from "../../engine/plan/plan.ts";
-import { Executable } from "../../engine/executable.ts";
-import { readAll, Tensor } from "../../engine/tensor.ts";
-import { expand, grid } from "../../engine/wgsl.ts";
-import { gpuTest } from "../gpu.ts";
+import { add } from "../../../ops/add.ts";
+import { conv2d } from "../../../ops/conv2d.ts";
+import { mul } from "../../../ops/mul.ts";
+import { adamUpdates } from "../../../ops/optimizer.ts";
+import { reshape } from "../../../ops/reshape.ts";
+import { affine } from "../../../ops/affine.ts";
+import { silu } from "../../../ops/silu.ts";
+import { sum } from "../../../ops/sum.ts";
+import { Graph, type Target, type Value } from "../../../engine/graph.ts";
+import { plan } from "../../../engine/plan/plan.ts";
+import { Executable } from "../../../engine/executable.ts";
+import { readAll, Tensor } from "../../../engine/tensor.ts";
+import { expand, grid } from "../../../engine/wgsl.ts";
+import { gpuTest } from "../../gpu.ts";
 
 const target: Target = { storage: "buffer", bindings: 16, tiled: false };
 
@@ -123,16 +123,6 @@ Deno.test("plan() stores what a kernel would fuse where that would bind too many
     plan({ outputs: {}, updates }, { ...target, bindings }).dispatches.map((d) => d.name);
   assert.deepEqual(names(11), ["adam"]);
   assert.deepEqual(names(10), ["mul", "adam"]);
-});
-
-Deno.test("broadcast() merges neighbouring dimensions", () => {
-  assert.deepEqual(broadcast([2, 4, 4, 8], [2, 4, 4, 8]), { indexing: null, splat: false });
-  assert.deepEqual(broadcast([8], [2, 4, 4, 8]).indexing, [{ inner: 1, size: 2, stride: 1, outermost: false }]);
-  assert.deepEqual(broadcast([2, 1, 1, 8], [2, 4, 4, 8]).indexing, [
-    { inner: 1, size: 2, stride: 1, outermost: false },
-    { inner: 32, size: 2, stride: 2, outermost: true },
-  ]);
-  assert.deepEqual(broadcast([1], [3, 8]), { indexing: [], splat: true });
 });
 
 Deno.test("expand() repeats blocks and evaluates expressions", () => {
