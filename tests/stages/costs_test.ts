@@ -43,7 +43,7 @@ Deno.test("a plan tells what Stable Diffusion v1 takes before there is a model, 
     const weights = 4 * (859_520_964 + 123_060_480 + 4 * 361_279_120);
     assert.ok(gpu_bytes as number > weights && gpu_bytes as number < 5 * weights, `${gpu_bytes}`);
     const { step: sampling, images, step_flops: sampled } = costs["synth"]!;
-    assert.deepEqual([sampling, images], ["DDIM, 1 images of 512 px, guided", 6]);
+    assert.deepEqual([sampling, images], ["ddim, 1 images of 512 px, guided", 6]);
     // Two predictions: about 0.8 TFLOP for the UNet and 0.3 for the ControlNet each.
     assert.ok(sampled as number > 1.8e12 && sampled as number < 2.6e12, `${sampled}`);
     assert.ok(step_flops as number > 3 * (sampled as number), `${step_flops}`);
@@ -93,7 +93,7 @@ Deno.test("a plan tells what a model made from nothing takes, before anything is
       ["autoencoder", "training, 2 x 2 images of 32 px"],
       ["base", "training, 2 images of 32 px"],
       ["stage1", "training, 2 images of 32 px"],
-      ["synth", "DDIM, 8 images of 32 px, guided"],
+      ["synth", "ddim, 8 images of 32 px, guided"],
       ["detector", "training, 2 images of 32 px"],
       ["tuned", "training, 2 images of 32 px"],
     ]);

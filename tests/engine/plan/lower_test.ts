@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type Fetches } from "../../../engine/plan/records.ts";
+import type { Fetches } from "../../../engine/plan/records.ts";
 import { Graph, type Target } from "../../../engine/graph.ts";
 import { decompose } from "../../../engine/plan/decompose.ts";
 import { fuse } from "../../../engine/plan/fuse.ts";
