@@ -157,6 +157,7 @@ export * from "./faces/data/dataset.ts";
 export * from "./faces/data/dataset_writer.ts";
 export * from "./faces/data/face_folder.ts";
 export * from "./faces/data/image.ts";
+export * from "./faces/data/image_file.ts";
 export * from "./faces/data/split.ts";
 export * from "./faces/draw.ts";
 export * from "./faces/edits.ts";

@@ -69,6 +69,17 @@ Deno.test(`${HOST_FREE.join(", ")} name neither Deno nor Node`, () => {
   assert.deepEqual(found, HOST_BOUND, "hint: formats/files.ts and formats/host.ts");
 });
 
+Deno.test("engine, ops and networks reach none of the files that are bound to the host", () => {
+  const reached = new Set<string>();
+  const visit = (path: string) => {
+    if (reached.has(path)) return;
+    reached.add(path);
+    if (path.endsWith(".ts")) importsOf(path).forEach(visit);
+  };
+  for (const folder of ["engine", "ops", "models/detectors", "models/diffusion"]) filesOf(folder, ".ts").forEach(visit);
+  assert.deepEqual(HOST_BOUND.filter((path) => reached.has(path)), []);
+});
+
 Deno.test("nothing but tests imports from tests", () => {
   const product = [...Object.keys(MAY_IMPORT).flatMap((folder) => filesOf(folder, ".ts")), "mod.ts", "main.ts"];
   assert.deepEqual(product.filter((path) => importsOf(path).some((to) => to.startsWith("tests/"))), []);

@@ -9,7 +9,8 @@ import { formatPts } from "../pts.ts";
 import { DEFAULT_SCHEMA, type LandmarkSchema } from "../schema.ts";
 import { roundTo } from "../statistics.ts";
 import type { Dataset, NewRecord } from "./dataset.ts";
-import { encodePng, type Image } from "./image.ts";
+import type { Image } from "./image.ts";
+import { encodePng } from "./image_file.ts";
 import type { PicturePool } from "./pool.ts";
 
 /** Writes a dataset. `metadata.jsonl` comes last, with `close()`: a folder without it is unfinished. */

@@ -12,7 +12,7 @@ import { DEFAULT_SCHEMA, type LandmarkSchema, SCHEMAS } from "../schema.ts";
 import { type ImageFormat, type ListedFace, type ListFormat, stem } from "./annotations/format.ts";
 import { type BadFile, DATASET_FORMATS, type FormatName, parseAnnotations } from "./annotations/registry.ts";
 import { type Dataset, datasetOf, type DatasetRecord } from "./dataset.ts";
-import { readImageSize } from "./image.ts";
+import { readImageSize } from "./image_file.ts";
 
 /** How a plain folder is read. */
 export interface FolderOptions {

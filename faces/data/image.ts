@@ -6,7 +6,6 @@
  * @module
  */
 import type { Affine } from "../landmarks.ts";
-export * from "./image_file.ts";
 
 /** An RGB image: rows from the top, three bytes a pixel. */
 export interface Image {

@@ -6,7 +6,8 @@
 
 import { workerCount, WorkerPool } from "../../engine/worker_pool.ts";
 import { type Crop, cropFace, type CroppedFace } from "./crop.ts";
-import { encodePng, type Image, readImage } from "./image.ts";
+import type { Image } from "./image.ts";
+import { encodePng, readImage } from "./image_file.ts";
 import type { Landmarks } from "../landmarks.ts";
 import type { LandmarkSchema } from "../schema.ts";
 

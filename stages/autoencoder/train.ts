@@ -6,7 +6,8 @@
 
 import { z } from "zod";
 import { contactSheet } from "../../faces/draw.ts";
-import { type Image, writePng } from "../../faces/data/image.ts";
+import type { Image } from "../../faces/data/image.ts";
+import { writePng } from "../../faces/data/image_file.ts";
 import {
   type AutoencoderConfig,
   autoencoderFormat,

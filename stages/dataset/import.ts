@@ -8,7 +8,8 @@ import { type BadFile, FORMAT_NAMES, formatsDoc } from "../../faces/data/annotat
 import { badFilesError, openFolder } from "../../faces/data/face_folder.ts";
 import { DatasetWriter } from "../../faces/data/dataset_writer.ts";
 import { contactSheet, overlayLandmarks } from "../../faces/draw.ts";
-import { type Image, writePng } from "../../faces/data/image.ts";
+import type { Image } from "../../faces/data/image.ts";
+import { writePng } from "../../faces/data/image_file.ts";
 import { InputError } from "../../formats/input_error.ts";
 import { inOrder, PicturePool } from "../../faces/data/pool.ts";
 import { CROP_SCALE } from "../../faces/landmarks.ts";

@@ -7,7 +7,8 @@
 import { z } from "zod";
 import type { Faces } from "../../faces/data/dataset.ts";
 import { contactSheet, overlayLandmarks } from "../../faces/draw.ts";
-import { cropSquare, cropTransform, type Image, writePng } from "../../faces/data/image.ts";
+import { cropSquare, cropTransform, type Image } from "../../faces/data/image.ts";
+import { writePng } from "../../faces/data/image_file.ts";
 import { transformLandmarks } from "../../faces/landmarks.ts";
 import { evaluate } from "../../faces/metrics.ts";
 import { convertLandmarks } from "../../faces/schema.ts";

@@ -7,7 +7,7 @@
 import { mean } from "../../faces/statistics.ts";
 import type { LoadedDataset } from "../../faces/data/dataset.ts";
 import { contactSheet, overlayLandmarks } from "../../faces/draw.ts";
-import { writePng } from "../../faces/data/image.ts";
+import { writePng } from "../../faces/data/image_file.ts";
 import { type Model, readModel } from "../../models/io/pipeline_folder.ts";
 import type { ControlNetConfig } from "../../models/diffusion/controlnet.ts";
 import { loadDetector } from "../../models/detectors/detector.ts";

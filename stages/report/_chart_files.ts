@@ -7,7 +7,8 @@
 import { line } from "d3-shape";
 import { drawLine, drawText, LETTER_PX } from "../../faces/draw.ts";
 import type { Colour } from "../../faces/data/image.ts";
-import { createImage, type Image, writePng } from "../../faces/data/image.ts";
+import { createImage, type Image } from "../../faces/data/image.ts";
+import { writePng } from "../../faces/data/image_file.ts";
 import { type Html, markup } from "../../formats/html.ts";
 import { type ChartOptions, height, layOut, type Series, width } from "./_line_chart.ts";
 

@@ -5,7 +5,8 @@
  */
 import { basename, extname, join } from "node:path";
 import { type Dataset, type DatasetRecord, openDataset } from "../../faces/data/dataset.ts";
-import { decodeImage, encodeJpeg, readImageHeader, resizeArea } from "../../faces/data/image.ts";
+import { resizeArea } from "../../faces/data/image.ts";
+import { decodeImage, encodeJpeg, readImageHeader } from "../../faces/data/image_file.ts";
 import { contourPath } from "../../faces/draw.ts";
 import type { LandmarkSchema } from "../../faces/schema.ts";
 import { type Html, markup, type Part } from "../../formats/html.ts";

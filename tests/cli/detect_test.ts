@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { createImage, encodeJpeg, encodePng, readImage } from "../../faces/data/image.ts";
+import { createImage } from "../../faces/data/image.ts";
+import { encodeJpeg, encodePng, readImage } from "../../faces/data/image_file.ts";
 import { readPts } from "../../faces/pts.ts";
 import { SCHEMAS } from "../../faces/schema.ts";
 import { withOrientation } from "../faces/data/exif.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { openDataset } from "../../faces/data/dataset.ts";
-import { readImage } from "../../faces/data/image.ts";
+import { readImage } from "../../faces/data/image_file.ts";
 import { formatPts } from "../../faces/pts.ts";
 import { inFolder, runStages } from "../stages/run_stages.ts";
 import { runCommand } from "./run_command.ts";

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { z } from "zod";
-import { createImage, writePng } from "../../faces/data/image.ts";
+import { createImage } from "../../faces/data/image.ts";
+import { writePng } from "../../faces/data/image_file.ts";
 import { readPipeline } from "../../runtime/pipeline/file.ts";
 import { runPipeline } from "../../runtime/run/run.ts";
 import { silent } from "../../runtime/run/progress.ts";

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { contactSheet } from "../../faces/draw.ts";
 import { applyEdit, type Edit, readEdits } from "../../faces/edits.ts";
-import { createImage, type Image, readImage, writePng } from "../../faces/data/image.ts";
+import { createImage, type Image } from "../../faces/data/image.ts";
+import { readImage, writePng } from "../../faces/data/image_file.ts";
 import type { Landmarks } from "../../faces/landmarks.ts";
 import { type RenderedFace, renderFaces, samplePerson, sampleShot } from "../../faces/render/render.ts";
 import { loadStyle } from "../../faces/render/styles.ts";

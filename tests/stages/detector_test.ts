@@ -3,7 +3,7 @@ import { z } from "zod";
 import { type Dataset, openDataset } from "../../faces/data/dataset.ts";
 import { DatasetWriter } from "../../faces/data/dataset_writer.ts";
 import { drawLandmarks } from "../../faces/draw.ts";
-import { readImage } from "../../faces/data/image.ts";
+import { readImage } from "../../faces/data/image_file.ts";
 import { similarity, transformLandmarks } from "../../faces/landmarks.ts";
 import { detectorSpecs, readDetector, saveDetector } from "../../models/detectors/detector.ts";
 import type { StarDetectorConfig } from "../../models/detectors/registry.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { openDataset } from "../../faces/data/dataset.ts";
-import { readImage } from "../../faces/data/image.ts";
+import { readImage } from "../../faces/data/image_file.ts";
 import { openModel } from "../../models/io/pipeline_folder.ts";
 import { openDevice } from "../../engine/device.ts";
 import { readPipeline } from "../../runtime/pipeline/file.ts";

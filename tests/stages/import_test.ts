@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { openDataset } from "../../faces/data/dataset.ts";
-import { createImage, encodeJpeg, encodePng, readImage } from "../../faces/data/image.ts";
+import { createImage } from "../../faces/data/image.ts";
+import { encodeJpeg, encodePng, readImage } from "../../faces/data/image_file.ts";
 import { boundingBox, type Landmarks, transformLandmarks } from "../../faces/landmarks.ts";
 import { formatPts } from "../../faces/pts.ts";
 import { neutralFace } from "../faces/neutral_face.ts";

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { openDataset } from "../../faces/data/dataset.ts";
-import { createImage, encodePng } from "../../faces/data/image.ts";
+import { createImage } from "../../faces/data/image.ts";
+import { encodePng } from "../../faces/data/image_file.ts";
 import { drawLandmarks } from "../../faces/draw.ts";
 import { similarity, transformLandmarks } from "../../faces/landmarks.ts";
 import { convertLandmarks, type SchemaName, SCHEMAS } from "../../faces/schema.ts";

@@ -1,15 +1,6 @@
 import assert from "node:assert/strict";
-import {
-  createImage,
-  cropSquare,
-  cropTransform,
-  decodeImage,
-  encodeJpeg,
-  encodePng,
-  type Image,
-  readImageHeader,
-  resizeArea,
-} from "../../../faces/data/image.ts";
+import { createImage, cropSquare, cropTransform, type Image, resizeArea } from "../../../faces/data/image.ts";
+import { decodeImage, encodeJpeg, encodePng, readImageHeader } from "../../../faces/data/image_file.ts";
 import { transformLandmarks } from "../../../faces/landmarks.ts";
 import { withOrientation } from "./exif.ts";
 

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { DatasetWriter } from "../../../faces/data/dataset_writer.ts";
 import { openDataset } from "../../../faces/data/dataset.ts";
-import { encodePng, type Image, writePng } from "../../../faces/data/image.ts";
+import type { Image } from "../../../faces/data/image.ts";
+import { encodePng, writePng } from "../../../faces/data/image_file.ts";
 import { inOrder, PicturePool } from "../../../faces/data/pool.ts";
 import { Random } from "../../../engine/rng.ts";
 import { inFolder } from "../../stages/run_stages.ts";
