@@ -34,6 +34,14 @@ import { Graph, type Value } from "../../engine/graph.ts";
 import { Executable } from "../../engine/executable.ts";
 import { stage } from "../../runtime/stage.ts";
 import { Batches, shared } from "../lib/batches.ts";
+import {
+  datasetsConflicts,
+  groupConflicts,
+  ifKnown,
+  ownConflicts,
+  scheduleConflicts,
+  sizeConflicts,
+} from "../lib/checks.ts";
 import { autoencoderOf, formatCount, sizeOf, stepImages, trainingCosts } from "../lib/estimates.ts";
 import { imageOf, loadFaces, toImage, toNetwork } from "../lib/faces.ts";
 import { accumulation, train, trainingOptions } from "../lib/training.ts";
@@ -121,6 +129,25 @@ export const trainAutoencoder = stage({
       "Distance of an image and its reconstruction: mean absolute, mean squared, or their sum when not given",
     ),
   }),
+  async check(options, { data, init }, given) {
+    const config = init ? await ifKnown(() => autoencoderOf(init)) : { block_out_channels: options.channels };
+    const quantised = init ? config && hasCodebook(config as AutoencoderConfig) : options.codebook !== undefined;
+    const vq = (["codebook_weight", "commitment_weight"] as const).filter((option) => given.has(option));
+    return [
+      ...scheduleConflicts(options),
+      ...ownConflicts(["channels", "latent_channels", "groups", "codebook"], given, init),
+      ...(init ? [] : groupConflicts(options.channels, options.groups)),
+      ...(quantised === false ? vq : []).map((option) => ({
+        option,
+        reason: "the autoencoder has no codebook",
+        ...(!init && { hint: "set codebook to the number of codes" }),
+      })),
+      quantised && given.has("kl_weight") &&
+      { option: "kl_weight", reason: "the autoencoder has a codebook and no KL term" },
+      ...await datasetsConflicts(data),
+      ...(config ? await sizeConflicts(data, config) : []),
+    ];
+  },
   describeOutput: async (options, { data, init }) => ({
     networks: { vae: init ? await autoencoderOf(init) : newConfig(options, await sizeOf(data)) },
   }),

@@ -5,7 +5,6 @@
  */
 
 import { z } from "zod";
-import { InputError } from "../../formats/input_error.ts";
 import { DatasetWriter } from "../../faces/data/dataset_writer.ts";
 import { type NewRecord, openDataset } from "../../faces/data/dataset.ts";
 import { contactSheet, overlayLandmarks } from "../../faces/draw.ts";
@@ -23,7 +22,8 @@ import { formatSeconds } from "../../runtime/run/progress.ts";
 import { Random } from "../../engine/rng.ts";
 import { stage } from "../../runtime/stage.ts";
 import { align, rejection, robustZScore, styleStatistics } from "../lib/alignment.ts";
-import { costsOf, datasetInfo, expectedControlnet, networksOf } from "../lib/estimates.ts";
+import { ifKnown, measuringSchemaConflicts, sizeConflicts } from "../lib/checks.ts";
+import { costsOf, datasetInfo, expectedControlnet, networksOf, schemaNameOf } from "../lib/estimates.ts";
 import { ImageGenerator, samplerOf, samplingOptions } from "../lib/painting.ts";
 
 const options = z.object({
@@ -58,6 +58,36 @@ export const generatePairs = stage({
   output: "dataset",
   options,
   files: (given) => [...chosenFiles(given), ...editFiles(given.edits)],
+  async check(given, { model, landmarks, detector }) {
+    const { edits: { pick, names, dir }, redraw, styles_dir } = given;
+    // A wrong style or edit is found here, not after hours.
+    const styles = await Promise.all(chosenFiles(given).map(loadStyle));
+    const edits = await readEdits(dir, names);
+    const networks = await ifKnown(() => networksOf(model));
+    const schema = await ifKnown(() => schemaNameOf([landmarks]));
+    const other = edits.find((edit) => schema !== undefined && edit.schema.name !== schema);
+    return [
+      redraw && !detector && { option: "redraw", reason: `the input "detector" is missing` },
+      detector && !redraw && { input: "detector", reason: `"redraw" is missing`, hint: "redraw: {}" },
+      styles.length === 0 && { option: "styles_dir", reason: `${styles_dir} has no style to train on` },
+      pick > edits.length && {
+        option: ["edits", "pick"],
+        reason: `${pick} edits are to be drawn from ${edits.length}`,
+        hint: "set edits: { pick: 0 } for none",
+      },
+      pick > 0 && other && {
+        option: "edits",
+        reason: `"${other.name}" is of schema ${other.schema.name} and the landmarks are of ${schema}`,
+      },
+      networks?.controlnet === null && {
+        input: "model",
+        reason: `"${model.stage}" has no ControlNet`,
+        hint: "train one with diffusion/train",
+      },
+      ...(networks ? await sizeConflicts([landmarks], networks.vae, networks.unet, "landmarks") : []),
+      ...await measuringSchemaConflicts([landmarks], detector, "landmarks"),
+    ];
+  },
   describeOutput: async (given, { landmarks }) => ({
     ...await datasetInfo([landmarks]),
     images: chosenFiles(given).length * given.per_style,
@@ -78,13 +108,6 @@ export const generatePairs = stage({
     };
   },
   async run(ctx, { model, landmarks, detector }, given) {
-    if (!detector !== !given.redraw) {
-      throw new InputError(
-        given.redraw
-          ? `Cannot redraw: the input "detector" is missing`
-          : `Cannot use the input "detector" without the option "redraw", hint: redraw: {}`,
-      );
-    }
     const styles = await Promise.all(chosenFiles(given).map(loadStyle));
     const edits = await readEdits(given.edits.dir, given.edits.names);
     const source = await openDataset(landmarks.dir);
@@ -235,12 +258,8 @@ function editFiles({ names, dir }: z.output<typeof options>["edits"]): string[] 
 /** A painter with the networks of a model. */
 async function openPainter(device: Device, dir: string, size_px: number, given: z.output<typeof options>) {
   const model = await openModel(dir);
-  const { controlnet, tokenizer } = model;
-  if (!controlnet) {
-    throw new InputError(`Cannot generate pairs with ${dir} as it has no controlnet/`, {
-      hint: "train one with diffusion/train",
-    });
-  }
+  const { tokenizer } = model;
+  const controlnet = model.controlnet!; // or it is a conflict
   const { specs } = samplerOf({ ...model, controlnet }, size_px, tokenizer.length, given);
   const parameters = await uploadParameters(device, readModel(model, specs), given.dtype);
   const painter = new ImageGenerator(device, { ...model, controlnet }, size_px, given, parameters);

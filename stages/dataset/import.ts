@@ -52,6 +52,24 @@ export const importFaces = stage({
     on_bad: z.enum(["stop", "skip"]).default("stop")
       .describe("stop: a bad file stops the import; skip: it is named in bad.jsonl and left out"),
   }),
+  check({ format = "pts", annotations, crop, schema }, _inputs, given) {
+    const isList = !["pts", "text", "npy"].includes(format);
+    return [
+      isList && annotations === undefined && {
+        option: "format",
+        reason: `"annotations", the file with the landmarks, is missing`,
+      },
+      !isList && annotations !== undefined && {
+        option: "annotations",
+        reason: `format ${format} has a file beside each image`,
+      },
+      crop === "none" && given.has("crop_scale") && { option: "crop_scale", reason: `crop is "none"` },
+      format === "wflw" && schema !== "wflw98" && SCHEMAS.wflw98.maps[schema] === undefined && {
+        option: "schema",
+        reason: `landmarks of wflw98 do not contain ${schema}`,
+      },
+    ];
+  },
   describeOutput: ({ size_px, schema }) => ({ size_px, schema }),
   async run(ctx, _inputs, options) {
     const { path, size_px, format, schema, annotations, origin, style, crop, crop_scale, include, exclude, on_bad } =

@@ -10,6 +10,7 @@ import { openDataset } from "../../faces/data/dataset.ts";
 import { Random } from "../../engine/rng.ts";
 import { stage } from "../../runtime/stage.ts";
 import { datasetInfo } from "../lib/estimates.ts";
+import { datasetsConflicts, weightsConflict } from "../lib/checks.ts";
 import { globFilter } from "../lib/glob.ts";
 
 const count = z.int().min(1);
@@ -27,11 +28,12 @@ export const mergeDatasets = stage({
     include: z.array(z.string()).default([]).describe("Styles to take, with * and ?; all when empty"),
     exclude: z.array(z.string()).default([]).describe("Styles to leave out, with * and ?"),
   }),
+  check: async ({ limit }, { data }) => [
+    Array.isArray(limit) && weightsConflict("limit", limit, data.length, "datasets"),
+    ...await datasetsConflicts(data),
+  ],
   describeOutput: async (_options, { data }) => await datasetInfo(data),
   async run(ctx, { data }, { limit, include, exclude }) {
-    if (Array.isArray(limit) && limit.length !== data.length) {
-      throw new InputError(`Cannot limit ${data.length} datasets by ${limit.length} numbers: limit is [${limit}]`);
-    }
     const random = new Random(ctx.seed, "limit");
     const isChosen = globFilter(include, exclude);
     const parts = await Promise.all(data.map(async ({ dir, stage }) => ({ stage, dataset: await openDataset(dir) })));

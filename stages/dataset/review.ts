@@ -14,6 +14,7 @@ import { loadDetector } from "../../models/detectors/detector.ts";
 import { Random } from "../../engine/rng.ts";
 import { stage } from "../../runtime/stage.ts";
 import { align, differenceHash, NearHashes, rejection, robustZScore, styleStatistics } from "../lib/alignment.ts";
+import { measuringSchemaConflicts } from "../lib/checks.ts";
 import { datasetInfo } from "../lib/estimates.ts";
 import { type ReviewedPair, reviewPage, type StyleCounts, type Verdict } from "./_review_page.ts";
 
@@ -33,6 +34,7 @@ export const reviewPairs = stage({
     ),
     page: z.int().min(0).max(5000).default(300).describe("Pairs on review.html, the most doubtful first"),
   }),
+  check: async (_options, { data, detector }) => await measuringSchemaConflicts([data], detector),
   describeOutput: async (_options, { data }) => await datasetInfo([data]),
   async run(
     ctx,

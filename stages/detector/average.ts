@@ -5,10 +5,10 @@
  */
 
 import { z } from "zod";
-import { InputError } from "../../formats/input_error.ts";
 import { readDetector, saveDetector } from "../../models/detectors/detector.ts";
 import type { HostTensors } from "../../models/io/params.ts";
 import { stage } from "../../runtime/stage.ts";
+import { ifKnown, weightsConflict } from "../lib/checks.ts";
 import { detectorOf } from "../lib/estimates.ts";
 
 /** `detector/average`: one detector, which takes no longer than each of them. */
@@ -24,21 +24,23 @@ export const averageDetectors = stage({
         "2203.05482), or with the start itself, so that less of what it knew is forgotten (arXiv 2109.01903)",
     ),
   }),
+  async check({ weights }, { detectors }) {
+    const configs = await Promise.all(detectors.map((one) => ifKnown(() => detectorOf(one))));
+    const first = configs.findIndex((config) => config !== undefined);
+    const differs = configs.findIndex((config) => config && JSON.stringify(config) !== JSON.stringify(configs[first]));
+    return [
+      weightsConflict("weights", weights, detectors.length, "detectors"),
+      differs >= 0 && {
+        input: "detectors",
+        reason: `"${detectors[first]!.stage}" and "${detectors[differs]!.stage}" are not of the same network`,
+      },
+    ];
+  },
   describeOutput: async (_options, { detectors }) => ({ detector: await detectorOf(detectors[0]!) }),
   async run(ctx, { detectors }, { weights = detectors.map(() => 1) }) {
     const total = weights.reduce((a, b) => a + b, 0);
-    if (weights.length !== detectors.length || total === 0) {
-      throw new InputError(
-        `Cannot average ${detectors.length} detectors by [${weights}]: one weight each is expected, and not all 0`,
-      );
-    }
     const [first, ...others] = await Promise.all(detectors.map(({ dir }) => readDetector(dir)));
     const { config } = first!;
-    for (const [k, { config: other }] of others.entries()) {
-      if (JSON.stringify(other) === JSON.stringify(config)) continue;
-      const [a, b] = [detectors[0]!.stage, detectors[k + 1]!.stage];
-      throw new InputError(`Cannot average "${a}" and "${b}" as they are not of the same network`);
-    }
     const tensors: HostTensors = new Map();
     for (const [name, { shape }] of first!.tensors) {
       const all = [first!, ...others].map(({ tensors }) => tensors.get(name)!.data);

@@ -11,6 +11,7 @@ import { mean } from "../../faces/statistics.ts";
 import { loadDetector } from "../../models/detectors/detector.ts";
 import { Random } from "../../engine/rng.ts";
 import { type Artifact, type Field, stage } from "../../runtime/stage.ts";
+import { detectorsConflicts } from "../lib/checks.ts";
 import { loadFaces, rates } from "../lib/faces.ts";
 
 const DRAWS = 1000;
@@ -28,6 +29,7 @@ export const compareDetectors = stage({
     threshold: z.number().positive().default(10).describe("Error above which a face counts as a failure, percent"),
     flip: z.boolean().default(false).describe("Average what is found in an image and in its mirror image"),
   }),
+  check: async (_options, { detectors, data }) => await detectorsConflicts(detectors, data),
   async run(ctx, { detectors, data }, { normaliser, threshold, flip }) {
     const device = await ctx.device();
     const arms = armsOf(detectors), sets = armsOf(data);

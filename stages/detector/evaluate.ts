@@ -16,6 +16,7 @@ import { roundTo } from "../../faces/statistics.ts";
 import { loadDetector } from "../../models/detectors/detector.ts";
 import { Random } from "../../engine/rng.ts";
 import { stage } from "../../runtime/stage.ts";
+import { detectorsConflicts } from "../lib/checks.ts";
 import { imageOf, landmarksOf, loadFaces } from "../lib/faces.ts";
 import { addResults, type Results, writeCed } from "../report/_results.ts";
 
@@ -41,6 +42,7 @@ export const evaluateDetectors = stage({
       .describe("Errors above which a face counts as a failure, percent; by default only 10"),
     flip: z.boolean().default(false).describe("Average what is found in an image and in its mirror image"),
   }),
+  check: async (_options, { detectors, data }) => await detectorsConflicts(detectors, data),
   async run(ctx, { detectors, data }, { normaliser, thresholds, flip }) {
     const device = await ctx.device();
     const results: Results = { rows: [], regions: [], ced: [], examples: [] };

@@ -5,14 +5,19 @@
  */
 
 import { z } from "zod";
-import { InputError } from "../../formats/input_error.ts";
 import { augmentation } from "../../faces/data/augment.ts";
 import type { Faces, LoadedDataset } from "../../faces/data/dataset.ts";
 import { shrink } from "../../faces/data/image.ts";
 import { rescale } from "../../faces/landmarks.ts";
 import { nmePerImage } from "../../faces/metrics.ts";
 import { mean } from "../../faces/statistics.ts";
-import { convertLandmarks, type LandmarkSchema, type SchemaName, schemaName } from "../../faces/schema.ts";
+import {
+  convertLandmarks,
+  DEFAULT_SCHEMA,
+  type LandmarkSchema,
+  type SchemaName,
+  schemaName,
+} from "../../faces/schema.ts";
 import { Detector, detectorFetches, readDetector, saveDetector } from "../../models/detectors/detector.ts";
 import {
   DETECTOR,
@@ -25,9 +30,10 @@ import { hourglassConfig, hourglassOptions } from "../../models/detectors/hourgl
 import { countParameters, createParameters, initialise } from "../../models/io/params.ts";
 import { Trainer } from "../../models/trainer.ts";
 import { Graph } from "../../engine/graph.ts";
-import { type Artifact, stage } from "../../runtime/stage.ts";
+import { type Artifact, type Conflicts, stage } from "../../runtime/stage.ts";
 import { Batches, shared } from "../lib/batches.ts";
 import { BestCheckpoint } from "../lib/best_weights.ts";
+import { ifKnown, ownConflicts, scheduleConflicts, trainingSchemaConflicts, weightsConflict } from "../lib/checks.ts";
 import { type ArtifactRef, detectorOf, formatCount, memoize, schemaNameOf, trainingCosts } from "../lib/estimates.ts";
 import { imageOf, landmarksOf, loadFaces } from "../lib/faces.ts";
 import { globFilter } from "../lib/glob.ts";
@@ -71,6 +77,23 @@ export const trainDetector = stage({
     val_every: z.int().min(1).default(200).describe("Steps between looks at val"),
     dtype: z.enum(["f32", "f16"]).default("f32").describe("Element type of the file"),
   }),
+  async check(options, { data, init, val }, given) {
+    const { network, star, freeze, keep, patience, data_weights } = options;
+    const config = await ifKnown(() => configFor(options, data, init));
+    return [
+      ...scheduleConflicts(options),
+      ...ownConflicts(["network", "star", "schema"], given, init),
+      !init && network && star && { option: "star", reason: `"network" is given too`, hint: "leave one of them out" },
+      ...(init ? [] : networkConflicts(network)),
+      !val && keep === "best" && { option: "keep", reason: `the input "val" is missing, on which the best is found` },
+      !val && patience !== undefined &&
+      { option: "patience", reason: `the input "val" is missing, on which NME is measured` },
+      weightsConflict("data_weights", data_weights, data.length, "datasets"),
+      ...(config ? freezeConflicts(config, freeze) : []),
+      ...await trainingSchemaConflicts(data, config?.schema, "data"),
+      ...(val ? await trainingSchemaConflicts([val], config?.schema, "val") : []),
+    ];
+  },
   describeOutput: async (options, { data, init }) => ({ detector: await configFor(options, data, init) }),
   async cost(options, { data, init, val }, onPlan) {
     const config = await configFor(options, data, init);
@@ -88,24 +111,11 @@ export const trainDetector = stage({
     return { step: `training, ${options.batch_size} images of ${config.size_px} px`, steps: options.steps, ...costs };
   },
   async run(ctx, { data, init, val }, options) {
-    const own = (["network", "star", "schema"] as const).filter((key) => options[key] !== undefined);
-    if (init ? own.length > 0 : options.network && options.star) {
-      throw new InputError(
-        init
-          ? `Cannot set "${own[0]}" as the input "init" has its own: leave one of them out`
-          : `Cannot set both "network" and "star": leave one of them out`,
-      );
-    }
-    if (!val && (options.keep === "best" || options.patience !== undefined)) {
-      throw new InputError(`Cannot tell the best weights: the input "val" is missing`, {
-        hint: "it is for keep and patience",
-      });
-    }
     const start = init && await readDetector(init.dir);
     const config = start?.config ?? await configFor(options, data);
     const schema = schemaOf(config);
     const { specs, loss, landmarks, updates } = detectorTraining(new Graph(), config, options.batch_size);
-    const moves = trained(specs.keys(), options.freeze ?? []);
+    const moves = trained(options.freeze ?? []);
 
     const device = await ctx.device();
     const parameters = createParameters(device, specs, start?.tensors ?? initialise(specs, ctx.seed));
@@ -128,7 +138,7 @@ export const trainDetector = stage({
       seed: ctx.seed,
       batch_size: options.batch_size,
       datasets: datasets.map(shared),
-      data_weights: dataWeights(datasets, options.data_weights),
+      data_weights: options.data_weights ?? datasets.map(({ records }) => records.length),
       config,
       augment: options.augment,
     });
@@ -191,28 +201,51 @@ async function configFor(
   if (init) return await detectorOf(init);
   const schema = options.schema ?? await schemaNameOf(data);
   if (options.star) return { ...STAR_SIZES[options.star], schema };
-  const { network = {} } = options;
-  return hourglassConfig.parse({ ...network.size_px && { heatmap_px: network.size_px / 4 }, ...network, schema });
+  const { success, data: config } = hourglassOf(options.network, schema);
+  // What is wrong with it is a conflict of `network`.
+  if (!success) throw new Deno.errors.NotFound("The network cannot be built");
+  return config;
+}
+
+/** A compact hourglass with the defaults of what is not given. */
+function hourglassOf(network: Partial<Network> = {}, schema: SchemaName = DEFAULT_SCHEMA) {
+  return hourglassConfig.safeParse({ ...network.size_px && { heatmap_px: network.size_px / 4 }, ...network, schema });
+}
+
+/** Options of a network that do not fit each other. */
+function networkConflicts(network: Partial<Network> | undefined): Conflicts {
+  const { error } = hourglassOf(network);
+  return (error?.issues ?? []).map(({ path, message }) => ({ option: ["network", ...path], reason: `it ${message}` }));
+}
+
+/** Patterns of `freeze` that fit no parameter, or all. */
+function freezeConflicts(config: DetectorConfig, freeze: readonly string[] | undefined): Conflicts {
+  if (!freeze?.length) return [];
+  const { specs } = detectorTraining(new Graph(), config, 1);
+  const names = [...specs.keys()].map(shortName);
+  const unknown = freeze.findIndex((pattern) => !names.some(globFilter([pattern], [])));
+  const moves = globFilter([], freeze);
+  return [
+    unknown >= 0 && {
+      option: ["freeze", unknown],
+      reason: `the network has no parameter "${freeze[unknown]}"`,
+      hint: `"${names[0]}" is one`,
+    },
+    !names.some((name) => moves(name) && !STATISTICS.test(name)) &&
+    { option: "freeze", reason: "no parameter is left to train" },
+  ];
 }
 
 /** Parameters that batch norms keep for themselves. */
 const STATISTICS = /\.running_(mean|var)$/;
 
-/** Tells which parameters are trained; throws for a pattern that fits none. */
-function trained(names: Iterable<string>, freeze: readonly string[]): (name: string) => boolean {
-  const short = (name: string) => name.slice(DETECTOR.length);
-  const all = [...names].map(short);
-  for (const pattern of freeze) {
-    if (all.some(globFilter([pattern], []))) continue;
-    throw new InputError(`Cannot freeze "${pattern}": the network has no such parameter`, {
-      hint: `"${all[0]}" is one`,
-    });
-  }
+/** Name of a parameter as files and `freeze` have it. */
+const shortName = (name: string) => name.slice(DETECTOR.length);
+
+/** Tells which parameters are trained. */
+function trained(freeze: readonly string[]): (name: string) => boolean {
   const moves = globFilter([], freeze);
-  if (!all.some((name) => moves(name) && !STATISTICS.test(name))) {
-    throw new InputError(`Cannot train with all parameters frozen by [${freeze.join(", ")}]`);
-  }
-  return (name) => moves(short(name));
+  return (name) => moves(shortName(name));
 }
 
 /** A dataset in memory, its images no more than needed larger than the network's, its landmarks of the schema wanted. */
@@ -236,15 +269,4 @@ function spread(faces: LoadedDataset, most: number): Faces {
     landmarks.set(landmarksOf(faces, i), k * 2 * schema.count);
   }
   return { images, landmarks, schema, size_px };
-}
-
-/** Weight of each dataset in a batch. */
-function dataWeights(datasets: readonly LoadedDataset[], given?: readonly number[]): readonly number[] {
-  const weights = given ?? datasets.map(({ records }) => records.length);
-  if (weights.length !== datasets.length || !weights.some((weight) => weight > 0)) {
-    throw new InputError(
-      `Cannot mix ${datasets.length} datasets by [${weights}]: one weight each is expected, and not all 0`,
-    );
-  }
-  return weights;
 }

@@ -31,6 +31,14 @@ import { unet, type UNetConfig, unetFormat } from "../../models/diffusion/unet.t
 import { Graph } from "../../engine/graph.ts";
 import { type Artifact, stage } from "../../runtime/stage.ts";
 import { Batches, drawnImages } from "../lib/batches.ts";
+import {
+  datasetsConflicts,
+  groupConflicts,
+  ifKnown,
+  ownConflicts,
+  scheduleConflicts,
+  sizeConflicts,
+} from "../lib/checks.ts";
 import { autoencoderOf, formatCount, networksOf, sizeOf, stepImages, trainingCosts } from "../lib/estimates.ts";
 import {
   copyParts,
@@ -42,7 +50,7 @@ import {
 } from "../lib/diffusion.ts";
 import { loadFaces } from "../lib/faces.ts";
 import { accumulation, train, trainingOptions } from "../lib/training.ts";
-import { validation, validationOptions } from "../lib/validation.ts";
+import { validation, validationConflicts, validationOptions } from "../lib/validation.ts";
 
 const options = z.object({
   ...trainingOptions,
@@ -66,6 +74,21 @@ const options = z.object({
 
 type Options = z.output<typeof options>;
 
+/** Options of new networks. */
+const NEW_NETWORKS = [
+  "channels",
+  "layers",
+  "attention_levels",
+  "heads",
+  "groups",
+  "text_width",
+  "text_layers",
+  "text_length",
+] satisfies (keyof Options)[];
+
+/** Attention heads of the text encoder. */
+const TEXT_HEADS = 4;
+
 /** Configuration of a new text encoder. */
 function newText({ text_width, text_layers, text_length }: Options, vocab_size: number): TextConfig {
   const config = textEncoderFormat.schema.parse({
@@ -73,7 +96,7 @@ function newText({ text_width, text_layers, text_length }: Options, vocab_size: 
     hidden_size: text_width,
     intermediate_size: 4 * text_width,
     num_hidden_layers: text_layers,
-    num_attention_heads: 4,
+    num_attention_heads: TEXT_HEADS,
     max_position_embeddings: text_length,
   });
   return { kind: "clip", config };
@@ -146,6 +169,35 @@ export const pretrainDiffusion = stage({
   inputs: { model: "model", "data*": "dataset", "init?": "model", "val?": "dataset" },
   output: "model",
   options,
+  async check(options, { model, data, init, val }, given) {
+    const { channels, groups, heads, attention_levels, text_width } = options;
+    const vae = await ifKnown(() => autoencoderOf(model));
+    const own = init && await ifKnown(() => networksOf(init));
+    const latents = vae && latentChannels(vae);
+    return [
+      ...scheduleConflicts(options),
+      ...validationConflicts(val, options),
+      ...ownConflicts(NEW_NETWORKS, given, init),
+      own && latents !== undefined && own.unet.in_channels !== latents && {
+        input: "init",
+        reason: `its UNet takes ${own.unet.in_channels} channels and latents of "${model.stage}" have ${latents}`,
+      },
+      ...(init ? [] : groupConflicts(channels, groups)),
+      !init && channels.some((count) => count % heads) && {
+        option: "heads",
+        reason: `${heads} does not divide all of channels [${channels.join(", ")}]`,
+      },
+      attention_levels && attention_levels.length !== channels.length && {
+        option: "attention_levels",
+        reason: `${attention_levels.length} values are given for ${channels.length} levels of channels`,
+        hint: "give one for each",
+      },
+      text_width % TEXT_HEADS !== 0 &&
+      { option: "text_width", reason: `it is no multiple of ${TEXT_HEADS}, the heads` },
+      ...await datasetsConflicts(val ? [...data, val] : data),
+      ...(vae ? await sizeConflicts(data, vae, own?.unet ?? { block_out_channels: channels }) : []),
+    ];
+  },
   describeOutput: async (options, { model, data, init }) => ({
     networks: {
       ...await expectedParts(options, model, await sizeOf(data), init),

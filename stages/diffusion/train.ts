@@ -5,7 +5,6 @@
  */
 
 import { z } from "zod";
-import { InputError } from "../../formats/input_error.ts";
 import { latentChannels } from "../../models/diffusion/autoencoder.ts";
 import { encodePrompt, loadModel, type Model, openModel, saveModelIndex } from "../../models/io/pipeline_folder.ts";
 import {
@@ -28,8 +27,15 @@ import {
 import { Trainer } from "../../models/trainer.ts";
 import { unet, unetFormat } from "../../models/diffusion/unet.ts";
 import { Graph } from "../../engine/graph.ts";
-import { stage } from "../../runtime/stage.ts";
+import { type Artifact, type Conflicts, stage } from "../../runtime/stage.ts";
 import { Batches, drawnImages } from "../lib/batches.ts";
+import {
+  datasetsConflicts,
+  ifKnown,
+  measuringSchemaConflicts,
+  scheduleConflicts,
+  sizeConflicts,
+} from "../lib/checks.ts";
 import {
   type ArtifactRef,
   expectedControlnet,
@@ -45,22 +51,10 @@ import { copyParts, denoisingLoss, denoisingOptions, diffusionBatches, encodeLat
 import { loadFaces } from "../lib/faces.ts";
 import { previews } from "../lib/previews.ts";
 import { accumulation, train, trainingOptions } from "../lib/training.ts";
-import { validation, validationOptions } from "../lib/validation.ts";
+import { validation, validationConflicts, validationOptions } from "../lib/validation.ts";
 
-/**
- * A model's ControlNet, or that which it is to have.
- *
- * @throws {InputError} If the hint channels do not bring images to the size of the latents.
- */
-function controlConfigOf({ vae, unet, controlnet }: Model, hint: number[]): ControlNetConfig {
-  const levels = vae.block_out_channels.length;
-  if (!controlnet && hint.length !== levels) {
-    throw new InputError(
-      `Cannot use hint_channels ${JSON.stringify(hint)}: they halve the side ${hint.length - 1} times and the ` +
-        `autoencoder ${levels - 1} times`,
-      { hint: `give ${levels} numbers` },
-    );
-  }
+/** A model's ControlNet, or that which it is to have. */
+function controlConfigOf({ unet, controlnet }: Model, hint: number[]): ControlNetConfig {
   return controlnet ?? controlnetConfigFor(unet, { conditioning_embedding_out_channels: hint });
 }
 
@@ -70,31 +64,46 @@ async function plannedNetworks(model: ArtifactRef, init: ArtifactRef | undefined
   return init ? { ...networks, controlnet: (await networksOf(init)).controlnet } : networks;
 }
 
-/**
- * Opens the model that a ControlNet is taken from.
- *
- * @throws {InputError} If it has none, or one of another shape than the UNet's encoder.
- */
-async function openDonor(dir: string, { unet }: Model): Promise<Model> {
-  const donor = await openModel(dir);
-  if (!donor.controlnet) {
-    throw new InputError(`Cannot use "${dir}" as init: it has no ControlNet`, {
-      hint: "leave init out to copy the UNet's encoder",
-    });
-  }
-  const fitting = controlnetConfigFor(unet, donor.controlnet);
-  for (const [name, value] of Object.entries(fitting)) {
-    const has = donor.controlnet[name as keyof ControlNetConfig];
-    if (JSON.stringify(has) !== JSON.stringify(value)) {
-      throw new InputError(
-        `Cannot use "${dir}" as init: ${name} of its ControlNet is ${JSON.stringify(has)} and of the UNet ` +
-          `${JSON.stringify(value)}`,
-        { hint: "take the model that this UNet was trained from" },
-      );
+/** What contradicts the ControlNet that a model is to have. */
+async function controlConflicts(
+  { hint_channels }: { hint_channels: readonly number[] },
+  model: Artifact,
+  init: Artifact | undefined,
+): Promise<Conflicts> {
+  const networks = await ifKnown(() => networksOf(model));
+  const donor = init && await ifKnown(() => networksOf(init));
+  if (!networks || (init && !donor)) return [];
+  const levels = networks.vae.block_out_channels.length;
+  const { controlnet } = donor ?? networks;
+  if (!controlnet) {
+    if (donor) {
+      const hint = "leave init out to copy the UNet's encoder";
+      return [{ input: "init", reason: `"${init!.stage}" has no ControlNet`, hint }];
     }
+    return [
+      hint_channels.length !== levels && {
+        option: "hint_channels",
+        reason:
+          `${hint_channels.length} numbers halve the side ${hint_channels.length - 1} times and the autoencoder ` +
+          `${levels - 1} times`,
+        hint: `give ${levels} numbers`,
+      },
+    ];
   }
-  return donor;
+  const fitting = Object.entries(controlnetConfigFor(networks.unet, controlnet)) as [keyof ControlNetConfig, unknown][];
+  const [name, value] = fitting.find(([name, value]) => !isEqual(controlnet[name], value)) ?? [];
+  return [
+    name !== undefined && {
+      input: donor ? "init" : "model",
+      reason: `${name} of its ControlNet is ${JSON.stringify(controlnet[name])} and of the UNet ${
+        JSON.stringify(value)
+      }`,
+      hint: "take the model that this UNet was trained from",
+    },
+  ];
 }
+
+const isEqual = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b);
 
 /**
  * The loss of a ControlNet and its base model.
@@ -163,6 +172,21 @@ export const trainDiffusion = stage({
     ),
     previews: z.int().min(1).max(64).optional().describe("Pictures of a look; 8 when not given"),
   }),
+  async check(options, { model, data, init, detector, val }) {
+    const { preview_every, previews } = options;
+    const networks = await ifKnown(() => networksOf(model));
+    const unseen = `"preview_every" is missing`, hint = "it is the steps between previews, such as 250";
+    return [
+      ...scheduleConflicts(options),
+      ...validationConflicts(val, options),
+      detector && preview_every === undefined && { input: "detector", reason: unseen, hint },
+      previews !== undefined && preview_every === undefined && { option: "previews", reason: unseen, hint },
+      ...await controlConflicts(options, model, init),
+      ...await datasetsConflicts(val ? [...data, val] : data),
+      ...(networks ? await sizeConflicts(data, networks.vae, networks.unet) : []),
+      ...await measuringSchemaConflicts(data, detector),
+    ];
+  },
   describeOutput: async (options, { model, init }) => {
     const networks = await plannedNetworks(model, init);
     return { networks: { ...networks, controlnet: expectedControlnet(networks, options.hint_channels) } };
@@ -192,12 +216,9 @@ export const trainDiffusion = stage({
     return { step: `training, ${stepImages(options)} of ${size_px} px`, steps: options.steps, ...costs };
   },
   async run(ctx, { model, data, init, detector, val }, options) {
-    if (detector && options.preview_every === undefined) {
-      throw new InputError(`Cannot use the input "detector" without the option "preview_every"`);
-    }
     const faces = await loadFaces(data);
     const opened = await openModel(model.dir);
-    const donor = init ? await openDonor(init.dir, opened) : opened;
+    const donor = init ? await openModel(init.dir) : opened;
     const base = { ...opened, controlnet: donor.controlnet };
     const controlConfig = controlConfigOf(base, options.hint_channels);
     const autoencoder = `${base.dir}/${base.folders.vae}`;

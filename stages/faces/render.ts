@@ -4,7 +4,6 @@
  * @module
  */
 import { z } from "zod";
-import { InputError } from "../../formats/input_error.ts";
 import { DatasetWriter } from "../../faces/data/dataset_writer.ts";
 import { contactSheet } from "../../faces/draw.ts";
 import type { Image } from "../../faces/data/image.ts";
@@ -59,14 +58,21 @@ export const renderStage = stage({
   output: "dataset",
   options,
   files: chosenFiles,
+  async check(given) {
+    const styles = await Promise.all(chosenFiles(given).map(loadStyle)); // a wrong one is found here
+    return [
+      styles.length === 0 && { option: "split", reason: `${given.styles_dir} has no style of it` },
+      given.count !== undefined && given.count < styles.length && {
+        option: "count",
+        reason: `${given.count} images are too few for ${styles.length} styles`,
+      },
+    ];
+  },
   describeOutput: ({ size_px }) => ({ size_px }),
   cost: (given) => ({ images: given.count ?? given.per_style! * chosenFiles(given).length }),
   async run(ctx, _inputs, given) {
     const { count, per_style, size_px, people, first_identity } = given;
     const styles = await Promise.all(chosenFiles(given).map(loadStyle));
-    if (styles.length === 0) {
-      throw new InputError(`Cannot draw split "${given.split}" as ${given.styles_dir} has no such style`);
-    }
     const total = count ?? per_style! * styles.length;
     const identities = given.identities ?? total;
     // People come from a seed of their own, so that one name is one face in every stage and pipeline.

@@ -5,7 +5,6 @@
  */
 
 import { z } from "zod";
-import { InputError } from "../../formats/input_error.ts";
 import { constantSchedule, cosineSchedule, stepSchedule } from "../../models/lr_schedule.ts";
 import { type Inputs, MEMORY_SIZE, type Trainer } from "../../models/trainer.ts";
 import { formatSeconds } from "../../runtime/run/progress.ts";
@@ -51,22 +50,9 @@ export const accumulation = {
 /** The options above as a stage gets them. */
 export type TrainingOptions = z.output<z.ZodObject<typeof trainingOptions>>;
 
-/**
- * Learning rate of a step, counted from 0.
- *
- * @throws {InputError} If milestones are missing, or given for another schedule.
- */
+/** Learning rate of a step, counted from 0. */
 export function learningRate(options: TrainingOptions): (step: number) => number {
   const { lr, warmup_steps, lr_schedule, steps, milestones, gamma } = options;
-  const extra = milestones ? "milestones" : "gamma";
-  if (lr_schedule !== "step" && options[extra] !== undefined) {
-    throw new InputError(`Cannot use "${extra}" with lr_schedule "${lr_schedule}"`, {
-      hint: `set lr_schedule to "step"`,
-    });
-  }
-  if (lr_schedule === "step" && !milestones) {
-    throw new InputError(`Cannot lower the learning rate in steps: "milestones" is missing`, { hint: "[3000, 4500]" });
-  }
   const factor = lr_schedule === "cosine" ? cosineSchedule(steps, warmup_steps) : constantSchedule(warmup_steps);
   const falling = stepSchedule(milestones ?? [], gamma);
   return (step) => lr * factor(step) * falling(step);

@@ -5,12 +5,11 @@
  */
 
 import { z } from "zod";
-import { InputError } from "../../formats/input_error.ts";
 import type { Schedule } from "../../models/diffusion/schedule.ts";
 import type { Tokenizer } from "../../models/diffusion/tokenizer.ts";
 import type { Value } from "../../engine/graph.ts";
 import { Executable, type Parameters } from "../../engine/executable.ts";
-import type { Artifact, StageContext } from "../../runtime/stage.ts";
+import type { Artifact, Conflicts, StageContext } from "../../runtime/stage.ts";
 import { batchMaker, drawnImages } from "./batches.ts";
 import { diffusionBatches, encodeLatents } from "./diffusion.ts";
 import { loadFaces } from "./faces.ts";
@@ -24,6 +23,14 @@ export const validationOptions = {
   val_every: z.int().min(1).optional().describe("Steps between looks at val; 100 when not given"),
 };
 
+/** What contradicts the validation of a diffusion model. */
+export function validationConflicts(
+  val: Artifact | undefined,
+  { val_every }: { val_every?: number | undefined },
+): Conflicts {
+  return [!val && val_every !== undefined && { option: "val_every", reason: `the input "val" is missing` }];
+}
+
 /** Looks that can also be had at the end. */
 export interface ValidationCallback extends Callback {
   /** Frees everything but the parameters given. */
@@ -36,7 +43,6 @@ export interface ValidationCallback extends Callback {
  *
  * @param val Images held back.
  * @param options Those of the training.
- * @throws {InputError} If `val_every` is given without `val`.
  */
 export async function validation(
   ctx: StageContext,
@@ -54,10 +60,7 @@ export async function validation(
     readonly parameters: Parameters;
   },
 ): Promise<ValidationCallback | undefined> {
-  if (!val) {
-    if (options.val_every === undefined) return undefined;
-    throw new InputError(`Cannot use the option "val_every" without the input "val"`);
-  }
+  if (!val) return undefined;
   const faces = await loadFaces([val]);
   const count = Math.max(1, Math.round(IMAGES / options.batch_size));
   const drawn = drawnImages({ seed: 0, schedule, batch_size: options.batch_size, count: faces.records.length }, count);

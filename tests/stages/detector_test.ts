@@ -165,9 +165,12 @@ Deno.test("detector/train goes on after an interruption to the same bytes", () =
 Deno.test("detector/train says what does not fit", () =>
   inFolder(async (dir) => {
     const wrong = pipeline(5).replace("data_weights: [3, 1]", "data_weights: [1]");
-    await assert.rejects(run(dir, wrong), /Cannot mix 2 datasets by \[1\]/);
+    await assert.rejects(
+      run(dir, wrong),
+      /Cannot use "data_weights" in stage "first" as 1 numbers are given for 2 datasets/,
+    );
     const both = pipeline(1).replace("dtype: f16", `network: ${network}`);
-    await assert.rejects(run(dir, both), /Cannot set "network" as the input "init" has its own/);
+    await assert.rejects(run(dir, both), /Cannot use "network" in stage "\w+" as the network is that of input "init"/);
   }));
 
 Deno.test("detector/train keeps the best weights, stops early, and freezes what it is told to", () =>
@@ -202,9 +205,18 @@ stages:
     const head = "detector/out_heatmaps.0.conv.weight";
     assert.notDeepEqual(last.tensors.get(head)!.data, tensors.get(head)!.data);
 
-    await assert.rejects(run(dir, stagesWith(`freeze: ["hsg.*"]`)), /Cannot freeze "hsg\.\*": the network has no such/);
-    await assert.rejects(run(dir, stagesWith(`freeze: ["*"]`)), /with all parameters frozen/);
-    await assert.rejects(run(dir, stagesWith(`star: tiny`)), /Cannot set "star" as the input "init" has its own/);
+    await assert.rejects(
+      run(dir, stagesWith(`freeze: ["hsg.*"]`)),
+      /Cannot use "freeze\.0" in stage "tuned" as the network has no parameter "hsg\.\*"/,
+    );
+    await assert.rejects(
+      run(dir, stagesWith(`freeze: ["*"]`)),
+      /Cannot use "freeze" in stage "tuned" as no parameter is left to train/,
+    );
+    await assert.rejects(
+      run(dir, stagesWith(`star: tiny`)),
+      /Cannot use "star" in stage "tuned" as the network is that of input "init"/,
+    );
     const blind = stagesWith(`keep: best`).replace(", val: data", "");
     await assert.rejects(run(dir, blind), /"val" is missing/);
   }));
@@ -235,9 +247,18 @@ stages:
         assert.ok(data.every((v, i) => Math.abs(v - a!.data[i]! * (1 - share) - b!.data[i]! * share) < 1e-6), name);
       }
     }
-    await assert.rejects(run(dir, text("weights: [1]")), /Cannot average 2 detectors by \[1\]: one weight each/);
-    await assert.rejects(run(dir, text("weights: [0, 0]")), /not all 0/);
-    await assert.rejects(run(dir, text("", "wide")), /Cannot average "a" and "b" as they are not of the same network/);
+    await assert.rejects(
+      run(dir, text("weights: [1]")),
+      /Cannot use "weights" in stage "both" as 1 numbers are given for 2 detectors/,
+    );
+    await assert.rejects(
+      run(dir, text("weights: [0, 0]")),
+      /Cannot use "weights" in stage "both" as all numbers are 0/,
+    );
+    await assert.rejects(
+      run(dir, text("", "wide")),
+      /Cannot use input "detectors" in stage "both" as "a" and "b" are not of the same network/,
+    );
   }));
 
 Deno.test("a plan tells what training STAR's published network takes", () =>

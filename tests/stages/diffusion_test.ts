@@ -110,10 +110,16 @@ Deno.test("a model is trained, exported and paints pairs; neither a stop in betw
     const taken = await Deno.readFile(`${at("again")}/controlnet/${WEIGHTS}`);
     assert.deepEqual(taken, await Deno.readFile(`${at("stage1")}/controlnet/${WEIGHTS}`));
     await Deno.writeTextFile(`${dir}/test.yaml`, text.replace("init: stage1", "init: base"));
-    await assert.rejects(go, /Cannot use ".*base" as init: it has no ControlNet, hint: leave init out/);
+    await assert.rejects(
+      go,
+      /Cannot use input "init" in stage "again" as "base" has no ControlNet[^]*hint: leave init out/,
+    );
     const other = "  tiny: { uses: model/load, with: { path: models/tiny } }\n";
     await Deno.writeTextFile(`${dir}/test.yaml`, text.replace("init: stage1", "init: tiny") + other);
-    await assert.rejects(go, /Cannot use ".*tiny" as init: .* of its ControlNet is .*48.* and of the UNet .*8,16/);
+    await assert.rejects(
+      go,
+      /Cannot use input "init" in stage "again" as .* of its ControlNet is .*48.* and of the UNet .*8,16/,
+    );
     await Deno.writeTextFile(`${dir}/test.yaml`, text);
 
     const model = await openModel(at("kept"));

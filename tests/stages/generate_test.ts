@@ -78,11 +78,11 @@ Deno.test("dataset/generate draws again what does not fit, and loses and doubles
 
     for (
       const [from, to, message] of [
-        [", detector: star", "", /Cannot redraw: the input "detector" is missing/],
+        [", detector: star", "", /Cannot use "redraw" in stage "synth" as the input "detector" is missing/],
         [
           ", redraw: { retries: 2, max_zscore: 0.1 }",
           "",
-          /Cannot use the input "detector" without the option "redraw"/,
+          /Cannot use input "detector" in stage "synth" as "redraw" is missing/,
         ],
       ] as const
     ) {

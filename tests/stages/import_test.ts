@@ -117,7 +117,10 @@ Deno.test("dataset/import reads a list of faces, several of one image, and names
       "sub/none.png there is no such image",
     ]);
     await assert.rejects(use(`annotations: ${dir}/faces.csv`), /2 of 4 files are bad[^]*faces\.csv:5[^]*none\.png/);
-    await assert.rejects(use("style: ink"), /as csv: annotations, the file with the landmarks, is not given/);
+    await assert.rejects(
+      use("style: ink"),
+      /Cannot use "format" in stage "faces" as "annotations", the file with the landmarks, is missing/,
+    );
   }));
 
 Deno.test("dataset/import reads text files beside the images, as Caricature-Data has them", () =>

@@ -38,7 +38,7 @@ Deno.test("dataset/merge says what does not fit", () =>
     );
     await assert.rejects(
       merge("  list: { uses: dataset/merge, in: { data: [a, b] }, with: { limit: [3] } }"),
-      /Cannot limit 2 datasets by 1 numbers: limit is \[3\]/,
+      /Cannot use "limit" in stage "\w+" as 1 numbers are given for 2 datasets/,
     );
     await assert.rejects(
       merge(`  big: { uses: fake/squares, with: { count: 1, size_px: 32 } }

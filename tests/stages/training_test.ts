@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { z } from "zod";
+import { scheduleConflicts } from "../../stages/lib/checks.ts";
 import { learningRate, trainingOptions } from "../../stages/lib/training.ts";
 
 const options = z.strictObject(trainingOptions);
@@ -16,10 +17,20 @@ Deno.test("learningRate() rises, and then falls by a cosine, by milestones or no
   assert.deepEqual(rates({ ...milestones, gamma: 0.5 }, [39, 40, 70]), [0.5, 0.25, 0.125]);
 });
 
-Deno.test("learningRate() says what does not belong together", () => {
-  assert.throws(() => rates({ lr_schedule: "step" }, []), /"milestones" is missing/);
-  assert.throws(() => rates({ milestones: [3] }, []), /"milestones" with lr_schedule "cosine"/);
-  assert.throws(() => rates({ lr_schedule: "constant", gamma: 0.1 }, []), /"gamma" with lr_schedule "constant"/);
+Deno.test("a schedule says what does not belong together", () => {
+  const wrong = (more: object) =>
+    scheduleConflicts(options.parse({ steps: 100, batch_size: 1, lr: 0.5, ...more })).filter((one) => one)
+      .map((one) => one && `${one.option}: ${one.reason}`);
+  assert.deepEqual(wrong({}), []);
+  assert.deepEqual(wrong({ lr_schedule: "step", milestones: [40], gamma: 0.5 }), []);
+  assert.deepEqual(wrong({ lr_schedule: "step" }), [`lr_schedule: "milestones" is missing`]);
+  assert.deepEqual(wrong({ lr_schedule: "step", milestones: [40, 100] }), [
+    "milestones: step 100 is never reached: steps is 100",
+  ]);
+  assert.deepEqual(wrong({ milestones: [3], gamma: 0.1 }), [
+    `milestones: lr_schedule is "cosine"`,
+    `gamma: lr_schedule is "cosine"`,
+  ]);
   assert.equal(
     options.safeParse({ steps: 1, batch_size: 1, lr: 1, lr_schedule: "step", milestones: [] }).success,
     false,
