@@ -20,16 +20,27 @@ export type Attrs = Readonly<Record<string, number | string | boolean | readonly
 /** Attributes of an op that has none. */
 export type NoAttrs = Record<string, never>;
 
+/** Tuples of one type by their length, up to six; any number of elements for `number`. */
+export interface Tuples<T> {
+  readonly [length: number]: readonly T[];
+  readonly 1: readonly [T];
+  readonly 2: readonly [T, T];
+  readonly 3: readonly [T, T, T];
+  readonly 4: readonly [T, T, T, T];
+  readonly 5: readonly [T, T, T, T, T];
+  readonly 6: readonly [T, T, T, T, T, T];
+}
+
 /** `N` values of one type: `Tuple<Value, 2>` is `readonly [Value, Value]`; any number of them when `N` is `number`. */
-export type Tuple<T, N extends number, R extends readonly T[] = readonly []> = number extends N ? readonly T[]
-  : R["length"] extends N ? R
-  : Tuple<T, N, readonly [...R, T]>;
+export type Tuple<T, N extends number> = Tuples<T>[N];
 
 /**
- * Gradients of `N` outputs: null for an output that the loss does not depend on. The only output of an op always has
- * one, since the op is not differentiated otherwise.
+ * Gradients of outputs by their number: null for an output that the loss does not depend on. The only output of an op
+ * always has one, since the op is not differentiated otherwise.
  */
-export type OutputGradients<N extends number> = N extends 1 ? readonly [Value] : Tuple<Value | null, N>;
+export interface OutputGradients extends Tuples<Value | null> {
+  readonly 1: readonly [Value];
+}
 
 /** A tensor in f64 on the CPU, row-major and without padding: the truth that kernels are tested against. */
 export interface F64 {
@@ -157,7 +168,7 @@ export interface Op<A, I extends number, O extends number = 1> {
    * `dys` are the gradients of the outputs.
    * An op without this method stops the gradient.
    */
-  gradient?(node: Node<A, I, O>, dys: OutputGradients<O>): Tuple<Value | null, I>;
+  gradient?(node: Node<A, I, O>, dys: OutputGradients[O]): Tuple<Value | null, I>;
   /** How it runs on the GPU. */
   readonly lowering: Lowering<A, I, O>;
   /**
@@ -189,7 +200,7 @@ export interface Node<A = Attrs, I extends number = number, O extends number = n
   /** Number of the node in its graph. */
   readonly id: number;
   /** Null for a leaf. */
-  readonly op: Op<A, I, O> | null;
+  readonly op: AnyOp | null;
   /** Null unless the node is one. */
   readonly leaf: Leaf | null;
   /** Values that the op takes. */
@@ -342,15 +353,15 @@ export class Graph {
     const inputs: readonly Value[] = given;
     const key = `${op.name}(${inputs.map((v) => `${v.node.id}.${v.index}`)})${JSON.stringify(attrs)}`;
     const seen = this.#seen.get(key);
-    if (seen) return seen.outputs as unknown as Tuple<Value, O>;
+    if (seen) return seen.outputs as Tuple<Value, O>;
     for (const value of inputs) {
       if (value.graph !== this) throw new TypeError(`Cannot apply ${op.name} to a value of another graph`);
     }
     // The number of inputs is checked by the types of `op` and `given`, of which a node does not remember either.
-    const open = op as unknown as AnyOp;
+    const open: AnyOp = op;
     const node = this.#add(open, null, inputs, attrs, open.shapes(inputs.map((v) => v.shape), attrs));
     this.#seen.set(key, node);
-    return node.outputs as unknown as Tuple<Value, O>;
+    return node.outputs as Tuple<Value, O>;
   }
 
   #add(op: AnyOp | null, leaf: Leaf | null, inputs: readonly Value[], attrs: Attrs, shapes: readonly Shape[]): Node {

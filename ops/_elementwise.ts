@@ -78,7 +78,7 @@ export function elementwise<A extends Attrs, I extends number>(spec: {
     shapes: (inputs) => [broadcastShape(spec.name, inputs)],
     lowering: { kind: "elementwise", source: spec.source, ...(spec.floats ? { floats: spec.floats } : {}) },
     ...(gradient
-      ? { gradient: (node: Node<A, I, 1>, [dy]: OutputGradients<1>) => sumToInputs(gradient(node, dy), node.inputs) }
+      ? { gradient: (node: Node<A, I, 1>, [dy]: OutputGradients[1]) => sumToInputs(gradient(node, dy), node.inputs) }
       : {}),
     reference(inputs: readonly F64[], attrs) {
       const shape = broadcastShape(spec.name, inputs.map((x) => x.shape));

@@ -1,18 +1,22 @@
 /**
- * The operations that networks are built of. Each takes symbolic tensors of a graph and returns one; its gradient and its
- * kernels are in the file of its name. Optimizers, and operations that only gradients and rewrites use, are not listed.
+ * The operations that networks are built of, losses, gradients and optimizers. An operation takes symbolic tensors of a
+ * graph and returns one; its gradient and its kernels are in the file of its name.
+ *
+ * {@linkcode OPS} has all of them as the planner sees them, with those that only gradients and rewrites use.
  *
  * @module
  */
 export { abs } from "./abs.ts";
 export { adaptiveSumPool } from "./adaptive_sum_pool.ts";
 export { add } from "./add.ts";
+export { sumOfSquares } from "./add_squares.ts";
 export { affine } from "./affine.ts";
 export { attention, type AttentionOptions } from "./attention.ts";
 export { gradients } from "./autodiff.ts";
 export { avgPool } from "./avg_pool.ts";
 export { awingLoss } from "./awing.ts";
 export { clamp } from "./clamp.ts";
+export { clipFactor } from "./clip_factor.ts";
 export { concat } from "./concat.ts";
 export { conv2d } from "./conv2d.ts";
 export { convTranspose2d } from "./conv_transpose2d.ts";
@@ -43,11 +47,24 @@ export {
   instanceNorm,
   layerNorm,
 } from "./norm.ts";
+export {
+  type AdamHyper,
+  adamHyper,
+  type AdamOptions,
+  adamUpdates,
+  type RmspropOptions,
+  rmspropUpdates,
+  type SgdOptions,
+  sgdUpdates,
+  type UpdateOptions,
+} from "./optimizer.ts";
 export { permute } from "./permute.ts";
 export { quickGelu } from "./quick_gelu.ts";
+export { type RandomOptions, randomStep, stepWords } from "./_random.ts";
 export { randomNormal } from "./random_normal.ts";
 export { randomUniform } from "./random_uniform.ts";
 export { recompute } from "./recompute.ts";
+export { type OpName, OPS } from "./registry.ts";
 export { relu } from "./relu.ts";
 export { reshape } from "./reshape.ts";
 export { rowMoments } from "./row_moments.ts";

@@ -60,7 +60,7 @@ export function checkOp<A extends Attrs, I extends number, O extends number>(
   cases: readonly Case<A>[],
   { tol = 1e-5, gradTol = 1e-4, tiled = false }: Tolerance = {},
 ): void {
-  const op = checked as unknown as Op<A, number, number>;
+  const op: Op<A, number, number> = checked;
   const filled = (c: Case<A>) =>
     c.shapes.map((shape, input): F64 => ({
       shape,
