@@ -23,7 +23,7 @@ export const run = (context: Context) =>
     )
     .option("--json", "print each event as a JSON line")
     .option("--plan", "print the plan instead, as deno task plan does")
-    .addHelpText("after", "\nExample:\n  deno task run pipelines/full.yaml --set size_px=128 --until pairs")
+    .addHelpText("after", "\nExample:\n  deno task run pipelines/full.yaml --set size_px=128 --until synthetic")
     .action(async (file, { json, plan, tune, ...options }) => {
       if (plan) return await printPlan(file, { json, ...options }, context);
       const { print, thread } = context;
