@@ -21,7 +21,7 @@ const PLANNED_BY = "step.unet_controlnet:tiny-b8";
 /** Plans of fewer dispatches tell nothing about the host: what is spent once a submission would count. */
 const MANY_DISPATCHES = 100;
 
-/** Declares `bench`; see SPEED.md. */
+/** Declares `bench`; see docs/speed.md. */
 export const bench = (context: Context) =>
   new Command()
     .option("--only <PATTERN>", "cases whose names fit it; * and ? fit any text and any letter")

@@ -94,7 +94,7 @@ export interface AttentionOptions {
   readonly causal?: boolean;
   /**
    * Most scores that are kept for the gradient, `N heads L T`; more are worked off in blocks of queries and computed again
-   * backwards, which takes about a third more time (SPEED.md). 2^24 (64 MiB) when not given. Hardware keeps none.
+   * backwards, which takes about a third more time (docs/speed.md). 2^24 (64 MiB) when not given. Hardware keeps none.
    */
   readonly most_scores?: number;
 }

@@ -31,7 +31,7 @@ export const conv2dBackwardWeightOp: Op<Conv2dBackwardWeightAttrs, 2> = {
       const step = Math.ceil(N * HO / parts);
       const ints = { H, W, I, I4, HO, WO, O4, rows: N * HO, step, pad_top: padding[0], pad_left: padding[1] };
       const common = { reads: ["x", "dy"], writes: ["df"] };
-      // 2 x 2 texels of channels take two thirds of the time of one (SPEED.md); more taps would be too many sums.
+      // 2 x 2 texels of channels take two thirds of the time of one (docs/speed.md); more taps would be too many sums.
       const most = I4 > 1 && O4 > 1 && KW <= 3 ? 2 : 1;
       const { R: wanted = most, WG = directWorkgroup(target) } = candidate;
       const tiles = { batches: parts * KH * KW, rows: I, columns4: O4 };

@@ -107,7 +107,7 @@ function kernel(a: Shape, b: Shape, attrs: MatmulAttrs, target: Target, candidat
   const entry = attrs.ta ? "tn" : attrs.tb ? "nt" : "nn";
   const unit = attrs.ta ? Math.ceil(M / 4) : M;
   // A processor keeps sums in memory: there, tiles twice as large are up to a fifth faster, for twice the time to compile
-  // (SPEED.md). That is too long for nt, whose results have the long epilogues of gradients.
+  // (docs/speed.md). That is too long for nt, whose results have the long epilogues of gradients.
   const large = !target.tiled && fillsFours(N4) &&
     (attrs.ta ? fillsFours(unit) : !attrs.tb && n * attrs.heads * M * N4 >= 4096);
   // A hardware GPU wants many invocations, even if each loads what others load as well.

@@ -40,7 +40,7 @@ export function supportsWinograd({ maps, filters, stride, padding }: Convolution
 }
 
 /**
- * Whether they are faster than the direct kernel, by a rule of shapes (SPEED.md): the more channels, the less do the stores
+ * Whether they are faster than the direct kernel, by a rule of shapes (docs/speed.md): the more channels, the less do the stores
  * between the steps count against the products saved, and the more tiles, the less does the step of the filters, unless
  * that is done once.
  *

@@ -1,7 +1,7 @@
 // conv2d, direct.  y[n, h, w, o] = sum over kh, kw, i of x[n, S h + kh - pad_top, S w + kw - pad_left, i] f[kh, kw, i, o]
 // in x: [N, H, W, I]   in f: [KH, KW, I, O]   out y: [N, HO, WO, O]
 // grid: one invocation per P pixels of a row x 4 output channels; lanes along the output channels
-// The KW taps share the loaded pixels; an accumulator's chain of 4 products is one statement (SPEED.md)
+// The KW taps share the loaded pixels; an accumulator's chain of 4 products is one statement (docs/speed.md)
 @compute @workgroup_size(WG)
 fn forward(@builtin(global_invocation_id) id: vec3u) {
   let t = thread(id);

@@ -2,7 +2,7 @@
 // nn: X [M, K], W [K, N]    nt: X [M, K], W [N, K] (Y = X W^T)    tn: X [K, M], W [K, N] (Y = X^T W)
 // out Y: [M, N]; strides in texels
 // grid: one invocation per R rows x Q texels of Y; lanes along the columns
-// A tile keeps R * Q accumulators in registers; an accumulator's chain of 4 products is one statement (SPEED.md)
+// A tile keeps R * Q accumulators in registers; an accumulator's chain of 4 products is one statement (docs/speed.md)
 
 fn tile(t: i32) -> vec4i {
   let col = t % u.col_tiles;
