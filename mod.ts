@@ -160,6 +160,7 @@ export * from "./faces/data/image.ts";
 export * from "./faces/data/image_file.ts";
 export * from "./faces/data/split.ts";
 export * from "./faces/draw.ts";
+export * from "./faces/edit_file.ts";
 export * from "./faces/edits.ts";
 export * from "./faces/landmarks.ts";
 export * from "./faces/metrics.ts";

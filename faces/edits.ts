@@ -1,5 +1,5 @@
 /**
- * Landmark edits as data: what `pipelines/edits/*.yaml` say, applied to a face.
+ * Landmark edits, applied to a face; `edit_file.ts` reads them from `pipelines/edits/*.yaml`.
  *
  * An edit moves landmarks in the face's own frame (x along the line of the outer eye corners, y down the face), in units
  * of the distance of those corners ("iod"), so that it means the same on any face. Every displacement is proportional to
@@ -10,16 +10,12 @@
  *
  * @module
  */
-import { z } from "zod";
 import type { RandomSource } from "../engine/rng.ts";
-import { fileNames, readText } from "../formats/files.ts";
 import { InputError } from "../formats/input_error.ts";
-import { schemaDiagnostics } from "../formats/schema_diagnostics.ts";
-import { jsonSchema } from "../formats/schema_describe.ts";
-import { type Diagnostic, getIn, parseYaml, PipelineError, toJS } from "../formats/yaml_tree.ts";
+import { type Segment, segmentsCross, signedArea } from "./geometry.ts";
 import { interocular, type Landmarks, meanPoint } from "./landmarks.ts";
+import type { LandmarkSchema } from "./schema.ts";
 import { roundTo } from "./statistics.ts";
-import { expandIndices, type LandmarkSchema, schemaName, SCHEMAS } from "./schema.ts";
 
 /** From `min` to `max`, both included. */
 export interface Range {
@@ -79,164 +75,6 @@ export interface AppliedEdit {
   amount: number;
   /** Values of the random factors, when the edit has any. */
   draws?: Record<string, number>;
-}
-
-const LIMIT_IOD = 1;
-const iod = z.number().min(-LIMIT_IOD).max(LIMIT_IOD);
-const range = { min: z.number().min(-1).max(1), max: z.number().min(-1).max(1) };
-
-const editFile = z.strictObject({
-  edit: z.string().regex(/^[a-z][a-z0-9_]*$/, "must be a name of small letters, digits and _"),
-  schema: schemaName,
-  doc: z.string().min(1),
-  amount: z.strictObject(range),
-  random: z.record(z.string(), z.strictObject({ ...range, lateral: z.boolean().default(false) })).default({}),
-  moves: z.array(z.strictObject({
-    points: z.array(z.union([z.int().min(0), z.string()])).min(1),
-    offset_iod: z.tuple([iod, iod]),
-    multiply_by: z.string().optional(),
-    falloff_iod: z.number().min(0).max(2).default(0),
-  })).default([]),
-  transforms: z.array(z.strictObject({
-    rotate_deg: z.number().min(-45).max(45).default(0),
-    scale_x: z.number().min(-0.5).max(0.5).default(0),
-    scale_y: z.number().min(-0.5).max(0.5).default(0),
-    shear: z.number().min(-0.5).max(0.5).default(0),
-    multiply_by: z.string().optional(),
-  })).default([]),
-});
-
-/**
- * Reads an edit.
- *
- * @param text YAML, as in `pipelines/edits/`.
- * @param file Its name, for errors.
- * @returns The edit.
- * @throws {PipelineError} With every error and its line.
- */
-export function parseEdit(text: string, file: string): Edit {
-  const source = { name: file, text };
-  const problems: Diagnostic[] = [];
-  const tree = parseYaml(source, problems);
-  const complain = (path: readonly PropertyKey[], message: string, hint?: string) => {
-    let at = tree ? getIn(tree, path)?.at : undefined;
-    for (let n = path.length - 1; !at && n >= 0; n--) at = tree ? getIn(tree, path.slice(0, n))?.at : undefined;
-    problems.push({ at: at ?? { source, offset: 0 }, message, hint });
-  };
-  if (tree === null) throw new PipelineError(problems, file);
-  const parsed = editFile.safeParse(toJS(tree));
-  if (!parsed.success) {
-    const about = { owner: "the edit", type: "an edit" };
-    problems.push(...schemaDiagnostics(parsed.error, tree, jsonSchema(editFile), about));
-    throw new PipelineError(problems, file);
-  }
-  const { edit: name, doc, amount, random, moves, transforms } = parsed.data;
-  const schema = SCHEMAS[parsed.data.schema];
-  const { mirror } = schema;
-  if (amount.min > amount.max) complain(["amount"], `Cannot draw an amount from ${amount.min} to ${amount.max}`);
-  if (moves.length + transforms.length === 0) complain([], "Cannot use an edit without moves and transforms");
-  for (const [key, { min, max, lateral }] of Object.entries(random)) {
-    if (min > max) complain(["random", key], `Cannot draw "${key}" from ${min} to ${max}`);
-    if (lateral && min !== -max) {
-      complain(
-        ["random", key],
-        `Cannot draw "${key}" from ${min} to ${max} as it is lateral`,
-        "left and right are alike: min is -max",
-      );
-    }
-  }
-  const isLateral = (multiply_by: string | undefined, path: readonly PropertyKey[]) => {
-    if (multiply_by === undefined) return false;
-    const known = Object.keys(random);
-    if (!known.includes(multiply_by)) {
-      complain(
-        [...path, "multiply_by"],
-        `Cannot multiply by "${multiply_by}" as random has no such name`,
-        `random: ${known.join(", ") || "none"}`,
-      );
-    }
-    return random[multiply_by]?.lateral ?? false;
-  };
-  transforms.forEach(({ rotate_deg, scale_x, scale_y, shear, multiply_by }, i) => {
-    const lateral = isLateral(multiply_by, ["transforms", i]);
-    if (lateral ? scale_x || scale_y : rotate_deg || shear) {
-      complain(
-        ["transforms", i],
-        "Cannot mirror the transform",
-        "rotate_deg and shear need a lateral random factor, scale_x and scale_y another one or none",
-      );
-    }
-  });
-  const result = moves.map((move, i): Move => {
-    const lateral = isLateral(move.multiply_by, ["moves", i]);
-    const [dx, dy] = move.offset_iod;
-    const offset_iod = new Map<number, readonly [number, number]>();
-    const put = (point: number, x: number, y: number, at: PropertyKey) => {
-      const [oldX, oldY] = offset_iod.get(point) ?? [x, y];
-      if (oldX !== x || oldY !== y || (mirror[point] === point && (lateral ? y : x) !== 0)) {
-        complain(
-          ["moves", i, "points", at],
-          `Cannot move landmark ${point} by [${dx}, ${dy}] as its mirror image moves the other way`,
-          mirror[point] === point
-            ? `on the middle of the face only ${lateral ? "x" : "y"} may change here`
-            : "name the landmarks of one half; the other half follows",
-        );
-      }
-      offset_iod.set(point, [x, y]);
-    };
-    move.points.forEach((entry, at) => {
-      const points = expandPoints(entry, schema);
-      if (!points) {
-        complain(
-          ["moves", i, "points", at],
-          `Cannot read "${entry}" as landmarks`,
-          `a number, first-last, or one of ${schema.contours.map((contour) => contour.name).join(", ")}`,
-        );
-      }
-      for (const point of points ?? []) put(point, dx, dy, at);
-      for (const point of points ?? []) put(mirror[point]!, lateral ? dx : -dx || 0, lateral ? -dy || 0 : dy, at);
-    });
-    return { offset_iod, multiply_by: move.multiply_by, falloff_iod: move.falloff_iod };
-  });
-  if (problems.length > 0) throw new PipelineError(problems, file);
-  return { name, schema, doc, amount, random: new Map(Object.entries(random)), moves: result, transforms };
-}
-
-function expandPoints(entry: number | string, { contours, count }: LandmarkSchema): readonly number[] | undefined {
-  const contour = contours.find(({ name }) => name === entry);
-  if (contour) return contour.points;
-  if (typeof entry === "string" && !/^\d+-\d+$/.test(entry)) return undefined;
-  const points = expandIndices(entry);
-  return points[0]! <= points.at(-1)! && points.every((point) => point < count) ? points : undefined;
-}
-
-/**
- * Reads the edits of a folder, in the order of their file names.
- *
- * @param dir A folder of `.yaml` files.
- * @param names Only these; all unless given.
- * @returns The edits.
- * @throws {PipelineError} If a file cannot be read.
- * @throws {InputError} If there is no file for a name, or a file's edit is named otherwise than the file.
- */
-export async function readEdits(dir: string, names?: readonly string[]): Promise<Edit[]> {
-  const ending = ".yaml";
-  const found = (await fileNames(dir)).filter((name) => name.endsWith(ending)).map((name) =>
-    name.slice(0, -ending.length)
-  )
-    .sort();
-  const missing = names?.find((name) => !found.includes(name));
-  if (missing !== undefined) {
-    throw new InputError(`Cannot find the edit "${missing}" in ${dir}`, {
-      hint: `there are ${found.join(", ") || "none"}`,
-    });
-  }
-  return await Promise.all((names ?? found).map(async (name) => {
-    const file = `${dir}/${name}.yaml`;
-    const edit = parseEdit(await readText(file), file);
-    if (edit.name !== name) throw new InputError(`Cannot use ${file} as its edit is named "${edit.name}"`);
-    return edit;
-  }));
 }
 
 /**
@@ -374,13 +212,12 @@ export function applyEdits(
 /** What is applied is what is recorded. */
 const round = (value: number) => roundTo(value, 4);
 
-interface Segment {
-  contour: number;
-  from: number;
-  to: number;
+/** A segment of a contour, by the contour's index. */
+interface ContourSegment extends Segment {
+  readonly contour: number;
 }
 
-type Crossing = readonly [Segment, Segment];
+type Crossing = readonly [ContourSegment, ContourSegment];
 const crossings = new Map<string, readonly Crossing[]>();
 
 /** Pairs of a schema's segments that share no landmark and so must not meet. */
@@ -388,7 +225,7 @@ function crossingsOf({ name, contours }: LandmarkSchema): readonly Crossing[] {
   let pairs = crossings.get(name);
   if (!pairs) {
     const segments = contours.flatMap(({ points, closed }, contour) =>
-      points.flatMap((from, i): Segment[] => {
+      points.flatMap((from, i): ContourSegment[] => {
         const to = points[i + 1] ?? (closed ? points[0]! : undefined);
         return to === undefined ? [] : [{ contour, from, to }];
       })
@@ -430,26 +267,8 @@ export function spoils(
     if (closed && signedArea(before, points) * signedArea(after, points) < 0) return `${name} turns inside out`;
   }
   for (const [a, b] of crossingsOf(schema)) {
-    if (cross(after, a, b) && !cross(before, a, b)) {
+    if (segmentsCross(after, a, b) && !segmentsCross(before, a, b)) {
       return `${contours[a.contour]!.name} crosses ${a.contour === b.contour ? "itself" : contours[b.contour]!.name}`;
     }
   }
-}
-
-function signedArea(landmarks: Landmarks, points: readonly number[]): number {
-  let sum = 0;
-  points.forEach((p, i) => {
-    const q = points[(i + 1) % points.length]!;
-    sum += landmarks[2 * p]! * landmarks[2 * q + 1]! - landmarks[2 * q]! * landmarks[2 * p + 1]!;
-  });
-  return sum / 2;
-}
-
-function cross(landmarks: Landmarks, a: Segment, b: Segment): boolean {
-  const side = ({ from, to }: Segment, point: number) => {
-    const x = landmarks[2 * from]!, y = landmarks[2 * from + 1]!;
-    return (landmarks[2 * to]! - x) * (landmarks[2 * point + 1]! - y) -
-      (landmarks[2 * to + 1]! - y) * (landmarks[2 * point]! - x);
-  };
-  return side(a, b.from) * side(a, b.to) < 0 && side(b, a.from) * side(b, a.to) < 0;
 }

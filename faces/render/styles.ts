@@ -4,10 +4,9 @@
  * @module
  */
 import { z } from "zod";
+import { readText } from "../../formats/files.ts";
 import { InputError } from "../../formats/input_error.ts";
-import { schemaDiagnostics } from "../../formats/schema_diagnostics.ts";
-import { jsonSchema } from "../../formats/schema_describe.ts";
-import { type Diagnostic, getIn, parseYaml, PipelineError, toJS } from "../../formats/yaml_tree.ts";
+import { readYaml } from "../../formats/yaml_file.ts";
 
 /** Values of enumerations in style files, in the order of their numbers in shaders/face_render_style.wgsl. */
 export const KINDS = {
@@ -202,21 +201,16 @@ export function stylePrompt(style: Pick<Style, "style" | "prompt">): string {
  */
 export async function loadStyle(path: string): Promise<Style> {
   const name = path.replace(/^.*[/\\]/, "").replace(/\.ya?ml$/, "");
-  const problems: Diagnostic[] = [];
-  const tree = parseYaml({ name: path, text: await Deno.readTextFile(path) }, problems);
-  if (!tree) throw new PipelineError(problems, path);
-  const { data, error } = styleSchema.safeParse(toJS(tree));
-  if (error) {
-    const about = { owner: "the style", type: "a style" };
-    throw new PipelineError(schemaDiagnostics(error, tree, jsonSchema(styleSchema), about), path);
-  }
-  const { kind, colours } = data.render.palette;
-  if (kind !== "none" && colours.length < 2) {
-    const at = (getIn(tree, ["render", "palette", "colours"]) ?? getIn(tree, ["render", "palette"]))!.at;
-    const message = `Cannot use the palette "${kind}" with ${colours.length} colours: it needs 2 to 8`;
-    throw new PipelineError([{ at, message }], path);
-  }
-  return { ...data, name };
+  const source = { name: path, text: await readText(path) };
+  const content = readYaml(source, styleSchema, { owner: "the style", type: "a style" }, ({ render }, report) => {
+    const { kind, colours } = render.palette;
+    if (kind === "none" || colours.length >= 2) return;
+    report(
+      ["render", "palette", "colours"],
+      `Cannot use the palette "${kind}" with ${colours.length} colours: it needs 2 to 8`,
+    );
+  });
+  return { ...content, name };
 }
 
 /**

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { contactSheet } from "../../faces/draw.ts";
-import { applyEdit, type Edit, readEdits } from "../../faces/edits.ts";
+import { readEdits } from "../../faces/edit_file.ts";
+import { applyEdit, type Edit } from "../../faces/edits.ts";
 import { createImage, type Image } from "../../faces/data/image.ts";
 import { readImage, writePng } from "../../faces/data/image_file.ts";
 import type { Landmarks } from "../../faces/landmarks.ts";

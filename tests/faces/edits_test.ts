@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { applyEdit, applyEdits, type Edit, parseEdit, readEdits, spoils } from "../../faces/edits.ts";
+import { parseEdit, readEdits } from "../../faces/edit_file.ts";
+import { applyEdit, applyEdits, type Edit, spoils } from "../../faces/edits.ts";
 import {
   interocular,
   type Landmarks,
