@@ -48,7 +48,8 @@ export function schemaDiagnostics(error: z.ZodError, tree: Tree, schema: JsonSch
     } else {
       const given = toJS(node);
       const value = JSON.stringify(given);
-      const near = typeof given === "string" && here?.enum ? suggest(given, here.enum.map(String)) : undefined;
+      const choices = here?.enum?.map(String) ?? [];
+      const near = typeof given === "string" && !choices.includes(given) ? suggest(given, choices) : undefined;
       const what = label ? `"${label}" in ${owner}` : owner;
       const message = `Cannot read ${what} as ${rule}: current value is ${value}`;
       problems.push({ at: node.at, message, hint: near ?? about });

@@ -71,10 +71,10 @@ export const generatePairs = stage({
       redraw && !detector && { option: "redraw", reason: `the input "detector" is missing` },
       detector && !redraw && { input: "detector", reason: `"redraw" is missing`, hint: "redraw: {}" },
       styles.length === 0 && { option: "styles_dir", reason: `${styles_dir} has no style to train on` },
-      pick > edits.length && {
-        option: ["edits", "pick"],
-        reason: `${pick} edits are to be drawn from ${edits.length}`,
-        hint: "set edits: { pick: 0 } for none",
+      pick > 0 && edits.length === 0 && {
+        option: "edits",
+        reason: `${pick} are to be drawn from none`,
+        hint: "set edits: { pick: 0 } for no edits",
       },
       pick > 0 && other && {
         option: "edits",

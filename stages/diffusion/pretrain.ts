@@ -189,7 +189,9 @@ export const pretrainDiffusion = stage({
       },
       attention_levels && attention_levels.length !== channels.length && {
         option: "attention_levels",
-        reason: `${attention_levels.length} values are given for ${channels.length} levels of channels`,
+        reason: `${channels.length} levels of channels take as many values: current value is [${
+          attention_levels.join(", ")
+        }]`,
         hint: "give one for each",
       },
       text_width % TEXT_HEADS !== 0 &&

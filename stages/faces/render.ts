@@ -62,10 +62,6 @@ export const renderStage = stage({
     const styles = await Promise.all(chosenFiles(given).map(loadStyle)); // a wrong one is found here
     return [
       styles.length === 0 && { option: "split", reason: `${given.styles_dir} has no style of it` },
-      given.count !== undefined && given.count < styles.length && {
-        option: "count",
-        reason: `${given.count} images are too few for ${styles.length} styles`,
-      },
     ];
   },
   describeOutput: ({ size_px }) => ({ size_px }),

@@ -23,11 +23,11 @@ export async function ifKnown<T>(ask: () => Promise<T>): Promise<T | undefined> 
 /** The learning rate's schedule: options that need each other, and milestones that are never reached. */
 export function scheduleConflicts({ lr_schedule, milestones, gamma, steps }: TrainingOptions): Conflicts {
   const unused = `lr_schedule is "${lr_schedule}"`, hint = "set lr_schedule to step";
-  const late = milestones?.find((step) => step >= steps);
+  const late = milestones?.findIndex((step) => step >= steps) ?? -1;
   if (lr_schedule === "step") {
     return [
       !milestones && { option: "lr_schedule", reason: `"milestones" is missing`, hint: "milestones: [3000, 4500]" },
-      late !== undefined && { option: "milestones", reason: `step ${late} is never reached: steps is ${steps}` },
+      late >= 0 && { option: ["milestones", late], reason: `this step is never reached: steps is ${steps}` },
     ];
   }
   return [
@@ -45,7 +45,8 @@ export function weightsConflict(
 ): Conflict | undefined {
   if (!weights) return undefined;
   if (weights.length !== count) {
-    return { option, reason: `${weights.length} numbers are given for ${count} ${what}`, hint: "give one for each" };
+    const reason = `${count} ${what} take as many numbers: current value is [${weights.join(", ")}]`;
+    return { option, reason, hint: "give one for each" };
   }
   return weights.some((weight) => weight > 0) ? undefined : { option, reason: "all numbers are 0" };
 }

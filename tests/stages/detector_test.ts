@@ -167,7 +167,7 @@ Deno.test("detector/train says what does not fit", () =>
     const wrong = pipeline(5).replace("data_weights: [3, 1]", "data_weights: [1]");
     await assert.rejects(
       run(dir, wrong),
-      /Cannot use "data_weights" in stage "first" as 1 numbers are given for 2 datasets/,
+      /Cannot use "data_weights" in stage "first" as 2 datasets take as many numbers/,
     );
     const both = pipeline(1).replace("dtype: f16", `network: ${network}`);
     await assert.rejects(run(dir, both), /Cannot use "network" in stage "\w+" as the network is that of input "init"/);
@@ -249,7 +249,7 @@ stages:
     }
     await assert.rejects(
       run(dir, text("weights: [1]")),
-      /Cannot use "weights" in stage "both" as 1 numbers are given for 2 detectors/,
+      /Cannot use "weights" in stage "both" as 2 detectors take as many numbers/,
     );
     await assert.rejects(
       run(dir, text("weights: [0, 0]")),

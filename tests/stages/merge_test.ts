@@ -38,7 +38,7 @@ Deno.test("dataset/merge says what does not fit", () =>
     );
     await assert.rejects(
       merge("  list: { uses: dataset/merge, in: { data: [a, b] }, with: { limit: [3] } }"),
-      /Cannot use "limit" in stage "\w+" as 1 numbers are given for 2 datasets/,
+      /Cannot use "limit" in stage "\w+" as 2 datasets take as many numbers/,
     );
     await assert.rejects(
       merge(`  big: { uses: fake/squares, with: { count: 1, size_px: 32 } }

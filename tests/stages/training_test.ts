@@ -25,7 +25,7 @@ Deno.test("a schedule says what does not belong together", () => {
   assert.deepEqual(wrong({ lr_schedule: "step", milestones: [40], gamma: 0.5 }), []);
   assert.deepEqual(wrong({ lr_schedule: "step" }), [`lr_schedule: "milestones" is missing`]);
   assert.deepEqual(wrong({ lr_schedule: "step", milestones: [40, 100] }), [
-    "milestones: step 100 is never reached: steps is 100",
+    "milestones,1: this step is never reached: steps is 100",
   ]);
   assert.deepEqual(wrong({ milestones: [3], gamma: 0.1 }), [
     `milestones: lr_schedule is "cosine"`,
