@@ -141,9 +141,10 @@ export {
   detectorTargets,
   type DetectorTraining,
   detectorTraining,
-  STAR_SIZES,
-  type StarDetectorConfig,
+  trainableNames,
 } from "./models/detectors/registry.ts";
+export type { Found, Trained } from "./models/detectors/network.ts";
+export { STAR_SIZES, type StarDetectorConfig } from "./models/detectors/star_detector.ts";
 
 // Faces
 export {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { STAR_SIZES } from "../models/detectors/registry.ts";
+import { STAR_SIZES } from "../models/detectors/star_detector.ts";
 import { attention } from "../ops/attention.ts";
 import { gradients } from "../ops/autodiff.ts";
 import { conv2d } from "../ops/conv2d.ts";

@@ -8,7 +8,7 @@ import { autoencoderFormat, latentChannels } from "../models/diffusion/autoencod
 import { encodePrompt, type TextConfig } from "../models/io/pipeline_folder.ts";
 import { controlFromHint, controlnet, controlnetFormat, embedHint } from "../models/diffusion/controlnet.ts";
 import { readDetectorConfig } from "../models/detectors/detector.ts";
-import { type DetectorConfig, detectorTraining } from "../models/detectors/registry.ts";
+import { type DetectorConfig, detectorTraining, trainableNames } from "../models/detectors/registry.ts";
 import { resnet, transformer } from "../models/diffusion/layers.ts";
 import { loadNetworkConfig } from "../models/io/network_folder.ts";
 import { type ParameterSpec, Scope, type Specs, specsUnder } from "../models/io/params.ts";
@@ -121,7 +121,7 @@ export async function unetForward(batch: number): Promise<Workload> {
 /** A training step of a landmark detector. */
 export function detectorStep(config: DetectorConfig, batch: number): Workload {
   const { specs, loss, landmarks, updates } = detectorTraining(new Graph(), config, batch);
-  const trainable = [...specs.keys()].filter((name) => !/\.running_(mean|var)$/.test(name));
+  const trainable = trainableNames(config, specs);
   return training({ loss, trainable, updates, outputs: { landmarks } }, specs);
 }
 

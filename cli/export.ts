@@ -6,10 +6,11 @@
 
 import { Command, Option } from "@commander-js/extra-typings";
 import { exists } from "../formats/files.ts";
-import { detectorOnnx, readDetector } from "../models/detectors/detector.ts";
-import { STAR_SIZES } from "../models/detectors/registry.ts";
-import { saveStarCheckpoint } from "../models/io/star_checkpoint.ts";
+import { detectorOnnx, detectorSpecs, readDetector } from "../models/detectors/detector.ts";
+import { DETECTOR_EXPORTS, exportDetector as exportAs } from "../models/detectors/registry.ts";
 import { type Context, UsageError } from "./command.ts";
+
+const formats = { onnx: "a file, for one image at a time", ...DETECTOR_EXPORTS };
 
 /**
  * Declares `export`. The original STAR code builds the network of 256 pixels and 256 channels unless it is changed:
@@ -21,9 +22,8 @@ export const exportDetector = ({ print }: Context) =>
     .addOption(
       new Option(
         "--format <FORMAT>",
-        "onnx: a file, for one image at a time; star: a folder with model/train.pkl, a " +
-          "checkpoint of the original STAR code",
-      ).choices(["onnx", "star"]).makeOptionMandatory(),
+        Object.entries(formats).map(([name, doc]) => `${name}: ${doc}`).join("; "),
+      ).choices(Object.keys(formats)).makeOptionMandatory(),
     )
     .requiredOption("--out <PATH>", "file or folder to write, which must not be there")
     .addHelpText("after", "\nExample:\n  deno task export --detector runs/full/detector --format onnx --out face.onnx")
@@ -31,12 +31,8 @@ export const exportDetector = ({ print }: Context) =>
       if (exists(out)) throw new UsageError(`Cannot export to ${out}: it is there already`);
       try {
         const { config, tensors } = await readDetector(detector);
-        if (format === "star") {
-          const file = await saveStarCheckpoint(out, config, tensors);
-          const { size_px, stacks, channels } = config;
-          const { schema: _, ...star } = STAR_SIZES.star;
-          const published = (Object.keys(star) as (keyof typeof star)[]).every((key) => config[key] === star[key]);
-          print(JSON.stringify({ file, size_px, stacks, channels, published }));
+        if (format !== "onnx") {
+          print(JSON.stringify(await exportAs(format, out, config, detectorSpecs(config), tensors)));
         } else {
           const model = detectorOnnx(config, tensors);
           await Deno.writeFile(out, model, { createNew: true });

@@ -18,7 +18,8 @@ import { Executable, type Parameters } from "../../engine/executable.ts";
 import type { TensorData } from "../../formats/safetensors.ts";
 import type { Tensor } from "../../engine/tensor.ts";
 import type { ConfigFormat } from "../io/config.ts";
-import { DETECTOR_FORMATS, type DetectorConfig, detectorNetwork, isStar, schemaOf } from "./registry.ts";
+import { schemaOf } from "./network.ts";
+import { type DetectorConfig, detectorNetwork, DETECTORS, networkOf } from "./registry.ts";
 import { loadNetwork, loadNetworkConfig, saveNetwork } from "../io/network_folder.ts";
 import { onnxModel } from "../io/onnx.ts";
 import { createParameters, type HostTensors, type Specs } from "../io/params.ts";
@@ -54,11 +55,15 @@ async function formatIn(dir: string): Promise<ConfigFormat<DetectorConfig>> {
     if (!(error instanceof SyntaxError)) throw error;
     throw new InputError(`Cannot read ${path} as a detector: ${error.message}`);
   }
-  if (model_type === "hourglass" || model_type === "star") return DETECTOR_FORMATS[model_type];
-  const names = Object.keys(DETECTOR_FORMATS).map((name) => `"${name}"`).join(" or ");
+  if (isKind(model_type)) return networkOf({ model_type }).format;
+  const names = Object.keys(DETECTORS).map((name) => `"${name}"`).join(" or ");
   throw new InputError(
     `Cannot read ${path} as a detector: "model_type" is ${JSON.stringify(model_type)}, not ${names}`,
   );
+}
+
+function isKind(name: unknown): name is DetectorConfig["model_type"] {
+  return typeof name === "string" && Object.hasOwn(DETECTORS, name);
 }
 
 /**
@@ -73,8 +78,7 @@ export async function saveDetector(
   parameters: ReadonlyMap<string, Tensor | TensorData>,
   options: { dtype?: "F32" | "F16" } = {},
 ): Promise<void> {
-  const format: ConfigFormat<DetectorConfig> = DETECTOR_FORMATS[isStar(config) ? "star" : "hourglass"];
-  await saveNetwork(dir, format, config, detectorSpecs(config), parameters, options);
+  await saveNetwork(dir, networkOf(config).format, config, detectorSpecs(config), parameters, options);
 }
 
 /**

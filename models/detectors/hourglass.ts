@@ -36,6 +36,7 @@ import { upsampleNearest } from "../../ops/upsample_nearest.ts";
 import type { Value } from "../../engine/graph.ts";
 import { convolve, normalise } from "../diffusion/layers.ts";
 import type { Scope } from "../io/params.ts";
+import type { DetectorNetwork } from "./network.ts";
 
 /** What a hourglass network is made of. */
 export const hourglassOptions = {
@@ -52,6 +53,7 @@ export const hourglassOptions = {
 
 /** Checks of a {@linkcode HourglassConfig}, with its defaults. */
 export const hourglassConfig = z.strictObject({
+  model_type: z.literal("hourglass").default("hourglass").describe("Kind of network"),
   ...hourglassOptions,
   heatmap_px: hourglassOptions.heatmap_px.unwrap().default(16),
   schema: schemaName.default(DEFAULT_SCHEMA).describe("Schema of the landmarks, one heatmap each"),
@@ -65,6 +67,8 @@ export const hourglassConfig = z.strictObject({
 
 /** Configuration of a hourglass network. */
 export interface HourglassConfig {
+  /** Kind of network. */
+  model_type: "hourglass";
   /** Side of the images that the network takes, pixels. */
   size_px: number;
   /** Side of the heatmaps: `size_px`, or a half or quarter of it. */
@@ -211,3 +215,34 @@ export function covarianceIn(outputs: readonly StackOutput[], { size_px, heatmap
   const second = expectation(weights, heatmap_px, (x, y) => [x * x, y * y, x * y]);
   return affine(sub(second, mul(concat([mean, x]), concat([mean, y]))), (size_px / heatmap_px) ** 2);
 }
+
+/** The row of `DETECTORS`. */
+export const hourglassDetector = {
+  title: "compact hourglass",
+  format: {
+    name: "hourglass",
+    schema: hourglassConfig,
+    fixed: {},
+    ignored: /^landmarks$/, // the number of landmarks, which the schema has
+  },
+  option: {
+    name: "network",
+    schema: z.strictObject(hourglassOptions).optional().describe("The network; only without init, which has its own"),
+    config(value, schema) {
+      const given = z.looseObject({ size_px: z.number().optional() }).default({}).parse(value);
+      return hourglassConfig.safeParse({ ...given.size_px && { heatmap_px: given.size_px / 4 }, ...given, schema });
+    },
+  },
+  exports: {},
+  describe: ({ stacks, channels }) => `${stacks} stacks of ${channels} channels`,
+  build(scope, images, config) {
+    const outputs = hourglass(scope, images, config);
+    return { landmarks: landmarksIn(outputs, config), covariance: covarianceIn(outputs, config) };
+  },
+  train(scope, images, config, input) {
+    const outputs = hourglass(scope, images, config);
+    const landmarks = landmarksIn(outputs, config);
+    return { landmarks, loss: hourglassLoss(outputs, input("target", landmarks.shape)), updates: [] };
+  },
+  targets: (config, landmarks) => ({ target: landmarks.map((px) => toHeatmap(px, config)) }),
+} as const satisfies DetectorNetwork<HourglassConfig>;

@@ -29,22 +29,21 @@ import {
 import { BERT_UNUSED, type BertConfig, bertFormat, encodeBert } from "../diffusion/bert_text.ts";
 import { saveModelIndex } from "./pipeline_folder.ts";
 import { type ConfigFormat, readConfig } from "./config.ts";
-import { DETECTOR_FORMATS, type StarDetectorConfig, starNetwork } from "../detectors/registry.ts";
+import type { DetectorNetwork } from "../detectors/network.ts";
+import { DETECTOR_NETWORKS, type DetectorConfig } from "../detectors/registry.ts";
 import { controlnet, type ControlNetConfig, controlnetFormat } from "../diffusion/controlnet.ts";
 import {
   inferAutoencoder,
   inferBert,
   inferControlNet,
   inferSchedule,
-  inferStar,
   inferTextEncoder,
   inferUNet,
-  type NamedShapes,
   type OriginalConfig,
   originalConfig,
 } from "./infer_config.ts";
-import { hourglass, type HourglassConfig } from "../detectors/hourglass.ts";
 import { FILE_METADATA, loadNetworkConfig, networkNames, saveConfig, weightsName } from "./network_folder.ts";
+import type { NamedShapes, OriginalNetwork } from "./named_shapes.ts";
 import {
   autoencoderNames,
   bertNames,
@@ -65,7 +64,6 @@ import {
   type Specs,
 } from "./params.ts";
 import { scheduleFormat } from "../diffusion/schedule.ts";
-import { star, STAR_DERIVED } from "../detectors/star.ts";
 import { openNetworkTensors, type OpenTensors, openTensors } from "./tensor_files.ts";
 import { encodeText, type TextEncoderConfig, textEncoderFormat } from "../diffusion/clip_text.ts";
 import { loadTokenizer } from "../diffusion/tokenizer.ts";
@@ -106,16 +104,7 @@ interface Kind<T extends object> {
   folder(config: T): string;
   readonly format: ConfigFormat<T>;
   /** How it is recognised and read under its original names; none for a network of this project's own. */
-  readonly original?: {
-    /** Where it may lie in a checkpoint. */
-    readonly prefixes: readonly string[];
-    /** A tensor that no other kind has. */
-    readonly mark: string;
-    infer(file: NamedShapes, original: OriginalConfig | undefined, scale: number | undefined): T;
-    names(config: T): Renaming;
-    /** Names below the prefix that have no use here. */
-    readonly unused?: RegExp;
-  };
+  readonly original?: OriginalNetwork<T>;
   /** Declares its parameters. */
   declare(scope: Scope, config: T): void;
 }
@@ -190,30 +179,17 @@ const KINDS = {
     },
     declare: (scope, config) => encodeBert(scope, config, scope.graph.input("ids", [1, 1])),
   } satisfies Kind<BertConfig>,
-  star: {
-    folder: () => "detector",
-    format: DETECTOR_FORMATS.star,
-    original: {
-      prefixes: [""],
-      mark: "hgs.0.coordconv.conv.weight",
-      infer: inferStar,
-      names: () => same,
-      unused: STAR_DERIVED,
-    },
-    declare(scope, config) {
-      star(scope, scope.graph.input("image", [1, config.size_px, config.size_px, 3]), starNetwork(config), false);
-    },
-  } satisfies Kind<StarDetectorConfig>,
-  hourglass: {
-    folder: () => "detector",
-    format: DETECTOR_FORMATS.hourglass,
-    declare: (scope, config) =>
-      hourglass(scope, scope.graph.input("image", [1, config.size_px, config.size_px, 3]), config),
-  } satisfies Kind<HourglassConfig>,
 };
 
+const detectorKind = ({ format, original, build }: DetectorNetwork<DetectorConfig>): Kind<DetectorConfig> => ({
+  folder: () => "detector",
+  format,
+  ...original && { original },
+  declare: (scope, config) => build(scope, scope.graph.input("images", [1, config.size_px, config.size_px, 3]), config),
+});
+
 // deno-lint-ignore no-explicit-any
-const ALL: readonly Kind<any>[] = Object.values(KINDS);
+const ALL: readonly Kind<any>[] = [...Object.values(KINDS), ...DETECTOR_NETWORKS.map(detectorKind)];
 
 function latentInputs(
   graph: Graph,
@@ -336,7 +312,7 @@ function leftOut(file: Section, parts: readonly Part[]): string[] {
     return specs.map(load.nameOf ?? ((spec) => fileName(spec.name)));
   }));
   const words = file.names
-    .filter((name) => !used.has(name) && !BERT_UNUSED.test(name) && !STAR_DERIVED.test(name))
+    .filter((name) => !used.has(name) && !DETECTOR_NETWORKS.some(({ original }) => original?.unused?.test(name)))
     .filter((name) => file.info(name).shape.length > 1)
     .map((name) => name.split(".")[0]!);
   return [...new Set(words)];
@@ -470,10 +446,11 @@ type Section = OpenTensors & NamedShapes;
 /** The weights of a checkpoint, of which trainers save more than that. */
 function section(file: OpenTensors, path: string, ema: boolean): Section {
   const starts = (prefix: string) => file.names.some((name) => name.startsWith(prefix));
-  const isStar = starts("net.pre.0.");
-  const prefix = starts("state_dict.") ? "state_dict." : isStar ? ema ? "net_ema." : "net." : "";
+  const trainer = ALL.map(({ original }) => original)
+    .find((original) => original?.trainer && starts(original.trainer.weights + original.mark))?.trainer;
+  const prefix = starts("state_dict.") ? "state_dict." : trainer ? ema ? trainer.average : trainer.weights : "";
   const found = below(file, prefix);
-  const has = isStar ? found.names.length : found.names.some((name) => name.startsWith("model_ema."));
+  const has = trainer ? found.names.length : found.names.some((name) => name.startsWith("model_ema."));
   if (ema && !has) throw new InputError(`Cannot use --ema with ${path}: it has no moving average`);
   return found;
 }

@@ -1,6 +1,6 @@
 /**
  * Configurations of networks from the shapes of their tensors under the original names of latent diffusion, Stable
- * Diffusion, ControlNet and STAR, which publish none that diffusers reads.
+ * Diffusion and ControlNet, which publish none that diffusers reads.
  *
  * What shapes do not tell is taken from the original's own YAML file where it is given, else as it is in all that was
  * published: eight attention heads (64 channels a head in networks with linear projections, as in Stable Diffusion 2),
@@ -10,27 +10,14 @@
  */
 
 import { z } from "zod";
-import { SCHEMAS } from "../../faces/schema.ts";
-import { InputError } from "../../formats/input_error.ts";
-import type { SafetensorsInfo, TensorData } from "../../formats/safetensors.ts";
 import { type AutoencoderConfig, autoencoderFormat } from "../diffusion/autoencoder.ts";
 import { type BertConfig, bertFormat } from "../diffusion/bert_text.ts";
 import type { ConfigFormat } from "./config.ts";
-import { STAR_SIZES, type StarDetectorConfig } from "../detectors/registry.ts";
+import { countIn, failToInfer, type NamedShapes, sizeIn } from "./named_shapes.ts";
 import { type ControlNetConfig, controlnetFormat } from "../diffusion/controlnet.ts";
 import { betas, LATENT_SCHEDULE, type ScheduleConfig } from "../diffusion/schedule.ts";
 import { type TextEncoderConfig, textEncoderFormat } from "../diffusion/clip_text.ts";
 import { type EncoderConfig, type UNetConfig, unetFormat } from "../diffusion/unet.ts";
-
-/** Tensors of one network under its original names. */
-export interface NamedShapes {
-  /** Where they are, for messages. */
-  readonly path: string;
-  readonly names: readonly string[];
-  has(name: string): boolean;
-  info(name: string): Pick<SafetensorsInfo, "shape">;
-  read(name: string): Promise<TensorData>;
-}
 
 const blockParams = z.object({ num_heads: z.number(), num_head_channels: z.number() })
   .partial();
@@ -55,29 +42,11 @@ export const originalConfig = z.object({
 /** See {@linkcode originalConfig}. */
 export type OriginalConfig = z.output<typeof originalConfig>["model"]["params"];
 
-function fail(file: NamedShapes, what: string, problem: string): never {
-  throw new InputError(`Cannot tell the configuration of the ${what} in ${file.path} from its tensors: ${problem}`);
-}
-
-/** Size of one dimension of a tensor. */
-function sizeOf(file: NamedShapes, what: string, name: string, dimension: number): number {
-  if (!file.has(name)) fail(file, what, `"${name}" is missing`);
-  const size = file.info(name).shape[dimension];
-  return size ?? fail(file, what, `"${name}" is of [${file.info(name).shape.join(", ")}]`);
-}
-
-/** How many of the names `name(0)`, `name(1)`, ... are there in a row. */
-function count(file: NamedShapes, name: (k: number) => string): number {
-  let k = 0;
-  while (file.has(name(k))) k++;
-  return k;
-}
-
 /** The schema's defaults and checks; what is wrong with a configuration is said of the checkpoint. */
 function checked<T>(file: NamedShapes, format: ConfigFormat<T>, config: unknown): T {
   const result = format.schema.safeParse(config);
   if (result.success) return result.data;
-  return fail(
+  return failToInfer(
     file,
     format.name,
     result.error.issues.map(({ path, message }) => `${path.join(".")} ${message}`).join("; "),
@@ -97,17 +66,17 @@ function inferEncoder(file: NamedShapes, what: string, given: Block = {}): Parti
       continue;
     }
     const { channels, depth } = levels.at(-1)!;
-    channels.push(sizeOf(file, what, `${at}.0.out_layers.3.weight`, 0));
-    depth.push(count(file, (d) => `${at}.1.transformer_blocks.${d}.attn2.to_k.weight`));
+    channels.push(sizeIn(file, what, `${at}.0.out_layers.3.weight`, 0));
+    depth.push(countIn(file, (d) => `${at}.1.transformer_blocks.${d}.attn2.to_k.weight`));
     if (!depth.at(-1)) continue;
-    context = sizeOf(file, what, `${at}.1.transformer_blocks.0.attn2.to_k.weight`, 1);
+    context = sizeIn(file, what, `${at}.1.transformer_blocks.0.attn2.to_k.weight`, 1);
     linear = file.info(`${at}.1.proj_in.weight`).shape.length === 2;
   }
-  if (!context) fail(file, what, "it does not look at a prompt, and only networks that do are built here");
+  if (!context) failToInfer(file, what, "it does not look at a prompt, and only networks that do are built here");
   const same = (values: readonly number[]) => new Set(values).size === 1;
   for (const [k, { channels, depth }] of levels.entries()) {
     if (!same(channels) || !same(depth) || channels.length !== levels[0]!.channels.length) {
-      fail(file, what, `the blocks of level ${k} are not alike`);
+      failToInfer(file, what, `the blocks of level ${k} are not alike`);
     }
   }
   const widths = levels.map(({ channels }) => channels[0]!);
@@ -118,7 +87,7 @@ function inferEncoder(file: NamedShapes, what: string, given: Block = {}): Parti
     : 0;
   const depths = levels.map(({ depth }) => depth[0]!);
   return {
-    in_channels: sizeOf(file, what, "input_blocks.0.0.weight", 1),
+    in_channels: sizeIn(file, what, "input_blocks.0.0.weight", 1),
     down_block_types: depths.map((depth) => depth ? "CrossAttnDownBlock2D" : "DownBlock2D"),
     block_out_channels: widths,
     layers_per_block: levels[0]!.channels.length,
@@ -136,7 +105,7 @@ export function inferUNet(file: NamedShapes, original?: OriginalConfig): UNetCon
     ...encoder,
     // For pictures of 512 pixels; the originals' own image_size is not used there, and often wrong.
     sample_size: 64,
-    out_channels: sizeOf(file, "UNet", "out.2.weight", 0),
+    out_channels: sizeIn(file, "UNet", "out.2.weight", 0),
     up_block_types: encoder.down_block_types!.toReversed()
       .map((type) => type === "DownBlock2D" ? "UpBlock2D" : "CrossAttnUpBlock2D"),
   });
@@ -146,14 +115,14 @@ export function inferUNet(file: NamedShapes, original?: OriginalConfig): UNetCon
 export function inferControlNet(file: NamedShapes, original?: OriginalConfig): ControlNetConfig {
   const what = "ControlNet";
   // Convolutions have even numbers, SiLU the odd ones; from every second one to the next the channels change.
-  const convolutions = count(file, (k) => `input_hint_block.${2 * k}.weight`);
+  const convolutions = countIn(file, (k) => `input_hint_block.${2 * k}.weight`);
   const channels = [];
   for (let k = 0; k < convolutions - 1; k += 2) {
-    channels.push(sizeOf(file, what, `input_hint_block.${2 * k}.weight`, 0));
+    channels.push(sizeIn(file, what, `input_hint_block.${2 * k}.weight`, 0));
   }
   return checked(file, controlnetFormat, {
     ...inferEncoder(file, what, original?.control_stage_config?.params),
-    conditioning_channels: sizeOf(file, what, "input_hint_block.0.weight", 1),
+    conditioning_channels: sizeIn(file, what, "input_hint_block.0.weight", 1),
     conditioning_embedding_out_channels: channels,
   });
 }
@@ -165,24 +134,28 @@ export function inferControlNet(file: NamedShapes, original?: OriginalConfig): C
  */
 export function inferAutoencoder(file: NamedShapes, original?: OriginalConfig, scale?: number): AutoencoderConfig {
   const what = "autoencoder";
-  const levels = count(file, (k) => `encoder.down.${k}.block.0.conv1.weight`);
+  const levels = countIn(file, (k) => `encoder.down.${k}.block.0.conv1.weight`);
   const attention = Array.from({ length: levels }, (_, k) => file.has(`encoder.down.${k}.attn.0.q.weight`));
   const codebook = file.has("quantize.embedding.weight");
-  const latent = sizeOf(file, what, "post_quant_conv.weight", 0);
-  const embedded = sizeOf(file, what, "post_quant_conv.weight", 1);
+  const latent = sizeIn(file, what, "post_quant_conv.weight", 0);
+  const embedded = sizeIn(file, what, "post_quant_conv.weight", 1);
   if (!codebook && embedded !== latent) {
-    fail(file, what, `its latents have ${embedded} channels and its decoder takes ${latent}, which is not built here`);
+    failToInfer(
+      file,
+      what,
+      `its latents have ${embedded} channels and its decoder takes ${latent}, which is not built here`,
+    );
   }
   return checked(file, codebook ? autoencoderFormat.other!.format : autoencoderFormat, {
-    in_channels: sizeOf(file, what, "encoder.conv_in.weight", 1),
-    out_channels: sizeOf(file, what, "decoder.conv_out.weight", 0),
+    in_channels: sizeIn(file, what, "encoder.conv_in.weight", 1),
+    out_channels: sizeIn(file, what, "decoder.conv_out.weight", 0),
     down_block_types: attention.map((yes) => yes ? "AttnDownEncoderBlock2D" : "DownEncoderBlock2D"),
     up_block_types: attention.toReversed().map((yes) => yes ? "AttnUpDecoderBlock2D" : "UpDecoderBlock2D"),
-    block_out_channels: attention.map((_, k) => sizeOf(file, what, `encoder.down.${k}.block.0.conv1.weight`, 0)),
-    layers_per_block: count(file, (k) => `encoder.down.0.block.${k}.conv1.weight`),
+    block_out_channels: attention.map((_, k) => sizeIn(file, what, `encoder.down.${k}.block.0.conv1.weight`, 0)),
+    layers_per_block: countIn(file, (k) => `encoder.down.0.block.${k}.conv1.weight`),
     latent_channels: latent,
     ...codebook && {
-      num_vq_embeddings: sizeOf(file, what, "quantize.embedding.weight", 0),
+      num_vq_embeddings: sizeIn(file, what, "quantize.embedding.weight", 0),
       vq_embed_dim: embedded,
     },
     sample_size: original?.first_stage_config?.params.ddconfig?.resolution ?? 512,
@@ -195,14 +168,14 @@ export function inferAutoencoder(file: NamedShapes, original?: OriginalConfig, s
 export function inferTextEncoder(file: NamedShapes): TextEncoderConfig {
   const what = "text encoder";
   const token = "text_model.embeddings.token_embedding.weight";
-  const width = sizeOf(file, what, token, 1);
+  const width = sizeIn(file, what, token, 1);
   return checked(file, textEncoderFormat, {
-    vocab_size: sizeOf(file, what, token, 0),
+    vocab_size: sizeIn(file, what, token, 0),
     hidden_size: width,
-    intermediate_size: sizeOf(file, what, "text_model.encoder.layers.0.mlp.fc1.weight", 0),
-    num_hidden_layers: count(file, (k) => `text_model.encoder.layers.${k}.mlp.fc1.weight`),
+    intermediate_size: sizeIn(file, what, "text_model.encoder.layers.0.mlp.fc1.weight", 0),
+    num_hidden_layers: countIn(file, (k) => `text_model.encoder.layers.${k}.mlp.fc1.weight`),
     num_attention_heads: width / 64,
-    max_position_embeddings: sizeOf(file, what, "text_model.embeddings.position_embedding.weight", 0),
+    max_position_embeddings: sizeIn(file, what, "text_model.embeddings.position_embedding.weight", 0),
   });
 }
 
@@ -211,37 +184,14 @@ export function inferBert(file: NamedShapes): BertConfig {
   const what = "text encoder";
   const layer = (k: number) => `transformer.attn_layers.layers.${k}`;
   return checked(file, bertFormat, {
-    vocab_size: sizeOf(file, what, "transformer.token_emb.weight", 0),
-    d_model: sizeOf(file, what, "transformer.token_emb.weight", 1),
-    max_position_embeddings: sizeOf(file, what, "transformer.pos_emb.emb.weight", 0),
-    encoder_layers: count(file, (k) => `${layer(2 * k)}.1.to_q.weight`),
-    encoder_ffn_dim: sizeOf(file, what, `${layer(1)}.1.net.0.0.weight`, 0),
-    encoder_attention_heads: sizeOf(file, what, `${layer(0)}.1.to_q.weight`, 0) / 64,
+    vocab_size: sizeIn(file, what, "transformer.token_emb.weight", 0),
+    d_model: sizeIn(file, what, "transformer.token_emb.weight", 1),
+    max_position_embeddings: sizeIn(file, what, "transformer.pos_emb.emb.weight", 0),
+    encoder_layers: countIn(file, (k) => `${layer(2 * k)}.1.to_q.weight`),
+    encoder_ffn_dim: sizeIn(file, what, `${layer(1)}.1.net.0.0.weight`, 0),
+    encoder_attention_heads: sizeIn(file, what, `${layer(0)}.1.to_q.weight`, 0) / 64,
     head_dim: 64,
   });
-}
-
-/** Of a STAR detector, whose schema follows from the number of its maps; its images are as large as in all that was published. */
-export function inferStar(file: NamedShapes): StarDetectorConfig {
-  const what = "STAR detector";
-  const [P, E] = ["heatmaps", "edgemaps"].map((name) => sizeOf(file, what, `out_${name}.0.conv.weight`, 0));
-  const schemas = Object.values(SCHEMAS);
-  const schema = schemas.find(({ count, contours }) => count === P && contours.length === E) ??
-    fail(
-      file,
-      what,
-      `it has ${P} landmarks and ${E} edges, and known are ${
-        schemas.map(({ name, contours }) => `${name} with ${contours.length} edges`).join(", ")
-      }`,
-    );
-  return {
-    schema: schema.name,
-    size_px: STAR_SIZES.star.size_px,
-    stacks: count(file, (k) => `out_heatmaps.${k}.conv.weight`),
-    // Each level of an hourglass holds the next one as its low2.
-    depth: count(file, (k) => `hgs.0.${"low2.".repeat(k)}up1.conv1.conv.weight`),
-    channels: sizeOf(file, what, "out_heatmaps.0.conv.weight", 1),
-  };
 }
 
 /**
@@ -268,5 +218,9 @@ export async function inferSchedule(file: NamedShapes, original?: OriginalConfig
     const expected = first > 0 ? betas(found) : [];
     if (data.every((beta, k) => Math.abs(beta - expected[k]!) <= 1e-4 * expected[k]!)) return found;
   }
-  return fail(file, "noise schedule", "its betas are neither linear, in themselves or in their roots, nor of a cosine");
+  return failToInfer(
+    file,
+    "noise schedule",
+    "its betas are neither linear, in themselves or in their roots, nor of a cosine",
+  );
 }

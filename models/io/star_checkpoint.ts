@@ -11,33 +11,31 @@
  * @module
  */
 
-import { InputError } from "../../formats/input_error.ts";
+import { makeFolderOf } from "../../formats/files.ts";
 import { type TorchTensor, type TorchValue, writeTorchArchive } from "../../formats/torch_writer.ts";
-import { detectorSpecs } from "../detectors/detector.ts";
-import { type DetectorConfig, isStar, starNetwork } from "../detectors/registry.ts";
-import { fileName, fileShape, type HostTensors, toFileLayout } from "./params.ts";
+import type { StarConfig } from "../detectors/star.ts";
+import { fileName, fileShape, type HostTensors, type Specs, toFileLayout } from "./params.ts";
 
 /**
  * The state of the original's network: our parameters in PyTorch's layout, and what follows from them there, see
  * `STAR_DERIVED`: counters, and the matrix from edges to points.
  *
- * @param tensors In the layout of the graph.
- * @throws {InputError} If the detector is no STAR network.
+ * @param network The original's constructor arguments.
+ * @param specs Parameters of the network.
+ * @param tensors Their values, in the layout of the graph.
+ * @throws {TypeError} If one of them is missing.
  */
-export function starState(config: DetectorConfig, tensors: HostTensors): Map<string, TorchTensor> {
-  if (!isStar(config)) {
-    throw new InputError(`Cannot export a compact hourglass as star: its network is another`, {
-      hint: `train with "star", or export as onnx`,
-    });
-  }
+export function starState(network: StarConfig, specs: Specs, tensors: HostTensors): Map<string, TorchTensor> {
   const state = new Map<string, TorchTensor>();
-  for (const spec of detectorSpecs(config).values()) {
+  for (const spec of specs.values()) {
     const name = fileName(spec.name);
-    state.set(name, { shape: fileShape(spec), data: toFileLayout(spec, tensors.get(spec.name)!.data) });
+    const tensor = tensors.get(spec.name);
+    if (!tensor) throw new TypeError(`Cannot write a checkpoint: "${spec.name}" is missing`);
+    state.set(name, { shape: fileShape(spec), data: toFileLayout(spec, tensor.data) });
     if (!name.endsWith(".running_var")) continue;
     state.set(name.replace(/running_var$/, "num_batches_tracked"), { shape: [], data: new BigInt64Array(1) });
   }
-  const { edge_info, classes_num: [, E, points] } = starNetwork(config);
+  const { edge_info, classes_num: [, E, points] } = network;
   const weight = new Float32Array(points * E), bias = new Float32Array(points).fill(1);
   edge_info.forEach(([, members], e) =>
     members.forEach((p) => {
@@ -54,13 +52,18 @@ export function starState(config: DetectorConfig, tensors: HostTensors): Map<str
  * Writes the folder.
  *
  * @param dir Where `model/train.pkl` goes; it is made if it is not there.
+ * @param network As for {@linkcode starState}.
  * @returns The path of the checkpoint.
- * @throws {InputError} As {@linkcode starState}.
  */
-export async function saveStarCheckpoint(dir: string, config: DetectorConfig, tensors: HostTensors): Promise<string> {
-  const net = starState(config, tensors);
-  await Deno.mkdir(`${dir}/model`, { recursive: true });
+export async function saveStarCheckpoint(
+  dir: string,
+  network: StarConfig,
+  specs: Specs,
+  tensors: HostTensors,
+): Promise<string> {
+  const net = starState(network, specs, tensors);
   const path = `${dir}/model/train.pkl`;
+  makeFolderOf(path);
   await writeTorchArchive(path, new Map<string, TorchValue>([["net", net], ["net_ema", net], ["epoch", 0]]));
   return path;
 }

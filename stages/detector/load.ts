@@ -6,6 +6,7 @@
 
 import { z } from "zod";
 import { readDetector, saveDetector } from "../../models/detectors/detector.ts";
+import { networkOf } from "../../models/detectors/registry.ts";
 import { folder, stage } from "../../runtime/stage.ts";
 import { detectorOf } from "../lib/estimates.ts";
 
@@ -21,6 +22,6 @@ export const loadDetectorStage = stage({
   async run(ctx, _inputs, { path }) {
     const { config, tensors } = await readDetector(path);
     await saveDetector(ctx.dir, config, tensors);
-    ctx.log(`images of ${config.size_px} pixels, ${config.stacks} stacks of ${config.channels} channels`);
+    ctx.log(`images of ${config.size_px} pixels, ${networkOf(config).describe(config)}`);
   },
 });

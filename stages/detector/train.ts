@@ -19,14 +19,15 @@ import {
   schemaName,
 } from "../../faces/schema.ts";
 import { Detector, detectorFetches, readDetector, saveDetector } from "../../models/detectors/detector.ts";
+import { type DetectorNetwork, schemaOf } from "../../models/detectors/network.ts";
 import {
   DETECTOR,
+  DETECTOR_NETWORKS,
   type DetectorConfig,
+  DETECTORS,
   detectorTraining,
-  schemaOf,
-  STAR_SIZES,
+  trainableNames,
 } from "../../models/detectors/registry.ts";
-import { hourglassConfig, hourglassOptions } from "../../models/detectors/hourglass.ts";
 import { countParameters, createParameters, initialise } from "../../models/io/params.ts";
 import { Trainer } from "../../models/trainer.ts";
 import { Graph } from "../../engine/graph.ts";
@@ -41,6 +42,16 @@ import { train, trainingOptions } from "../lib/training.ts";
 
 /** Validation images of a look between; the look at the end takes all. */
 const VAL_SUBSET = 96;
+
+type Networks = typeof DETECTORS;
+
+/** The option of each network, by its name. */
+const networkOptions = Object.fromEntries(DETECTOR_NETWORKS.map(({ option: { name, schema } }) => [name, schema])) as {
+  [K in keyof Networks as Networks[K]["option"]["name"]]: Networks[K]["option"]["schema"];
+};
+
+/** Options without those that ask for a network. */
+const WITHOUT_NETWORK = Object.fromEntries(Object.keys(networkOptions).map((name) => [name, undefined]));
 
 /** `detector/train`: writes `config.json` and `model.safetensors`, the moving average of the weights. */
 export const trainDetector = stage({
@@ -58,11 +69,7 @@ export const trainDetector = stage({
       "Weight of each dataset in a batch, in any unit; by default its number of images",
     ),
     augment: augmentation.nullable().prefault({}).describe("Random changes of the images; null for none"),
-    network: z.strictObject(hourglassOptions).optional().describe("The network; only without init, which has its own"),
-    star: z.enum(["star", "small", "tiny"]).optional().describe(
-      "In place of the compact hourglass STAR's network, trained by STAR's losses: star is as published, 256 pixels, " +
-        "4 stacks, 256 channels; small 128, 2, 128; tiny 64, 2, 64",
-    ),
+    ...networkOptions,
     schema: schemaName.optional().describe(
       "Schema of the landmarks that the network finds; only without init; by default that of the first of data. " +
         "Datasets of another schema are converted to it",
@@ -78,13 +85,12 @@ export const trainDetector = stage({
     dtype: z.enum(["f32", "f16"]).default("f32").describe("Element type of the file"),
   }),
   async check(options, { data, init, val }, given) {
-    const { network, star, freeze, keep, patience, data_weights } = options;
+    const { freeze, keep, patience, data_weights } = options;
     const config = await ifKnown(() => configFor(options, data, init));
     return [
       ...scheduleConflicts(options),
-      ...ownConflicts(["network", "star", "schema"], given, init),
-      !init && network && star && { option: "star", reason: `"network" is given too`, hint: "leave one of them out" },
-      ...(init ? [] : networkConflicts(network)),
+      ...ownConflicts([...Object.keys(networkOptions), "schema"], given, init),
+      ...(init ? [] : networkConflicts(options)),
       !val && keep === "best" && { option: "keep", reason: `the input "val" is missing, on which the best is found` },
       !val && patience !== undefined &&
       { option: "patience", reason: `the input "val" is missing, on which NME is measured` },
@@ -97,15 +103,17 @@ export const trainDetector = stage({
   describeOutput: async (options, { data, init }) => ({ detector: await configFor(options, data, init) }),
   async cost(options, { data, init, val }, onPlan) {
     const config = await configFor(options, data, init);
-    const costs = memoize([config, !!val], { ...options, network: undefined, star: undefined }, (onPlan) => {
+    const costs = memoize([config, !!val], { ...options, ...WITHOUT_NETWORK }, (onPlan) => {
       const { specs, loss, landmarks, updates } = detectorTraining(new Graph(), config, options.batch_size);
-      const names = [...specs.keys()].filter((name) => !STATISTICS.test(name));
+      const names = trainableNames(config, specs);
       return {
         ...trainingCosts(
           { loss, trainable: names, outputs: { landmarks }, updates, ...options },
           { beside: val ? [detectorFetches(config)] : [], onPlan },
         ),
-        detector_parameters: formatCount(countParameters(new Map(names.map((name) => [name, specs.get(name)!])))),
+        detector_parameters: formatCount(
+          countParameters(new Map([...specs].filter(([name]) => names.includes(name)))),
+        ),
       };
     }, onPlan);
     return { step: `training, ${options.batch_size} images of ${config.size_px} px`, steps: options.steps, ...costs };
@@ -115,7 +123,8 @@ export const trainDetector = stage({
     const config = start?.config ?? await configFor(options, data);
     const schema = schemaOf(config);
     const { specs, loss, landmarks, updates } = detectorTraining(new Graph(), config, options.batch_size);
-    const moves = trained(options.freeze ?? []);
+    const names = trainableNames(config, specs);
+    const moves = movesUnless(options.freeze ?? []);
 
     const device = await ctx.device();
     const parameters = createParameters(device, specs, start?.tensors ?? initialise(specs, ctx.seed));
@@ -123,7 +132,7 @@ export const trainDetector = stage({
       device,
       {
         loss,
-        trainable: [...specs.keys()].filter((name) => moves(name) && !STATISTICS.test(name)),
+        trainable: names.filter(moves),
         updates: updates.filter(([{ node }]) => node.leaf?.kind === "parameter" && moves(node.leaf.name)),
         outputs: { landmarks },
         ...options,
@@ -183,39 +192,42 @@ export const trainDetector = stage({
   },
 });
 
-type Network = z.output<z.ZodObject<typeof hourglassOptions>>;
-
-/** Options that make a network from scratch. */
-interface NetworkOptions {
-  readonly network?: Partial<Network> | undefined;
-  readonly star?: keyof typeof STAR_SIZES | undefined;
-  readonly schema?: SchemaName | undefined;
+/** Options that ask for a network, which are set. */
+function asksFor(options: Readonly<Record<string, unknown>>): string[] {
+  return Object.keys(networkOptions).filter((name) => options[name] !== undefined);
 }
 
 /** The network of a training: that of `init`, or one from scratch for the landmarks of the data. */
 async function configFor(
-  options: NetworkOptions,
+  options: Readonly<Record<string, unknown>> & { readonly schema?: SchemaName | undefined },
   data: readonly ArtifactRef[],
   init?: ArtifactRef,
 ): Promise<DetectorConfig> {
   if (init) return await detectorOf(init);
   const schema = options.schema ?? await schemaNameOf(data);
-  if (options.star) return { ...STAR_SIZES[options.star], schema };
-  const { success, data: config } = hourglassOf(options.network, schema);
-  // What is wrong with it is a conflict of `network`.
+  const [name] = asksFor(options);
+  const { success, data: config } = optionOf(name).config(name && options[name], schema);
+  // What is wrong with it is a conflict of the option.
   if (!success) throw new Deno.errors.NotFound("The network cannot be built");
   return config;
 }
 
-/** A compact hourglass with the defaults of what is not given. */
-function hourglassOf(network: Partial<Network> = {}, schema: SchemaName = DEFAULT_SCHEMA) {
-  return hourglassConfig.safeParse({ ...network.size_px && { heatmap_px: network.size_px / 4 }, ...network, schema });
+/** The option of a name; that of the usual network without one. */
+function optionOf(name: string | undefined): DetectorNetwork<DetectorConfig>["option"] {
+  return (DETECTOR_NETWORKS.find(({ option }) => option.name === name) ?? DETECTORS.hourglass).option;
 }
 
-/** Options of a network that do not fit each other. */
-function networkConflicts(network: Partial<Network> | undefined): Conflicts {
-  const { error } = hourglassOf(network);
-  return (error?.issues ?? []).map(({ path, message }) => ({ option: ["network", ...path], reason: `it ${message}` }));
+/** Options that ask for networks, of which there may be one, and what does not fit in it. */
+function networkConflicts(options: Readonly<Record<string, unknown>>): Conflicts {
+  const [name, other] = asksFor(options);
+  const { error } = optionOf(name).config(name && options[name], DEFAULT_SCHEMA);
+  return [
+    other !== undefined && { option: other, reason: `"${name}" is given too`, hint: "leave one of them out" },
+    ...(error?.issues ?? []).map(({ path, message }) => ({
+      option: [name ?? "network", ...path],
+      reason: `it ${message}`,
+    })),
+  ];
 }
 
 /** Patterns of `freeze` that fit no parameter, or all. */
@@ -224,26 +236,22 @@ function freezeConflicts(config: DetectorConfig, freeze: readonly string[] | und
   const { specs } = detectorTraining(new Graph(), config, 1);
   const names = [...specs.keys()].map(shortName);
   const unknown = freeze.findIndex((pattern) => !names.some(globFilter([pattern], [])));
-  const moves = globFilter([], freeze);
   return [
     unknown >= 0 && {
       option: ["freeze", unknown],
       reason: `the network has no parameter "${freeze[unknown]}"`,
       hint: `"${names[0]}" is one`,
     },
-    !names.some((name) => moves(name) && !STATISTICS.test(name)) &&
+    !trainableNames(config, specs).some(movesUnless(freeze)) &&
     { option: "freeze", reason: "no parameter is left to train" },
   ];
 }
 
-/** Parameters that batch norms keep for themselves. */
-const STATISTICS = /\.running_(mean|var)$/;
-
 /** Name of a parameter as files and `freeze` have it. */
 const shortName = (name: string) => name.slice(DETECTOR.length);
 
-/** Tells which parameters are trained. */
-function trained(freeze: readonly string[]): (name: string) => boolean {
+/** A test of which parameters are trained: those that no pattern of `freeze` fits. */
+function movesUnless(freeze: readonly string[]): (name: string) => boolean {
   const moves = globFilter([], freeze);
   return (name) => moves(shortName(name));
 }

@@ -5,7 +5,8 @@
  */
 import type { Device } from "../../engine/device.ts";
 import { Graph } from "../../engine/graph.ts";
-import { detectorTargets, detectorTraining, starDetectorConfig } from "../../models/detectors/registry.ts";
+import { detectorTargets, detectorTraining, trainableNames } from "../../models/detectors/registry.ts";
+import { starDetectorConfig } from "../../models/detectors/star_detector.ts";
 import { hourglassConfig } from "../../models/detectors/hourglass.ts";
 import { createParameters, initialise } from "../../models/io/params.ts";
 import { Trainer } from "../../models/trainer.ts";
@@ -33,7 +34,7 @@ export async function trainingLosses(device: Device): Promise<Record<string, num
   for (const [name, config] of Object.entries(NETWORKS)) {
     const { specs, loss, landmarks, updates } = detectorTraining(new Graph(), config, BATCH);
     const parameters = createParameters(device, specs, initialise(specs, 3));
-    const trainable = [...specs.keys()].filter((one) => !/\.running_(mean|var)$/.test(one));
+    const trainable = trainableNames(config, specs);
     const spec = { loss, trainable, updates, outputs: { landmarks }, clip_norm: 10, weight_decay: 0, ema_decay: 0.99 };
     const trainer = new Trainer(device, spec, parameters);
     await trainer.start();

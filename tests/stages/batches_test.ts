@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { augmentation } from "../../faces/data/augment.ts";
 import { SCHEMAS } from "../../faces/schema.ts";
-import { STAR_SIZES } from "../../models/detectors/registry.ts";
+import { STAR_SIZES } from "../../models/detectors/star_detector.ts";
 import { LATENT_SCHEDULE, makeSchedule } from "../../models/diffusion/schedule.ts";
 import { Random } from "../../engine/rng.ts";
 import { share } from "../../engine/worker_pool.ts";

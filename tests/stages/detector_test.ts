@@ -6,7 +6,7 @@ import { drawLandmarks } from "../../faces/draw.ts";
 import { readImage } from "../../faces/data/image_file.ts";
 import { similarity, transformLandmarks } from "../../faces/landmarks.ts";
 import { detectorSpecs, readDetector, saveDetector } from "../../models/detectors/detector.ts";
-import type { StarDetectorConfig } from "../../models/detectors/registry.ts";
+import type { StarDetectorConfig } from "../../models/detectors/star_detector.ts";
 import { initialise } from "../../models/io/params.ts";
 import { openDevice } from "../../engine/device.ts";
 import { readPipeline } from "../../runtime/pipeline/file.ts";
@@ -175,7 +175,14 @@ Deno.test("detector/train says what does not fit", () =>
 
 Deno.test("detector/train keeps the best weights, stops early, and freezes what it is told to", () =>
   inFolder(async (dir) => {
-    const star: StarDetectorConfig = { size_px: SIDE, stacks: 1, depth: 1, channels: 16, schema: "ibug68" };
+    const star: StarDetectorConfig = {
+      model_type: "star",
+      size_px: SIDE,
+      stacks: 1,
+      depth: 1,
+      channels: 16,
+      schema: "ibug68",
+    };
     const tensors = initialise(detectorSpecs(star), 2);
     await saveDetector(`${dir}/star`, star, tensors);
     const stagesWith = (more: string) => `
@@ -223,7 +230,14 @@ stages:
 
 Deno.test("detector/average weighs detectors of the same network by their shares", () =>
   inFolder(async (dir) => {
-    const config: StarDetectorConfig = { size_px: SIDE, stacks: 1, depth: 1, channels: 16, schema: "ibug68" };
+    const config: StarDetectorConfig = {
+      model_type: "star",
+      size_px: SIDE,
+      stacks: 1,
+      depth: 1,
+      channels: 16,
+      schema: "ibug68",
+    };
     const some = [1, 2].map((seed) => initialise(detectorSpecs(config), seed));
     for (const [k, tensors] of some.entries()) await saveDetector(`${dir}/${k}`, config, tensors);
     const wide = { ...config, channels: 32 };

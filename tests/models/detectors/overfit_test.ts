@@ -7,8 +7,9 @@ import {
   type DetectorConfig,
   detectorTargets,
   detectorTraining,
-  STAR_SIZES,
+  trainableNames,
 } from "../../../models/detectors/registry.ts";
+import { STAR_SIZES } from "../../../models/detectors/star_detector.ts";
 import { hourglassConfig } from "../../../models/detectors/hourglass.ts";
 import { createParameters, initialise } from "../../../models/io/params.ts";
 import { Trainer } from "../../../models/trainer.ts";
@@ -49,7 +50,7 @@ async function overfit(config: DetectorConfig, { steps, lr, ema_decay }: How): P
   });
   const { specs, loss, landmarks, updates } = detectorTraining(new Graph(), config, FACES);
   const parameters = createParameters(device, specs, initialise(specs, 7));
-  const trainable = [...specs.keys()].filter((name) => !/\.running_(mean|var)$/.test(name));
+  const trainable = trainableNames(config, specs);
   const trainer = new Trainer(
     device,
     { loss, trainable, updates, outputs: { landmarks }, clip_norm: 10, weight_decay: 0, ema_decay },

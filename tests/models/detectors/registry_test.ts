@@ -1,15 +1,16 @@
 import assert from "node:assert/strict";
 import { Detector, detectorSpecs, readDetector, saveDetector } from "../../../models/detectors/detector.ts";
 import {
+  DETECTORS,
   detectorTargets,
   detectorTraining,
-  isStar,
-  STAR_SIZES,
-  type StarDetectorConfig,
-  starDetectorConfig,
+  networkOf,
+  trainableNames,
 } from "../../../models/detectors/registry.ts";
+import { STAR_SIZES, type StarDetectorConfig, starDetectorConfig } from "../../../models/detectors/star_detector.ts";
 import { hourglassConfig } from "../../../models/detectors/hourglass.ts";
-import { countParameters, createParameters, initialise } from "../../../models/io/params.ts";
+import { readConfig, writeConfig } from "../../../models/io/config.ts";
+import { countParameters, createParameters, initialise, Scope } from "../../../models/io/params.ts";
 import { fromStar, toStar } from "../../../models/detectors/star.ts";
 import { Trainer } from "../../../models/trainer.ts";
 import { Graph } from "../../../engine/graph.ts";
@@ -18,7 +19,14 @@ import { neutralFace } from "../../faces/neutral_face.ts";
 import { inFolder } from "../../stages/run_stages.ts";
 import { gpuTest, testDevice } from "../../gpu.ts";
 
-const mini: StarDetectorConfig = { size_px: 32, stacks: 1, depth: 2, channels: 16, schema: "ibug68" };
+const mini: StarDetectorConfig = {
+  model_type: "star",
+  size_px: 32,
+  stacks: 1,
+  depth: 2,
+  channels: 16,
+  schema: "ibug68",
+};
 const SIDE = 32;
 
 Deno.test("STAR's sizes: the largest is the published network", () => {
@@ -28,7 +36,6 @@ Deno.test("STAR's sizes: the largest is the published network", () => {
   assert.equal(countParameters(specs) - countParameters(statistics), 17_069_572);
   assert.ok(specs.has("detector/hgs.3.low2.low2.low2.low3.skip_layer.conv.bias"));
   assert.throws(() => starDetectorConfig.parse({ ...mini, depth: 4 }), /depth cannot halve/);
-  assert.deepEqual([isStar(mini), isStar(hourglassConfig.parse({}))], [true, false]);
 });
 
 Deno.test("a STAR detector's folder keeps its size and weights", () =>
@@ -47,7 +54,7 @@ gpuTest("a STAR detector learns faces, with batch norms' statistics, and finds t
   const { specs, loss, updates } = detectorTraining(graph, mini, batch);
   assert.ok(updates.length > 10);
   const parameters = createParameters(device, specs, initialise(specs, 1));
-  const trainable = [...specs.keys()].filter((name) => !/running_/.test(name));
+  const trainable = trainableNames(mini, specs);
   const trainer = new Trainer(
     device,
     { loss, trainable, updates, clip_norm: 10, weight_decay: 0, ema_decay: 0.5 },
@@ -80,4 +87,28 @@ Deno.test("STAR's landmarks are pixels, as its targets are", () => {
   detectorTargets(mini, face)["target"]!.forEach((place, i) => {
     assert.ok(Math.abs(place - toStar(face[i]!, SIDE)) < 1e-6 && Math.abs(fromStar(place, SIDE) - face[i]!) < 1e-4);
   });
+});
+
+Deno.test("every row of DETECTORS builds, trains on its own targets, and is asked for by an option of its own", () => {
+  const configs = [mini, hourglassConfig.parse({ size_px: 32, heatmap_px: 8, depth: 2, channels: 16, groups: 2 })];
+  for (const config of configs) {
+    const { format, option } = networkOf(config);
+    assert.deepEqual(readConfig(format, writeConfig(format, config), "it"), config);
+    assert.equal(option.config(undefined, "cofw29").data?.schema, "cofw29");
+    const graph = new Graph();
+    const scope = () => new Scope(graph, new Map());
+    const images = graph.input("images", [2, SIDE, SIDE, 3]);
+    const asked: Record<string, number> = {};
+    const trained = networkOf(config).train(scope(), images, config, (name, shape) => {
+      asked[name] = shape.reduce((a, b) => a * b);
+      return graph.input(name, shape);
+    });
+    assert.deepEqual([trained.landmarks.shape, trained.loss.shape], [[2, 68, 2], [1]]);
+    const targets = detectorTargets(config, new Float32Array([...neutralFace(SIDE), ...neutralFace(SIDE)]));
+    assert.deepEqual(Object.fromEntries(Object.entries(targets).map(([name, { length }]) => [name, length])), asked);
+    const found = networkOf(config).build(scope(), images, config);
+    assert.deepEqual([found.landmarks.shape, found.covariance.shape], [[2, 68, 2], [2, 68, 3]]);
+  }
+  assert.deepEqual(configs.map(({ model_type }) => model_type).sort(), Object.keys(DETECTORS).sort());
+  assert.equal(new Set(Object.values(DETECTORS).map(({ option }) => option.name)).size, configs.length);
 });

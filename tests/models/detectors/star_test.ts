@@ -8,7 +8,7 @@ import {
   starTrainingLoss,
   toStar,
 } from "../../../models/detectors/star.ts";
-import { STAR_SIZES, starNetwork } from "../../../models/detectors/registry.ts";
+import { STAR_SIZES, starNetwork } from "../../../models/detectors/star_detector.ts";
 import { Graph } from "../../../engine/graph.ts";
 
 function build(config: StarConfig, training: boolean) {

@@ -10,7 +10,6 @@ import {
   inferAutoencoder,
   inferBert,
   inferControlNet,
-  inferStar,
   inferTextEncoder,
   inferUNet,
 } from "../../../models/io/infer_config.ts";
@@ -35,7 +34,7 @@ import {
 } from "../../../models/io/params.ts";
 import { schemaName } from "../../../faces/schema.ts";
 import { betas, LATENT_SCHEDULE } from "../../../models/diffusion/schedule.ts";
-import { STAR_SIZES, starNetwork } from "../../../models/detectors/registry.ts";
+import { inferStar, STAR_SIZES, starNetwork } from "../../../models/detectors/star_detector.ts";
 import { star } from "../../../models/detectors/star.ts";
 import { encodeText, textEncoderFormat } from "../../../models/diffusion/clip_text.ts";
 import { trainTokenizer } from "../../../models/diffusion/tokenizer.ts";
@@ -401,7 +400,7 @@ Deno.test({
     const { width, nstack, nlevels, in_channel } = (await listOf("star-300w")).config;
     const size = { size_px: width, stacks: nstack, depth: nlevels, channels: in_channel };
     for (const [set, schema] of [["300w", "ibug68"], ["wflw", "wflw98"], ["cofw", "cofw29"]]) {
-      await same(`star of ${set}`, inferStar(await original(`star-${set}`)), { ...size, schema });
+      await same(`star of ${set}`, inferStar(await original(`star-${set}`)), { model_type: "star", ...size, schema });
     }
     const { config: { classes_num: _, ...config }, keys } = await listOf("star-wflw");
     const fewer = { ...keys, "out_edgemaps.0.conv.weight": [8, 256, 1, 1] };

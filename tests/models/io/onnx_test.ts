@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 // deno-lint-ignore no-import-prefix
 import * as ort from "npm:onnxruntime-web@1.22.0";
 import { Detector, detectorOnnx, detectorSpecs, readDetector } from "../../../models/detectors/detector.ts";
-import type { StarDetectorConfig } from "../../../models/detectors/registry.ts";
+import type { StarDetectorConfig } from "../../../models/detectors/star_detector.ts";
 import { onnxModel } from "../../../models/io/onnx.ts";
 import { createParameters, initialise, type ParameterSpec, Scope } from "../../../models/io/params.ts";
 import { unet, unetFormat } from "../../../models/diffusion/unet.ts";
@@ -36,7 +36,14 @@ function far(a: Float32Array, b: Float32Array): number {
   return a.reduce((worst, v, i) => Math.max(worst, Math.abs(v - b[i]!)), 0);
 }
 
-const star: StarDetectorConfig = { size_px: 32, stacks: 2, depth: 1, channels: 16, schema: "ibug68" };
+const star: StarDetectorConfig = {
+  model_type: "star",
+  size_px: 32,
+  stacks: 2,
+  depth: 1,
+  channels: 16,
+  schema: "ibug68",
+};
 const cases = {
   "the small hourglass that ships": await readDetector("models/tiny/detector"),
   "a STAR detector": { config: star, tensors: initialise(detectorSpecs(star), 4) },

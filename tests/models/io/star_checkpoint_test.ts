@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { runCommand } from "../../cli/run_command.ts";
 import { detectorSpecs, readDetector, saveDetector } from "../../../models/detectors/detector.ts";
-import { STAR_SIZES, starNetwork } from "../../../models/detectors/registry.ts";
+import { STAR_SIZES, starNetwork } from "../../../models/detectors/star_detector.ts";
 import { SCHEMAS } from "../../../faces/schema.ts";
+import { exportDetector } from "../../../models/detectors/registry.ts";
 import { hourglassConfig } from "../../../models/detectors/hourglass.ts";
 import { type HostTensors, initialise } from "../../../models/io/params.ts";
 import { saveStarCheckpoint, starState } from "../../../models/io/star_checkpoint.ts";
@@ -12,7 +13,7 @@ import { readTorchArchive } from "../../../formats/torch_archive.ts";
 import { inFolder } from "../../stages/run_stages.ts";
 
 const KEYS = "../shared/golden/keys-star-";
-const config = { size_px: 32, stacks: 2, depth: 1, channels: 16, schema: "ibug68" } as const;
+const config = { model_type: "star", size_px: 32, stacks: 2, depth: 1, channels: 16, schema: "ibug68" } as const;
 const tensors = initialise(detectorSpecs(config), 5);
 
 Deno.test("a STAR detector exported as the original's checkpoint comes back the same", () =>
@@ -33,7 +34,7 @@ Deno.test("a STAR detector exported as the original's checkpoint comes back the 
 
 Deno.test("a STAR checkpoint holds net, net_ema and epoch, and each weight once", () =>
   inFolder(async (dir) => {
-    const path = await saveStarCheckpoint(dir, config, tensors);
+    const path = await saveStarCheckpoint(dir, starNetwork(config), detectorSpecs(config), tensors);
     using file = await readTorchArchive(path);
     const names = file.names.filter((name) => name.startsWith("net."));
     assert.deepEqual(
@@ -49,9 +50,12 @@ Deno.test("a STAR checkpoint holds net, net_ema and epoch, and each weight once"
     assert.ok(size > 4 * floats && size < 4 * floats + 1000 * names.length, `${size} bytes of ${floats} floats`);
   }));
 
-Deno.test("only a STAR network is exported as STAR", () => {
+Deno.test("only a STAR network is exported as STAR", async () => {
   const hourglass = hourglassConfig.parse({});
-  assert.throws(() => starState(hourglass, new Map()), /Cannot export a compact hourglass as star/);
+  await assert.rejects(exportDetector("star", "/tmp/none", hourglass, new Map(), new Map()), {
+    message:
+      'Cannot export a compact hourglass as star: its network is another, hint: train with "star", or export as onnx',
+  });
 });
 
 for (const [set, schema] of [["300w", "ibug68"], ["wflw", "wflw98"], ["cofw", "cofw29"]] as const) {
@@ -65,7 +69,7 @@ for (const [set, schema] of [["300w", "ibug68"], ["wflw", "wflw98"], ["cofw", "c
       for (const [name, { shape }] of specs) {
         zeros.set(name, { shape: [...shape], data: new Float32Array(elements(shape)) });
       }
-      const state = starState(published, zeros);
+      const state = starState(starNetwork(published), specs, zeros);
       const { keys, config } = JSON.parse(await Deno.readTextFile(`${KEYS}${set}.json`));
       assert.deepEqual(
         new Map([...state].map(([name, { shape }]) => [name, [...shape]])),
