@@ -22,12 +22,19 @@ export type NoAttrs = Record<string, never>;
 
 /** Tuples of one type by their length, up to six; any number of elements for `number`. */
 export interface Tuples<T> {
+  /** Any number of them. */
   readonly [length: number]: readonly T[];
+  /** One. */
   readonly 1: readonly [T];
+  /** Two. */
   readonly 2: readonly [T, T];
+  /** Three. */
   readonly 3: readonly [T, T, T];
+  /** Four. */
   readonly 4: readonly [T, T, T, T];
+  /** Five. */
   readonly 5: readonly [T, T, T, T, T];
+  /** Six. */
   readonly 6: readonly [T, T, T, T, T, T];
 }
 
@@ -39,6 +46,7 @@ export type Tuple<T, N extends number> = Tuples<T>[N];
  * always has one, since the op is not differentiated otherwise.
  */
 export interface OutputGradients extends Tuples<Value | null> {
+  /** Of the only output. */
   readonly 1: readonly [Value];
 }
 

@@ -10,7 +10,8 @@ import { headScores, headsTransposedMatmul, headValues } from "./matmul.ts";
 import { mul } from "./mul.ts";
 import { permute } from "./permute.ts";
 import { affine as times } from "./affine.ts";
-import { slice } from "./slice.ts";
+import { reshape } from "./reshape.ts";
+import { pad, slice } from "./slice.ts";
 import { softmaxOp } from "./softmax.ts";
 import { sub } from "./sub.ts";
 
@@ -86,9 +87,17 @@ function blocksOf(q: Value, k: Value, v: Value, { heads, causal, rows }: Attenti
   });
 }
 
+/** `[N, L, heads * D]` with heads of another width: lanes of zeros at the end of each, or without its last lanes. */
+function headsTo(x: Value, heads: number, width: number): Value {
+  const { N, L, all } = dims(x, "N L all");
+  const split = reshape(x, [N, L, heads, all / heads]);
+  const changed = width < all / heads ? slice(split, 3, 0, width) : pad(split, 3, 0, width - all / heads);
+  return reshape(changed, [N, L, heads * width]);
+}
+
 /** Options of {@linkcode attention}. */
 export interface AttentionOptions {
-  /** Number of heads; divides the width, and a head's width is a multiple of 4. */
+  /** Number of heads; divides the width. A head whose width is no multiple of 4 is computed as one that is. */
   readonly heads: number;
   /** Whether a query sees only the keys up to its own position. */
   readonly causal?: boolean;
@@ -107,12 +116,23 @@ export interface AttentionOptions {
  *
  * @param q `[N, L, heads * D]`. @param k, v `[N, T, heads * D]`.
  * @returns `[N, L, heads * D]`.
+ * @throws {TypeError} If the heads do not divide the width, or the shapes do not fit each other.
  *
  * Source: Vaswani et al. 2017, arXiv 1706.03762, eq. 1.
  */
 export function attention(q: Value, k: Value, v: Value, options: AttentionOptions): Value {
   const { heads, causal = false, most_scores = 2 ** 24 } = options;
-  const { N, L } = dims(q, "N L width");
+  const { N, L, width } = dims(q, "N L width");
+  if (width % heads) {
+    throw new TypeError(`Cannot attend with ${heads} heads: they do not divide the width of ${showShape(q.shape)}`);
+  }
+  const D = width / heads;
+  const padded = Math.ceil(D / 4) * 4;
+  if (padded !== D) {
+    // Lanes of zeros add nothing to a product, and the scale of the scores is that of the padded width.
+    const wide = (x: Value) => headsTo(x, heads, padded);
+    return headsTo(attention(wide(times(q, Math.sqrt(padded / D))), wide(k), wide(v), options), heads, D);
+  }
   const most = Math.max(1, Math.floor(most_scores / (N * heads * extent(k, 1))));
   // The mask counts queries from 0. Only texts are masked, and they are short.
   const attrs = { heads, causal, rows: causal ? L : Math.min(most, L) };

@@ -1,5 +1,7 @@
 import assert from "node:assert";
 import { attention, attentionOp } from "../../ops/attention.ts";
+import { attentionGradOp } from "../../ops/attention_grad.ts";
+import { attentionTilesOp } from "../../ops/attention_tiles.ts";
 import { gradients } from "../../ops/autodiff.ts";
 import { mul } from "../../ops/mul.ts";
 import { sum } from "../../ops/sum.ts";
@@ -91,6 +93,44 @@ for (const { how, rows, options } of ways) {
     exe.destroy();
   }, options);
 }
+
+for (const [where, options] of [["", UNTILED], [", in tiles", TILED]] as const) {
+  gpuTest(`attention() takes heads of any width${where}`, async (device) => {
+    for (const [heads, D] of [[3, 6], [2, 5], [1, 3]] as const) {
+      const [N, L, T] = [2, 5, 7];
+      const graph = new Graph();
+      const names = ["q", "k", "v"] as const;
+      const data = names.map((name, input): F64 => {
+        const shape = [N, name === "q" ? L : T, heads * D];
+        const count = shape.reduce((a, b) => a * b);
+        return { shape, data: Float64Array.from({ length: count }, (_, k) => Math.fround(spreadNumbers(input, k))) };
+      });
+      const [q, k, v] = data as [F64, F64, F64];
+      const values = data.map(({ shape }, input) => graph.input(names[input]!, shape));
+      const y = attention(values[0]!, values[1]!, values[2]!, { heads });
+      const r = Float32Array.from({ length: N * L * heads * D }, (_, i) => spreadNumbers(9, i));
+      const [dq, dk, dv] = gradients(sum(mul(y, graph.constant(r, y.shape))), values);
+      const exe = new Executable(device, { outputs: { y, dq: dq!, dk: dk!, dv: dv! } });
+      exe.run(Object.fromEntries(names.map((name, input) => [name, Float32Array.from(data[input]!.data)])));
+      const [want] = attentionTilesOp.reference([q, k, v], { heads, causal: false });
+      const near = async (name: string, { data }: F64) =>
+        (await exe.read(name)).forEach((value, i) =>
+          assert.ok(Math.abs(value - data[i]!) < 2e-5, `${heads} x ${D}, ${name}[${i}]: ${value}, ${data[i]}`)
+        );
+      await near("y", want);
+      const dy = { shape: q.shape, data: Float64Array.from(r) };
+      for (const wrt of names) {
+        await near(`d${wrt}`, attentionGradOp.reference([q, q, k, v, dy], { heads, causal: false, wrt })[0]);
+      }
+      exe.destroy();
+    }
+  }, options);
+}
+
+Deno.test("attention() names heads that do not divide the width", () => {
+  const q = new Graph().input("q", [1, 4, 10]);
+  assert.throws(() => attention(q, q, q, { heads: 4 }), /Cannot attend with 4 heads: .* width of \[1, 4, 10\]/);
+});
 
 Deno.test("memory of attention in blocks grows with the tokens, not with their square", () => {
   const target: Target = { storage: "buffer", bindings: 16, tiled: false };
