@@ -165,24 +165,7 @@ export async function runPipeline(pipeline: Pipeline, options: RunOptions): Prom
   // A stage that fails stops those beside it, as the user does all.
   const failure = new AbortController();
   const stop = AbortSignal.any([signal, failure.signal]);
-  const status = new Map<string, { status: Status; seconds: number }>();
-  const rows = new Map<string, readonly Row[]>();
-  for (const { stage, manifest, reason, run } of plan) {
-    const good = manifest && reason === null;
-    status.set(stage.id, {
-      status: good && run === null ? "skipped" : "waiting",
-      seconds: good ? manifest.seconds : 0,
-    });
-    rows.set(stage.id, good ? manifest.summary : []);
-  }
-  const write = (): Summary => {
-    const results = [...rows].flatMap(([stage, list]) =>
-      list.filter((row) => "detector" in row).map((row) => ({ stage, ...row }))
-    );
-    const summary: Summary = { pipeline: pipeline.name, stages: Object.fromEntries(status), results };
-    writeAtomic(join(home, "summary.json"), JSON.stringify(summary, null, 2) + "\n");
-    return summary;
-  };
+  const summary = new SummaryFile(home, pipeline.name, plan);
   let at = plan[0]?.stage.id ?? "";
   const make = async (planned: PlannedStage, index: number): Promise<void> => {
     const { stage: { id, spec } } = planned;
@@ -193,19 +176,18 @@ export async function runPipeline(pipeline: Pipeline, options: RunOptions): Prom
       return;
     }
     log.emit({ event: "stage", stage: id, uses: spec.id, reason: planned.run, ...count });
-    write();
+    summary.write();
     const lane = lanes.free.pop()!;
     try {
       const job = { state: planned, pipeline: pipeline.name, home, tuning };
       const manifest = await lane(job, stop, (event) => log.emit(event));
-      status.set(id, { status: "done", seconds: manifest.seconds });
-      rows.set(id, manifest.summary);
+      summary.set(id, { status: "done", seconds: manifest.seconds }, manifest.summary);
       log.emit({ event: "done", stage: id, seconds: manifest.seconds });
       await keepTime(root, planned, manifest);
     } catch (error) {
       const { cause, resumed, seconds } = StageRunError.of(error);
       const stopped = stop.aborted ? "interrupted" : "failed";
-      status.set(id, { status: stopped, seconds });
+      summary.set(id, { status: stopped, seconds });
       const message = stopped === "interrupted"
         ? `Stopped in stage "${id}", hint: the same command goes on from there`
         : describeFailure(cause, planned, join(root, pipeline.name), resumed);
@@ -217,9 +199,9 @@ export async function runPipeline(pipeline: Pipeline, options: RunOptions): Prom
   try {
     log.emit({ event: "run", pipeline: pipeline.name, file: pipeline.file, process: Deno.pid });
     await sideBySide(plan, lanes.free.length, make, () => failure.abort());
-    const summary = write();
+    const written = summary.write();
     log.emit({ event: "end", status: "done" });
-    return summary;
+    return written;
   } catch (thrown) {
     const error = thrown instanceof StageError || !hintOf(thrown) ? thrown : new StageError(
       at,
@@ -229,11 +211,41 @@ export async function runPipeline(pipeline: Pipeline, options: RunOptions): Prom
     );
     const { status, stage = "" } = error instanceof StageError ? error : { status: "failed" as const };
     // The disk may be what failed: the error itself must get through.
-    bestEffort(() => write());
+    bestEffort(() => summary.write());
     bestEffort(() => log.emit({ event: "end", status, stage, message: messageOf(error) }));
     throw error;
   } finally {
     await lanes.close();
+  }
+}
+
+/** States and results of a run, and the file that has them. */
+class SummaryFile {
+  readonly #status = new Map<string, { status: Status; seconds: number }>();
+  readonly #rows = new Map<string, readonly Row[]>();
+
+  constructor(private readonly home: string, private readonly pipeline: string, plan: readonly PlannedStage[]) {
+    for (const { stage, manifest, reason, run } of plan) {
+      const good = manifest && reason === null;
+      const status = good && run === null ? "skipped" : "waiting";
+      this.set(stage.id, { status, seconds: good ? manifest.seconds : 0 }, good ? manifest.summary : []);
+    }
+  }
+
+  /** Sets the state of a stage, and its rows once there are some. */
+  set(id: string, state: { status: Status; seconds: number }, rows?: readonly Row[]): void {
+    this.#status.set(id, state);
+    if (rows) this.#rows.set(id, rows);
+  }
+
+  /** Writes `summary.json`. */
+  write(): Summary {
+    const results = [...this.#rows].flatMap(([stage, list]) =>
+      list.filter((row) => "detector" in row).map((row) => ({ stage, ...row }))
+    );
+    const summary: Summary = { pipeline: this.pipeline, stages: Object.fromEntries(this.#status), results };
+    writeAtomic(join(this.home, "summary.json"), JSON.stringify(summary, null, 2) + "\n");
+    return summary;
   }
 }
 

@@ -6,26 +6,23 @@
 
 import { z } from "zod";
 import { DatasetWriter } from "../../faces/data/dataset_writer.ts";
-import { type NewRecord, openDataset } from "../../faces/data/dataset.ts";
+import { openDataset } from "../../faces/data/dataset.ts";
 import { contactSheet, overlayLandmarks } from "../../faces/draw.ts";
 import { readEdits } from "../../faces/edit_file.ts";
-import { applyEdits } from "../../faces/edits.ts";
 import type { Image } from "../../faces/data/image.ts";
 import { readImage, writePng } from "../../faces/data/image_file.ts";
-import { mirrorLandmarks } from "../../faces/landmarks.ts";
-import { loadStyle, styleFiles, stylePrompt } from "../../faces/render/styles.ts";
+import { loadStyle, styleFiles } from "../../faces/render/styles.ts";
 import { openModel, readModel } from "../../models/io/pipeline_folder.ts";
-import { loadDetector } from "../../models/detectors/detector.ts";
 import { uploadParameters } from "../../models/io/params.ts";
 import { samplerFetches } from "../../models/diffusion/sampler.ts";
 import type { Device } from "../../engine/device.ts";
-import { formatSeconds } from "../../runtime/run/progress.ts";
-import { Random } from "../../engine/rng.ts";
 import { stage } from "../../runtime/stage.ts";
-import { align, rejection, robustZScore, styleStatistics } from "../lib/alignment.ts";
+import { rejection } from "../lib/alignment.ts";
 import { ifKnown, measuringSchemaConflicts, sizeConflicts } from "../lib/checks.ts";
 import { costsOf, datasetInfo, expectedControlnet, networksOf, schemaNameOf } from "../lib/estimates.ts";
 import { ImageGenerator, samplerOf, samplingOptions } from "../lib/painting.ts";
+import { type Pairs, planPairs } from "./_pairs.ts";
+import { type OpenGenerator, PictureStore, redrawRejected } from "./_pictures.ts";
 
 const options = z.object({
   styles: z.array(z.string().min(1)).min(1).optional().describe("Names of styles; all training styles when not given"),
@@ -36,7 +33,7 @@ const options = z.object({
     names: z.array(z.string()).optional().describe("Edits to draw from; all of the folder when not given"),
     dir: z.string().default("pipelines/edits").describe("Folder of the edit files"),
   }).prefault({}).describe("Changes of the landmarks"),
-  mirror: z.boolean().default(true).describe("Mirrors every second face"),
+  mirror: z.boolean().default(true).describe("Mirrors a face with probability 0.5"),
   ...samplingOptions,
   dtype: z.enum(["f32", "f16"]).optional().describe(
     "Element type of the networks' weights in memory, f32 when not given; f16 takes half of it",
@@ -113,136 +110,46 @@ export const generatePairs = stage({
     const edits = await readEdits(given.edits.dir, given.edits.names);
     const source = await openDataset(landmarks.dir);
     const { size_px, schema } = source;
-    const total = styles.length * given.per_style;
-
-    /** Pair `index`: a face at random, mirrored or not, edited; a function of the seed and the index alone. */
-    const planPair = (index: number): NewRecord => {
-      const random = new Random(ctx.seed, "dataset/generate.landmarks").at(index);
-      const style = styles[index % styles.length]!;
-      const record = source.records[random.int(source.records.length)]!;
-      const mirrored = random.uniform() < 0.5 && given.mirror;
-      const start = mirrored ? mirrorLandmarks(record.landmarks, schema, size_px) : record.landmarks;
-      const edited = applyEdits(start, schema, edits, { pick: given.edits.pick, size_px }, random);
-      return {
-        style: style.style,
-        group: `pair-${index}`,
-        landmarks: edited.landmarks,
-        prompt: stylePrompt(style),
-        source: `${record.file_name}${mirrored ? ", mirrored" : ""}`,
-        edits: edited.applied,
-      };
-    };
-
-    // Pictures are kept in the work folder as they are made, so that a stop loses at most one batch. A picture's number
-    // is that of its pair, of the first try, then total more for each other one; it is the seed of its noise too.
-    const pathOf = (picture: number) => `${ctx.work}/${String(picture).padStart(6, "0")}.png`;
-    const made = new Set<string>();
-    for await (const { name } of Deno.readDir(ctx.work)) if (name.endsWith(".png")) made.add(`${ctx.work}/${name}`);
-    if (made.size) ctx.log(`${made.size} pictures are there already`);
-    let painter: Awaited<ReturnType<typeof openPainter>> | undefined;
-
-    /** Paints those of some pictures that are not there. */
-    const paint = async (pictures: readonly number[], fields: { doing?: string } = {}) => {
-      const missing = pictures.filter((picture) => !made.has(pathOf(picture)));
-      if (!missing.length) return;
-      painter ??= await openPainter(await ctx.device(), model.dir, size_px, given);
-      const began = performance.now();
-      let per_minute = 0;
-      for (let first = 0; first < missing.length; first += given.batch_size) {
-        ctx.signal.throwIfAborted();
-        const now = missing.slice(first, first + given.batch_size);
-        const images = await painter.paint(now.map((picture) => ({
-          ...planPair(picture % total),
-          schema,
-          negative_prompt: styles[picture % total % styles.length]!.negative_prompt,
-          random: new Random(ctx.seed, "dataset/generate.noise").at(picture),
-        })));
-        for (const [k, image] of images.entries()) {
-          const path = pathOf(now[k]!);
-          await writePng(`${path}.tmp`, image);
-          await Deno.rename(`${path}.tmp`, path);
-        }
-        const done = first + now.length;
-        per_minute = Number((done / (performance.now() - began) * 60_000).toPrecision(3));
-        ctx.progress(pictures.length - missing.length + done, pictures.length, { ...fields, per_minute });
-      }
-      const took = formatSeconds((performance.now() - began) / 1000);
-      ctx.log(`${missing.length} pictures in ${took}, ${per_minute} a minute`);
-    };
-
-    const all = Array.from({ length: total }, (_, index) => index);
-    await paint(all);
-    /** The picture of each pair. */
-    const chosen = [...all];
-    let redrawn = 0, doubtful: number[] = [];
-    if (detector && given.redraw) {
-      const { retries, max_zscore, max_nme = Infinity } = given.redraw;
-      const judge = await loadDetector(await ctx.device(), detector.dir);
-      const look = async (pictures: readonly number[]) => {
-        const read = async (k: number) => ({
-          image: await readImage(pathOf(pictures[k]!)),
-          landmarks: planPair(pictures[k]! % total).landmarks,
-        });
-        const { nme } = await align(judge, schema, pictures.length, read, (done) => {
-          ctx.signal.throwIfAborted();
-          ctx.progress(done, pictures.length, { doing: `looking with ${detector.stage}` });
-        });
-        return nme;
-      };
-      // What is usual is told by the first tries: it must not get stricter as the worst ones are replaced.
-      const nme = await look(all);
-      const styleOf = (index: number) => styles[index % styles.length]!.style;
-      const usual = styleStatistics(nme, all.map(styleOf));
-      const rejected = (index: number) =>
-        robustZScore(nme[index]!, usual.get(styleOf(index))!) > max_zscore || nme[index]! > max_nme;
-      doubtful = all.filter(rejected);
-      redrawn = doubtful.length;
-      for (let attempt = 1; attempt <= retries && doubtful.length; attempt++) {
-        ctx.log(`${doubtful.length} of ${total} pictures do not fit their landmarks, drawing them again`);
-        const pictures = doubtful.map((index) => index + attempt * total);
-        await paint(pictures, { doing: `drawing again, ${attempt} of ${retries}` });
-        for (const [k, error] of (await look(pictures)).entries()) {
-          const index = doubtful[k]!;
-          if (error >= nme[index]!) continue;
-          nme[index] = error;
-          chosen[index] = pictures[k]!;
-        }
-        doubtful = doubtful.filter(rejected);
-      }
-      if (doubtful.length) ctx.log(`${doubtful.length} pictures do not fit after ${retries} tries; their best is kept`);
-      judge.destroy();
-    }
-    painter?.destroy();
+    const pairs = planPairs(ctx.seed, source, styles, edits, given);
+    const open = async () => await openGenerator(await ctx.device(), model.dir, size_px, given);
+    using pictures = await PictureStore.open(ctx, pairs, open, given.batch_size);
+    await pictures.generate(pairs.all);
+    const redrawn = detector && given.redraw && await redrawRejected(ctx, pairs, pictures, detector, given.redraw);
+    const { chosen } = redrawn ?? { chosen: pairs.all };
 
     const writer = await DatasetWriter.create(ctx.dir, schema);
     for (const [index, picture] of chosen.entries()) {
       ctx.signal.throwIfAborted();
-      await writer.addFile(pathOf(picture), size_px, { ...planPair(index), seed: picture });
+      await writer.addFile(pictures.pathOf(picture), size_px, { ...pairs.pair(index), seed: picture });
     }
     await writer.close();
-
-    // A row is a style: each picture, and beside it the landmarks that were asked for.
-    const sheet: Image[] = [], labels: string[] = [];
-    const enlarge = Math.max(1, Math.floor(128 / size_px));
-    const shown = Math.min(PAIRS_ON_SHEET, given.per_style);
-    for (let cell = 0; cell < styles.length * shown; cell++) {
-      const index = (cell % shown) * styles.length + Math.floor(cell / shown);
-      const pair = planPair(index);
-      const image = await readImage(pathOf(chosen[index]!));
-      sheet.push(image, overlayLandmarks(image, pair.landmarks, schema, enlarge));
-      labels.push(pair.style, (pair.edits ?? []).map(({ edit }) => edit).join(" "));
-    }
-    await writePng(`${ctx.dir}/contact.png`, contactSheet(sheet, 2 * shown, { labels, cell_px: size_px * enlarge }));
+    await writeContactSheet(`${ctx.dir}/contact.png`, pairs, (index) => pictures.pathOf(chosen[index]!));
     ctx.summary({
-      images: total,
+      images: pairs.total,
       styles: styles.length,
-      ...(given.redraw && { redrawn, doubtful: doubtful.length }),
+      ...(redrawn && { redrawn: redrawn.redrawn, doubtful: redrawn.doubtful }),
     });
   },
 });
 
 /** Pairs of a style on the contact sheet, at most. */
 const PAIRS_ON_SHEET = 5;
+
+/** Writes a sheet with a row for each style: each picture, and beside it the landmarks that were asked for. */
+async function writeContactSheet(path: string, pairs: Pairs, pathOf: (index: number) => string): Promise<void> {
+  const { styles, schema, size_px } = pairs;
+  const sheet: Image[] = [], labels: string[] = [];
+  const enlarge = Math.max(1, Math.floor(128 / size_px));
+  const shown = Math.min(PAIRS_ON_SHEET, pairs.total / styles.length);
+  for (let cell = 0; cell < styles.length * shown; cell++) {
+    const index = (cell % shown) * styles.length + Math.floor(cell / shown);
+    const pair = pairs.pair(index);
+    const image = await readImage(pathOf(index));
+    sheet.push(image, overlayLandmarks(image, pair.landmarks, schema, enlarge));
+    labels.push(pair.style, (pair.edits ?? []).map(({ edit }) => edit).join(" "));
+  }
+  await writePng(path, contactSheet(sheet, 2 * shown, { labels, cell_px: size_px * enlarge }));
+}
 
 /** Files of the styles that are asked for. */
 function chosenFiles({ styles, styles_dir }: z.output<typeof options>): string[] {
@@ -256,18 +163,23 @@ function editFiles({ names, dir }: z.output<typeof options>["edits"]): string[] 
   return all.map((name) => `${dir}/${name}.yaml`).sort();
 }
 
-/** A painter with the networks of a model. */
-async function openPainter(device: Device, dir: string, size_px: number, given: z.output<typeof options>) {
+/** An image generator with the networks of a model. */
+async function openGenerator(
+  device: Device,
+  dir: string,
+  size_px: number,
+  given: z.output<typeof options>,
+): Promise<OpenGenerator> {
   const model = await openModel(dir);
   const { tokenizer } = model;
   const controlnet = model.controlnet!; // or it is a conflict
   const { specs } = samplerOf({ ...model, controlnet }, size_px, tokenizer.length, given);
   const parameters = await uploadParameters(device, readModel(model, specs), given.dtype);
-  const painter = new ImageGenerator(device, { ...model, controlnet }, size_px, given, parameters);
+  const generator = new ImageGenerator(device, { ...model, controlnet }, size_px, given, parameters);
   return {
-    paint: painter.generate.bind(painter),
+    generate: generator.generate.bind(generator),
     destroy() {
-      painter.destroy();
+      generator.destroy();
       for (const tensor of parameters.values()) tensor.destroy();
     },
   };

@@ -6,14 +6,22 @@
 
 import { z } from "zod";
 import { InputError } from "../../formats/input_error.ts";
-import { type DatasetRecord, openDataset } from "../../faces/data/dataset.ts";
+import { type Dataset, type DatasetRecord, openDataset } from "../../faces/data/dataset.ts";
 import { DatasetWriter } from "../../faces/data/dataset_writer.ts";
 import { bootstrapMean } from "../../faces/metrics.ts";
 import { mean, roundTo } from "../../faces/statistics.ts";
 import { loadDetector } from "../../models/detectors/detector.ts";
 import { Random } from "../../engine/rng.ts";
 import { stage } from "../../runtime/stage.ts";
-import { align, differenceHash, NearHashes, rejection, robustZScore, styleStatistics } from "../lib/alignment.ts";
+import {
+  align,
+  differenceHash,
+  NearHashes,
+  rejection,
+  robustZScore,
+  type StyleStatistics,
+  styleStatistics,
+} from "../lib/alignment.ts";
 import { measuringSchemaConflicts } from "../lib/checks.ts";
 import { datasetInfo } from "../lib/estimates.ts";
 import { type ReviewedPair, reviewPage, type StyleCounts, type Verdict } from "./_review_page.ts";
@@ -38,7 +46,7 @@ export const reviewPairs = stage({
   describeOutput: async (_options, { data }) => await datasetInfo([data]),
   async run(
     ctx,
-    { data, detector: { dir, stage: judge } },
+    { data, detector: { dir, stage: scoringDetector } },
     { max_zscore, max_nme = Infinity, max_hash_distance, page },
   ) {
     const source = await openDataset(data.dir);
@@ -63,19 +71,12 @@ export const reviewPairs = stage({
       return { index, record, alignment_nme: nme[index]!, doubt, verdict };
     });
     pairs.sort((a, b) => a.doubt - b.doubt || a.index - b.index);
-    if (max_hash_distance !== null) {
-      const seen = new Map([...usual.keys()].map((style) => [style, new NearHashes(max_hash_distance)]));
-      for (const pair of pairs) {
-        if (pair.verdict === "kept" && !seen.get(pair.record.style)!.add(hashes[pair.index]!)) {
-          pair.verdict = "duplicate";
-        }
-      }
-    }
+    if (max_hash_distance !== null) markDuplicates(pairs, hashes, max_hash_distance);
 
     const kept = pairs.filter(({ verdict }) => verdict === "kept").map(({ index }) => index).sort((a, b) => a - b);
     if (kept.length === 0) {
       throw new InputError(
-        `Cannot keep any of the ${records.length} pairs of "${data.stage}": the smallest alignment_nme under "${judge}" is ` +
+        `Cannot keep any of the ${records.length} pairs of "${data.stage}": the smallest alignment_nme under "${scoringDetector}" is ` +
           `${pairs.reduce((least, pair) => Math.min(least, pair.alignment_nme), Infinity).toFixed(1)} %`,
         { hint: "raise max_nme" },
       );
@@ -87,20 +88,7 @@ export const reviewPairs = stage({
     }
     await writer.close();
 
-    const styles = [...usual].sort(([a], [b]) => a < b ? -1 : 1).map(([style, { median, deviation }]): StyleCounts => {
-      const own = pairs.filter(({ record }) => record.style === style);
-      const count = (verdict: Verdict) => own.filter((pair) => pair.verdict === verdict).length;
-      const [rejected, duplicate] = [count("rejected"), count("duplicate")];
-      return {
-        style,
-        pairs: own.length,
-        kept: own.length - rejected - duplicate,
-        rejected,
-        duplicate,
-        median,
-        deviation,
-      };
-    });
+    const styles = countStyles(pairs, usual);
     for (const { style, pairs, kept, rejected, duplicate, median } of styles) {
       ctx.log(
         `${style}: ${kept} of ${pairs} kept, ${rejected} rejected, ${duplicate} duplicate, median ${
@@ -108,29 +96,12 @@ export const reviewPairs = stage({
         } %`,
       );
     }
-    const stride = 2 * source.schema.count;
-    const foundIn = (index: number) => found.subarray(index * stride, (index + 1) * stride);
-    const list = pairs.map(({ index, record: { file_name, style }, alignment_nme, doubt, verdict }) => ({
-      file_name,
-      style,
-      alignment_nme: roundTo(alignment_nme, 3),
-      doubt: roundTo(doubt, 3),
-      verdict,
-      found: Array.from(foundIn(index), (px) => roundTo(px, 1)),
-    })).reverse();
-    await Deno.writeTextFile(`${ctx.dir}/review.json`, JSON.stringify({ styles, pairs: list }) + "\n");
-    const doubtful = pairs.toReversed().slice(0, page);
-    const faces = await Promise.all(doubtful.map(async (pair) => ({
-      ...pair,
-      png: await Deno.readFile(`${source.dir}/${pair.record.file_name}`),
-      found: foundIn(pair.index),
-    })));
-    await Deno.writeTextFile(`${ctx.dir}/review.html`, reviewPage(data.stage, judge, source, styles, faces));
+    await writeReview(ctx.dir, { data: data.stage, detector: scoringDetector, source, styles, pairs, found, page });
 
     const groups = records.map(({ group }: DatasetRecord) => group);
     const [alignment_low, alignment_high] = bootstrapMean(nme, groups, new Random(ctx.seed, "dataset/review"));
     ctx.summary({
-      detector: judge,
+      detector: scoringDetector,
       dataset: data.stage,
       images: records.length,
       alignment_nme: mean(nme),
@@ -142,3 +113,70 @@ export const reviewPairs = stage({
     });
   },
 });
+
+/** Marks pairs as duplicates whose pictures are near to one of the same style that fits better. */
+function markDuplicates(pairs: readonly ReviewedPair[], hashes: readonly Uint32Array[], distance: number): void {
+  const seen = new Map<string, NearHashes>();
+  for (const pair of pairs) {
+    const { style } = pair.record;
+    if (!seen.has(style)) seen.set(style, new NearHashes(distance));
+    if (pair.verdict === "kept" && !seen.get(style)!.add(hashes[pair.index]!)) pair.verdict = "duplicate";
+  }
+}
+
+/** Verdicts by style, in the order of their names. */
+function countStyles(pairs: readonly ReviewedPair[], usual: ReadonlyMap<string, StyleStatistics>): StyleCounts[] {
+  return [...usual].sort(([a], [b]) => a < b ? -1 : 1).map(([style, { median, deviation }]) => {
+    const own = pairs.filter(({ record }) => record.style === style);
+    const count = (verdict: Verdict) => own.filter((pair) => pair.verdict === verdict).length;
+    const [rejected, duplicate] = [count("rejected"), count("duplicate")];
+    return {
+      style,
+      pairs: own.length,
+      kept: own.length - rejected - duplicate,
+      rejected,
+      duplicate,
+      median,
+      deviation,
+    };
+  });
+}
+
+/** What is written of a review. */
+interface Review {
+  /** Stage of the pairs. */
+  readonly data: string;
+  /** Stage of the detector. */
+  readonly detector: string;
+  readonly source: Dataset;
+  readonly styles: readonly StyleCounts[];
+  /** From the best fitting to the most doubtful. */
+  readonly pairs: readonly ReviewedPair[];
+  /** `[n, P, 2]`, pixels. */
+  readonly found: Float32Array;
+  /** Pairs on the page. */
+  readonly page: number;
+}
+
+/** Writes `review.json` with all pairs and `review.html` with the most doubtful ones. */
+async function writeReview(dir: string, { data, detector, source, styles, pairs, found, page }: Review): Promise<void> {
+  const stride = 2 * source.schema.count;
+  const foundIn = (index: number) => found.subarray(index * stride, (index + 1) * stride);
+  const list = pairs.map(({ index, record: { file_name, style }, alignment_nme, doubt, verdict }) => ({
+    file_name,
+    style,
+    alignment_nme: roundTo(alignment_nme, 3),
+    doubt: roundTo(doubt, 3),
+    verdict,
+    found: Array.from(foundIn(index), (px) => roundTo(px, 1)),
+  })).reverse();
+  await Deno.writeTextFile(`${dir}/review.json`, JSON.stringify({ styles, pairs: list }) + "\n");
+  const faces = await Promise.all(
+    pairs.toReversed().slice(0, page).map(async (pair) => ({
+      ...pair,
+      png: await Deno.readFile(`${source.dir}/${pair.record.file_name}`),
+      found: foundIn(pair.index),
+    })),
+  );
+  await Deno.writeTextFile(`${dir}/review.html`, reviewPage(data, detector, source, styles, faces));
+}

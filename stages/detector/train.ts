@@ -40,7 +40,7 @@ import { imageOf, landmarksOf, loadFaces } from "../lib/faces.ts";
 import { globFilter } from "../lib/glob.ts";
 import { train, trainingOptions } from "../lib/training.ts";
 
-/** Validation images of a look between; the look at the end takes all. */
+/** Images of an evaluation during training; the one at the end takes all. */
 const VAL_SUBSET = 96;
 
 type Networks = typeof DETECTORS;
@@ -78,10 +78,10 @@ export const trainDetector = stage({
       "Names of parameters that stay as they are, with * and ?: pre.*, hgs.0.*",
     ),
     keep: z.enum(["last", "best"]).optional().describe(
-      "best: the weights of the look at val with the smallest NME, those of the end beside them in last/; by default last",
+      "best: the weights of the validation with the smallest NME, those of the end beside them in last/; by default last",
     ),
     patience: z.int().min(1).optional().describe("Stop when so many steps have brought no smaller NME on val"),
-    val_every: z.int().min(1).default(200).describe("Steps between looks at val"),
+    val_every: z.int().min(1).default(200).describe("Validation interval, in steps"),
     dtype: z.enum(["f32", "f16"]).default("f32").describe("Element type of the file"),
   }),
   async check(options, { data, init, val }, given) {
@@ -152,18 +152,18 @@ export const trainDetector = stage({
       augment: options.augment,
     });
 
-    const look = async (faces: Faces) => {
+    const evaluate = async (faces: Faces) => {
       const { landmarks } = await detector!.predict(faces.images, faces.size_px);
       return mean(nmePerImage(landmarks, faces.landmarks, schema));
     };
-    const glance = validation && spread(validation, VAL_SUBSET);
+    const subset = validation && spread(validation, VAL_SUBSET);
     const dtype = options.dtype === "f16" ? "F16" : "F32";
     const save = (dir: string) => saveDetector(dir, config, trainer.averaged(), { dtype });
     const best = new BestCheckpoint(`${ctx.work}/best`);
-    const look_between = async (step: number) => {
+    const evaluateSubset = async (step: number) => {
       const { landmarks: truth } = await batches.get(step - 1);
       const nme_train = mean(nmePerImage(await trainer.step_plan.read("landmarks"), truth!, schema));
-      const nme_val = glance && await look(glance);
+      const nme_val = subset && await evaluate(subset);
       ctx.metric({ step, nme_train, ...(nme_val !== undefined && { nme_val }) });
       const held = nme_val === undefined ? "" : `, ${nme_val.toFixed(2)} % on images held back`;
       ctx.log(`step ${step}: NME ${nme_train.toFixed(2)} % on the batch${held}`);
@@ -173,15 +173,15 @@ export const trainDetector = stage({
       ctx.log(`no smaller NME in ${since} steps: the training ends here`);
       return true;
     };
-    await train(ctx, trainer, options, batches, [{ every: options.val_every, evaluate: look_between }]);
+    await train(ctx, trainer, options, batches, [{ every: options.val_every, evaluate: evaluateSubset }]);
     if (validation) {
-      const nme_val = await look(validation);
+      const nme_val = await evaluate(validation);
       ctx.metric({ step: trainer.steps, nme_val });
       ctx.log(`NME ${nme_val.toFixed(2)} % on ${validation.records.length} images held back`);
     }
     if (options.keep === "best") {
-      // The end is looked at as the rest was, on the images of a glance.
-      await best.update(trainer.steps, await look(glance!), save);
+      // The end is looked at as the rest was, on a part of the images.
+      await best.update(trainer.steps, await evaluate(subset!), save);
       await save(`${ctx.dir}/last`);
       await best.copyTo(ctx.dir);
       ctx.log(`kept are the weights of step ${best.step}`);

@@ -167,10 +167,10 @@ export const trainDiffusion = stage({
       "Element type in memory of the networks that are not trained, f32 when not given; f16 takes half of it",
     ),
     preview_every: z.int().min(1).optional().describe(
-      "Steps between looks at pictures of the same faces from the same noise, in preview.png; with the input detector " +
+      "Preview interval, in steps: images of the same faces from the same noise, in preview.png; with the input detector " +
         "also at their alignment_nme. None when not given",
     ),
-    previews: z.int().min(1).max(64).optional().describe("Pictures of a look; 8 when not given"),
+    previews: z.int().min(1).max(64).optional().describe("Images of a preview; 8 when not given"),
   }),
   async check(options, { model, data, init, detector, val }) {
     const { preview_every, previews } = options;
@@ -259,10 +259,10 @@ export const trainDiffusion = stage({
       parameters: averaged,
       detector,
     });
-    const looks = [held, pictures].filter((one) => one !== undefined);
-    await train(ctx, trainer, options, batches, looks);
-    for (const { evaluate: look, destroy } of looks) {
-      await look(trainer.steps);
+    const callbacks = [held, pictures].filter((one) => one !== undefined);
+    await train(ctx, trainer, options, batches, callbacks);
+    for (const { evaluate, destroy } of callbacks) {
+      await evaluate(trainer.steps);
       destroy();
     }
     if (pictures) await Deno.copyFile(`${ctx.work}/preview.png`, `${ctx.dir}/preview.png`);

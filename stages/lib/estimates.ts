@@ -243,7 +243,7 @@ function bytesOf(plans: readonly Plan[], isF16: (name: string) => boolean): numb
 /**
  * What a training takes.
  *
- * @param options `isF16`, `onPlan`: as of {@linkcode costsOf}; `beside`: computations of a look with the training's own parameters,
+ * @param options `isF16`, `onPlan`: as of {@linkcode costsOf}; `beside`: computations of an evaluation with the training's own parameters,
  * which take memory too.
  */
 export function trainingCosts(

@@ -1,5 +1,5 @@
 /**
- * Looks at a ControlNet while it is trained: the same faces, prompts and noise each time, and how well the pictures fit.
+ * Previews of a ControlNet during training: the same faces, prompts and noise each time, and how well the images fit.
  *
  * @module
  */
@@ -27,19 +27,19 @@ const SAMPLING = { steps: 20, guidance: 2, eta: 0, control_scale: 1 };
 /** What is looked at. */
 export interface Previews {
   readonly every: number;
-  /** Pictures of a look. */
+  /** Images of a preview. */
   readonly count: number;
   readonly faces: LoadedDataset;
   /** Prompt template; null for the records' own prompts. */
   readonly prompt: string | null;
   readonly model: Model & { controlnet: ControlNetConfig };
-  /** Parameters of a training, which change from look to look; those of other networks are read from the model. */
+  /** Parameters of a training, which change between evaluations; those of other networks are read from the model. */
   readonly parameters: Parameters;
   /** Who finds the landmarks, if anybody does. */
   readonly detector?: Artifact | undefined;
 }
 
-/** Looks that can also be had at the end. */
+/** A callback that can also be called at the end. */
 export interface PreviewCallback extends Callback {
   /** Frees everything but the parameters given. */
   destroy(): void;
@@ -47,7 +47,7 @@ export interface PreviewCallback extends Callback {
 
 /**
  * Paints faces of the training set, evenly spread over it, with the landmarks asked for beside: `preview.png` in the work
- * folder is the latest look, and the metric `alignment_nme` is the mean over its pictures, percent.
+ * folder is the latest preview, and the metric `alignment_nme` is the mean over its pictures, percent.
  *
  * Nothing here takes from the random numbers of the training.
  */
@@ -59,8 +59,8 @@ export async function previews(ctx: StageContext, of: Previews): Promise<Preview
   const { specs } = samplerOf(model, faces.size_px, model.tokenizer.length, sampling);
   const others = new Map([...specs].filter(([name]) => !parameters.has(name)));
   const own = await uploadParameters(device, readModel(model, others));
-  const painter = new ImageGenerator(device, model, faces.size_px, sampling, new Map([...parameters, ...own]));
-  const judge = detector && await loadDetector(device, detector.dir, { batch: count });
+  const generator = new ImageGenerator(device, model, faces.size_px, sampling, new Map([...parameters, ...own]));
+  const scoringDetector = detector && await loadDetector(device, detector.dir, { batch: count });
   const random = new Random(ctx.seed, "diffusion/previews");
   const requests = Array.from({ length: count }, (_, k) => {
     const index = Math.floor(k * faces.records.length / count);
@@ -73,15 +73,15 @@ export async function previews(ctx: StageContext, of: Previews): Promise<Preview
   return {
     every,
     async evaluate(step) {
-      const images = await painter.generate(requests.map((request, k) => ({ ...request, random: random.at(k) })));
+      const images = await generator.generate(requests.map((request, k) => ({ ...request, random: random.at(k) })));
       const cells = images.flatMap((
         image,
         k,
       ) => [image, overlayLandmarks(image, requests[k]!.landmarks, faces.schema)]);
       await writePng(`${ctx.work}/preview.png`, contactSheet(cells, 8));
-      if (judge) {
+      if (scoringDetector) {
         const { nme } = await align(
-          judge,
+          scoringDetector,
           faces.schema,
           count,
           (k) => Promise.resolve({ image: images[k]!, landmarks: requests[k]!.landmarks }),
@@ -93,8 +93,8 @@ export async function previews(ctx: StageContext, of: Previews): Promise<Preview
       return false;
     },
     destroy() {
-      painter.destroy();
-      judge?.destroy();
+      generator.destroy();
+      scoringDetector?.destroy();
       for (const tensor of own.values()) tensor.destroy();
     },
   };

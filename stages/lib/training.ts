@@ -69,14 +69,14 @@ export interface Callback {
  * Trains to `options.steps`, going on from the checkpoint in `ctx.work` when there is one.
  *
  * @param batches A step has one, or as many as the trainer accumulates.
- * @param looks What to do between, in this order; not after the last step.
+ * @param callbacks What to do between steps, in this order; not after the last step.
  */
 export async function train(
   ctx: StageContext,
   trainer: Trainer,
   options: TrainingOptions,
   batches: Pick<Batches, "get">,
-  looks: readonly Callback[] = [],
+  callbacks: readonly Callback[] = [],
 ): Promise<void> {
   const rate = learningRate(options);
   if (!await trainer.resume(ctx.work)) await trainer.start();
@@ -108,12 +108,12 @@ export async function train(
     loss.catch(() => {}).finally(() => clock.end()); // settled below, where it is reported
     await settle();
     pending = { step: step + 1, lr, loss };
-    const due = looks.filter(({ every }) => trainer.steps % every === 0 && trainer.steps < options.steps);
+    const due = callbacks.filter(({ every }) => trainer.steps % every === 0 && trainer.steps < options.steps);
     let ended = false;
     if (due.length) {
       await settle();
       clock.pause();
-      for (const { evaluate: look } of due) ended = await look(trainer.steps) || ended;
+      for (const { evaluate } of due) ended = await evaluate(trainer.steps) || ended;
     }
     if (ended) break;
     if (ctx.signal.aborted || (trainer.steps % options.checkpoint_every === 0 && trainer.steps < options.steps)) {
@@ -133,7 +133,7 @@ export async function train(
 
 /** Tells how much of the time of steps the GPU had nothing to do as the next batch was not there. */
 class StepClock {
-  /** Time in which steps were made: without what comes before the first, looks and checkpoints. */
+  /** Time in which steps were made: without what comes before the first, evaluations and checkpoints. */
   steps_ms = 0;
   /** The part of it in which a batch was waited for and no step was on its way. */
   waited_ms = 0;

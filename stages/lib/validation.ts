@@ -20,7 +20,7 @@ const IMAGES = 64;
 
 /** Option of the trainings of a diffusion model. */
 export const validationOptions = {
-  val_every: z.int().min(1).optional().describe("Steps between looks at val; 100 when not given"),
+  val_every: z.int().min(1).optional().describe("Validation interval, in steps; 100 when not given"),
 };
 
 /** What contradicts the validation of a diffusion model. */
@@ -31,7 +31,7 @@ export function validationConflicts(
   return [!val && val_every !== undefined && { option: "val_every", reason: `the input "val" is missing` }];
 }
 
-/** Looks that can also be had at the end. */
+/** A callback that can also be called at the end. */
 export interface ValidationCallback extends Callback {
   /** Frees everything but the parameters given. */
   destroy(): void;
@@ -56,7 +56,7 @@ export async function validation(
     /** Whether landmark drawings are wanted. */
     readonly drawings: boolean;
     readonly loss: Value;
-    /** Those of the training, which change from look to look. */
+    /** Those of the training, which change between evaluations. */
     readonly parameters: Parameters;
   },
 ): Promise<ValidationCallback | undefined> {

@@ -1,0 +1,164 @@
+/**
+ * Pictures of pairs, kept as they are made, and those that are made again as they do not fit their landmarks.
+ *
+ * @module
+ */
+import type { Image } from "../../faces/data/image.ts";
+import { readImage, writePng } from "../../faces/data/image_file.ts";
+import { loadDetector } from "../../models/detectors/detector.ts";
+import { Random } from "../../engine/rng.ts";
+import { formatSeconds } from "../../runtime/run/progress.ts";
+import type { Artifact, StageContext } from "../../runtime/stage.ts";
+import { align, robustZScore, styleStatistics } from "../lib/alignment.ts";
+import type { Request } from "../lib/painting.ts";
+import type { Pairs } from "./_pairs.ts";
+
+/** What makes pictures, a batch at most at once. */
+export interface OpenGenerator {
+  /** Generates a picture for each request. */
+  generate(requests: readonly Request[]): Promise<Image[]>;
+  /** Frees its networks. */
+  destroy(): void;
+}
+
+/**
+ * Pictures by number, in the work folder, so that a stop loses at most one batch.
+ *
+ * A picture's number is that of its pair, of the first try, then `total` more for each other one; it is the seed of its
+ * noise too.
+ */
+export class PictureStore implements Disposable {
+  readonly #made: ReadonlySet<string>;
+  #generator: OpenGenerator | undefined;
+
+  private constructor(
+    private readonly ctx: StageContext,
+    private readonly pairs: Pairs,
+    private readonly open: () => Promise<OpenGenerator>,
+    private readonly batch_size: number,
+    made: ReadonlySet<string>,
+  ) {
+    this.#made = made;
+  }
+
+  /**
+   * Finds the pictures that were made before.
+   *
+   * @param open Opens the networks, for the first picture that is missing.
+   */
+  static async open(
+    ctx: StageContext,
+    pairs: Pairs,
+    open: () => Promise<OpenGenerator>,
+    batch_size: number,
+  ): Promise<PictureStore> {
+    const made = new Set<string>();
+    for await (const { name } of Deno.readDir(ctx.work)) if (name.endsWith(".png")) made.add(`${ctx.work}/${name}`);
+    if (made.size) ctx.log(`${made.size} pictures are there already`);
+    return new PictureStore(ctx, pairs, open, batch_size, made);
+  }
+
+  /** File of a picture. */
+  pathOf(picture: number): string {
+    return `${this.ctx.work}/${String(picture).padStart(6, "0")}.png`;
+  }
+
+  /** Generates those of some pictures that are not there. */
+  async generate(pictures: readonly number[], fields: { doing?: string } = {}): Promise<void> {
+    const { ctx, batch_size } = this;
+    const missing = pictures.filter((picture) => !this.#made.has(this.pathOf(picture)));
+    if (!missing.length) return;
+    const generator = this.#generator ??= await this.open();
+    const began = performance.now();
+    let per_minute = 0;
+    for (let first = 0; first < missing.length; first += batch_size) {
+      ctx.signal.throwIfAborted();
+      const now = missing.slice(first, first + batch_size);
+      const images = await generator.generate(now.map((picture) => this.#request(picture)));
+      for (const [k, image] of images.entries()) {
+        const path = this.pathOf(now[k]!);
+        await writePng(`${path}.tmp`, image);
+        await Deno.rename(`${path}.tmp`, path);
+      }
+      const done = first + now.length;
+      per_minute = Number((done / (performance.now() - began) * 60_000).toPrecision(3));
+      ctx.progress(pictures.length - missing.length + done, pictures.length, { ...fields, per_minute });
+    }
+    const took = formatSeconds((performance.now() - began) / 1000);
+    ctx.log(`${missing.length} pictures in ${took}, ${per_minute} a minute`);
+  }
+
+  #request(picture: number): Request {
+    const { pairs, ctx } = this;
+    const index = picture % pairs.total;
+    return {
+      ...pairs.pair(index),
+      schema: pairs.schema,
+      negative_prompt: pairs.styleOf(index).negative_prompt,
+      random: new Random(ctx.seed, "dataset/generate.noise").at(picture),
+    };
+  }
+
+  /** Frees the networks. */
+  [Symbol.dispose](): void {
+    this.#generator?.destroy();
+  }
+}
+
+/** Which pictures are rejected, and how often they are made again. */
+export interface RedrawOptions {
+  readonly retries: number;
+  readonly max_zscore: number;
+  readonly max_nme?: number | undefined;
+}
+
+/**
+ * Generates pictures again, with other noise, that do not fit their landmarks as a detector sees it.
+ *
+ * @returns The best picture of each pair, how many were made again, and how many still do not fit.
+ */
+export async function redrawRejected(
+  ctx: StageContext,
+  pairs: Pairs,
+  store: PictureStore,
+  { dir, stage }: Artifact,
+  { retries, max_zscore, max_nme = Infinity }: RedrawOptions,
+): Promise<{ chosen: readonly number[]; redrawn: number; doubtful: number }> {
+  const { total, all, schema } = pairs;
+  const scoringDetector = await loadDetector(await ctx.device(), dir);
+  const score = async (pictures: readonly number[]) => {
+    const read = async (k: number) => ({
+      image: await readImage(store.pathOf(pictures[k]!)),
+      landmarks: pairs.pair(pictures[k]! % total).landmarks,
+    });
+    const { nme } = await align(scoringDetector, schema, pictures.length, read, (done) => {
+      ctx.signal.throwIfAborted();
+      ctx.progress(done, pictures.length, { doing: `looking with ${stage}` });
+    });
+    return nme;
+  };
+  const chosen = [...all];
+  // The statistics are those of the first tries: they must not get stricter as the worst ones are replaced.
+  const nme = await score(all);
+  const styleOf = (index: number) => pairs.styleOf(index).style;
+  const statistics = styleStatistics(nme, all.map(styleOf));
+  const rejected = (index: number) =>
+    robustZScore(nme[index]!, statistics.get(styleOf(index))!) > max_zscore || nme[index]! > max_nme;
+  let doubtful = all.filter(rejected);
+  const redrawn = doubtful.length;
+  for (let retry = 1; retry <= retries && doubtful.length; retry++) {
+    ctx.log(`${doubtful.length} of ${total} pictures do not fit their landmarks, drawing them again`);
+    const pictures = doubtful.map((index) => index + retry * total);
+    await store.generate(pictures, { doing: `drawing again, ${retry} of ${retries}` });
+    for (const [k, error] of (await score(pictures)).entries()) {
+      const index = doubtful[k]!;
+      if (error >= nme[index]!) continue;
+      nme[index] = error;
+      chosen[index] = pictures[k]!;
+    }
+    doubtful = doubtful.filter(rejected);
+  }
+  if (doubtful.length) ctx.log(`${doubtful.length} pictures do not fit after ${retries} tries; their best is kept`);
+  scoringDetector.destroy();
+  return { chosen, redrawn, doubtful: doubtful.length };
+}
