@@ -26,9 +26,11 @@
 // Engine
 export * from "./engine/graph.ts";
 export { type Device, DeviceLostError, type DeviceOptions, NoAdapterError, openDevice } from "./engine/device.ts";
-export { Executable, type Parameters } from "./engine/executable.ts";
+export { Executable } from "./engine/executable.ts";
+export type { NonFiniteResult } from "./engine/non_finite.ts";
+export type { Parameters } from "./engine/prepare.ts";
 export { type Dtype, readAll, Tensor } from "./engine/tensor.ts";
-export { type Budget, type Fetches } from "./engine/plan/records.ts";
+export { type Budget, type Fetches, type PlanObserver, type Update } from "./engine/plan/records.ts";
 export { Random, type RandomState } from "./engine/rng.ts";
 export { type TensorData } from "./formats/safetensors.ts";
 export { InputError, type InputErrorOptions } from "./formats/input_error.ts";

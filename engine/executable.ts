@@ -5,32 +5,22 @@
  */
 
 import type { Device } from "./device.ts";
-import { showShape, texels, type Value } from "./graph.ts";
+import { texels } from "./graph.ts";
+import { itemAt, lookUp } from "./lookup.ts";
+import { type NonFiniteResult, NonFiniteSearch } from "./non_finite.ts";
 import { plan } from "./plan/plan.ts";
-import { type Budget, type Fetches, type Plan, UNIFORM_BYTES } from "./plan/records.ts";
-import { countBytes, type Encode, mapped, Storage, Tensor, unpack } from "./tensor.ts";
-import { assemble, TEXEL_FORMATS } from "./wgsl.ts";
-
-/** Tensors by parameter name; shared by the executables that use them. */
-export type Parameters = ReadonlyMap<string, Tensor>;
-
-interface PreparedDispatch {
-  readonly pipeline: GPUComputePipeline;
-  readonly group: GPUBindGroup;
-  readonly workgroups: readonly [number, number];
-  /** Tensors that a cached dispatch reads, and the sum of their versions at its last execution; null for other dispatches. */
-  readonly cached: { readonly from: readonly Storage[]; versions: number } | null;
-  /** Copies of its results from the staging buffer to their textures. */
-  readonly staged: readonly Encode[];
-  /** True if the staging buffer is copied to the textures before it. */
-  readonly flushBefore: boolean;
-}
-
-/** A copy after so many dispatches. */
-interface Update {
-  readonly after: number;
-  readonly encode: Encode;
-}
+import type { Budget, Fetches, Plan } from "./plan/records.ts";
+import {
+  allocate,
+  type Parameters,
+  type PlanMemory,
+  prepareCopies,
+  type PreparedCopy,
+  type PreparedDispatch,
+  prepareDispatches,
+} from "./prepare.ts";
+import { copyBufferOut, type Encode, mapped, unpack } from "./tensor.ts";
+import type { Step } from "./wgsl.ts";
 
 /** True if the results of a dispatch are there from an earlier run; otherwise counts the dispatch as executed. */
 function isCached({ cached }: PreparedDispatch): boolean {
@@ -42,7 +32,7 @@ function isCached({ cached }: PreparedDispatch): boolean {
 }
 
 /** A plan with its storage on a device. */
-export class Executable {
+export class Executable implements Disposable {
   /**
    * The plan, for its costs.
    *
@@ -50,147 +40,30 @@ export class Executable {
    */
   readonly plan: Plan;
   readonly #device: Device;
-  readonly #own: Storage[] = [];
-  readonly #storage = new Map<Value, Storage>();
-  readonly #inputs = new Map<string, Tensor>();
-  readonly #dispatches: PreparedDispatch[] = [];
-  readonly #uniforms: GPUBuffer;
-  /** Results before they are copied to their textures. */
-  readonly #stagingBuffer: GPUBuffer | null = null;
-  readonly #copies: Update[] = [];
+  /** Everything that was allocated. */
+  readonly #owned: DisposableStack;
+  readonly #memory: PlanMemory;
+  readonly #dispatches: readonly PreparedDispatch[];
+  readonly #copies: readonly PreparedCopy[];
 
-  /** Plans `fetches`, in a budget of memory if there is one, and allocates; every parameter of the graph must be in `parameters`. */
-  constructor(device: Device, fetches: Fetches, parameters: Parameters = new Map(), budget?: Budget) {
-    this.#device = device;
+  /**
+   * Plans `fetches`, in a budget of memory if there is one, and allocates. Nothing stays allocated if that fails.
+   *
+   * @param parameters Every parameter of the graph; they stay their owner's.
+   * @param fused False to give every op a dispatch of its own, for {@linkcode Executable.firstNonFinite}.
+   */
+  constructor(device: Device, fetches: Fetches, parameters: Parameters = new Map(), budget?: Budget, fused = true) {
+    using owned = new DisposableStack();
     const { storage, bindings, tiled, staged, selector } = device;
     const isF16 = (name: string) => parameters.get(name)?.storage.dtype === "f16";
-    this.plan = plan(fetches, { storage, bindings, tiled, staged, isF16, ...(selector && { selector }) }, budget);
-    const { gpu } = device;
-    for (const leaf of this.plan.leaves) this.#storage.set(leaf, this.#leaf(leaf, parameters));
-    const pool = this.plan.pool.map((count) => {
-      const storage = new Storage(device, count);
-      this.#own.push(storage);
-      return storage;
-    });
-    for (const [value, slot] of this.plan.slots) this.#storage.set(value, pool[slot]!);
-    for (const [value, parameter] of this.plan.inPlaceUpdates) this.#storage.set(value, this.#storage.get(parameter)!);
-
-    const dtypeOf = (value: Value) => this.#storage.get(value)!.dtype;
-    const programs = this.plan.dispatches.map(({ program, reads }, k) => {
-      const staged = this.plan.staging[k]!.slices.map((slice) => slice !== null);
-      return assemble(program, storage, device.zeroOutside, reads.map(dtypeOf), staged);
-    });
-    const { stagingBuffer } = this.plan.bytes;
-    if (stagingBuffer) {
-      this.#stagingBuffer = gpu.createBuffer({
-        size: stagingBuffer,
-        usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC,
-      });
-      countBytes(device, stagingBuffer);
-    }
-    const offsets: number[] = [];
-    let size = 0;
-    for (const { uniforms } of programs) {
-      offsets.push(size);
-      size += Math.ceil(uniforms.byteLength / UNIFORM_BYTES) * UNIFORM_BYTES;
-    }
-    this.#uniforms = gpu.createBuffer({
-      size: Math.max(size, UNIFORM_BYTES),
-      usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
-    });
-    countBytes(device, this.#uniforms.size);
-    const block = new Uint8Array(this.#uniforms.size);
-    programs.forEach(({ uniforms }, k) => block.set(new Uint8Array(uniforms), offsets[k]!));
-    gpu.queue.writeBuffer(this.#uniforms, 0, block);
-
-    programs.forEach(({ code, label, uniforms, workgroups }, k) => {
-      const { reads, writes, program, cached } = this.plan.dispatches[k]!;
-      const { flushBefore, slices } = this.plan.staging[k]!;
-      const layout = gpu.createBindGroupLayout({
-        entries: [
-          { binding: 0, visibility: GPUShaderStage.COMPUTE, buffer: { type: "uniform" } },
-          ...[...reads, ...writes].map((value, b): GPUBindGroupLayoutEntry => ({
-            binding: 1 + b,
-            visibility: GPUShaderStage.COMPUTE,
-            ...(storage === "texture" && !slices[b - reads.length]
-              ? {
-                storageTexture: {
-                  access: b < reads.length ? "read-only" : "write-only",
-                  format: TEXEL_FORMATS[dtypeOf(value)],
-                },
-              }
-              : { buffer: { type: b < reads.length ? "read-only-storage" : "storage" } }),
-          })),
-        ],
-      });
-      const key = `${program.kernel.entry}\n${code}`;
-      let pipeline = device.pipelines.get(key);
-      if (!pipeline) {
-        pipeline = gpu.createComputePipeline({
-          label,
-          layout: gpu.createPipelineLayout({ bindGroupLayouts: [layout] }),
-          compute: { module: gpu.createShaderModule({ label, code }), entryPoint: program.kernel.entry },
-        });
-        device.pipelines.set(key, pipeline);
-      }
-      const staged: Encode[] = [];
-      const target = (value: Value, w: number): GPUBindingResource => {
-        const to = this.#storage.get(value)!;
-        const slice = slices[w];
-        if (!slice) return to.resource;
-        staged.push(to.copyFrom(this.#stagingBuffer!, slice.offset, texels(value.shape)));
-        return { buffer: this.#stagingBuffer!, ...slice };
-      };
-      const resources = [...reads.map((v) => this.#storage.get(v)!.resource), ...writes.map(target)];
-      const group = gpu.createBindGroup({
-        layout,
-        entries: [
-          { binding: 0, resource: { buffer: this.#uniforms, offset: offsets[k]!, size: uniforms.byteLength } },
-          ...resources.map((resource, b) => ({ binding: 1 + b, resource })),
-        ],
-      });
-      const from = reads.map((v) => this.#storage.get(v)!);
-      this.#dispatches.push({
-        pipeline,
-        group,
-        workgroups,
-        staged,
-        flushBefore,
-        cached: cached ? { from, versions: -1 } : null,
-      });
-    });
-    for (const { parameter, value, after } of this.plan.copies) {
-      const from = this.#storage.get(this.plan.resolve(value))!;
-      const to = this.#storage.get(parameter)!;
-      if (from.dtype !== to.dtype) {
-        const { name } = parameter.node.leaf as { name: string };
-        throw new TypeError(
-          `Cannot update parameter "${name}": it is ${to.dtype}, hint: only frozen weights may be f16`,
-        );
-      }
-      if (from !== to) this.#copies.push({ after, encode: from.copyTo(to, texels(parameter.shape)) });
-    }
+    this.#device = device;
+    const target = { storage, bindings, tiled, staged, isF16, fused, ...(selector && { selector }) };
+    this.plan = plan(fetches, target, budget);
+    this.#memory = allocate(device, this.plan, parameters, owned);
+    this.#dispatches = prepareDispatches(device, this.plan, this.#memory, owned);
+    this.#copies = prepareCopies(this.plan, this.#memory);
     device.check();
-  }
-
-  #leaf(value: Value, parameters: Parameters): Storage {
-    const leaf = value.node.leaf!;
-    if (leaf.kind === "parameter") {
-      const tensor = parameters.get(leaf.name);
-      if (!tensor) throw new TypeError(`Cannot run the graph: parameter "${leaf.name}" is missing`);
-      if (texels(tensor.shape) !== texels(value.shape)) {
-        throw new TypeError(
-          `Cannot use parameter "${leaf.name}": its shape is ${showShape(tensor.shape)}, the graph has ${
-            showShape(value.shape)
-          }`,
-        );
-      }
-      return tensor.storage;
-    }
-    const tensor = new Tensor(this.#device, value.shape, leaf.kind === "constant" ? leaf.data : undefined);
-    this.#own.push(tensor.storage);
-    if (leaf.kind === "input") this.#inputs.set(leaf.name, tensor);
-    return tensor.storage;
+    this.#owned = owned.move();
   }
 
   /**
@@ -198,19 +71,21 @@ export class Executable {
    * new values afterwards.
    */
   run(inputs: Readonly<Record<string, ArrayLike<number>>> = {}): void {
-    for (const [name, data] of Object.entries(inputs)) {
-      // An input that nothing depends on has no tensor.
-      this.#inputs.get(name)?.write(data);
-    }
+    this.#write(inputs);
     const encoder = this.#encode(this.#dispatches, this.#copies, isCached);
     this.#device.gpu.queue.submit([encoder.finish()]);
     this.#device.check();
   }
 
+  #write(inputs: Readonly<Record<string, ArrayLike<number>>>): void {
+    // An input that nothing depends on has no tensor.
+    for (const [name, data] of Object.entries(inputs)) this.#memory.inputs.get(name)?.write(data);
+  }
+
   /** Records dispatches but for those to be left out, and copies between them. */
   #encode(
     dispatches: readonly PreparedDispatch[],
-    copies: readonly Update[],
+    copies: readonly PreparedCopy[],
     skip: (dispatch: PreparedDispatch) => boolean = () => false,
   ): GPUCommandEncoder {
     const encoder = this.#device.gpu.createCommandEncoder();
@@ -225,9 +100,10 @@ export class Executable {
     };
     let copied = 0;
     const copyUntil = (at: number) => {
-      if (copied === copies.length || copies[copied]!.after > at) return;
+      let next = copies[copied];
+      if (!next || next.after > at) return;
       flush();
-      while (copied < copies.length && copies[copied]!.after <= at) copies[copied++]!.encode(encoder);
+      for (; next && next.after <= at; next = copies[++copied]) next.encode(encoder);
     };
     dispatches.forEach((dispatch, k) => {
       copyUntil(k);
@@ -252,7 +128,7 @@ export class Executable {
       throw new TypeError(`Cannot read "${name}": outputs are ${Object.keys(this.plan.fetches.outputs).join(", ")}`);
     }
     const encoder = this.#device.gpu.createCommandEncoder();
-    const storage = this.#storage.get(this.plan.resolve(value))!;
+    const storage = lookUp(this.#memory.storage, this.plan.resolve(value), "storage");
     const back = storage.copyOut(encoder, texels(value.shape));
     this.#device.gpu.queue.submit([encoder.finish()]);
     return unpack(value.shape, await mapped(this.#device, back, storage.dtype));
@@ -274,7 +150,7 @@ export class Executable {
     gpu.queue.submit([this.#encode(this.#dispatches, []).finish()]);
     await gpu.queue.onSubmittedWorkDone();
     for (const [k, ready] of this.#dispatches.entries()) {
-      const { program, reads } = this.plan.dispatches[k]!;
+      const { program, reads } = itemAt(this.plan.dispatches, k, "dispatches");
       const key = JSON.stringify([
         program.kernel.label,
         program.kernel.ints,
@@ -296,13 +172,68 @@ export class Executable {
     return times;
   }
 
-  /** Frees everything but the parameters. */
-  destroy(): void {
-    for (const storage of this.#own) storage.destroy();
-    for (const buffer of [this.#uniforms, this.#stagingBuffer]) {
-      if (!buffer) continue;
-      countBytes(this.#device, -buffer.size);
-      buffer.destroy();
+  /**
+   * Runs dispatch by dispatch and reads every result, to find where a value that is not finite comes from. Parameters
+   * are read too, and are not updated.
+   *
+   * @returns The first result that is not finite; null if all are.
+   */
+  async firstNonFinite(inputs: Readonly<Record<string, ArrayLike<number>>> = {}): Promise<NonFiniteResult | null> {
+    this.#write(inputs);
+    const search = new NonFiniteSearch(this.#device);
+    const { storage } = this.#memory;
+    for (const value of this.plan.leaves) {
+      const { leaf } = value.node;
+      const op = leaf && leaf.kind !== "constant" ? `${leaf.kind} "${leaf.name}"` : "constant";
+      const from = lookUp(storage, value, "storage");
+      const buffer = from.copyOut(search.encoder, texels(value.shape));
+      search.add({ op, label: null, shape: value.shape, buffer, dtype: from.dtype });
+      const found = await search.check(false);
+      if (found) return found;
     }
+    for (const k of this.plan.dispatches.keys()) {
+      this.#encodeChecked(search, k);
+      const found = await search.check(k + 1 === this.plan.dispatches.length);
+      if (found) return found;
+    }
+    return await search.check(true);
+  }
+
+  /** Encodes a dispatch, and copies of its results out of the device; new values of parameters stay in the staging buffer. */
+  #encodeChecked(search: NonFiniteSearch, k: number): void {
+    const { encoder } = search;
+    const { pipeline, group, workgroups, staged } = itemAt(this.#dispatches, k, "dispatches");
+    const { program: { kernel, loads, stores }, name, writes } = itemAt(this.plan.dispatches, k, "dispatches");
+    const { slices } = itemAt(this.plan.staging, k, "staging");
+    const pass = encoder.beginComputePass();
+    pass.setPipeline(pipeline);
+    pass.setBindGroup(0, group);
+    pass.dispatchWorkgroups(workgroups[0], workgroups[1]);
+    pass.end();
+    const called = (steps: readonly Step[]) => steps.flatMap((step) => step.kind === "call" ? [step.name] : []);
+    const before = loads.flatMap((load) => "steps" in load ? called(load.steps) : []);
+    const behind = kernel.reads.length ? stores.flatMap(({ steps }) => called(steps)) : [];
+    const op = [...before, name, ...behind].join("+");
+    const flushes = [...staged];
+    const { stagingBuffer, storage } = this.#memory;
+    for (const [j, value] of writes.entries()) {
+      const slice = slices[j];
+      const flush = slice ? flushes.shift() : undefined;
+      if (flush && !this.plan.inPlaceUpdates.has(value)) flush(encoder);
+      const buffer = slice && stagingBuffer
+        ? copyBufferOut(this.#device, encoder, stagingBuffer, slice)
+        : lookUp(storage, value, "storage").copyOut(encoder, texels(value.shape));
+      search.add({ op, label: kernel.label, shape: value.shape, buffer, dtype: "f32" });
+    }
+  }
+
+  /** Frees everything but the parameters; does nothing the second time. */
+  destroy(): void {
+    this.#owned.dispose();
+  }
+
+  /** As {@linkcode Executable.destroy}: for `using`. */
+  [Symbol.dispose](): void {
+    this.destroy();
   }
 }

@@ -76,6 +76,8 @@ export interface Target {
   readonly selector?: KernelSelector;
   /** True to keep an op composite where its decomposition takes more memory. */
   readonly keepComposite?: boolean;
+  /** False to give every op a dispatch of its own, so that each result can be looked at; true when not given. */
+  readonly fused?: boolean;
 }
 
 /** Numbers that a kernel is built with in place of the op's own, such as tile shapes. */

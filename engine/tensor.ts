@@ -27,7 +27,7 @@ export function storageBytes(count: number, storage: Device["storage"], dtype: D
 const TEXEL_BYTES = { f32: 16, f16: 8 } as const;
 
 /** Bytes that are read back at a time: what is read takes as much again on the device. */
-const READ_BYTES = 2 ** 26;
+export const READ_BYTES = 2 ** 26;
 
 /** Counts memory that was allocated, or with a negative number freed. */
 export function countBytes(device: Device, bytes: number): void {
@@ -35,11 +35,53 @@ export function countBytes(device: Device, bytes: number): void {
   device.memory.peak = Math.max(device.memory.peak, device.memory.live);
 }
 
+/** A buffer that counts as memory of its device until it is disposed of. */
+export interface CountedBuffer extends Disposable {
+  readonly buffer: GPUBuffer;
+}
+
+/** Allocates a {@linkcode CountedBuffer}. */
+export function countedBuffer(device: Device, descriptor: GPUBufferDescriptor): CountedBuffer {
+  const buffer = device.gpu.createBuffer(descriptor);
+  countBytes(device, buffer.size);
+  return {
+    buffer,
+    [Symbol.dispose]() {
+      countBytes(device, -buffer.size);
+      buffer.destroy();
+    },
+  };
+}
+
+/**
+ * Frees resources together: `using _parameters = disposing(parameters.values())`.
+ *
+ * @returns Disposes of all of them, in reverse order.
+ */
+export function disposing(resources: Iterable<Disposable>): DisposableStack {
+  const stack = new DisposableStack();
+  for (const resource of resources) stack.use(resource);
+  return stack;
+}
+
+/** Encodes a copy of a slice of a buffer to a new mappable buffer. */
+export function copyBufferOut(
+  device: Device,
+  encoder: GPUCommandEncoder,
+  from: GPUBuffer,
+  { offset, size }: { readonly offset: number; readonly size: number },
+): GPUBuffer {
+  const back = device.gpu.createBuffer({ size, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
+  countBytes(device, size);
+  encoder.copyBufferToBuffer(from, offset, back, 0, size);
+  return back;
+}
+
 /** Encodes a command that is given again and again: what it takes is made once, and sizes by name, which cost least. */
 export type Encode = (encoder: GPUCommandEncoder) => void;
 
 /** Memory for texels: a storage texture of rows of 1,024 texels, or a storage buffer. */
-export class Storage {
+export class Storage implements Disposable {
   /** Element type. */
   readonly dtype: Dtype;
   readonly #device: Device;
@@ -52,6 +94,7 @@ export class Storage {
   /** What a bind group takes. */
   readonly resource: GPUBindingResource;
   #version = 0;
+  #freed = false;
 
   /**
    * @param device Where to allocate.
@@ -165,16 +208,23 @@ export class Storage {
     return back;
   }
 
-  /** Frees the memory. */
+  /** Frees the memory; does nothing the second time. */
   destroy(): void {
+    if (this.#freed) return;
+    this.#freed = true;
     this.#texture?.destroy();
     this.#buffer?.destroy();
     countBytes(this.#device, -this.bytes);
   }
+
+  /** As {@linkcode Storage.destroy}: for `using`. */
+  [Symbol.dispose](): void {
+    this.destroy();
+  }
 }
 
 /** A tensor with storage of its own: parameters, optimiser state, inputs. */
-export class Tensor {
+export class Tensor implements Disposable {
   /** Extent of each dimension, channels last. */
   readonly shape: Shape;
   /**
@@ -191,7 +241,13 @@ export class Tensor {
     this.device = device;
     this.shape = shape;
     this.storage = new Storage(device, texels(shape), dtype);
-    if (data) this.write(data); // WebGPU gives new memory as zeros
+    if (!data) return; // WebGPU gives new memory as zeros
+    try {
+      this.write(data);
+    } catch (error) {
+      this.destroy();
+      throw error;
+    }
   }
 
   /** Replaces the contents. */
@@ -204,9 +260,14 @@ export class Tensor {
     return (await readAll([this])).get(this)!;
   }
 
-  /** Frees the memory. */
+  /** Frees the memory; does nothing the second time. */
   destroy(): void {
     this.storage.destroy();
+  }
+
+  /** As {@linkcode Tensor.destroy}: for `using`. */
+  [Symbol.dispose](): void {
+    this.destroy();
   }
 }
 

@@ -12,8 +12,10 @@ import { adamHyper, adamUpdates, rmspropUpdates, sgdUpdates } from "../ops/optim
 import { affine } from "../ops/affine.ts";
 import type { Device } from "../engine/device.ts";
 import { exists } from "../formats/files.ts";
-import type { Value } from "../engine/graph.ts";
-import type { Budget, Fetches } from "../engine/plan/records.ts";
+import { elements, showShape, type Value } from "../engine/graph.ts";
+import { itemAt, lookUp } from "../engine/lookup.ts";
+import type { NonFiniteResult } from "../engine/non_finite.ts";
+import { type Budget, type Fetches, MemoryError } from "../engine/plan/records.ts";
 import { Executable } from "../engine/executable.ts";
 import { readSafetensors, writeSafetensors } from "../formats/safetensors.ts";
 import { readAll, Tensor } from "../engine/tensor.ts";
@@ -61,6 +63,19 @@ export interface TrainerSpec {
 export class NonFiniteLossError extends InputError {
   /** The class. */
   override readonly name = "NonFiniteLossError";
+
+  /**
+   * Makes the message.
+   *
+   * @param loss The loss.
+   * @param step The step that had it, counted from 1.
+   * @param origin Where the first value that is not finite comes from, if that is known.
+   */
+  constructor(readonly loss: number, readonly step: number, origin?: string) {
+    super(`The loss is ${loss} in step ${step}${origin === undefined ? "" : `: ${origin}`}`, {
+      hint: "lower the learning rate or clip the gradients",
+    });
+  }
 }
 
 const UNITS = ["kB", "MB", "GB", "KiB", "MiB", "GiB"];
@@ -112,7 +127,7 @@ export function stepFetches(
   // The first batch of a step does not keep what the last step left.
   const keep = graph.input("keep", [1]);
   const sums = [...trainable].map(([name, { shape }]) => graph.parameter(SUM + name, shape));
-  const adding = sums.map((sum, k) => [sum, add(mul(sum, keep), grads[k]!)] as const);
+  const adding = sums.map((sum, k) => [sum, add(mul(sum, keep), itemAt(grads, k, "gradients"))] as const);
   return {
     step: { outputs, updates: [...adding, ...more] },
     move: { outputs: {}, updates: move(sums.map((sum) => affine(sum, 1 / gradient_accumulation_steps))) },
@@ -120,7 +135,7 @@ export function stepFetches(
 }
 
 /** A training in progress. */
-export class Trainer {
+export class Trainer implements Disposable {
   /** Parameters, the optimiser's state (such as `adam.m/`, `adam.v/`) and averages (`ema/`), by name. */
   readonly parameters: ReadonlyMap<string, Tensor>;
   /** The planned step, for its costs; of several batches, what is done for each. */
@@ -129,10 +144,15 @@ export class Trainer {
   readonly gradient_accumulation_steps: number;
   /** Steps taken. */
   steps = 0;
+  readonly #device: Device;
   readonly #spec: TrainerSpec;
   readonly #given: ReadonlyMap<string, Tensor>;
-  readonly #own: Tensor[] = [];
-  readonly #saved: string[];
+  /** Optimiser state, averages and plans. */
+  readonly #owned: DisposableStack;
+  /** Names of what changes: parameters, running statistics, optimiser state and averages. */
+  readonly #saved: readonly string[];
+  /** What a training starts from, until there is a checkpoint. */
+  #origin: ReadonlyMap<string, Float32Array> | null = null;
   /** Moves the parameters, where that is not a part of `step_plan`. */
   readonly #move: Executable | null;
 
@@ -142,36 +162,48 @@ export class Trainer {
    * @param parameters Starting values of every parameter of the graph; they are trained in place.
    */
   constructor(device: Device, spec: TrainerSpec, parameters: ReadonlyMap<string, Tensor>) {
+    using owned = new DisposableStack();
+    this.#device = device;
     this.#spec = spec;
     this.#given = parameters;
     this.gradient_accumulation_steps = spec.gradient_accumulation_steps ?? 1;
     const { graph } = spec.loss;
     const names = [...spec.trainable];
-    const trainable = new Map(names.map((name) => [name, graph.parameters.get(name)!]));
+    const trainable = new Map(names.map((name) => [name, lookUp(graph.parameters, name, "parameters of the graph")]));
     const fetches = stepFetches(spec, trainable);
     const all = new Map(parameters);
     for (const [name, value] of graph.parameters) {
       if (all.has(name)) continue;
-      const tensor = new Tensor(device, value.shape);
-      this.#own.push(tensor);
-      all.set(name, tensor);
+      all.set(name, owned.use(new Tensor(device, value.shape)));
     }
     this.parameters = all;
-    const running = (spec.updates ?? []).map(([parameter]) => (parameter.node.leaf as { name: string }).name);
+    const running = (spec.updates ?? []).map(([parameter]) => nameOf(parameter));
     const state = [...all.keys()].filter((name) => !parameters.has(name) && !name.startsWith(SUM));
     this.#saved = [...names, ...running, ...state];
-    this.#move = fetches.move && new Executable(device, fetches.move, all);
+    this.#move = fetches.move && owned.use(new Executable(device, fetches.move, all));
     const beside = this.#move ? this.#move.plan.bytes.pool + this.#move.plan.bytes.given : 0;
     const taken = all.values().reduce((sum, { storage }) => sum + storage.bytes, beside);
-    this.step_plan = new Executable(device, fetches.step, all, budgetOf(spec.memory_limit, taken));
+    this.step_plan = owned.use(new Executable(device, fetches.step, all, budgetOf(spec.memory_limit, taken)));
+    this.#owned = owned.move();
   }
 
   /** Starts the moving averages at the parameters; call once the parameters have their values, unless a checkpoint is loaded. */
   async start(): Promise<void> {
-    const averaged = [...this.parameters.keys()].filter((name) => name.startsWith(EMA));
-    const source = (name: string) => this.parameters.get(name.slice(EMA.length))!;
-    const values = await readAll(averaged.map(source));
-    for (const name of averaged) this.parameters.get(name)!.write(values.get(source(name))!);
+    const names = this.#saved.filter((name) => this.#given.has(name));
+    const tensors = names.map((name) => this.#tensor(name));
+    const values = await readAll(tensors);
+    this.#origin = new Map(
+      names.map((name, k) => [name, lookUp(values, itemAt(tensors, k, "tensors"), "values read")]),
+    );
+    this.#writeAverages(this.#origin);
+  }
+
+  #writeAverages(origin: ReadonlyMap<string, Float32Array>): void {
+    for (const [name, values] of origin) this.parameters.get(EMA + name)?.write(values);
+  }
+
+  #tensor(name: string): Tensor {
+    return lookUp(this.parameters, name, "parameters");
   }
 
   /**
@@ -182,26 +214,18 @@ export class Trainer {
    * @throws {NonFiniteLossError} If the loss is not finite.
    */
   async step(inputs: Inputs | readonly Inputs[], lr: number): Promise<number> {
-    const batches = Array.isArray(inputs) ? inputs as readonly Inputs[] : [inputs as Inputs];
-    if (batches.length !== this.gradient_accumulation_steps) {
-      throw new TypeError(
-        `Cannot make a step of ${batches.length} batches: ${this.gradient_accumulation_steps} are expected`,
-      );
-    }
+    const batches = this.#batches(inputs);
     const hyper = this.#hyper(lr);
     const step = ++this.steps;
     const losses = batches.map((batch, k) => {
-      this.step_plan.run({ ...batch, ...(this.#move ? { keep: [Math.min(k, 1)] } : hyper) });
+      this.step_plan.run(this.#stepInputs(batch, k, hyper));
       return this.step_plan.read("loss");
     });
     this.#move?.run(hyper);
-    const values = (await Promise.all(losses)).map(([value]) => value!);
+    const values = (await Promise.all(losses)).map(([value = NaN]) => value);
     const loss = values.reduce((a, b) => a + b) / values.length;
     if (!Number.isFinite(loss)) {
-      throw new NonFiniteLossError(
-        `The loss is ${loss} in step ${step}`,
-        { hint: "lower the learning rate or clip the gradients" },
-      );
+      throw new NonFiniteLossError(loss, step);
     }
     return loss;
   }
@@ -226,10 +250,13 @@ export class Trainer {
   /** Writes a checkpoint: `state.safetensors`, written beside and renamed, with the step in its metadata. */
   async save(dir: string): Promise<void> {
     await Deno.mkdir(dir, { recursive: true });
-    const tensors = this.#saved.map((name) => [name, this.parameters.get(name)!] as const);
+    const tensors = this.#saved.map((name) => [name, this.#tensor(name)] as const);
     const data = await readAll(tensors.map(([, tensor]) => tensor));
-    const map = new Map(tensors.map(([name, tensor]) => [name, { shape: [...tensor.shape], data: data.get(tensor)! }]));
+    const map = new Map(
+      tensors.map(([name, tensor]) => [name, { shape: [...tensor.shape], data: lookUp(data, tensor, "values read") }]),
+    );
     await writeSafetensors(`${dir}/state.safetensors`, map, { metadata: { step: String(this.steps) } });
+    this.#origin = null;
   }
 
   /** Goes on from a checkpoint; false when there is none. */
@@ -237,15 +264,121 @@ export class Trainer {
     const path = `${dir}/state.safetensors`;
     if (!exists(path)) return false;
     using file = await readSafetensors(path);
-    for (const name of this.#saved) this.parameters.get(name)!.write((await file.read(name)).data);
+    for (const name of this.#saved) this.#tensor(name).write((await file.read(name)).data);
     this.steps = Number(file.metadata["step"]);
     return true;
   }
 
-  /** Frees the plan and the optimiser's state; the parameters given stay. */
-  destroy(): void {
-    this.step_plan.destroy();
-    this.#move?.destroy();
-    for (const tensor of this.#own) tensor.destroy();
+  #batches(inputs: Inputs | readonly Inputs[]): readonly Inputs[] {
+    const batches = Array.isArray(inputs) ? inputs as readonly Inputs[] : [inputs as Inputs];
+    if (batches.length !== this.gradient_accumulation_steps) {
+      throw new TypeError(
+        `Cannot make a step of ${batches.length} batches: ${this.gradient_accumulation_steps} are expected`,
+      );
+    }
+    return batches;
   }
+
+  #stepInputs(batch: Inputs, k: number, hyper: Inputs): Inputs {
+    return { ...batch, ...(this.#move ? { keep: [Math.min(k, 1)] } : hyper) };
+  }
+
+  /**
+   * Finds where the first value that is not finite comes from, after a step failed. The failed step has spoilt the
+   * parameters, so the training goes back to its latest checkpoint, or to its start, and repeats the steps from there,
+   * with the same results. The last two are checked op by op: a gradient that is not finite shows in the next loss.
+   *
+   * @param error The error of the failed step; nothing can be trained on afterwards.
+   * @param dir Folder of the checkpoint.
+   * @param replay Inputs and learning rate of a step, counted from 0, as they were given before.
+   * @returns The error to throw, which names the op; the same error if the values were finite when they were repeated.
+   */
+  async locate(
+    error: NonFiniteLossError,
+    dir: string,
+    replay: (step: number) => Promise<{ readonly inputs: Inputs | readonly Inputs[]; readonly lr: number }>,
+  ): Promise<NonFiniteLossError> {
+    if (!await this.#rewind(dir)) return error;
+    while (this.steps < error.step) {
+      const { inputs, lr } = await replay(this.steps);
+      const found = this.steps < error.step - 2
+        ? null
+        : await this.#firstNonFinite(this.#batches(inputs), this.#hyper(lr));
+      if (found) {
+        const { op, label, shape, value } = found;
+        const source = label === null ? `in ${op}` : `made by op "${op}" (${label})`;
+        const when = `in step ${this.steps + 1}`;
+        return new NonFiniteLossError(
+          error.loss,
+          error.step,
+          `the first value that is not finite is ${value}, ${source}, shape ${showShape(shape)}, ${when}`,
+        );
+      }
+      try {
+        await this.step(inputs, lr);
+      } catch (again) {
+        if (!(again instanceof NonFiniteLossError)) throw again;
+        return error;
+      }
+    }
+    return error;
+  }
+
+  /** Goes back to the latest checkpoint, or to the start; false if neither is known. */
+  async #rewind(dir: string): Promise<boolean> {
+    // Sums of gradients are not saved, and would keep what a failed step left: NaN times zero is NaN.
+    for (const [name, tensor] of this.parameters) {
+      if (!this.#given.has(name)) tensor.write(new Float32Array(elements(tensor.shape)));
+    }
+    if (this.#origin) {
+      for (const [name, values] of this.#origin) this.#tensor(name).write(values);
+      this.#writeAverages(this.#origin);
+      this.steps = 0;
+      return true;
+    }
+    return await this.resume(dir);
+  }
+
+  /** The first value of the next step that is not finite. Batches but the last are accumulated, parameters stay. */
+  async #firstNonFinite(batches: readonly Inputs[], hyper: Inputs): Promise<NonFiniteResult | null> {
+    for (const [k, batch] of batches.entries()) {
+      const inputs = this.#stepInputs(batch, k, hyper);
+      const found = await this.#firstIn(this.step_plan, inputs);
+      if (found) return found;
+      if (this.#move) this.step_plan.run(inputs);
+    }
+    return this.#move && await this.#firstIn(this.#move, hyper);
+  }
+
+  /** Checks a plan, and then one in which nothing is fused, to tell fused ops apart; that one may be too large. */
+  async #firstIn(executable: Executable, inputs: Inputs): Promise<NonFiniteResult | null> {
+    const found = await executable.firstNonFinite(inputs);
+    if (!found || !found.op.includes("+")) return found;
+    const { memory_limit } = this.#spec;
+    const taken = this.#device.memory.live;
+    try {
+      const { fetches } = executable.plan;
+      using unfused = new Executable(this.#device, fetches, this.parameters, budgetOf(memory_limit, taken), false);
+      return await unfused.firstNonFinite(inputs) ?? found;
+    } catch (error) {
+      if (error instanceof MemoryError) return found;
+      throw error;
+    }
+  }
+
+  /** Frees the plan
+ and the optimiser's state; the parameters given stay. Does nothing the second time. */
+  destroy(): void {
+    this.#owned.dispose();
+  }
+
+  /** As {@linkcode Trainer.destroy}: for `using`. */
+  [Symbol.dispose](): void {
+    this.destroy();
+  }
+}
+
+function nameOf({ node: { leaf } }: Value): string {
+  if (leaf?.kind !== "parameter") throw new TypeError("Cannot update a value that is no parameter");
+  return leaf.name;
 }

@@ -60,11 +60,11 @@ export function fuse(graph: ComputeGraph): Fusion {
 }
 
 /** Values that are read in a way that cannot be fused. */
-function unfusable({ nodes, outputs, updates }: ComputeGraph, kernels: ReadonlyMap<Node, Kernel>): Set<Value> {
+function unfusable({ nodes, outputs, updates, target }: ComputeGraph, kernels: ReadonlyMap<Node, Kernel>): Set<Value> {
   const stored = new Set<Value>();
   for (const node of nodes) {
     const kernel = kernels.get(node);
-    if (!node.op || kernel) node.outputs.forEach((value) => stored.add(value));
+    if (!node.op || kernel || target.fused === false) node.outputs.forEach((value) => stored.add(value));
     const kind = node.op?.lowering.kind;
     node.inputs.forEach((input, k) => {
       if (kernel && !kernel.fusable?.includes(itemAt(kernel.reads, k, "a kernel's reads"))) stored.add(input);
@@ -197,6 +197,7 @@ function epiloguesOf(
 ): Map<Value, Value> {
   const position = new Map(nodes.map((node, k) => [node, k]));
   const epilogues = new Map<Value, Value>();
+  if (target.fused === false) return epilogues;
   for (const [root, leaves] of expressions) {
     const [latest] = leaves
       .filter(({ node }) => kernels.has(node) && node.outputs.length === 1)

@@ -22,7 +22,7 @@ import { pad, slice } from "../../ops/slice.ts";
 import type { Device } from "../../engine/device.ts";
 import { elements, Graph, type Value } from "../../engine/graph.ts";
 import type { Random } from "../../engine/rng.ts";
-import type { Parameters } from "../../engine/executable.ts";
+import type { Parameters } from "../../engine/prepare.ts";
 import { Prompts } from "./diffusion.ts";
 import { toImage } from "./faces.ts";
 

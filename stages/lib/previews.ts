@@ -13,7 +13,7 @@ import type { ControlNetConfig } from "../../models/diffusion/controlnet.ts";
 import { loadDetector } from "../../models/detectors/detector.ts";
 import { uploadParameters } from "../../models/io/params.ts";
 import { Random } from "../../engine/rng.ts";
-import type { Parameters } from "../../engine/executable.ts";
+import type { Parameters } from "../../engine/prepare.ts";
 import type { Artifact, StageContext } from "../../runtime/stage.ts";
 import { align } from "./alignment.ts";
 import { promptOf } from "./diffusion.ts";

@@ -6,7 +6,7 @@
 
 import { z } from "zod";
 import { constantSchedule, cosineSchedule, stepSchedule } from "../../models/lr_schedule.ts";
-import { type Inputs, MEMORY_SIZE, type Trainer } from "../../models/trainer.ts";
+import { type Inputs, MEMORY_SIZE, NonFiniteLossError, type Trainer } from "../../models/trainer.ts";
 import { formatSeconds } from "../../runtime/run/progress.ts";
 import type { StageContext } from "../../runtime/stage.ts";
 import type { Batches } from "./batches.ts";
@@ -86,10 +86,27 @@ export async function train(
   // The GPU works on one step while the next one's batch is on its way; the loss is read late.
   let pending: { step: number; lr: number; loss: Promise<number> } | null = null;
   let average = NaN;
+  const inputsOf = async (step: number): Promise<Inputs[]> => {
+    const inputs: Inputs[] = [];
+    for (let k = 0; k < trainer.gradient_accumulation_steps; k++) {
+      inputs.push(await batches.get(step * trainer.gradient_accumulation_steps + k));
+    }
+    return inputs;
+  };
+  const explain = async (error: unknown): Promise<never> => {
+    if (!(error instanceof NonFiniteLossError)) throw error;
+    ctx.log(
+      `the loss is not finite in step ${error.step}: its steps are repeated from the latest checkpoint to find the op`,
+    );
+    throw await trainer.locate(error, ctx.work, async (step) => {
+      ctx.signal.throwIfAborted();
+      return { inputs: await inputsOf(step), lr: rate(step) };
+    });
+  };
   const settle = async () => {
     if (!pending) return;
     const { step, lr } = pending;
-    const loss = await pending.loss;
+    const loss = await pending.loss.catch(explain);
     pending = null;
     average = Number.isNaN(average) ? loss : average * 0.98 + loss * 0.02;
     ctx.metric({ step, loss, lr });
@@ -98,10 +115,7 @@ export async function train(
   while (trainer.steps < options.steps) {
     const step = trainer.steps;
     clock.ask();
-    const inputs: Inputs[] = [];
-    for (let k = 0; k < trainer.gradient_accumulation_steps; k++) {
-      inputs.push(await batches.get(step * trainer.gradient_accumulation_steps + k));
-    }
+    const inputs = await inputsOf(step);
     clock.begin();
     const lr = rate(step);
     const loss = trainer.step(inputs, lr);

@@ -1,11 +1,14 @@
 import assert from "node:assert/strict";
 import { add } from "../../ops/add.ts";
+import { log } from "../../ops/log.ts";
+import { sum } from "../../ops/sum.ts";
 import { affine } from "../../ops/affine.ts";
 import { softmaxOp } from "../../ops/softmax.ts";
 import { openDevice } from "../../engine/device.ts";
 import { Graph } from "../../engine/graph.ts";
 import { Executable } from "../../engine/executable.ts";
 import { Tensor } from "../../engine/tensor.ts";
+import { gpuTest } from "../gpu.ts";
 
 Deno.test({
   name: "large results are the same to the bit, whether they are written to their textures or copied to them",
@@ -38,4 +41,47 @@ Deno.test({
     assert.deepEqual(results[0], results[1]);
     assert.ok(Math.abs(results[0]![0]!.subarray(0, 7).reduce((a, b) => a + b) - 1) < 1e-6);
   },
+});
+
+gpuTest(
+  "firstNonFinite() names the dispatch of the first value that is not finite, and updates nothing",
+  async (device) => {
+    const graph = new Graph();
+    const p = graph.parameter("p", [4]);
+    const logs = log(add(graph.input("x", [4]), p));
+    const fetches = { outputs: { y: sum(logs) }, updates: [[p, affine(p, 2)] as const] };
+    using tensor = new Tensor(device, [4], [1, 1, 1, 1]);
+    const parameters = new Map([["p", tensor]]);
+    using fused = new Executable(device, fetches, parameters);
+    using unfused = new Executable(device, fetches, parameters, undefined, false);
+    assert.ok(unfused.plan.dispatches.every(({ name }) => !name.includes("+")));
+    assert.equal(await fused.firstNonFinite({ x: [1, 2, 3, 4] }), null);
+    const x = [1, 2, -1, 4];
+    const found = await fused.firstNonFinite({ x });
+    assert.equal(found?.op, "add+log+sum_last");
+    assert.deepEqual(await unfused.firstNonFinite({ x }), {
+      op: "log",
+      label: "fused log",
+      shape: [4],
+      value: -Infinity,
+    });
+    assert.equal((await fused.firstNonFinite({ x: [1, 2, Infinity, 4] }))?.op, 'input "x"');
+    assert.deepEqual([...await tensor.read()], [1, 1, 1, 1]);
+  },
+);
+
+gpuTest("an executable that cannot be made leaves no memory allocated", (device) => {
+  const { live } = device.memory;
+  const graph = new Graph();
+  const y = add(graph.input("x", [4]), graph.parameter("missing", [4]));
+  assert.throws(() => new Executable(device, { outputs: { y } }), /parameter "missing" is missing/);
+  assert.equal(device.memory.live, live);
+  const w = graph.parameter("w", [4]);
+  using tensor = new Tensor(device, [4], [1, 2, 3, 4], "f16");
+  const fetches = { outputs: {}, updates: [[w, add(w, graph.input("x", [4]))] as const] };
+  assert.throws(() => new Executable(device, fetches, new Map([["w", tensor]])), /it is f16/);
+  assert.equal(device.memory.live, live + tensor.storage.bytes);
+  tensor.destroy();
+  tensor.destroy();
+  assert.equal(device.memory.live, live, "freed once");
 });

@@ -1,12 +1,15 @@
 import assert from "node:assert";
 import { createParameters, initialise, type ParameterSpec, Scope } from "../../models/io/params.ts";
 import { budgetOf, NonFiniteLossError, Trainer, type TrainerSpec } from "../../models/trainer.ts";
+import { add } from "../../ops/add.ts";
 import { conv2d } from "../../ops/conv2d.ts";
+import { log } from "../../ops/log.ts";
 import { mul } from "../../ops/mul.ts";
 import { silu } from "../../ops/silu.ts";
 import { sub } from "../../ops/sub.ts";
-import { mean } from "../../ops/sum.ts";
-import { Graph } from "../../engine/graph.ts";
+import { sqrt } from "../../ops/sqrt.ts";
+import { mean, sum } from "../../ops/sum.ts";
+import { Graph, type Value } from "../../engine/graph.ts";
 import { readAll } from "../../engine/tensor.ts";
 import { spreadNumbers } from "../check_op.ts";
 import { gpuTest, testDevice } from "../gpu.ts";
@@ -163,4 +166,79 @@ Deno.test("sizes of memory have units", () => {
   assert.deepEqual(budgetOf("1.5 GiB", 7), { bytes: 1.5 * 2 ** 30, taken: 7 });
   assert.deepEqual(budgetOf("20MB", 0), { bytes: 2e7, taken: 0 });
   assert.throws(() => budgetOf("8 gigs", 0), /Cannot read "8 gigs" as a size of memory: write bytes, or 8GiB, with kB/);
+});
+
+/** Learns `p` by `sum(log(p x + y))` and `sum(sqrt(p x + y))`: a zero makes an infinity in the one, and in the other's gradient. */
+function makeFailing(op: (x: Value) => Value, more: Partial<TrainerSpec> = {}) {
+  const graph = new Graph();
+  const specs = new Map<string, ParameterSpec>();
+  const p = new Scope(graph, specs, "net/").vector("p", 4, { kind: "constant", value: 1 });
+  const inside = add(mul(p, graph.input("x", [4])), graph.input("y", [4]));
+  const parameters = createParameters(testDevice(), specs, initialise(specs, 0));
+  const spec = {
+    loss: sum(op(inside)),
+    trainable: specs.keys(),
+    clip_norm: 1,
+    weight_decay: 0,
+    ema_decay: 0.9,
+    ...more,
+  };
+  return { trainer: new Trainer(testDevice(), spec, parameters), parameters };
+}
+
+const fine = { x: [1, 1, 1, 1], y: [1, 2, 3, 4] };
+const zero = { x: [0, 1, 1, 1], y: [0, 2, 3, 4] };
+
+/** Steps until one fails, as a training does, and locates the failure. */
+async function failure(trainer: Trainer, dir: string, inputs: (step: number) => typeof fine, saveAt = Infinity) {
+  const given = (step: number) => trainer.gradient_accumulation_steps === 1 ? inputs(step) : [fine, inputs(step)];
+  for (let k = 0; k < 20; k++) {
+    try {
+      await trainer.step(given(k), 0.01);
+    } catch (error) {
+      assert.ok(error instanceof NonFiniteLossError);
+      return await trainer.locate(error, dir, (step) => Promise.resolve({ inputs: given(step), lr: 0.01 }));
+    }
+    if (k + 1 === saveAt) await trainer.save(dir);
+  }
+  throw new Error("No step failed");
+}
+
+gpuTest("Trainer names the op, its shape and the step of the first value that is not finite", async () => {
+  const dir = await Deno.makeTempDir();
+  const at = (bad: number) => (step: number) => step === bad ? zero : fine;
+  for (const saveAt of [Infinity, 3]) {
+    for (const gradient_accumulation_steps of [1, 2]) {
+      using trainer = makeFailing(log, { gradient_accumulation_steps }).trainer;
+      await trainer.start();
+      const error = await failure(trainer, dir, at(5), saveAt);
+      assert.match(
+        error.message,
+        /^The loss is -Infinity in step 6: the first value that is not finite is -Infinity, made by op "log" \(fused log\), shape \[4\], in step 6, hint: lower the learning rate/,
+      );
+    }
+  }
+  // A gradient that is not finite shows in the loss of the next step.
+  using trainer = makeFailing(sqrt).trainer;
+  await trainer.start();
+  const error = await failure(trainer, `${dir}/none`, at(5));
+  assert.equal(error.step, 7);
+  assert.match(
+    error.message,
+    /^The loss is NaN in step 7: .* is Infinity, made by op "div" \(fused div\), shape \[4\], in step 6,/,
+  );
+  await Deno.remove(dir, { recursive: true });
+});
+
+gpuTest("Trainer names an input that is not finite", async () => {
+  using trainer = makeFailing(sqrt).trainer;
+  await trainer.start();
+  const error = await failure(trainer, "", (step) => step === 2 ? { ...fine, y: [1, NaN, 3, 4] } : fine);
+  assert.match(error.message, /^The loss is NaN in step 3: .* is NaN, in input "y", shape \[4\], in step 3,/);
+});
+
+gpuTest("Trainer frees what it allocated when its plan does not fit", (device) => {
+  const { live } = device.memory;
+  assert.throws(() => makeFailing(log, { memory_limit: 1 }), { name: "MemoryError" });
+  assert.equal(device.memory.live - live, 16, "the parameters that were given");
 });
