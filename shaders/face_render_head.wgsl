@@ -60,7 +60,7 @@ fn rotate_back(v: vec3f) -> vec3f { return row_x.xyz * v.x + row_y.xyz * v.y + r
 fn to_head(p: vec3f) -> vec3f { return rotate_back(p) + vec3f(row_x.w, row_y.w, row_z.w); }
 
 fn hash(a: i32, b: i32, c: i32) -> f32 {
-  var h = bitcast<u32>(a) * 0x9E3779B1u ^ bitcast<u32>(b) * 0x85EBCA77u ^ bitcast<u32>(c) * 0xC2B2AE3Du;
+  var h = (bitcast<u32>(a) * 0x9E3779B1u) ^ (bitcast<u32>(b) * 0x85EBCA77u) ^ (bitcast<u32>(c) * 0xC2B2AE3Du);
   h = (h ^ (h >> 15u)) * 0x2C1B3C6Du;
   h = (h ^ (h >> 12u)) * 0x297A2D39u;
   return f32((h ^ (h >> 15u)) >> 8u) / 16777216.0;
@@ -246,7 +246,7 @@ fn hair_over(p: vec3f, skull_at: f32) -> f32 {
   if (d > 0.9) { return d - 0.6; }
   let cover = hair_cover(p);
   var curl = 0.0;
-  if (cover > -0.1 && d < hair.x + 0.12 || hair.w > 0.3) {
+  if ((cover > -0.1 && d < hair.x + 0.12) || hair.w > 0.3) {
     curl = hair_form.y * noise(vec2f(atan2(p.x, p.z + 0.7) * hair_form.z, p.y * hair_form.z * 0.8), 7.0);
   }
   d = d - mix(-0.10, hair.x + curl, smoothstep(-0.05, 0.15, cover));

@@ -39,7 +39,7 @@ var<private> side: f32;
 
 fn texel(i: i32) -> vec4f { return textureLoad(params, vec2i(i, face)); }
 fn hash(a: i32, b: i32, c: i32) -> f32 {
-  var h = bitcast<u32>(a) * 0x9E3779B1u ^ bitcast<u32>(b) * 0x85EBCA77u ^ bitcast<u32>(c) * 0xC2B2AE3Du;
+  var h = (bitcast<u32>(a) * 0x9E3779B1u) ^ (bitcast<u32>(b) * 0x85EBCA77u) ^ (bitcast<u32>(c) * 0xC2B2AE3Du);
   h = (h ^ (h >> 15u)) * 0x2C1B3C6Du;
   h = (h ^ (h >> 12u)) * 0x297A2D39u;
   return f32((h ^ (h >> 15u)) >> 8u) / 16777216.0;
@@ -202,7 +202,7 @@ fn shade(@builtin(global_invocation_id) id: vec3u) {
     let lower = floor(scaled + 0.35);
     let blend = smoothstep(0.5 - style.shade.z, 0.5 + style.shade.z, scaled + 0.35 - lower);
     var t = clamp((lower + select(0.0, blend - 0.5, style.shade.z > 0.01)) / (steps - 1.0), 0.0, 1.0);
-    if (own.w > 5.5 && own.w < 7.5 || own.w > 11.5) { t = mix(t, 1.0, 0.8); }
+    if ((own.w > 5.5 && own.w < 7.5) || own.w > 11.5) { t = mix(t, 1.0, 0.8); }
     c = base * mix(style.shadow.xyz, vec3f(style.light.x), t);
     if (own.w == 4.0) { c += step(0.55, lit.z) * 0.16 * style.light.z; }
   } else {

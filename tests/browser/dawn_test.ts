@@ -1,5 +1,6 @@
 /**
- * A second opinion on all WGSL: the tests of every op and steps of training in headless Chromium, whose WebGPU is Dawn.
+ * A second opinion on all WGSL: the tests of every op and steps of training run in headless Chromium, whose WebGPU is Dawn,
+ * and the renderer's shaders are compiled there.
  *
  * The modules are bundled for browsers as they are. The page gets an assert module, and a `Deno.test` that collects the
  * tests; it posts each result to a server of this test.
@@ -9,7 +10,7 @@
 import assert from "node:assert/strict";
 import { openDevice } from "../../engine/device.ts";
 import { hasChromium } from "../report_chromium.ts";
-import { trainingLosses } from "./training_step.ts";
+import { trainingLosses } from "./workloads.ts";
 
 const root = new URL("../../", import.meta.url);
 const FLAGS = ["--headless=new", "--no-sandbox", "--no-first-run", "--disable-dev-shm-usage"];
@@ -20,10 +21,11 @@ const WEBGPU = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"];
  */
 const [FIRST, LATER] = [1e-5, 3e-3];
 
-/** What the page posts: a line for each test, then the losses. */
+/** What the page posts. */
 interface Report {
   readonly tests: { name: string; error?: string; ms: number }[];
   readonly losses?: Record<string, number[]>;
+  readonly renderer?: string[];
   readonly adapter?: string;
   /** An error outside of the tests. */
   readonly broken?: string;
@@ -32,8 +34,14 @@ interface Report {
 const PAGE = `<!doctype html>
   <script type="importmap">{ "imports": { "node:assert": "/assert.js", "node:assert/strict": "/assert.js" } }</script>
   <script>
-    globalThis.collected = [];
-    globalThis.Deno = { test: (a, b) => collected.push(typeof a === "string" ? { name: a, fn: b } : a) };
+    globalThis.collected = { before: [], tests: [], after: [] };
+    const test = (a, b) => collected.tests.push(typeof a === "string" ? { name: a, fn: b } : a);
+    globalThis.Deno = {
+      test: Object.assign(test, {
+        beforeAll: (fn) => collected.before.push(fn),
+        afterAll: (fn) => collected.after.push(fn),
+      }),
+    };
     addEventListener("error", ({ message }) => fetch("/report", { method: "POST", body: JSON.stringify({ tests: [], broken: message }) }));
   </script>
   <script type="module" src="/bundle.js"></script>`;
@@ -42,18 +50,23 @@ const PAGE = `<!doctype html>
 const entry = (files: readonly string[]) => `
   ${files.map((file) => `import ${JSON.stringify(file)};`).join("\n")}
   import { openDevice } from ${JSON.stringify(new URL("engine/device.ts", root).href)};
-  import { trainingLosses } from ${JSON.stringify(new URL("tests/browser/training_step.ts", root).href)};
+  import { rendererErrors, trainingLosses } from ${JSON.stringify(new URL("tests/browser/workloads.ts", root).href)};
   const report = { tests: [] };
   try {
-    for (const { name, fn, ignore } of globalThis.collected) {
+    const { before, tests, after } = globalThis.collected;
+    for (const fn of before) await fn();
+    for (const { name, fn, ignore } of tests) {
       if (ignore) continue;
       const start = performance.now();
       const error = await Promise.resolve().then(fn).then(() => undefined, (error) => String(error?.stack ?? error));
       report.tests.push({ name, error, ms: performance.now() - start });
     }
+    for (const fn of after) await fn();
     const device = await openDevice();
     report.adapter = device.name;
     report.losses = await trainingLosses(device);
+    report.renderer = await rendererErrors(device);
+    device.check();
   } catch (error) {
     report.broken = String(error?.stack ?? error);
   }
@@ -111,18 +124,22 @@ const reason = !Deno.args.includes("--slow")
   : "there is no Chromium, hint: apt-get install chromium";
 
 Deno.test({
-  name: `every op and training steps on Dawn${reason === undefined ? "" : `: skipped, as ${reason}`}`,
+  name: `every op, training steps and the renderer's shaders on Dawn${
+    reason === undefined ? "" : `: skipped, as ${reason}`
+  }`,
   ignore: reason !== undefined,
   async fn() {
     const ops = new URL("tests/ops/", root);
-    const files = [...Deno.readDirSync(ops)].map(({ name }) => name).filter((name) => name.endsWith("_test.ts")).filter(
-      (name) => name.includes(only),
+    const files = [...Deno.readDirSync(ops)].map(({ name }) => name).filter((name) =>
+      // Tests that read files stay here.
+      name.endsWith("_test.ts") && name.includes(only) &&
+      !/\bDeno\.(?!test)/.test(Deno.readTextFileSync(new URL(name, ops)))
     ).sort();
     const dir = await Deno.makeTempDir({ prefix: "facewright_" });
     try {
       await Deno.writeTextFile(`${dir}/entry.ts`, entry(files.map((name) => new URL(name, ops).href)));
       await bundle(`${dir}/entry.ts`, `${dir}/bundle.js`);
-      const { tests, losses, broken, adapter } = await runInChromium(dir);
+      const { tests, losses, renderer, broken, adapter } = await runInChromium(dir);
       const failed = tests.filter(({ error }) => error !== undefined);
       if (verbose) {
         const slow = tests.toSorted((a, b) => b.ms - a.ms).slice(0, 30);
@@ -131,6 +148,7 @@ Deno.test({
       }
       assert.deepEqual(failed.map(({ name, error }) => `${name}: ${error}`), []);
       assert.equal(broken, undefined);
+      assert.deepEqual(renderer, []);
       assert.ok(tests.length >= files.length, `${tests.length} tests of ${files.length} files`);
       const device = await openDevice();
       const here = await trainingLosses(device);

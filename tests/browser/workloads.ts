@@ -1,8 +1,12 @@
 /**
- * Trainings of a few steps whose losses are compared between two implementations of WebGPU.
+ * What runs on two implementations of WebGPU beside the tests of ops: a few steps of training, and the renderer's compiler.
  *
  * @module
  */
+import head from "../../shaders/face_render_head.wgsl" with { type: "text" };
+import landmarks from "../../shaders/face_render_landmarks.wgsl" with { type: "text" };
+import style from "../../shaders/face_render_style.wgsl" with { type: "text" };
+import surface from "../../shaders/face_render_surface.wgsl" with { type: "text" };
 import type { Device } from "../../engine/device.ts";
 import { Graph } from "../../engine/graph.ts";
 import { detectorTargets, detectorTraining, trainableNames } from "../../models/detectors/registry.ts";
@@ -32,16 +36,24 @@ const NETWORKS = {
 export async function trainingLosses(device: Device): Promise<Record<string, number[]>> {
   const losses: Record<string, number[]> = {};
   for (const [name, config] of Object.entries(NETWORKS)) {
-    const { specs, loss, landmarks, updates } = detectorTraining(new Graph(), config, BATCH);
+    const { specs, loss, landmarks: found, updates } = detectorTraining(new Graph(), config, BATCH);
     const parameters = createParameters(device, specs, initialise(specs, 3));
     const trainable = trainableNames(config, specs);
-    const spec = { loss, trainable, updates, outputs: { landmarks }, clip_norm: 10, weight_decay: 0, ema_decay: 0.99 };
+    const spec = {
+      loss,
+      trainable,
+      updates,
+      outputs: { landmarks: found },
+      clip_norm: 10,
+      weight_decay: 0,
+      ema_decay: 0.99,
+    };
     const trainer = new Trainer(device, spec, parameters);
     await trainer.start();
     losses[name] = [];
     for (let step = 0; step < STEPS; step++) {
       const images = Float32Array.from({ length: BATCH * SIDE * SIDE * 3 }, (_, k) => spreadNumbers(step, k) / 1.5);
-      const count = landmarks.shape[0]! * landmarks.shape[1]! * 2;
+      const count = found.shape[0]! * found.shape[1]! * 2;
       const truth = Float32Array.from({ length: count }, (_, k) => SIDE / 2 + 8 * spreadNumbers(step, k));
       losses[name].push(await trainer.step({ images, ...detectorTargets(config, truth) }, 1e-3));
     }
@@ -49,4 +61,21 @@ export async function trainingLosses(device: Device): Promise<Record<string, num
     for (const tensor of parameters.values()) tensor.destroy();
   }
   return losses;
+}
+
+/**
+ * Errors in the shaders of the renderer. They are compiled and not run, as their five storage textures in a pass are more
+ * than a browser need offer.
+ */
+export async function rendererErrors({ gpu }: Device): Promise<string[]> {
+  const sources = { landmarks: head + landmarks, surface: head + surface, style };
+  const found = await Promise.all(
+    Object.entries(sources).map(async ([name, code]) => {
+      const { messages } = await gpu.createShaderModule({ code }).getCompilationInfo();
+      return messages.filter(({ type }) => type === "error").map(({ lineNum, message }) =>
+        `${name}:${lineNum}: ${message}`
+      );
+    }),
+  );
+  return found.flat();
 }
