@@ -9,7 +9,7 @@ import { add } from "../ops/add.ts";
 import { gradients } from "../ops/autodiff.ts";
 import { mul } from "../ops/mul.ts";
 import { sum } from "../ops/sum.ts";
-import { type Attrs, elements, type F64, Graph, type Op, type Shape } from "../engine/graph.ts";
+import { type Attrs, elements, type F64, Graph, type Op, type Shape, type Value } from "../engine/graph.ts";
 import { Executable } from "../engine/executable.ts";
 import { gpuTest, TILED } from "./gpu.ts";
 
@@ -50,17 +50,53 @@ function close(name: string, got: ArrayLike<number>, want: ArrayLike<number>, to
   assert.ok(worst <= tol, `${name}: element ${at} is ${got[at]}, expected ${want[at]}; error ${worst} is over ${tol}`);
 }
 
-/**
- * Registers tests of an op: `name() matches the reference` and `name() has the right gradient`, over all cases.
- *
- * The gradient is that of `sum(y * r)` with fixed random `r`, so that every element of every output counts.
- */
+/** What is checked: a function of symbolic tensors, and the same in f64. */
+export interface Checked<A> {
+  readonly name: string;
+  /** Outputs on the GPU. */
+  compute(inputs: readonly Value[], attrs: A): readonly Value[];
+  /** Outputs by plain loops. */
+  reference(inputs: readonly F64[], attrs: A): readonly F64[];
+  /** False to check no gradient; true when not given. */
+  readonly differentiable?: boolean;
+}
+
+/** Registers the tests of {@linkcode check} for an op. */
 export function checkOp<A extends Attrs, I extends number, O extends number>(
   checked: Op<A, I, O>,
   cases: readonly Case<A>[],
-  { tol = 1e-5, gradTol = 1e-4, tiled = false }: Tolerance = {},
+  tolerance: Tolerance = {},
 ): void {
   const op: Op<A, number, number> = checked;
+  check(
+    {
+      name: op.name,
+      compute: (inputs, attrs) => graphOf(inputs).apply(op, inputs, attrs),
+      reference: (inputs, attrs) => op.reference(inputs, attrs),
+      differentiable: op.gradient !== undefined,
+    },
+    cases,
+    tolerance,
+  );
+}
+
+/** The graph of some values. */
+function graphOf([value]: readonly Value[]): Graph {
+  if (!value) throw new TypeError("Cannot find a graph: no inputs are given");
+  return value.graph;
+}
+
+/**
+ * Registers tests of an op or of a composition of ops: `name() matches the reference` and `name() has the right gradient`,
+ * over all cases.
+ *
+ * The gradient is that of `sum(y * r)` with fixed random `r`, so that every element of every output counts.
+ */
+export function check<A>(
+  { name: checked, compute, reference, differentiable = true }: Checked<A>,
+  cases: readonly Case<A>[],
+  { tol = 1e-5, gradTol = 1e-4, tiled = false }: Tolerance = {},
+): void {
   const filled = (c: Case<A>) =>
     c.shapes.map((shape, input): F64 => ({
       shape,
@@ -71,15 +107,15 @@ export function checkOp<A extends Attrs, I extends number, O extends number>(
     ...tiled ? [{ name: ", in tiles", options: { ...TILED, always_tiled: true } }] : [],
   ];
   for (const { name, options } of variants) {
-    gpuTest(`${op.name}() matches the reference${name}`, async (device) => {
+    gpuTest(`${checked}() matches the reference${name}`, async (device) => {
       for (const c of cases) {
         const inputs = filled(c);
         const graph = new Graph();
         const values = inputs.map((x, k) => graph.input(`x${k}`, x.shape));
-        const outputs = graph.apply(op, values, c.attrs);
+        const outputs = compute(values, c.attrs);
         const exe = new Executable(device, { outputs: Object.fromEntries(outputs.map((v, k) => [`y${k}`, v])) });
         exe.run(Object.fromEntries(inputs.map((x, k) => [`x${k}`, Float32Array.from(x.data)])));
-        const want = op.reference(inputs, c.attrs);
+        const want = reference(inputs, c.attrs);
         for (const [k, y] of want.entries()) {
           assert.deepEqual(outputs[k]!.shape, y.shape, "shape");
           close(`${JSON.stringify(c.shapes)} ${JSON.stringify(c.attrs)} y${k}`, await exe.read(`y${k}`), y.data, tol);
@@ -89,14 +125,14 @@ export function checkOp<A extends Attrs, I extends number, O extends number>(
     }, options);
   }
 
-  if (!op.gradient) return;
-  gpuTest(`${op.name}() has the right gradient`, async (device) => {
+  if (!differentiable) return;
+  gpuTest(`${checked}() has the right gradient`, async (device) => {
     for (const c of cases) {
       const inputs = filled(c);
       const wrt = c.wrt ?? inputs.map((_, k) => k);
       const graph = new Graph();
       const values = inputs.map((x, k) => graph.input(`x${k}`, x.shape));
-      const outputs = graph.apply(op, values, c.attrs);
+      const outputs = compute(values, c.attrs);
       const weights = outputs.map((y, k) =>
         Float32Array.from({ length: elements(y.shape) }, (_, i) => spreadNumbers(50 + k, i))
       );
@@ -105,7 +141,7 @@ export function checkOp<A extends Attrs, I extends number, O extends number>(
       const exe = new Executable(device, { outputs: Object.fromEntries(grads.map((v, k) => [`g${k}`, v])) });
       exe.run(Object.fromEntries(inputs.map((x, k) => [`x${k}`, Float32Array.from(x.data)])));
       const value = (xs: readonly F64[]) =>
-        op.reference(xs, c.attrs).reduce(
+        reference(xs, c.attrs).reduce(
           (total, y, k) => y.data.reduce((t, v, i) => t + v * weights[k]![i]!, total),
           0,
         );

@@ -1,19 +1,24 @@
-import assert from "node:assert";
+import { reader, sumOver, tabulate } from "../../ops/_reference.ts";
 import { geglu } from "../../ops/geglu.ts";
 import { normalCdf } from "../../ops/gelu_grad.ts";
-import { Graph } from "../../engine/graph.ts";
-import { Executable } from "../../engine/executable.ts";
-import { gpuTest } from "../gpu.ts";
+import { dims, extent } from "../../engine/graph.ts";
+import { check } from "../check_op.ts";
 
-gpuTest("geglu() gates the first half by the second", async (device) => {
-  const graph = new Graph();
-  const w = graph.constant([1, 2, 3, -1, 0, 2], [1, 6]);
-  const y = geglu(graph.input("x", [2, 1, 1]), w, graph.constant([0, 0, 1, 0.5, 0, 0], [6]));
-  const exe = new Executable(device, { outputs: { y } });
-  exe.run({ x: [1, -2] });
-  const want = [1, -2].flatMap((x) =>
-    [[x, 0.5 - x], [2 * x, 0], [3 * x + 1, 2 * x]].map(([value, gate]) => value! * gate! * normalCdf(gate!))
-  );
-  (await exe.read("y")).forEach((v, k) => assert.ok(Math.abs(v - want[k]!) < 1e-5, `${k}: ${v}, ${want[k]}`));
-  exe.destroy();
-});
+check({
+  name: "geglu",
+  compute: ([x, w, bias]) => [geglu(x!, w!, bias!)],
+  reference([x, w, bias]) {
+    const { N, L, I } = dims(x!, "N L I");
+    const O = extent(w!, 1) / 2;
+    const [X, W, B] = [reader(x!), reader(w!), reader(bias!)];
+    return [
+      tabulate([N, L, O], (n, l, o) => {
+        const projection = (k: number) => sumOver([I], (i) => X(n, l, i) * W(i, k)) + B(k);
+        return projection(o) * projection(O + o) * normalCdf(projection(O + o));
+      }),
+    ];
+  },
+}, [
+  { shapes: [[2, 1, 1], [1, 6], [6]], attrs: {} },
+  { shapes: [[2, 3, 5], [5, 14], [14]], attrs: {} },
+]);

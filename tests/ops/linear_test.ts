@@ -1,19 +1,18 @@
-import assert from "node:assert";
+import { reader, sumOver, tabulate } from "../../ops/_reference.ts";
 import { linear } from "../../ops/linear.ts";
-import { Graph } from "../../engine/graph.ts";
-import { Executable } from "../../engine/executable.ts";
-import { gpuTest } from "../gpu.ts";
+import { dims, extent } from "../../engine/graph.ts";
+import { check } from "../check_op.ts";
 
-gpuTest("linear() multiplies each row and adds the bias", async (device) => {
-  const graph = new Graph();
-  const y = linear(
-    graph.input("x", [1, 2, 3]),
-    graph.constant([1, 2, 3, 4, 5, 6], [3, 2]),
-    graph.constant([10, 20], [2]),
-  );
-  assert.deepEqual(y.shape, [1, 2, 2]);
-  const exe = new Executable(device, { outputs: { y } });
-  exe.run({ x: [1, 0, 0, 1, 1, 1] });
-  assert.deepEqual([...await exe.read("y")], [11, 22, 19, 32]);
-  exe.destroy();
-});
+check({
+  name: "linear",
+  compute: ([x, w, bias]) => [linear(x!, w!, bias)],
+  reference([x, w, bias]) {
+    const { N, L, I } = dims(x!, "N L I");
+    const [X, W] = [reader(x!), reader(w!)];
+    const B = bias ? reader(bias) : () => 0;
+    return [tabulate([N, L, extent(w!, 1)], (n, l, o) => sumOver([I], (i) => X(n, l, i) * W(i, o)) + B(o))];
+  },
+}, [
+  { shapes: [[1, 2, 3], [3, 2], [2]], attrs: {} },
+  { shapes: [[2, 5, 8], [8, 7]], attrs: {} },
+]);

@@ -1,9 +1,10 @@
 import assert from "node:assert";
+import { eachElement, type Reader, reader, tabulate } from "../../ops/_reference.ts";
 import { batchNorm, batchNormTrain, groupNorm, instanceNorm, layerNorm } from "../../ops/norm.ts";
 import { silu } from "../../ops/silu.ts";
-import { Graph } from "../../engine/graph.ts";
+import { type F64, Graph, type Value } from "../../engine/graph.ts";
 import { Executable } from "../../engine/executable.ts";
-import { spreadNumbers } from "../check_op.ts";
+import { check, spreadNumbers } from "../check_op.ts";
 import { gpuTest } from "../gpu.ts";
 
 const [N, R, C] = [2, 70, 6];
@@ -61,3 +62,46 @@ gpuTest("norms have the statistics of their definitions", async (device) => {
   await check("var", (_, __, c) => 0.9 * gamma[c]! + 0.1 * channel(c).var * N * R / (N * R - 1));
   exe.destroy();
 });
+
+/** Rows `[N, R, C]` normalised over what `group` gives the same number, by plain loops. */
+function normalized(x: F64, group: (n: number, r: number, c: number) => number): Reader {
+  const sums = new Map<number, { count: number; total: number; squares: number }>();
+  const of = (n: number, r: number, c: number) => {
+    const key = group(n, r, c);
+    const known = sums.get(key) ?? { count: 0, total: 0, squares: 0 };
+    sums.set(key, known);
+    return known;
+  };
+  eachElement(x, (v, n, r, c) => {
+    const sum = of(n, r, c);
+    sum.count++;
+    sum.total += v;
+  });
+  const mean = (n: number, r: number, c: number) => of(n, r, c).total / of(n, r, c).count;
+  eachElement(x, (v, n, r, c) => of(n, r, c).squares += (v - mean(n, r, c)) ** 2);
+  const X = reader(x);
+  return (n, r = 0, c = 0) => (X(n, r, c) - mean(n, r, c)) / Math.sqrt(of(n, r, c).squares / of(n, r, c).count + 1e-5);
+}
+
+const NORMS = {
+  groupNorm: [(x, g, b) => groupNorm(x, g, b, { groups: 2 }), (n, _, c) => 10 * n + Math.floor(c / 3)],
+  layerNorm: [(x, g, b) => layerNorm(x, g, b), (n, r) => 100 * n + r],
+  batchNormTrain: [(x, g, b) => batchNormTrain(x, g, b, { mean: b, var: g }).y, (_, __, c) => c],
+} satisfies Record<
+  string,
+  [(x: Value, g: Value, b: Value) => Value, (n: number, r: number, c: number) => number]
+>;
+for (const [name, [norm, group]] of Object.entries(NORMS)) {
+  check(
+    {
+      name,
+      compute: ([x, g, b]) => [norm(x!, g!, b!)],
+      reference([x, g, b]) {
+        const [Y, G, B] = [normalized(x!, group), reader(g!), reader(b!)];
+        return [tabulate(x!.shape, (n, r, c) => Y(n, r, c) * G(c) + B(c))];
+      },
+    },
+    [{ shapes: [[2, 5, 6], [6], [6]], attrs: {} }],
+    { gradTol: 2e-4 },
+  );
+}

@@ -4,7 +4,6 @@ import { sumLast, sumLastOp } from "../../ops/sum_last.ts";
 import { Graph } from "../../engine/graph.ts";
 import { Executable } from "../../engine/executable.ts";
 import { checkOp } from "../check_op.ts";
-import { testDevice } from "../gpu.ts";
 import { gpuTest } from "../gpu.ts";
 
 checkOp(sumLastOp, [
@@ -13,9 +12,9 @@ checkOp(sumLastOp, [
   { shapes: [[2, 5, 8]], attrs: {} },
 ]);
 
-gpuTest("sum_last() leaves out the padding of a fused expression", async () => {
+gpuTest("sum_last() leaves out the padding of a fused expression", async (device) => {
   const y = sumLast(affine(new Graph().input("x", [1, 2]), 1, 1));
-  const exe = new Executable(testDevice(), { outputs: { y } });
+  const exe = new Executable(device, { outputs: { y } });
   exe.run({ x: [3, 4] });
   assert.equal((await exe.read("y"))[0], 9);
   exe.destroy();
