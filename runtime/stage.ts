@@ -106,7 +106,7 @@ export interface OptionsSchema<O> {
 
 /** A stage type: the spec and the work. */
 export interface Stage<I extends InputSpec, O extends object> {
-  /** `verb/thing`, what `uses` names. */
+  /** `thing/verb`, such as `detector/train`: what `uses` names. */
   readonly id: string;
   /** One sentence. */
   readonly doc: string;

@@ -141,7 +141,7 @@ function whyNot(manifest: Manifest | undefined, key: string, recipe: Recipe, dir
   if (!manifest) {
     const old = oldNames(basename(dir)).find((name) => exists(join(dirname(dir), name)));
     return `it has not been run${
-      old === undefined ? "" : `; ${renamedHint(old, [basename(dir)])}, whose folder is not taken`
+      old === undefined ? "" : `; ${renamedHint(old, [basename(dir)])}, and the folder of old is not taken`
     }`;
   }
   if (manifest.key !== key) return difference(manifest.recipe, recipe);

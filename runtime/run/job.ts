@@ -13,6 +13,7 @@ import {
   writeTuned,
 } from "../../engine/tuning/tuning_cache.ts";
 import type { Device } from "../../engine/device.ts";
+import { InputError } from "../../formats/input_error.ts";
 import { exists, readJson, removeIfExists, writeAtomic } from "../../formats/files.ts";
 import type { RunEvent } from "./progress.ts";
 import { replaceFolder, tempDirOf } from "./folder.ts";
@@ -155,9 +156,12 @@ class StageRun {
       // First what takes space, as that may be what lacks.
       bestEffort(() => removeIfExists(this.#draft));
       bestEffort(() => this.#note());
-      if (!this.signal.aborted) {
+      const path = join(this.#work, "error.txt");
+      bestEffort(() => removeIfExists(path));
+      // The message of a mistake says all; of anything else the trace is kept.
+      if (!this.signal.aborted && !(error instanceof InputError)) {
         const trace = error instanceof Error ? error.stack ?? error.message : String(error);
-        bestEffort(() => writeAtomic(join(this.#work, "error.txt"), `${trace}\n`));
+        bestEffort(() => writeAtomic(path, `${trace}\n`));
       }
       throw error;
     } finally {

@@ -56,8 +56,8 @@ export const generatePairs = stage({
   output: "dataset",
   options,
   files: (given) => [...chosenFiles(given), ...editFiles(given.edits)],
-  async check(given, { model, landmarks, detector }) {
-    const { edits: { pick, names, dir }, redraw, styles_dir } = given;
+  async check(given, { model, landmarks, detector }, set) {
+    const { edits: { pick, names, dir }, redraw, styles_dir, sampler = "ddim" } = given;
     // A wrong style or edit is found here, not after hours.
     const styles = await Promise.all(chosenFiles(given).map(loadStyle));
     const edits = await readEdits(dir, names);
@@ -67,6 +67,8 @@ export const generatePairs = stage({
     return [
       redraw && !detector && { option: "redraw", reason: `the input "detector" is missing` },
       detector && !redraw && { input: "detector", reason: `"redraw" is missing`, hint: "redraw: {}" },
+      sampler !== "ddim" && set.has("eta") &&
+      { option: "eta", reason: `it is for sampler ddim: current value is ${sampler}` },
       styles.length === 0 && { option: "styles_dir", reason: `${styles_dir} has no style to train on` },
       pick > 0 && edits.length === 0 && {
         option: "edits",
