@@ -4,7 +4,8 @@
  * @module
  */
 import { z } from "zod";
-import { type BadFile, FORMAT_NAMES, formatsDoc } from "../../faces/data/annotations/registry.ts";
+import type { ImageFormat, ListFormat } from "../../faces/data/annotations/format.ts";
+import { type BadFile, DATASET_FORMATS, FORMAT_NAMES, formatsDoc } from "../../faces/data/annotations/registry.ts";
 import { badFilesError, openFolder } from "../../faces/data/face_folder.ts";
 import { DatasetWriter } from "../../faces/data/dataset_writer.ts";
 import { contactSheet, overlayLandmarks } from "../../faces/draw.ts";
@@ -53,20 +54,21 @@ export const importFaces = stage({
       .describe("stop: a bad file stops the import; skip: it is named in bad.jsonl and left out"),
   }),
   check({ format = "pts", annotations, crop, schema }, _inputs, given) {
-    const isList = !["pts", "text", "npy"].includes(format);
+    const reader: ImageFormat | ListFormat = DATASET_FORMATS[format];
+    const own = reader.perImage ? undefined : reader.schema;
     return [
-      isList && annotations === undefined && {
+      !reader.perImage && annotations === undefined && {
         option: "format",
         reason: `"annotations", the file with the landmarks, is missing`,
       },
-      !isList && annotations !== undefined && {
+      reader.perImage && annotations !== undefined && {
         option: "annotations",
         reason: `format ${format} has a file beside each image`,
       },
       crop === "none" && given.has("crop_scale") && { option: "crop_scale", reason: `crop is "none"` },
-      format === "wflw" && schema !== "wflw98" && SCHEMAS.wflw98.maps[schema] === undefined && {
+      own !== undefined && own !== schema && SCHEMAS[own].maps[schema] === undefined && {
         option: "schema",
-        reason: `landmarks of wflw98 do not contain ${schema}`,
+        reason: `landmarks of ${own}, which ${format} has, do not contain ${schema}`,
       },
     ];
   },
