@@ -55,15 +55,9 @@ export {
   type Weights,
   ZEROS,
 } from "./models/io/params.ts";
-export {
-  type Inputs,
-  NonFiniteLossError,
-  type OptimizerKind,
-  stepFetches,
-  Trainer,
-  type TrainerSpec,
-} from "./models/trainer.ts";
+export { type Inputs, NonFiniteLossError, stepFetches, Trainer, type TrainerSpec } from "./models/trainer.ts";
 export * from "./models/lr_schedule.ts";
+export * from "./models/optimizers.ts";
 export {
   type AutoencoderConfig,
   codebookLoss,

@@ -43,6 +43,58 @@ export async function fileNames(dir: string): Promise<string[]> {
   return entries.filter(({ isFile }) => isFile).map(({ name }) => name).sort();
 }
 
+/** Names of everything in a folder, sorted. */
+export async function namesIn(dir: string): Promise<string[]> {
+  return (await Array.fromAsync(Deno.readDir(dir), ({ name }) => name)).sort();
+}
+
+/** Names of the folders in a folder, sorted. */
+export async function folderNames(dir: string): Promise<string[]> {
+  const entries = await Array.fromAsync(Deno.readDir(dir));
+  return entries.filter(({ isDirectory }) => isDirectory).map(({ name }) => name).sort();
+}
+
+/** Whether a path is of a folder; an error of {@linkcode isMissing} where there is nothing. */
+export async function isFolder(path: string): Promise<boolean> {
+  return (await Deno.stat(path)).isDirectory;
+}
+
+/** The first bytes of a file, fewer where it is shorter. */
+export async function firstBytes(path: string, count: number): Promise<Uint8Array> {
+  using file = await Deno.open(path);
+  const bytes = new Uint8Array(count);
+  let filled = 0;
+  while (filled < count) {
+    const read = await file.read(bytes.subarray(filled));
+    if (read === null) break;
+    filled += read;
+  }
+  return bytes.subarray(0, filled);
+}
+
+/**
+ * Writes a folder that is there whole or not at all: it is filled under another name beside, and renamed.
+ *
+ * @param path The folder, which is missing or empty; those above it are made.
+ * @param fill Writes into the folder that it is given.
+ * @returns Result of `fill`.
+ */
+export async function writeFolderAtomic<T>(path: string, fill: (dir: string) => Promise<T>): Promise<T> {
+  const parent = path.includes("/") ? path.slice(0, path.lastIndexOf("/") + 1) : ".";
+  await Deno.mkdir(parent, { recursive: true });
+  const unfinished = await Deno.makeTempDir({ dir: parent, prefix: ".unfinished-" });
+  try {
+    const result = await fill(unfinished);
+    await Deno.chmod(unfinished, 0o755);
+    // Over an empty folder too.
+    await Deno.rename(unfinished, path);
+    return result;
+  } catch (error) {
+    await Deno.remove(unfinished, { recursive: true }).catch(() => {});
+    throw error;
+  }
+}
+
 /** Length of a file, bytes. */
 export async function fileSize(path: string): Promise<number> {
   return (await Deno.stat(path)).size;

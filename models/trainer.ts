@@ -8,7 +8,7 @@ import { InputError } from "../formats/input_error.ts";
 import { gradients } from "../ops/autodiff.ts";
 import { add } from "../ops/add.ts";
 import { mul } from "../ops/mul.ts";
-import { adamHyper, adamUpdates, rmspropUpdates, sgdUpdates } from "../ops/optimizer.ts";
+import { type OptimizerKind, optimizerOf } from "./optimizers.ts";
 import { affine } from "../ops/affine.ts";
 import type { Device } from "../engine/device.ts";
 import { exists } from "../formats/files.ts";
@@ -25,9 +25,6 @@ export const EMA = "ema/";
 
 /** Prefix of the sums of gradients over the parts of a step. */
 const SUM = "accumulated/";
-
-/** AdamW, SGD with momentum 0.9, or RMSprop without momentum. */
-export type OptimizerKind = "adam" | "sgd" | "rmsprop";
 
 /** Inputs of the graph for one run. */
 export type Inputs = Readonly<Record<string, ArrayLike<number>>>;
@@ -110,16 +107,10 @@ export function stepFetches(
   spec: TrainerSpec,
   trainable: ReadonlyMap<string, Value>,
 ): { readonly step: Fetches; readonly move: Fetches | null } {
-  const { loss, clip_norm, weight_decay, optimizer = "adam", gradient_accumulation_steps = 1 } = spec;
+  const { loss, clip_norm, weight_decay, optimizer, gradient_accumulation_steps = 1 } = spec;
   const { graph } = loss;
   const move = (grads: readonly Value[]) =>
-    optimizer === "adam"
-      ? adamUpdates(graph, trainable, grads, { ema: true, clip_norm }).updates
-      : { sgd: sgdUpdates, rmsprop: rmspropUpdates }[optimizer](graph, trainable, grads, {
-        ema: true,
-        clip_norm,
-        weight_decay,
-      });
+    optimizerOf(optimizer).updates(graph, trainable, grads, { clip_norm, weight_decay });
   const grads = gradients(loss, [...trainable.values()]);
   const outputs = { loss, ...spec.outputs };
   const more = spec.updates ?? [];
@@ -232,12 +223,10 @@ export class Trainer implements Disposable {
 
   /** The inputs that the optimiser reads in the next step. */
   #hyper(lr: number): Inputs {
-    const { weight_decay, ema_decay, optimizer = "adam" } = this.#spec;
+    const { weight_decay, ema_decay, optimizer } = this.#spec;
     // A young average follows closely: with the full decay, 0.998^900 = 16 % of it would still be the random start.
     const decay = Math.min(ema_decay, (1 + this.steps) / (10 + this.steps));
-    return optimizer === "adam"
-      ? { "adam.hyper": adamHyper(this.steps, { weight_decay, ema_decay: decay, lr }) }
-      : { lr: [lr], "ema.rate": [1 - decay] };
+    return optimizerOf(optimizer).inputs(this.steps, { weight_decay, ema_decay: decay, lr });
   }
 
   /** Parameters under the values of their moving averages where there are any: what to save as the result. */

@@ -286,7 +286,11 @@ async function runOp(
   const grads = terms.length
     ? gradients(
       terms.reduce((a, b) => add(a, b)),
-      wrt.map((name) => inputs[name] ?? graph.parameters.get(name) ?? at(name)),
+      wrt.map((name) => {
+        const value = inputs[name] ?? graph.parameters.get(name);
+        if (!value) throw new InputError(`Cannot check "${op}/grad.${name}": the op has nothing of that name`);
+        return value;
+      }),
     )
     : [];
   grads.forEach((g, k) => outputs[`grad.${wrt[k]}`] = g);

@@ -15,7 +15,16 @@
  */
 
 import { parse as parseYaml } from "yaml";
-import { parseJson } from "../../formats/files.ts";
+import {
+  exists,
+  folderNames,
+  isFolder,
+  isMissing,
+  namesIn,
+  parseJson,
+  readText,
+  writeFolderAtomic,
+} from "../../formats/files.ts";
 import { InputError } from "../../formats/input_error.ts";
 import { Graph } from "../../engine/graph.ts";
 import { type TensorSource, writeSafetensors } from "../../formats/safetensors.ts";
@@ -232,35 +241,17 @@ export async function convertCheckpoint(
   to: string,
   options: ConvertOptions = {},
 ): Promise<Converted> {
-  for await (const { name } of listed(to)) {
-    throw new InputError(`Cannot write to ${to} as it is not empty: it has "${name}"`, { hint: "name a new folder" });
+  if (exists(to)) {
+    if (!await isFolder(to)) throw new InputError(`Cannot write to ${to} as it is a file`);
+    const [name] = await namesIn(to);
+    if (name !== undefined) {
+      throw new InputError(`Cannot write to ${to} as it is not empty: it has "${name}"`, { hint: "name a new folder" });
+    }
   }
-  const { isDirectory } = await Deno.stat(from);
-  const path = to.replace(/\/+$/, "");
-  const parent = path.includes("/") ? path.slice(0, path.lastIndexOf("/") + 1) : ".";
-  await Deno.mkdir(parent, { recursive: true });
-  const unfinished = await Deno.makeTempDir({ dir: parent, prefix: ".convert-" });
-  try {
-    const converted = isDirectory
-      ? await convertFolder(from.replace(/\/+$/, ""), unfinished, options)
-      : await convertFile(from, unfinished, options);
-    await Deno.chmod(unfinished, 0o755);
-    // Over an empty folder too.
-    await Deno.rename(unfinished, path);
-    return converted;
-  } catch (error) {
-    await Deno.remove(unfinished, { recursive: true }).catch(() => {});
-    throw error;
-  }
-}
-
-async function* listed(dir: string): AsyncGenerator<Deno.DirEntry> {
-  try {
-    yield* Deno.readDir(dir);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotADirectory) throw new InputError(`Cannot write to ${dir} as it is a file`);
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
+  const convert = await isFolder(from)
+    ? (dir: string) => convertFolder(from.replace(/\/+$/, ""), dir, options)
+    : (dir: string) => convertFile(from, dir, options);
+  return await writeFolderAtomic(to.replace(/\/+$/, ""), convert);
 }
 
 async function convertFile(from: string, to: string, options: ConvertOptions): Promise<Converted> {
@@ -321,7 +312,7 @@ function leftOut(file: Section, parts: readonly Part[]): string[] {
 async function convertFolder(from: string, to: string, options: ConvertOptions): Promise<Converted> {
   if (options.config) throw new InputError(`Cannot use --config with ${from}: a folder has its own configurations`);
   if (options.ema) throw new InputError(`Cannot use --ema with ${from}: diffusers' folders hold one set of weights`);
-  const there = new Set(await Array.fromAsync(Deno.readDir(from), ({ name }) => name));
+  const there = new Set(await namesIn(from));
   if (there.has("config.json")) {
     const json = await readJson(`${from}/config.json`);
     const kind = kindOf(json, `${from}/config.json`);
@@ -349,8 +340,7 @@ async function convertFolder(from: string, to: string, options: ConvertOptions):
   if (tokenizer) await (await loadTokenizer(tokenizer)).save(`${to}/tokenizer`);
   await saveModelIndex(to);
   const known = new Set([...written.map(({ folder }) => folder), "scheduler", "tokenizer"]);
-  const folders = await Array.fromAsync(Deno.readDir(from), ({ name, isDirectory }) => isDirectory ? [name] : []);
-  return { parts: written, left_out: folders.flat().filter((name) => !known.has(name)).sort() };
+  return { parts: written, left_out: (await folderNames(from)).filter((name) => !known.has(name)) };
 }
 
 // deno-lint-ignore no-explicit-any
@@ -392,7 +382,7 @@ async function diffusersPart(file: Section, from: string, given: unknown, path: 
   const beside = `${from.slice(0, from.lastIndexOf("/") + 1)}config.json`;
   const where = path ?? beside;
   const json = given ?? await readJson(beside).catch((error) => {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    if (!isMissing(error)) throw error;
     const names = file.names.slice(0, 3).map((name) => `"${name}"`).join(", ");
     throw new InputError(
       `Cannot tell what ${from} is of: its tensors ${names}, ... are of no checkpoint that is known, ` +
@@ -419,16 +409,16 @@ function isFor({ format }: Kind<any>, json: any): boolean {
 }
 
 async function readJson(path: string): Promise<unknown> {
-  return parseJson(await Deno.readTextFile(path), path);
+  return parseJson(await readText(path), path);
 }
 
 /** The file of `--config`: an original's YAML file or a network's `config.json`. */
 async function readGiven(path: string): Promise<{ original?: OriginalConfig; network?: object }> {
   let given;
   try {
-    given = parseYaml(await Deno.readTextFile(path));
+    given = parseYaml(await readText(path));
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) throw error;
+    if (isMissing(error)) throw error;
     throw new InputError(`Cannot read ${path} as YAML or JSON: ${(error as Error).message}`);
   }
   if (given?._class_name ?? given?.model_type) return { network: given };

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { parseJson } from "../../formats/files.ts";
+import { exists, parseJson, readText, writeFile } from "../../formats/files.ts";
 import { InputError } from "../../formats/input_error.ts";
 import { BERT_UNUSED } from "../diffusion/bert_text.ts";
 import { type ConfigFormat, readConfig, writeConfig } from "./config.ts";
@@ -17,14 +17,8 @@ import { openNetworkTensors } from "./tensor_files.ts";
 /** Reads `config.json` (`scheduler_config.json` of a schedule) of a network's folder. */
 export async function loadNetworkConfig<T>(dir: string, format: ConfigFormat<T>): Promise<T> {
   const path = `${dir}/${configName(format)}`;
-  let text: string;
-  try {
-    text = await Deno.readTextFile(path);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    throw new InputError(`Cannot read ${dir} as a ${format.name}: ${configName(format)} is missing`);
-  }
-  return readConfig(format, parseJson(text, path), path);
+  if (!exists(path)) throw new InputError(`Cannot read ${dir} as a ${format.name}: ${configName(format)} is missing`);
+  return readConfig(format, parseJson(await readText(path), path), path);
 }
 
 /**
@@ -78,8 +72,7 @@ export function weightsName<T>(format: ConfigFormat<T>): string {
 
 /** Writes the configuration only, which is all that a schedule has. */
 export async function saveConfig<T extends object>(dir: string, format: ConfigFormat<T>, config: T): Promise<void> {
-  await Deno.mkdir(dir, { recursive: true });
-  await Deno.writeTextFile(`${dir}/${configName(format)}`, JSON.stringify(writeConfig(format, config), null, 2) + "\n");
+  await writeFile(`${dir}/${configName(format)}`, JSON.stringify(writeConfig(format, config), null, 2) + "\n");
 }
 
 function configName<T>(format: ConfigFormat<T>): string {

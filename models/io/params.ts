@@ -39,8 +39,8 @@ export const ONES: Init = { kind: "constant", value: 1 };
  * PyTorch's default for weights and biases of linear and convolutional layers:
  * `kaiming_uniform(a = sqrt(5))`, which is uniform with bound `1 / sqrt(fan_in)`.
  */
-export function fanIn(count: number): Init {
-  return { kind: "uniform", bound: 1 / Math.sqrt(count) };
+export function kaimingUniform(fan_in: number): Init {
+  return { kind: "uniform", bound: 1 / Math.sqrt(fan_in) };
 }
 
 /** A parameter of a network. */
@@ -73,7 +73,7 @@ export interface Weights {
 export interface WeightOptions {
   /** Whether there is a bias; true when not given. */
   readonly bias?: boolean;
-  /** First values of weight and bias; {@linkcode fanIn} when not given. */
+  /** First values of weight and bias; {@linkcode kaimingUniform} when not given. */
   readonly init?: Init;
 }
 
@@ -151,7 +151,7 @@ export class Scope {
   }
 
   #weights(name: string, shape: Shape, layout: "conv" | "linear", fan: number, options: WeightOptions): Weights {
-    const { bias = true, init = fanIn(fan) } = options;
+    const { bias = true, init = kaimingUniform(fan) } = options;
     return {
       weight: this.parameter(`${name}.weight`, shape, layout, init),
       bias: bias ? this.vector(`${name}.bias`, shape.at(-1)!, init) : undefined,

@@ -12,7 +12,7 @@
  * @module
  */
 
-import { parseJson } from "../../formats/files.ts";
+import { exists, folderNames, isFolder, parseJson, readText, writeFile } from "../../formats/files.ts";
 import { InputError } from "../../formats/input_error.ts";
 import type { Value } from "../../engine/graph.ts";
 import type { TensorData } from "../../formats/safetensors.ts";
@@ -194,26 +194,20 @@ export async function saveModelIndex(dir: string): Promise<void> {
     ? { feature_extractor: [null, null], safety_checker: [null, null], requires_safety_checker: false }
     : {};
   const index = { _class_name: pipeline, _diffusers_version: "0.20.2", ...Object.fromEntries(parts), ...none };
-  await Deno.writeTextFile(`${dir}/model_index.json`, JSON.stringify(index, null, 2) + "\n");
+  await writeFile(`${dir}/model_index.json`, JSON.stringify(index, null, 2) + "\n");
 }
 
 /** The class that the `config.json` of a part tells, as an autoencoder's may be of two. */
 async function classOf(dir: string): Promise<string | undefined> {
-  try {
-    return parseJson(await Deno.readTextFile(`${dir}/config.json`), `${dir}/config.json`)?._class_name;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
+  const path = `${dir}/config.json`;
+  return exists(path) ? parseJson(await readText(path), path)?._class_name : undefined;
 }
 
 async function partsOf(dir: string): Promise<Set<string>> {
-  const parts = new Set<string>();
-  if ((await Deno.stat(dir)).isFile) {
+  if (!await isFolder(dir)) {
     throw new InputError(`Cannot open ${dir} as a model's folder: it is a file`, {
       hint: `deno task convert ${dir} OUT`,
     });
   }
-  for await (const { name, isDirectory } of Deno.readDir(dir)) if (isDirectory) parts.add(name);
-  return parts;
+  return new Set(await folderNames(dir));
 }

@@ -9,7 +9,8 @@
  */
 
 import { InputError } from "../../formats/input_error.ts";
-import { readAt, readSafetensors, type SafetensorsInfo, type TensorData } from "../../formats/safetensors.ts";
+import { exists, firstBytes, readText } from "../../formats/files.ts";
+import { readSafetensors, type SafetensorsInfo, type TensorData } from "../../formats/safetensors.ts";
 import { readTorchArchive } from "../../formats/torch_archive.ts";
 import type { TensorFile } from "./params.ts";
 
@@ -38,7 +39,7 @@ const ZIP = "PK\x03\x04", OLD_TORCH = "\x80\x02\x8a\x0a", PICKLE = "\x80";
  */
 export async function openTensors(path: string): Promise<OpenTensors> {
   if (path.endsWith(".json")) return await openShards(path);
-  const magic = await firstBytes(path);
+  const magic = String.fromCharCode(...await firstBytes(path, 9));
   if (magic.startsWith(ZIP)) return await readTorchArchive(path);
   if (magic.startsWith(OLD_TORCH)) {
     throw new InputError(`Cannot read ${path} as PyTorch before 1.6 wrote it`, {
@@ -60,19 +61,9 @@ export async function openTensors(path: string): Promise<OpenTensors> {
 export async function openNetworkTensors(dir: string): Promise<OpenTensors> {
   for (const file of NETWORK_FILES) {
     const path = `${dir}/${file}`;
-    const there = await Deno.stat(path).catch((error) => {
-      if (error instanceof Deno.errors.NotFound) return null;
-      throw error;
-    });
-    if (there) return await openTensors(path);
+    if (exists(path)) return await openTensors(path);
   }
   throw new InputError(`Cannot read the weights in ${dir}: it has none of ${NETWORK_FILES.join(", ")}`);
-}
-
-async function firstBytes(path: string): Promise<string> {
-  using file = await Deno.open(path);
-  const { size } = await file.stat();
-  return String.fromCharCode(...readAt(file, path, 0, Math.min(9, size)));
 }
 
 /** Several files as one. */
@@ -115,7 +106,7 @@ async function openShards(path: string): Promise<OpenTensors> {
   try {
     let map: Record<string, unknown>;
     try {
-      map = JSON.parse(await Deno.readTextFile(path)).weight_map;
+      map = JSON.parse(await readText(path)).weight_map;
     } catch (error) {
       if (error instanceof SyntaxError) fail(`it is not JSON: ${error.message}`);
       throw error;

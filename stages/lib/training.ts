@@ -5,6 +5,7 @@
  */
 
 import { z } from "zod";
+import { OPTIMIZER_NAMES, OPTIMIZERS } from "../../models/optimizers.ts";
 import { constantSchedule, cosineSchedule, stepSchedule } from "../../models/lr_schedule.ts";
 import { type Inputs, MEMORY_SIZE, NonFiniteLossError, type Trainer } from "../../models/trainer.ts";
 import { formatSeconds } from "../../runtime/run/progress.ts";
@@ -16,8 +17,8 @@ export const trainingOptions = {
   steps: z.int().min(1).describe("Optimiser steps"),
   batch_size: z.int().min(1).max(4096).describe("Images in a step"),
   lr: z.number().min(0).max(1).describe("Learning rate at its highest"),
-  optimizer: z.enum(["adam", "sgd", "rmsprop"]).optional().describe(
-    "AdamW when not given; SGD with momentum 0.9, or RMSprop",
+  optimizer: z.enum(OPTIMIZER_NAMES).optional().describe(
+    `${OPTIMIZER_NAMES.map((name) => `${name}: ${OPTIMIZERS[name].doc}`).join("; ")}; by default ${OPTIMIZER_NAMES[0]}`,
   ),
   warmup_steps: z.int().min(0).default(20).describe("Steps over which the learning rate rises"),
   lr_schedule: z.enum(["cosine", "constant", "step"]).default("cosine").describe(

@@ -1,3 +1,4 @@
+import { OPTIMIZERS } from "../../models/optimizers.ts";
 import assert from "node:assert";
 import { createParameters, initialise, type ParameterSpec, Scope } from "../../models/io/params.ts";
 import { budgetOf, NonFiniteLossError, Trainer, type TrainerSpec } from "../../models/trainer.ts";
@@ -241,4 +242,17 @@ gpuTest("Trainer frees what it allocated when its plan does not fit", (device) =
   const { live } = device.memory;
   assert.throws(() => makeFailing(log, { memory_limit: 1 }), { name: "MemoryError" });
   assert.equal(device.memory.live - live, 16, "the parameters that were given");
+
+Deno.test("every row of OPTIMIZERS names its state and its inputs", () => {
+  for (const [name, { state, updates, inputs }] of Object.entries(OPTIMIZERS)) {
+    const graph = new Graph();
+    const p = graph.parameter("p", [4]);
+    const assigned = updates(graph, new Map([["p", p]]), [graph.input("g", [4])], { clip_norm: 1, weight_decay: 0.1 });
+    const names = assigned.map(([{ node }]) => node.leaf?.kind === "parameter" ? node.leaf.name : "");
+    assert.deepEqual(names.sort(), ["ema/p", "p", ...state.map((prefix) => `${prefix}/p`)].sort(), name);
+    const given = inputs(3, { lr: 0.1, weight_decay: 0.1, ema_decay: 0.9 });
+    for (const [input, data] of Object.entries(given)) {
+      assert.equal(graph.input(input, [data.length]).shape[0], data.length, `${name}: ${input}`);
+    }
+  }
 });
