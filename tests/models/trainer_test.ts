@@ -242,6 +242,7 @@ gpuTest("Trainer frees what it allocated when its plan does not fit", (device) =
   const { live } = device.memory;
   assert.throws(() => makeFailing(log, { memory_limit: 1 }), { name: "MemoryError" });
   assert.equal(device.memory.live - live, 16, "the parameters that were given");
+});
 
 Deno.test("every row of OPTIMIZERS names its state and its inputs", () => {
   for (const [name, { state, updates, inputs }] of Object.entries(OPTIMIZERS)) {
