@@ -18,7 +18,7 @@ import {
 } from "../../models/io/params.ts";
 import { gradients } from "../../ops/autodiff.ts";
 import type { Device } from "../../engine/device.ts";
-import { elements, Graph, type Value } from "../../engine/graph.ts";
+import { dims, elements, Graph, type Value } from "../../engine/graph.ts";
 import { Executable } from "../../engine/executable.ts";
 import type { Tensor } from "../../engine/tensor.ts";
 import { InputError } from "../../formats/input_error.ts";
@@ -231,13 +231,13 @@ export function exact(group: string, right: boolean): GoldenResult {
 
 /** `[N, C, H, W]` to `[N, H, W, C]`. */
 export function channelsLast({ shape, data }: TensorData): TensorData {
-  const [N, C, H, W] = shape as [number, number, number, number];
+  const { N, C, H, W } = dims(shape, "N C H W");
   return { shape: [N, H, W, C], data: swap(data, N, C, H * W) };
 }
 
 /** `[N, H, W, C]` to `[N, C, H, W]`. */
 export function channelsFirst(data: Float32Array, shape: readonly number[]): Float32Array {
-  const [N, H, W, C] = shape as [number, number, number, number];
+  const { N, H, W, C } = dims(shape, "N H W C");
   return swap(data, N, H * W, C);
 }
 

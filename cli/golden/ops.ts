@@ -47,7 +47,7 @@ import { timeEmbedding } from "../../ops/time_embedding.ts";
 import { upsampleBilinear } from "../../ops/upsample_bilinear.ts";
 import { upsampleNearest } from "../../ops/upsample_nearest.ts";
 import type { Device } from "../../engine/device.ts";
-import { Graph, type Shape, type Value } from "../../engine/graph.ts";
+import { dims, Graph, type Shape, type Value } from "../../engine/graph.ts";
 import { Executable } from "../../engine/executable.ts";
 import type { TensorData } from "../../formats/safetensors.ts";
 import { Tensor } from "../../engine/tensor.ts";
@@ -171,7 +171,7 @@ const builds: Readonly<Record<string, Build>> = {
     convolve(scope, "Conv2d_0", at("x"), lastOf(out), { stride: 2, padding: [0, 0, 1, 1] }),
   "vae_attention": ({ at, scope, config: { groups } }) => {
     const x = at("x");
-    const [N, H, W, C] = x.shape as [number, number, number, number];
+    const { N, H, W, C } = dims(x, "N H W C");
     const tokens = reshape(normalise(scope, "group_norm", x, { groups, eps: 1e-6 }), [N, H * W, C]);
     return add(x, reshape(attend(scope, tokens, tokens, 1, true), [N, H, W, C]));
   },

@@ -9,7 +9,7 @@ import { readConfig } from "../../models/io/config.ts";
 import { encodeText, textEncoderFormat } from "../../models/diffusion/clip_text.ts";
 import { Tokenizer } from "../../models/diffusion/tokenizer.ts";
 import { mse } from "../../ops/mse.ts";
-import type { Value } from "../../engine/graph.ts";
+import { dims, type Value } from "../../engine/graph.ts";
 import { type GoldenCheck, networkCheck, parsePart, tensorOf } from "./case.ts";
 
 /** Counts the texts whose ids differ; the first is named. */
@@ -122,7 +122,7 @@ export const clipTextCheck: GoldenCheck = networkCheck(({ c, want, input, scope 
     ...loss && { loss },
     after({ got }) {
       // The network has no use for the pooled output, the row of the last token, which has the largest id.
-      const [N, T] = ids.shape as [number, number];
+      const { N, T } = dims(ids, "N T");
       const D = config.hidden_size;
       const tokens = Array.from(got.get("output/last_hidden_state") ?? []);
       const given = tensorOf(want, "input/ids").data;

@@ -33,7 +33,7 @@ import { sub } from "../../ops/sub.ts";
 import { sumLast } from "../../ops/sum_last.ts";
 import { mean } from "../../ops/sum.ts";
 import { upsampleNearest } from "../../ops/upsample_nearest.ts";
-import type { Value } from "../../engine/graph.ts";
+import { dims, type Value } from "../../engine/graph.ts";
 import { convolve, normalise } from "../diffusion/layers.ts";
 import type { Scope } from "../io/params.ts";
 import type { DetectorNetwork } from "./network.ts";
@@ -144,7 +144,7 @@ export function hourglass(scope: Scope, images: Value, config: HourglassConfig):
 
 /** Two more channels: x and y from -1 to 1. */
 function withCoordinates(images: Value): Value {
-  const [N, H, W] = images.shape as [number, number, number];
+  const { N, H, W } = dims(images, "N H W C");
   const data = new Float32Array(N * H * W * 2);
   for (let k = 0; k < data.length; k += 2) {
     data[k] = ((k / 2) % W + 0.5) / W * 2 - 1;
@@ -155,7 +155,7 @@ function withCoordinates(images: Value): Value {
 
 /** Mean place and mean square of each heatmap, as weights over pixels: `softmax` over a map, then sums. */
 function readOut(heatmaps: Value, temperature: number): StackOutput {
-  const [N, H, W, P] = heatmaps.shape as [number, number, number, number];
+  const { N, H, W, P } = dims(heatmaps, "N H W P");
   const weights = softmax(permute(reshape(heatmaps, [N, H * W, P]), [0, 2, 1]), { scale: temperature });
   const sums = expectation(weights, H, (x, y) => [x, y, x * x + y * y]);
   return { mean: slice(sums, 2, 0, 2), square: slice(sums, 2, 2, 1), weights };
@@ -163,7 +163,7 @@ function readOut(heatmaps: Value, temperature: number): StackOutput {
 
 /** Means of three functions of the place, in heatmap pixels about the middle of the map: `[N, P, 3]`. */
 function expectation(weights: Value, height: number, of: (x: number, y: number) => [number, number, number]): Value {
-  const [N, P, pixels] = weights.shape as [number, number, number];
+  const { N, P, pixels } = dims(weights, "N P pixels");
   const W = pixels / height;
   const places = Array.from(
     { length: pixels },

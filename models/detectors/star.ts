@@ -42,7 +42,7 @@ import { slice } from "../../ops/slice.ts";
 import { starLoss } from "../../ops/star_loss.ts";
 import { step } from "../../ops/step.ts";
 import { upsampleNearest } from "../../ops/upsample_nearest.ts";
-import type { Value } from "../../engine/graph.ts";
+import { dims, extent, type Value } from "../../engine/graph.ts";
 import { convolve } from "../diffusion/layers.ts";
 import { ONES, type Scope, ZEROS } from "../io/params.ts";
 
@@ -96,10 +96,10 @@ export function star(scope: Scope, images: Value, config: StarConfig, training: 
   const updates: [Value, Value][] = [];
 
   const norm = (at: Scope, name: string, x: Value): Value => {
-    const { gamma, beta } = at.norm(name, x.shape[3]!);
+    const { gamma, beta } = at.norm(name, extent(x, 3));
     const running = {
-      mean: at.vector(`${name}.running_mean`, x.shape[3]!, ZEROS),
-      var: at.vector(`${name}.running_var`, x.shape[3]!, ONES),
+      mean: at.vector(`${name}.running_mean`, extent(x, 3), ZEROS),
+      var: at.vector(`${name}.running_var`, extent(x, 3), ONES),
     };
     if (!training) return batchNorm(x, gamma, beta, running);
     const { y, running_mean, running_var } = batchNormTrain(x, gamma, beta, running);
@@ -108,7 +108,7 @@ export function star(scope: Scope, images: Value, config: StarConfig, training: 
   };
   const pointwise = (at: Scope, x: Value, channels: number) => convolve(at, "conv", x, channels, { kernel: 1 });
   const block = (at: Scope, x: Value, channels: number): Value => {
-    const width = x.shape[3]!;
+    const width = extent(x, 3);
     const middle = Math.floor(channels / 2);
     at.at("skip_layer").conv("conv", 1, 1, width, channels);
     let h = pointwise(at.at("conv1"), relu(norm(at, "bn1", x)), middle);
@@ -157,7 +157,7 @@ export function star(scope: Scope, images: Value, config: StarConfig, training: 
  * horizontal where it exceeds 0.05.
  */
 function withCoordinates(x: Value, boundary?: Value): Value {
-  const [N, H, W] = x.shape as [number, number, number];
+  const { N, H, W } = dims(x, "N H W C");
   const place = centres(H).flatMap((v) => centres(W).map((h) => [v, h] as const));
   const radius = Math.max(...place.map(([v, h]) => Math.hypot(v, h)));
   const channels = x.graph.constant(place.flatMap(([v, h]) => [v, h, Math.hypot(v, h) / radius]), [1, H, W, 3]);

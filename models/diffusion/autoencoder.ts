@@ -41,7 +41,7 @@ import { slice } from "../../ops/slice.ts";
 import { stopGradient } from "../../ops/stop_gradient.ts";
 import { sub } from "../../ops/sub.ts";
 import { sumTo } from "../../ops/sum.ts";
-import { elements, showShape, type Value } from "../../engine/graph.ts";
+import { dims, elements, extent, showShape, type Value } from "../../engine/graph.ts";
 import type { ConfigFormat } from "../io/config.ts";
 import { attend, convolve, normalise, resnet, upsample } from "./layers.ts";
 import type { Scope } from "../io/params.ts";
@@ -138,14 +138,14 @@ export interface Posterior {
 
 /** Attention of one head over all pixels, with its own residual. */
 function attendPixels(scope: Scope, config: AutoencoderConfig, x: Value): Value {
-  const [N, H, W, C] = x.shape as [number, number, number, number];
+  const { N, H, W, C } = dims(x, "N H W C");
   const norm = { groups: config.norm_num_groups, eps: 1e-6 };
   const tokens = reshape(normalise(scope, "group_norm", x, norm), [N, H * W, C]);
   return add(x, reshape(attend(scope, tokens, tokens, 1, true), [N, H, W, C]));
 }
 
 function mid(scope: Scope, config: AutoencoderConfig, x: Value): Value {
-  const C = x.shape[3]!;
+  const C = extent(x, 3);
   const norm = { groups: config.norm_num_groups, eps: 1e-6 };
   let h = resnet(scope.at("resnets.0"), x, C, norm);
   if (config.mid_block_add_attention) h = attendPixels(scope.at("attentions.0"), config, h);
@@ -279,7 +279,7 @@ export function sampleLatent({ mean, logvar }: Posterior, noise: Value): Value {
  */
 export function divergence({ mean, logvar }: Posterior): Value {
   const elementwise = affine(sub(add(mul(mean, mean), exp(logvar)), logvar), 0.5, -0.5);
-  const N = mean.shape[0]!;
+  const N = extent(mean, 0);
   return reshape(sumTo(reshape(elementwise, [N, elements(mean.shape) / N]), [N, 1]), [N]);
 }
 

@@ -22,7 +22,7 @@ import { attention } from "../../ops/attention.ts";
 import { embedding } from "../../ops/embedding.ts";
 import { gelu } from "../../ops/gelu.ts";
 import { quickGelu } from "../../ops/quick_gelu.ts";
-import { showShape, type Value } from "../../engine/graph.ts";
+import { extent, showShape, type Value } from "../../engine/graph.ts";
 import type { ConfigFormat } from "../io/config.ts";
 import { normaliseTokens, project } from "./layers.ts";
 import type { Scope } from "../io/params.ts";
@@ -67,7 +67,7 @@ export interface TextEncoded {
  * @throws {InputError} If there are more tokens than positions.
  */
 export function countTokens(ids: Value, positions: number): Value {
-  const T = ids.shape[1]!;
+  const T = extent(ids, 1);
   if (T > positions) {
     throw new InputError(
       `Cannot encode tokens of shape ${showShape(ids.shape)}: the text encoder has ${positions} positions`,
@@ -83,7 +83,7 @@ export function selfAttention(
   { heads, width, bias, causal = false }: { heads: number; width: number; bias: boolean; causal?: boolean },
 ): Value {
   const [q, k, v] = ["q_proj", "k_proj", "v_proj"].map((name) => project(scope, name, x, width, { bias }));
-  return project(scope, "out_proj", attention(q!, k!, v!, { heads, causal }), x.shape[2]!);
+  return project(scope, "out_proj", attention(q!, k!, v!, { heads, causal }), extent(x, 2));
 }
 
 /**

@@ -23,7 +23,7 @@
 import { z } from "zod";
 import { affine } from "../../ops/affine.ts";
 import { silu } from "../../ops/silu.ts";
-import type { Value } from "../../engine/graph.ts";
+import { extent, type Value } from "../../engine/graph.ts";
 import type { ConfigFormat } from "../io/config.ts";
 import { convolve } from "./layers.ts";
 import { fileName, type HostTensors, type Scope, type Specs, ZEROS } from "../io/params.ts";
@@ -108,7 +108,7 @@ export function controlFromHint(
   options: ControlOptions = {},
 ): Residuals {
   const { mid, skips } = encode(scope, config, inputs, hint);
-  const zero = (name: string, x: Value) => convolve(scope, name, x, x.shape[3]!, { kernel: 1, init: ZEROS });
+  const zero = (name: string, x: Value) => convolve(scope, name, x, extent(x, 3), { kernel: 1, init: ZEROS });
   const down = skips.map((skip, k) => zero(`controlnet_down_blocks.${k}`, skip));
   const joined = [...down, zero("controlnet_mid_block", mid)].map((residual, k, { length }) => {
     const factor = (options.scale ?? 1) * (options.guess_mode ? 10 ** (k / (length - 1) - 1) : 1);

@@ -22,7 +22,7 @@ import { reshape } from "../../ops/reshape.ts";
 import { silu } from "../../ops/silu.ts";
 import { timeEmbedding } from "../../ops/time_embedding.ts";
 import { upsampleNearest } from "../../ops/upsample_nearest.ts";
-import type { Value } from "../../engine/graph.ts";
+import { dims, extent, type Value } from "../../engine/graph.ts";
 import type { Scope, WeightOptions } from "../io/params.ts";
 
 /** Kernel size, stride and padding of {@linkcode convolve}. */
@@ -38,25 +38,25 @@ export interface ConvolveOptions extends WeightOptions {
 /** Convolution `NAME.weight`, `NAME.bias`: `[N, H, W, I]` to `[N, HO, WO, channels]`. */
 export function convolve(scope: Scope, name: string, x: Value, channels: number, options: ConvolveOptions = {}): Value {
   const { kernel = 3, stride = 1, padding = (kernel - 1) / 2 } = options;
-  const { weight, bias } = scope.conv(name, kernel, kernel, x.shape[3]!, channels, options);
+  const { weight, bias } = scope.conv(name, kernel, kernel, extent(x, 3), channels, options);
   return conv2d(x, weight, bias ? { stride, padding, bias } : { stride, padding });
 }
 
 /** Linear layer `NAME.weight`, `NAME.bias`: `[..., I]` to `[..., channels]`. */
 export function project(scope: Scope, name: string, x: Value, channels: number, options: WeightOptions = {}): Value {
-  const { weight, bias } = scope.linear(name, x.shape.at(-1)!, channels, options);
+  const { weight, bias } = scope.linear(name, extent(x, -1), channels, options);
   return linear(x, weight, bias);
 }
 
 /** Group normalisation `NAME.weight`, `NAME.bias` of `[N, H, W, C]`. */
 export function normalise(scope: Scope, name: string, x: Value, options: { groups: number; eps: number }): Value {
-  const { gamma, beta } = scope.norm(name, x.shape.at(-1)!);
+  const { gamma, beta } = scope.norm(name, extent(x, -1));
   return groupNorm(x, gamma, beta, options);
 }
 
 /** Layer normalisation `NAME.weight`, `NAME.bias` of `[N, T, C]`. */
 export function normaliseTokens(scope: Scope, name: string, x: Value, eps = 1e-5): Value {
-  const { gamma, beta } = scope.norm(name, x.shape.at(-1)!);
+  const { gamma, beta } = scope.norm(name, extent(x, -1));
   return layerNorm(x, gamma, beta, eps);
 }
 
@@ -92,7 +92,7 @@ export function resnet(scope: Scope, x: Value, channels: number, { time, ...norm
   let h = convolve(scope, "conv1", silu(normalise(scope, "norm1", x, norm)), channels);
   if (time) {
     const shift = project(scope, "time_emb_proj", silu(time), channels);
-    h = add(h, reshape(shift, [shift.shape[0]!, 1, 1, channels]));
+    h = add(h, reshape(shift, [extent(shift, 0), 1, 1, channels]));
   }
   h = convolve(scope, "conv2", silu(normalise(scope, "norm2", h, norm)), channels);
   return add(x.shape[3] === channels ? x : convolve(scope, "conv_shortcut", x, channels, { kernel: 1 }), h);
@@ -116,7 +116,7 @@ export interface TransformerOptions {
  *     [N, H, W, C] ─ norm ─ proj_in ─ [N, H W, C] ─ blocks ─ [N, H, W, C] ─ proj_out ─ + x
  */
 export function transformer(scope: Scope, x: Value, heads: number, options: TransformerOptions): Value {
-  const [N, H, W, C] = x.shape as [number, number, number, number];
+  const { N, H, W, C } = dims(x, "N H W C");
   const channels = (name: string, y: Value) =>
     options.linear_projection ? project(scope, name, y, C) : convolve(scope, name, y, C, { kernel: 1 });
   let h = channels("proj_in", normalise(scope, "norm", x, { groups: options.groups, eps: 1e-6 }));
@@ -135,7 +135,7 @@ export function transformer(scope: Scope, x: Value, heads: number, options: Tran
 
 /** Attention of `x`, `[N, L, C]`, to `context`, `[N, T, D]`, with its four projections; `bias` is for q, k and v. */
 export function attend(scope: Scope, x: Value, context: Value, heads: number, bias = false): Value {
-  const C = x.shape[2]!;
+  const C = extent(x, 2);
   const q = project(scope, "to_q", x, C, { bias });
   const k = project(scope, "to_k", context, C, { bias });
   const v = project(scope, "to_v", context, C, { bias });
@@ -144,5 +144,5 @@ export function attend(scope: Scope, x: Value, context: Value, heads: number, bi
 
 /** Twice the height and width by repetition, then a convolution `conv`. */
 export function upsample(scope: Scope, x: Value): Value {
-  return convolve(scope, "conv", upsampleNearest(x, 2), x.shape[3]!);
+  return convolve(scope, "conv", upsampleNearest(x, 2), extent(x, 3));
 }

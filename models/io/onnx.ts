@@ -13,7 +13,7 @@
 
 import type { MatmulAttrs } from "../../ops/matmul.ts";
 import type { OpName } from "../../ops/registry.ts";
-import { type Node, showShape, topological, type Value } from "../../engine/graph.ts";
+import { dims, type Node, showShape, topological, type Value } from "../../engine/graph.ts";
 import type { TensorData } from "../../formats/safetensors.ts";
 
 const OPERATOR_SET = 17, IR_VERSION = 8;
@@ -184,7 +184,7 @@ function meanAndVariance(w: Writer, x: string, axes: readonly number[]): [mean: 
 function splitHeads(w: Writer, x: string, { shape }: Value, heads: number, merged: boolean): string {
   if (merged === (heads === 1)) return x;
   if (!merged) return w.emit("Reshape", [x, w.ints([shape[0]!, ...shape.slice(2)])]);
-  const [N, rows, wide] = shape as [number, number, number];
+  const { N, rows, wide } = dims(shape, "N rows wide");
   return w.emit("Transpose", [w.emit("Reshape", [x, w.ints([N, rows, heads, wide / heads])])], { perm: [0, 2, 1, 3] });
 }
 
@@ -296,7 +296,7 @@ const TRANSLATIONS: { readonly [Name in Exclude<OpName, Untranslated>]: Translat
   conv2d(w, [x, filter], { inputs, attrs }) {
     const { stride, padding } = attrs as { stride: number; padding: number[] };
     const weights = w.emit("Transpose", [filter!], { perm: [3, 2, 0, 1] });
-    const [KH, KW] = inputs[1]!.shape as [number, number];
+    const { KH, KW } = dims(inputs[1]!, "KH KW I O");
     // ONNX has defaults for all but the weights; ONNX Runtime Web's WebGPU provider (1.22.0) refuses to work without.
     const options = {
       kernel_shape: [KH, KW],
@@ -318,8 +318,8 @@ const TRANSLATIONS: { readonly [Name in Exclude<OpName, Untranslated>]: Translat
     return [channelsFirst(w, x!, (h) => w.emit("MaxPool", [h], options))];
   },
   upsample_nearest(w, [x], { inputs, outputs }) {
-    const [N, H, W, C] = inputs[0]!.shape as [number, number, number, number];
-    const [, HO, WO] = outputs[0]!.shape as [number, number, number];
+    const { N, H, W, C } = dims(inputs[0]!, "N H W C");
+    const { HO, WO } = dims(outputs[0]!, "N HO WO C");
     if (HO % H || WO % W) throw new TypeError(`Cannot write an enlargement from ${H} x ${W} to ${HO} x ${WO} as ONNX`);
     const split = w.emit("Reshape", [x!, w.ints([N, H, 1, W, 1, C])]);
     const repeated = w.emit("Expand", [split, w.ints([N, H, HO / H, W, WO / W, C])]);
@@ -343,7 +343,8 @@ const TRANSLATIONS: { readonly [Name in Exclude<OpName, Untranslated>]: Translat
     return [w.emit("Concat", attrs["flip"] ? waves.reverse() : waves, { axis: 1 })];
   },
   sum(w, [x], node) {
-    const [A, B, ...inner] = node.inputs[0]!.shape as [number, number];
+    const { A, B } = dims(node.inputs[0]!, "A B ...");
+    const inner = node.inputs[0]!.shape.slice(2);
     const parts = node.attrs["parts"] as number;
     const split = w.emit("Reshape", [x!, w.ints([A, parts, B / parts, ...inner])]);
     return [w.emit("ReduceSum", [split, w.ints([2])], { keepdims: 0 })];

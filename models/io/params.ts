@@ -12,7 +12,7 @@
 
 import { InputError } from "../../formats/input_error.ts";
 import type { Device } from "../../engine/device.ts";
-import { elements, type Graph, sameShape, type Shape, showShape, type Value } from "../../engine/graph.ts";
+import { elements, extent, type Graph, sameShape, type Shape, showShape, type Value } from "../../engine/graph.ts";
 import { Random } from "../../engine/rng.ts";
 import {
   readSafetensors,
@@ -154,7 +154,7 @@ export class Scope {
     const { bias = true, init = kaimingUniform(fan) } = options;
     return {
       weight: this.parameter(`${name}.weight`, shape, layout, init),
-      bias: bias ? this.vector(`${name}.bias`, shape.at(-1)!, init) : undefined,
+      bias: bias ? this.vector(`${name}.bias`, extent(shape, -1), init) : undefined,
     };
   }
 }

@@ -17,7 +17,7 @@ import { mul } from "../../ops/mul.ts";
 import { affine } from "../../ops/affine.ts";
 import { sub } from "../../ops/sub.ts";
 import { mean } from "../../ops/sum.ts";
-import { Graph, type Value } from "../../engine/graph.ts";
+import { dims, Graph, type Value } from "../../engine/graph.ts";
 import { Executable } from "../../engine/executable.ts";
 import type { StageContext } from "../../runtime/stage.ts";
 import { share } from "../../engine/worker_pool.ts";
@@ -65,7 +65,7 @@ export async function encodeLatents(
   const specs = new Map<string, ParameterSpec>();
   const x = graph.input("x", [BATCH, faces.size_px, faces.size_px, 3]);
   const latent = affine(encodeLatent(new Scope(graph, specs, "vae/"), config, x), config.scaling_factor);
-  const [, side, , channels] = latent.shape as [number, number, number, number];
+  const { side, channels } = dims(latent, "N side W channels");
   const parameters = await uploadParameters(device, readNetwork(dir, specs, true));
   const encoder = new Executable(device, { outputs: { latent } }, parameters);
   const size = side * side * channels;
