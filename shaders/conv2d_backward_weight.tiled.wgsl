@@ -1,13 +1,13 @@
 // conv2d_backward_weight, tiled.  Addresses for _gemm.wgsl: z is (part, tap), rows are the input channels, columns the output
 // channels, and a step is 16 pixels of the part; tensors as in conv2d_backward_weight.wgsl
-fn pixel(z: i32, step: i32, j: i32) -> i32 {
+fn summed_pixel(z: i32, step: i32, j: i32) -> i32 {
   let part = z / $(KH * KW);
   let p = part * u.step * u.WO + 16 * step + j;
   return select(-1, p, p < min((part + 1) * u.step, u.rows) * u.WO);
 }
 
 fn x_at(z: i32, row: i32, step: i32, j: i32) -> vec4f {
-  let p = pixel(z, step, j);
+  let p = summed_pixel(z, step, j);
   let tap = z % $(KH * KW);
   let line = p / u.WO;
   let n = line / u.HO;
@@ -18,7 +18,7 @@ fn x_at(z: i32, row: i32, step: i32, j: i32) -> vec4f {
 }
 
 fn w_at(z: i32, col: i32, step: i32, j: i32) -> vec4f {
-  let p = pixel(z, step, j);
+  let p = summed_pixel(z, step, j);
   return ldz_dy(select(-1, p * u.O4 + col, p >= 0 && col < u.O4));
 }
 
