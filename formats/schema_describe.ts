@@ -49,7 +49,7 @@ export function schemaAt(schema: JsonSchema | undefined, path: readonly Property
   return at;
 }
 
-/** What a value must be, such as `a whole number from 1 to 512`. */
+/** Describes what a value must be, such as `a whole number from 1 to 512`. */
 export function describeSchema(schema: JsonSchema): string {
   const choices = schema.anyOf ?? schema.oneOf;
   if (choices) return [...new Set(choices.map(describeSchema))].join(" or ");

@@ -1,5 +1,5 @@
 /**
- * What zod finds wrong, at the lines of a YAML file: the same words for pipelines, styles and edits.
+ * Diagnostics of zod's issues, at the lines of a YAML file: the same words for pipelines, styles and edits.
  *
  * @module
  */
@@ -7,13 +7,13 @@ import type { z } from "zod";
 import { describeSchema, type JsonSchema, schemaAt } from "./schema_describe.ts";
 import { type Diagnostic, getIn, isUnset, type Place, suggest, toJS, type Tree } from "./yaml_tree.ts";
 
-/** What the errors are about. */
+/** Subject of the errors. */
 export interface Subject {
   /** The thing itself, such as `stage "train"`. */
   readonly owner: string;
-  /** What kind of thing it is, such as `detector/train`. */
+  /** Type of the thing, such as `detector/train`. */
   readonly type: string;
-  /** Where it stands, for what is missing in it; by default where its content begins. */
+  /** Position for errors about missing keys; by default where the content begins. */
   readonly at?: Place;
 }
 

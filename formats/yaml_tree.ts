@@ -47,7 +47,7 @@ export interface Diagnostic {
   readonly at: Place;
   /** `Cannot X as Y: current value is Z`. */
   readonly message: string;
-  /** What to do next. */
+  /** Next step for the user. */
   readonly hint?: string | undefined;
 }
 
@@ -159,7 +159,7 @@ export function toJS(tree: Tree): unknown {
   return Object.fromEntries(set.map(([key, { node }]) => [key, toJS(node)]));
 }
 
-/** Whether a value waits for a required parameter. */
+/** Tests if a value waits for a required parameter. */
 export function isUnset(tree: Tree | undefined): boolean {
   return tree?.kind === "scalar" && tree.value === unset;
 }
@@ -185,8 +185,8 @@ export function formatDiagnostic({ at, message, hint }: Diagnostic): string {
 }
 
 /**
- * What a name may stand for: its new name if an earlier version had it, `did you mean "x"?` when a known name is close,
- * else the list of what is known, if `what` names it.
+ * Suggests what an unknown name stands for: its new name if an earlier version had it, `did you mean "x"?` when a known name is close,
+ * else the list of known names, if `what` names them.
  */
 export function suggest(given: string, known: readonly string[], what?: string): string | undefined {
   const hint = renamedHint(given, known);

@@ -1,15 +1,15 @@
 /**
- * What a pipeline stage is: a spec that is data, and a `run`. The same spec gives validation, types, `--help` and docs.
+ * Stage types: a spec that is data, and a `run`. The same spec gives validation, types, `--help` and docs.
  *
  * @module
  */
 import type { Device } from "../engine/device.ts";
 import type { PlanObserver } from "../engine/plan/records.ts";
 
-/** What a stage's folder holds. */
+/** Kind of an artifact. */
 export type Kind = "dataset" | "model" | "detector" | "table" | "report";
 
-/** What an input takes; `any` takes every kind. */
+/** Kind that an input takes; `any` takes every kind. */
 export type InputKind = Kind | "any";
 
 /** The finished folder of another stage. */
@@ -18,11 +18,11 @@ export interface Artifact {
   readonly dir: string;
   /** Id of the stage that wrote it. */
   readonly stage: string;
-  /** In a plan, of a stage that is to run: what is known of what it will make. */
+  /** Describes the artifact while it is not made, as in a plan. */
   readonly info?: () => Promise<ArtifactInfo>;
 }
 
-/** What is known of an artifact before it is made: of a dataset `size_px`, of a model its `networks`. */
+/** Description of an artifact before it is made: `size_px` of a dataset, `networks` of a model. */
 export type ArtifactInfo = Readonly<Record<string, unknown>>;
 
 /** Inputs by name: `name` must be given, `name?` may be left out, `name*` is a list of one or more stages. */
@@ -40,13 +40,13 @@ export type Field = number | string | boolean | null;
 /** A row of results. */
 export type Row = Readonly<Record<string, Field>>;
 
-/** What a running stage may use. */
+/** Context of a running stage. */
 export interface StageContext {
   /** The stage's id in the pipeline. */
   readonly id: string;
   /** Name of the pipeline. */
   readonly pipeline: string;
-  /** Where the artifact goes, empty at the start; renamed into place when `run` resolves. */
+  /** Folder of the artifact, empty at the start; renamed into place when `run` resolves. */
   readonly dir: string;
   /** Kept across restarts as long as options and inputs are the same: checkpoints go here. Removed when the stage is done. */
   readonly work: string;
@@ -56,7 +56,7 @@ export interface StageContext {
   readonly signal: AbortSignal;
   /** The GPU, opened at the first call and shared by the stages of a run; those that go on side by side have one each. */
   device(): Promise<Device>;
-  /** Tells how far the stage is; `fields` such as the loss are shown beside the bar. */
+  /** Reports progress; `fields` such as the loss are shown beside the bar. */
   progress(done: number, total: number, fields?: Readonly<Record<string, Field>>): void;
   /** Appends one JSON line to `metrics.jsonl`. */
   metric(record: Readonly<Record<string, Field>> & { readonly step: number }): void;
@@ -69,10 +69,10 @@ export interface StageContext {
 }
 
 /**
- * What a run of a stage takes, for `plan`: each name ends in its unit, such as `parameters`, `gpu_bytes` or `step_flops`,
+ * Cost of a run of a stage, for `plan`: each name ends in its unit, such as `parameters`, `gpu_bytes` or `step_flops`,
  * so that it is printed as people read it.
  *
- * It is told without a GPU and nothing is written. A folder of `inputs` may not be there yet: let `Deno.errors.NotFound`
+ * It is computed without a GPU and nothing is written. A folder of `inputs` may not be there yet: let `Deno.errors.NotFound`
  * pass, and the plan says that the input comes first.
  */
 export type Costs = Readonly<Record<string, number | string>>;
@@ -95,12 +95,12 @@ export interface Conflict {
   readonly hint?: string;
 }
 
-/** What {@link Stage.check} gives; what is no conflict is passed over. */
+/** Result of {@link Stage.check}; `false` and `undefined` are passed over. */
 export type Conflicts = readonly (Conflict | false | undefined)[];
 
 /** A zod object whose values are `O`; told by structure, so that the public types need no package's. */
 export interface OptionsSchema<O> {
-  /** Where zod keeps its types. */
+  /** Types as zod keeps them. */
   readonly _zod: { readonly output: O };
 }
 
@@ -130,7 +130,7 @@ export interface Stage<I extends InputSpec, O extends object> {
   check?(options: O, inputs: InputsOf<I>, given: ReadonlySet<string>): Conflicts | Promise<Conflicts>;
   /** Costs of a run of the stage, see {@link Costs}; `onPlan` receives each plan that they are found with, for tuning. */
   cost?(options: O, inputs: InputsOf<I>, onPlan: PlanObserver): Costs | Promise<Costs>;
-  /** What `cost` of later stages may ask of the artifact before it is made, see {@link ArtifactInfo}; as `cost`, without a GPU. */
+  /** Describes the artifact for later stages before it is made, see {@link ArtifactInfo}; as `cost`, without a GPU. */
   describeOutput?(options: O, inputs: InputsOf<I>): ArtifactInfo | Promise<ArtifactInfo>;
   /** Writes the artifact to `ctx.dir`. */
   run(ctx: StageContext, inputs: InputsOf<I>, options: O): Promise<void>;

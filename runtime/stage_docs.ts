@@ -1,5 +1,5 @@
 /**
- * What the stages' specs say, for people (`docs/stages.md`) and for editors (`pipelines/schema.json`).
+ * Documentation of the stage types, for people (`docs/stages.md`) and for editors (`pipelines/schema.json`).
  *
  * @module
  */
@@ -107,7 +107,7 @@ export function pipelinesSchema(specs: readonly AnyStage[]): Record<string, unkn
   };
 }
 
-/** What a stage must have when it stands for itself. */
+/** Keys that a stage must have if the pipeline extends no other. */
 function requirements(spec: AnyStage) {
   const needed = {
     in: Object.keys(spec.inputs).filter((key) => !key.endsWith("?")).map((key) => key.replace("*", "")),

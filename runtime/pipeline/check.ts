@@ -1,5 +1,5 @@
 /**
- * What options, inputs and earlier stages of a stage contradict each other in.
+ * Contradictions between the options of a stage, its inputs and earlier stages.
  *
  * @module
  */
@@ -8,10 +8,10 @@ import { child, type Diagnostic, entriesOf, getIn, PipelineError } from "../../f
 import { type AnyStage, type Artifact, type ArtifactInfo, type Conflict, inputsOf } from "../stage.ts";
 import type { Draft } from "./inputs.ts";
 
-/** A folder that is never there: what a stage will make is known by its description alone. */
+/** Folder of artifacts that are not made: they are known by their description alone. */
 const UNMADE = ".unmade";
 
-/** A draft that can be asked what it will make. */
+/** A draft whose stage type is known. */
 type Checkable = Draft & { readonly spec: AnyStage };
 
 /**

@@ -47,7 +47,7 @@ export interface PipelineStage {
   readonly spec: AnyStage;
   /** Options with defaults filled in. */
   readonly options: Readonly<Record<string, unknown>>;
-  /** Where each option came from: `default`, `--set KEY=VALUE`, or `file:line`. */
+  /** Origin of each option: `default`, `--set KEY=VALUE`, or `file:line`. */
   readonly origins: Readonly<Record<string, string>>;
   /** Ids of the stages behind each input; an input that was left out is missing. */
   readonly inputs: Readonly<Record<string, readonly string[]>>;
@@ -61,7 +61,7 @@ export interface PipelineStage {
 export interface Pipeline {
   /** Name of the run's folder. */
   readonly name: string;
-  /** What it is for. */
+  /** Purpose of the pipeline. */
   readonly doc: string;
   /** 0 to 2^32 - 1; each stage has its own, made from it. */
   readonly seed: number;
@@ -77,9 +77,9 @@ export interface Pipeline {
   readonly resolved: string;
 }
 
-/** How to read a pipeline. */
+/** Options of {@linkcode readPipeline}. */
 export interface ReadOptions extends SourceOptions {
-  /** Whether required parameters may be left out, as in `validate`. */
+  /** Lets required parameters be left out, as in `validate`. */
   readonly allowUnset?: boolean;
 }
 

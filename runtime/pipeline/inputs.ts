@@ -15,7 +15,7 @@ export interface Draft {
   readonly tree: Tree;
   readonly spec: AnyStage | undefined;
   readonly options: AnyOptions;
-  /** Whether all options are there and right. */
+  /** True if all options are given and valid. */
   readonly valid: boolean;
   readonly files: string[];
   inputs: Record<string, string[]>;

@@ -20,7 +20,7 @@ import {
   unset,
 } from "../../formats/yaml_tree.ts";
 
-/** What else may be read, and what is set. */
+/** Values that are set, and folders that may be read. */
 export interface SourceOptions {
   /** `key=value` texts: a parameter's name, `seed`, `jobs`, or a dotted path such as `stages.x.with.steps`. */
   readonly set?: readonly string[];
@@ -82,7 +82,7 @@ export async function rootsOf(file: string, { set = [], roots = [] }: SourceOpti
   return real.filter((path) => path !== undefined);
 }
 
-/** Whether a path, with links followed, lies in one of the folders; a path that leads nowhere lies in all. */
+/** Tests if a path, with links followed, lies in one of the folders; a path that leads nowhere lies in all. */
 export async function liesIn(path: string, roots: readonly string[]): Promise<boolean> {
   const real = await Deno.realPath(path).catch(() => undefined);
   return real === undefined || roots.some((root) => real === root || real.startsWith(root.replace(/\/?$/, "/")));

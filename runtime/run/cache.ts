@@ -1,5 +1,5 @@
 /**
- * Which stages are done: a stage's folder is good as long as its manifest's key is that of the stage as it is now.
+ * Cache of finished stages: a stage's folder is up to date as long as its manifest's key is that of the stage as it is now.
  *
  * @module
  */
@@ -28,19 +28,19 @@ export interface Recipe {
   readonly files: Readonly<Record<string, string>>;
 }
 
-/** What is kept beside a finished artifact, `manifest.json`. */
+/** Record of a finished artifact, `manifest.json`. */
 export interface Manifest {
   /** Name of the pipeline. */
   readonly pipeline: string;
   /** Id of the stage. */
   readonly stage: string;
-  /** What the folder holds. */
+  /** Kind of the artifact. */
   readonly kind: string;
   /** Hash of the recipe. */
   readonly key: string;
-  /** What made it. */
+  /** Recipe that made it. */
   readonly recipe: Recipe;
-  /** Where each option came from, see {@link PipelineStage.origins}. */
+  /** Origin of each option, see {@link PipelineStage.origins}. */
   readonly origins: Readonly<Record<string, string>>;
   /** The GPU, or null if the stage used none. */
   readonly adapter: string | null;
@@ -52,7 +52,7 @@ export interface Manifest {
   readonly finished: string;
   /** Time of all attempts together. */
   readonly seconds: number;
-  /** What the folder held at the end. */
+  /** Contents of the folder at the end. */
   readonly output: Contents;
   /** Rows for the results. */
   readonly summary: readonly Readonly<Record<string, Field>>[];
@@ -60,9 +60,9 @@ export interface Manifest {
   readonly log: readonly string[];
 }
 
-/** What a folder holds; one that holds something else was changed since. */
+/** Contents of a folder; one with other contents was changed since. */
 export interface Contents {
-  /** How many, in all folders below. */
+  /** Number of files, in all folders below. */
   readonly files: number;
   /** Of all files together. */
   readonly bytes: number;
@@ -76,7 +76,7 @@ export interface StageState {
   readonly stage: PipelineStage;
   /** Hash of the recipe. */
   readonly key: string;
-  /** What decides the artifact. */
+  /** Recipe of the artifact. */
   readonly recipe: Recipe;
   /** The finished folder. */
   readonly dir: string;
@@ -152,7 +152,7 @@ function whyNot(manifest: Manifest | undefined, key: string, recipe: Recipe, dir
 /** The most differences that are told. */
 const MOST = 3;
 
-/** What differs, in words. */
+/** Describes the differences of two recipes. */
 function difference(old: Recipe, now: Recipe): string {
   if (old.uses !== now.uses) return `it used ${old.uses}, now ${now.uses}`;
   const changes: string[] = [];
@@ -214,7 +214,7 @@ export function listFiles(dir: string): Contents {
 }
 
 /**
- * What was changed in a folder, null if nothing was. Files are read only if their time is another one: one that was
+ * Finds a change of a folder, null if there is none. Files are read only if their time is another one: one that was
  * changed without that goes unseen.
  */
 function changeOf(dir: string, then: Contents): string | null {

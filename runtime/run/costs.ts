@@ -1,5 +1,5 @@
 /**
- * What stages take from each other, and what a run of one takes.
+ * Costs of a run of a stage, and runs that cannot begin.
  *
  * @module
  */
@@ -16,7 +16,7 @@ export class RunError extends InputError {
 }
 
 /**
- * What a run of a stage takes, as far as its type tells; undefined if that depends on an input that is not there yet.
+ * Costs of a run of a stage, as its type estimates them; undefined if they depend on an input that is not made yet.
  *
  * @param onPlan Receives each plan that the costs are found with.
  * @throws {RunError} If that is more memory than its options allow.

@@ -54,7 +54,7 @@ export function ownerOf(home: string): Owner | null | undefined {
   return readJson<Owner>(join(home, ".lock")) ?? null;
 }
 
-/** How often the log tells of progress. */
+/** Interval of progress in the log. */
 const progressEveryMs = 10_000;
 
 /** The most that a log's file grows to, bytes. */
@@ -68,7 +68,7 @@ export class RunLog implements Disposable {
   #file: Deno.FsFile;
   #size: number;
   readonly #told = new Map<string, number>();
-  /** What a new file begins with, as readers look for it: which run it is, and the stages that go on. */
+  /** Lines that a new file begins with, as readers look for them: the run, and the stages that go on. */
   readonly #start = new Map<string, string>();
 
   /** Opens the log for appending; tells all events to a reporter, too. */
@@ -84,7 +84,7 @@ export class RunLog implements Disposable {
     if (this.#size > 0 && last[0] !== 10) this.#append("\n");
   }
 
-  /** Tells an event; of progress only now and then in the file. */
+  /** Emits an event; progress goes to the file only now and then. */
   emit(event: RunEvent): void {
     try {
       this.#write(event);
@@ -139,5 +139,5 @@ export function replaceFolder(from: string, to: string): void {
   removeIfExists(old);
 }
 
-/** Where a stage's artifact is while it is made. */
+/** Folder of a stage's artifact while it is made. */
 export const tempDirOf = (home: string, id: string): string => join(home, `.${id}.tmp`);

@@ -25,13 +25,13 @@ import { mostOf, tunables, tuneAll, TUNED_PART, workOfStage } from "../../engine
 /** A killed run forgets no more of its time and progress than this. */
 const noteEverySeconds = 1;
 
-/** What is kept of a stage on its way, `.work/<stage>/attempt.json`. */
+/** State of an unfinished stage, `.work/<stage>/attempt.json`. */
 export interface StageRunNote {
   /** Key of the stage, so that a later attempt knows whether it may go on. */
   readonly key: string;
   /** Time of all attempts together. */
   readonly seconds: number;
-  /** How far it is, as last told. */
+  /** Progress as last reported. */
   readonly progress?: { readonly done: number; readonly total: number; readonly fields: Row };
 }
 
@@ -71,7 +71,7 @@ export class StageRunError extends Error {
 }
 
 /**
- * What makes stages, one after the other, in the thread that calls it.
+ * Creates an executor that runs stages one after the other, in the calling thread.
  *
  * @param open Opens the GPU; called for the first stage that asks for it.
  */
@@ -97,7 +97,7 @@ class StageRun {
   readonly #work: string;
   readonly #draft: string;
   readonly #earlier: number;
-  /** Whether an attempt before left something to go on from. */
+  /** True if an earlier attempt left something to go on from. */
   readonly resumed: boolean;
   #noted = 0;
   #progress: StageRunNote["progress"];
@@ -105,7 +105,7 @@ class StageRun {
   readonly #log: string[] = [];
   #adapter: string | null = null;
   #memory: Device["memory"] | undefined;
-  /** Whether it begins with what an attempt before left. */
+  /** True if it begins with files of an earlier attempt. */
   readonly #resumes: boolean;
   #device: Promise<Device> | undefined;
   #selector = new TunedSelector({});

@@ -1,12 +1,12 @@
 /**
- * How a run looks while it goes on: a bar on a terminal, a plain line now and then elsewhere.
+ * Display of a running pipeline: a bar on a terminal, a plain line now and then elsewhere.
  *
  * @module
  */
 import { formatBytes, formatCount } from "../../formats/numbers.ts";
 import type { Field } from "../stage.ts";
 
-/** What happens in a run: the lines of `log.jsonl` and of `run --json`, which have a `time` as well. */
+/** Event of a run: the lines of `log.jsonl` and of `run --json`, which have a `time` as well. */
 export type RunEvent =
   | { readonly event: "run"; readonly pipeline: string; readonly file: string; readonly process: number }
   | { readonly event: "skip"; readonly stage: string; readonly number: number; readonly of: number }
@@ -44,7 +44,7 @@ export interface Reporter {
 /** Prints nothing. */
 export const silent: Reporter = { event() {} };
 
-/** Where a reporter prints. */
+/** Output of a reporter. */
 export interface Output {
   /** As of `Deno.stdout`. */
   writeSync(bytes: Uint8Array): number;
@@ -72,12 +72,12 @@ export function jsonReporter(out: Output, now: () => number = () => performance.
   };
 }
 
-/** How far a stage is, as a reporter has seen it. */
+/** Progress of a stage, as a reporter has seen it. */
 interface Course {
   samples: { time: number; done: number }[];
   /** When it was last printed. */
   printed?: number;
-  /** How it looks beside others on one line. */
+  /** Form of it beside others on one line. */
   brief: string;
 }
 

@@ -28,7 +28,7 @@ import { RunError, stageCosts } from "./costs.ts";
 import { StageThreads } from "./worker.ts";
 import { suggest } from "../../formats/yaml_tree.ts";
 
-/** Which stages to run. */
+/** Selection of the stages to run. */
 export interface Selection {
   /** Just this one, again if it is done; its inputs must be. */
   readonly only?: string | undefined;
@@ -38,7 +38,7 @@ export interface Selection {
   readonly until?: string | undefined;
 }
 
-/** How to run. */
+/** Options of {@linkcode runPipeline}. */
 export interface RunOptions extends Selection {
   /** Folder of all runs. */
   readonly root?: string;
@@ -47,7 +47,7 @@ export interface RunOptions extends Selection {
   /** Is told what happens. */
   readonly reporter: Reporter;
   /**
-   * Which kernels to run: `off` (the default) those of the ops alone, `cached` those that were tuned on the adapter,
+   * Kernels to run: `off` (the default) those of the ops alone, `cached` those that were tuned on the adapter,
    * `measure` the same after what a stage lacks is tuned, or those of a file: a manifest of a stage that ran with them.
    * A stage that goes on from a checkpoint keeps the kernels that it began with.
    */
@@ -61,13 +61,13 @@ export interface RunOptions extends Selection {
   readonly thread?: URL;
 }
 
-/** How a run ended, `summary.json`. */
+/** Result of a run, `summary.json`. */
 export interface Summary {
   /** Name of the pipeline. */
   readonly pipeline: string;
   /** `seconds` is the time it took to make the artifact, in this run or an earlier one. */
   readonly stages: Readonly<Record<string, { readonly status: Status; readonly seconds: number }>>;
-  /** What stages tell about detectors, in the order of the stages. */
+  /** Rows about detectors, in the order of the stages. */
   readonly results: readonly Row[];
 }
 
@@ -94,7 +94,7 @@ export interface PlannedStage extends StageState {
 }
 
 /**
- * What a run would do. Reads only.
+ * Plans a run. Reads only.
  *
  * @throws {RunError} If the selection names a stage that is not there, or one whose inputs are missing.
  */
@@ -249,7 +249,7 @@ class SummaryFile {
   }
 }
 
-/** What makes stages: as many as go on side by side. */
+/** Opens an executor for each stage that runs side by side. */
 function openLanes(
   jobs: number,
   { thread, openDevice }: RunOptions,
@@ -315,7 +315,7 @@ function checkTuning(mode: string): void {
   }
 }
 
-/** What took less says nothing about speed. */
+/** Shortest time, in seconds, that is recorded: less says nothing about speed. */
 const LEAST_SECONDS = 2;
 
 /** Keeps what a stage took, for estimates. */
@@ -362,7 +362,7 @@ function describeFailure(error: unknown, { stage }: PlannedStage, home: string, 
   return lines.join("\n      ");
 }
 
-/** What to do about a disk that cannot be written, by the error's code. */
+/** Hints for a disk that cannot be written, by the error's code. */
 const DISK_HINTS: Readonly<Record<string, string>> = {
   ENOSPC: "free space on that disk; the same command goes on from the last checkpoint",
   EDQUOT: "free space within your quota; the same command goes on from the last checkpoint",

@@ -19,7 +19,7 @@ export interface StageProgress {
   readonly status: Status | "running" | "killed";
   /** Time spent on it, in this run or an earlier one. */
   readonly seconds: number;
-  /** How far it is, when it is on its way. */
+  /** Progress, while it runs. */
   readonly progress?: StageRunNote["progress"];
 }
 

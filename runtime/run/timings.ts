@@ -1,5 +1,5 @@
 /**
- * How fast stages went on this machine, and how long others will take by that.
+ * Times that stages took on this machine, and estimates of others from them.
  *
  * The figures are in `.speeds.json` beside the runs, by adapter and stage type. They are of whole stages, reading and
  * compiling included, so that an estimate is one of the clock.
@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { readJson, writeAtomic } from "../../formats/files.ts";
 import type { Costs } from "../stage.ts";
 
-/** What a stage did, and how long it took. */
+/** Work of a stage, and the time that it took. */
 export interface Timing {
   /** By the clock. */
   readonly seconds: number;
@@ -32,7 +32,7 @@ export interface Timings {
 export interface Estimate {
   /** By the clock. */
   readonly seconds: number;
-  /** Whether it is by the speed of another kind of stage, and so within a factor of some three. */
+  /** True if it is by the speed of another kind of stage, and so within a factor of about three. */
   readonly rough: boolean;
 }
 
@@ -67,7 +67,7 @@ export function recordTiming(root: string, adapter: string | null, uses: string,
   writeAtomic(fileOf(root), `${JSON.stringify(speeds, null, 2)}\n`);
 }
 
-/** The work that costs tell of. */
+/** Work that costs name. */
 export function workOf({ step_flops, steps, images }: Costs): Omit<Timing, "seconds"> {
   return {
     ...(typeof step_flops === "number" && typeof steps === "number" && { flops: step_flops * steps }),
@@ -75,7 +75,7 @@ export function workOf({ step_flops, steps, images }: Costs): Omit<Timing, "seco
   };
 }
 
-/** How long a stage will take; undefined when nothing like it is known. */
+/** Estimates the time of a stage; undefined when nothing like it is known. */
 export function estimate(uses: string, costs: Costs, speeds: Timings | undefined): Estimate | undefined {
   if (!speeds) return undefined;
   const { flops, images } = workOf(costs);
@@ -91,7 +91,7 @@ export function estimate(uses: string, costs: Costs, speeds: Timings | undefined
   return { seconds: same.seconds * times, rough: false };
 }
 
-/** A time as one says it: `about 4 min`. */
+/** Formats a duration: `about 4 min`. */
 export function formatDuration(seconds: number): string {
   const units = [["s", 60], ["min", 60], ["h", 48], ["days", Infinity]] as const;
   let left = seconds;

@@ -33,7 +33,7 @@ type Reply =
   | { readonly made: Manifest }
   | { readonly failed: ErrorText; readonly resumed: boolean; readonly seconds: number };
 
-/** How many threads Mesa's processor driver computes with for each device, 0 for that which gives the commands. */
+/** Environment variable of Mesa's CPU driver: its threads for each device, 0 for the calling thread alone. */
 const DRIVER_THREADS = "LP_NUM_THREADS";
 
 /**
@@ -52,7 +52,7 @@ function shareCores(devices: number): () => void {
 
 /** Threads that make stages, each begun when there is something to make. */
 export class StageThreads {
-  /** What makes one stage after the other, in each of the threads. */
+  /** Executors, one for each thread. */
   readonly executors: readonly StageExecutor[];
   readonly #workers: Worker[] = [];
   readonly #unshare: () => void;
@@ -107,7 +107,7 @@ export class StageThreads {
     return promise.finally(() => signal.removeEventListener("abort", abort));
   }
 
-  /** What a device measures when it is opened, once: it would come out otherwise while another stage computes. */
+  /** Properties measured when the first device is opened: a measurement while another stage computes would differ. */
   #likeFirst(): Promise<DeviceOptions> {
     return this.#device ??= this.open().then(({ storage, tiled, staged, destroy }) => {
       destroy();
@@ -128,7 +128,7 @@ function knownError(text: ErrorText): Error {
   return known ? new known(text.message) : errorOf(text);
 }
 
-/** What a worker has of its global scope. */
+/** Global scope of a worker, as far as it is used. */
 interface WorkerScope {
   onmessage: ((event: MessageEvent<Command>) => void) | null;
   postMessage(reply: Reply): void;

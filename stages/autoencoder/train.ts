@@ -46,7 +46,7 @@ import { autoencoderOf, formatCount, sizeOf, stepImages, trainingCosts } from ".
 import { imageOf, loadFaces, toImage, toNetwork } from "../lib/faces.ts";
 import { accumulation, train, trainingOptions } from "../lib/training.ts";
 
-/** What the loss of an autoencoder is made of. */
+/** Weights and distance of an autoencoder's loss. */
 interface LossOptions {
   readonly kl_weight: number;
   readonly codebook_weight?: number | undefined;

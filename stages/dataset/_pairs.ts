@@ -28,7 +28,7 @@ export interface Pairs {
   styleOf(index: number): Style;
 }
 
-/** How pairs are made. */
+/** Options of {@linkcode planPairs}. */
 export interface PairOptions {
   readonly per_style: number;
   readonly mirror: boolean;

@@ -13,7 +13,7 @@ import { align, robustZScore, styleStatistics } from "../lib/alignment.ts";
 import type { Request } from "../lib/painting.ts";
 import type { Pairs } from "./_pairs.ts";
 
-/** What makes pictures, a batch at most at once. */
+/** Generator of images, at most a batch at once. */
 export interface OpenGenerator {
   /** Generates a picture for each request. */
   generate(requests: readonly Request[]): Promise<Image[]>;
@@ -105,7 +105,7 @@ export class PictureStore implements Disposable {
   }
 }
 
-/** Which pictures are rejected, and how often they are made again. */
+/** Limits above which images are rejected, and retries. */
 export interface RedrawOptions {
   readonly retries: number;
   readonly max_zscore: number;

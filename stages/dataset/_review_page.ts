@@ -10,7 +10,7 @@ import type { Landmarks } from "../../faces/landmarks.ts";
 import type { LandmarkSchema } from "../../faces/schema.ts";
 import { Html, markup } from "../../formats/html.ts";
 
-/** What became of a pair. */
+/** Verdict on a pair. */
 export type Verdict = "kept" | "rejected" | "duplicate";
 
 /** A pair and what is thought of it. */
@@ -29,11 +29,11 @@ export interface ReviewedPair {
 export interface ShownPair extends ReviewedPair {
   /** The picture's file. */
   readonly png: Uint8Array;
-  /** What the detector found, `[P, 2]`, pixels. */
+  /** Landmarks that the detector found, `[P, 2]`, pixels. */
   readonly found: Landmarks;
 }
 
-/** How many pairs of a style there are, and what their `alignment_nme` usually is, percent. */
+/** Counts of a style's pairs, and the statistics of their `alignment_nme`, percent. */
 export interface StyleCounts {
   readonly style: string;
   readonly pairs: number;

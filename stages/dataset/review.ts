@@ -142,7 +142,7 @@ function countStyles(pairs: readonly ReviewedPair[], usual: ReadonlyMap<string, 
   });
 }
 
-/** What is written of a review. */
+/** Result of a review, as it is written. */
 interface Review {
   /** Stage of the pairs. */
   readonly data: string;

@@ -64,7 +64,7 @@ async function plannedNetworks(model: ArtifactRef, init: ArtifactRef | undefined
   return init ? { ...networks, controlnet: (await networksOf(init)).controlnet } : networks;
 }
 
-/** What contradicts the ControlNet that a model is to have. */
+/** Finds contradictions about the ControlNet that a model is to have. */
 async function controlConflicts(
   { hint_channels }: { hint_channels: readonly number[] },
   model: Artifact,

@@ -1,5 +1,5 @@
 /**
- * How well generated pictures fit the landmarks that they were made from, as a detector sees it.
+ * Alignment of generated images with the landmarks that they were made from, as a detector sees it.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { convertLandmarks, type LandmarkSchema } from "../../faces/schema.ts";
 import { median } from "../../faces/statistics.ts";
 import type { Detector } from "../../models/detectors/detector.ts";
 
-/** Which pairs are rejected; `dataset/generate` draws such pairs again. */
+/** Limits above which pairs are rejected; `dataset/generate` makes such pairs again. */
 export const rejection = {
   max_zscore: z.number().positive().default(3).describe(
     "A pair is rejected when its alignment_nme is so many robust standard deviations (1.4826 times the median distance " +
@@ -23,7 +23,7 @@ export const rejection = {
   ),
 };
 
-/** What a detector finds in pictures, against what was asked for. */
+/** Landmarks that a detector finds in images, and their distance from those asked for. */
 export interface Alignment {
   /** `[n, P, 2]`, pixels. */
   readonly found: Float32Array;
@@ -32,7 +32,7 @@ export interface Alignment {
 }
 
 /**
- * Looks at pictures one batch at a time; that many are in memory.
+ * Measures images one batch at a time; that many are in memory.
  *
  * @param schema Schema of the landmarks asked for; what the detector finds is converted to it.
  * @param read Picture `index` and the landmarks that were asked for.
@@ -65,7 +65,7 @@ export async function align(
   return { found, nme };
 }
 
-/** What is usual in a style. */
+/** Statistics of `alignment_nme` in a style. */
 export interface StyleStatistics {
   /** Median of `alignment_nme`, percent. */
   readonly median: number;
@@ -81,7 +81,7 @@ const LEAST = 0.05;
 const MAD = 1.4826;
 
 /**
- * What `alignment_nme` is usual in each style: the median, and 1.4826 times the median distance from it.
+ * Computes statistics of `alignment_nme` for each style: the median, and 1.4826 times the median distance from it.
  *
  * A few pairs tell little of their spread, so it is drawn towards that of all styles, as shares of their medians: by half
  * where a style has ten pairs.
@@ -103,7 +103,7 @@ export function styleStatistics(nme: ArrayLike<number>, styles: readonly string[
   );
 }
 
-/** How many deviations an `alignment_nme` is above the median of its style; below 0 it is better than that. */
+/** Robust z-score: deviations of an `alignment_nme` above the median of its style; below 0 it is better than that. */
 export function robustZScore(nme: number, { median, deviation }: StyleStatistics): number {
   return deviation === 0 ? 0 : (nme - median) / deviation;
 }

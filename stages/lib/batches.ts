@@ -67,13 +67,13 @@ export interface DiffusionBatches {
   readonly drawing_px: number | null;
 }
 
-/** What decides the batches of a training: plain data, as it goes to other threads. */
+/** Specification of a training's batches: plain data, as it goes to other threads. */
 export type BatchSpec = DetectorBatches | AutoencoderBatches | DiffusionBatches;
 
 /** The inputs of a network by name. */
 export type Batch = Record<string, Float32Array>;
 
-/** What makes a training's batches, each a function of the seed and its number alone. */
+/** Creates the maker of a training's batches, each a function of the seed and its number alone. */
 export function batchMaker(spec: BatchSpec): (index: number) => Batch {
   switch (spec.kind) {
     case "detector":

@@ -1,5 +1,5 @@
 /**
- * Which weights of a training were the best.
+ * The best weights of a training.
  *
  * @module
  */

@@ -11,7 +11,7 @@ import type { Artifact, Conflict, Conflicts } from "../../runtime/stage.ts";
 import { datasetInfo, detectorOf } from "./estimates.ts";
 import type { TrainingOptions } from "./training.ts";
 
-/** What a question about an input gives; undefined where nothing is known of the input yet. */
+/** Answers a question about an input; undefined where nothing is known of the input yet. */
 export async function ifKnown<T>(ask: () => Promise<T>): Promise<T | undefined> {
   try {
     return await ask();
@@ -127,7 +127,7 @@ export async function detectorsConflicts(
   return (await Promise.all(detectors.map((detector) => measuringSchemaConflicts(data, detector)))).flat();
 }
 
-/** Whether landmarks of a schema contain those of another. */
+/** Tests if landmarks of a schema contain those of another. */
 function isConvertible(from: SchemaName, to: SchemaName): boolean {
   return from === to || SCHEMAS[from].maps[to] !== undefined;
 }

@@ -1,5 +1,5 @@
 /**
- * What the diffusion stages share: a model folder's networks in one graph, latents of a dataset, prompts, noise.
+ * Common parts of the diffusion stages: a model folder's networks in one graph, latents of a dataset, prompts, noise.
  *
  * @module
  */
@@ -154,7 +154,7 @@ export function denoisingLoss(
 }
 
 /**
- * What decides the batches of a diffusion training.
+ * Specifies the batches of a diffusion training.
  *
  * @param drawings Whether landmark drawings are wanted, as input `cond`.
  */

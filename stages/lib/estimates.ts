@@ -1,5 +1,5 @@
 /**
- * What stages of a latent diffusion model take, told from the configurations of its networks alone, for `plan`.
+ * Costs of the stages of a latent diffusion model, estimated from the configurations of its networks alone, for `plan`.
  *
  * @module
  */
@@ -38,7 +38,7 @@ export interface Networks extends Pick<Model, "vae" | "text" | "unet" | "control
 /** A folder that is there, or is to be. */
 export type ArtifactRef = Pick<Artifact, "dir" | "info">;
 
-/** What is known of an artifact that is yet to be made; undefined for one that is there, or of which nothing is known. */
+/** Property of an artifact that is yet to be made; undefined for one that is there, or of which nothing is known. */
 async function expectation({ info }: ArtifactRef, name: string): Promise<unknown> {
   return (await info?.())?.[name];
 }
@@ -241,7 +241,7 @@ function bytesOf(plans: readonly Plan[], isF16: (name: string) => boolean): numb
 }
 
 /**
- * What a training takes.
+ * Estimates the cost of a training.
  *
  * @param options `isF16`, `onPlan`: as of {@linkcode costsOf}; `beside`: computations of an evaluation with the training's own parameters,
  * which take memory too.

@@ -1,5 +1,5 @@
 /**
- * What stages that take faces share: datasets in memory, images as network inputs, contact sheets.
+ * Common parts of stages that take faces: datasets in memory, images as network inputs, contact sheets.
  *
  * @module
  */

@@ -26,7 +26,7 @@ import type { Parameters } from "../../engine/prepare.ts";
 import { Prompts } from "./diffusion.ts";
 import { toImage } from "./faces.ts";
 
-/** How pictures are sampled. */
+/** Options of sampling. */
 export const samplingOptions = {
   sampler: z.enum(SAMPLER_NAMES).optional().describe(
     `How a step is made: ${SAMPLER_NAMES.map((name) => `${name}, ${SAMPLERS[name].doc}`).join("; ")}; by default ${
@@ -53,7 +53,7 @@ function methodOf({ sampler = SAMPLER_NAMES[0] }: SamplingOptions): SamplingMeth
   return SAMPLERS[sampler];
 }
 
-/** What a picture is painted from. */
+/** Request for an image. */
 export interface Request {
   /** `[P, 2]`, pixels. */
   readonly landmarks: Float32Array;
@@ -61,7 +61,7 @@ export interface Request {
   readonly schema: LandmarkSchema;
   readonly prompt?: string;
   readonly negative_prompt?: string;
-  /** Where its noise comes from. */
+  /** Source of its noise. */
   readonly random: Random;
 }
 

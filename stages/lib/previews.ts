@@ -21,10 +21,10 @@ import { landmarksOf } from "./faces.ts";
 import { ImageGenerator, samplerOf } from "./painting.ts";
 import type { Callback } from "./training.ts";
 
-/** How previews are sampled. */
+/** Sampling of previews. */
 const SAMPLING = { steps: 20, guidance: 2, eta: 0, control_scale: 1 };
 
-/** What is looked at. */
+/** Images of a preview, and the networks that make them. */
 export interface Previews {
   readonly every: number;
   /** Images of a preview. */
@@ -35,7 +35,7 @@ export interface Previews {
   readonly model: Model & { controlnet: ControlNetConfig };
   /** Parameters of a training, which change between evaluations; those of other networks are read from the model. */
   readonly parameters: Parameters;
-  /** Who finds the landmarks, if anybody does. */
+  /** Detector that measures the images, if one is given. */
   readonly detector?: Artifact | undefined;
 }
 

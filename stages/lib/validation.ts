@@ -1,5 +1,5 @@
 /**
- * How a diffusion model does on images held back: the same images, prompts, noise and time steps each time.
+ * Validation of a diffusion model on images held back: the same images, prompts, noise and time steps each time.
  *
  * @module
  */
@@ -24,7 +24,7 @@ export const validationOptions = {
   val_every: z.int().min(1).optional().describe("Validation interval, in steps; 100 when not given"),
 };
 
-/** What contradicts the validation of a diffusion model. */
+/** Finds contradictions about the validation of a diffusion model. */
 export function validationConflicts(
   val: Artifact | undefined,
   { val_every }: { val_every?: number | undefined },
@@ -54,7 +54,7 @@ export async function validation(
     readonly autoencoder: string;
     readonly schedule: Schedule;
     readonly tokenizer: Tokenizer;
-    /** Whether landmark drawings are wanted. */
+    /** True if landmark drawings are wanted. */
     readonly drawings: boolean;
     readonly loss: Value;
     /** Those of the training, which change between evaluations. */

@@ -21,7 +21,7 @@ const MOST_FACES = 36;
 
 const mimeTypes: Readonly<Record<string, string>> = { ".png": "image/png", ".jpg": "image/jpeg" };
 
-/** What a face is shown with. */
+/** Parts of a face on the page. */
 interface FaceText {
   readonly alt: string;
   /** Below the picture. */

@@ -12,7 +12,7 @@ import type { ChartOptions } from "./_line_chart.ts";
 /** A row of a table. */
 export type Row = Record<string, Field>;
 
-/** What a `results.json` holds. */
+/** Content of a `results.json`. */
 export interface Results {
   /** The table, and a row for each style of a dataset as `DATASET/STYLE`. */
   readonly rows: Row[];
@@ -20,7 +20,7 @@ export interface Results {
   readonly regions: Row[];
   /** Share of the images (y) with at most an error (x, percent). */
   readonly ced: Curve[];
-  /** What was found in the best images and in the worst, the smallest error first. */
+  /** Landmarks found in the best and in the worst images, the smallest error first. */
   readonly examples: Example[];
 }
 
@@ -62,7 +62,7 @@ function tableRow(detector: string, dataset: string, measures: Measures, normali
   return { detector, dataset, images: count, [`nme_${normaliser}`]: nme, ...rates(failures), nme_low, nme_high };
 }
 
-/** How the error curves of a dataset are drawn. */
+/** Style of the error curves of a dataset. */
 export function cedOptions(dataset: string): ChartOptions {
   return { title: `${dataset}: images below an error`, xLabel: "NME, %", yRange: [0, 1], percent: true };
 }

@@ -247,7 +247,7 @@ function timing(sources: readonly Source[]): Html {
   `;
 }
 
-/** What a stage said, folded where it is long. */
+/** Log of a stage, folded where it is long. */
 function lines(log: readonly string[]): Part {
   if (log.length > 3) {
     return markup`<details><summary>${log.length} lines</summary><pre>${log.join("\n")}</pre></details>`;
