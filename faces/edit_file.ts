@@ -164,9 +164,7 @@ function expandPoints(entry: number | string, { contours, count }: LandmarkSchem
  */
 export async function readEdits(dir: string, names?: readonly string[]): Promise<Edit[]> {
   const ending = ".yaml";
-  const found = (await fileNames(dir)).filter((name) => name.endsWith(ending)).map((name) =>
-    name.slice(0, -ending.length)
-  )
+  const found = fileNames(dir).filter((name) => name.endsWith(ending)).map((name) => name.slice(0, -ending.length))
     .sort();
   const missing = names?.find((name) => !found.includes(name));
   if (missing !== undefined) {

@@ -38,9 +38,8 @@ export async function writeFile(path: string, content: string | Uint8Array): Pro
 }
 
 /** Names of the files in a folder, sorted; not those in folders below it. */
-export async function fileNames(dir: string): Promise<string[]> {
-  const entries = await Array.fromAsync(Deno.readDir(dir));
-  return entries.filter(({ isFile }) => isFile).map(({ name }) => name).sort();
+export function fileNames(dir: string): string[] {
+  return [...Deno.readDirSync(dir)].filter(({ isFile }) => isFile).map(({ name }) => name).sort();
 }
 
 /** Names of everything in a folder, sorted. */

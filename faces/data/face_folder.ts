@@ -91,7 +91,7 @@ async function facesIn(dir: string, options: FolderOptions): Promise<{ faces: Fa
   const { format = "pts", annotations } = options;
   const reader: ImageFormat | ListFormat = DATASET_FORMATS[format];
   if (reader.perImage) {
-    if (annotations === undefined) return { faces: await besideImages(dir, reader, options), bad: [] };
+    if (annotations === undefined) return { faces: besideImages(dir, reader, options), bad: [] };
     throw new InputError(`Cannot use ${annotations} as ${format}: this format has a file beside each image`);
   }
   if (annotations === undefined) {
@@ -104,9 +104,9 @@ async function facesIn(dir: string, options: FolderOptions): Promise<{ faces: Fa
   return { faces: chosen, bad };
 }
 
-async function besideImages(dir: string, format: ImageFormat, options: FolderOptions): Promise<FaceFile[]> {
+function besideImages(dir: string, format: ImageFormat, options: FolderOptions): FaceFile[] {
   const { schema = SCHEMAS[DEFAULT_SCHEMA], origin = 0, filter = () => true } = options;
-  const names = (await fileNames(dir)).filter((name) => /\.(png|jpe?g)$/i.test(name) && filter(stem(name)));
+  const names = fileNames(dir).filter((name) => /\.(png|jpe?g)$/i.test(name) && filter(stem(name)));
   if (names.length === 0) {
     throw new InputError(`Cannot use ${dir} as a folder of faces: no PNG or JPEG was chosen in it`);
   }

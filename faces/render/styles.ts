@@ -4,7 +4,7 @@
  * @module
  */
 import { z } from "zod";
-import { readText } from "../../formats/files.ts";
+import { fileNames, readText, readTextIfExists } from "../../formats/files.ts";
 import { InputError } from "../../formats/input_error.ts";
 import { readYaml } from "../../formats/yaml_file.ts";
 
@@ -220,10 +220,9 @@ export async function loadStyle(path: string): Promise<Style> {
  * @throws {InputError} If the folder has none.
  */
 export async function loadStyles(dir: string): Promise<Map<string, Style>> {
-  const names: string[] = [];
-  for await (const entry of Deno.readDir(dir)) if (entry.isFile && /\.ya?ml$/.test(entry.name)) names.push(entry.name);
+  const names = fileNames(dir).filter((name) => /\.ya?ml$/.test(name));
   if (names.length === 0) throw new InputError(`Cannot load styles from ${dir}: it has no .yaml file`);
-  const styles = await Promise.all(names.sort().map((name) => loadStyle(`${dir}/${name}`)));
+  const styles = await Promise.all(names.map((name) => loadStyle(`${dir}/${name}`)));
   return new Map(styles.map((style) => [style.name, style]));
 }
 
@@ -235,10 +234,10 @@ export type Split = "train" | "test" | "all";
  * The mark is looked up in the text, so a file that is no style does no harm here.
  */
 export function styleFiles(dir: string, split: Split): string[] {
-  return [...Deno.readDirSync(dir)].map(({ name }) => `${dir}/${name}`).filter((path) => /\.ya?ml$/.test(path)).sort()
+  return fileNames(dir).map((name) => `${dir}/${name}`).filter((path) => /\.ya?ml$/.test(path))
     .filter((path) => {
       if (split === "all") return true;
-      const test = /^split:\s*["']?test\b/m.test(Deno.readTextFileSync(path));
+      const test = /^split:\s*["']?test\b/m.test(readTextIfExists(path) ?? "");
       return !/\/photo\.ya?ml$/.test(path) && test === (split === "test");
     });
 }
