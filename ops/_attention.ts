@@ -14,7 +14,7 @@ export type AttentionTilesAttrs = { readonly heads: number; readonly causal: boo
 /** The widest head: an invocation has a tile of the results of 4 rows, an eighth of their width, in registers. */
 export const WIDEST_HEAD = 256;
 
-/** How the rows of an operand are weighed. */
+/** A weighted sum of rows: the operands, their loads and the kind of weights. */
 export interface Weighing {
   /** Loads, as `shaders/_attention.wgsl` asks for them. */
   readonly source: string;
@@ -26,11 +26,11 @@ export interface Weighing {
   readonly rows: Shape;
   /** `[N, columns, H D]`. */
   readonly columns: Shape;
-  /** Whether weights are a softmax; else logarithms of the sums that divide them are given. */
+  /** True for weights by a softmax; else logarithms of the sums that divide them are given. */
   readonly online?: boolean;
-  /** Whether they are multiplied by a second product. */
+  /** True to multiply the weights by a second product. */
   readonly pairs?: boolean;
-  /** Whether rows are keys. */
+  /** True if rows are keys. */
   readonly flipped?: boolean;
 }
 

@@ -15,7 +15,7 @@ export interface Gemm {
   readonly label: string;
   readonly reads: readonly string[];
   readonly writes: readonly string[];
-  /** How many products. */
+  /** Number of products. */
   readonly batches: number;
   /** Rows of a product. */
   readonly rows: number;
@@ -23,7 +23,7 @@ export interface Gemm {
   readonly columns4: number;
   /** Steps of 16 terms of the sum. */
   readonly steps: number;
-  /** Whether texels of X go along the rows, and those of W along the sum. */
+  /** True for `x` if texels of X go along the rows, for `w` if those of W go along the sum. */
   readonly transposed: { readonly x: boolean; readonly w: boolean };
   readonly constants?: Readonly<Record<string, number>>;
   readonly ints: Readonly<Record<string, number>>;
@@ -39,7 +39,7 @@ const SPLIT_TILES = 1024;
 /** Fewest terms of a part of a split sum. */
 const SPLIT_TERMS = 256;
 
-/** Whether a product is computed by tiles of 64 x 64: fewer rows or columns would leave most of a tile empty. */
+/** Returns true for a product that is computed by tiles of 64 x 64: fewer rows or columns would leave most of a tile empty. */
 export function usesTiles(
   { TILED }: Candidate,
   target: Target,
@@ -81,7 +81,7 @@ export function directWorkgroup({ tiled }: Target): number {
   return tiled ? 64 : 8;
 }
 
-/** What tuning tries for convolutions: tiles in workgroup memory or not, pixels of an invocation, Winograd. */
+/** Candidates of convolutions: tiles in workgroup memory or not, pixels of an invocation, Winograd. */
 export const CONVOLUTION_CANDIDATES: readonly Candidate[] = [
   {},
   { TILED: 0 },

@@ -1,5 +1,5 @@
 /**
- * What the random ops share: counters and keys of engine/rng.ts on the GPU.
+ * Shared parts of the random ops: counters and keys of engine/rng.ts on the GPU.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { reader } from "./_reference.ts";
 /** Attributes of the random ops: shape of the result and key of the stream. */
 export type RandomAttrs = { readonly shape: readonly number[]; readonly key: readonly [number, number] };
 
-/** Which stream of random numbers, and how many. */
+/** A stream of random numbers and the shape of what is drawn. */
 export interface RandomOptions {
   readonly shape: readonly number[];
   /** Seed of the run. */

@@ -1,5 +1,5 @@
 /**
- * What the steps of a 3x3 convolution by Winograd's F(4x4, 3x3) share: its matrices and where tiles lie in memory.
+ * Shared parts of a 3x3 convolution by Winograd's F(4x4, 3x3): its matrices and the layout of tiles in memory.
  *
  * `y = A^T ((G f G^T) * (B^T d B)) A` for a tile `y` of 4 x 4 results, the 6 x 6 pixels `d` under it and filters `f`;
  * `*` is element by element. With all channels at once it is a matrix product for each of the 36 places of a 6 x 6 tile.

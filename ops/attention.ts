@@ -99,7 +99,7 @@ function headsTo(x: Value, heads: number, width: number): Value {
 export interface AttentionOptions {
   /** Number of heads; divides the width. A head whose width is no multiple of 4 is computed as one that is. */
   readonly heads: number;
-  /** Whether a query sees only the keys up to its own position. */
+  /** True to let a query see only the keys up to its own position. */
   readonly causal?: boolean;
   /**
    * Most scores that are kept for the gradient, `N heads L T`; more are worked off in blocks of queries and computed again

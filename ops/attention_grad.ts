@@ -13,7 +13,7 @@ export function rowDot(y: Value, dy: Value, heads: number): Value {
   return sumLast(reshape(mul(y, dy), [N, L, heads, width / heads]));
 }
 
-/** Whether attention of these values has a kernel that tiles in workgroup memory. */
+/** Returns true if attention of these values has a kernel that tiles in workgroup memory. */
 export function fitsTiles(q: Value, { heads }: AttentionTilesAttrs): boolean {
   return extent(q, 2) / heads <= WIDEST_HEAD;
 }

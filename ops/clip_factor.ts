@@ -13,7 +13,7 @@ export const clipFactorOp: Op<ClipFactorAttrs, 1> = elementwise({
   value: ([x], { max_norm }) => Math.min(1, max_norm / (Math.sqrt(x) + 1e-6)),
 });
 
-/** What to multiply gradients of the squared norm `x` with, so that their norm is at most `max_norm`. */
+/** The factor that scales gradients of the squared norm `x` down to a norm of at most `max_norm`. */
 export function clipFactor(x: Value, max_norm: number): Value {
   return apply(clipFactorOp, [x], { max_norm });
 }

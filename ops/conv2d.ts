@@ -48,7 +48,7 @@ export function pixelTile(width: number): number {
   return width >= 3 ? 4 : width;
 }
 
-/** Whether Winograd's way is taken: what tuning found, or where it found nothing the rule of shapes. */
+/** Returns true to take Winograd's way: by a tuned candidate, or by the rule of shapes where there is none. */
 export function decided(candidate: Candidate, rule: () => boolean): boolean {
   const { WINOGRAD = 0 } = candidate;
   return Object.keys(candidate).length ? WINOGRAD === 1 : rule();

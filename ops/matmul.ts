@@ -130,13 +130,37 @@ function kernel(a: Shape, b: Shape, attrs: MatmulAttrs, target: Target, candidat
   };
 }
 
+/** A factor of a product: whether its last two dimensions are transposed, and whether its heads are merged. */
+interface Factor {
+  readonly value: Value;
+  readonly transposed: boolean;
+  readonly merged: boolean;
+}
+
+/** The transpose of a factor. */
+function flipped(factor: Factor): Factor {
+  return { ...factor, transposed: !factor.transposed };
+}
+
+/** The product of two factors, its heads merged or not. */
+function productOf(a: Factor, b: Factor, heads: number, merged_y: boolean): Value {
+  return apply(matmulOp, [a.value, b.value], {
+    ta: a.transposed,
+    tb: b.transposed,
+    heads,
+    merged_a: a.merged,
+    merged_b: b.merged,
+    merged_y,
+  });
+}
+
 /** Reads an operand by batch, head, row and column, whether its heads are merged or not; batches repeat. */
 function operand(x: F64, { n, rows, columns }: ReturnType<typeof layout>, merged: boolean, heads: number) {
   const X = reader(x, merged ? [n, rows, heads, columns] : x.shape);
   return (i: number, h: number, r: number, c: number) => merged ? X(i % n, r, h, c) : X(i % n, h, r, c);
 }
 
-/** Whether tiles of four leave no more than a sixth of them empty. */
+/** Returns true if tiles of four leave at most a sixth of them empty. */
 function fillsFours(count: number): boolean {
   return 20 * Math.ceil(count / 4) <= 6 * count;
 }
@@ -173,22 +197,20 @@ export const matmulOp: Op<MatmulAttrs, 2> = {
   },
   gradient({ inputs: [a, b], attrs }, [dy]) {
     const { ta, tb, heads, merged_a, merged_b, merged_y } = attrs;
-    const multiply = (x: Value, mx: boolean, tx: boolean, y: Value, my: boolean, ty: boolean, mz: boolean) =>
-      apply(matmulOp, [x, y], { ta: tx, tb: ty, heads, merged_a: mx, merged_b: my, merged_y: mz });
+    const A = { value: a, transposed: ta, merged: merged_a };
+    const B = { value: b, transposed: tb, merged: merged_b };
+    const dY = { value: dy, transposed: false, merged: merged_y };
+    const multiply = (x: Factor, y: Factor, merged: boolean) => productOf(x, y, heads, merged);
     // Y = A B: dA = dY B^T, dB = A^T dY; with a transposed operand the factors change places.
-    const da = ta
-      ? multiply(b, merged_b, tb, dy, merged_y, true, merged_a)
-      : multiply(dy, merged_y, false, b, merged_b, !tb, merged_a);
+    const da = ta ? multiply(B, flipped(dY), merged_a) : multiply(dY, flipped(B), merged_a);
     if (!ta && !tb && merged_a && merged_b && merged_y && heads === 1 && b.shape[0] === 1) {
       // The gradient of a layer's weights: few outputs and a long sum, which is split into parts that run side by side.
       const { K, N } = dims(b, "one K N");
       const parts = Math.ceil(512 / Math.ceil(K / 8) / Math.ceil(N / 8));
       const [x, d] = [splitRows(a, parts), splitRows(dy, parts)];
-      return [da, sumTo(multiply(x, true, true, d, true, false, true), b.shape)];
+      return [da, sumTo(multiply(flipped({ ...A, value: x }), { ...dY, value: d }, true), b.shape)];
     }
-    const db = tb
-      ? multiply(dy, merged_y, true, a, merged_a, ta, merged_b)
-      : multiply(a, merged_a, !ta, dy, merged_y, false, merged_b);
+    const db = tb ? multiply(flipped(dY), A, merged_b) : multiply(flipped(A), dY, merged_b);
     return [da, sumTo(db, b.shape)];
   },
   flops({ inputs: [a, b], attrs }) {

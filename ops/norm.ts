@@ -58,7 +58,7 @@ export function layerNorm(x: Value, gamma: Value, beta: Value, eps = 1e-5): Valu
   return add(mul(mul(sub(x, mean), rsqrt(variance, eps)), gamma), beta);
 }
 
-/** What training with batch norm gives. */
+/** Results of batch norm in training. */
 export interface BatchNormResult {
   /** As `x`. */
   readonly y: Value;

@@ -28,7 +28,7 @@ const EPS = 1e-5;
 /** Below this distance STAR's smooth L1 is quadratic; coordinates run from -1 to 1. */
 const BETA = 0.01;
 
-/** How far a projected error counts. */
+/** Distance function of a projected error. */
 export type StarDistance = "smooth_l1" | "l1" | "l2" | "wing";
 
 /** Options of {@linkcode starLoss}; the defaults are those of STAR's training. */

@@ -67,7 +67,7 @@ export const sumOp: Op<SumAttrs, 1> = {
 /** Invocations that keep a hardware GPU busy. */
 const BUSY = 1 << 15;
 
-/** How many partial sums to make first of each part, where one pass would have few invocations with long loops. */
+/** Partial sums to make first of each part, where one pass would have few invocations with long loops. */
 function passesFor(x: Value, parts: number): number {
   const { A, B } = dims(x, "A B ...");
   const [step, threads] = [B / parts, A * parts * texels(x.shape.slice(2))];

@@ -6,7 +6,7 @@ import { adaptiveSumPool } from "./adaptive_sum_pool.ts";
 /** Attributes of {@linkcode upsampleNearestOp}: height and width of the result. */
 export type SizeAttrs = { readonly size: readonly [number, number] };
 
-/** How many times as high and as wide the finer of two grids is, if that is one small whole number; else 0. */
+/** Factor from the coarse to the fine of two grids, the same in height and width, if it is a whole number up to 4; else 0. */
 export function wholeFactor(coarse: Shape, fine: Shape): number {
   const { H, W } = dims(coarse, "N H W C");
   const { HO, WO } = dims(fine, "N HO WO C");

@@ -17,7 +17,7 @@ const MOST_KEPT = 9 * 2 ** 17;
 /** Most texels of tiles that are kept until the gradient, 4 MiB. */
 const MOST_SHARED = 2 ** 18;
 
-/** What decides between the kernels of a convolution. */
+/** Shapes and attributes that decide between the kernels of a convolution. */
 export interface Convolution {
   /** Shape of the maps, `[N, H, W, C]`. */
   readonly maps: Shape;
@@ -29,7 +29,7 @@ export interface Convolution {
 }
 
 /**
- * Whether the steps of {@linkcode winograd} can compute a convolution: 3x3 filters, stride 1, padding 1, and channels in
+ * Returns true if the steps of {@linkcode winograd} can compute a convolution: 3x3 filters, stride 1, padding 1, and channels in
  * multiples of 8.
  */
 export function supportsWinograd({ maps, filters, stride, padding }: Convolution): boolean {
@@ -40,7 +40,7 @@ export function supportsWinograd({ maps, filters, stride, padding }: Convolution
 }
 
 /**
- * Whether they are faster than the direct kernel, by a rule of shapes (docs/speed.md): the more channels, the less do the stores
+ * Returns true if they are faster than the direct kernel, by a rule of shapes (docs/speed.md): the more channels, the less do the stores
  * between the steps count against the products saved, and the more tiles, the less does the step of the filters, unless
  * that is done once.
  *
@@ -57,7 +57,7 @@ export function prefersWinograd(convolution: Convolution, [K, N]: readonly [numb
   return 25 / K + 16 / N + (frozen ? 0 : 15 / tiles) <= 1;
 }
 
-/** Whether {@linkcode winogradGradient} is faster than the direct kernel, likewise. */
+/** Returns true if {@linkcode winogradGradient} is faster than the direct kernel, likewise. */
 export function prefersWinogradGradient(convolution: Convolution): boolean {
   if (!supportsWinograd(convolution)) return false;
   const { tiles, pixels } = tilesIn(convolution.maps);
@@ -66,7 +66,7 @@ export function prefersWinogradGradient(convolution: Convolution): boolean {
   return I >= 32 && O >= 32 && tiles >= 16;
 }
 
-/** How many blocks of tiles, tiles and pixels are in maps. */
+/** Numbers of blocks of tiles, tiles and pixels in maps. */
 function tilesIn(maps: Shape): { blocks: number; tiles: number; pixels: number } {
   const { N, H, W } = dims(maps, "N H W C");
   const [TH, TW] = tilesOf(H, W);

@@ -50,7 +50,7 @@ function close(name: string, got: ArrayLike<number>, want: ArrayLike<number>, to
   assert.ok(worst <= tol, `${name}: element ${at} is ${got[at]}, expected ${want[at]}; error ${worst} is over ${tol}`);
 }
 
-/** What is checked: a function of symbolic tensors, and the same in f64. */
+/** A computation to check: a function of symbolic tensors, and the same in f64. */
 export interface Checked<A> {
   readonly name: string;
   /** Outputs on the GPU. */
