@@ -11,7 +11,7 @@ for (const { name } of [...Deno.readDirSync("pipelines")].filter(({ name }) => n
   });
 }
 
-// Written anew by `deno test -RWE tests/pipelines_test.ts -- --update`.
+// Written anew by `deno task docs`.
 const update = Deno.args.includes("--update");
 
 for (
@@ -23,7 +23,7 @@ for (
   Deno.test(`${path} says what the schemas say`, async () => {
     const text = make(await Promise.all(Object.values(stages).map((load) => load())));
     if (update) await Deno.writeTextFile(path, text);
-    const hint = "hint: deno test -RWE tests/pipelines_test.ts -- --update";
+    const hint = "hint: deno task docs";
     assert.equal(await Deno.readTextFile(path), text, hint);
   });
 }
