@@ -150,6 +150,19 @@ Deno.test("a run leaves whole folders, a summary and the resolved pipeline", asy
   assert.deepEqual(state.stages.map(({ stage, status }) => [stage, status]), ran.map((id) => [id, "done"]));
 });
 
+Deno.test("a stage that is renamed makes the same again with its old name as stream", async () => {
+  using b = bench(`
+name: test
+stages:
+  old: { uses: fake/draw, with: { count: 2 } }
+  new: { uses: fake/draw, stream: old, with: { count: 2 } }
+  other: { uses: fake/draw, with: { count: 2 } }
+`);
+  await b.run();
+  assert.equal(b.at("new/lines.txt"), b.at("old/lines.txt"));
+  assert.notEqual(b.at("other/lines.txt"), b.at("old/lines.txt"));
+});
+
 Deno.test("a second run skips everything, and a change runs only what depends on it", async () => {
   using b = bench();
   await b.run();
