@@ -36,18 +36,20 @@ export interface BenchmarkedKernel {
 }
 
 /** A kernel alone, with made-up data. */
-export class KernelBenchmark {
+export class KernelBenchmark implements Disposable {
   /** Outputs of the node. */
   readonly fetches: Fetches;
   /** Frozen inputs. */
   readonly parameters: ReadonlyMap<string, Tensor>;
   /** Other inputs. */
   readonly inputs: Readonly<Record<string, Float32Array>>;
+  readonly #owned: DisposableStack;
 
   /** Allocates the frozen inputs. */
   constructor(readonly device: Device, private readonly kernel: BenchmarkedKernel) {
     const { node: { op, inputs, attrs } } = kernel;
     if (!op) throw new TypeError("Cannot time a leaf of a graph: no op computes it");
+    using owned = new DisposableStack();
     const graph = new Graph();
     const parameters = new Map<string, Tensor>();
     const data: Record<string, Float32Array> = {};
@@ -59,13 +61,14 @@ export class KernelBenchmark {
         data[name] = numbers;
         return graph.input(name, shape);
       }
-      parameters.set(name, new Tensor(device, shape, numbers, f16 ? "f16" : "f32"));
+      parameters.set(name, owned.use(new Tensor(device, shape, numbers, f16 ? "f16" : "f32")));
       return graph.parameter(name, shape);
     });
     this.parameters = parameters;
     this.inputs = data;
     const outputs = graph.apply(op, values, attrs);
     this.fetches = { outputs: Object.fromEntries(outputs.map((value, k) => [`y${k}`, value])) };
+    this.#owned = owned.move();
   }
 
   /** The device as if a candidate had been selected. */
@@ -83,13 +86,13 @@ export class KernelBenchmark {
   }
 
   /** Frees the frozen inputs. */
-  destroy(): void {
-    for (const tensor of this.parameters.values()) tensor.destroy();
+  [Symbol.dispose](): void {
+    this.#owned.dispose();
   }
 }
 
 /** A candidate, ready to run. */
-export class CandidateRun {
+export class CandidateRun implements Disposable {
   readonly #executable: Executable;
 
   /** Plans and allocates. */
@@ -120,7 +123,7 @@ export class CandidateRun {
   }
 
   /** Frees what the constructor allocated. */
-  destroy(): void {
+  [Symbol.dispose](): void {
     this.#executable.destroy();
   }
 }

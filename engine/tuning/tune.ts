@@ -109,28 +109,22 @@ export class Tuner {
    * @returns The fastest candidate if it takes at most 95 % of the time of the op's own kernel; otherwise the op's own.
    */
   async tune(tunable: Tunable, signal?: AbortSignal): Promise<Tuned> {
-    const benchmark = new KernelBenchmark(this.device, tunable);
-    let baseline: CandidateRun | null = null;
-    try {
-      baseline = new CandidateRun(benchmark, {});
-      const want = await baseline.results();
-      const batch = await baseline.batchSize();
-      let best = { choice: {} as Candidate, ratio: 1 };
-      let baseline_ms = 0;
-      for (const candidate of this.#distinct(tunable, benchmark)) {
-        signal?.throwIfAborted();
-        const compared = await this.#tryOut(candidate, { tunable, benchmark, baseline, want, batch, best: best.ratio });
-        if (!compared) continue;
-        baseline_ms ||= compared.baseline_ms;
-        if (compared.ratio <= best.ratio * FASTER) best = { choice: candidate, ratio: compared.ratio };
-      }
-      baseline_ms ||= await baseline.time(batch);
-      const default_gflops = Number((tunable.flops / baseline_ms / 1e6).toPrecision(4));
-      return { choice: best.choice, default_gflops, gflops: Number((default_gflops / best.ratio).toPrecision(4)) };
-    } finally {
-      baseline?.destroy();
-      benchmark.destroy();
+    using benchmark = new KernelBenchmark(this.device, tunable);
+    using baseline = new CandidateRun(benchmark, {});
+    const want = await baseline.results();
+    const batch = await baseline.batchSize();
+    let best = { choice: {} as Candidate, ratio: 1 };
+    let baseline_ms = 0;
+    for (const candidate of this.#distinct(tunable, benchmark)) {
+      signal?.throwIfAborted();
+      const compared = await this.#tryOut(candidate, { tunable, benchmark, baseline, want, batch, best: best.ratio });
+      if (!compared) continue;
+      baseline_ms ||= compared.baseline_ms;
+      if (compared.ratio <= best.ratio * FASTER) best = { choice: candidate, ratio: compared.ratio };
     }
+    baseline_ms ||= await baseline.time(batch);
+    const default_gflops = Number((tunable.flops / baseline_ms / 1e6).toPrecision(4));
+    return { choice: best.choice, default_gflops, gflops: Number((default_gflops / best.ratio).toPrecision(4)) };
   }
 
   /** Candidates that build a kernel of their own: where a shape is too small for one, ops build an earlier one again. */
@@ -178,7 +172,7 @@ export class Tuner {
       const second = await compare(run, baseline, batch, best);
       return { ...first, ratio: Math.max(first.ratio, second.ratio) };
     } finally {
-      (run as CandidateRun | null)?.destroy();
+      (run as CandidateRun | null)?.[Symbol.dispose]();
     }
   }
 

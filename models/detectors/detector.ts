@@ -17,7 +17,7 @@ import type { Fetches } from "../../engine/plan/records.ts";
 import { Executable } from "../../engine/executable.ts";
 import type { Parameters } from "../../engine/prepare.ts";
 import type { TensorData } from "../../formats/safetensors.ts";
-import type { Tensor } from "../../engine/tensor.ts";
+import { disposing, type Tensor } from "../../engine/tensor.ts";
 import type { ConfigFormat } from "../io/config.ts";
 import { schemaOf } from "./network.ts";
 import { type DetectorConfig, detectorNetwork, DETECTORS, networkOf } from "./registry.ts";
@@ -147,7 +147,7 @@ export function detectorFetches(config: DetectorConfig, batch: number = BATCH): 
 }
 
 /** Finds landmarks. */
-export class Detector {
+export class Detector implements Disposable {
   /** The network. */
   readonly config: DetectorConfig;
   /** Schema of the landmarks that it finds. */
@@ -155,7 +155,8 @@ export class Detector {
   /** Images that go through the network at once. */
   readonly batch: number;
   readonly #executable: Executable;
-  readonly #own: Tensor[];
+  /** The plan, and the parameters if they are its own. */
+  readonly #owned: DisposableStack;
 
   /**
    * Plans the network.
@@ -172,8 +173,9 @@ export class Detector {
     this.config = config;
     this.schema = schemaOf(config);
     this.batch = batch;
-    this.#own = own ? [...parameters.values()] : [];
-    this.#executable = new Executable(device, detectorFetches(config, batch), parameters);
+    using owned = disposing(own ? parameters.values() : []);
+    this.#executable = owned.use(new Executable(device, detectorFetches(config, batch), parameters));
+    this.#owned = owned.move();
   }
 
   /**
@@ -276,8 +278,12 @@ export class Detector {
 
   /** Frees the plan, and the parameters if they are its own. */
   destroy(): void {
-    this.#executable.destroy();
-    for (const tensor of this.#own) tensor.destroy();
+    this.#owned.dispose();
+  }
+
+  /** As {@linkcode Detector.destroy}: for `using`. */
+  [Symbol.dispose](): void {
+    this.destroy();
   }
 }
 

@@ -138,7 +138,7 @@ export function samplerFetches(spec: SamplerSpec): SamplerFetches {
  * ```ts
  * import type { Device } from "../../engine/device.ts";
  * import { Graph } from "../../engine/graph.ts";
- * import type { Parameters } from "../../engine/executable.ts";
+ * import type { Parameters } from "../../engine/prepare.ts";
  * import { type ParameterSpec, Scope } from "../io/params.ts";
  * import { Sampler } from "./sampler.ts";
  * import { SAMPLERS } from "./samplers/registry.ts";
@@ -163,25 +163,29 @@ export function samplerFetches(spec: SamplerSpec): SamplerFetches {
  * }
  * ```
  */
-export class Sampler {
+export class Sampler implements Disposable {
   readonly #spec: SamplerSpec;
   readonly #own = new Map<string, Tensor>();
+  /** The plans and what they keep between steps. */
+  readonly #owned: DisposableStack;
   readonly #once: Executable;
   readonly #step: Executable;
   readonly #finish: Executable;
 
   /** Plans the steps; `parameters` holds those of all networks. */
   constructor(device: Device, spec: SamplerSpec, parameters: ReadonlyMap<string, Tensor>) {
+    using owned = new DisposableStack();
     this.#spec = spec;
     const { kept, once, step, finish } = samplerFetches(spec);
     for (const { node, shape } of kept) {
       const { name } = node.leaf as { name: string };
-      this.#own.set(name, new Tensor(device, shape));
+      this.#own.set(name, owned.use(new Tensor(device, shape)));
     }
     const all = new Map([...parameters, ...this.#own]);
-    this.#once = new Executable(device, once, all);
-    this.#step = new Executable(device, step, all);
-    this.#finish = new Executable(device, finish, all);
+    this.#once = owned.use(new Executable(device, once, all));
+    this.#step = owned.use(new Executable(device, step, all));
+    this.#finish = owned.use(new Executable(device, finish, all));
+    this.#owned = owned.move();
   }
 
   /** Floating point operations of a step. */
@@ -219,7 +223,11 @@ export class Sampler {
 
   /** Frees everything but the networks' parameters. */
   destroy(): void {
-    for (const exe of [this.#once, this.#step, this.#finish]) exe.destroy();
-    for (const tensor of this.#own.values()) tensor.destroy();
+    this.#owned.dispose();
+  }
+
+  /** As {@linkcode Sampler.destroy}: for `using`. */
+  [Symbol.dispose](): void {
+    this.destroy();
   }
 }

@@ -20,6 +20,7 @@ import {
   type TensorData,
   writeSafetensors,
 } from "../../formats/safetensors.ts";
+import { lookUp } from "../../engine/lookup.ts";
 import { type Dtype, readAll, Tensor } from "../../engine/tensor.ts";
 
 /** How a parameter is first filled. */
@@ -217,9 +218,13 @@ export function createParameters(
     (spec) => spec.name,
   );
   if (wrong.length) throw new InputError(`Cannot create the parameters:${wrong.join("")}`);
-  return new Map(
-    [...specs.values()].map(({ name, shape }) => [name, new Tensor(device, shape, source.get(name)!.data, dtype)]),
-  );
+  using owned = new DisposableStack();
+  const parameters = new Map<string, Tensor>();
+  for (const { name, shape } of specs.values()) {
+    parameters.set(name, owned.use(new Tensor(device, shape, lookUp(source, name, "tensors").data, dtype)));
+  }
+  owned.move(); // they are the caller's now
+  return parameters;
 }
 
 /**
@@ -233,17 +238,14 @@ export async function uploadParameters(
   tensors: AsyncIterable<readonly [string, TensorData]>,
   dtype: Dtype = "f32",
 ): Promise<Map<string, Tensor>> {
+  using owned = new DisposableStack();
   const parameters = new Map<string, Tensor>();
-  try {
-    for await (const [name, { shape, data }] of tensors) {
-      parameters.set(name, new Tensor(device, shape, data, dtype));
-      // What is written waits in memory until something is submitted.
-      device.gpu.queue.submit([]);
-    }
-  } catch (error) {
-    for (const tensor of parameters.values()) tensor.destroy();
-    throw error;
+  for await (const [name, { shape, data }] of tensors) {
+    parameters.set(name, owned.use(new Tensor(device, shape, data, dtype)));
+    // What is written waits in memory until something is submitted.
+    device.gpu.queue.submit([]);
   }
+  owned.move(); // they are the caller's now
   return parameters;
 }
 

@@ -30,6 +30,7 @@ import { mse } from "../../ops/mse.ts";
 import { affine } from "../../ops/affine.ts";
 import { sub } from "../../ops/sub.ts";
 import { mean } from "../../ops/sum.ts";
+import { disposing } from "../../engine/tensor.ts";
 import { Graph, type Value } from "../../engine/graph.ts";
 import { Executable } from "../../engine/executable.ts";
 import { stage } from "../../runtime/stage.ts";
@@ -182,12 +183,13 @@ export const trainAutoencoder = stage({
       specs,
       init ? await loadNetwork(`${init.dir}/vae`, specs) : initialise(specs, ctx.seed),
     );
-    const trainer = new Trainer(device, { loss, trainable: specs.keys(), ...options }, parameters);
+    using _parameters = disposing(parameters.values());
+    using trainer = new Trainer(device, { loss, trainable: specs.keys(), ...options }, parameters);
     await train(ctx, trainer, options, batches);
 
     // The diffusion model works on latents of unit variance: their spread over the data sets the scaling factor.
     const averaged = trainer.averaged();
-    const check = new Executable(device, { outputs: { latent, y, ...(ids ? { ids } : {}) } }, averaged);
+    using check = new Executable(device, { outputs: { latent, y, ...(ids ? { ids } : {}) } }, averaged);
     const sheet: Image[] = [];
     const used = new Set<number>();
     let squares = 0, count = 0;
@@ -212,8 +214,5 @@ export const trainAutoencoder = stage({
     ctx.log(`latents of ${side} x ${side} x ${latent_channels}, scaling factor ${scaling_factor.toFixed(3)}`);
     if (ids) ctx.log(`${used.size} of ${config.num_vq_embeddings} codes occur in ${rounds * batch_size} images`);
     await saveNetwork(`${ctx.dir}/vae`, autoencoderFormat, { ...config, scaling_factor }, specs, averaged);
-    check.destroy();
-    trainer.destroy();
-    for (const tensor of parameters.values()) tensor.destroy();
   },
 });

@@ -14,11 +14,9 @@ import type { Request } from "../lib/painting.ts";
 import type { Pairs } from "./_pairs.ts";
 
 /** Generator of images, at most a batch at once. */
-export interface OpenGenerator {
+export interface OpenGenerator extends Disposable {
   /** Generates a picture for each request. */
   generate(requests: readonly Request[]): Promise<Image[]>;
-  /** Frees its networks. */
-  destroy(): void;
 }
 
 /**
@@ -101,7 +99,7 @@ export class PictureStore implements Disposable {
 
   /** Frees the networks. */
   [Symbol.dispose](): void {
-    this.#generator?.destroy();
+    this.#generator?.[Symbol.dispose]();
   }
 }
 
@@ -125,7 +123,7 @@ export async function redrawRejected(
   { retries, max_zscore, max_nme = Infinity }: RedrawOptions,
 ): Promise<{ chosen: readonly number[]; redrawn: number; doubtful: number }> {
   const { total, all, schema } = pairs;
-  const scoringDetector = await loadDetector(await ctx.device(), dir);
+  using scoringDetector = await loadDetector(await ctx.device(), dir);
   const score = async (pictures: readonly number[]) => {
     const read = async (k: number) => ({
       image: await readImage(store.pathOf(pictures[k]!)),
@@ -159,6 +157,5 @@ export async function redrawRejected(
     doubtful = doubtful.filter(rejected);
   }
   if (doubtful.length) ctx.log(`${doubtful.length} pictures do not fit after ${retries} tries; their best is kept`);
-  scoringDetector.destroy();
   return { chosen, redrawn, doubtful: doubtful.length };
 }

@@ -15,6 +15,7 @@ import { loadStyle, styleFiles } from "../../faces/render/styles.ts";
 import { openModel, readModel } from "../../models/io/pipeline_folder.ts";
 import { uploadParameters } from "../../models/io/params.ts";
 import { samplerFetches } from "../../models/diffusion/sampler.ts";
+import { disposing } from "../../engine/tensor.ts";
 import type { Device } from "../../engine/device.ts";
 import { stage } from "../../runtime/stage.ts";
 import { rejection } from "../lib/alignment.ts";
@@ -177,12 +178,8 @@ async function openGenerator(
   const controlnet = model.controlnet!; // or it is a conflict
   const { specs } = samplerOf({ ...model, controlnet }, size_px, tokenizer.length, given);
   const parameters = await uploadParameters(device, readModel(model, specs), given.dtype);
-  const generator = new ImageGenerator(device, { ...model, controlnet }, size_px, given, parameters);
-  return {
-    generate: generator.generate.bind(generator),
-    destroy() {
-      generator.destroy();
-      for (const tensor of parameters.values()) tensor.destroy();
-    },
-  };
+  using owned = disposing(parameters.values());
+  const generator = owned.use(new ImageGenerator(device, { ...model, controlnet }, size_px, given, parameters));
+  const kept = owned.move();
+  return { generate: generator.generate.bind(generator), [Symbol.dispose]: () => kept.dispose() };
 }

@@ -51,7 +51,7 @@ export const reviewPairs = stage({
   ) {
     const source = await openDataset(data.dir);
     const { records } = source;
-    const detector = await loadDetector(await ctx.device(), dir);
+    using detector = await loadDetector(await ctx.device(), dir);
     // Pictures are read once: their hashes are taken on the way.
     const hashes: Uint32Array[] = [];
     const { found, nme } = await align(detector, source.schema, records.length, async (index) => {
@@ -62,7 +62,6 @@ export const reviewPairs = stage({
       ctx.signal.throwIfAborted();
       ctx.progress(done, records.length);
     });
-    detector.destroy();
 
     const usual = styleStatistics(nme, records.map(({ style }) => style));
     const pairs = records.map((record, index): ReviewedPair => {

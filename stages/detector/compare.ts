@@ -38,7 +38,7 @@ export const compareDetectors = stage({
     const groups = new Map<string, string[]>();
     let done = 0;
     for (const { dir, stage } of detectors) {
-      const network = await loadDetector(device, dir);
+      using network = await loadDetector(device, dir);
       for (const artifact of data) {
         ctx.signal.throwIfAborted();
         const faces = await loadFaces([artifact]);
@@ -48,7 +48,6 @@ export const compareDetectors = stage({
         errors.get(stage)!.set(artifact.stage, nmePerImage(found, faces.landmarks, faces.schema, { normaliser }));
         ctx.progress(++done, detectors.length * data.length);
       }
-      network.destroy();
     }
     const rows: Record<string, Field>[] = [];
     for (const [dataset, sources] of sets) {

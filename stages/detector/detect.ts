@@ -34,7 +34,7 @@ export const detectLandmarks = stage({
   }),
   async run(ctx, { detector: { dir }, data }, { flip }) {
     const source = await openDataset(data.dir);
-    const detector = await loadDetector(await ctx.device(), dir);
+    using detector = await loadDetector(await ctx.device(), dir);
     const writer = await DatasetWriter.create(ctx.dir, detector.schema);
     const count = source.records.length;
     async function* samples(): AsyncGenerator<Sample> {
@@ -52,7 +52,6 @@ export const detectLandmarks = stage({
       await writer.add(image, { ...record, landmarks });
       ctx.progress(writer.count, count);
     }
-    detector.destroy();
     await writer.close();
     await writePng(`${ctx.dir}/contact.png`, contactSheet(sheet, 10));
   },

@@ -53,10 +53,9 @@ export const evaluateDetectors = stage({
       const cells: Image[] = [], labels: string[] = [];
       for (const { dir, stage: detector } of detectors) {
         ctx.signal.throwIfAborted();
-        const network = await loadDetector(device, dir);
+        using network = await loadDetector(device, dir);
         const { landmarks } = await network.predict(faces.images, faces.size_px, { flip });
         const found = convertLandmarks(landmarks, network.schema, faces.schema);
-        network.destroy();
         const evaluation = evaluate(found, faces.landmarks, faces.schema, new Random(ctx.seed, "bootstrap"), {
           normaliser,
           ...(thresholds && { thresholds }),

@@ -30,6 +30,7 @@ import {
 } from "../../models/detectors/registry.ts";
 import { countParameters, createParameters, initialise } from "../../models/io/params.ts";
 import { Trainer } from "../../models/trainer.ts";
+import { disposing } from "../../engine/tensor.ts";
 import { Graph } from "../../engine/graph.ts";
 import { type Artifact, type Conflicts, stage } from "../../runtime/stage.ts";
 import { Batches, shared } from "../lib/batches.ts";
@@ -128,7 +129,8 @@ export const trainDetector = stage({
 
     const device = await ctx.device();
     const parameters = createParameters(device, specs, start?.tensors ?? initialise(specs, ctx.seed));
-    const trainer = new Trainer(
+    using _parameters = disposing(parameters.values());
+    using trainer = new Trainer(
       device,
       {
         loss,
@@ -139,7 +141,7 @@ export const trainDetector = stage({
       },
       parameters,
     );
-    const detector = val && new Detector(device, config, trainer.averaged());
+    using detector = val && new Detector(device, config, trainer.averaged());
     const validation = val && await facesFor(val, config.size_px, schema);
     const datasets = await Promise.all(data.map((d) => facesFor(d, config.size_px, schema)));
     using batches = new Batches({
@@ -186,9 +188,6 @@ export const trainDetector = stage({
       await best.copyTo(ctx.dir);
       ctx.log(`kept are the weights of step ${best.step}`);
     } else await save(ctx.dir);
-    detector?.destroy();
-    trainer.destroy();
-    for (const tensor of parameters.values()) tensor.destroy();
   },
 });
 

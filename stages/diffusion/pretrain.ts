@@ -28,6 +28,7 @@ import { textEncoderFormat } from "../../models/diffusion/clip_text.ts";
 import { trainTokenizer } from "../../models/diffusion/tokenizer.ts";
 import { Trainer } from "../../models/trainer.ts";
 import { unet, type UNetConfig, unetFormat } from "../../models/diffusion/unet.ts";
+import { disposing } from "../../engine/tensor.ts";
 import { Graph } from "../../engine/graph.ts";
 import { type Artifact, stage } from "../../runtime/stage.ts";
 import { Batches, drawnImages } from "../lib/batches.ts";
@@ -250,17 +251,15 @@ export const pretrainDiffusion = stage({
       specs,
       start ? await loadModel(start, specs) : initialise(specs, ctx.seed),
     );
-    const trainer = new Trainer(device, { loss, trainable: specs.keys(), ...options }, parameters);
+    using _parameters = disposing(parameters.values());
+    using trainer = new Trainer(device, { loss, trainable: specs.keys(), ...options }, parameters);
     const averaged = trainer.averaged();
     const source = { autoencoder, schedule, tokenizer, drawings: false, loss, parameters: averaged };
-    const held = await validation(ctx, val, options, source);
+    using held = await validation(ctx, val, options, source);
     await train(ctx, trainer, options, batches, held && [held]);
     await held?.evaluate(trainer.steps);
-    held?.destroy();
     await saveNetwork(`${ctx.dir}/unet`, unetFormat, config, specsUnder(specs, "unet/"), averaged);
     await saveText(ctx.dir, text, specsUnder(specs, "text_encoder/"), averaged);
     await saveModelIndex(ctx.dir);
-    trainer.destroy();
-    for (const tensor of parameters.values()) tensor.destroy();
   },
 });

@@ -26,6 +26,7 @@ import {
 } from "../../models/io/params.ts";
 import { Trainer } from "../../models/trainer.ts";
 import { unet, unetFormat } from "../../models/diffusion/unet.ts";
+import { disposing } from "../../engine/tensor.ts";
 import { Graph } from "../../engine/graph.ts";
 import { type Artifact, type Conflicts, stage } from "../../runtime/stage.ts";
 import { Batches, drawnImages } from "../lib/batches.ts";
@@ -242,15 +243,16 @@ export const trainDiffusion = stage({
     const start = new Map([...await loadModel(base, frozen), ...first]);
     const written = writtenOf(specs, own, trainable);
     const fixed = new Map([...specs].filter(([name]) => !written.has(name)));
-    const parameters = new Map([
-      ...createParameters(device, fixed, start, options.frozen_dtype),
-      ...createParameters(device, written, start),
-    ]);
-    const trainer = new Trainer(device, { loss, trainable: trainable.keys(), ...options }, parameters);
+    const untrained = createParameters(device, fixed, start, options.frozen_dtype);
+    using _untrained = disposing(untrained.values());
+    const trained = createParameters(device, written, start);
+    using _trained = disposing(trained.values());
+    const parameters = new Map([...untrained, ...trained]);
+    using trainer = new Trainer(device, { loss, trainable: trainable.keys(), ...options }, parameters);
     const averaged = trainer.averaged();
     const source = { autoencoder, schedule, tokenizer, drawings: true, loss, parameters: averaged };
-    const held = await validation(ctx, val, options, source);
-    const pictures = options.preview_every === undefined ? undefined : await previews(ctx, {
+    using held = await validation(ctx, val, options, source);
+    using pictures = options.preview_every === undefined ? undefined : await previews(ctx, {
       every: options.preview_every,
       count: options.previews ?? 8,
       faces,
@@ -261,10 +263,7 @@ export const trainDiffusion = stage({
     });
     const callbacks = [held, pictures].filter((one) => one !== undefined);
     await train(ctx, trainer, options, batches, callbacks);
-    for (const { evaluate, destroy } of callbacks) {
-      await evaluate(trainer.steps);
-      destroy();
-    }
+    for (const { evaluate } of callbacks) await evaluate(trainer.steps);
     if (pictures) await Deno.copyFile(`${ctx.work}/preview.png`, `${ctx.dir}/preview.png`);
     await copyParts(base.dir, ctx.dir, trainable === own ? ["controlnet"] : ["controlnet", "unet"]);
     await saveNetwork(`${ctx.dir}/controlnet`, controlnetFormat, controlConfig, own, averaged);
@@ -272,7 +271,5 @@ export const trainDiffusion = stage({
       await saveNetwork(`${ctx.dir}/unet`, unetFormat, base.unet, specsUnder(specs, "unet/"), averaged);
     }
     await saveModelIndex(ctx.dir);
-    trainer.destroy();
-    for (const tensor of parameters.values()) tensor.destroy();
   },
 });

@@ -17,6 +17,7 @@ import { mul } from "../../ops/mul.ts";
 import { affine } from "../../ops/affine.ts";
 import { sub } from "../../ops/sub.ts";
 import { mean } from "../../ops/sum.ts";
+import { disposing } from "../../engine/tensor.ts";
 import { dims, Graph, type Value } from "../../engine/graph.ts";
 import { Executable } from "../../engine/executable.ts";
 import type { StageContext } from "../../runtime/stage.ts";
@@ -67,7 +68,8 @@ export async function encodeLatents(
   const latent = affine(encodeLatent(new Scope(graph, specs, "vae/"), config, x), config.scaling_factor);
   const { side, channels } = dims(latent, "N side W channels");
   const parameters = await uploadParameters(device, readNetwork(dir, specs, true));
-  const encoder = new Executable(device, { outputs: { latent } }, parameters);
+  using _parameters = disposing(parameters.values());
+  using encoder = new Executable(device, { outputs: { latent } }, parameters);
   const size = side * side * channels;
   const bytes = faces.size_px ** 2 * 3;
   const data = new Float32Array(faces.records.length * size);
@@ -82,8 +84,6 @@ export async function encodeLatents(
     for (const [k, image] of now.entries()) data.set(latents.subarray(k * size, (k + 1) * size), image * size);
     ctx.progress(first + now.length, images.length, { doing: "encoding images" });
   }
-  encoder.destroy();
-  for (const tensor of parameters.values()) tensor.destroy();
   return { data, side, channels };
 }
 

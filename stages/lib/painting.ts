@@ -117,7 +117,7 @@ export function samplerOf(
 }
 
 /** Makes pictures of one size. */
-export class ImageGenerator {
+export class ImageGenerator implements Disposable {
   readonly #given: SamplingOptions;
   readonly #size_px: number;
   readonly #prompts: Prompts;
@@ -176,5 +176,10 @@ export class ImageGenerator {
   /** Frees the plans; the parameters stay. */
   destroy(): void {
     this.#sampler.destroy();
+  }
+
+  /** As {@linkcode ImageGenerator.destroy}: for `using`. */
+  [Symbol.dispose](): void {
+    this.destroy();
   }
 }

@@ -12,6 +12,7 @@ import { type Model, readModel } from "../../models/io/pipeline_folder.ts";
 import type { ControlNetConfig } from "../../models/diffusion/controlnet.ts";
 import { loadDetector } from "../../models/detectors/detector.ts";
 import { uploadParameters } from "../../models/io/params.ts";
+import { disposing } from "../../engine/tensor.ts";
 import { Random } from "../../engine/rng.ts";
 import type { Parameters } from "../../engine/prepare.ts";
 import type { Artifact, StageContext } from "../../runtime/stage.ts";
@@ -40,10 +41,7 @@ export interface Previews {
 }
 
 /** A callback that can also be called at the end. */
-export interface PreviewCallback extends Callback {
-  /** Frees everything but the parameters given. */
-  destroy(): void;
-}
+export interface PreviewCallback extends Callback, Disposable {}
 
 /**
  * Paints faces of the training set, evenly spread over it, with the landmarks asked for beside: `preview.png` in the work
@@ -59,8 +57,11 @@ export async function previews(ctx: StageContext, of: Previews): Promise<Preview
   const { specs } = samplerOf(model, faces.size_px, model.tokenizer.length, sampling);
   const others = new Map([...specs].filter(([name]) => !parameters.has(name)));
   const own = await uploadParameters(device, readModel(model, others));
-  const generator = new ImageGenerator(device, model, faces.size_px, sampling, new Map([...parameters, ...own]));
-  const scoringDetector = detector && await loadDetector(device, detector.dir, { batch: count });
+  using owned = disposing(own.values());
+  const generator = owned.use(
+    new ImageGenerator(device, model, faces.size_px, sampling, new Map([...parameters, ...own])),
+  );
+  const scoringDetector = detector && owned.use(await loadDetector(device, detector.dir, { batch: count }));
   const random = new Random(ctx.seed, "diffusion/previews");
   const requests = Array.from({ length: count }, (_, k) => {
     const index = Math.floor(k * faces.records.length / count);
@@ -70,6 +71,7 @@ export async function previews(ctx: StageContext, of: Previews): Promise<Preview
       prompt: promptOf(faces.records[index]!, prompt),
     };
   });
+  const kept = owned.move();
   return {
     every,
     async evaluate(step) {
@@ -92,10 +94,6 @@ export async function previews(ctx: StageContext, of: Previews): Promise<Preview
       }
       return false;
     },
-    destroy() {
-      generator.destroy();
-      scoringDetector?.destroy();
-      for (const tensor of own.values()) tensor.destroy();
-    },
+    [Symbol.dispose]: () => kept.dispose(),
   };
 }

@@ -86,6 +86,7 @@ export async function train(
   const clock = new StepClock();
   // The GPU works on one step while the next one's batch is on its way; the loss is read late.
   let pending: { step: number; lr: number; loss: Promise<number> } | null = null;
+  let latest: Promise<unknown> = Promise.resolve();
   let average = NaN;
   const inputsOf = async (step: number): Promise<Inputs[]> => {
     const inputs: Inputs[] = [];
@@ -113,32 +114,37 @@ export async function train(
     ctx.metric({ step, loss, lr });
     ctx.progress(step, options.steps, { loss: Number(average.toPrecision(4)) });
   };
-  while (trainer.steps < options.steps) {
-    const step = trainer.steps;
-    clock.ask();
-    const inputs = await inputsOf(step);
-    clock.begin();
-    const lr = rate(step);
-    const loss = trainer.step(inputs, lr);
-    loss.catch(() => {}).finally(() => clock.end()); // settled below, where it is reported
+  try {
+    while (trainer.steps < options.steps) {
+      const step = trainer.steps;
+      clock.ask();
+      const inputs = await inputsOf(step);
+      clock.begin();
+      const lr = rate(step);
+      const loss = trainer.step(inputs, lr);
+      latest = loss.catch(() => {}).finally(() => clock.end()); // settled below, where it is reported
+      await settle();
+      pending = { step: step + 1, lr, loss };
+      const due = callbacks.filter(({ every }) => trainer.steps % every === 0 && trainer.steps < options.steps);
+      let ended = false;
+      if (due.length) {
+        await settle();
+        clock.pause();
+        for (const { evaluate } of due) ended = await evaluate(trainer.steps) || ended;
+      }
+      if (ended) break;
+      if (ctx.signal.aborted || (trainer.steps % options.checkpoint_every === 0 && trainer.steps < options.steps)) {
+        await settle();
+        clock.pause();
+        await trainer.save(ctx.work);
+        ctx.signal.throwIfAborted();
+      }
+    }
     await settle();
-    pending = { step: step + 1, lr, loss };
-    const due = callbacks.filter(({ every }) => trainer.steps % every === 0 && trainer.steps < options.steps);
-    let ended = false;
-    if (due.length) {
-      await settle();
-      clock.pause();
-      for (const { evaluate } of due) ended = await evaluate(trainer.steps) || ended;
-    }
-    if (ended) break;
-    if (ctx.signal.aborted || (trainer.steps % options.checkpoint_every === 0 && trainer.steps < options.steps)) {
-      await settle();
-      clock.pause();
-      await trainer.save(ctx.work);
-      ctx.signal.throwIfAborted();
-    }
+  } finally {
+    // Nothing is on its way to the GPU when the caller frees the memory.
+    await latest;
   }
-  await settle();
   clock.pause();
   if (clock.steps_ms === 0) return; // all steps had been made before
   const percent = 100 * clock.waited_ms / clock.steps_ms;

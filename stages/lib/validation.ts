@@ -33,10 +33,7 @@ export function validationConflicts(
 }
 
 /** A callback that can also be called at the end. */
-export interface ValidationCallback extends Callback {
-  /** Frees everything but the parameters given. */
-  destroy(): void;
-}
+export interface ValidationCallback extends Callback, Disposable {}
 
 /**
  * Measures the metric `loss_val`, if there is anything to measure it on. Neither the pipeline's seed nor the training
@@ -81,6 +78,6 @@ export async function validation(
       ctx.log(`step ${step}: loss ${(sum / count).toPrecision(4)} on images held back`);
       return false;
     },
-    destroy: () => executable.destroy(),
+    [Symbol.dispose]: () => executable.destroy(),
   };
 }

@@ -8,6 +8,11 @@ import { mse } from "../../ops/mse.ts";
 import { Graph } from "../../engine/graph.ts";
 import { openDevice } from "../../engine/device.ts";
 import type { Dtype } from "../../engine/tensor.ts";
+import { readPipeline } from "../../runtime/pipeline/file.ts";
+import type { RunEvent } from "../../runtime/run/progress.ts";
+import { runPipeline } from "../../runtime/run/run.ts";
+import { stages } from "../../stages/mod.ts";
+import { inFolder } from "./run_stages.ts";
 import { trainingCosts } from "../../stages/lib/estimates.ts";
 
 const options = { clip_norm: 1, weight_decay: 0, ema_decay: 0.999 };
@@ -83,4 +88,47 @@ Deno.test("a step in less memory takes what its plan tells, and the plan tells w
   assert.ok(costs.gpu_bytes <= memory);
   assert.equal("unlimited_gpu_bytes" in costs && costs.unlimited_gpu_bytes, gpu_bytes);
   await compare({ ...spec, memory_limit: memory }, specs);
+});
+
+Deno.test("a stage that fails or is stopped leaves the memory of the GPU as it was, and a failed training names the op", async () => {
+  await inFolder(async (dir) => {
+    await Deno.writeTextFile(
+      `${dir}/test.yaml`,
+      `stages:
+  faces: { uses: faces/render, with: { styles: [photo], count: 4, size_px: 32 } }
+  autoencoder:
+    uses: autoencoder/train
+    in: { data: faces }
+    with: { steps: 40, batch_size: 2, lr: 1e-3, channels: [8, 8], groups: 2, kl_weight: 1e+38 }
+  detector:
+    uses: detector/train
+    in: { data: faces }
+    with: { steps: 40, batch_size: 2, lr: 1e-4, network: { size_px: 32, channels: 8, groups: 2, depth: 2 } }
+`,
+    );
+    const device = await openDevice();
+    const run = async (only: string, see: (event: RunEvent, stop: () => void) => void = () => {}) => {
+      const controller = new AbortController();
+      const pipeline = await readPipeline(`${dir}/test.yaml`, stages);
+      await runPipeline(pipeline, {
+        root: `${dir}/runs`,
+        only,
+        reporter: { event: (event) => see(event, () => controller.abort()) },
+        openDevice: () => Promise.resolve({ ...device, destroy() {} }),
+        signal: controller.signal,
+      });
+    };
+    await run("faces");
+    const { live } = device.memory;
+    await assert.rejects(
+      run("autoencoder"),
+      /The loss is (NaN|-?Infinity) in step \d+: the first value that is not finite is .*, made by op "\w+" \(.+\), shape \[.+\], in step \d+/,
+    );
+    assert.equal(device.memory.live, live);
+    await assert.rejects(run("detector", (event, stop) => {
+      if (event.event === "progress" && event.stage === "detector") stop();
+    }));
+    assert.equal(device.memory.live, live);
+    device.destroy();
+  });
 });
