@@ -15,17 +15,17 @@
 
 import { InputError } from "./input_error.ts";
 
-/** What a name in a pickle stands for. */
+/** Meaning of a name in a pickle. */
 export interface PickleGlobal {
-  /** What a call of it gives; without, it may not be called. */
+  /** Result of a call; without it the name may not be called. */
   readonly call?: (args: readonly unknown[]) => unknown;
 }
 
-/** What a pickle may use. */
+/** Names and ids that a pickle may use. */
 export interface PickleOptions {
   /** By `module.name`. */
   readonly globals: ReadonlyMap<string, PickleGlobal>;
-  /** What a persistent id stands for, such as a tensor's storage. */
+  /** Value of a persistent id, such as a tensor's storage. */
   readonly persistent: (id: unknown) => unknown;
 }
 
@@ -84,261 +84,310 @@ const PLAIN: ReadonlyMap<string, PickleGlobal> = new Map(Object.entries<PickleGl
 /**
  * Reads a pickle.
  *
- * @throws {PickleError} If it is damaged, or uses a name or an instruction that is not allowed; which one is said.
+ * @throws {PickleError} If it is damaged, or uses a name or an instruction that is not allowed; the message says which.
  */
-export function unpickle(bytes: Uint8Array<ArrayBuffer>, { globals, persistent }: PickleOptions): unknown {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-  // PyTorch's own names first, so that a caller can narrow none of the plain ones by accident.
-  const known = (name: string) => globals.get(name) ?? PLAIN.get(name);
-  const memo = new Map<number, unknown>();
-  /** What lies below each open mark. */
-  const below: unknown[][] = [];
-  let stack: unknown[] = [];
-  let at = 0, begin = 0;
+export function unpickle(bytes: Uint8Array<ArrayBuffer>, options: PickleOptions): unknown {
+  return new Machine(bytes, options).run();
+}
 
-  const fail = (problem: string): never => {
-    throw new PickleError(`${problem}, at byte ${begin}`);
-  };
-  const take = (length: number): number => {
-    if (length > bytes.length - at) fail(`it ends within ${length} bytes`);
-    at += length;
-    return at - length;
-  };
-  const pop = (): unknown => stack.length ? stack.pop() : fail("nothing is on its stack");
-  const top = (): unknown => stack.length ? stack.at(-1) : fail("nothing is on its stack");
-  const popMark = (): unknown[] => {
-    const items = stack;
-    stack = below.pop() ?? fail("no mark is on its stack");
-    return items;
-  };
-  const popMany = (count: number): unknown[] => {
-    if (stack.length < count) fail("too little is on its stack");
-    return stack.splice(stack.length - count, count);
-  };
-  const string = (length: number): string => {
-    const from = take(length);
-    try {
-      return text.decode(bytes.subarray(from, at));
-    } catch {
-      return fail("a string is not UTF-8");
-    }
-  };
-  const line = (): string => {
-    const length = bytes.indexOf(10, at) - at;
-    if (length < 0) fail("a line does not end");
-    const value = string(length);
-    at++;
-    return value;
-  };
-  const long = (length: number): number => {
-    const size = take(8);
-    const value = Number(view.getBigUint64(size, true));
-    return value > length ? fail(`it ends within ${value} bytes`) : value;
-  };
-  const binary = (length: number): Uint8Array => bytes.slice(take(length), at);
-  const integer = (length: number): number | bigint => {
-    if (length > INTEGER_LIMIT) fail(`an integer has ${length} bytes, more than ${INTEGER_LIMIT}`);
-    const from = take(length);
-    let value = 0n;
-    for (let k = length - 1; k >= 0; k--) value = value << 8n | BigInt(bytes[from + k]!);
-    return plain(BigInt.asIntN(8 * length, value));
-  };
-  const find = (module: string, name: string): PickleGlobal & { readonly label: string } => {
-    const label = `${module}.${name}`;
-    const found = known(label) ??
-      fail(`it calls for ${show(label)}, which is neither a tensor nor a plain container: nothing of it was run`);
-    return { ...found, label };
-  };
-  const remember = (index: number) => memo.set(index, top());
-  const recall = (index: number) =>
-    memo.has(index) ? memo.get(index) : fail(`it recalls ${index}, which it never kept`);
-  const list = (value: unknown): unknown[] => Array.isArray(value) ? value : fail("it appends to what is no list");
-  const put = (target: unknown, items: readonly unknown[]) => {
-    if (!(target instanceof Map)) return fail("it sets a key of what is no dictionary");
-    if (items.length % 2) return fail("a key has no value");
-    for (let k = 0; k < items.length; k += 2) {
-      if (target.has(items[k])) return fail(`a dictionary has the key ${show(items[k])} twice`);
-      target.set(items[k], items[k + 1]);
-    }
-  };
+/** An entry of the table of names, with its name. */
+interface Callee extends PickleGlobal {
+  readonly label: string;
+}
 
-  for (;;) {
-    if (at >= bytes.length) fail("it does not end");
-    begin = at;
-    const code = bytes[at++]!;
-    switch (code) {
-      case 0x80: { // PROTO
-        const protocol = bytes[take(1)]!;
-        if (protocol > 5) fail(`it is of protocol ${protocol}`);
-        break;
+/** The stack machine that a pickle is a program for. */
+export class Machine {
+  /** Values that instructions work on. */
+  stack: unknown[] = [];
+  readonly memo = new Map<number, unknown>();
+  readonly #bytes: Uint8Array<ArrayBuffer>;
+  readonly #view: DataView;
+  readonly #text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+  readonly #globals: ReadonlyMap<string, PickleGlobal>;
+  readonly #persistent: PickleOptions["persistent"];
+  /** Stacks below each open mark. */
+  readonly #below: unknown[][] = [];
+  /** Next byte, and where the instruction began. */
+  #at = 0;
+  #begin = 0;
+
+  constructor(bytes: Uint8Array<ArrayBuffer>, { globals, persistent }: PickleOptions) {
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#globals = globals;
+    this.#persistent = persistent;
+  }
+
+  /** Runs until STOP, whose value is the pickle's. */
+  run(): unknown {
+    for (;;) {
+      const code = this.#bytes[this.#at];
+      if (code === undefined) return this.fail("it does not end");
+      this.#begin = this.#at++;
+      if (code === STOP) return this.pop();
+      const instruction = INSTRUCTIONS.get(code);
+      if (!instruction) {
+        return this.fail(`it has the instruction 0x${hex(code)}, which plain data does not need`);
       }
-      case 0x95: // FRAME
-        take(8);
-        break;
-      case 0x2e: // STOP
-        return pop();
-      case 0x28: // MARK
-        below.push(stack);
-        stack = [];
-        break;
-      case 0x30: // POP
-        pop();
-        break;
-      case 0x31: // POP_MARK
-        popMark();
-        break;
-      case 0x4e: // NONE
-        stack.push(null);
-        break;
-      case 0x88: // NEWTRUE
-        stack.push(true);
-        break;
-      case 0x89: // NEWFALSE
-        stack.push(false);
-        break;
-      case 0x4a: // BININT
-        stack.push(view.getInt32(take(4), true));
-        break;
-      case 0x4b: // BININT1
-        stack.push(bytes[take(1)]);
-        break;
-      case 0x4d: // BININT2
-        stack.push(view.getUint16(take(2), true));
-        break;
-      case 0x8a: // LONG1
-        stack.push(integer(bytes[take(1)]!));
-        break;
-      case 0x47: // BINFLOAT
-        stack.push(view.getFloat64(take(8)));
-        break;
-      case 0x58: // BINUNICODE
-        stack.push(string(view.getUint32(take(4), true)));
-        break;
-      case 0x8c: // SHORT_BINUNICODE
-        stack.push(string(bytes[take(1)]!));
-        break;
-      case 0x8d: // BINUNICODE8
-        stack.push(string(long(bytes.length)));
-        break;
-      case 0x42: // BINBYTES
-        stack.push(binary(view.getUint32(take(4), true)));
-        break;
-      case 0x43: // SHORT_BINBYTES
-        stack.push(binary(bytes[take(1)]!));
-        break;
-      case 0x5d: // EMPTY_LIST
-      case 0x29: // EMPTY_TUPLE
-      case 0x8f: // EMPTY_SET
-        stack.push([]);
-        break;
-      case 0x7d: // EMPTY_DICT
-        stack.push(new Map());
-        break;
-      case 0x74: // TUPLE
-      case 0x6c: { // LIST
-        const items = popMark();
-        stack.push(items);
-        break;
-      }
-      case 0x85: // TUPLE1
-      case 0x86: // TUPLE2
-      case 0x87: // TUPLE3
-        stack.push(popMany(code - 0x84));
-        break;
-      case 0x61: { // APPEND
-        const item = pop();
-        list(top()).push(item);
-        break;
-      }
-      case 0x65: // APPENDS
-      case 0x90: { // ADDITEMS
-        const items = popMark();
-        const target = list(top());
-        for (const item of items) target.push(item);
-        break;
-      }
-      case 0x73: { // SETITEM
-        const items = popMany(2);
-        put(top(), items);
-        break;
-      }
-      case 0x75: { // SETITEMS
-        const items = popMark();
-        put(top(), items);
-        break;
-      }
-      case 0x71: // BINPUT
-        remember(bytes[take(1)]!);
-        break;
-      case 0x72: // LONG_BINPUT
-        remember(view.getUint32(take(4), true));
-        break;
-      case 0x94: // MEMOIZE
-        remember(memo.size);
-        break;
-      case 0x68: // BINGET
-        stack.push(recall(bytes[take(1)]!));
-        break;
-      case 0x6a: // LONG_BINGET
-        stack.push(recall(view.getUint32(take(4), true)));
-        break;
-      case 0x63: { // GLOBAL
-        const module = line();
-        stack.push(find(module, line()));
-        break;
-      }
-      case 0x69: { // INST, which names what it calls
-        const module = line();
-        find(module, line());
-        fail("it makes an instance");
-        break;
-      }
-      case 0x93: { // STACK_GLOBAL
-        const [module, name] = popMany(2);
-        if (typeof module !== "string" || typeof name !== "string") fail("a name is no text");
-        stack.push(find(module as string, name as string));
-        break;
-      }
-      case 0x52: // REDUCE
-      case 0x81: { // NEWOBJ
-        const [callee, args] = popMany(2) as [Partial<ReturnType<typeof find>> | null, unknown];
-        if (!Array.isArray(args)) fail("it calls without a list of arguments");
-        if (typeof callee?.label !== "string") fail("it calls what is no name");
-        if (!callee!.call) fail(`it calls ${callee!.label}, which is a value here`);
-        try {
-          stack.push(callee!.call!(args as unknown[]));
-        } catch (error) {
-          if (!(error instanceof PickleError)) throw error;
-          fail(error.message);
-        }
-        break;
-      }
-      case 0x62: { // BUILD
-        const state = pop();
-        const target = top();
-        if (target instanceof NumpyType && Array.isArray(state)) {
-          if (state[1] !== "<" && state[1] !== "|") fail(`a number has the byte order ${show(state[1])}`);
-        } else if (!(target instanceof Map && state instanceof Map)) {
-          // Attributes of a dictionary, such as the versions of modules, say nothing that is needed.
-          fail("it sets the state of what is no dictionary");
-        }
-        break;
-      }
-      case 0x51: { // BINPERSID
-        const id = pop();
-        try {
-          stack.push(persistent(id));
-        } catch (error) {
-          if (!(error instanceof PickleError)) throw error;
-          fail(error.message);
-        }
-        break;
-      }
-      default:
-        fail(`it has the instruction 0x${code.toString(16).padStart(2, "0")}, which plain data does not need`);
+      instruction(this);
     }
   }
+
+  fail(problem: string): never {
+    throw new PickleError(`${problem}, at byte ${this.#begin}`);
+  }
+
+  /** Runs what a name or a persistent id stands for; where it refuses, the place is told. */
+  called<T>(call: () => T): T {
+    try {
+      return call();
+    } catch (error) {
+      if (!(error instanceof PickleError)) throw error;
+      return this.fail(error.message);
+    }
+  }
+
+  // Arguments of instructions
+
+  /** Skips bytes; returns where they are. */
+  take(length: number): number {
+    if (length > this.#bytes.length - this.#at) this.fail(`it ends within ${length} bytes`);
+    this.#at += length;
+    return this.#at - length;
+  }
+
+  byte(): number {
+    return this.#view.getUint8(this.take(1));
+  }
+
+  uint16(): number {
+    return this.#view.getUint16(this.take(2), true);
+  }
+
+  uint32(): number {
+    return this.#view.getUint32(this.take(4), true);
+  }
+
+  int32(): number {
+    return this.#view.getInt32(this.take(4), true);
+  }
+
+  float64(): number {
+    return this.#view.getFloat64(this.take(8));
+  }
+
+  /** A length of eight bytes, no more than the pickle has. */
+  length64(): number {
+    const length = Number(this.#view.getBigUint64(this.take(8), true));
+    return length > this.#bytes.length ? this.fail(`it ends within ${length} bytes`) : length;
+  }
+
+  binary(length: number): Uint8Array {
+    return this.#bytes.slice(this.take(length), this.#at);
+  }
+
+  string(length: number): string {
+    const from = this.take(length);
+    try {
+      return this.#text.decode(this.#bytes.subarray(from, this.#at));
+    } catch {
+      return this.fail("a string is not UTF-8");
+    }
+  }
+
+  line(): string {
+    const length = this.#bytes.indexOf(10, this.#at) - this.#at;
+    if (length < 0) this.fail("a line does not end");
+    const value = this.string(length);
+    this.#at++;
+    return value;
+  }
+
+  /** A little-endian integer of so many bytes, in two's complement. */
+  integer(length: number): number | bigint {
+    if (length > INTEGER_LIMIT) this.fail(`an integer has ${length} bytes, more than ${INTEGER_LIMIT}`);
+    const value = this.binary(length).reduceRight((value, byte) => value << 8n | BigInt(byte), 0n);
+    return plain(BigInt.asIntN(8 * length, value));
+  }
+
+  // The stack
+
+  push(value: unknown): void {
+    this.stack.push(value);
+  }
+
+  pop(): unknown {
+    return this.stack.length ? this.stack.pop() : this.fail("nothing is on its stack");
+  }
+
+  top(): unknown {
+    return this.stack.length ? this.stack.at(-1) : this.fail("nothing is on its stack");
+  }
+
+  popMany(count: number): unknown[] {
+    if (this.stack.length < count) this.fail("too little is on its stack");
+    return this.stack.splice(this.stack.length - count, count);
+  }
+
+  mark(): void {
+    this.#below.push(this.stack);
+    this.stack = [];
+  }
+
+  popMark(): unknown[] {
+    const items = this.stack;
+    this.stack = this.#below.pop() ?? this.fail("no mark is on its stack");
+    return items;
+  }
+
+  // Kept values, names and containers
+
+  remember(index: number): void {
+    this.memo.set(index, this.top());
+  }
+
+  recall(index: number): void {
+    this.push(this.memo.has(index) ? this.memo.get(index) : this.fail(`it recalls ${index}, which it never kept`));
+  }
+
+  find(module: string, name: string): Callee {
+    const label = `${module}.${name}`;
+    // PyTorch's own names first, so that a caller can narrow none of the plain ones by accident.
+    const found = this.#globals.get(label) ?? PLAIN.get(label) ??
+      this.fail(`it calls for ${show(label)}, which is neither a tensor nor a plain container: nothing of it was run`);
+    return { ...found, label };
+  }
+
+  persistent(id: unknown): unknown {
+    return this.called(() => this.#persistent(id));
+  }
+
+  append(target: unknown, items: readonly unknown[]): void {
+    if (!Array.isArray(target)) return this.fail("it appends to what is no list");
+    for (const item of items) target.push(item);
+  }
+
+  put(target: unknown, items: readonly unknown[]): void {
+    if (!(target instanceof Map)) return this.fail("it sets a key of what is no dictionary");
+    if (items.length % 2) return this.fail("a key has no value");
+    for (let k = 0; k < items.length; k += 2) {
+      if (target.has(items[k])) return this.fail(`a dictionary has the key ${show(items[k])} twice`);
+      target.set(items[k], items[k + 1]);
+    }
+  }
+
+  /** Calls what a name stands for. */
+  reduce(): void {
+    const [callee, args] = this.popMany(2) as [Partial<Callee> | null, unknown];
+    if (!Array.isArray(args)) return this.fail("it calls without a list of arguments");
+    if (typeof callee?.label !== "string") return this.fail("it calls what is no name");
+    const { call, label } = callee;
+    if (!call) return this.fail(`it calls ${label}, which is a value here`);
+    this.push(this.called(() => call(args)));
+  }
+
+  /** Sets the state of an object; only what has none that is needed may be set. */
+  build(): void {
+    const state = this.pop();
+    const target = this.top();
+    if (target instanceof NumpyType && Array.isArray(state)) {
+      if (state[1] !== "<" && state[1] !== "|") this.fail(`a number has the byte order ${show(state[1])}`);
+    } else if (!(target instanceof Map && state instanceof Map)) {
+      // Attributes of a dictionary, such as the versions of modules, say nothing that is needed.
+      this.fail("it sets the state of what is no dictionary");
+    }
+  }
+}
+
+const STOP = 0x2e;
+
+const hex = (code: number) => code.toString(16).padStart(2, "0");
+
+/** An instruction: its name in CPython's pickletools, its code, and what it does. */
+export type Instruction = readonly [name: string, code: number, run: (m: Machine) => void];
+
+/** Every instruction but STOP, in the order of pickletools. */
+export const OPCODES: readonly Instruction[] = [
+  // Numbers and constants
+  ["BININT", 0x4a, (m) => m.push(m.int32())],
+  ["BININT1", 0x4b, (m) => m.push(m.byte())],
+  ["BININT2", 0x4d, (m) => m.push(m.uint16())],
+  ["LONG1", 0x8a, (m) => m.push(m.integer(m.byte()))],
+  ["BINFLOAT", 0x47, (m) => m.push(m.float64())],
+  ["NONE", 0x4e, (m) => m.push(null)],
+  ["NEWTRUE", 0x88, (m) => m.push(true)],
+  ["NEWFALSE", 0x89, (m) => m.push(false)],
+  // Strings and bytes
+  ["BINUNICODE", 0x58, (m) => m.push(m.string(m.uint32()))],
+  ["SHORT_BINUNICODE", 0x8c, (m) => m.push(m.string(m.byte()))],
+  ["BINUNICODE8", 0x8d, (m) => m.push(m.string(m.length64()))],
+  ["BINBYTES", 0x42, (m) => m.push(m.binary(m.uint32()))],
+  ["SHORT_BINBYTES", 0x43, (m) => m.push(m.binary(m.byte()))],
+  // Lists, tuples and sets
+  ["EMPTY_LIST", 0x5d, (m) => m.push([])],
+  ["EMPTY_TUPLE", 0x29, (m) => m.push([])],
+  ["EMPTY_SET", 0x8f, (m) => m.push([])],
+  ["TUPLE", 0x74, (m) => m.push(m.popMark())],
+  ["LIST", 0x6c, (m) => m.push(m.popMark())],
+  ["TUPLE1", 0x85, (m) => m.push(m.popMany(1))],
+  ["TUPLE2", 0x86, (m) => m.push(m.popMany(2))],
+  ["TUPLE3", 0x87, (m) => m.push(m.popMany(3))],
+  ["APPEND", 0x61, (m) => appendFrom(m, [m.pop()])],
+  ["APPENDS", 0x65, (m) => appendFrom(m, m.popMark())],
+  ["ADDITEMS", 0x90, (m) => appendFrom(m, m.popMark())],
+  // Dictionaries
+  ["EMPTY_DICT", 0x7d, (m) => m.push(new Map())],
+  ["SETITEM", 0x73, (m) => putFrom(m, m.popMany(2))],
+  ["SETITEMS", 0x75, (m) => putFrom(m, m.popMark())],
+  // The stack and the memo
+  ["MARK", 0x28, (m) => m.mark()],
+  ["POP", 0x30, (m) => m.pop()],
+  ["POP_MARK", 0x31, (m) => m.popMark()],
+  ["BINPUT", 0x71, (m) => m.remember(m.byte())],
+  ["LONG_BINPUT", 0x72, (m) => m.remember(m.uint32())],
+  ["MEMOIZE", 0x94, (m) => m.remember(m.memo.size)],
+  ["BINGET", 0x68, (m) => m.recall(m.byte())],
+  ["LONG_BINGET", 0x6a, (m) => m.recall(m.uint32())],
+  // Names and what is made by them
+  ["GLOBAL", 0x63, (m) => m.push(m.find(m.line(), m.line()))],
+  ["STACK_GLOBAL", 0x93, stackGlobal],
+  ["REDUCE", 0x52, (m) => m.reduce()],
+  ["NEWOBJ", 0x81, (m) => m.reduce()],
+  ["BUILD", 0x62, (m) => m.build()],
+  ["BINPERSID", 0x51, (m) => m.push(m.persistent(m.pop()))],
+  ["INST", 0x69, inst],
+  // Framing
+  ["PROTO", 0x80, proto],
+  ["FRAME", 0x95, (m) => m.take(8)],
+];
+
+const INSTRUCTIONS: ReadonlyMap<number, (m: Machine) => void> = new Map(OPCODES.map(([, code, run]) => [code, run]));
+
+// The arguments of these are popped before their target is looked at.
+
+function appendFrom(m: Machine, items: readonly unknown[]): void {
+  m.append(m.top(), items);
+}
+
+function putFrom(m: Machine, items: readonly unknown[]): void {
+  m.put(m.top(), items);
+}
+
+function stackGlobal(m: Machine): void {
+  const [module, name] = m.popMany(2);
+  if (typeof module !== "string" || typeof name !== "string") return m.fail("a name is no text");
+  m.push(m.find(module, name));
+}
+
+/** Names a class to make an instance of, which is refused after the name is. */
+function inst(m: Machine): void {
+  m.find(m.line(), m.line());
+  m.fail("it makes an instance");
+}
+
+function proto(m: Machine): void {
+  const protocol = m.byte();
+  if (protocol > 5) m.fail(`it is of protocol ${protocol}`);
 }
 
 function plain(value: bigint): number | bigint {
@@ -363,7 +412,8 @@ function set(args: readonly unknown[]): unknown[] {
 
 function numpyScalar([type, bytes]: readonly unknown[]): number | bigint | boolean {
   if (type instanceof NumpyType && bytes instanceof Uint8Array && bytes.length === Number(type.code.slice(1))) {
-    return NUMPY[type.code]!(new DataView(bytes.buffer, bytes.byteOffset));
+    const read = NUMPY[type.code];
+    if (read) return read(new DataView(bytes.buffer, bytes.byteOffset));
   }
   throw new PickleError("a number of numpy is not its type and bytes");
 }

@@ -29,6 +29,13 @@ const QUARTER = 4;
 /** An edge: whether its ends are joined, and its landmarks in order. */
 export type Edge = readonly [closed: boolean, points: readonly number[]];
 
+/** An element that is known to be there. */
+function item<T>(values: ArrayLike<T>, k: number): T {
+  const value = values[k];
+  if (value === undefined) throw new RangeError(`Cannot read element ${k} of ${values.length}`);
+  return value;
+}
+
 /**
  * The blob of a landmark, 1 at its centre.
  *
@@ -66,23 +73,24 @@ export function pointMap(x: number, y: number, size_px: number): Float32Array {
 export function edgeCurve(points: ArrayLike<number>, closed: boolean): Float64Array {
   const xs: number[] = [], ys: number[] = [], us: number[] = [];
   const put = (x: number, y: number) => {
-    const length = xs.length ? Math.hypot(x - xs.at(-1)!, y - ys.at(-1)!) : 0;
+    const [before, above] = [xs.at(-1) ?? x, ys.at(-1) ?? y];
+    const length = Math.hypot(x - before, y - above);
     if (xs.length && length === 0) return;
-    us.push(us.length ? us.at(-1)! + length : 0);
+    us.push((us.at(-1) ?? 0) + length);
     xs.push(x);
     ys.push(y);
   };
-  for (let k = 0; k < points.length; k += 2) put(points[k]!, points[k + 1]!);
-  if (closed) put(points[0]!, points[1]!);
+  for (let k = 0; k < points.length; k += 2) put(item(points, k), item(points, k + 1));
+  if (closed) put(item(points, 0), item(points, 1));
   const [x, y] = [xs, ys].map((values) => spline(us, values, closed)) as [Spline, Spline];
   const out: number[] = [];
   for (let k = 0; k + 1 < us.length; k++) {
     for (let j = 0; j < DENSITY; j++) {
-      const u = us[k]! + (us[k + 1]! - us[k]!) * j / DENSITY;
+      const u = item(us, k) + (item(us, k + 1) - item(us, k)) * j / DENSITY;
       out.push(x(k, u), y(k, u));
     }
   }
-  if (!closed) out.push(xs.at(-1)!, ys.at(-1)!);
+  if (!closed) out.push(item(xs, xs.length - 1), item(ys, ys.length - 1));
   return Float64Array.from(out);
 }
 
@@ -91,21 +99,22 @@ type Spline = (k: number, u: number) => number;
 
 function spline(us: readonly number[], values: readonly number[], closed: boolean): Spline {
   const n = us.length;
-  const h = (k: number) => us[k + 1]! - us[k]!;
-  const slope = (k: number) => (values[k + 1]! - values[k]!) / h(k);
+  const h = (k: number) => item(us, k + 1) - item(us, k);
+  const slope = (k: number) => (item(values, k + 1) - item(values, k)) / h(k);
   // Second derivatives M: h[k-1] M[k-1] + 2 (h[k-1] + h[k]) M[k] + h[k] M[k+1] = 6 (slope[k] - slope[k-1]).
   const matrix = Array.from({ length: n }, () => new Float64Array(n + 1));
   const smooth = (k: number, before: number, after: number) => {
-    const row = matrix[k]!;
-    row[before]! += h((k || n - 1) - 1);
-    row[k]! += 2 * (h((k || n - 1) - 1) + h(k));
-    row[after]! += h(k);
+    const row = item(matrix, k);
+    const put = (column: number, value: number) => row[column] = item(row, column) + value;
+    put(before, h((k || n - 1) - 1));
+    put(k, 2 * (h((k || n - 1) - 1) + h(k)));
+    put(after, h(k));
     row[n] = 6 * (slope(k) - slope((k || n - 1) - 1));
   };
   if (n < 4) matrix.forEach((row, k) => row[k] = 1);
   else {
     for (let k = 1; k < n - 1; k++) smooth(k, k - 1, k + 1);
-    const [first, last] = [matrix[0]!, matrix[n - 1]!];
+    const [first, last] = [item(matrix, 0), item(matrix, n - 1)];
     if (closed) {
       smooth(0, n - 2, 1);
       [last[0], last[n - 1]] = [1, -1];
@@ -117,9 +126,10 @@ function spline(us: readonly number[], values: readonly number[], closed: boolea
   }
   const M = solve(matrix);
   return (k, u) => {
-    const [a, b] = [us[k + 1]! - u, u - us[k]!];
-    return (M[k]! * a ** 3 + M[k + 1]! * b ** 3) / (6 * h(k)) +
-      (values[k]! / h(k) - M[k]! * h(k) / 6) * a + (values[k + 1]! / h(k) - M[k + 1]! * h(k) / 6) * b;
+    const [a, b] = [item(us, k + 1) - u, u - item(us, k)];
+    return (item(M, k) * a ** 3 + item(M, k + 1) * b ** 3) / (6 * h(k)) +
+      (item(values, k) / h(k) - item(M, k) * h(k) / 6) * a +
+      (item(values, k + 1) / h(k) - item(M, k + 1) * h(k) / 6) * b;
   };
 }
 
@@ -128,14 +138,17 @@ function solve(matrix: Float64Array[]): number[] {
   const n = matrix.length;
   for (let k = 0; k < n; k++) {
     let pivot = k;
-    for (let r = k + 1; r < n; r++) if (Math.abs(matrix[r]![k]!) > Math.abs(matrix[pivot]![k]!)) pivot = r;
-    [matrix[k], matrix[pivot]] = [matrix[pivot]!, matrix[k]!];
+    const size = (r: number) => Math.abs(item(item(matrix, r), k));
+    for (let r = k + 1; r < n; r++) if (size(r) > size(pivot)) pivot = r;
+    [matrix[k], matrix[pivot]] = [item(matrix, pivot), item(matrix, k)];
     for (let r = 0; r < n; r++) {
-      const factor = r === k ? 0 : matrix[r]![k]! / matrix[k]![k]!;
-      if (factor) { for (let c = k; c <= n; c++) matrix[r]![c]! -= factor * matrix[k]![c]!; }
+      if (r === k) continue;
+      const [row, top] = [item(matrix, r), item(matrix, k)];
+      const factor = item(row, k) / item(top, k);
+      if (factor) { for (let c = k; c <= n; c++) row[c] = item(row, c) - factor * item(top, c); }
     }
   }
-  return matrix.map((row, k) => row[n]! / row[k]!);
+  return matrix.map((row, k) => item(row, n) / item(row, k));
 }
 
 /** Paints a line one pixel wide, smooth at its sides, on a canvas four times as large. */
@@ -154,7 +167,7 @@ function paint(canvas: Float32Array, side: number, [x0, y0, x1, y1]: readonly [n
       const t = Math.max(0, Math.min(1, ((x - x0) * dx + (y - y0) * dy) / squared));
       const cover = reach - Math.hypot(x - x0 - t * dx, y - y0 - t * dy);
       const at = y * side + x;
-      if (cover > canvas[at]!) canvas[at] = Math.min(1, cover);
+      if (cover > item(canvas, at)) canvas[at] = Math.min(1, cover);
     }
   }
 }
@@ -167,7 +180,7 @@ function middles(map: Float32Array, cell: number, out: Float32Array, first: numb
     for (let c = 0; c < count; c++) {
       let total = 0;
       for (let j = from; j < to; j++) {
-        for (let i = from; i < to; i++) total += map[(r * cell + j) * count * cell + c * cell + i]!;
+        for (let i = from; i < to; i++) total += item(map, (r * cell + j) * count * cell + c * cell + i);
       }
       out[(r * count + c) * stride + first] = total / (to - from) ** 2;
     }
@@ -197,15 +210,15 @@ export function starMaps(landmarks: ArrayLike<number>, size_px: number, edges: r
   const side = size_px / QUARTER, P = landmarks.length / 2;
   const pointmaps = new Float32Array(side * side * P);
   for (let p = 0; p < P; p++) {
-    middles(pointMap(landmarks[p * 2]!, landmarks[p * 2 + 1]!, size_px), QUARTER, pointmaps, p, P);
+    middles(pointMap(item(landmarks, p * 2), item(landmarks, p * 2 + 1), size_px), QUARTER, pointmaps, p, P);
   }
   const edgemaps = new Float32Array(side * side * edges.length);
   const canvas = new Float32Array((size_px * FINE) ** 2);
   edges.forEach(([closed, members], e) => {
     canvas.fill(0);
-    const curve = edgeCurve(members.flatMap((p) => [landmarks[p * 2]!, landmarks[p * 2 + 1]!]), closed);
+    const curve = edgeCurve(members.flatMap((p) => [item(landmarks, p * 2), item(landmarks, p * 2 + 1)]), closed);
     const fine = (at: number) => {
-      const inside = Math.max(0, Math.min(size_px - 1, curve[at % curve.length]!));
+      const inside = Math.max(0, Math.min(size_px - 1, item(curve, at % curve.length)));
       return Math.trunc(inside * FINE + 0.5);
     };
     for (let k = 0; k + (closed ? 0 : 2) < curve.length; k += 2) {

@@ -156,7 +156,8 @@ function mid(scope: Scope, config: AutoencoderConfig, x: Value): Value {
 function encode(scope: Scope, config: AutoencoderConfig, image: Value): Value {
   const { block_out_channels, latent_channels } = config;
   const factor = 2 ** (block_out_channels.length - 1);
-  if (image.shape[3] !== config.in_channels || image.shape[1]! % factor || image.shape[2]! % factor) {
+  const { H, W, C } = dims(image, "N H W C");
+  if (C !== config.in_channels || H % factor || W % factor) {
     throw new InputError(
       `Cannot encode an image of shape ${showShape(image.shape)}: ` +
         `[N, H, W, ${config.in_channels}] with H and W multiples of ${factor} is expected`,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { InputError } from "../../formats/input_error.ts";
-import { unpickle } from "../../formats/pickle.ts";
+import { OPCODES, type PickleGlobal, unpickle } from "../../formats/pickle.ts";
 import { readTorchArchive } from "../../formats/torch_archive.ts";
 import {
   bytesOf,
@@ -296,4 +296,32 @@ Deno.test("unpickle() ends on any bytes with a value or a PickleError", () => {
     }),
     { numRuns: 3000 },
   );
+});
+
+Deno.test("unpickle() ends on any program of its instructions with a value or a PickleError", () => {
+  assert.equal(new Set(OPCODES.map(([, code]) => code)).size, OPCODES.length, "each code is one instruction's");
+  const byte = fc.nat(255).map((byte) => [byte]);
+  const code = fc.constantFrom(...OPCODES.map(([, code]) => [code]));
+  const piece = fc.constantFrom(
+    ...["ctorch\nx\n", "ctorch\ny\n", "\x8c\x05torch", "\x8c\x01x", "\x8c\x01a", "K\x07", "cnumpy\ndtype\n"]
+      .map((text) => [...text].map((char) => char.charCodeAt(0))),
+  );
+  const part = fc.oneof({ weight: 5, arbitrary: code }, { weight: 4, arbitrary: piece }, {
+    weight: 1,
+    arbitrary: byte,
+  });
+  const globals = new Map<string, PickleGlobal>([["torch.x", { call: (args) => args.length }], ["torch.y", {}]]);
+  let values = 0;
+  fc.assert(
+    fc.property(fc.array(part, { maxLength: 16 }), (parts) => {
+      try {
+        unpickle(new Uint8Array([...parts.flat(), 0x2e]), { globals, persistent: (id) => id });
+        values++;
+      } catch (error) {
+        assert.equal((error as Error).name, "PickleError", `${error}`);
+      }
+    }),
+    { numRuns: 5000 },
+  );
+  assert.ok(values > 100, `${values} programs are whole`);
 });
