@@ -80,6 +80,24 @@ Deno.test("engine, ops and networks reach none of the files that are bound to th
   assert.deepEqual(HOST_BOUND.filter((path) => reached.has(path)), []);
 });
 
+Deno.test("commands about pipelines load no op, network or face unless a stage of the pipeline does", () => {
+  const staticImports = (path: string) => {
+    const code = Deno.readTextFileSync(new URL(path, root)).replace(/\/\*[^]*?\*\/|^\s*\/\/.*$/gm, "");
+    return [...code.matchAll(/^(?:import|export)\s(?!type\b)[^;]*?\bfrom\s*"(\.[^"]+)"/gm)]
+      .map(([, specifier]) => new URL(specifier!, new URL(path, root)).href.slice(root.href.length));
+  };
+  const loaded = new Set<string>();
+  const visit = (path: string) => {
+    if (loaded.has(path)) return;
+    loaded.add(path);
+    if (path.endsWith(".ts")) staticImports(path).forEach(visit);
+  };
+  for (const name of ["run", "plan", "validate", "graph", "status", "watch", "stages"]) visit(`cli/${name}.ts`);
+  visit("main.ts");
+  assert.ok(loaded.has("cli/command.ts") && loaded.has("runtime/run/run.ts"));
+  assert.deepEqual([...loaded].filter((path) => /^(ops|models|faces)\//.test(path)), [], "hint: import() it");
+});
+
 Deno.test("nothing but tests imports from tests", () => {
   const product = [...Object.keys(MAY_IMPORT).flatMap((folder) => filesOf(folder, ".ts")), "mod.ts", "main.ts"];
   assert.deepEqual(product.filter((path) => importsOf(path).some((to) => to.startsWith("tests/"))), []);
