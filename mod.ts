@@ -31,7 +31,7 @@ export type { NonFiniteResult } from "./engine/non_finite.ts";
 export type { Parameters } from "./engine/prepare.ts";
 export { type Dtype, readAll, Tensor } from "./engine/tensor.ts";
 export { type Budget, type Fetches, type PlanObserver, type Update } from "./engine/plan/records.ts";
-export { Random, type RandomState } from "./engine/rng.ts";
+export { Random, type RandomSource, type RandomState } from "./engine/rng.ts";
 export { type TensorData } from "./formats/safetensors.ts";
 export { InputError, type InputErrorOptions } from "./formats/input_error.ts";
 export * as ops from "./ops/mod.ts";
@@ -175,9 +175,13 @@ export {
 
 // Pipelines
 export {
+  type AnyInputs,
+  type AnyOptions,
   type AnyStage,
   type Artifact,
   type ArtifactInfo,
+  type Conflict,
+  type Conflicts,
   type Costs,
   type Field,
   file,
@@ -204,6 +208,7 @@ export {
   readPipeline,
   type Registry,
 } from "./runtime/pipeline/file.ts";
+export { type SourceOptions } from "./runtime/pipeline/source.ts";
 export { type Contents, type Manifest, type Recipe, type StageState } from "./runtime/run/cache.ts";
 export { type Diagnostic, PipelineError, type Place, type Source } from "./formats/yaml_tree.ts";
 export {
