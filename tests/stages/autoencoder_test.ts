@@ -9,8 +9,9 @@ import { readManifest } from "../../runtime/run/cache.ts";
 import { readSafetensors } from "../../formats/safetensors.ts";
 import { stages } from "../../stages/mod.ts";
 import { inFolder } from "./run_stages.ts";
+import { slowTest } from "../slow.ts";
 
-Deno.test("a diffusion model learns on the latents of an autoencoder with a codebook", async () => {
+slowTest("a diffusion model learns on the latents of an autoencoder with a codebook", async () => {
   await inFolder(async (dir) => {
     await Deno.writeTextFile(
       `${dir}/test.yaml`,

@@ -9,6 +9,7 @@ import type { Reporter } from "../../runtime/run/progress.ts";
 import { readSafetensors } from "../../formats/safetensors.ts";
 import { stages } from "../../stages/mod.ts";
 import { inFolder } from "./run_stages.ts";
+import { slowTest } from "../slow.ts";
 
 const WEIGHTS = "diffusion_pytorch_model.safetensors";
 
@@ -41,7 +42,7 @@ const text = `stages:
 
 const equal = (a: { data: Float32Array }, b: { data: Float32Array }) => a.data.every((v, k) => v === b.data[k]);
 
-Deno.test("a model is trained, exported and paints pairs; neither a stop in between nor a look changes a byte", async () => {
+slowTest("a model is trained, exported and paints pairs; neither a stop nor a look changes a byte", async () => {
   await inFolder(async (dir) => {
     await Deno.writeTextFile(`${dir}/test.yaml`, text);
     const run = async (signal: AbortSignal, event: Reporter["event"]) => {

@@ -7,6 +7,7 @@ import type { RunEvent } from "../../runtime/run/progress.ts";
 import { readManifest } from "../../runtime/run/cache.ts";
 import { stages } from "../../stages/mod.ts";
 import { inFolder } from "./run_stages.ts";
+import { slowTest } from "../slow.ts";
 
 const text = `stages:
   faces: { uses: faces/render, with: { styles: [photo], count: 4, size_px: 64 } }
@@ -31,7 +32,7 @@ function made(dir: string): Map<string, string> {
   return new Map(paths.map((path) => [path, Deno.readFileSync(path).toBase64()]));
 }
 
-Deno.test("dataset/generate draws again what does not fit, and loses and doubles nothing however it is stopped", async () => {
+slowTest("dataset/generate draws again what does not fit, and loses and doubles nothing however stopped", async () => {
   await inFolder(async (dir) => {
     await Deno.writeTextFile(`${dir}/test.yaml`, text);
     const root = `${dir}/runs`;

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { readManifest } from "../../runtime/run/cache.ts";
 import { inFolder } from "./run_stages.ts";
+import { slowTest } from "../slow.ts";
 
 const text = `name: test
 stages:
@@ -76,7 +77,7 @@ async function bytesOf(dir: string): Promise<Map<string, string>> {
   return files;
 }
 
-Deno.test("a training and a generation that are killed at any moments end with the bytes of those that were not", async (t) => {
+slowTest("a training and a generation killed at any moments end with the bytes of those that were not", async (t) => {
   await inFolder(async (dir) => {
     await prepare(dir);
     const { code, stderr } = await start(dir).output();

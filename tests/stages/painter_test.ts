@@ -9,8 +9,9 @@ import { Random } from "../../engine/rng.ts";
 import { align } from "../../stages/lib/alignment.ts";
 import { ImageGenerator, samplerOf, type SamplingOptions } from "../../stages/lib/painting.ts";
 import { neutralFace } from "../faces/neutral_face.ts";
+import { slowTest } from "../slow.ts";
 
-Deno.test("control_in: conditional strengthens the landmarks with guidance, and is the same without landmarks or guidance", async () => {
+slowTest("control_in: conditional strengthens landmarks with guidance, and is the same without either", async () => {
   const device = await openDevice();
   const size_px = 64, batch = 8;
   const { controlnet, ...rest } = await openModel("models/tiny");

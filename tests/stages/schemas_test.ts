@@ -15,6 +15,7 @@ import { runPipeline } from "../../runtime/run/run.ts";
 import { stages } from "../../stages/mod.ts";
 import { inFolder } from "./run_stages.ts";
 import { neutralFace } from "../faces/neutral_face.ts";
+import { slowTest } from "../slow.ts";
 
 const { ibug68, wflw98 } = SCHEMAS;
 const SIDE = 40, COUNT = 12;
@@ -73,7 +74,7 @@ stages:
   half: { uses: dataset/split, in: { data: wflw }, with: { part: train, fraction: 0.5 } }
 `;
 
-Deno.test("other schemas go through import, training, detection, evaluation and export", () =>
+slowTest("other schemas go through import, training, detection, evaluation and export", () =>
   inFolder(async (dir) => {
     await writeWflw(`${dir}/in`);
     await Deno.writeTextFile(`${dir}/test.yaml`, pipeline(dir));

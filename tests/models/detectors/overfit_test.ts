@@ -18,6 +18,7 @@ import { Graph } from "../../../engine/graph.ts";
 import { Random } from "../../../engine/rng.ts";
 import { SCHEMAS } from "../../../faces/schema.ts";
 import { gpuTest, testDevice } from "../../gpu.ts";
+import { slow } from "../../slow.ts";
 
 const FACES = 4;
 
@@ -72,15 +73,15 @@ gpuTest("a compact hourglass learns four faces by heart to 1 % in under 300 step
   const config = hourglassConfig.parse({ heatmap_px: 32, stacks: 1, depth: 3, channels: 32, groups: 4 });
   const nme = await overfit(config, { steps: 290, lr: 1e-2, ema_decay: 0.9 });
   assert.ok(nme < 1, `NME is ${nme.toFixed(2)} %`);
-});
+}, slow);
 
 // On the batch itself it gets to 0.7 %: at the bottom of the hourglass four faces give batch norm 16 values a channel,
 // whose unbiased variance, which is kept for later, is 7 % larger than the one trained with.
 gpuTest(
-  "STAR's tiny network learns four faces by heart to 1 % in under 300 steps (takes minutes: deno task overfit)",
+  "STAR's tiny network learns four faces by heart to 1 % in under 300 steps",
   async () => {
     const nme = await overfit(STAR_SIZES.tiny, { steps: 290, lr: 8e-3, ema_decay: 0.995 });
     assert.ok(nme < 1, `NME is ${nme.toFixed(2)} %`);
   },
-  { ignore: !Deno.args.includes("--slow") },
+  slow,
 );

@@ -18,6 +18,7 @@ import { Random } from "../../../engine/rng.ts";
 import { neutralFace } from "../../faces/neutral_face.ts";
 import { inFolder } from "../../stages/run_stages.ts";
 import { gpuTest, testDevice } from "../../gpu.ts";
+import { slow } from "../../slow.ts";
 
 const mini: StarDetectorConfig = {
   model_type: "star",
@@ -80,7 +81,7 @@ gpuTest("a STAR detector learns faces, with batch norms' statistics, and finds t
   assert.ok(found.covariance.every((v, k) => k % 3 === 2 || v > -1e-3 && v < SIDE ** 2));
   detector.destroy();
   trainer.destroy();
-});
+}, slow);
 
 Deno.test("STAR's landmarks are pixels, as its targets are", () => {
   const face = neutralFace(SIDE);
