@@ -106,15 +106,7 @@ function kernel(a: Shape, b: Shape, attrs: MatmulAttrs, target: Target, candidat
   }
   const entry = attrs.ta ? "tn" : attrs.tb ? "nt" : "nn";
   const unit = attrs.ta ? Math.ceil(M / 4) : M;
-  // A processor keeps sums in memory: there, tiles twice as large are up to a fifth faster, for twice the time to compile
-  // (docs/speed.md). That is too long for nt, whose results have the long epilogues of gradients.
-  const large = !target.tiled && fillsFours(N4) &&
-    (attrs.ta ? fillsFours(unit) : !attrs.tb && n * attrs.heads * M * N4 >= 4096);
-  // A hardware GPU wants many invocations, even if each loads what others load as well.
-  const few = target.tiled && n * attrs.heads * Math.ceil(unit / 8) * Math.ceil(N4 / 2) < 1 << 14;
-  const { R: rows = few ? 1 : large && attrs.ta ? 16 : 8, Q: texels = few ? 1 : large ? 4 : 2 } = candidate;
-  const R = attrs.ta ? Math.min(Math.ceil(rows / 4), unit) : unit >= rows ? rows : unit > 2 ? 4 : 1;
-  const Q = Math.min(texels, N4);
+  const { R, Q } = registerTile(entry, { batches: n * attrs.heads, unit, columns4: N4 }, target, candidate);
   const row_tiles = Math.ceil(unit / R);
   const col_tiles = Math.ceil(N4 / Q);
   return {
@@ -128,6 +120,37 @@ function kernel(a: Shape, b: Shape, attrs: MatmulAttrs, target: Target, candidat
     threads: n * attrs.heads * row_tiles * col_tiles,
     workgroup: WG,
   };
+}
+
+/**
+ * Tile of one invocation of the kernels without workgroup memory: R rows, for `tn` texels of four rows, by Q texels of
+ * columns.
+ *
+ * | adapter  | product                                | R of nn, nt | R of tn | Q |
+ * | -------- | -------------------------------------- | ----------- | ------- | - |
+ * | CPU      | large: tn, or nn with 4,096 texels     | 8           | 4       | 4 |
+ * | CPU      | others                                 | 8           | 2       | 2 |
+ * | hardware | fewer than 2^14 tiles of 8 by 2        | 1           | 1       | 1 |
+ * | hardware | others                                 | 8           | 2       | 2 |
+ *
+ * Products of fewer rows have tiles of 4 rows, or of 1. A CPU keeps sums in memory: there, tiles twice as large are up to
+ * a fifth faster where they are nearly filled, for twice the time to compile (docs/speed.md); that is too long for nt,
+ * whose results have the long epilogues of gradients. A hardware GPU wants many invocations, even if each loads what
+ * others load as well.
+ */
+function registerTile(
+  entry: "nn" | "nt" | "tn",
+  { batches, unit, columns4 }: { batches: number; unit: number; columns4: number },
+  { tiled }: Target,
+  candidate: Candidate,
+): { R: number; Q: number } {
+  const tn = entry === "tn";
+  const large = !tiled && fillsFours(columns4) &&
+    (tn ? fillsFours(unit) : entry === "nn" && batches * unit * columns4 >= 4096);
+  const few = tiled && batches * Math.ceil(unit / 8) * Math.ceil(columns4 / 2) < 1 << 14;
+  const { R: rows = few ? 1 : large && tn ? 16 : 8, Q: texels = few ? 1 : large ? 4 : 2 } = candidate;
+  const R = tn ? Math.min(Math.ceil(rows / 4), unit) : unit >= rows ? rows : unit > 2 ? 4 : 1;
+  return { R, Q: Math.min(texels, columns4) };
 }
 
 /** A factor of a product: whether its last two dimensions are transposed, and whether its heads are merged. */
