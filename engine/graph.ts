@@ -272,11 +272,8 @@ export function dims<Names extends string>(x: Shape | { readonly shape: Shape },
   const words = names.split(" ");
   const rest = words.indexOf("...");
   if (rest < 0 ? shape.length !== words.length : shape.length < words.length - 1) {
-    throw new TypeError(
-      `Cannot read ${showShape(shape)} as [${words.join(", ")}]: it has ${shape.length} dimension${
-        shape.length === 1 ? "" : "s"
-      }`,
-    );
+    const count = `${shape.length} dimension${shape.length === 1 ? "" : "s"}`;
+    throw new TypeError(`Cannot read ${showShape(shape)} as [${words.join(", ")}]: it has ${count}`);
   }
   const found: Record<string, number | undefined> = {};
   for (const [k, word] of words.entries()) {
@@ -393,8 +390,7 @@ export function apply<A extends Attrs, I extends number>(op: Op<A, I, 1>, inputs
 export function topological(values: readonly Value[]): Node[] {
   const found = new Map<number, Node>();
   const stack = values.map((v) => v.node);
-  while (stack.length) {
-    const node = stack.pop()!;
+  for (let node = stack.pop(); node; node = stack.pop()) {
     if (found.has(node.id)) continue;
     found.set(node.id, node);
     for (const input of node.inputs) stack.push(input.node);

@@ -6,6 +6,7 @@
  */
 
 import { type Kernel, type Shape, texels, type Window } from "./graph.ts";
+import { itemAt } from "./lookup.ts";
 
 /** Texels in a row of a storage texture; addressing is linear, so that a reshape costs nothing. */
 export const ROW_TEXELS = 1024;
@@ -106,7 +107,7 @@ export function expand(source: string, constants: Readonly<Record<string, number
   const block = (names: Record<string, number>, nested: boolean): string[] => {
     const out: string[] = [];
     while (at < lines.length) {
-      const line = lines[at++]!;
+      const line = lines[at++] ?? "";
       const open = /^\s*\/\/@ for (\w+) in (.+)$/.exec(line);
       if (open) {
         const count = evaluate(open[2]!, names, label);
@@ -269,6 +270,77 @@ function index(indexing: Indexing, uniforms: Uniforms): string {
   return code;
 }
 
+/** Declaration of a tensor, and the function that reads or writes a texel of it. */
+interface Accessor {
+  readonly binding: string;
+  readonly access: string;
+}
+
+/** WGSL of the coordinates of texel `i` in a texture. */
+const TEXEL_XY = `vec2i(i & ${ROW_TEXELS - 1}, i >> ${Math.log2(ROW_TEXELS)})`;
+
+function readAccessor(k: number, dtype: keyof typeof TEXEL_FORMATS, texture: boolean): Accessor {
+  if (texture) {
+    return {
+      binding: `@group(0) @binding(${1 + k}) var R${k}: texture_storage_2d<${TEXEL_FORMATS[dtype]}, read>;`,
+      access: `fn r${k}(i: i32) -> vec4f { return textureLoad(R${k}, ${TEXEL_XY}); }`,
+    };
+  }
+  const [type, element] = dtype === "f16"
+    ? ["vec2u", `vec4f(unpack2x16float(R${k}[i].x), unpack2x16float(R${k}[i].y))`]
+    : ["vec4f", `R${k}[i]`];
+  return {
+    binding: `@group(0) @binding(${1 + k}) var<storage, read> R${k}: array<${type}>;`,
+    access: `fn r${k}(i: i32) -> vec4f { return ${element}; }`,
+  };
+}
+
+function writeAccessor(k: number, binding: number, texture: boolean): Accessor {
+  const [declaration, write] = texture
+    ? [` W${k}: texture_storage_2d<rgba32float, write>;`, `textureStore(W${k}, ${TEXEL_XY}, v)`]
+    : [`<storage, read_write> W${k}: array<vec4f>;`, `W${k}[i] = v`];
+  return {
+    binding: `@group(0) @binding(${binding}) var${declaration}`,
+    access: `fn w${k}(i: i32, v: vec4f) { ${write}; }`,
+  };
+}
+
+/** `ld_x` and `ldz_x` of each input of a kernel. */
+function loadFunctions({ kernel, loads }: Program, uniforms: Uniforms, zeroOutside: boolean): string[] {
+  return kernel.reads.flatMap((name, k) => {
+    const load = itemAt(loads, k, "loads");
+    const direct = "slot" in load;
+    const body = direct
+      ? `return r${load.slot}(i);`
+      : `${statements(load.steps, uniforms)} return ${unpadded(`s${load.steps.length - 1}`, load.shape)};`;
+    return [
+      `fn ld_${name}(i: i32) -> vec4f { ${body} }`,
+      // Reading outside a storage texture gives zero on adapters where a start-up probe saw that; elsewhere it is selected.
+      direct && zeroOutside
+        ? `fn ldz_${name}(i: i32) -> vec4f { return r${load.slot}(i); }`
+        : `fn ldz_${name}(i: i32) -> vec4f { return select(vec4f(), ld_${name}(max(i, 0)), i >= 0); }`,
+    ];
+  });
+}
+
+/** `st_y` of each output of a kernel. */
+function storeFunctions({ kernel, stores }: Program, uniforms: Uniforms): string[] {
+  return kernel.writes.map((name, k) => {
+    const { shape, steps } = itemAt(stores, k, "stores");
+    const stored = unpadded(steps.length ? `s${steps.length - 1}` : "v", shape);
+    return `fn st_${name}(i: i32, v: vec4f) { ${statements(steps, uniforms)} w${k}(i, ${stored}); }`;
+  });
+}
+
+/** Functions of the element-wise ops that are fused, each once. */
+function calledFunctions({ loads, stores }: Program): Iterable<string> {
+  const functions = new Map<string, string>();
+  for (const { steps } of [...loads.filter((load) => "steps" in load), ...stores]) {
+    for (const step of steps) if (step.kind === "call") functions.set(step.name, step.source);
+  }
+  return functions.values();
+}
+
 /**
  * Assembles the WGSL module of a program for a storage class.
  *
@@ -292,69 +364,22 @@ export function assemble(
   for (const [name, value] of Object.entries(ints)) if (!inlined.includes(name)) uniforms.add("i32", value, name);
   for (const [name, value] of Object.entries(kernel.floats ?? {})) uniforms.add("f32", value, name);
 
-  const bindings: string[] = [];
-  const access: string[] = [];
   const texture = storage === "texture";
-  const xy = `vec2i(i & ${ROW_TEXELS - 1}, i >> ${Math.log2(ROW_TEXELS)})`;
-  for (let k = 0; k < program.reads; k++) {
-    const dtype = dtypes[k]!;
-    const half = dtype === "f16";
-    bindings.push(
-      `@group(0) @binding(${1 + k}) var` +
-        (texture
-          ? ` R${k}: texture_storage_2d<${TEXEL_FORMATS[dtype]}, read>;`
-          : `<storage, read> R${k}: array<${half ? "vec2u" : "vec4f"}>;`),
-    );
-    const element = half ? `vec4f(unpack2x16float(R${k}[i].x), unpack2x16float(R${k}[i].y))` : `R${k}[i]`;
-    access.push(`fn r${k}(i: i32) -> vec4f { return ${texture ? `textureLoad(R${k}, ${xy})` : element}; }`);
-  }
-  kernel.writes.forEach((_, k) => {
-    const texture = storage === "texture" && !staged[k];
-    bindings.push(
-      `@group(0) @binding(${1 + program.reads + k}) var` +
-        (texture ? ` W${k}: texture_storage_2d<rgba32float, write>;` : `<storage, read_write> W${k}: array<vec4f>;`),
-    );
-    access.push(`fn w${k}(i: i32, v: vec4f) { ${texture ? `textureStore(W${k}, ${xy}, v)` : `W${k}[i] = v`}; }`);
-  });
-
-  kernel.reads.forEach((name, k) => {
-    const load = program.loads[k]!;
-    const direct = "slot" in load;
-    const body = direct
-      ? `return r${load.slot}(i);`
-      : `${statements(load.steps, uniforms)} return ${unpadded(`s${load.steps.length - 1}`, load.shape)};`;
-    access.push(`fn ld_${name}(i: i32) -> vec4f { ${body} }`);
-    // Reading outside a storage texture gives zero on adapters where a start-up probe saw that; elsewhere it is selected.
-    access.push(
-      direct && texture && zeroOutside
-        ? `fn ldz_${name}(i: i32) -> vec4f { return r${load.slot}(i); }`
-        : `fn ldz_${name}(i: i32) -> vec4f { return select(vec4f(), ld_${name}(max(i, 0)), i >= 0); }`,
-    );
-  });
-  kernel.writes.forEach((name, k) => {
-    const { shape, steps } = program.stores[k]!;
-    const stored = unpadded(steps.length ? `s${steps.length - 1}` : "v", shape);
-    access.push(`fn st_${name}(i: i32, v: vec4f) { ${statements(steps, uniforms)} w${k}(i, ${stored}); }`);
-  });
-
-  const functions = new Map<string, string>();
-  for (
-    const steps of [
-      ...program.loads.map((l) => "steps" in l ? l.steps : []),
-      ...program.stores.map((s) => s.steps),
-    ]
-  ) {
-    for (const step of steps) if (step.kind === "call") functions.set(step.name, step.source);
-  }
+  const accessors = [
+    ...Array.from({ length: program.reads }, (_, k) => readAccessor(k, itemAt(dtypes, k, "element types"), texture)),
+    ...kernel.writes.map((_, k) => writeAccessor(k, 1 + program.reads + k, texture && !staged[k])),
+  ];
+  const access = [...loadFunctions(program, uniforms, texture && zeroOutside), ...storeFunctions(program, uniforms)];
   const code = [
     uniforms.declaration(),
     "@group(0) @binding(0) var<uniform> u: Uniforms;",
-    ...bindings,
+    ...accessors.map(({ binding }) => binding),
     `const WG = ${size}u;`,
     "fn thread(id: vec3u) -> i32 { return i32(id.x) + i32(id.y) * u.grid_x; }",
     division(program),
     PIXEL,
-    ...functions.values(),
+    ...calledFunctions(program),
+    ...accessors.map(({ access }) => access),
     ...access,
     inlined.reduce(
       (code, name) => code.replace(new RegExp(`\\bu\\.${name}\\b`, "g"), String(ints[name])),
