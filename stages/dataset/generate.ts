@@ -80,6 +80,10 @@ export const generatePairs = stage({
         option: "edits",
         reason: `"${other.name}" is of schema ${other.schema.name} and the landmarks are of ${schema}`,
       },
+      networks?.timesteps !== undefined && given.steps > networks.timesteps && {
+        option: "steps",
+        reason: `the schedule of "${model.stage}" has ${networks.timesteps} time steps`,
+      },
       networks?.controlnet === null && {
         input: "model",
         reason: `"${model.stage}" has no ControlNet`,

@@ -205,6 +205,7 @@ export const pretrainDiffusion = stage({
     networks: {
       ...await expectedParts(options, model, await sizeOf(data), init),
       controlnet: null,
+      timesteps: LATENT_SCHEDULE.num_train_timesteps,
     },
   }),
   async cost(options, { model, data, init, val }, onPlan) {

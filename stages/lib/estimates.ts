@@ -21,6 +21,7 @@ import { loadNetworkConfig } from "../../models/io/network_folder.ts";
 import { countParameters, type ParameterSpec, Scope } from "../../models/io/params.ts";
 import { textEncoderFormat } from "../../models/diffusion/clip_text.ts";
 import { budgetOf, stepFetches, type TrainerSpec } from "../../models/trainer.ts";
+import { scheduleFormat } from "../../models/diffusion/schedule.ts";
 import { unet, unetFormat } from "../../models/diffusion/unet.ts";
 import { exists } from "../../formats/files.ts";
 import { Graph, type Target, texels, type Value } from "../../engine/graph.ts";
@@ -33,6 +34,8 @@ import { storageBytes } from "../../engine/tensor.ts";
 export interface Networks extends Pick<Model, "vae" | "text" | "unet" | "controlnet"> {
   /** Tokens of a prompt at most. */
   readonly tokens: number;
+  /** Time steps of the noise schedule, where the folder has one. */
+  readonly timesteps?: number;
 }
 
 /** A folder that is there, or is to be. */
@@ -82,6 +85,7 @@ export async function networksOf(model: ArtifactRef): Promise<Networks> {
     unet: await read("unet", unetFormat),
     controlnet: there.has("controlnet") ? await read("controlnet", controlnetFormat) : null,
     tokens: text.config.max_position_embeddings,
+    ...(there.has("scheduler") && { timesteps: (await read("scheduler", scheduleFormat)).num_train_timesteps }),
   };
 }
 
