@@ -43,11 +43,8 @@ export {
   type HostTensors,
   type Init,
   initialise,
-  type LoadOptions,
-  loadSafetensors,
   ONES,
   type ParameterSpec,
-  saveSafetensors,
   Scope,
   type Specs,
   uploadParameters,
@@ -55,6 +52,7 @@ export {
   type Weights,
   ZEROS,
 } from "./models/io/params.ts";
+export { type LoadOptions, loadSafetensors, saveSafetensors } from "./models/io/parameter_files.ts";
 export { type Inputs, NonFiniteLossError, stepFetches, Trainer, type TrainerSpec } from "./models/trainer.ts";
 export * from "./models/lr_schedule.ts";
 export * from "./models/optimizers.ts";

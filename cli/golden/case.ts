@@ -5,17 +5,8 @@
  */
 
 import { z } from "zod";
-import {
-  createParameters,
-  fileShape,
-  type HostTensors,
-  type LoadOptions,
-  type ParameterSpec,
-  readParameters,
-  Scope,
-  type Specs,
-  toFileLayout,
-} from "../../models/io/params.ts";
+import { createParameters, type HostTensors, type ParameterSpec, Scope, type Specs } from "../../models/io/params.ts";
+import { fileShape, type LoadOptions, readParameters, toFileLayout } from "../../models/io/parameter_files.ts";
 import { gradients } from "../../ops/autodiff.ts";
 import type { Device } from "../../engine/device.ts";
 import { dims, elements, Graph, type Value } from "../../engine/graph.ts";

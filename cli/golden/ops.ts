@@ -15,7 +15,8 @@ import {
   transformer,
   upsample,
 } from "../../models/diffusion/layers.ts";
-import { fromFileLayout, type ParameterSpec, Scope, toFileLayout } from "../../models/io/params.ts";
+import { type ParameterSpec, Scope } from "../../models/io/params.ts";
+import { fromFileLayout, toFileLayout } from "../../models/io/parameter_files.ts";
 import { add } from "../../ops/add.ts";
 import { sumOfSquares } from "../../ops/add_squares.ts";
 import { gradients } from "../../ops/autodiff.ts";

@@ -25,14 +25,8 @@ import {
   type Renaming,
   unetNames,
 } from "../../models/io/original_names.ts";
-import {
-  countParameters,
-  fileShape,
-  type LoadOptions,
-  type ParameterSpec,
-  Scope,
-  specsUnder,
-} from "../../models/io/params.ts";
+import { countParameters, type ParameterSpec, Scope, specsUnder } from "../../models/io/params.ts";
+import { fileShape, type LoadOptions } from "../../models/io/parameter_files.ts";
 import { star, STAR_DERIVED, starConfig } from "../../models/detectors/star.ts";
 import { encodeText, textEncoderFormat } from "../../models/diffusion/clip_text.ts";
 import { unet, unetFormat } from "../../models/diffusion/unet.ts";

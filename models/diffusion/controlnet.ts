@@ -26,7 +26,8 @@ import { silu } from "../../ops/silu.ts";
 import { extent, type Value } from "../../engine/graph.ts";
 import type { ConfigFormat } from "../io/config.ts";
 import { convolve } from "./layers.ts";
-import { fileName, type HostTensors, type Scope, type Specs, ZEROS } from "../io/params.ts";
+import { type HostTensors, type Scope, type Specs, ZEROS } from "../io/params.ts";
+import { fileName } from "../io/parameter_files.ts";
 import { encode, type EncoderConfig, encoderFormat, type Residuals, type UNetConfig, type UNetInputs } from "./unet.ts";
 
 const controlnetSchema = z.object({

@@ -15,6 +15,7 @@
  */
 
 import { parse as parseYaml } from "yaml";
+import { ALL_KINDS, classIn, declared, isFor, kindOf, KINDS, type NetworkKind } from "./network_kinds.ts";
 import {
   exists,
   folderNames,
@@ -26,57 +27,19 @@ import {
   writeFolderAtomic,
 } from "../../formats/files.ts";
 import { InputError } from "../../formats/input_error.ts";
-import { Graph } from "../../engine/graph.ts";
 import { type TensorSource, writeSafetensors } from "../../formats/safetensors.ts";
-import {
-  type AutoencoderConfig,
-  autoencoderFormat,
-  decodeLatent,
-  encodeLatent,
-  hasCodebook,
-} from "../diffusion/autoencoder.ts";
-import { BERT_UNUSED, type BertConfig, bertFormat, encodeBert } from "../diffusion/bert_text.ts";
 import { saveModelIndex } from "./pipeline_folder.ts";
 import { type ConfigFormat, readConfig } from "./config.ts";
-import type { DetectorNetwork } from "../detectors/network.ts";
-import { DETECTOR_NETWORKS, type DetectorConfig } from "../detectors/registry.ts";
-import { controlnet, type ControlNetConfig, controlnetFormat } from "../diffusion/controlnet.ts";
-import {
-  inferAutoencoder,
-  inferBert,
-  inferControlNet,
-  inferSchedule,
-  inferTextEncoder,
-  inferUNet,
-  type OriginalConfig,
-  originalConfig,
-} from "./infer_config.ts";
+import { DETECTOR_NETWORKS } from "../detectors/registry.ts";
+import { inferSchedule, type OriginalConfig, originalConfig } from "./infer_config.ts";
 import { FILE_METADATA, loadNetworkConfig, networkNames, saveConfig, weightsName } from "./network_folder.ts";
-import type { NamedShapes, OriginalNetwork } from "./named_shapes.ts";
-import {
-  autoencoderNames,
-  bertNames,
-  controlnetNames,
-  loadUnder,
-  ORIGINAL_PREFIX,
-  type Renaming,
-  unetNames,
-} from "./original_names.ts";
-import {
-  countParameters,
-  fileName,
-  fileShape,
-  findParameters,
-  type LoadOptions,
-  type ParameterSpec,
-  Scope,
-  type Specs,
-} from "./params.ts";
+import type { NamedShapes } from "./named_shapes.ts";
+import { loadUnder, type Renaming } from "./original_names.ts";
+import { countParameters, type ParameterSpec } from "./params.ts";
+import { fileName, fileShape, findParameters, type LoadOptions } from "./parameter_files.ts";
 import { scheduleFormat } from "../diffusion/schedule.ts";
 import { openNetworkTensors, type OpenTensors, openTensors } from "./tensor_files.ts";
-import { encodeText, type TextEncoderConfig, textEncoderFormat } from "../diffusion/clip_text.ts";
 import { loadTokenizer } from "../diffusion/tokenizer.ts";
-import { unet, type UNetConfig, unetFormat } from "../diffusion/unet.ts";
 
 /** How {@linkcode convertCheckpoint} converts. */
 export interface ConvertOptions {
@@ -107,115 +70,9 @@ export interface ConvertedPart {
   readonly parameters: number;
 }
 
-/** A kind of network. */
-interface Kind<T extends object> {
-  /** Folder in a pipeline. */
-  folder(config: T): string;
-  readonly format: ConfigFormat<T>;
-  /** How it is recognised and read under its original names; none for a network of this project's own. */
-  readonly original?: OriginalNetwork<T>;
-  /** Declares its parameters. */
-  declare(scope: Scope, config: T): void;
-}
-
-const same: Renaming = (name) => name;
-
-const KINDS = {
-  unet: {
-    folder: () => "unet",
-    format: unetFormat,
-    original: {
-      prefixes: [ORIGINAL_PREFIX.unet, ""],
-      mark: "output_blocks.0.0.in_layers.0.weight",
-      infer: inferUNet,
-      names: unetNames,
-    },
-    declare: (scope, config) => unet(scope, config, latentInputs(scope.graph, config)),
-  } satisfies Kind<UNetConfig>,
-  controlnet: {
-    folder: () => "controlnet",
-    format: controlnetFormat,
-    original: {
-      prefixes: [ORIGINAL_PREFIX.controlnet, ""],
-      mark: "input_hint_block.0.weight",
-      infer: inferControlNet,
-      names: controlnetNames,
-    },
-    declare(scope, config) {
-      const inputs = latentInputs(scope.graph, config);
-      const side = inputs.sample.shape[1]! * 2 ** (config.conditioning_embedding_out_channels.length - 1);
-      controlnet(scope, config, inputs, scope.graph.input("cond", [1, side, side, config.conditioning_channels]));
-    },
-  } satisfies Kind<ControlNetConfig>,
-  autoencoder: {
-    folder: (config) => hasCodebook(config) ? "vqvae" : "vae",
-    format: autoencoderFormat,
-    original: {
-      prefixes: [ORIGINAL_PREFIX.vae, ""],
-      mark: "encoder.down.0.block.0.norm1.weight",
-      infer: inferAutoencoder,
-      names: autoencoderNames,
-      // What trained it, and its moving average.
-      unused: /^(loss|model_ema)\./,
-    },
-    declare(scope, config) {
-      const side = 2 ** (config.block_out_channels.length - 1);
-      const image = scope.graph.input("image", [1, side, side, config.in_channels]);
-      decodeLatent(scope, config, encodeLatent(scope, config, image));
-    },
-  } satisfies Kind<AutoencoderConfig>,
-  clip: {
-    folder: () => "text_encoder",
-    format: textEncoderFormat,
-    original: {
-      prefixes: [ORIGINAL_PREFIX.clip, ""],
-      mark: "text_model.embeddings.token_embedding.weight",
-      infer: inferTextEncoder,
-      names: () => same,
-      unused: /position_ids$/,
-    },
-    declare: (scope, config) => encodeText(scope, config, scope.graph.input("ids", [1, 1])),
-  } satisfies Kind<TextEncoderConfig>,
-  bert: {
-    folder: () => "bert",
-    format: bertFormat,
-    original: {
-      prefixes: [ORIGINAL_PREFIX.bert, ""],
-      mark: "transformer.token_emb.weight",
-      infer: inferBert,
-      names: () => bertNames,
-      unused: BERT_UNUSED,
-    },
-    declare: (scope, config) => encodeBert(scope, config, scope.graph.input("ids", [1, 1])),
-  } satisfies Kind<BertConfig>,
-};
-
-const detectorKind = ({ format, original, build }: DetectorNetwork<DetectorConfig>): Kind<DetectorConfig> => ({
-  folder: () => "detector",
-  format,
-  ...original && { original },
-  declare: (scope, config) => build(scope, scope.graph.input("images", [1, config.size_px, config.size_px, 3]), config),
-});
-
-// deno-lint-ignore no-explicit-any
-const ALL: readonly Kind<any>[] = [...Object.values(KINDS), ...DETECTOR_NETWORKS.map(detectorKind)];
-
-function latentInputs(
-  graph: Graph,
-  config: Pick<UNetConfig, "in_channels" | "cross_attention_dim"> & { readonly block_out_channels: readonly number[] },
-) {
-  const side = 2 ** (config.block_out_channels.length - 1);
-  return {
-    sample: graph.input("sample", [1, side, side, config.in_channels]),
-    timesteps: graph.input("timesteps", [1]),
-    context: graph.input("context", [1, 1, config.cross_attention_dim]),
-  };
-}
-
 /** A network to write: its configuration, and where its tensors are. */
 interface Part {
-  // deno-lint-ignore no-explicit-any
-  readonly kind: Kind<any>;
+  readonly kind: NetworkKind<object>;
   readonly config: object;
   readonly file: OpenTensors;
   readonly load: LoadOptions;
@@ -260,7 +117,7 @@ async function convertFile(from: string, to: string, options: ConvertOptions): P
   const file = section(whole, from, options.ema ?? false);
   const parts: Part[] = [];
   const scale = file.has("scale_factor") ? (await file.read("scale_factor")).data[0] : undefined;
-  for (const kind of ALL) {
+  for (const kind of ALL_KINDS) {
     if (!kind.original) continue;
     const { prefixes, mark, infer, names, unused } = kind.original;
     const prefix = prefixes.find((prefix) => file.has(prefix + mark));
@@ -319,7 +176,7 @@ async function convertFolder(from: string, to: string, options: ConvertOptions):
     return { parts: [await writeFolder(from, to, "", kind, options)], left_out: [] };
   }
   const written = [];
-  for (const kind of ALL.filter((kind) => kind.folder({}) !== "detector")) {
+  for (const kind of ALL_KINDS.filter((kind) => kind.folder({}) !== "detector")) {
     for (const folder of kind === KINDS.autoencoder ? ["vae", "vqvae"] : [kind.folder({})]) {
       if (there.has(folder)) written.push(await writeFolder(`${from}/${folder}`, to, folder, kind, options));
     }
@@ -343,8 +200,13 @@ async function convertFolder(from: string, to: string, options: ConvertOptions):
   return { parts: written, left_out: (await folderNames(from)).filter((name) => !known.has(name)) };
 }
 
-// deno-lint-ignore no-explicit-any
-async function writeFolder(from: string, to: string, folder: string, kind: Kind<any>, options: ConvertOptions) {
+async function writeFolder(
+  from: string,
+  to: string,
+  folder: string,
+  kind: NetworkKind<object>,
+  options: ConvertOptions,
+) {
   const config = await loadNetworkConfig(from, kind.format);
   using file = await openNetworkTensors(from);
   return await writePart({ kind, config, file, load: networkNames(file) }, to, folder, options);
@@ -370,13 +232,6 @@ async function writePart(part: Part, to: string, folder: string, { dtype = "F32"
 
 const hasOther = <T>(format: ConfigFormat<T>, config: T) => format.other?.is(config) ?? false;
 
-/** Names and shapes of a network's parameters. */
-function declared<T extends object>(kind: Kind<T>, config: T): Specs {
-  const specs = new Map<string, ParameterSpec>();
-  kind.declare(new Scope(new Graph(), specs), config);
-  return specs;
-}
-
 /** The file of one network under diffusers' names, whose configuration is given or lies beside it. */
 async function diffusersPart(file: Section, from: string, given: unknown, path: string | undefined): Promise<Part> {
   const beside = `${from.slice(0, from.lastIndexOf("/") + 1)}config.json`;
@@ -393,21 +248,6 @@ async function diffusersPart(file: Section, from: string, given: unknown, path: 
   return { kind, config: readConfig(kind.format, json, where), file, load: networkNames(file) };
 }
 
-// deno-lint-ignore no-explicit-any
-function kindOf(json: any, where: string): Kind<any> {
-  const kind = ALL.find((kind) => isFor(kind, json));
-  if (kind) return kind;
-  const names = ALL.flatMap(({ format }) => [format.name, format.other?.format.name ?? []].flat());
-  const given = JSON.stringify(json?._class_name ?? json?.model_type ?? null);
-  throw new InputError(`Cannot read ${where} as the configuration of ${given}: it must be one of ${names.join(", ")}`);
-}
-
-// deno-lint-ignore no-explicit-any
-function isFor({ format }: Kind<any>, json: any): boolean {
-  const name = json?._class_name ?? json?.model_type;
-  return [format.name, format.other?.format.name].includes(name);
-}
-
 async function readJson(path: string): Promise<unknown> {
   return parseJson(await readText(path), path);
 }
@@ -421,7 +261,7 @@ async function readGiven(path: string): Promise<{ original?: OriginalConfig; net
     if (isMissing(error)) throw error;
     throw new InputError(`Cannot read ${path} as YAML or JSON: ${(error as Error).message}`);
   }
-  if (given?._class_name ?? given?.model_type) return { network: given };
+  if (classIn(given)) return { network: given };
   const result = originalConfig.safeParse(given);
   if (result.success) return { original: result.data.model.params };
   const problems = result.error.issues.map(({ path, message }) => `\n  "${path.join(".")}": ${message}`);
@@ -436,7 +276,7 @@ type Section = OpenTensors & NamedShapes;
 /** The weights of a checkpoint, of which trainers save more than that. */
 function section(file: OpenTensors, path: string, ema: boolean): Section {
   const starts = (prefix: string) => file.names.some((name) => name.startsWith(prefix));
-  const trainer = ALL.map(({ original }) => original)
+  const trainer = ALL_KINDS.map(({ original }) => original)
     .find((original) => original?.trainer && starts(original.trainer.weights + original.mark))?.trainer;
   const prefix = starts("state_dict.") ? "state_dict." : trainer ? ema ? trainer.average : trainer.weights : "";
   const found = below(file, prefix);

@@ -20,7 +20,8 @@
 
 import { InputError } from "../../formats/input_error.ts";
 import tables from "./original_names.json" with { type: "json" };
-import { fileName, type LoadOptions, type ParameterSpec } from "./params.ts";
+import type { ParameterSpec } from "./params.ts";
+import { fileName, type LoadOptions } from "./parameter_files.ts";
 import type { UNetConfig } from "../diffusion/unet.ts";
 
 /** In front of each network's names in a complete checkpoint. */

@@ -14,7 +14,8 @@
 import { makeFolderOf } from "../../formats/files.ts";
 import { type TorchTensor, type TorchValue, writeTorchArchive } from "../../formats/torch_writer.ts";
 import type { StarConfig } from "../detectors/star.ts";
-import { fileName, fileShape, type HostTensors, type Specs, toFileLayout } from "./params.ts";
+import type { HostTensors, Specs } from "./params.ts";
+import { fileName, fileShape, toFileLayout } from "./parameter_files.ts";
 
 /**
  * The state of the original's network: our parameters in PyTorch's layout, and what follows from them there, see

@@ -12,7 +12,7 @@ import { InputError } from "../../formats/input_error.ts";
 import { exists, firstBytes, readText } from "../../formats/files.ts";
 import { readSafetensors, type SafetensorsInfo, type TensorData } from "../../formats/safetensors.ts";
 import { readTorchArchive } from "../../formats/torch_archive.ts";
-import type { TensorFile } from "./params.ts";
+import type { TensorFile } from "./parameter_files.ts";
 
 /** An open file of tensors; close it, or declare it with `using`. */
 export interface OpenTensors extends TensorFile, Disposable {
@@ -29,8 +29,52 @@ const NETWORK_FILES = [
   ...["diffusion_pytorch_model", "pytorch_model"].map((name) => `${name}.bin.index.json`),
 ];
 
-/** First bytes of a zip archive, of what PyTorch wrote before it wrote those, and of any pickle. */
-const ZIP = "PK\x03\x04", OLD_TORCH = "\x80\x02\x8a\x0a", PICKLE = "\x80";
+/** A format of checkpoints: one row of {@linkcode CHECKPOINT_FORMATS}. */
+export interface CheckpointFormat {
+  /** Name in a few words. */
+  readonly doc: string;
+  /**
+   * Whether a file is in it.
+   *
+   * @param path The file.
+   * @param start Its first bytes, a character each.
+   */
+  is(path: string, start: string): boolean;
+  /** Opens a file, or refuses it with a hint. */
+  open(path: string): Promise<OpenTensors>;
+}
+
+/** The formats that are known, in the order in which they are looked for; the last is of any other file. */
+export const CHECKPOINT_FORMATS: Readonly<Record<string, CheckpointFormat>> = {
+  shards: {
+    doc: "an index of safetensors or PyTorch files beside it, *.index.json",
+    is: (path) => path.endsWith(".json"),
+    open: openShards,
+  },
+  torch: {
+    doc: "PyTorch's archive, *.ckpt, *.pth, *.bin, *.pkl",
+    is: (_, start) => start.startsWith("PK\x03\x04"),
+    open: readTorchArchive,
+  },
+  old_torch: {
+    doc: "a file of PyTorch before 1.6, which is refused",
+    is: (_, start) => start.startsWith("\x80\x02\x8a\x0a"),
+    open(path) {
+      throw new InputError(`Cannot read ${path} as PyTorch before 1.6 wrote it`, {
+        hint: "load it in a newer one and save it with torch.save",
+      });
+    },
+  },
+  pickle: {
+    doc: "a bare pickle, which is refused",
+    // The length of a safetensors header may look like one, but behind it comes the header.
+    is: (_, start) => start.startsWith("\x80") && start[8] !== "{",
+    open(path) {
+      throw new InputError(`Cannot read ${path}: it is a bare pickle`, { hint: "save the tensors with torch.save" });
+    },
+  },
+  safetensors: { doc: "safetensors", is: () => true, open: (path) => readSafetensors(path) },
+};
 
 /**
  * Opens a file of tensors; reads none yet.
@@ -38,19 +82,11 @@ const ZIP = "PK\x03\x04", OLD_TORCH = "\x80\x02\x8a\x0a", PICKLE = "\x80";
  * @throws {InputError} If it is in no format that is known, or damaged.
  */
 export async function openTensors(path: string): Promise<OpenTensors> {
-  if (path.endsWith(".json")) return await openShards(path);
-  const magic = String.fromCharCode(...await firstBytes(path, 9));
-  if (magic.startsWith(ZIP)) return await readTorchArchive(path);
-  if (magic.startsWith(OLD_TORCH)) {
-    throw new InputError(`Cannot read ${path} as PyTorch before 1.6 wrote it`, {
-      hint: "load it in a newer one and save it with torch.save",
-    });
+  const start = String.fromCharCode(...await firstBytes(path, 9));
+  for (const format of Object.values(CHECKPOINT_FORMATS)) {
+    if (format.is(path, start)) return await format.open(path);
   }
-  // The length of a safetensors header may look like one, but behind it comes the header.
-  if (magic.startsWith(PICKLE) && magic[8] !== "{") {
-    throw new InputError(`Cannot read ${path}: it is a bare pickle`, { hint: "save the tensors with torch.save" });
-  }
-  return await readSafetensors(path);
+  throw new InputError(`Cannot read ${path}: it is in no format of tensors that is known`);
 }
 
 /**

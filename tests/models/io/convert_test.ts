@@ -23,15 +23,8 @@ import {
   type Renaming,
   unetNames,
 } from "../../../models/io/original_names.ts";
-import {
-  fileName,
-  fileShape,
-  type HostTensors,
-  initialise,
-  type ParameterSpec,
-  Scope,
-  toFileLayout,
-} from "../../../models/io/params.ts";
+import { type HostTensors, initialise, type ParameterSpec, Scope } from "../../../models/io/params.ts";
+import { fileName, fileShape, toFileLayout } from "../../../models/io/parameter_files.ts";
 import { schemaName } from "../../../faces/schema.ts";
 import { betas, LATENT_SCHEDULE } from "../../../models/diffusion/schedule.ts";
 import { inferStar, STAR_SIZES, starNetwork } from "../../../models/detectors/star_detector.ts";

@@ -4,13 +4,12 @@ import { readSafetensors, writeSafetensors } from "../../../formats/safetensors.
 import {
   countParameters,
   initialise,
-  loadSafetensors,
   type ParameterSpec,
-  saveSafetensors,
   Scope,
   specsUnder,
   ZEROS,
 } from "../../../models/io/params.ts";
+import { loadSafetensors, saveSafetensors } from "../../../models/io/parameter_files.ts";
 
 function declare(): Map<string, ParameterSpec> {
   const specs = new Map<string, ParameterSpec>();

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { type ParameterSpec, readParameters, Scope } from "../../../models/io/params.ts";
+import { type ParameterSpec, Scope } from "../../../models/io/params.ts";
+import { readParameters } from "../../../models/io/parameter_files.ts";
 import { openNetworkTensors, openTensors } from "../../../models/io/tensor_files.ts";
 import { Graph } from "../../../engine/graph.ts";
 import { writeSafetensors } from "../../../formats/safetensors.ts";
