@@ -82,6 +82,14 @@ Deno.test("openFolder() reads styles and groups from index.csv and names all bad
       openFolder(dir),
       /2 of 4 files are bad.*on_bad.*\n {2}c\.png: there is no c\.pts beside it\n {2}d\.png: Cannot read .*d\.png as an image/,
     );
+    // A bug is no bad file.
+    const broken = new Proxy(SCHEMAS.ibug68, {
+      get(schema, key) {
+        if (key === "count") throw new TypeError("a bug");
+        return Reflect.get(schema, key);
+      },
+    });
+    await assert.rejects(openFolder(dir, { schema: broken, on_bad: "skip" }), { name: "TypeError", message: "a bug" });
     const { records, bad, size_px } = await openFolder(dir, { on_bad: "skip", style: "drawing" });
     assert.deepEqual(records.map(({ style, group }) => [style, group]), [["ink, wash", "g1"], ["drawing", "g1"]]);
     assert.deepEqual([size_px, bad.map(({ file }) => file)], [8, ["c.png", "d.png"]]);
