@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { CsvError, type Info, parse } from "csv-parse/sync";
+// @ts-types="./_csv_parse.d.ts"
+import { CsvError, parse } from "csv-parse/sync";
 import { InputError } from "./input_error.ts";
 
 /** A line of a table; more than one if a field holds line breaks. */
@@ -30,8 +31,7 @@ const PROBLEMS: Readonly<Record<string, string>> = {
  */
 export function parseCsv(text: string, name?: string): CsvRow[] {
   try {
-    // The types of csv-parse do not follow its option `info`.
-    const rows: unknown[] = parse(text.replace(/\r\n?/g, "\n"), {
+    const rows = parse(text.replace(/\r\n?/g, "\n"), {
       bom: true,
       info: true,
       record_delimiter: "\n",
@@ -40,15 +40,12 @@ export function parseCsv(text: string, name?: string): CsvRow[] {
       skip_empty_lines: true,
       trim: true,
     });
-    return (rows as { info: Info; record: string[] }[]).map(({ info, record }) => ({
-      line: info.lines,
-      fields: record,
-    }));
+    return rows.map(({ info, record }) => ({ line: info.lines, fields: record }));
   } catch (error) {
     if (!(error instanceof CsvError)) throw error;
     const problem = PROBLEMS[error.code] ?? error.message;
     throw new InputError(
-      name === undefined ? `line ${error["lines"]}: ${problem}` : `Cannot read ${name}:${error["lines"]}: ${problem}`,
+      name === undefined ? `line ${error.lines}: ${problem}` : `Cannot read ${name}:${error.lines}: ${problem}`,
     );
   }
 }
