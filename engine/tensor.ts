@@ -7,6 +7,7 @@
 import { InputError } from "../formats/input_error.ts";
 import type { Device } from "./device.ts";
 import { elements, type Shape, showShape, texels } from "./graph.ts";
+import { itemAt, lookUp } from "./lookup.ts";
 import { ROW_TEXELS, TEXEL_FORMATS } from "./wgsl.ts";
 
 /** Element type of a tensor's memory. Arithmetic is f32; f16 is for weights that are only read. */
@@ -257,7 +258,7 @@ export class Tensor implements Disposable {
 
   /** Reads the contents back, dense and row-major. */
   async read(): Promise<Float32Array> {
-    return (await readAll([this])).get(this)!;
+    return lookUp(await readAll([this]), this, "tensors read");
   }
 
   /** Frees the memory; does nothing the second time. */
@@ -274,20 +275,25 @@ export class Tensor implements Disposable {
 /** Reads many tensors of one device with few waits, each of which costs about 12 ms on Deno whatever is read. */
 export async function readAll(tensors: readonly Tensor[]): Promise<Map<Tensor, Float32Array>> {
   const read = new Map<Tensor, Float32Array>();
-  for (let first = 0; first < tensors.length;) {
-    const some: Tensor[] = [];
+  for (let rest = tensors; rest.length > 0;) {
     let bytes = 0;
-    while (first < tensors.length && (bytes += tensors[first]!.storage.bytes, !some.length || bytes <= READ_BYTES)) {
-      some.push(tensors[first++]!);
-    }
-    const { device } = some[0]!;
-    const encoder = device.gpu.createCommandEncoder();
-    const backs = some.map((t) => t.storage.copyOut(encoder, texels(t.shape)));
-    device.gpu.queue.submit([encoder.finish()]);
-    const data = await Promise.all(backs.map((back, k) => mapped(device, back, some[k]!.storage.dtype)));
-    some.forEach((t, k) => read.set(t, unpack(t.shape, data[k]!)));
+    const full = rest.findIndex(({ storage }) => (bytes += storage.bytes) > READ_BYTES);
+    const group = rest.slice(0, full < 0 ? rest.length : Math.max(1, full));
+    rest = rest.slice(group.length);
+    await readGroup(group, read);
   }
   return read;
+}
+
+async function readGroup(tensors: readonly Tensor[], read: Map<Tensor, Float32Array>): Promise<void> {
+  const { device: { gpu }, device } = itemAt(tensors, 0, "tensors");
+  const encoder = gpu.createCommandEncoder();
+  const backs = tensors.map(({ storage, shape }) => storage.copyOut(encoder, texels(shape)));
+  gpu.queue.submit([encoder.finish()]);
+  const reads = tensors.map(async ({ storage, shape }, k) =>
+    unpack(shape, await mapped(device, itemAt(backs, k, "copies"), storage.dtype))
+  );
+  for (const [k, data] of (await Promise.all(reads)).entries()) read.set(itemAt(tensors, k, "tensors"), data);
 }
 
 /** Waits for a mappable buffer, copies its floats and destroys it. */

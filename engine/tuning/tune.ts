@@ -30,10 +30,10 @@ export interface Tunable extends BenchmarkedKernel {
   readonly work: number;
 }
 
-/** What is computed, and how often. */
+/** A computation, and how often it is carried out. */
 export interface Work {
   readonly fetches: Fetches;
-  /** Tells of a parameter's name whether it is f16. */
+  /** Returns true for the name of a parameter in f16. */
   readonly isF16?: Target["isF16"];
   readonly times: number;
 }
@@ -41,10 +41,10 @@ export interface Work {
 /** The part of the work whose kernels are tuned unless told otherwise: each of the others does little. */
 export const TUNED_PART = 0.8;
 
-/** The most relative difference of a candidate's result, as of the tests of ops: to the largest number of the result. */
+/** Largest difference of a candidate's result, relative to the largest number of the result: that of the tests of ops. */
 const TOLERANCE = 1e-5;
 
-/** The kernels with candidates of all that is computed, those with the most work first. */
+/** Kernels with candidates of a list of computations, those with the most work first. */
 export function tunables(work: Iterable<Work>, device: Pick<Device, "storage" | "bindings" | "tiled">): Tunable[] {
   const { storage, bindings, tiled } = device;
   const found = new Map<string, Tunable>();
@@ -82,7 +82,7 @@ export async function workOfStage(
   return [...planned].map(([fetches, { isF16 }]) => ({ fetches, ...(isF16 && { isF16 }), times }));
 }
 
-/** The first kernels of {@linkcode tunables}, which together do a part of the work. */
+/** The first kernels of {@linkcode tunables} that together do a given part of the work. */
 export function mostOf(kernels: readonly Tunable[], part: number): Tunable[] {
   let left = part * kernels.reduce((sum, { work }) => sum + work, 0);
   return kernels.filter(({ work }) => (left -= work) + work > 0);

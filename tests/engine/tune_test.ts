@@ -81,7 +81,7 @@ Deno.test("a key rounds extents up to powers of two and names f16 and frozen inp
   assert.match(keyOf({ ...target, storage: "buffer", tiled: true }), /^buffer tiled conv2d forward P4,KH3,KW3,S1 /);
 });
 
-Deno.test("a plan takes the choice of its key if the op still lists it, and tells which it took", () => {
+Deno.test("a plan takes the choice of its key if the op still lists it, and records which it took", () => {
   const of = (tuned: TunedKernels) => {
     const selector = new TunedSelector(tuned);
     const { dispatches } = plan({ outputs: largestOf() }, { ...target, selector });
@@ -186,7 +186,7 @@ gpuTest("tuning keeps each result at once, goes on where it stopped, and replace
   });
 });
 
-/** Takes one kernel in two steps with a checkpoint between them, and tells which it was. */
+/** Takes one kernel in two steps with a checkpoint between them, and reports which it was. */
 const loop = stage({
   id: "fake/loop",
   doc: "Runs a kernel.",

@@ -41,7 +41,7 @@ Deno.test("plan() fuses an element-wise product into the loads of a sum", () => 
   assert.ok(dispatches.every((d) => d.name.startsWith("sum")), dispatches.map((d) => d.name).join(" "));
 });
 
-Deno.test("plan() drops what no goal needs and takes a view for free", () => {
+Deno.test("plan() drops what nothing fetches and takes a view for free", () => {
   const g = new Graph();
   const x = g.input("x", [4, 8]);
   silu(x);
