@@ -19,7 +19,7 @@
  * @module
  */
 
-import { crc32 } from "node:zlib";
+import { crc32 } from "./crc32.ts";
 import { InputError } from "./input_error.ts";
 import { PickleError, type PickleGlobal, show, unpickle } from "./pickle.ts";
 import {

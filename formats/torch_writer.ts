@@ -6,7 +6,7 @@
  * @module
  */
 
-import { crc32 } from "node:zlib";
+import { crc32 } from "./crc32.ts";
 import { InputError } from "./input_error.ts";
 
 /** A tensor, row-major; one that is there twice is written once. */

@@ -78,6 +78,10 @@ Deno.test("engine, ops and networks reach none of the files that are bound to th
   };
   for (const folder of ["engine", "ops", "models/detectors", "models/diffusion"]) filesOf(folder, ".ts").forEach(visit);
   assert.deepEqual(HOST_BOUND.filter((path) => reached.has(path)), []);
+  const node = [...reached].filter((path) => path.endsWith(".ts")).filter((path) =>
+    /from "node:/.test(Deno.readTextFileSync(new URL(path, root)).replace(/\/\*[^]*?\*\//g, ""))
+  );
+  assert.deepEqual(node, [], "hint: a browser has none of Node's modules");
 });
 
 Deno.test("commands about pipelines load no op, network or face unless a stage of the pipeline does", () => {

@@ -15,6 +15,8 @@ import { trainingLosses } from "./workloads.ts";
 const root = new URL("../../", import.meta.url);
 const FLAGS = ["--headless=new", "--no-sandbox", "--no-first-run", "--disable-dev-shm-usage"];
 const WEBGPU = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"];
+/** Longest time that one test may take, seconds. */
+const PATIENCE_S = 180;
 /**
  * Largest difference of a loss between two implementations, as a share of it: of the first step, and of those after it.
  * Adam divides a gradient by its own size, so that rounding decides where it moves a parameter whose gradient is almost 0.
@@ -42,9 +44,10 @@ const PAGE = `<!doctype html>
         afterAll: (fn) => collected.after.push(fn),
       }),
     };
-    addEventListener("error", ({ message }) => fetch("/report", { method: "POST", body: JSON.stringify({ tests: [], broken: message }) }));
+    const broken = (message) => fetch("/report", { method: "POST", body: JSON.stringify({ tests: [], broken: message }) });
+    addEventListener("error", ({ message }) => broken(message));
   </script>
-  <script type="module" src="/bundle.js"></script>`;
+  <script type="module" src="/bundle.js" onerror="broken('the bundle, or what it imports, cannot be loaded')"></script>`;
 
 /** The entry of the bundle: imports the tests of some ops, runs them one by one, then trains. */
 const entry = (files: readonly string[]) => `
@@ -57,11 +60,13 @@ const entry = (files: readonly string[]) => `
     for (const fn of before) await fn();
     for (const { name, fn, ignore } of tests) {
       if (ignore) continue;
+      await fetch("/progress", { method: "POST", body: name });
       const start = performance.now();
       const error = await Promise.resolve().then(fn).then(() => undefined, (error) => String(error?.stack ?? error));
       report.tests.push({ name, error, ms: performance.now() - start });
     }
     for (const fn of after) await fn();
+    await fetch("/progress", { method: "POST", body: "training" });
     const device = await openDevice();
     report.adapter = device.name;
     report.losses = await trainingLosses(device);
@@ -84,6 +89,11 @@ async function bundle(file: string, to: string): Promise<void> {
 /** Serves the page, opens it in Chromium, and waits for its report. */
 async function runInChromium(dir: string): Promise<Report> {
   const reported = Promise.withResolvers<Report>();
+  let doing = "loading", since = performance.now();
+  const watch = setInterval(() => {
+    const seconds = (performance.now() - since) / 1000;
+    if (seconds > PATIENCE_S) reported.reject(new Error(`Chromium has been at "${doing}" for ${seconds.toFixed(0)} s`));
+  }, 1000);
   const type = (name: string) => ({ headers: { "content-type": `text/${name}` } });
   await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request) => {
     switch (new URL(request.url).pathname) {
@@ -93,6 +103,10 @@ async function runInChromium(dir: string): Promise<Report> {
         return new Response(await Deno.readFile(`${dir}/bundle.js`), type("javascript"));
       case "/assert.js":
         return new Response(await Deno.readFile(new URL("assert.js", import.meta.url)), type("javascript"));
+      case "/progress":
+        [doing, since] = [await request.text(), performance.now()];
+        if (verbose) note(doing);
+        return new Response();
       case "/report":
         reported.resolve(await request.json());
         return new Response();
@@ -107,6 +121,7 @@ async function runInChromium(dir: string): Promise<Report> {
   try {
     return await Promise.race([reported.promise, ended]);
   } finally {
+    clearInterval(watch);
     browser.kill();
     await browser.status;
   }
