@@ -68,7 +68,7 @@ export function describeSchema(schema: JsonSchema): string {
       return "null";
     case "array":
       return `a list${lengths(schema)}${
-        schema.items?.type || schema.items?.anyOf ? ` of which each is ${describeSchema(schema.items)}` : ""
+        schema.items?.type || schema.items?.anyOf ? `, each ${describeSchema(schema.items)}` : ""
       }`;
     case "object":
       return schema.properties ? `a map with ${Object.keys(schema.properties).join(", ")}` : "a map";

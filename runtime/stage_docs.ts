@@ -7,11 +7,11 @@ import { pipelineJsonSchema } from "./pipeline/file.ts";
 import { describeSchema, type JsonSchema, jsonSchema, optionsOf } from "../formats/schema_describe.ts";
 import type { AnyStage } from "./stage.ts";
 
-/** A name of a stage type's inputs, in words: what it takes. */
+/** Describes an input of a stage type. */
 function inputInWords(key: string, kind: string): string {
   const what = kind === "any" ? "any stage" : `a ${kind}`;
   if (key.endsWith("*")) return `${what}, or a list of them`;
-  return key.endsWith("?") ? `${what}; may be left out` : what;
+  return key.endsWith("?") ? `${what}; optional` : what;
 }
 
 /** One page in Markdown about all stage types. */
@@ -19,16 +19,16 @@ export function stagesPage(specs: readonly AnyStage[]): string {
   const out = [
     "# Stages",
     "",
-    "<!-- Made from the schemas by `deno task cli stages --markdown`; a test holds it to them. -->",
+    "<!-- Written by `deno task docs` from the stages' schemas. -->",
     "",
-    "What `uses` may name in a pipeline, what each takes (`in`) and its options (`with`).",
+    "All stage types (`uses`) of a pipeline with their inputs (`in`) and options (`with`).",
     "",
     ...specs.map(({ id }) => `- [${id}](#${id.replaceAll("/", "")})`),
   ];
   for (const spec of specs) {
     out.push("", `## ${spec.id}`, "", spec.doc, "");
     const inputs = Object.entries(spec.inputs);
-    out.push(`Makes a ${spec.output}. ${inputs.length ? "Takes:" : "Takes nothing."}`);
+    out.push(`Output: a ${spec.output}. ${inputs.length ? "Inputs:" : "No inputs."}`);
     if (inputs.length) out.push("");
     for (const [key, kind] of inputs) out.push(`- \`${key.replace(/[?*]$/, "")}\`: ${inputInWords(key, kind)}`);
     const options = optionLines(jsonSchema(optionsOf(spec)), "");
@@ -43,7 +43,7 @@ function optionLines({ properties = {}, required = [] }: JsonSchema, indent: str
     const inner = [schema, ...schema.anyOf ?? []].find((choice) => choice.properties);
     const rule = inner && inner !== schema ? "a map, or null" : inner ? "a map" : describeSchema(schema);
     const fallback = schema.default === undefined || inner ? "" : `; by default ${JSON.stringify(schema.default)}`;
-    const need = required.includes(name) ? "; must be given" : "";
+    const need = required.includes(name) ? "; required" : "";
     const doc = schema.description ? `${schema.description.replace(/\.$/, "")}: ` : "";
     return [
       `${indent}- \`${name}\`: ${doc}${rule}${fallback}${need}`,
@@ -77,7 +77,7 @@ export function pipelinesSchema(specs: readonly AnyStage[]): Record<string, unkn
               Object.entries(spec.inputs).map(([key, kind]) => [
                 key.replace(/[?*]$/, ""),
                 {
-                  description: `Takes ${inputInWords(key, kind)}`,
+                  description: `Input: ${inputInWords(key, kind)}`,
                   ...key.endsWith("*") ? { type: ["string", "array"], items: { type: "string" } } : { type: "string" },
                 },
               ]),

@@ -45,7 +45,7 @@ export const hourglassOptions = {
     "Side of the heatmaps: size_px, or a half or quarter of it; by default a quarter",
   ),
   stacks: z.int().min(1).max(8).default(2).describe("Hourglasses one after the other"),
-  depth: z.int().min(1).max(6).default(4).describe("How often a hourglass halves the side"),
+  depth: z.int().min(1).max(6).default(4).describe("Number of times an hourglass halves the side"),
   channels: z.int().min(8).max(512).default(128).describe("Channels of the features"),
   groups: z.int().min(1).default(8).describe("Groups of the normalisations; divides half the channels"),
   temperature: z.number().positive().default(5).describe("Factor of the heatmaps before the softmax"),

@@ -53,7 +53,7 @@ export const starConfig = z.strictObject({
   width: size.describe("Width of the images, pixels"),
   height: size.describe("Height of the images, pixels"),
   nstack: size.describe("Hourglasses one after the other"),
-  nlevels: size.describe("How often a hourglass halves its maps"),
+  nlevels: size.describe("Number of times an hourglass halves its maps"),
   in_channel: size.describe("Channels of the features"),
   classes_num: z.tuple([size, size, size]).describe("Landmarks, edges, points"),
   edge_info: z.array(z.tuple([z.boolean(), z.array(z.int().min(0))])).describe("Edges: whether closed, and its points"),

@@ -31,7 +31,7 @@ export const starDetectorConfig = z.strictObject({
   model_type: z.literal("star").default("star").describe("Kind of network"),
   size_px: z.int().min(32).max(1024).describe("Side of the images that the network takes, pixels"),
   stacks: z.int().min(1).max(8).describe("Hourglasses one after the other"),
-  depth: z.int().min(1).max(6).describe("How often a hourglass halves its maps, a quarter of the images' side"),
+  depth: z.int().min(1).max(6).describe("Number of times an hourglass halves its maps, a quarter of the images' side"),
   channels: z.int().min(8).max(512).describe("Channels of the features"),
   schema: schemaName.default(DEFAULT_SCHEMA).describe("Schema of the landmarks"),
 }).refine(({ size_px, depth }) => size_px % (4 << depth) === 0, {

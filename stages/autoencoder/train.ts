@@ -118,16 +118,16 @@ export const trainAutoencoder = stage({
     groups: z.int().min(1).default(8).describe("Without init: groups of the normalisations"),
     kl_weight: z.number().min(0).default(1e-6).describe("KL: weight of the Kullback-Leibler term"),
     codebook: z.int().min(2).max(1 << 20).optional().describe(
-      "Without init: codes of a VQ autoencoder, such as 1024; KL when not given",
+      "Without init: codes of a VQ autoencoder, such as 1024; by default KL",
     ),
     codebook_weight: z.number().min(0).optional().describe(
-      "VQ: weight of the term that moves codes to latents; 0.25 when not given, as in LDM",
+      "VQ: weight of the term that moves codes to latents; by default 0.25, as in LDM",
     ),
     commitment_weight: z.number().min(0).optional().describe(
-      "VQ: weight of the term that moves latents to codes; 1 when not given, as in LDM",
+      "VQ: weight of the term that moves latents to codes; by default 1, as in LDM",
     ),
     reconstruction: z.enum(["l1", "l2", "l1+l2"]).optional().describe(
-      "Distance of an image and its reconstruction: mean absolute, mean squared, or their sum when not given",
+      "Distance of an image and its reconstruction: mean absolute, mean squared, or by default their sum",
     ),
   }),
   async check(options, { data, init }, given) {

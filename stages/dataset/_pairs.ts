@@ -20,7 +20,7 @@ export interface Pairs {
   readonly styles: readonly Style[];
   /** Schema of the landmarks. */
   readonly schema: LandmarkSchema;
-  /** Side of the pictures, pixels. */
+  /** Side of the images, pixels, pixels. */
   readonly size_px: number;
   /** Pair `index`: a face at random, mirrored or not, edited. */
   pair(index: number): NewRecord;

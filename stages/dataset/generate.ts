@@ -26,32 +26,33 @@ import { type Pairs, planPairs } from "./_pairs.ts";
 import { type OpenGenerator, PictureStore, redrawRejected } from "./_pictures.ts";
 
 const options = z.object({
-  styles: z.array(z.string().min(1)).min(1).optional().describe("Names of styles; all training styles when not given"),
+  styles: z.array(z.string().min(1)).min(1).optional().describe("Names of styles; by default all training styles"),
   styles_dir: z.string().min(1).default("pipelines/styles").describe("Folder of the style files"),
-  per_style: z.int().min(1).max(100_000).describe("Pairs of each style"),
+  per_style: z.int().min(1).max(100_000).describe("Pairs per style"),
   edits: z.object({
-    pick: z.int().min(0).max(8).default(2).describe("Edits for each pair, drawn at random"),
-    names: z.array(z.string()).optional().describe("Edits to draw from; all of the folder when not given"),
+    pick: z.int().min(0).max(8).default(2).describe("Edits per pair, drawn at random"),
+    names: z.array(z.string()).optional().describe("Edits to draw from; by default all of the folder"),
     dir: z.string().default("pipelines/edits").describe("Folder of the edit files"),
   }).prefault({}).describe("Changes of the landmarks"),
   mirror: z.boolean().default(true).describe("Mirrors a face with probability 0.5"),
   ...samplingOptions,
   dtype: z.enum(["f32", "f16"]).optional().describe(
-    "Element type of the networks' weights in memory, f32 when not given; f16 takes half of it",
+    "Element type of the networks' weights in memory; f16 halves their memory; by default f32",
   ),
   redraw: z.strictObject({
-    retries: z.int().min(1).max(20).default(3).describe("Most times that a rejected image is generated again"),
+    retries: z.int().min(1).max(20).default(3).describe("Largest number of further tries for a rejected image"),
     ...rejection,
   }).optional().describe(
-    "Draws pictures again, with other noise, which do not fit their landmarks as the input detector sees it, and keeps " +
-      "the best fitting try",
+    "Regenerates, with other noise, images that do not fit their landmarks as judged by the input detector, and keeps " +
+      "the best",
   ),
 });
 
 /** `dataset/generate`: landmarks to pairs (the paper, section 3.3). */
 export const generatePairs = stage({
   id: "dataset/generate",
-  doc: "Generates pairs of images and landmarks: edits landmarks and paints each face in the styles asked for.",
+  doc:
+    "Generates pairs of images and landmarks: edits landmarks and generates an image of each face in the requested styles.",
   version: 2,
   inputs: { model: "model", landmarks: "dataset", "detector?": "detector" },
   output: "dataset",

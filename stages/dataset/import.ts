@@ -34,7 +34,7 @@ export const importFaces = stage({
   options: z.object({
     path: folder(z.string()).describe("Folder of the images; an index.csv in it may give style and group by name"),
     size_px: z.int().min(8).max(2048).describe("Side of the images that are written, pixels"),
-    format: z.enum(FORMAT_NAMES).optional().describe(`Where the landmarks are, by default pts. ${formatsDoc()}`),
+    format: z.enum(FORMAT_NAMES).optional().describe(`Format of the landmarks; by default pts. ${formatsDoc()}`),
     schema: schemaName.default(DEFAULT_SCHEMA).describe(
       "Schema of the landmarks that are written, and of formats that have none of their own",
     ),
@@ -42,14 +42,14 @@ export const importFaces = stage({
       "The one file of those formats; its images are named relative to path",
     ),
     origin: z.union([z.literal(0), z.literal(1)]).default(0)
-      .describe("What the landmarks call the centre of the first pixel; 1 in 300-W's own files"),
+      .describe("Coordinate of the centre of the first pixel; 1 in 300-W's own files"),
     style: z.string().min(1).default("photo").describe("Style of images that index.csv gives none"),
     crop: z.enum(["landmarks", "none"]).default("landmarks")
       .describe("landmarks: a square around the landmarks; none: the whole image, which must be square"),
     crop_scale: z.number().min(1).max(5).default(CROP_SCALE)
       .describe("Side of that square as a multiple of the longer side of the landmarks' box"),
-    include: z.array(z.string()).default([]).describe("Names to take, with * and ?; all when empty"),
-    exclude: z.array(z.string()).default([]).describe("Names to leave out, with * and ?"),
+    include: z.array(z.string()).default([]).describe("Names to include, with * and ?; all when empty"),
+    exclude: z.array(z.string()).default([]).describe("Names to exclude, with * and ?"),
     on_bad: z.enum(["stop", "skip"]).default("stop")
       .describe("stop: a bad file stops the import; skip: it is named in bad.jsonl and left out"),
   }),

@@ -18,15 +18,17 @@ const count = z.int().min(1);
 /** `dataset/merge`: images of equal groups in different datasets are one group afterwards. */
 export const mergeDatasets = stage({
   id: "dataset/merge",
-  doc: "Puts datasets together, all of them or chosen styles, up to a limit.",
+  doc: "Merges datasets, all styles or chosen ones, up to a limit.",
   version: 1,
   inputs: { "data*": "dataset" },
   output: "dataset",
   options: z.object({
     limit: z.union([count, z.array(count)]).optional()
-      .describe("Most images of each dataset, drawn at random; a list gives one number a dataset, in their order"),
-    include: z.array(z.string()).default([]).describe("Styles to take, with * and ?; all when empty"),
-    exclude: z.array(z.string()).default([]).describe("Styles to leave out, with * and ?"),
+      .describe(
+        "Largest number of images of each dataset, drawn at random; a list gives one number per dataset, in their order",
+      ),
+    include: z.array(z.string()).default([]).describe("Styles to include, with * and ?; all when empty"),
+    exclude: z.array(z.string()).default([]).describe("Styles to exclude, with * and ?"),
   }),
   check: async ({ limit }, { data }) => [
     Array.isArray(limit) && weightsConflict("limit", limit, data.length, "datasets"),

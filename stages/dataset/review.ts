@@ -29,8 +29,7 @@ import { type ReviewedPair, reviewPage, type StyleCounts, type Verdict } from ".
 /** `dataset/review`: a dataset of the pairs that are kept; `review.html` shows all in doubt, `review.json` lists every pair. */
 export const reviewPairs = stage({
   id: "dataset/review",
-  doc:
-    "Leaves out generated pairs whose picture does not fit its landmarks, as a detector sees it, and near-duplicates.",
+  doc: "Rejects generated pairs whose image does not fit its landmarks, as judged by a detector, and near-duplicates.",
   version: 1,
   inputs: { data: "dataset", detector: "detector" },
   output: "dataset",
@@ -40,7 +39,7 @@ export const reviewPairs = stage({
       "Two images of a style are duplicates if their 256-bit dHashes differ in at most this many bits; the better aligned " +
         "one is kept; null keeps all",
     ),
-    page: z.int().min(0).max(5000).default(300).describe("Pairs on review.html, the most doubtful first"),
+    page: z.int().min(0).max(5000).default(300).describe("Number of pairs on review.html, the most doubtful first"),
   }),
   check: async (_options, { data, detector }) => await measuringSchemaConflicts([data], detector),
   describeOutput: async (_options, { data }) => await datasetInfo([data]),

@@ -13,15 +13,15 @@ import { datasetInfo } from "../lib/estimates.ts";
 /** `dataset/split`: two stages with one seed and fraction and different parts are the two sides. */
 export const splitDataset = stage({
   id: "dataset/split",
-  doc: "Takes the training part of a dataset or its holdout; no group is in both.",
+  doc: "Selects the training part of a dataset or its holdout; no group is in both.",
   version: 1,
   inputs: { data: "dataset" },
   output: "dataset",
   options: z.object({
-    part: z.enum(["train", "holdout"]).describe("Which part to take"),
+    part: z.enum(["train", "holdout"]).describe("Part to select"),
     fraction: z.number().gt(0).lt(1).default(0.2).describe("Share of the images in the holdout"),
     // not the stage's own seed: the stages of the two parts must agree
-    seed: z.int().min(0).default(0).describe("Another number is another split; the same for both parts"),
+    seed: z.int().min(0).default(0).describe("Seed of the split; both parts need the same one"),
   }),
   describeOutput: async (_options, { data }) => await datasetInfo([data]),
   async run(ctx, { data }, { part, fraction, seed }) {

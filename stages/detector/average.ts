@@ -14,14 +14,14 @@ import { detectorOf } from "../lib/estimates.ts";
 /** `detector/average`: one detector, which takes no longer than each of them. */
 export const averageDetectors = stage({
   id: "detector/average",
-  doc: "Averages the weights of detectors that were trained from the same one, to know what each of them knows.",
+  doc: "Averages the weights of detectors that were trained from the same one (model soup, arXiv 2203.05482).",
   version: 1,
   inputs: { "detectors*": "detector" },
   output: "detector",
   options: z.object({
     weights: z.array(z.number().min(0)).optional().describe(
-      "Weight of each detector, in any unit; by default equal. Of trainings from one start (Wortsman et al. 2022, arXiv " +
-        "2203.05482), or with the start itself, so that less of what it knew is forgotten (arXiv 2109.01903)",
+      "Weight of each detector, in any unit; by default equal. With the start of the trainings among the detectors, less " +
+        "of it is forgotten (Wortsman et al. 2022, arXiv 2109.01903)",
     ),
   }),
   async check({ weights }, { detectors }) {

@@ -25,9 +25,11 @@ export const compareDetectors = stage({
   output: "table",
   options: z.object({
     normaliser: z.enum(["interocular", "interpupil", "box_diagonal"]).default("interocular")
-      .describe("What errors are divided by: outer eye corners, centres of the eyes, diagonal of the landmarks' box"),
+      .describe(
+        "Length that errors are divided by: outer eye corners, centres of the eyes, diagonal of the landmarks' box",
+      ),
     threshold: z.number().positive().default(10).describe("Error above which a face counts as a failure, percent"),
-    flip: z.boolean().default(false).describe("Average what is found in an image and in its mirror image"),
+    flip: z.boolean().default(false).describe("Average the landmarks of an image and of its mirror image"),
   }),
   check: async (_options, { detectors, data }) => await detectorsConflicts(detectors, data),
   async run(ctx, { detectors, data }, { normaliser, threshold, flip }) {

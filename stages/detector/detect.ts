@@ -21,12 +21,12 @@ const SHEET = 60;
 /** `detector/detect`: writes the images with the landmarks found in place of their own; all else is kept. */
 export const detectLandmarks = stage({
   id: "detector/detect",
-  doc: "Finds landmarks in a dataset's images, and writes them in place of those it has.",
+  doc: "Replaces the landmarks of a dataset by those that a detector finds in its images.",
   version: 1,
   inputs: { detector: "detector", data: "dataset" },
   output: "dataset",
   options: z.object({
-    flip: z.boolean().default(true).describe("Average what is found in an image and in its mirror image"),
+    flip: z.boolean().default(true).describe("Average the landmarks of an image and of its mirror image"),
   }),
   describeOutput: async (_options, { detector, data }) => ({
     ...await datasetInfo([data]),

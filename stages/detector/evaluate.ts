@@ -37,10 +37,12 @@ export const evaluateDetectors = stage({
   output: "table",
   options: z.object({
     normaliser: z.enum(["interocular", "interpupil", "box_diagonal"]).default("interocular")
-      .describe("What errors are divided by: outer eye corners, centres of the eyes, diagonal of the landmarks' box"),
+      .describe(
+        "Length that errors are divided by: outer eye corners, centres of the eyes, diagonal of the landmarks' box",
+      ),
     thresholds: z.array(z.number().positive()).min(1).optional()
       .describe("Errors above which a face counts as a failure, percent; by default only 10"),
-    flip: z.boolean().default(false).describe("Average what is found in an image and in its mirror image"),
+    flip: z.boolean().default(false).describe("Average the landmarks of an image and of its mirror image"),
   }),
   check: async (_options, { detectors, data }) => await detectorsConflicts(detectors, data),
   async run(ctx, { detectors, data }, { normaliser, thresholds, flip }) {

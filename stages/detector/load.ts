@@ -13,7 +13,7 @@ import { detectorOf } from "../lib/estimates.ts";
 /** `detector/load`: the folder is read and written anew, so a wrong one is found here. */
 export const loadDetectorStage = stage({
   id: "detector/load",
-  doc: "Takes a detector from a folder with config.json and model.safetensors.",
+  doc: "Loads a detector from a folder with config.json and model.safetensors.",
   version: 1,
   inputs: {},
   output: "detector",

@@ -76,12 +76,12 @@ export const trainDetector = stage({
         "Datasets of another schema are converted to it",
     ),
     freeze: z.array(z.string().min(1)).optional().describe(
-      "Names of parameters that stay as they are, with * and ?: pre.*, hgs.0.*",
+      "Parameters that are not trained, by name with * and ?, such as pre.*, hgs.0.*",
     ),
     keep: z.enum(["last", "best"]).optional().describe(
-      "best: the weights of the validation with the smallest NME, those of the end beside them in last/; by default last",
+      "best: the weights with the smallest NME on val, and those of the last step in last/; by default last",
     ),
-    patience: z.int().min(1).optional().describe("Stop when so many steps have brought no smaller NME on val"),
+    patience: z.int().min(1).optional().describe("Early stopping: steps without a smaller NME on val"),
     val_every: z.int().min(1).default(200).describe("Validation interval, in steps"),
     dtype: z.enum(["f32", "f16"]).default("f32").describe("Element type of the file"),
   }),

@@ -64,7 +64,7 @@ const options = z.object({
   channels: z.array(z.int().min(4)).min(1).default([64, 128]).describe("Channels of each level of the UNet"),
   layers: z.int().min(1).default(1).describe("Residual blocks of a level"),
   attention_levels: z.array(z.boolean()).optional().describe(
-    "Levels with attention; all but the first when not given",
+    "Levels with attention; by default all but the first",
   ),
   heads: z.int().min(1).default(4).describe("Attention heads"),
   groups: z.int().min(1).default(16).describe("Groups of the normalisations"),

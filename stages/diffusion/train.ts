@@ -162,16 +162,16 @@ export const trainDiffusion = stage({
     hint_channels: z.array(z.int().min(4)).min(2).default([16, 32, 64])
       .describe("Channels of a new ControlNet's hint encoder; each after the first halves the side"),
     sd_locked: z.boolean().optional().describe(
-      "Whether the whole base model is frozen, which it is when not given; false trains its UNet's decoder too",
+      "true (the default) freezes the whole base model; false also trains the decoder of its UNet",
     ),
     frozen_dtype: z.enum(["f32", "f16"]).optional().describe(
-      "Element type in memory of the networks that are not trained, f32 when not given; f16 takes half of it",
+      "Element type in memory of the networks that are not trained; f16 halves their memory; by default f32",
     ),
     preview_every: z.int().min(1).optional().describe(
-      "Preview interval, in steps: images of the same faces from the same noise, in preview.png; with the input detector " +
-        "also at their alignment_nme. None when not given",
+      "Preview interval, in steps: images of the same faces from the same noise in preview.png and, with the input " +
+        "detector, their alignment_nme; by default no previews",
     ),
-    previews: z.int().min(1).max(64).optional().describe("Images of a preview; 8 when not given"),
+    previews: z.int().min(1).max(64).optional().describe("Images in a preview; by default 8"),
   }),
   async check(options, { model, data, init, detector, val }) {
     const { preview_every, previews } = options;

@@ -15,11 +15,11 @@ import type { Detector } from "../../models/detectors/detector.ts";
 /** Limits above which pairs are rejected; `dataset/generate` makes such pairs again. */
 export const rejection = {
   max_zscore: z.number().positive().default(3).describe(
-    "A pair is rejected when its alignment_nme is so many robust standard deviations (1.4826 times the median distance " +
-      "from the median) above the median of its style",
+    "A pair is rejected if its alignment_nme is more than this number of robust standard deviations (1.4826 times the " +
+      "median absolute deviation) above the median of its style",
   ),
   max_nme: z.number().positive().optional().describe(
-    "A pair is also rejected when its alignment_nme is above this, percent, however usual that is in its style",
+    "A pair is also rejected if its alignment_nme is above this, percent, whatever the median of its style",
   ),
 };
 

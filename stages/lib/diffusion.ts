@@ -119,10 +119,10 @@ export function promptOf(record: { style: string; prompt?: string }, template: s
 /** Options of every training of a diffusion model. */
 export const denoisingOptions = {
   prompt_dropout: z.number().min(0).max(1).default(0.1).describe(
-    "Share of the images with the empty prompt, for guidance",
+    "Fraction of the images with the empty prompt, for guidance",
   ),
   min_snr: z.number().positive().optional().describe(
-    "Largest weight of a time step, as a signal-to-noise ratio (Hang et al. 2023 take 5); all weigh the same when not given",
+    "Largest weight of a time step, as a signal-to-noise ratio (Hang et al. 2023 take 5); by default all weigh the same",
   ),
 };
 

@@ -29,14 +29,14 @@ import { toImage } from "./faces.ts";
 /** Options of sampling. */
 export const samplingOptions = {
   sampler: z.enum(SAMPLER_NAMES).optional().describe(
-    `How a step is made: ${SAMPLER_NAMES.map((name) => `${name}, ${SAMPLERS[name].doc}`).join("; ")}; by default ${
+    `Sampler: ${SAMPLER_NAMES.map((name) => `${name}, ${SAMPLERS[name].doc}`).join("; ")}; by default ${
       SAMPLER_NAMES[0]
     }`,
   ),
   steps: z.int().min(1).max(1000).default(20).describe("Steps of the sampler"),
   guidance: z.number().min(1).max(30).default(2).describe("Scale of classifier-free guidance; 1 is none"),
   eta: z.number().min(0).max(1).default(0).describe("Fresh noise in each step of DDIM; 0 is deterministic"),
-  control_scale: z.number().min(0).max(3).default(1).describe("How strongly the landmarks act"),
+  control_scale: z.number().min(0).max(3).default(1).describe("Strength of the landmarks' influence"),
   control_in: z.enum(["both", "conditional"]).optional().describe(
     "Which predictions of guidance see the landmarks: both; or the conditional one alone, so that guidance strengthens " +
       "the landmarks as it does the prompt, and the ControlNet computes half as much (Zhang et al. 2023, arXiv " +

@@ -14,13 +14,13 @@ import type { Batches } from "./batches.ts";
 
 /** Options that every training stage has. */
 export const trainingOptions = {
-  steps: z.int().min(1).describe("Optimiser steps"),
+  steps: z.int().min(1).describe("Optimizer steps"),
   batch_size: z.int().min(1).max(4096).describe("Images in a step"),
-  lr: z.number().min(0).max(1).describe("Learning rate at its highest"),
+  lr: z.number().min(0).max(1).describe("Peak learning rate"),
   optimizer: z.enum(OPTIMIZER_NAMES).optional().describe(
     `${OPTIMIZER_NAMES.map((name) => `${name}: ${OPTIMIZERS[name].doc}`).join("; ")}; by default ${OPTIMIZER_NAMES[0]}`,
   ),
-  warmup_steps: z.int().min(0).default(20).describe("Steps over which the learning rate rises"),
+  warmup_steps: z.int().min(0).default(20).describe("Linear warm-up of the learning rate, in steps"),
   lr_schedule: z.enum(["cosine", "constant", "step"]).default("cosine").describe(
     "Learning rate after the warm-up; step: multiplied by gamma at each of the milestones",
   ),
@@ -36,7 +36,7 @@ export const trainingOptions = {
   memory_limit: z.union([z.int().min(1), z.string().regex(MEMORY_SIZE, "it must be bytes or a size such as 8GiB")])
     .optional()
     .describe(
-      "GPU memory of a step, bytes or such as 8GiB; if it needs more, activations are recomputed instead of stored, with the same results; no limit when not given",
+      "GPU memory of a step, bytes or such as 8GiB; if it needs more, activations are recomputed instead of stored, with the same results; by default no limit",
     ),
   checkpoint_every: z.int().min(1).default(100).describe("Steps between checkpoints"),
 };
@@ -44,7 +44,7 @@ export const trainingOptions = {
 /** Option of the stages whose batches are functions of their number alone. */
 export const accumulation = {
   gradient_accumulation_steps: z.int().min(1).max(4096).optional().describe(
-    "Gradient accumulation: batches averaged into one optimiser step; 1 when not given",
+    "Gradient accumulation: batches averaged into one optimizer step; by default 1",
   ),
 };
 

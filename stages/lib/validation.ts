@@ -21,7 +21,7 @@ const IMAGES = 64;
 
 /** Option of the trainings of a diffusion model. */
 export const validationOptions = {
-  val_every: z.int().min(1).optional().describe("Validation interval, in steps; 100 when not given"),
+  val_every: z.int().min(1).optional().describe("Validation interval, in steps; by default 100"),
 };
 
 /** Finds contradictions about the validation of a diffusion model. */

@@ -15,7 +15,7 @@ import { networksOf } from "../lib/estimates.ts";
 /** `model/export`: all networks of a model, and a detector beside them. */
 export const exportModel = stage({
   id: "model/export",
-  doc: "Writes a model, and a detector beside it, in f16 or f32 with a model_index.json, to keep or to give away.",
+  doc: "Writes a model and optionally a detector, in f16 or f32 with a model_index.json, for distribution.",
   version: 1,
   inputs: { model: "model", "detector?": "detector" },
   output: "model",

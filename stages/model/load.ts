@@ -13,14 +13,14 @@ import { copyParts } from "../lib/diffusion.ts";
 /** `model/load`: a folder in the layout of diffusers. */
 export const modelLoad = stage({
   id: "model/load",
-  doc: "Takes a latent diffusion model from a folder in the layout of diffusers, with or without a ControlNet.",
+  doc: "Loads a latent diffusion model from a folder in the layout of diffusers, with or without a ControlNet.",
   version: 1,
   inputs: {},
   output: "model",
   options: z.object({
     path: folder(z.string()).describe("Folder with vae/, unet/, text_encoder/, tokenizer/ and scheduler/"),
     controlnet: z.boolean().optional().describe(
-      "Whether to take the ControlNet, if there is one; true when not given. Without one, diffusion/train begins a new one",
+      "true (the default) loads the ControlNet, if there is one; without one, diffusion/train starts a new one",
     ),
   }),
   describeOutput: async ({ path, controlnet }) => {

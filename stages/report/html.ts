@@ -56,7 +56,7 @@ export const report = stage({
   options: z.object({
     title: z.string().optional().describe("Heading, by default the pipeline's name"),
     pairs_per_style: z.int().min(0).max(100).default(6).describe(
-      "Generated pairs shown of each style and of each edit",
+      "Generated pairs shown per style and per edit",
     ),
   }),
   async run(ctx, { all }, { title, pairs_per_style }) {

@@ -99,7 +99,7 @@ Deno.test("a checkpoint that was damaged is named with what to do, and the stage
       assert.match(error.message, /^Cannot finish stage "faces" \(fake\/draw\): Cannot read .*state\.safetensors/);
       assert.match(
         error.message,
-        /hint: it went on from a checkpoint; should that be damaged, remove .*\.work\/faces\n/,
+        /hint: it went on from a checkpoint; should that be damaged, remove .*\.work\/faces$/m,
       );
       return true;
     });
