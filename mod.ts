@@ -138,6 +138,7 @@ export {
   trainableNames,
 } from "./models/detectors/registry.ts";
 export type { Found, Trained } from "./models/detectors/network.ts";
+export { fromStar, starBox, toStar } from "./models/detectors/star.ts";
 export { STAR_SIZES, type StarDetectorConfig } from "./models/detectors/star_detector.ts";
 
 // Faces

@@ -21,6 +21,8 @@ import { stage } from "../../runtime/stage.ts";
 import { rejection } from "../lib/alignment.ts";
 import { ifKnown, measuringSchemaConflicts, sizeConflicts } from "../lib/checks.ts";
 import { costsOf, datasetInfo, expectedControlnet, networksOf, schemaNameOf } from "../lib/estimates.ts";
+import { heedsEta } from "../../models/diffusion/samplers/method.ts";
+import { SAMPLERS } from "../../models/diffusion/samplers/registry.ts";
 import { ImageGenerator, samplerOf, samplingOptions } from "../lib/painting.ts";
 import { type Pairs, planPairs } from "./_pairs.ts";
 import { type OpenGenerator, PictureStore, redrawRejected } from "./_pictures.ts";
@@ -69,7 +71,7 @@ export const generatePairs = stage({
     return [
       redraw && !detector && { option: "redraw", reason: `the input "detector" is missing` },
       detector && !redraw && { input: "detector", reason: `"redraw" is missing`, hint: "redraw: {}" },
-      sampler !== "ddim" && set.has("eta") &&
+      !heedsEta(SAMPLERS[sampler]) && set.has("eta") &&
       { option: "eta", reason: `it is for sampler ddim: current value is ${sampler}` },
       styles.length === 0 && { option: "styles_dir", reason: `${styles_dir} has no style to train on` },
       pick > 0 && edits.length === 0 && {

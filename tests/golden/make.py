@@ -120,7 +120,7 @@ def inputs_of(**inputs):
 
 UNET = dict(sample_size=8, in_channels=4, out_channels=4, layers_per_block=1, block_out_channels=[8, 8],
             down_block_types=["CrossAttnDownBlock2D", "DownBlock2D"], up_block_types=["UpBlock2D", "CrossAttnUpBlock2D"],
-            cross_attention_dim=12, attention_head_dim=2, norm_num_groups=4)
+            cross_attention_dim=12, attention_head_dim=[4, 2], norm_num_groups=4)  # heads of 2 and of 4 channels
 
 
 def unet():

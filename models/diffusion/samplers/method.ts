@@ -71,6 +71,11 @@ export interface SamplingMethod {
   step(at: StepBuilder): StepResult;
 }
 
+/** Whether a sampler goes by `eta`. */
+export function heedsEta(method: SamplingMethod): boolean {
+  return method.noisy({ eta: 0 }) !== method.noisy({ eta: 1 });
+}
+
 /** Factors of the sample and of the network's output in x_0 and in the noise. */
 export interface Predictions {
   /** Factors in x_0. */
