@@ -11,7 +11,7 @@ import { mul } from "../ops/mul.ts";
 import { type OptimizerKind, optimizerOf } from "./optimizers.ts";
 import { affine } from "../ops/affine.ts";
 import type { Device } from "../engine/device.ts";
-import { exists } from "../formats/files.ts";
+import { exists, makeFolderOf } from "../formats/files.ts";
 import { elements, showShape, type Value } from "../engine/graph.ts";
 import { itemAt, lookUp } from "../engine/lookup.ts";
 import type { NonFiniteResult } from "../engine/non_finite.ts";
@@ -238,7 +238,7 @@ export class Trainer implements Disposable {
 
   /** Writes a checkpoint: `state.safetensors`, written beside and renamed, with the step in its metadata. */
   async save(dir: string): Promise<void> {
-    await Deno.mkdir(dir, { recursive: true });
+    makeFolderOf(`${dir}/state.safetensors`);
     const tensors = this.#saved.map((name) => [name, this.#tensor(name)] as const);
     const data = await readAll(tensors.map(([, tensor]) => tensor));
     const map = new Map(
