@@ -38,7 +38,7 @@ export interface Figure extends Timing {
 /** How carefully to measure the ceilings of a case. */
 const BRIEF = { runs: 3 };
 
-/** Runs of which the least time of the host is taken. */
+/** Number of runs; their least host time is taken. */
 const HOST_RUNS = 9;
 /** No more of them after so long. */
 const HOST_MS = 2000;

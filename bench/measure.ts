@@ -13,17 +13,17 @@ export interface Timing {
   readonly ms: number;
   readonly low: number;
   readonly high: number;
-  /** Processors that this process kept busy meanwhile, on average: tells work from waiting on software drivers. */
+  /** Processors that this process kept busy meanwhile, on average: distinguishes work from waiting on software drivers. */
   readonly cores: number;
 }
 
 /** How carefully to time. */
 export interface Care {
-  /** Timings, of which the median is taken. */
+  /** Number of timings; their median is taken. */
   readonly runs?: number;
   /** A timing spans as many runs as take so long. */
   readonly least_ms?: number;
-  /** Whether it was run before: shaders are compiled at their first dispatch. */
+  /** True if it was run before: shaders are compiled at their first dispatch. */
   readonly warm?: boolean;
 }
 

@@ -1,5 +1,5 @@
 /**
- * Whether a long training keeps to its memory: many steps of a small UNet, made as the trainings of the stages make them.
+ * True if a long training keeps to its memory: many steps of a small UNet, made as the trainings of the stages make them.
  *
  * @module
  */

@@ -18,13 +18,13 @@ export const pipelineCommand = () =>
     .argument("<FILE>", "pipeline file, such as pipelines/full.yaml")
     .addOption(setOption())
     .addOption(
-      new Option("--only <STAGE>", "this stage alone, again if it is done; its inputs must be done").conflicts([
+      new Option("--only <STAGE>", "run this stage alone, even if it is up to date; its inputs must exist").conflicts([
         "from",
         "until",
       ]),
     )
-    .option("--from <STAGE>", "this stage and all that depend on it, again if they are done")
-    .option("--until <STAGE>", "this stage and all that it needs");
+    .option("--from <STAGE>", "run this stage and all that depend on it, even if they are up to date")
+    .option("--until <STAGE>", "run this stage and all that it needs");
 
 /** Reads the pipeline file; `allowUnset` accepts parameters without a value. */
 export function pipelineAt(

@@ -15,7 +15,7 @@ import { type Ceilings, measureCeilings } from "../bench/measure.ts";
 
 type Print = Context["print"];
 
-/** The step by whose speed `plan` tells times of stages that were never run. */
+/** The step by whose speed `plan` estimates times of stages that were never run. */
 const PLANNED_BY = "step.unet_controlnet:tiny-b8";
 
 /** Plans of fewer dispatches tell nothing about the host: what is spent once a submission would count. */
@@ -24,13 +24,13 @@ const MANY_DISPATCHES = 100;
 /** Declares `bench`; see docs/speed.md. */
 export const bench = (context: Context) =>
   new Command()
-    .option("--only <PATTERN>", "cases whose names fit it; * and ? fit any text and any letter")
-    .option("--peers", "times other engines on the same cases, which Deno downloads first, 190 MB")
+    .option("--only <PATTERN>", "cases whose names match; * matches any text, ? any letter")
+    .option("--peers", "time other engines on the same cases; Deno downloads them first, 190 MB")
     .addOption(
-      new Option("--soak", "prints the memory of 1,000 training steps").conflicts(["only", "peers", "fullSize"]),
+      new Option("--soak", "measure the memory of 1,000 training steps").conflicts(["only", "peers", "fullSize"]),
     )
     .addOption(
-      new Option("--full-size", "predicts the time and memory of Stable Diffusion v1").conflicts([
+      new Option("--full-size", "measure one prediction of Stable Diffusion v1").conflicts([
         "only",
         "peers",
         "json",

@@ -96,7 +96,7 @@ export async function execute(
   }
 }
 
-/** What `--help` says about an option: its description, and whether it must be given. */
+/** Text of `--help` for an option: its description, and whether it is required. */
 function optionDescription(this: Help, option: Option): string {
   return Help.prototype.optionDescription.call(this, option) + (option.mandatory ? " (required)" : "");
 }

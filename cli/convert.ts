@@ -13,9 +13,12 @@ export const convert = ({ print }: Context) =>
     .argument("<IN>", "checkpoint: a file, or a folder in the layout of diffusers")
     .argument("<OUT>", "folder to write, below this one")
     .addOption(
-      new Option("--dtype <TYPE>", "type of the numbers to write").choices(["f16", "f32"]).default("f32" as const),
+      new Option("--dtype <TYPE>", "element type of the weights").choices(["f16", "f32"]).default("f32" as const),
     )
-    .option("--config <FILE>", "the network's config.json, where the checkpoint's shapes do not say it all")
+    .option(
+      "--config <FILE>",
+      "the network's config.json or the original's YAML file, if the tensors do not determine it",
+    )
     .option("--tokenizer <DIR>", "folder of the text encoder's tokenizer, to copy")
     .option("--ema", "take the moving average of the weights")
     .addHelpText("after", "\nExample:\n  deno task convert sd-v1-5.safetensors models/sd15 --dtype f16 --tokenizer DIR")

@@ -23,7 +23,7 @@ interface Work {
   readonly file: string;
   readonly image: Image;
   readonly crop: Box;
-  /** What is said about the crop in the output. */
+  /** Facts about the crop in the output. */
   readonly notes: Readonly<Record<string, unknown>>;
 }
 
@@ -43,23 +43,26 @@ interface Work {
  */
 export const detect = (context: Context) =>
   new Command()
-    .argument("<IMAGE|DIR...>", "PNG and JPEG files, and folders of them")
+    .argument("<IMAGE|DIR...>", "PNG and JPEG files, or folders of them")
     .requiredOption("--detector <DIR>", "folder of a detector")
     .addOption(
-      new Option("--box <X,Y,W,H>", "the face, from brows to chin and ear to ear, in pixels of every image")
+      new Option(
+        "--box <X,Y,W,H>",
+        "box of the face, brows to chin and ear to ear, in pixels; the same for every image",
+      )
         .conflicts(["boxes", "crop"]),
     )
     .addOption(
-      new Option("--boxes <FILE>", "a CSV file with a face for each image: name,x,y,width,height").conflicts("crop"),
+      new Option("--boxes <FILE>", "CSV file with a box for each image: name,x,y,width,height").conflicts("crop"),
     )
     .addOption(
       new Option(
         "--crop <HOW>",
-        "none takes whole images, which are crops of faces already; without a box and --crop " +
-          "the face is searched for, which is approximate",
+        "none uses whole images that are crops of faces already; without --box, --boxes and --crop " +
+          "the detector searches for the face, which is approximate",
       ).choices(["none"]),
     )
-    .option("--flip", "also detect in the mirrored image, and take the mean")
+    .option("--flip", "average the landmarks of the image and of its mirror image")
     .option("--out <DIR>", "write NAME.pts, and NAME.png with the landmarks drawn over the image, to this folder")
     .addHelpText("after", "\nExample:\n  deno task detect face.jpg --detector models/tiny/detector --out found")
     .action((paths, options) => detectPaths(paths, options, context));

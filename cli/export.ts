@@ -25,7 +25,7 @@ export const exportDetector = ({ print }: Context) =>
         Object.entries(formats).map(([name, doc]) => `${name}: ${doc}`).join("; "),
       ).choices(Object.keys(formats)).makeOptionMandatory(),
     )
-    .requiredOption("--out <PATH>", "file or folder to write, which must not be there")
+    .requiredOption("--out <PATH>", "file or folder to write, which must not exist")
     .addHelpText("after", "\nExample:\n  deno task export --detector runs/full/detector --format onnx --out face.onnx")
     .action(async ({ detector, format, out }) => {
       if (exists(out)) throw new UsageError(`Cannot export to ${out}: it is there already`);

@@ -26,7 +26,7 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     load: async () => (await import("./run.ts")).run,
   },
   plan: {
-    doc: "Prints which stages a run would run, why, and what they take; writes nothing and uses no GPU.",
+    doc: "Prints which stages would run, why, and their memory, arithmetic and time; writes nothing and uses no GPU.",
     load: async () => (await import("./plan.ts")).plan,
   },
   validate: {
@@ -34,15 +34,15 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     load: async () => (await import("./validate.ts")).validate,
   },
   graph: {
-    doc: "Prints the stages of a pipeline as an SVG image; those that a run would run have a dashed border.",
+    doc: "Prints the stages of a pipeline as an SVG image; stages that would run have a dashed border.",
     load: async () => (await import("./graph.ts")).graph,
   },
   status: {
-    doc: "Prints the state of a run from its folder, while it goes on and after.",
+    doc: "Prints the state of a run, during and after it, from its folder.",
     load: async () => (await import("./status.ts")).status,
   },
   watch: {
-    doc: "Serves a page that follows the run in a folder, to this machine only.",
+    doc: "Serves a page that follows a run, on 127.0.0.1 only.",
     load: async () => (await import("./watch.ts")).watch,
   },
   stages: {
@@ -58,7 +58,7 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     load: async () => (await import("./score.ts")).score,
   },
   export: {
-    doc: "Writes a detector for other programs.",
+    doc: "Exports a detector for other programs.",
     load: async () => (await import("./export.ts")).exportDetector,
   },
   convert: {
@@ -127,7 +127,7 @@ export function explain(error: unknown): { text: string; exit: number } {
   return { text: (error as Error).message, exit: error instanceof InputError ? 2 : 1 };
 }
 
-/** Whether an error is neither what a user did nor what the machine did: no adapter, a lost GPU, a full disk. */
+/** True if an error is neither what a user did nor what the machine did: no adapter, a lost GPU, a full disk. */
 function isBug(error: unknown): boolean {
   if ([InputError, NoAdapterError, DeviceLostError, Deno.errors.NotCapable].some((kind) => error instanceof kind)) {
     return false;
@@ -143,7 +143,7 @@ function bugReport(error: unknown): string {
 function help(): string {
   const rows = Object.entries(COMMANDS).map(([name, { doc }]) => `  ${name.padEnd(10)}${doc}`);
   return [
-    "Facewright makes landmark detectors for faces that are not photographs.",
+    "Facewright trains landmark detectors for faces that are not photographs.",
     "",
     "Usage: deno task COMMAND [options]",
     "",

@@ -17,8 +17,8 @@ export const run = (context: Context) =>
     .addOption(
       new Option(
         "--tune <off|cached|measure|FILE>",
-        "kernels: those of the ops alone, those that deno task tune found, the same after what a stage lacks is " +
-          "tuned, or those that the stage of a manifest.json ran with",
+        "kernels to use: off, the defaults; cached, those that deno task tune found; measure, tunes each stage " +
+          "first; FILE, those in the manifest.json of a stage",
       ).default("cached"),
     )
     .option("--json", "print each event as a JSON line")

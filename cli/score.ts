@@ -25,7 +25,7 @@ import { addResults, type Results, type Row, writeCed } from "../stages/report/_
 
 const NORMALISERS: readonly Normaliser[] = ["interocular", "interpupil", "box_diagonal"];
 
-/** How images are cut before the detector sees them. */
+/** Cropping of images for the detector. */
 type Crop = "none" | "landmarks";
 
 /**
@@ -55,7 +55,7 @@ export const score = (context: Context) =>
     )
     .requiredOption("--data <DIR>", "a dataset, or a folder of images with .pts files beside them")
     .addOption(
-      new Option("--origin <NUMBER>", "what the .pts files call the centre of the first pixel: 1 in 300-W's own")
+      new Option("--origin <NUMBER>", "coordinate of the centre of the first pixel in .pts files: 1 in 300-W's own")
         .choices(["0", "1"]).default("0"),
     )
     .addOption(
@@ -65,7 +65,7 @@ export const score = (context: Context) =>
     .addOption(
       new Option(
         "--crop <HOW>",
-        "what the detector sees: the whole image, or a square around the true landmarks; " +
+        "input of the detector: the whole image, or a square around the true landmarks; " +
           "without it, whole images if they are crops of faces already",
       ).choices(["none", "landmarks"]),
     )
@@ -74,10 +74,12 @@ export const score = (context: Context) =>
         .default("interocular" as const),
     )
     .addOption(
-      new Option("--thresholds <PERCENT,...>", "errors that FR and AUC are counted at").argParser(thresholdsOf)
+      new Option("--thresholds <PERCENT,...>", "error thresholds of failure rate and AUC, percent").argParser(
+        thresholdsOf,
+      )
         .default([10], "10"),
     )
-    .option("--flip", "also detect in the mirrored image, and take the mean")
+    .option("--flip", "average the landmarks of the image and of its mirror image")
     .option("--json", "print a JSON line for each tool")
     .option("--out <DIR>", "write results.json, and error curves as ced.svg and ced.png, to this folder")
     .addHelpText(
@@ -143,14 +145,14 @@ async function scoreTools(options: ScoreOptions, { print }: Context): Promise<vo
   }
 }
 
-/** What is measured. */
+/** A detector or landmarks to measure. */
 interface Tool {
   readonly kind: "detector" | "predicted";
   readonly name: string;
   readonly dir: string;
 }
 
-/** What was measured, and how images were cut for a detector. */
+/** Measured errors, and the cropping of the images. */
 interface Score {
   readonly tool: Tool;
   readonly evaluation: Evaluation;
@@ -254,7 +256,7 @@ async function detect(dir: string, data: Dataset, asked: Crop | undefined, flip:
   }
 }
 
-/** Whether a folder's images are crops of faces already; see the command's help. */
+/** True if a folder's images are crops of faces already; see the command's help. */
 async function cropFor(data: Dataset): Promise<Crop> {
   let fitting = 0;
   for (const [k, { landmarks }] of data.records.entries()) {

@@ -26,13 +26,13 @@ export const tune = (context: Context) =>
   new Command()
     .argument("[FILE]", "pipeline file", "pipelines/full.yaml")
     .addOption(setOption())
-    .option("--only <STAGE>", "kernels of this stage alone")
+    .option("--only <STAGE>", "tune the kernels of this stage alone")
     .addOption(
-      new Option("--percent <NUMBER>", "share of the arithmetic that the kernels to be timed do").argParser(
+      new Option("--percent <NUMBER>", "tune the kernels that do this percentage of the arithmetic").argParser(
         number("a number over 0, up to 100", (percent) => percent > 0 && percent <= 100),
       ).default(100 * TUNED_PART),
     )
-    .option("--again", "also time those that were timed before")
+    .option("--again", "measure again what was measured before")
     .option("--json", "print a JSON line for each kernel")
     .addHelpText("after", "\nExample:\n  deno task tune pipelines/full.yaml --only detector")
     .action((file, options) => tuneFor(file, options, context));
@@ -106,7 +106,7 @@ async function tuneFor(
   }
 }
 
-/** What the stages of a pipeline compute, whether or not they are done. */
+/** Computations of the stages of a pipeline, done or not. */
 async function workOf(pipeline: Pipeline, only: string | undefined, say: Context["print"]): Promise<Work[]> {
   const planned = planRun(pipeline, "runs").filter(({ stage: { id, of } }) =>
     only === undefined || only === id || only === of

@@ -11,7 +11,7 @@ import { type Context, Exit, UsageError } from "./command.ts";
 /** Declares `validate`. */
 export const validate = (context: Context) =>
   new Command()
-    .argument("<FILE|DIR...>", "pipeline files, and folders of them")
+    .argument("<FILE|DIR...>", "pipeline files, or folders of them")
     .addHelpText("after", "\nExample:\n  deno task validate pipelines")
     .action(async (paths) => {
       let wrong = 0;

@@ -136,7 +136,7 @@ function page(dir: string, parts: Parts): Response {
     <header>
       <h1>${basename(dir)}</h1>
       <p>${dir}</p>
-      <p class="offline">The server of this page has stopped; what you see is what it told last.</p>
+      <p class="offline">The server of this page has stopped; the page shows its last state.</p>
     </header>
     <main>${places}</main>
     <script nonce="${nonce}">${new Html(script)}</script>
@@ -195,7 +195,7 @@ function partsOf(dir: string, previews: readonly Preview[]): Parts {
   return Object.fromEntries(Object.entries(parts).map(([id, part]) => [id, markup`${part}`.text]));
 }
 
-/** What a state means, where the word does not say it. */
+/** Explanations of states, where the word needs one. */
 const meaning: Readonly<Record<RunState["status"], string>> = {
   running: "",
   done: "",

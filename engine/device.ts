@@ -16,14 +16,14 @@ export interface Device {
   readonly name: string;
   /** Storage class of every tensor. */
   readonly storage: "texture" | "buffer";
-  /** Whether reading outside a storage texture gave zeros on this adapter. */
+  /** True if reading outside a storage texture gave zeros on this adapter. */
   readonly zeroOutside: boolean;
   /** Most tensors that one dispatch may bind. */
   readonly bindings: number;
-  /** Whether kernels tile in workgroup memory. */
+  /** True if kernels tile in workgroup memory. */
   readonly tiled: boolean;
   /**
-   * Whether large results of kernels are written to a buffer and copied to their textures. A software driver stores a
+   * True if large results of kernels are written to a buffer and copied to their textures. A software driver stores a
    * texel of a texture component by component, in three times the time of a buffer's.
    */
   readonly staged: boolean;
@@ -39,13 +39,13 @@ export interface Device {
   destroy(): void;
 }
 
-/** What to ask of {@linkcode openDevice}. */
+/** Options of {@linkcode openDevice}. */
 export interface DeviceOptions {
   /** Storage class; `auto` measures both on this adapter and takes the faster. */
   storage?: "auto" | "texture" | "buffer";
-  /** Whether kernels tile in workgroup memory; unless given, those of the buffer class on hardware do. */
+  /** True if kernels tile in workgroup memory; unless given, those of the buffer class on hardware do. */
   tiled?: boolean;
-  /** Whether large results are staged; unless given, textures of software drivers are. */
+  /** True if large results are staged; unless given, textures of software drivers are. */
   staged?: boolean;
 }
 
@@ -207,7 +207,7 @@ async function texturesAreFaster(gpu: GPUDevice): Promise<boolean> {
   return t < b;
 }
 
-/** Whether a processor computes for the adapter. `isFallbackAdapter` is missing in Deno's types (2.9.6). */
+/** True if a processor computes for the adapter. `isFallbackAdapter` is missing in Deno's types (2.9.6). */
 function isSoftware({ info }: GPUAdapter): boolean {
   return (info as GPUAdapterInfo & { isFallbackAdapter?: boolean }).isFallbackAdapter ?? false;
 }

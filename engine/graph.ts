@@ -58,15 +58,15 @@ export interface F64 {
   readonly data: Float64Array;
 }
 
-/** What the planner may count on when it asks an op for its kernel. */
+/** Properties of the device and of the run that an op's kernel may depend on. */
 export interface Target {
   /** Storage class of every tensor on this adapter. */
   readonly storage: "texture" | "buffer";
   /** Most tensors that one dispatch may bind. */
   readonly bindings: number;
-  /** Whether kernels should tile in workgroup memory: fast on hardware, slow on software drivers. */
+  /** True if kernels should tile in workgroup memory: fast on hardware, slow on software drivers. */
   readonly tiled: boolean;
-  /** Whether large results are written to a buffer and copied to their textures: see {@linkcode Device.staged}. */
+  /** True if large results are written to a buffer and copied to their textures: see {@linkcode Device.staged}. */
   readonly staged?: boolean;
   /** Returns true for the name of a parameter in f16. */
   readonly isF16?: (name: string) => boolean;
@@ -126,11 +126,11 @@ export interface Kernel {
   readonly threads: number;
   /** Invocations in a workgroup: 8 for heavy register tiles, 64 for light kernels (the default). */
   readonly workgroup?: number;
-  /** Inputs of which the kernel reads every texel at most once or twice, so that a producer may be fused into the load. */
+  /** Inputs whose texels the kernel reads at most once or twice, so that a producer may be fused into the load. */
   readonly fusable?: readonly string[];
 }
 
-/** How an op turns into WGSL. */
+/** Lowering of an op to WGSL. */
 export type Lowering<A, I extends number = number, O extends number = number> =
   /** `fn op_<name>(a: vec4f, ..., c: f32, ...) -> vec4f` on texels with numpy broadcasting; `floats` are the trailing arguments. */
   | { readonly kind: "elementwise"; readonly source: string; floats?(attrs: A): readonly number[] }
@@ -179,7 +179,7 @@ export interface Op<A, I extends number, O extends number = 1> {
    * An op without this method stops the gradient.
    */
   gradient?(node: Node<A, I, O>, dys: OutputGradients[O]): Tuple<Value | null, I>;
-  /** How it runs on the GPU. */
+  /** Its form on the GPU. */
   readonly lowering: Lowering<A, I, O>;
   /**
    * Rewrites the op into other ops that compute its one output, where that is faster on a target; null where it is not.
@@ -244,7 +244,7 @@ export function texels(shape: Shape): number {
   return shape.slice(0, -1).reduce((a, b) => a * b, 1) * Math.ceil(last / 4);
 }
 
-/** Whether two shapes are equal. */
+/** True if two shapes are equal. */
 export function sameShape(a: Shape, b: Shape): boolean {
   return a.length === b.length && a.every((n, i) => n === b[i]);
 }

@@ -88,11 +88,11 @@ export class Storage implements Disposable {
   readonly #device: Device;
   readonly #texture: GPUTexture | null = null;
   readonly #buffer: GPUBuffer | null = null;
-  /** What it takes on the device. */
+  /** Size on the device. */
   readonly bytes: number;
   /** Bytes of a texel. */
   readonly #texel: number;
-  /** What a bind group takes. */
+  /** Resource for a bind group. */
   readonly resource: GPUBindingResource;
   #version = 0;
   #freed = false;
@@ -141,7 +141,7 @@ export class Storage implements Disposable {
     countBytes(device, this.bytes);
   }
 
-  /** How often it was written by uploads and copies: what is computed from it lasts while that is the same. */
+  /** Number of writes by uploads and copies: values computed from it are valid while this is the same. */
   get version(): number {
     return this.#version;
   }
@@ -224,7 +224,7 @@ export class Storage implements Disposable {
   }
 }
 
-/** A tensor with storage of its own: parameters, optimiser state, inputs. */
+/** A tensor with storage of its own: parameters, optimizer state, inputs. */
 export class Tensor implements Disposable {
   /** Extent of each dimension, channels last. */
   readonly shape: Shape;
@@ -315,7 +315,7 @@ export async function mapped(device: Device, buffer: GPUBuffer, dtype: Dtype = "
 /**
  * Dense row-major elements to texels: the innermost dimension is padded to a multiple of four with zeros.
  *
- * What is in texels already is returned as it is, so that other threads can do this for large inputs.
+ * Data that is in texels already is returned as it is, so that other threads can do this for large inputs.
  */
 export function pack(shape: Shape, data: ArrayLike<number>): Float32Array<ArrayBuffer> {
   if (data instanceof Float32Array && data.length === texels(shape) * 4) return data as Float32Array<ArrayBuffer>;

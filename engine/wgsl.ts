@@ -53,10 +53,10 @@ export type Step =
     readonly floats: readonly number[];
   };
 
-/** What a kernel finds behind `ld_x`: a tensor, or an expression over tensors. */
+/** Source of `ld_x` in a kernel: a tensor, or an expression over tensors. */
 export type Load = { readonly slot: number } | { readonly shape: Shape; readonly steps: readonly Step[] };
 
-/** What happens behind `st_y`: an expression over the stored texel (empty for none), then the write. */
+/** Effect of `st_y` in a kernel: an expression over the stored texel (empty for none), then the write. */
 export interface Store {
   readonly shape: Shape;
   readonly steps: readonly Step[];
@@ -65,7 +65,7 @@ export interface Store {
 /** A dispatch without its tensors: everything that decides its code and uniforms. */
 export interface Program {
   readonly kernel: Kernel;
-  /** How many tensors are bound for reading. */
+  /** Number of tensors that are bound for reading. */
   readonly reads: number;
   /** By position in `kernel.reads`. */
   readonly loads: readonly Load[];

@@ -26,11 +26,11 @@ type Reply =
   | { readonly id: number; readonly value: unknown }
   | { readonly id: number; readonly error: ErrorText };
 
-/** What of an error gets through to another thread. */
+/** The part of an error that reaches another thread. */
 export interface ErrorText {
   /** Its class. */
   readonly name: string;
-  /** What it says. */
+  /** Its message. */
   readonly message: string;
   /** Where it was thrown. */
   readonly stack: string | undefined;
@@ -126,16 +126,16 @@ export function errorOf({ name, message, stack, code }: ErrorText): Error {
   return code === undefined ? error : Object.assign(error, { code });
 }
 
-/** What of something thrown goes to another thread. */
+/** The part of a thrown value that goes to another thread. */
 export function textOf(thrown: unknown): ErrorText {
   const { name, message, stack, code }: Error & { code?: string } = thrown instanceof Error
     ? thrown
     : new Error(String(thrown));
-  // Classes derived from it are not told apart on the other side.
+  // Classes derived from it are not distinguished on the other side.
   return { name: thrown instanceof InputError ? "InputError" : name, message, stack, code };
 }
 
-/** What a worker has of its global scope. */
+/** The part of a worker's global scope that is used. */
 interface WorkerScope {
   onmessage: ((event: MessageEvent) => void) | null;
   postMessage(reply: Reply, transfer: Transferable[]): void;

@@ -18,7 +18,7 @@ export interface Bend {
   readonly deviation: number;
   /** By how much it grows along x and y, as a share; below 0 it shrinks. */
   readonly growth: readonly [number, number];
-  /** How far the centre moves, pixels. */
+  /** Shift of the centre, pixels. */
   readonly shift: readonly [number, number];
 }
 

@@ -194,7 +194,7 @@ export function drawText(image: Image, text: string, x: number, y: number, scale
   }
 }
 
-/** How a contact sheet is laid out. */
+/** Layout of a contact sheet. */
 export interface SheetOptions {
   /** A line under each image: letters, digits and `-_.:/%+=(),#`; cut where it is too long. */
   labels?: readonly string[];

@@ -76,7 +76,7 @@ function checkAmounts({ amount, random, moves, transforms }: EditFile, report: R
   }
 }
 
-/** Whether the random factor of a move or transform is lateral; reports one that is not there. */
+/** True if the random factor of a move or transform is lateral; reports one that is not there. */
 function isLateral(
   { multiply_by }: { readonly multiply_by?: string | undefined },
   { random }: EditFile,

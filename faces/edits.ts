@@ -31,7 +31,7 @@ export interface Move {
   readonly offset_iod: ReadonlyMap<number, readonly [number, number]>;
   /** Name of the random factor that multiplies it. */
   readonly multiply_by?: string | undefined;
-  /** How far from the named landmarks others still move, smoothly less with the distance; 0 moves none. */
+  /** Distance from the named landmarks up to which others move, smoothly less with the distance; 0 moves none. */
   readonly falloff_iod: number;
 }
 
@@ -55,9 +55,9 @@ export interface Edit {
   readonly name: string;
   /** Schema of the landmarks that it moves. */
   readonly schema: LandmarkSchema;
-  /** What it does, in a sentence. */
+  /** Its effect, in a sentence. */
   readonly doc: string;
-  /** How strong it may be; drawn uniformly. */
+  /** Range of its strength; drawn uniformly. */
   readonly amount: Range;
   /** Further random factors; a lateral one changes sign when the face is mirrored. */
   readonly random: ReadonlyMap<string, Range & { readonly lateral: boolean }>;
@@ -71,7 +71,7 @@ export interface Edit {
 export interface AppliedEdit {
   /** Name of the edit. */
   edit: string;
-  /** How strong it was, after the guard. */
+  /** Its strength, after the guard. */
   amount: number;
   /** Values of the random factors, when the edit has any. */
   draws?: Record<string, number>;
@@ -135,7 +135,7 @@ export function applyEdit(
   return result;
 }
 
-/** How a landmark that a move does not name follows those it does: their weighted mean, less with the distance. */
+/** Shift of a landmark that a move does not name, by those it does: their weighted mean, less with the distance. */
 function dragged(
   landmarks: Landmarks,
   point: number,
@@ -209,7 +209,7 @@ export function applyEdits(
   return { landmarks: current, applied };
 }
 
-/** What is applied is what is recorded. */
+/** Rounds a strength: the applied one is the recorded one. */
 const round = (value: number) => roundTo(value, 4);
 
 /** A segment of a contour, by the contour's index. */

@@ -29,7 +29,7 @@ export function signedArea(landmarks: ArrayLike<number>, points: readonly number
 }
 
 /**
- * Whether two segments cross, each passing from one side of the other to the other side; touching is not crossing.
+ * True if two segments cross, each passing from one side of the other to the other side; touching is not crossing.
  *
  * @param landmarks `[P, 2]`.
  * @param a A segment.

@@ -10,7 +10,7 @@ import type { RandomSource } from "../engine/rng.ts";
 import { boxDiagonal, interocular, interpupil } from "./landmarks.ts";
 import type { LandmarkSchema } from "./schema.ts";
 
-/** What errors are divided by: outer eye corners, centres of the eyes, or the diagonal of the landmarks' box. */
+/** Length that errors are divided by: outer eye corners, centres of the eyes, or the diagonal of the landmarks' box. */
 export type Normaliser = "interocular" | "interpupil" | "box_diagonal";
 
 /** Part of a schema that errors of landmarks depend on. */
@@ -185,7 +185,7 @@ export interface Measures {
   regions: Record<string, number>;
 }
 
-/** How detections are measured. */
+/** Options of a measurement. */
 export interface EvaluateOptions {
   /** `[n]`: measured apart; all one style unless given. */
   styles?: readonly string[];
@@ -199,7 +199,7 @@ export interface EvaluateOptions {
 
 /** Measures of all images and of each style. */
 export interface Evaluation {
-  /** What errors were divided by. */
+  /** Length that errors were divided by. */
   normaliser: Normaliser;
   /** All images. */
   all: Measures;

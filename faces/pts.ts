@@ -8,7 +8,7 @@ import { InputError } from "../formats/input_error.ts";
 import type { Landmarks } from "./landmarks.ts";
 import type { LandmarkSchema } from "./schema.ts";
 
-/** How a file counts pixels: 0 when the top-left pixel's centre is (0, 0), 1 when it is (1, 1) as 300-W's own files do. */
+/** Origin of a file's coordinates: 0 when the top-left pixel's centre is (0, 0), 1 when it is (1, 1) as 300-W's own files do. */
 export type Origin = 0 | 1;
 
 /**

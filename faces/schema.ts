@@ -21,7 +21,7 @@ export interface Contour {
   readonly name: string;
   /** Indices of the landmarks, in order. */
   readonly points: readonly number[];
-  /** Whether the last point is joined to the first. */
+  /** True if the last point is joined to the first. */
   readonly closed: boolean;
   /** Colour of the line in drawings; no two contours have the same. */
   readonly colour: Colour;

@@ -5,7 +5,7 @@
  */
 import { InputError } from "./input_error.ts";
 
-/** Whether there is something at a path. */
+/** True if there is something at a path. */
 export function exists(path: string): boolean {
   try {
     Deno.lstatSync(path);
@@ -53,7 +53,7 @@ export async function folderNames(dir: string): Promise<string[]> {
   return entries.filter(({ isDirectory }) => isDirectory).map(({ name }) => name).sort();
 }
 
-/** Whether a path is of a folder; an error of {@linkcode isMissing} where there is nothing. */
+/** True if a path is of a folder; an error of {@linkcode isMissing} where there is nothing. */
 export async function isFolder(path: string): Promise<boolean> {
   return (await Deno.stat(path)).isDirectory;
 }
@@ -99,7 +99,7 @@ export async function fileSize(path: string): Promise<number> {
   return (await Deno.stat(path)).size;
 }
 
-/** Whether an error says that a file or folder is missing. */
+/** True if an error says that a file or folder is missing. */
 export function isMissing(error: unknown): boolean {
   return error instanceof Deno.errors.NotFound;
 }

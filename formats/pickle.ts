@@ -137,7 +137,7 @@ export class Machine {
     throw new PickleError(`${problem}, at byte ${this.#begin}`);
   }
 
-  /** Runs what a name or a persistent id stands for; where it refuses, the place is told. */
+  /** Runs what a name or a persistent id stands for; where it refuses, the place is reported. */
   called<T>(call: () => T): T {
     try {
       return call();

@@ -37,7 +37,7 @@ export const ELEMENT_BYTES: Readonly<Record<SafetensorsDtype, number>> = {
   F64: 8,
 };
 
-/** What the header says of a tensor. */
+/** Header entry of a tensor. */
 export interface SafetensorsInfo {
   /** Element type in the file. */
   readonly dtype: SafetensorsDtype;
@@ -99,7 +99,7 @@ export class SafetensorsFile implements Disposable {
     return [...this.#entries.keys()];
   }
 
-  /** Whether the file has a tensor of that name. */
+  /** True if the file has a tensor of that name. */
   has(name: string): boolean {
     return this.#entries.has(name);
   }
@@ -180,7 +180,7 @@ export async function readSafetensors(path: string): Promise<SafetensorsFile> {
   }
 }
 
-/** How {@link writeSafetensors} writes. */
+/** Options of {@link writeSafetensors}. */
 export interface WriteSafetensorsOptions {
   /** Element type in the file; `"F32"` when not given. */
   dtype?: "F32" | "F16";

@@ -37,7 +37,7 @@ import { readZipDirectory, type ZipEntry } from "./zip.ts";
 
 /** The longest pickle that is read, in bytes; that of Stable Diffusion with its optimizer has about one million. */
 const PICKLE_LIMIT = 8_000_000;
-/** What no checkpoint of a network comes near: of names, nested containers, characters of a name and dimensions. */
+/** Limits that no checkpoint of a network comes near: of names, nested containers, characters of a name and dimensions. */
 const LIMITS = { visits: 1_000_000, depth: 32, name: 1000, dimensions: 16 } as const;
 
 const STORAGES: Readonly<Record<string, SafetensorsDtype>> = {
@@ -101,7 +101,7 @@ export class TorchArchive implements Disposable {
     return [...this.#tensors.keys()];
   }
 
-  /** Whether there is a tensor of that name. */
+  /** True if there is a tensor of that name. */
   has(name: string): boolean {
     return this.#tensors.has(name);
   }
@@ -275,7 +275,7 @@ function spanOf(shape: readonly number[], strides: readonly number[]): number {
   return shape.reduce((last, size, k) => last + (size - 1) * strides[k]!, 0) + 1;
 }
 
-/** Whether elements lie one after the other, row-major. */
+/** True if elements lie one after the other, row-major. */
 function isDense(shape: readonly number[], strides: readonly number[]): boolean {
   let next = 1;
   for (let k = shape.length - 1; k >= 0; k--) {

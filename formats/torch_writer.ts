@@ -17,7 +17,7 @@ export interface TorchTensor {
   readonly data: Float32Array | BigInt64Array;
 }
 
-/** What a checkpoint holds: tensors and whole numbers under names, in an `OrderedDict` each. */
+/** Content of a checkpoint: tensors and whole numbers under names, in an `OrderedDict` each. */
 export type TorchValue = number | TorchTensor | ReadonlyMap<string, TorchValue>;
 
 const LOCAL = 0x04034b50, ENTRY = 0x02014b50, END = 0x06054b50;

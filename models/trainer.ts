@@ -1,5 +1,5 @@
 /**
- * Training: a loss, its gradients and the optimiser as one planned step, with checkpoints that resume to the same bytes.
+ * Training: a loss, its gradients and the optimizer as one planned step, with checkpoints that resume to the same bytes.
  *
  * @module
  */
@@ -29,7 +29,7 @@ const SUM = "accumulated/";
 /** Inputs of the graph for one run. */
 export type Inputs = Readonly<Record<string, ArrayLike<number>>>;
 
-/** What to train. */
+/** Specification of a training. */
 export interface TrainerSpec {
   /** Scalar to minimise. */
   readonly loss: Value;
@@ -99,7 +99,7 @@ export function budgetOf(limit: number | string | undefined, taken: number): Bud
 }
 
 /**
- * What a step computes.
+ * Results of a step.
  *
  * @returns `step` for each batch, and `move`, which moves the parameters, where a step has several batches.
  */
@@ -127,7 +127,7 @@ export function stepFetches(
 
 /** A training in progress. */
 export class Trainer implements Disposable {
-  /** Parameters, the optimiser's state (such as `adam.m/`, `adam.v/`) and averages (`ema/`), by name. */
+  /** Parameters, the optimizer's state (such as `adam.m/`, `adam.v/`) and averages (`ema/`), by name. */
   readonly parameters: ReadonlyMap<string, Tensor>;
   /** The planned step, for its costs; of several batches, what is done for each. */
   readonly step_plan: Executable;
@@ -140,9 +140,9 @@ export class Trainer implements Disposable {
   readonly #given: ReadonlyMap<string, Tensor>;
   /** Optimiser state, averages and plans. */
   readonly #owned: DisposableStack;
-  /** Names of what changes: parameters, running statistics, optimiser state and averages. */
+  /** Names of what changes: parameters, running statistics, optimizer state and averages. */
   readonly #saved: readonly string[];
-  /** What a training starts from, until there is a checkpoint. */
+  /** Start of a training that has no checkpoint yet. */
   #origin: ReadonlyMap<string, Float32Array> | null = null;
   /** Moves the parameters, where that is not a part of `step_plan`. */
   readonly #move: Executable | null;
@@ -221,7 +221,7 @@ export class Trainer implements Disposable {
     return loss;
   }
 
-  /** The inputs that the optimiser reads in the next step. */
+  /** The inputs that the optimizer reads in the next step. */
   #hyper(lr: number): Inputs {
     const { weight_decay, ema_decay, optimizer } = this.#spec;
     // A young average follows closely: with the full decay, 0.998^900 = 16 % of it would still be the random start.
@@ -356,7 +356,7 @@ export class Trainer implements Disposable {
   }
 
   /** Frees the plan
- and the optimiser's state; the parameters given stay. Does nothing the second time. */
+ and the optimizer's state; the parameters given stay. Does nothing the second time. */
   destroy(): void {
     this.#owned.dispose();
   }

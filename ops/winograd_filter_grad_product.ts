@@ -39,7 +39,7 @@ export const winogradFilterGradProductOp: Op<WinogradFilterGradProductAttrs, 2> 
       };
     },
   },
-  // Those of the direct kernel, as of winograd_product.
+  // Those of the direct kernel, as in winograd_product.
   flops: ({ attrs: { inputs, outputs, tiles } }) => 2 * 9 * 16 * tiles * inputs * outputs,
   reference([v, m], { inputs, outputs, tiles }) {
     const [V, M] = [tileReader(v, inputs), tileReader(m, outputs)];

@@ -77,10 +77,10 @@ export interface StageContext {
  */
 export type Costs = Readonly<Record<string, number | string>>;
 
-/** Options of a stage of which only the spec is known, checked by its schema. */
+/** Options of a stage whose specification alone is known, checked by its schema. */
 export type AnyOptions = Readonly<Record<string, unknown>>;
 
-/** Inputs of a stage of which only the spec is known. */
+/** Inputs of a stage whose specification alone is known. */
 export type AnyInputs = Readonly<Record<string, Artifact | readonly Artifact[] | undefined>>;
 
 /** Something that options, inputs and earlier stages of a stage contradict each other in. */
@@ -98,7 +98,7 @@ export interface Conflict {
 /** Result of {@link Stage.check}; `false` and `undefined` are passed over. */
 export type Conflicts = readonly (Conflict | false | undefined)[];
 
-/** A zod object whose values are `O`; told by structure, so that the public types need no package's. */
+/** A zod object whose values are `O`; by structure, so that the public types need no package's. */
 export interface OptionsSchema<O> {
   /** Types as zod keeps them. */
   readonly _zod: { readonly output: O };
@@ -136,7 +136,7 @@ export interface Stage<I extends InputSpec, O extends object> {
   run(ctx: StageContext, inputs: InputsOf<I>, options: O): Promise<void>;
 }
 
-/** A stage of which only the spec is known; call its functions with inputs and options that were checked against it. */
+/** A stage whose specification alone is known; call its functions with inputs and options that were checked against it. */
 export interface AnyStage
   extends Omit<Stage<InputSpec, AnyOptions>, "run" | "files" | "check" | "cost" | "describeOutput"> {
   /** See {@link Stage.files}. */

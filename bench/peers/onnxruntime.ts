@@ -11,7 +11,7 @@ import { CannotDo, kindOf, load, type OpenPeer, type Peer, type Ready, type Task
 
 const PACKAGE = "npm:onnxruntime-web@1.22.0";
 const THREADS = 2;
-/** Errors only; that some nodes stay on the processor is told otherwise. */
+/** Errors only; that some nodes stay on the processor is checked in another way. */
 const LOG_LEVEL = 3;
 
 interface OrtTensor {

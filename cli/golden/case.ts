@@ -145,7 +145,7 @@ export function goldenError(got: ArrayLike<number>, want: ArrayLike<number>, sca
 /** Groups of tensors that are given to a computation. */
 const GIVEN = ["input", "param"];
 
-/** What {@linkcode compareGroups} does beside comparing. */
+/** Options of {@linkcode compareGroups}. */
 export interface CompareOptions {
   /** Groups that the check itself uses or compares; they need no tolerance. */
   readonly other?: readonly string[];
@@ -333,7 +333,7 @@ export async function readOutputs(
   return new Map(await Promise.all(read));
 }
 
-/** What a network's check builds its outputs from. */
+/** Inputs of a network's check. */
 export interface NetworkInputs {
   readonly c: GoldenCase;
   /** Every tensor of the case. */
@@ -346,7 +346,7 @@ export interface NetworkInputs {
   input(name: string): Value;
 }
 
-/** What a network's check computes. */
+/** Outputs of a network's check. */
 export interface NetworkOutputs {
   /** By the case's names of tensors. */
   readonly outputs: Record<string, Value>;
@@ -358,7 +358,7 @@ export interface NetworkOutputs {
   readonly input_loss?: Value;
   /** In front of a parameter's name in a gradient's name. */
   readonly grad_prefix?: string;
-  /** How the names of `param/` relate to the network's. */
+  /** Mapping between the names of `param/` and the network's. */
   readonly load?: LoadOptions;
   /** Starting values, where they are not the case's tensors. */
   readonly start?: () => Promise<HostTensors>;

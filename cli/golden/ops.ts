@@ -1,5 +1,5 @@
 /**
- * Golden checks of single ops and blocks, forward and backward, and of optimisers.
+ * Golden checks of single ops and blocks, forward and backward, and of optimizers.
  *
  * @module
  */
@@ -66,7 +66,7 @@ import {
   tensorOf,
 } from "./case.ts";
 
-/** What a case says of its ops beside their tensors. */
+/** Attributes of a case's ops. */
 const opsConfig = z.strictObject({
   B: z.int(),
   C: z.int(),
@@ -80,7 +80,7 @@ const opsConfig = z.strictObject({
   tdim: z.int().describe("Width of the time embeddings"),
 });
 
-/** What an op is built from. */
+/** Inputs of an op. */
 interface Given {
   /** Inputs of the case, `in.NAME`. */
   readonly at: (name: string) => Value;

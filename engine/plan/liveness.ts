@@ -24,7 +24,7 @@ export interface Liveness {
   readonly inPlaceUpdates: ReadonlyMap<Value, Value>;
 }
 
-/** What liveness takes of a graph. */
+/** The part of a graph that liveness needs. */
 export type FetchedValues = Pick<ComputeGraph, "outputs" | "updates" | "target">;
 
 /**

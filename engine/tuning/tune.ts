@@ -38,7 +38,7 @@ export interface Work {
   readonly times: number;
 }
 
-/** The part of the work whose kernels are tuned unless told otherwise: each of the others does little. */
+/** The part of the work whose kernels are tuned by default: each of the others does little. */
 export const TUNED_PART = 0.8;
 
 /** Largest difference of a candidate's result, relative to the largest number of the result: that of the tests of ops. */
@@ -176,7 +176,7 @@ export class Tuner {
     }
   }
 
-  /** What went wrong, in one line, or null; the device is not told of it. */
+  /** The error in one line, or null; the device does not see it. */
   async #errorOf(act: () => Promise<void>): Promise<string | null> {
     const { gpu } = this.device;
     const scopes = ["validation", "internal", "out-of-memory"] as const;
@@ -196,15 +196,15 @@ export class Tuner {
   }
 }
 
-/** How to tune. */
+/** Options of a tuning. */
 export interface TuneOptions {
   /** The file that keeps what was measured; see {@linkcode tuningFile}. */
   readonly path: string;
-  /** Whether to measure kernels again that are in the file. */
+  /** True if to measure kernels again that are in the file. */
   readonly again?: boolean;
   /** Aborted to stop before the next candidate. */
   readonly signal?: AbortSignal | undefined;
-  /** Is told of what is dropped or ignored, a line each. */
+  /** Receives a line for each candidate that is dropped or ignored. */
   readonly note: (line: string) => void;
 }
 

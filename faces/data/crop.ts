@@ -9,7 +9,7 @@ import { type Box, cropSquare, cropTransform, type Image } from "./image.ts";
 import { boundingBox, faceBox, interocular, type Landmarks, transformLandmarks } from "../landmarks.ts";
 import type { LandmarkSchema } from "../schema.ts";
 
-/** How a face is cut out. */
+/** Options of a crop. */
 export interface Crop {
   /** `landmarks`: a square around them; `none`: the whole image, which must be square. */
   readonly crop: "landmarks" | "none";

@@ -34,7 +34,7 @@ const line = z.looseObject({
   edits: z.array(appliedEdit).optional(),
 });
 
-/** What is known of an image but for its name. */
+/** Metadata of an image except its name. */
 export interface NewRecord {
   /** The domain, as in "photo" or "ink". */
   style: string;

@@ -14,7 +14,7 @@ import { type BadFile, DATASET_FORMATS, type FormatName, parseAnnotations } from
 import { type Dataset, datasetOf, type DatasetRecord } from "./dataset.ts";
 import { readImageSize } from "./image_file.ts";
 
-/** How a plain folder is read. */
+/** Options of a plain folder. */
 export interface FolderOptions {
   /** Schema of the landmarks; `ibug68` unless given. WFLW's lists are converted to it. */
   schema?: LandmarkSchema;

@@ -20,7 +20,7 @@ export interface Image {
 /** Red, green and blue, 0 to 255. */
 export type Colour = readonly [red: number, green: number, blue: number];
 
-/** What fills the places of a crop that lie outside the image: the nearest border pixel, or one colour. */
+/** Fill of a crop's pixels outside the image: the nearest border pixel, or one colour. */
 export type Fill = "edge" | Colour;
 
 /** A square of a picture, in pixel-centre coordinates: the whole of a 64 x 64 image is `{ x: -0.5, y: -0.5, side: 64 }`. */

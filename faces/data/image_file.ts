@@ -12,7 +12,7 @@ import { InputError } from "../../formats/input_error.ts";
 import { jpeg, png } from "./_codecs.js";
 import type { Image } from "./image.ts";
 
-/** What an image file says about itself in its header. */
+/** Header of an image file. */
 export interface ImageHeader {
   /** The format, by the first bytes and not by the file's name. */
   format: "png" | "jpeg";
@@ -20,7 +20,7 @@ export interface ImageHeader {
   width: number;
   /** Rows of the upright image. */
   height: number;
-  /** How the stored pixels are turned, as EXIF counts: 1 is upright. A PNG is always upright. */
+  /** Orientation of the stored pixels as in EXIF: 1 is upright. A PNG is always upright. */
   orientation: Orientation;
 }
 

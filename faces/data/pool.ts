@@ -11,7 +11,7 @@ import { encodePng, readImage } from "./image_file.ts";
 import type { Landmarks } from "../landmarks.ts";
 import type { LandmarkSchema } from "../schema.ts";
 
-/** What a thread is asked for. */
+/** Request to a thread. */
 export type PictureCall =
   | { readonly do: "decode"; readonly path: string }
   | {
@@ -38,7 +38,7 @@ export async function answer(call: PictureCall): Promise<Image | Uint8Array> {
 /** Fewer pixels than this are done in the time that a thread takes to start. */
 const MANY_PIXELS = 1 << 22;
 
-/** How many threads pay for so many pixels. */
+/** Number of threads that pay for a number of pixels. */
 function threadsFor(pixels: number): number {
   return pixels < MANY_PIXELS ? 0 : workerCount();
 }
@@ -100,7 +100,7 @@ export async function* inOrder<T>(
   const going: Promise<T>[] = [];
   for (let index = 0; index < count; index++) {
     const result = start(index);
-    result.catch(() => {}); // told below, to who waits for it
+    result.catch(() => {}); // reported below, to the caller
     going.push(result);
     if (going.length >= width) yield await going.shift()!;
   }

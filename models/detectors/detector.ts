@@ -86,7 +86,7 @@ export async function saveDetector(
  * Writes a detector as an ONNX model, for one image at a time.
  *
  * Its input is `images`, `[1, size_px, size_px, 3]`, RGB from -1 to 1; its outputs are `landmarks`, `[1, P, 2]`, and
- * `covariance`, `[1, P, 3]`, as of {@linkcode Prediction}.
+ * `covariance`, `[1, P, 3]`, as in {@linkcode Prediction}.
  *
  * @returns The file.
  */
@@ -109,7 +109,7 @@ export async function loadDetector(device: Device, dir: string, options: { batch
   return new Detector(device, config, parameters, { ...options, own: true });
 }
 
-/** What a detector finds in n images. */
+/** Results of a detector for n images. */
 export interface Prediction {
   /** `[n, P, 2]`, pixels of the images. */
   readonly landmarks: Float32Array;
@@ -123,9 +123,9 @@ export interface Prediction {
 }
 
 /**
- * How far each landmark may be off, `[n, P]`, pixels of the images.
+ * Uncertainty of each landmark, `[n, P]`, pixels of the images.
  *
- * The root of the heatmap's variance, `s`, ranks the landmarks of a face but hardly tells a wrong face from a right one;
+ * The root of the heatmap's variance, `s`, ranks the landmarks of a face but hardly distinguishes wrong faces from right ones;
  * the disagreement with the mirror image, `d`, does. With `flip` it is the geometric mean of the two, `sqrt(s d)`.
  */
 export function uncertainty({ landmarks, covariance, disagreement }: Prediction): Float32Array {
@@ -139,7 +139,7 @@ export function uncertainty({ landmarks, covariance, disagreement }: Prediction)
 /** Default of {@linkcode Detector.batch}. */
 const BATCH = 16;
 
-/** What a detector computes of so many images, for a plan of it. */
+/** Fetches of a detector for a number of images, for planning. */
 export function detectorFetches(config: DetectorConfig, batch: number = BATCH): Fetches {
   const { landmarks, covariance } = detectorNetwork(new Graph(), config, batch);
   // One output, as every read is a wait: x, y and the covariance xx, yy, xy of each landmark.
@@ -287,7 +287,7 @@ export class Detector implements Disposable {
   }
 }
 
-/** What was found in mirrored images, for the images themselves. */
+/** Results for mirrored images, mirrored back. */
 function unmirrored({ landmarks, covariance }: Prediction, schema: LandmarkSchema, side: number): Prediction {
   const { count: P, mirror } = schema;
   const faces = landmarks.length / (2 * P);

@@ -45,7 +45,7 @@ export interface FaceFound {
   readonly disagreement: number;
 }
 
-/** What the search needs of a detector. */
+/** The part of a detector that the search needs. */
 export type Finder = Pick<Detector, "config" | "schema" | "batch" | "predict">;
 
 /** The windows to look at, as squares of the picture, those of one size together. */
@@ -93,7 +93,7 @@ export async function searchFace(detector: Finder, image: Image, signal?: AbortS
   return { box, disagreement };
 }
 
-/** What the detector says about a window. */
+/** Results of the detector for a window. */
 interface Window {
   readonly box: Box;
   readonly disagreement: number;

@@ -38,7 +38,7 @@ import { convolve, normalise } from "../diffusion/layers.ts";
 import type { Scope } from "../io/params.ts";
 import type { DetectorNetwork } from "./network.ts";
 
-/** What a hourglass network is made of. */
+/** Options of an hourglass network. */
 export const hourglassOptions = {
   size_px: z.int().min(16).max(1024).default(64).describe("Side of the images that the network takes, pixels"),
   heatmap_px: z.int().min(8).max(256).optional().describe(
@@ -65,7 +65,7 @@ export const hourglassConfig = z.strictObject({
   if (channels % 2 || (channels / 2) % groups) fail("groups", `must divide ${channels / 2}, half the channels`);
 });
 
-/** Configuration of a hourglass network. */
+/** Configuration of an hourglass network. */
 export interface HourglassConfig {
   /** Kind of network. */
   model_type: "hourglass";
@@ -75,7 +75,7 @@ export interface HourglassConfig {
   heatmap_px: number;
   /** Hourglasses one after the other. */
   stacks: number;
-  /** Number of times a hourglass halves the side. */
+  /** Number of times an hourglass halves the side. */
   depth: number;
   /** Channels of the features. */
   channels: number;
@@ -87,7 +87,7 @@ export interface HourglassConfig {
   schema: SchemaName;
 }
 
-/** What one stack says. */
+/** Outputs of one stack. */
 export interface StackOutput {
   /** Mean of each heatmap about the middle of the map, heatmap pixels: `[N, P, 2]`, x and y. */
   readonly mean: Value;

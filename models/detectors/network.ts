@@ -47,7 +47,7 @@ export interface Trained {
 
 /** A format that a network can be exported in, beside ONNX. */
 export interface DetectorExport<C> {
-  /** What is written, in a few words. */
+  /** Description of the format, in a few words. */
   readonly doc: string;
   /**
    * Writes a detector.
@@ -73,7 +73,7 @@ export interface DetectorNetwork<C extends DetectorBase> {
   };
   /** Names of the parameters that no gradient moves, such as running statistics. */
   readonly statistics?: RegExp;
-  /** How checkpoints of the original are read. */
+  /** Reader of the original's checkpoints. */
   readonly original?: OriginalNetwork<C>;
   /** Formats to export it in, by name. */
   readonly exports: Readonly<Record<string, DetectorExport<C>>>;

@@ -60,7 +60,7 @@ export function detectorTargets(config: DetectorConfig, landmarks: Float32Array)
 }
 
 /**
- * Builds a network for training, with the loss of its kind; its inputs are `images`, as of {@linkcode detectorNetwork}, and
+ * Builds a network for training, with the loss of its kind; its inputs are `images`, as in {@linkcode detectorNetwork}, and
  * {@linkcode detectorTargets}.
  */
 export function detectorTraining(graph: Graph, config: DetectorConfig, batch: number): DetectorTraining {

@@ -65,7 +65,7 @@ export type StarConfig = z.output<typeof starConfig>;
 /** Names in the peer's checkpoints that are no parameters here: they follow from the configuration, or are counters. */
 export const STAR_DERIVED = /(^|\.)num_batches_tracked$|^e2h_transform\.(weight|bias)$/;
 
-/** What one stack says; maps are `[N, H/4, W/4, ...]`. */
+/** Outputs of one stack; maps are `[N, H/4, W/4, ...]`. */
 export interface StarStack {
   /** `[N, P, 2]`, x and y from -1 to 1. */
   readonly landmarks: Value;
@@ -77,7 +77,7 @@ export interface StarStack {
   readonly edgemaps: Value;
 }
 
-/** What the network computes. */
+/** Outputs of the network. */
 export interface StarOutput {
   /** One output a stack; the last is the detector's. */
   readonly stacks: readonly StarStack[];
@@ -180,7 +180,7 @@ function pointsOfEdges(edgemaps: Value, { edge_info, classes_num: [, E, points] 
   return linear(edgemaps, graph.constant(matrix, [E, points]), graph.constant(bias, [points]));
 }
 
-/** What {@linkcode starTrainingLoss} compares with. */
+/** Targets of {@linkcode starTrainingLoss}. */
 export interface StarTargets {
   /** Landmarks as {@linkcode toStar} gives them, `[N, P, 2]`. */
   readonly landmarks: Value;

@@ -47,7 +47,7 @@ export interface StarDetectorConfig {
   size_px: number;
   /** Hourglasses one after the other. */
   stacks: number;
-  /** Number of times a hourglass halves its maps, which are a quarter of the images' side. */
+  /** Number of times an hourglass halves its maps, which are a quarter of the images' side. */
   depth: number;
   /** Channels of the features. */
   channels: number;

@@ -90,7 +90,7 @@ export interface AutoencoderConfig {
   sample_size: number;
   /** Factor of the latents that makes their variance about 1. */
   scaling_factor: number;
-  /** Whether the middle blocks have self-attention. */
+  /** True if the middle blocks have self-attention. */
   mid_block_add_attention: boolean;
   /** Channels of the latents. */
   latent_channels: number;
@@ -118,7 +118,7 @@ export const autoencoderFormat: ConfigFormat<AutoencoderConfig> = {
   other: { format: vqFormat, is: hasCodebook },
 };
 
-/** Whether latents are quantised. */
+/** True if latents are quantised. */
 export function hasCodebook(config: AutoencoderConfig): boolean {
   return config.num_vq_embeddings !== undefined;
 }

@@ -53,7 +53,7 @@ export const textEncoderFormat: ConfigFormat<TextEncoderConfig> = {
     /^(attention_dropout|dropout|initializer_|.*_token_id|projection_dim|(torch_)?dtype|transformers_version|model_type)/,
 };
 
-/** What a text encoder gives. */
+/** Outputs of a text encoder. */
 export interface TextEncoded {
   /** Context for a UNet, `[N, T, hidden_size]`. */
   readonly context: Value;

@@ -58,7 +58,7 @@ export const controlnetFormat: ConfigFormat<ControlNetConfig> = {
   ignored: encoderFormat.ignored,
 };
 
-/** How strongly a ControlNet acts. */
+/** Strength of a ControlNet. */
 export interface ControlOptions {
   /** Factor of all residuals; 1 when not given. */
   readonly scale?: number;
@@ -82,7 +82,7 @@ export function embedHint(scope: Scope, config: ControlNetConfig, cond: Value): 
 }
 
 /**
- * What a ControlNet adds to a UNet that looks at the same inputs.
+ * Residuals that a ControlNet adds to a UNet with the same inputs.
  *
  * @param scope Where its parameters are named: `new Scope(graph, specs, "controlnet/")`.
  * @param config Diffusers' configuration.

@@ -71,7 +71,7 @@ export function embedTime(scope: Scope, timesteps: Value, channels: number): Val
   return project(at, "linear_2", hidden, channels * 4);
 }
 
-/** What the residual blocks of a network have in common. */
+/** Options that all residual blocks of a network share. */
 export interface ResnetOptions {
   /** Groups of the normalisations. */
   readonly groups: number;
@@ -98,13 +98,13 @@ export function resnet(scope: Scope, x: Value, channels: number, { time, ...norm
   return add(x.shape[3] === channels ? x : convolve(scope, "conv_shortcut", x, channels, { kernel: 1 }), h);
 }
 
-/** What the transformers of a network have in common. */
+/** Options that all transformers of a network share. */
 export interface TransformerOptions {
   /** Groups of the normalisation at the entry. */
   readonly groups: number;
   /** Tokens of the prompt, `[N, T, D]`. */
   readonly context: Value;
-  /** Whether `proj_in` and `proj_out` are linear layers in files (Stable Diffusion 2); the arithmetic is the same. */
+  /** True if `proj_in` and `proj_out` are linear layers in files (Stable Diffusion 2); the arithmetic is the same. */
   readonly linear_projection: boolean;
   /** Transformer blocks one after the other. */
   readonly depth: number;

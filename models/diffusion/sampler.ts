@@ -27,7 +27,7 @@ import type { Schedule } from "./schedule.ts";
 
 /** Parts of a sampler. */
 export interface SamplerSpec {
-  /** How a step is made; DDIM when not given. */
+  /** Sampler; DDIM by default. */
   readonly method?: SamplingMethod;
   /** Where the networks are built. */
   readonly graph: Graph;
@@ -42,13 +42,13 @@ export interface SamplerSpec {
   predict(sample: Value, timesteps: Value, once: Readonly<Record<string, Value>>): Value;
   /** The value to read at the end, from the last x; x itself when not given. */
   readonly finish?: (x: Value) => Value;
-  /** Whether there is guidance: predictions with the prompt come first, then those without. */
+  /** True if there is guidance: predictions with the prompt come first, then those without. */
   readonly guided: boolean;
-  /** Whether steps add fresh noise, as the method says of the run's options. */
+  /** True if steps add fresh noise, as the method says of the run's options. */
   readonly noisy?: boolean;
   /** Range of x_0, where the schedule clips it: {@linkcode clipOf}. */
   readonly clip?: number | undefined;
-  /** Whether the estimate of the clean sample can be read after a step. */
+  /** True if the estimate of the clean sample can be read after a step. */
   readonly watched?: boolean;
 }
 

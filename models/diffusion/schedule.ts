@@ -41,7 +41,7 @@ export interface ScheduleConfig {
   beta_start: number;
   /** Variance of the noise of the last timestep. */
   beta_end: number;
-  /** How the variances between are spaced. */
+  /** Spacing of the variances between. */
   beta_schedule: "linear" | "scaled_linear" | "squaredcos_cap_v2";
   /** Clips predictions of the clean sample. */
   clip_sample: boolean;
@@ -53,7 +53,7 @@ export interface ScheduleConfig {
   steps_offset: number;
   /** Target of the network: the noise, v or the clean sample. */
   prediction_type: "epsilon" | "v_prediction" | "sample";
-  /** How timesteps of sampling are chosen. */
+  /** Choice of the time steps of sampling. */
   timestep_spacing: "leading" | "trailing" | "linspace";
 }
 
@@ -103,7 +103,7 @@ export function alphasCumprod(config: ScheduleConfig): Float64Array {
 
 /** A schedule made ready: the configuration with its numbers. */
 export interface Schedule {
-  /** What it was made from. */
+  /** Its configuration. */
   readonly config: ScheduleConfig;
   /** `[T]`. */
   readonly alphas_cumprod: Float64Array;
@@ -165,7 +165,7 @@ export function noiseLevel({ alphas_cumprod }: Schedule, t: number): { signal: n
   return { signal: Math.sqrt(a), noise: Math.sqrt(1 - a) };
 }
 
-/** What the network is to predict, as factors: `target = signal x_0 + noise e`. */
+/** Target of the network's prediction, as factors: `target = signal x_0 + noise e`. */
 export function targetFactors(schedule: Schedule, t: number): { signal: number; noise: number } {
   switch (schedule.config.prediction_type) {
     case "epsilon":

@@ -22,7 +22,7 @@ import { Tokenizer as Encoder } from "@huggingface/tokenizers";
 import { exists, parseJson, readText, writeFile } from "../../formats/files.ts";
 import { InputError } from "../../formats/input_error.ts";
 
-/** What makes a tokenizer: enough to write its folder again. */
+/** Definition of a tokenizer: enough to write its folder again. */
 export interface TokenizerFiles {
   /** Id of every token. */
   readonly vocab: Readonly<Record<string, number>>;
@@ -55,7 +55,7 @@ const CLIP_WORDS = String.raw`'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}
  * ```
  */
 export class Tokenizer {
-  /** What it was made of. */
+  /** Its definition. */
   readonly files: TokenizerFiles;
   readonly #encoder: Encoder;
 

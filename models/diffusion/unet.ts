@@ -130,7 +130,7 @@ export const unetFormat: ConfigFormat<UNetConfig> = {
 /** Schema of the options shared with a ControlNet, and their counterparts with one value only. */
 export const encoderFormat = { schema: encoderSchema, fixed: encoderFixed, ignored: INERT } as const;
 
-/** What a UNet looks at. */
+/** Inputs of a UNet. */
 export interface UNetInputs {
   /** Noisy latents, `[N, H, W, in_channels]`. */
   readonly sample: Value;
@@ -140,7 +140,7 @@ export interface UNetInputs {
   readonly context: Value;
 }
 
-/** What a ControlNet adds to a UNet: one value for each skip, in order, and one for the mid block. */
+/** Residuals that a ControlNet adds to a UNet: one value for each skip, in order, and one for the mid block. */
 export interface Residuals {
   /** In the shapes of the skips. */
   readonly down: readonly Value[];
@@ -148,7 +148,7 @@ export interface Residuals {
   readonly mid: Value;
 }
 
-/** What the encoder half of a UNet leaves behind. */
+/** Outputs of the encoder half of a UNet. */
 export interface Encoded {
   /** Output of the mid block, `[N, h, w, Cn]`. */
   readonly mid: Value;

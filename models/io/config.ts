@@ -1,5 +1,5 @@
 /**
- * Reads `config.json` files of diffusers and transformers, which name dozens of options of which a network here knows some.
+ * Reads `config.json` files of diffusers and transformers, which have dozens of options; a network here knows some of them.
  *
  * @module
  */
@@ -54,7 +54,7 @@ export function readConfig<T>(format: ConfigFormat<T>, json: unknown, where: str
   return result.data!;
 }
 
-/** What to write to `config.json`; {@linkcode readConfig} and the peers read it. */
+/** Content of `config.json`, which {@linkcode readConfig} and the peers read. */
 export function writeConfig<T extends object>(format: ConfigFormat<T>, config: T): Record<string, unknown> {
   if (format.other?.is(config)) return writeConfig(format.other.format, config);
   const tag = /[A-Z]/.test(format.name)

@@ -41,11 +41,11 @@ import { scheduleFormat } from "../diffusion/schedule.ts";
 import { openNetworkTensors, type OpenTensors, openTensors } from "./tensor_files.ts";
 import { loadTokenizer } from "../diffusion/tokenizer.ts";
 
-/** How {@linkcode convertCheckpoint} converts. */
+/** Options of {@linkcode convertCheckpoint}. */
 export interface ConvertOptions {
   /** Element type of the weights written; `"F32"` when not given. */
   readonly dtype?: "F32" | "F16";
-  /** The original's YAML file, or a network's `config.json`; what neither tells follows from the tensors. */
+  /** The original's YAML file, or a network's `config.json`; the rest follows from the tensors. */
   readonly config?: string;
   /** Folder of a tokenizer to put beside a complete model. */
   readonly tokenizer?: string;
@@ -53,10 +53,10 @@ export interface ConvertOptions {
   readonly ema?: boolean;
 }
 
-/** What became of a checkpoint. */
+/** Result of a conversion. */
 export interface Converted {
   readonly parts: readonly ConvertedPart[];
-  /** What the checkpoint has beside them: folders, or first words of tensors' names. */
+  /** Other contents of the checkpoint: folders, or first words of tensors' names. */
   readonly left_out: readonly string[];
 }
 

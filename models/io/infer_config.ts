@@ -23,7 +23,7 @@ const blockParams = z.object({ num_heads: z.number(), num_head_channels: z.numbe
   .partial();
 const part = <T extends z.ZodType>(params: T) => z.object({ params }).optional();
 
-/** What is used of the YAML files that the originals publish beside their checkpoints. */
+/** The used part of the YAML files that the originals publish with their checkpoints. */
 export const originalConfig = z.object({
   model: z.object({
     params: z.object({

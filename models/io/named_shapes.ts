@@ -15,7 +15,7 @@ export interface NamedShapes {
   readonly path: string;
   /** Names of all tensors. */
   readonly names: readonly string[];
-  /** Whether there is a tensor of a name. */
+  /** True if there is a tensor of a name. */
   has(name: string): boolean;
   /** Shape of a tensor. */
   info(name: string): Pick<SafetensorsInfo, "shape">;
@@ -23,7 +23,7 @@ export interface NamedShapes {
   read(name: string): Promise<TensorData>;
 }
 
-/** How a kind of network is recognised and read under its original names. */
+/** Recognition and reading of a kind of network under its original names. */
 export interface OriginalNetwork<T> {
   /** Where it may lie in a checkpoint. */
   readonly prefixes: readonly string[];

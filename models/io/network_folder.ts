@@ -26,7 +26,7 @@ export async function loadNetworkConfig<T>(dir: string, format: ConfigFormat<T>)
  * Reads the weights of a network's folder, in the layout of the graph; an autoencoder may have
  * diffusers' old names, a text encoder transformers' new ones.
  *
- * @param part Whether specs are of a part of the network only, as of an autoencoder's encoder; other names are passed over.
+ * @param part Whether specs are of a part of the network only, such as an autoencoder's encoder; other names are passed over.
  * @throws {InputError} If there are none, or names or shapes differ.
  */
 export async function loadNetwork(dir: string, specs: Specs, part = false): Promise<HostTensors> {
@@ -39,7 +39,7 @@ export async function* readNetwork(dir: string, specs: Specs, part = false): Asy
   yield* readParameters(file, specs, networkNames(file, part));
 }
 
-/** How names in the file of a network's folder relate to ours; `part` as in {@linkcode loadNetwork}. */
+/** Mapping between names in the file of a network's folder and those of the network; `part` as in {@linkcode loadNetwork}. */
 export function networkNames(file: { readonly names: readonly string[] }, part = false): LoadOptions {
   const ignore = part ? /./ : BERT_UNUSED;
   if (file.names.some((name) => name.endsWith("attentions.0.proj_attn.weight"))) {

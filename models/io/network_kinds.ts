@@ -37,7 +37,7 @@ export interface NetworkKind<T extends object> {
   /** Folder in a pipeline. */
   folder(config: T): string;
   readonly format: ConfigFormat<T>;
-  /** How it is recognised and read under its original names; none for a network of this project's own. */
+  /** Recognition and reading under its original names; none for networks without an original. */
   readonly original?: OriginalNetwork<T>;
   /** Declares its parameters. */
   declare(scope: Scope, config: T): void;
@@ -159,7 +159,7 @@ export function kindOf(json: unknown, where: string): NetworkKind<object> {
   throw new InputError(`Cannot read ${where} as the configuration of ${given}: it must be one of ${names.join(", ")}`);
 }
 
-/** Whether a `config.json` is of a kind. */
+/** True if a `config.json` is of a kind. */
 export function isFor({ format }: NetworkKind<object>, json: unknown): boolean {
   return [format.name, format.other?.format.name].some((name) => name !== undefined && name === classIn(json));
 }

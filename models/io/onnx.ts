@@ -19,11 +19,11 @@ import type { TensorData } from "../../formats/safetensors.ts";
 const OPERATOR_SET = 17, IR_VERSION = 8;
 const FLOAT = 1, INT64 = 7;
 
-/** What the file says about itself. */
+/** Metadata of the file. */
 export interface OnnxOptions {
   /** Name of the graph. */
   readonly name: string;
-  /** What it computes, and of what. */
+  /** Description of its outputs and inputs. */
   readonly doc: string;
 }
 
@@ -365,7 +365,7 @@ const TRANSLATIONS: { readonly [Name in Exclude<OpName, Untranslated>]: Translat
   },
 };
 
-/** How an op is written; undefined for one that has no form in ONNX. */
+/** Translation of an op; undefined for one that has no form in ONNX. */
 const translationOf = (name: string): Translation | undefined =>
   new Map<string, Translation>(Object.entries(TRANSLATIONS)).get(name);
 

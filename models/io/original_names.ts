@@ -78,7 +78,7 @@ function evaluate(sum: string, numbers: Numbers): number {
   }, 0);
 }
 
-/** What the numbering of blocks depends on. */
+/** Sizes that the numbering of blocks depends on. */
 type Layers = Pick<UNetConfig, "layers_per_block">;
 
 function strideOf({ layers_per_block }: Layers): { layers: number; stride: number } {

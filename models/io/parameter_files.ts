@@ -35,7 +35,7 @@ export interface TensorFile {
   read(name: string): Promise<TensorData>;
 }
 
-/** How names in a file relate to ours. */
+/** Mapping between names in a file and those of the network. */
 export interface LoadOptions {
   /** Name in the file of a parameter; its own without the prefix when not given. */
   readonly nameOf?: (spec: ParameterSpec) => string;

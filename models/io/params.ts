@@ -15,7 +15,7 @@ import type { TensorData } from "../../formats/safetensors.ts";
 import { lookUp } from "../../engine/lookup.ts";
 import { type Dtype, Tensor } from "../../engine/tensor.ts";
 
-/** How a parameter is first filled. */
+/** Initial values of a parameter. */
 export type Init =
   /** Uniform over `[-bound, bound]`. */
   | { readonly kind: "uniform"; readonly bound: number }
@@ -62,9 +62,9 @@ export interface Weights {
   readonly bias: Value | undefined;
 }
 
-/** What {@linkcode Scope.conv} and {@linkcode Scope.linear} may be told. */
+/** Options of {@linkcode Scope.conv} and {@linkcode Scope.linear}. */
 export interface WeightOptions {
-  /** Whether there is a bias; true when not given. */
+  /** True if there is a bias; true when not given. */
   readonly bias?: boolean;
   /** First values of weight and bias; {@linkcode kaimingUniform} when not given. */
   readonly init?: Init;

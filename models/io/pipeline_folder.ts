@@ -197,7 +197,7 @@ export async function saveModelIndex(dir: string): Promise<void> {
   await writeFile(`${dir}/model_index.json`, JSON.stringify(index, null, 2) + "\n");
 }
 
-/** The class that the `config.json` of a part tells, as an autoencoder's may be of two. */
+/** The class in the `config.json` of a part, as an autoencoder may be of two. */
 async function classOf(dir: string): Promise<string | undefined> {
   const path = `${dir}/config.json`;
   return exists(path) ? parseJson(await readText(path), path)?._class_name : undefined;

@@ -3,7 +3,7 @@
  *
  *     DIR/model/train.pkl: { net, net_ema, epoch }
  *
- * `train.pkl` in `model` is what its tester opens; `net` and `net_ema` are the same weights. The optimiser's state is
+ * `train.pkl` in `model` is what its tester opens; `net` and `net_ema` are the same weights. The optimizer's state is
  * left out, and its trainer then starts with a fresh one.
  *
  * Source: ZhenglinZhou/STAR at 9b12574, lib/utility.py, tester.py, trainer.py, lib/backbone/stackedHGNetV1.py.

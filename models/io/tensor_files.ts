@@ -34,7 +34,7 @@ export interface CheckpointFormat {
   /** Name in a few words. */
   readonly doc: string;
   /**
-   * Whether a file is in it.
+   * True if a file is in it.
    *
    * @param path The file.
    * @param start Its first bytes, a character each.

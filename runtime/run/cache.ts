@@ -149,7 +149,7 @@ function whyNot(manifest: Manifest | undefined, key: string, recipe: Recipe, dir
   return change && `its folder was changed: ${change}`;
 }
 
-/** The most differences that are told. */
+/** The most differences that are reported. */
 const MOST = 3;
 
 /** Describes the differences of two recipes. */
@@ -201,7 +201,7 @@ function filesOf(dir: string) {
   return listing(dir).filter(({ name }) => name !== "manifest.json" && name !== LIST);
 }
 
-/** Writes the list of a folder's files into it; tells what goes to the manifest. */
+/** Writes the list of a folder's files into it; returns the part for the manifest. */
 export function listFiles(dir: string): Contents {
   const files = filesOf(dir).sort((a, b) => a.name < b.name ? -1 : 1);
   const lines = files.map(({ name, size, time }) => {

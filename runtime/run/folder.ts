@@ -71,7 +71,7 @@ export class RunLog implements Disposable {
   /** Lines that a new file begins with, as readers look for them: the run, and the stages that go on. */
   readonly #start = new Map<string, string>();
 
-  /** Opens the log for appending; tells all events to a reporter, too. */
+  /** Opens the log for appending; passes all events to a reporter, too. */
   constructor(private readonly home: string, private readonly reporter: Reporter) {
     this.#file = Deno.openSync(join(home, "log.jsonl"), { read: true, append: true, create: true });
     this.#size = this.#file.statSync().size;

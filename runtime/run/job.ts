@@ -59,7 +59,7 @@ export class StageRunError extends Error {
   /** The class. */
   override readonly name = "AttemptError";
 
-  /** The cause is what was thrown; `resumed` tells whether an attempt before left something to go on from. */
+  /** The cause is what was thrown; `resumed` is whether an earlier attempt left a checkpoint. */
   constructor(cause: unknown, readonly resumed: boolean, readonly seconds: number) {
     super("Cannot make a stage", { cause });
   }
@@ -305,5 +305,5 @@ function stepOf(line: string): number {
 export function bestEffort(act: () => void): void {
   try {
     act();
-  } catch { /* something else went wrong before, which is told */ }
+  } catch { /* an earlier error is reported */ }
 }

@@ -35,7 +35,7 @@ export type RunEvent =
     readonly message: string;
   };
 
-/** Is told what happens in a run. */
+/** Receives the events of a run. */
 export interface Reporter {
   /** Something happened. */
   event(event: RunEvent): void;

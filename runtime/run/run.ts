@@ -44,7 +44,7 @@ export interface RunOptions extends Selection {
   readonly root?: string;
   /** Aborted to stop after the step that is going on. */
   readonly signal?: AbortSignal;
-  /** Is told what happens. */
+  /** Receives the events. */
   readonly reporter: Reporter;
   /**
    * Kernels to run: `off` (the default) those of the ops alone, `cached` those that were tuned on the adapter,

@@ -1,5 +1,5 @@
 /**
- * The state of a run as its folder tells it, whether the process lives or not. Reads only.
+ * The state of a run by its folder, whether the process lives or not. Reads only.
  *
  * @module
  */
@@ -29,7 +29,7 @@ export interface RunState {
   readonly pipeline: string;
   /** `killed`: the process is gone and had no time to say so. */
   readonly status: "running" | "done" | "failed" | "interrupted" | "killed";
-  /** The process that is running; null when there is none, or it has not told yet. */
+  /** The process that is running; null when there is none, or it is not known yet. */
   readonly owner: Owner | null;
   /** The pipeline's file, as the command named it. */
   readonly file: string | null;

@@ -14,9 +14,9 @@ import type { Costs } from "../stage.ts";
 export interface Timing {
   /** By the clock. */
   readonly seconds: number;
-  /** Floating point operations of its steps, where it told them. */
+  /** Floating point operations of its steps, if reported. */
   readonly flops?: number;
-  /** Images it made, where it told them. */
+  /** Images it made, if reported. */
   readonly images?: number;
 }
 
@@ -37,7 +37,7 @@ export interface Estimate {
 }
 
 const NO_GPU = "none";
-/** A run of less tells little of longer ones, and does not take the place of what is known. */
+/** A shorter run says little about longer ones, and does not replace an earlier timing. */
 const LONG_SECONDS = 60;
 
 const fileOf = (root: string) => join(root, ".speeds.json");

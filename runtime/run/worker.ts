@@ -37,7 +37,7 @@ type Reply =
 const DRIVER_THREADS = "LP_NUM_THREADS";
 
 /**
- * Has a driver that computes on the processor take a part of the cores for each device, if not told otherwise: two that
+ * Has a driver that computes on the processor take a part of the cores for each device, unless `LP_NUM_THREADS` is set: two that
  * both take all of them wait for each other. Such a driver reads the environment when the device is opened.
  *
  * @returns What makes it as it was.
@@ -122,7 +122,7 @@ export class StageThreads {
   }
 }
 
-/** An error of a thread, of a class that is told apart here. */
+/** An error of a thread, of a class that is distinguished here. */
 function knownError(text: ErrorText): Error {
   const known = [DeviceLostError, NoAdapterError].find(({ name }) => name === text.name);
   return known ? new known(text.message) : errorOf(text);

@@ -144,7 +144,7 @@ function writtenOf(specs: Specs, own: Specs, trainable: Specs): Specs {
   return trainable === own ? own : new Map([...own, ...specsUnder(specs, "unet/")]);
 }
 
-/** `diffusion/train`: the ControlNet learns to follow drawn landmarks; the base model is frozen unless told otherwise (the paper, section 3.2). */
+/** `diffusion/train`: the ControlNet learns to follow drawn landmarks; the base model is frozen by default (the paper, section 3.2). */
 export const trainDiffusion = stage({
   id: "diffusion/train",
   doc:

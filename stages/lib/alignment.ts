@@ -141,7 +141,7 @@ export class NearHashes {
     this.#buckets = Array.from({ length: most + 1 }, () => new Map());
   }
 
-  /** Adds a hash unless there is one near to it; tells whether it was added. */
+  /** Adds a hash unless there is one near to it; returns whether it was added. */
   add(hash: Uint32Array): boolean {
     const bands = this.#buckets.map((bucket, band) => [bucket, this.#band(hash, band)] as const);
     const near = (other: Uint32Array) => differentBits(hash, other) <= this.#most;

@@ -204,7 +204,7 @@ export class Batches implements Disposable {
     for (let k = index; k <= index + this.#ahead; k++) {
       if (this.#made.has(k)) continue;
       const batch = this.#pool.call(k);
-      batch.catch(() => {}); // it is told to who asks for the batch
+      batch.catch(() => {}); // reported when the batch is requested
       this.#made.set(k, batch);
     }
     const batch = this.#made.get(index)!;

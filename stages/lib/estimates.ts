@@ -247,7 +247,7 @@ function bytesOf(plans: readonly Plan[], isF16: (name: string) => boolean): numb
 /**
  * Estimates the cost of a training.
  *
- * @param options `isF16`, `onPlan`: as of {@linkcode costsOf}; `beside`: computations of an evaluation with the training's own parameters,
+ * @param options `isF16`, `onPlan`: as in {@linkcode costsOf}; `beside`: computations of an evaluation with the training's own parameters,
  * which take memory too.
  */
 export function trainingCosts(

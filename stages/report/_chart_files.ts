@@ -27,7 +27,7 @@ const HEAD = 28, ENTRY = 16;
 /** Pixels of the PNG per unit of a chart. */
 const SCALE = 2;
 
-/** What both formats are made of, in units of the chart. */
+/** Shapes that both formats draw, in units of the chart. */
 interface Drawing {
   readonly height: number;
   readonly lines: { readonly points: readonly [number, number][]; readonly stroke: number; readonly colour: Colour }[];

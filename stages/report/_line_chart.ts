@@ -20,15 +20,15 @@ export interface Series {
   readonly y: readonly number[];
 }
 
-/** What a chart shows. */
+/** Content of a chart. */
 export interface ChartOptions {
   readonly title: string;
   readonly xLabel: string;
   /** Range of y, by default that of the data. */
   readonly yRange?: readonly [number, number];
-  /** Whether y is drawn by its logarithm; needs positive values. */
+  /** True if y is drawn by its logarithm; needs positive values. */
   readonly log?: boolean;
-  /** Whether y is a share that is told in percent. */
+  /** True if y is a share, shown in percent. */
   readonly percent?: boolean;
 }
 
@@ -130,7 +130,7 @@ export function lineChart(series: readonly Series[], options: ChartOptions): Htm
   `;
 }
 
-/** What is drawn of a `metrics.jsonl`, each in a chart of its own: losses, and errors in percent. */
+/** Groups of a `metrics.jsonl`, each in a chart of its own: losses, and errors in percent. */
 const measures = [{ kind: /loss/, unit: "loss" }, { kind: /nme/, unit: "NME, %" }];
 
 /** The losses and errors of a `metrics.jsonl` over the steps, other numbers aside; nothing if there are none. */

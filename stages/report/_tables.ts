@@ -139,7 +139,7 @@ function resultTable(rows: readonly Row[]): Html {
   `;
 }
 
-/** Detectors side by side, a line for each style or region: `rows` are told apart by `name`. */
+/** Detectors side by side, a line for each style or region: `name` distinguishes the `rows`. */
 export function comparison(title: string, rows: readonly (Row & { readonly name: string })[], measure: string): Html {
   const detectors = [...new Set(rows.map(({ detector }) => String(detector)))];
   const scale = scaleOf(rows.map((row) => estimate(row, measure)));

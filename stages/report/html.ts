@@ -20,7 +20,7 @@ import { cedOptions } from "./_results.ts";
 import { comparison, headlines, resultTables, type Row } from "./_tables.ts";
 import style from "./report.css" with { type: "text" };
 
-/** One stage's folder as far as a report tells of it. */
+/** The part of a stage's folder that a report shows. */
 interface Source extends Artifact {
   readonly manifest: Manifest;
   readonly results: z.infer<typeof resultsFile>;

@@ -1,5 +1,5 @@
 /**
- * What a format of annotated landmarks is: a file that parses it, and one row of `registry.ts`.
+ * Formats of annotated landmarks: each is a file that parses it, and one row of `registry.ts`.
  *
  * @module
  */
@@ -8,13 +8,13 @@ import type { Landmarks } from "../../landmarks.ts";
 import type { Origin } from "../../pts.ts";
 import type { LandmarkSchema, SchemaName } from "../../schema.ts";
 
-/** How the landmarks of a file are to be read. */
+/** Conventions by which the landmarks of a file are read. */
 export interface AnnotationContext {
   /** Path of the file, for errors. */
   readonly name: string;
   /** Schema of the landmarks in the file. */
   readonly schema: LandmarkSchema;
-  /** What the file calls the centre of the first pixel. */
+  /** Coordinate of the centre of the first pixel in the file. */
   readonly origin: Origin;
 }
 
@@ -24,7 +24,7 @@ export interface ImageFormat {
   readonly name: string;
   /** Description, for the documentation of options. */
   readonly doc: string;
-  /** Whether each image has a file of its own. */
+  /** True if each image has a file of its own. */
   readonly perImage: true;
   /** Files that may hold an image's landmarks, relative to its folder; the first that exists is read. */
   files(image: string): readonly string[];
@@ -55,7 +55,7 @@ export interface ListFormat {
   readonly name: string;
   /** Description, for the documentation of options. */
   readonly doc: string;
-  /** Whether each image has a file of its own. */
+  /** True if each image has a file of its own. */
   readonly perImage: false;
   /** Schema of the landmarks, where the format has one of its own. */
   readonly schema?: SchemaName;
