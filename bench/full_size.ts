@@ -72,7 +72,7 @@ export async function fullSize(print: (line: string) => void): Promise<void> {
   const { flops, bytes, dispatches } = prediction.plan;
   print(
     `planned in ${seconds(start)}: ${dispatches.length} dispatches, ${(flops / 1e12).toFixed(2)} TFLOP, ` +
-      `${GB(bytes.parameters)} of weights if they were f32, ${GB(bytes.pool)} beside them`,
+      `${GB(bytes.parameters)} of weights if they were f32, ${GB(bytes.pool)} in addition`,
   );
   const random = new Random(0, "bench/full_size.inputs");
   const floats = (name: string) => random.fillNormal(new Float32Array(elements(graph.inputs.get(name)!.shape)));

@@ -1,5 +1,5 @@
 /**
- * What the bench times beside single ops: steps of the trainings and of the sampler, and blocks of a large UNet.
+ * Cases of the bench other than single ops: steps of the trainings and of the sampler, and blocks of a large UNet.
  *
  * @module
  */

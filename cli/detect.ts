@@ -1,5 +1,5 @@
 /**
- * The command `detect`: landmarks of faces in pictures, as JSON lines, `.pts` files and overlays.
+ * The command `detect`: landmarks of faces in images, as JSON lines, `.pts` files and overlays.
  *
  * @module
  */
@@ -18,7 +18,7 @@ import { searchFace } from "../models/detectors/face_search.ts";
 import { type Context, Exit, UsageError } from "./command.ts";
 import { openDevice } from "../engine/device.ts";
 
-/** A picture with the crop that goes to the detector. */
+/** An image with the crop that goes to the detector. */
 interface Work {
   readonly file: string;
   readonly image: Image;
@@ -126,7 +126,7 @@ interface How {
   print(line: string): void;
 }
 
-/** Detects picture by picture, so that memory does not grow with their number; returns how many failed. */
+/** Detects image by image, so that memory does not grow with their number; returns how many failed. */
 async function detectAll(detector: Detector, files: readonly string[], how: How): Promise<number> {
   const side = detector.config.size_px;
   type Item = Work | { readonly file: string; readonly error: string };
@@ -165,7 +165,7 @@ async function detectAll(detector: Detector, files: readonly string[], how: How)
 const round = (px: number) => Number(px.toFixed(3));
 const stem = (file: string) => basename(file, extname(file));
 
-/** The pictures of a folder, or the file itself. */
+/** The images of a folder, or the file itself. */
 async function imagesAt(path: string): Promise<string[]> {
   if (!(await Deno.stat(path)).isDirectory) return [path];
   const names = (await Array.fromAsync(Deno.readDir(path))).filter(({ isFile }) => isFile).map(({ name }) => name);

@@ -98,7 +98,7 @@ async function tuneFor(
     if (!json) print(`\nIt is kept in ${path}, and saves ${share(1 - after / before)} of the time of these kernels.`);
   } catch (error) {
     if (!signal.aborted) throw error;
-    say(`Stopped; what was done is kept in ${path}, hint: the same command goes on`);
+    say(`Stopped; what was done is kept in ${path}, hint: the same command continues`);
     throw new Exit(130);
   } finally {
     release();

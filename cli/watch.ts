@@ -1,5 +1,5 @@
 /**
- * The command `watch`: a page about a run that follows it while it goes on.
+ * The command `watch`: a page that follows a run.
  *
  * The server reads the run's folder and nothing else, is reached from this machine only, and answers no other site.
  *
@@ -200,8 +200,8 @@ const meaning: Readonly<Record<RunState["status"], string>> = {
   running: "",
   done: "",
   failed: "",
-  interrupted: "It was stopped. The same command goes on where it was.",
-  killed: "Its process is gone without a word. The same command goes on from the last checkpoint.",
+  interrupted: "It was stopped. The same command continues where it was.",
+  killed: "Its process has disappeared. The same command continues from the last checkpoint.",
 };
 
 const isDone = ({ status }: StageProgress) => status === "done" || status === "skipped";

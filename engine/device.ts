@@ -67,7 +67,7 @@ export class DeviceLostError extends Error {
  * The storage class can be forced by the environment variable `FACEWRIGHT_STORAGE` (`texture` or `buffer`).
  *
  * @throws {NoAdapterError} If WebGPU finds no adapter.
- * @throws {InputError} If the storage class asked for is not available.
+ * @throws {InputError} If the requested storage class is not available.
  */
 export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
   const adapter = await navigator.gpu?.requestAdapter();

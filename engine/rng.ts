@@ -43,7 +43,7 @@ function mulHigh(a: number, b: number): number {
  *
  * @param counter Four unsigned 32-bit words.
  * @param key Two unsigned 32-bit words.
- * @param out Receives the four words; made when not given.
+ * @param out Receives the four words; by default a new array.
  * @returns `out`.
  */
 export function philox4x32(

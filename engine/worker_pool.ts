@@ -10,7 +10,7 @@
 import { HOST_ERRORS } from "../formats/host.ts";
 import { InputError } from "../formats/input_error.ts";
 
-/** Threads beside the main one: a core each, but for that of the main one, and at least one. */
+/** Threads other than the main one: a core each, but for that of the main one, and at least one. */
 export function workerCount(): number {
   return Math.max(1, Math.min(16, navigator.hardwareConcurrency - 1));
 }

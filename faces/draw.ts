@@ -81,7 +81,7 @@ function drawFace(
  * @param landmarks `[P, 2]`, pixels of an image of `from_px`.
  * @param schema Their schema.
  * @param size_px Side of the drawing.
- * @param from_px Side of the image that the landmarks belong to; `size_px` unless given.
+ * @param from_px Side of the image that the landmarks belong to; by default `size_px`.
  * @returns `[size_px, size_px, 3]`.
  */
 export function drawLandmarks(
@@ -103,8 +103,8 @@ export function drawLandmarks(
  * @param landmarks `[P, 2]`, pixels of an image of `from_px`.
  * @param schema Their schema.
  * @param size_px Side of the drawing.
- * @param from_px Side of the image that the landmarks belong to; `size_px` unless given.
- * @param into Where to write; a new array unless given.
+ * @param from_px Side of the image that the landmarks belong to; by default `size_px`.
+ * @param into Where to write; by default a new array.
  * @returns `[size_px, size_px, 3]`, 0 to 1.
  */
 export function drawCondition(
@@ -198,7 +198,7 @@ export function drawText(image: Image, text: string, x: number, y: number, scale
 export interface SheetOptions {
   /** A line under each image: letters, digits and `-_.:/%+=(),#`; cut where it is too long. */
   labels?: readonly string[];
-  /** Side of a cell; that of the largest image unless given. */
+  /** Side of a cell; by default that of the largest image. */
   cell_px?: number;
 }
 

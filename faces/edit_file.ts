@@ -157,7 +157,7 @@ function expandPoints(entry: number | string, { contours, count }: LandmarkSchem
  * Reads the edits of a folder, in the order of their file names.
  *
  * @param dir A folder of `.yaml` files.
- * @param names Only these; all unless given.
+ * @param names Only these; by default all.
  * @returns The edits.
  * @throws {PipelineError} If a file cannot be read.
  * @throws {InputError} If there is no file for a name, or a file's edit is named otherwise than the file.

@@ -170,7 +170,7 @@ function dragged(
  * @param landmarks `[P, 2]`, pixels.
  * @param schema Their schema.
  * @param edits To choose from, all with the same chance.
- * @param options `pick` edits are applied, 2 unless given; `size_px` is the side of the frame, none unless given.
+ * @param options `pick` edits are applied, by default 2; `size_px` is the side of the frame, by default none.
  * @param random Everything random comes from here.
  * @returns New landmarks, and what was applied: fewer than `pick` only if nothing else fits.
  * @throws {InputError} If an edit is of another schema.
@@ -247,7 +247,7 @@ function crossingsOf({ name, contours }: LandmarkSchema): readonly Crossing[] {
  * @param before `[P, 2]`, pixels.
  * @param after The same face, edited.
  * @param schema Schema of both.
- * @param size_px Side of the frame, pixels; no frame unless given.
+ * @param size_px Side of the frame, pixels; by default no frame.
  * @returns One line, or undefined when all is well.
  */
 export function spoils(

@@ -30,7 +30,7 @@ const NORMALISERS: Readonly<Record<Normaliser, (landmarks: ArrayLike<number>, sc
  * @param predicted `[n, P, 2]`, in any unit of length.
  * @param truth The same, annotated.
  * @param schema Schema of both.
- * @param options `normaliser` is d, "interocular" unless given; `points` are the landmarks of the mean, all unless given.
+ * @param options `normaliser` is d, by default "interocular"; `points` are the landmarks of the mean, by default all.
  * @returns `[n]`, percent.
  * @throws {InputError} If the sizes differ, a number is not finite or a normaliser is 0, naming the image.
  *
@@ -81,7 +81,7 @@ export interface FailureRate {
  * last sample gives FR. In double arithmetic the range may have one sample more than meant: at 5 % it ends at 5.01 %.
  *
  * @param nme `[n]`, percent.
- * @param threshold Percent; 10 unless given.
+ * @param threshold Percent; by default 10.
  * @returns FR and AUC.
  * @throws {InputError} If there is no image or the threshold is not above 0.
  *
@@ -187,13 +187,13 @@ export interface Measures {
 
 /** Options of a measurement. */
 export interface EvaluateOptions {
-  /** `[n]`: measured apart; all one style unless given. */
+  /** `[n]`: measured apart; by default all are one style. */
   styles?: readonly string[];
-  /** `[n]`: images of one group are no independent evidence; every image its own unless given. */
+  /** `[n]`: images of one group are no independent evidence; by default each image is a group. */
   groups?: readonly string[];
   /** "interocular" unless given. */
   normaliser?: Normaliser;
-  /** Of FR and AUC, percent; only 10 unless given. */
+  /** Of FR and AUC, percent; by default only 10. */
   thresholds?: readonly number[];
 }
 

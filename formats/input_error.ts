@@ -6,7 +6,7 @@
  * @module
  */
 
-/** Parts of an {@linkcode InputError} beside its sentence. */
+/** Parts of an {@linkcode InputError} other than its sentence. */
 export interface InputErrorOptions {
   /** Where the mistake is: `file:line:column`, or a path. It is put before the sentence. */
   readonly place?: string | undefined;

@@ -182,7 +182,7 @@ export async function readSafetensors(path: string): Promise<SafetensorsFile> {
 
 /** Options of {@link writeSafetensors}. */
 export interface WriteSafetensorsOptions {
-  /** Element type in the file; `"F32"` when not given. */
+  /** Element type in the file; by default `"F32"`. */
   dtype?: "F32" | "F16";
   /** Free text by key. */
   metadata?: Record<string, string>;

@@ -43,7 +43,7 @@ export interface TrainerSpec {
   readonly ema_decay: number;
   /** Adam when not given. */
   readonly optimizer?: OptimizerKind | undefined;
-  /** Batches whose mean gradient makes a step, one after the other; 1 when not given. */
+  /** Batches whose mean gradient makes a step, one after the other; by default 1. */
   readonly gradient_accumulation_steps?: number | undefined;
   /**
    * Most memory on the device, bytes or such as `8GiB`; where a step takes more, what it would keep for its gradients is

@@ -86,7 +86,7 @@ export function adamUpdates(
 export interface SgdOptions extends UpdateOptions {
   /** Share of the last step that is repeated; 0.9 when not given. */
   readonly momentum?: number;
-  /** Weight decay, an L2 term of the gradient; 0 when not given. */
+  /** Weight decay, an L2 term of the gradient; by default 0. */
   readonly weight_decay?: number;
 }
 
@@ -117,11 +117,11 @@ export function sgdUpdates(
 
 /** Options of {@linkcode rmspropUpdates}. */
 export interface RmspropOptions extends SgdOptions {
-  /** Share of the last step that is repeated; 0 when not given. */
+  /** Share of the last step that is repeated; by default 0. */
   readonly momentum?: number;
   /** Decay of the mean square by whose root gradients are divided; 0.99 when not given. */
   readonly alpha?: number;
-  /** Added to the root; 1e-8 when not given. */
+  /** Added to the root; by default 1e-8. */
   readonly eps?: number;
 }
 

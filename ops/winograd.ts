@@ -11,7 +11,7 @@ import { winogradFilterGradProduct } from "./winograd_filter_grad_product.ts";
 
 /** Most texels of a tensor between the steps, 64 MiB: adapters may not allow twice as much. */
 const MOST_TEXELS = 2 ** 22;
-/** Most numbers of filters that are kept beside the filters themselves, four times as large as they are. */
+/** Most numbers of transformed filters that are kept in addition to the filters themselves, four times as large as they are. */
 const MOST_KEPT = 9 * 2 ** 17;
 
 /** Most texels of tiles that are kept until the gradient, 4 MiB. */

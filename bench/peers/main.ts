@@ -104,7 +104,7 @@ async function timeOurs(device: Device, one: Case): Promise<Ours> {
   return { task: { name: one.name, heads, inputs, fetches: workload.fetches, weights }, results, ms };
 }
 
-/** Has a peer do the task: its result is held to ours, then it is timed. */
+/** Has a peer do the task: its result is compared with ours, then it is timed. */
 async function ask(open: OpenPeer, { task, results, ms: ours_ms }: Ours): Promise<Answer> {
   try {
     const ready = await open.prepare(task);

@@ -1,5 +1,5 @@
 /**
- * What another engine must do to be timed beside this one.
+ * The contract of another engine that is timed with this one.
  *
  * @module
  */

@@ -354,7 +354,7 @@ export interface NetworkOutputs {
   readonly updates?: readonly (readonly [Value, Value])[];
   /** The value that `grad/PARAMETER` are gradients of. */
   readonly loss?: Value;
-  /** The value that `gradin/INPUT` are gradients of; that of `grad/` when not given. */
+  /** The value that `gradin/INPUT` are gradients of; by default that of `grad/`. */
   readonly input_loss?: Value;
   /** In front of a parameter's name in a gradient's name. */
   readonly grad_prefix?: string;
@@ -362,7 +362,7 @@ export interface NetworkOutputs {
   readonly load?: LoadOptions;
   /** Starting values, where they are not the case's tensors. */
   readonly start?: () => Promise<HostTensors>;
-  /** Norms to compare with, beside those of gradients. */
+  /** Norms to compare with, in addition to those of gradients. */
   readonly norms?: Readonly<Record<string, number>>;
   /** Groups of tensors that the check compares itself. */
   readonly other?: readonly string[];

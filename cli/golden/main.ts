@@ -12,7 +12,7 @@ import { type Device, openDevice } from "../../engine/device.ts";
 import { InputError } from "../../formats/input_error.ts";
 import { DOCUMENTATION, type GoldenCase, type GoldenCheck, type GoldenResult, openCase } from "./case.ts";
 
-/** A kind of case: the keys that its JSON may have beside those of every case, and its check, loaded when needed. */
+/** A kind of case: the keys that its JSON may have in addition to those of every case, and its check, loaded when needed. */
 interface GoldenKind {
   readonly keys: readonly string[];
   readonly load: () => Promise<GoldenCheck>;
@@ -129,7 +129,7 @@ const COMMON = [...DOCUMENTATION, "config", "files", "group_scale", "tolerance",
 export interface GoldenOptions {
   /** Runs only the cases whose names contain this text. */
   filter?: string;
-  /** Receives the lines; the console when not given. */
+  /** Receives the lines; by default the console. */
   print?: (line: string) => void;
 }
 

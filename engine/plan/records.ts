@@ -115,7 +115,7 @@ export class MemoryError extends InputError {
 export interface Budget {
   /** Bytes in all. */
   readonly bytes: number;
-  /** Bytes of it that are taken: parameters, and everything else that lives beside the plan. */
+  /** Bytes of it that are taken: parameters, and everything else on the device. */
   readonly taken: number;
 }
 

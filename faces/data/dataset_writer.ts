@@ -32,7 +32,7 @@ export class DatasetWriter {
    *
    * @param dir The folder, which is made when it is not there.
    * @param schema Schema of the landmarks.
-   * @param encoder Makes PNG files of images; this thread unless given.
+   * @param encoder Makes PNG files of images; by default this thread.
    * @returns The writer.
    */
   static async create(

@@ -16,17 +16,17 @@ import { readImageSize } from "./image_file.ts";
 
 /** Options of a plain folder. */
 export interface FolderOptions {
-  /** Schema of the landmarks; `ibug68` unless given. WFLW's lists are converted to it. */
+  /** Schema of the landmarks; by default `ibug68`. WFLW's lists are converted to it. */
   schema?: LandmarkSchema;
-  /** Format of the landmarks; `pts` unless given. */
+  /** Format of the landmarks; by default `pts`. */
   format?: FormatName;
   /** The one file, where the format has one. */
   annotations?: string;
-  /** 1 when the landmarks count pixels from 1, as 300-W's own do; 0 unless given. */
+  /** 1 when the landmarks count pixels from 1, as 300-W's own do; by default 0. */
   origin?: Origin;
-  /** Style of images that have none of their own; "photo" unless given. */
+  /** Style of images that have none of their own; by default "photo". */
   style?: string;
-  /** Which images to take, by name without ending; all unless given. */
+  /** Which images to take, by name without ending; by default all. */
   filter?: (name: string) => boolean;
   /** "stop" (unless given): throw when a file is bad, naming all of them. "skip": list them in `bad`. */
   on_bad?: "stop" | "skip";

@@ -38,7 +38,7 @@ export interface Box {
  *
  * @param width Columns.
  * @param height Rows.
- * @param colour 0 to 255 each; black unless given.
+ * @param colour 0 to 255 each; by default black.
  * @returns A new image.
  */
 export function createImage(

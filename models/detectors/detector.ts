@@ -71,7 +71,7 @@ function isKind(name: unknown): name is DetectorConfig["model_type"] {
  * Writes a detector's folder.
  *
  * @param parameters The network's, on the device or in memory.
- * @param options Element type of the weights; F32 when not given.
+ * @param options Element type of the weights; by default F32.
  */
 export async function saveDetector(
   dir: string,

@@ -45,7 +45,7 @@ export interface Trained {
   readonly updates: readonly (readonly [Value, Value])[];
 }
 
-/** A format that a network can be exported in, beside ONNX. */
+/** A format that a network can be exported in, other than ONNX. */
 export interface DetectorExport<C> {
   /** Description of the format, in a few words. */
   readonly doc: string;
@@ -88,7 +88,7 @@ export interface DetectorNetwork<C extends DetectorBase> {
    */
   train(scope: Scope, images: Value, config: C, input: (name: string, shape: Shape) => Value): Trained;
   /**
-   * Inputs of training beside the images.
+   * Inputs of training other than the images.
    *
    * @param landmarks True ones, `[N, P, 2]`, pixels of the images.
    */

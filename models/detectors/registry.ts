@@ -51,7 +51,7 @@ export interface DetectorTraining extends Trained {
 }
 
 /**
- * Inputs of a network's training beside `images`.
+ * Inputs of a network's training other than `images`.
  *
  * @param landmarks True ones, `[batch, P, 2]`, pixels of the images.
  */

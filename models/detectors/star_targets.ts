@@ -196,7 +196,7 @@ export interface StarMaps {
 }
 
 /**
- * Draws the maps that STAR's detector learns beside the landmarks.
+ * Draws the maps that STAR's detector learns in addition to the landmarks.
  *
  * @param landmarks `[P, 2]`, pixels.
  * @param size_px Side of the picture, a multiple of 4.

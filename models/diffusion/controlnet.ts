@@ -60,7 +60,7 @@ export const controlnetFormat: ConfigFormat<ControlNetConfig> = {
 
 /** Strength of a ControlNet. */
 export interface ControlOptions {
-  /** Factor of all residuals; 1 when not given. */
+  /** Factor of all residuals; by default 1. */
   readonly scale?: number;
   /** Weak at high resolutions, for use without a prompt. */
   readonly guess_mode?: boolean;

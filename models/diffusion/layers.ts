@@ -27,11 +27,11 @@ import type { Scope, WeightOptions } from "../io/params.ts";
 
 /** Kernel size, stride and padding of {@linkcode convolve}. */
 export interface ConvolveOptions extends WeightOptions {
-  /** Height and width of the filter; 3 when not given. */
+  /** Height and width of the filter; by default 3. */
   readonly kernel?: number;
   /** 1 when not given. */
   readonly stride?: number;
-  /** One number, or top, left, bottom, right; half the kernel when not given. */
+  /** One number, or top, left, bottom, right; by default half the kernel. */
   readonly padding?: number | readonly [number, number, number, number];
 }
 

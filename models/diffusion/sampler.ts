@@ -40,7 +40,7 @@ export interface SamplerSpec {
    * the values of the same names.
    */
   predict(sample: Value, timesteps: Value, once: Readonly<Record<string, Value>>): Value;
-  /** The value to read at the end, from the last x; x itself when not given. */
+  /** The value to read at the end, from the last x; by default x itself. */
   readonly finish?: (x: Value) => Value;
   /** True if there is guidance: predictions with the prompt come first, then those without. */
   readonly guided: boolean;

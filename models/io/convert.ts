@@ -43,7 +43,7 @@ import { loadTokenizer } from "../diffusion/tokenizer.ts";
 
 /** Options of {@linkcode convertCheckpoint}. */
 export interface ConvertOptions {
-  /** Element type of the weights written; `"F32"` when not given. */
+  /** Element type of the weights written; by default `"F32"`. */
   readonly dtype?: "F32" | "F16";
   /** The original's YAML file, or a network's `config.json`; the rest follows from the tensors. */
   readonly config?: string;

@@ -37,7 +37,7 @@ export interface TensorFile {
 
 /** Mapping between names in a file and those of the network. */
 export interface LoadOptions {
-  /** Name in the file of a parameter; its own without the prefix when not given. */
+  /** Name in the file of a parameter; by default its own without the prefix. */
   readonly nameOf?: (spec: ParameterSpec) => string;
   /** Names in the file that are passed over, such as `position_ids`. */
   readonly ignore?: Pick<RegExp, "test">;

@@ -64,7 +64,7 @@ export interface Weights {
 
 /** Options of {@linkcode Scope.conv} and {@linkcode Scope.linear}. */
 export interface WeightOptions {
-  /** True if there is a bias; true when not given. */
+  /** True if there is a bias; by default true. */
   readonly bias?: boolean;
   /** First values of weight and bias; {@linkcode kaimingUniform} when not given. */
   readonly init?: Init;

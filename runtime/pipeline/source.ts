@@ -25,7 +25,7 @@ export interface SourceOptions {
   /** `key=value` texts: a parameter's name, `seed`, `jobs`, or a dotted path such as `stages.x.with.steps`. */
   readonly set?: readonly string[];
   /**
-   * Folders in which files may lie that the pipeline reads, beside the current folder, that of the pipeline, and paths that
+   * Folders in which files may lie that the pipeline reads, in addition to the current folder, that of the pipeline, and paths that
    * `set` names.
    */
   readonly roots?: readonly string[];

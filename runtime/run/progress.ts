@@ -77,7 +77,7 @@ interface Course {
   samples: { time: number; done: number }[];
   /** When it was last printed. */
   printed?: number;
-  /** Form of it beside others on one line. */
+  /** Its form when several share a line. */
   brief: string;
 }
 

@@ -162,7 +162,7 @@ export async function runPipeline(pipeline: Pipeline, options: RunOptions): Prom
   using log = prepare(() => new RunLog(home, reporter));
 
   const lanes = openLanes(pipeline.jobs, options);
-  // A stage that fails stops those beside it, as the user does all.
+  // A stage that fails stops the other running ones, as the user does all.
   const failure = new AbortController();
   const stop = AbortSignal.any([signal, failure.signal]);
   const summary = new SummaryFile(home, pipeline.name, plan);
@@ -189,7 +189,7 @@ export async function runPipeline(pipeline: Pipeline, options: RunOptions): Prom
       const stopped = stop.aborted ? "interrupted" : "failed";
       summary.set(id, { status: stopped, seconds });
       const message = stopped === "interrupted"
-        ? `Stopped in stage "${id}", hint: the same command goes on from there`
+        ? `Stopped in stage "${id}", hint: the same command continues from there`
         : describeFailure(cause, planned, join(root, pipeline.name), resumed);
       throw new StageError(id, stopped, message, cause);
     } finally {
@@ -266,7 +266,7 @@ function openLanes(
  * Makes each stage once those that it needs are made: at most so many at once, earlier ones first.
  *
  * @param stop Called when one fails; no other is begun then.
- * @throws What the first failed with, when those beside it have ended.
+ * @throws The first error, after the other running stages have ended.
  */
 async function sideBySide(
   plan: readonly PlannedStage[],
@@ -299,7 +299,7 @@ async function sideBySide(
   if (errors.length) throw errors[0];
 }
 
-/** Words for what `tune` may be beside a file. */
+/** Values of `tune` other than a file. */
 const TUNE_MODES = ["off", "cached", "measure"];
 
 /** @throws {RunError} If kernels are to be taken from what has none. */
@@ -356,7 +356,7 @@ async function lockRun(name: string, home: string): Promise<Disposable> {
 function describeFailure(error: unknown, { stage }: PlannedStage, home: string, resumed: boolean): string {
   const work = join(home, ".work", stage.id);
   const lines = [`Cannot finish stage "${stage.id}" (${stage.spec.id}): ${explain(error)}`];
-  if (error instanceof DeviceLostError) lines.push("hint: the same command goes on from the last checkpoint");
+  if (error instanceof DeviceLostError) lines.push("hint: the same command continues from the last checkpoint");
   else if (resumed) lines.push(`hint: it went on from a checkpoint; should that be damaged, remove ${work}`);
   if (exists(join(work, "error.txt"))) lines.push(`trace: ${join(work, "error.txt")}`);
   return lines.join("\n      ");
@@ -364,8 +364,8 @@ function describeFailure(error: unknown, { stage }: PlannedStage, home: string, 
 
 /** Hints for a disk that cannot be written, by the error's code. */
 const DISK_HINTS: Readonly<Record<string, string>> = {
-  ENOSPC: "free space on that disk; the same command goes on from the last checkpoint",
-  EDQUOT: "free space within your quota; the same command goes on from the last checkpoint",
+  ENOSPC: "free space on that disk; the same command continues from the last checkpoint",
+  EDQUOT: "free space within your quota; the same command continues from the last checkpoint",
   EROFS: "the disk is mounted read-only; make it writable, or run elsewhere",
   EACCES: "make the folder writable for you, or run elsewhere",
   EPERM: "make the folder writable for you, or run elsewhere",

@@ -111,7 +111,7 @@ export interface RedrawOptions {
 }
 
 /**
- * Generates pictures again, with other noise, that do not fit their landmarks as a detector sees it.
+ * Regenerates, with other noise, the images that do not fit their landmarks as judged by a detector.
  *
  * @returns The best picture of each pair, how many were made again, and how many still do not fit.
  */

@@ -1,5 +1,5 @@
 /**
- * `review.html`: pairs in the order of doubt, each with the landmarks asked for and those found.
+ * `review.html`: pairs in the order of doubt, each with the requested and the found landmarks.
  *
  * @module
  */

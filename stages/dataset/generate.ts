@@ -145,7 +145,7 @@ export const generatePairs = stage({
 /** Pairs of a style on the contact sheet, at most. */
 const PAIRS_ON_SHEET = 5;
 
-/** Writes a sheet with a row for each style: each picture, and beside it the landmarks that were asked for. */
+/** Writes a sheet with a row for each style: each picture, followed by the requested landmarks. */
 async function writeContactSheet(path: string, pairs: Pairs, pathOf: (index: number) => string): Promise<void> {
   const { styles, schema, size_px } = pairs;
   const sheet: Image[] = [], labels: string[] = [];
@@ -161,12 +161,12 @@ async function writeContactSheet(path: string, pairs: Pairs, pathOf: (index: num
   await writePng(path, contactSheet(sheet, 2 * shown, { labels, cell_px: size_px * enlarge }));
 }
 
-/** Files of the styles that are asked for. */
+/** Files of the requested styles. */
 function chosenFiles({ styles, styles_dir }: z.output<typeof options>): string[] {
   return styles ? styles.map((name) => `${styles_dir}/${name}.yaml`) : styleFiles(styles_dir, "train");
 }
 
-/** Files of the edits that are asked for. */
+/** Files of the requested edits. */
 function editFiles({ names, dir }: z.output<typeof options>["edits"]): string[] {
   const all = names ??
     [...Deno.readDirSync(dir)].filter(({ name }) => name.endsWith(".yaml")).map(({ name }) => name.slice(0, -5));

@@ -1,5 +1,5 @@
 /**
- * Quality control of generated pairs: leaves out those whose picture does not fit its landmarks, and near-duplicates.
+ * Quality control of generated pairs: rejects those whose image does not fit its landmarks, and near-duplicates.
  *
  * @module
  */

@@ -23,19 +23,19 @@ export const rejection = {
   ),
 };
 
-/** Landmarks that a detector finds in images, and their distance from those asked for. */
+/** Landmarks that a detector finds in images, and their distance from the requested ones. */
 export interface Alignment {
   /** `[n, P, 2]`, pixels. */
   readonly found: Float32Array;
-  /** `alignment_nme` of each picture: its distance from the landmarks asked for, percent of their interocular distance. */
+  /** `alignment_nme` of each picture: its distance from the requested landmarks, percent of their interocular distance. */
   readonly nme: Float64Array;
 }
 
 /**
  * Measures images one batch at a time; that many are in memory.
  *
- * @param schema Schema of the landmarks asked for; what the detector finds is converted to it.
- * @param read Picture `index` and the landmarks that were asked for.
+ * @param schema Schema of the requested landmarks; those that the detector finds are converted to it.
+ * @param read Image `index` and its requested landmarks.
  * @param each Called after each batch with the pictures seen so far.
  */
 export async function align(

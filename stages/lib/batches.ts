@@ -183,7 +183,7 @@ function diffusionBatches(spec: DiffusionBatches) {
   };
 }
 
-/** The batches of a training in order, some of them ahead of the one that is asked for. */
+/** The batches of a training in order, some of them prefetched. */
 export class Batches implements Disposable {
   readonly #pool: WorkerPool<number, Batch>;
   readonly #ahead: number;

@@ -51,7 +51,7 @@ export function weightsConflict(
   return weights.some((weight) => weight > 0) ? undefined : { option, reason: "all numbers are 0" };
 }
 
-/** Options that are only for a new network, given beside an input that brings its own. */
+/** Options that are only for a new network, given with an input that has its own. */
 export function ownConflicts(
   options: readonly string[],
   given: ReadonlySet<string>,

@@ -213,7 +213,7 @@ function target(isF16?: (name: string) => boolean): Target {
  * GPU memory of computations that share parameters, and the arithmetic of those that are counted.
  *
  * @param step Computations of a step, counted as often as they are listed.
- * @param others Computations beside it, which take memory too.
+ * @param others Further computations, which take memory too.
  * @param options `isF16`: true for the name of a parameter that is kept as f16; `onPlan`: receives each of the plans.
  */
 export function costsOf(

@@ -44,7 +44,7 @@ export interface Previews {
 export interface PreviewCallback extends Callback, Disposable {}
 
 /**
- * Paints faces of the training set, evenly spread over it, with the landmarks asked for beside: `preview.png` in the work
+ * Generates images of faces of the training set, evenly spread over it, next to the requested landmarks: `preview.png` in the work
  * folder is the latest preview, and the metric `alignment_nme` is the mean over its pictures, percent.
  *
  * Nothing here takes from the random numbers of the training.

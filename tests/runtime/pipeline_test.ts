@@ -380,7 +380,7 @@ Deno.test("a full disk and a lost device are named with what to do, and the next
   for (
     const [error, message] of [
       [full, /^Cannot finish stage "faces" \(fake\/draw\): No space left .*, hint: free space on that disk;/],
-      [lost, /The GPU was lost .*\n {6}hint: the same command goes on from the last checkpoint/],
+      [lost, /The GPU was lost .*\n {6}hint: the same command continues from the last checkpoint/],
     ] as const
   ) {
     const failing = await withDraw(async (ctx) => {
