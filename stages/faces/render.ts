@@ -15,7 +15,7 @@ import { SCHEMAS } from "../../faces/schema.ts";
 import { Random } from "../../engine/rng.ts";
 import { stage } from "../../runtime/stage.ts";
 
-/** Pictures between two looks at the signal. */
+/** Images between two checks of the signal. */
 const CHUNK = 32;
 const SHEET_IMAGES = 96;
 /** Names of the random streams that people come from. */
@@ -49,6 +49,11 @@ function chosenFiles({ styles, split, styles_dir }: z.output<typeof options>): s
   return split ? styleFiles(styles_dir, split) : (styles ?? ["photo"]).map((name) => `${styles_dir}/${name}.yaml`);
 }
 
+/** Images in all; one of `count` and `per_style` is given. */
+function imageCount(given: z.output<typeof options>): number {
+  return given.count ?? given.per_style! * chosenFiles(given).length;
+}
+
 /** `faces/render`: the data that the built-in pipelines start from. */
 export const renderStage = stage({
   id: "faces/render",
@@ -65,11 +70,11 @@ export const renderStage = stage({
     ];
   },
   describeOutput: ({ size_px }) => ({ size_px }),
-  cost: (given) => ({ images: given.count ?? given.per_style! * chosenFiles(given).length }),
+  cost: (given) => ({ images: imageCount(given) }),
   async run(ctx, _inputs, given) {
-    const { count, per_style, size_px, people, first_identity } = given;
+    const { size_px, people, first_identity } = given;
     const styles = await Promise.all(chosenFiles(given).map(loadStyle));
-    const total = count ?? per_style! * styles.length;
+    const total = imageCount(given);
     const identities = given.identities ?? total;
     // People come from a seed of their own, so that one name is one face in every stage and pipeline.
     const persons = new Random(0, `faces/render.people.${PEOPLE_STREAM[people]}`);
@@ -77,39 +82,35 @@ export const renderStage = stage({
     const { gpu } = await ctx.device();
     using pool = new PicturePool(total * size_px ** 2);
     const writer = await DatasetWriter.create(ctx.dir, SCHEMAS.ibug68, pool);
-    // The GPU draws while the pictures before are written.
+    // The GPU draws while the images before are written.
     let written: Promise<unknown> = Promise.resolve();
     const sheet: Image[] = [];
     const onSheet = Math.max(1, Math.floor(SHEET_IMAGES / styles.length));
-    for (let at = 0; at < styles.length; at++) {
-      const style = styles[at]!;
+    for (const [at, style] of styles.entries()) {
       const mine = Math.floor(total / styles.length) + (at < total % styles.length ? 1 : 0);
       for (let first = 0; first < mine; first += CHUNK) {
         ctx.signal.throwIfAborted();
-        const jobs = Array.from({ length: Math.min(CHUNK, mine - first) }, (_, i) => {
-          const index = writer.count + i;
-          const identity = first_identity + index % identities;
-          const head: HeadParams = {
-            person: samplePerson(persons.at(identity)),
-            shot: sampleShot(shots.at(index), given),
-          };
-          return { head, index, group: `${people}-${identity}` };
-        });
-        const faces = await renderFaces(gpu, jobs.map(({ head }) => head), style.render, size_px);
+        const before = writer.count;
+        const identityOf = (index: number) => first_identity + index % identities;
+        const heads = Array.from({ length: Math.min(CHUNK, mine - first) }, (_, i): HeadParams => ({
+          person: samplePerson(persons.at(identityOf(before + i))),
+          shot: sampleShot(shots.at(before + i), given),
+        }));
+        const faces = await renderFaces(gpu, heads, style.render, size_px);
         await written;
         written = Promise.all(faces.map(({ image, landmarks }, i) => {
           if (first + i < onSheet) sheet.push(image);
-          const { group, index } = jobs[i]!;
+          const index = before + i;
           return writer.add(image, {
             style: style.style,
-            group,
+            group: `${people}-${identityOf(index)}`,
             landmarks,
             prompt: stylePrompt(style),
             source: style.name,
             seed: index,
           });
         }));
-        written.catch(() => {}); // told when it is waited for
+        written.catch(() => {}); // a failure is thrown where it is awaited
         ctx.progress(writer.count, total, { style: style.name });
       }
     }

@@ -146,7 +146,7 @@ export function drawnImages(
 
 /** Latents, noise, time steps and prompts at random. */
 function diffusionBatches(spec: DiffusionBatches) {
-  const { landmarks, schema, latents, schedule, prompts, prompt_of, batch_size, drawing_px } = spec;
+  const { landmarks, schema, latents, schedule, prompts, prompt_of, batch_size, min_snr, drawing_px } = spec;
   const size = latents.length / prompt_of.length;
   const T = schedule.config.num_train_timesteps;
   const tokens = prompts[0]!.length;
@@ -161,7 +161,7 @@ function diffusionBatches(spec: DiffusionBatches) {
       sigma: floats(1),
       target_signal: floats(1),
       target_noise: floats(1),
-      ...(spec.min_snr === undefined ? {} : { weight: floats(1) }),
+      ...(min_snr === undefined ? {} : { weight: floats(1) }),
       ids: floats(tokens),
       ...(drawing_px === null ? {} : { cond: floats(drawing_px ** 2 * 3) }),
     };
@@ -172,11 +172,11 @@ function diffusionBatches(spec: DiffusionBatches) {
       inputs.timesteps[k] = t;
       ({ signal: inputs.signal[k], noise: inputs.sigma[k] } = noiseLevel(schedule, t));
       ({ signal: inputs.target_signal[k], noise: inputs.target_noise[k] } = targetFactors(schedule, t));
-      if (inputs.weight) inputs.weight[k] = minSnrWeight(schedule, t, spec.min_snr!);
+      if (inputs.weight && min_snr !== undefined) inputs.weight[k] = minSnrWeight(schedule, t, min_snr);
       inputs.ids.set(prompts[prompt]!, k * tokens);
-      if (inputs.cond) {
-        const own = inputs.cond.subarray(k * drawing_px! ** 2 * 3, (k + 1) * drawing_px! ** 2 * 3);
-        drawCondition(landmarksOf({ landmarks, schema }, image), schema, drawing_px!, drawing_px!, own);
+      if (inputs.cond && drawing_px !== null) {
+        const own = inputs.cond.subarray(k * drawing_px ** 2 * 3, (k + 1) * drawing_px ** 2 * 3);
+        drawCondition(landmarksOf({ landmarks, schema }, image), schema, drawing_px, drawing_px, own);
       }
     }
     return { ...inputs, noise: draw.fillNormal(floats(size)) };
@@ -199,16 +199,19 @@ export class Batches implements Disposable {
     this.#ahead = workers;
   }
 
-  /** A batch, which is not kept. */
+  /** Returns a batch, which is not kept, and has the next ones made. */
   get(index: number): Promise<Batch> {
-    for (let k = index; k <= index + this.#ahead; k++) {
-      if (this.#made.has(k)) continue;
-      const batch = this.#pool.call(k);
-      batch.catch(() => {}); // reported when the batch is requested
-      this.#made.set(k, batch);
-    }
-    const batch = this.#made.get(index)!;
+    const batch = this.#made.get(index) ?? this.#make(index);
     this.#made.delete(index);
+    for (let k = index + 1; k <= index + this.#ahead; k++) {
+      if (!this.#made.has(k)) this.#made.set(k, this.#make(k));
+    }
+    return batch;
+  }
+
+  #make(index: number): Promise<Batch> {
+    const batch = this.#pool.call(index);
+    batch.catch(() => {}); // a failure reaches the caller that takes the batch
     return batch;
   }
 

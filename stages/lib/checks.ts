@@ -69,16 +69,18 @@ export function ownConflicts(
 
 /** Datasets that are used as one: images of one size, and landmarks of one schema. */
 export async function datasetsConflicts(data: readonly Artifact[], input = "data"): Promise<Conflicts> {
-  const known = await Promise.all(data.map(async (one) => ({ one, info: await ifKnown(() => datasetInfo([one])) })));
-  const [first, ...others] = known.filter(({ info }) => info);
-  return others.flatMap(({ one, info }): Conflict[] => {
-    const [a, b] = [first!.info!, info!];
-    const pair = `"${first!.one.stage}" and "${one.stage}"`;
-    if (a.size_px !== b.size_px) {
-      return [{ input, reason: `images of ${pair} differ in size: ${a.size_px} and ${b.size_px} pixels` }];
+  const all = await Promise.all(data.map(async (one) => {
+    const info = await ifKnown(() => datasetInfo([one]));
+    return info && { ...info, stage: one.stage };
+  }));
+  const [first, ...others] = all.filter((one) => one !== undefined);
+  return !first ? [] : others.flatMap(({ stage, size_px, schema }): Conflict[] => {
+    const pair = `"${first.stage}" and "${stage}"`;
+    if (size_px !== first.size_px) {
+      return [{ input, reason: `images of ${pair} differ in size: ${first.size_px} and ${size_px} pixels` }];
     }
-    if (a.schema !== b.schema) {
-      return [{ input, reason: `landmarks of ${pair} differ in schema: ${a.schema} and ${b.schema}` }];
+    if (schema !== first.schema) {
+      return [{ input, reason: `landmarks of ${pair} differ in schema: ${first.schema} and ${schema}` }];
     }
     return [];
   });
@@ -104,11 +106,12 @@ export async function measuringSchemaConflicts(
   detector: Artifact | undefined,
   input = "data",
 ): Promise<Conflicts> {
-  const schema = detector && (await ifKnown(() => detectorOf(detector)))?.schema;
+  if (!detector) return [];
+  const schema = (await ifKnown(() => detectorOf(detector)))?.schema;
   return (await schemasOf(data)).map(({ stage, schema: has }) =>
     has && schema && !isConvertible(schema, has) && {
       input,
-      reason: `landmarks of "${stage}" are of ${has}, which "${detector!.stage}" does not find: it finds ${schema}`,
+      reason: `landmarks of "${stage}" are of ${has}, which "${detector.stage}" does not find: it finds ${schema}`,
     }
   );
 }

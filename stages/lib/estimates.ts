@@ -23,6 +23,7 @@ import { textEncoderFormat } from "../../models/diffusion/clip_text.ts";
 import { budgetOf, stepFetches, type TrainerSpec } from "../../models/trainer.ts";
 import { scheduleFormat } from "../../models/diffusion/schedule.ts";
 import { unet, unetFormat } from "../../models/diffusion/unet.ts";
+import { lookUp } from "../../engine/lookup.ts";
 import { exists } from "../../formats/files.ts";
 import { Graph, type Target, texels, type Value } from "../../engine/graph.ts";
 import { plan } from "../../engine/plan/plan.ts";
@@ -107,15 +108,23 @@ export async function detectorOf(detector: ArtifactRef): Promise<DetectorConfig>
  * @throws {Deno.errors.NotFound} If nothing is known of it yet.
  */
 export async function sizeOf(data: readonly ArtifactRef[]): Promise<number> {
-  const expected = await expectation(data[0]!, "size_px");
-  return typeof expected === "number" ? expected : (await openDataset(data[0]!.dir)).size_px;
+  const first = firstOf(data);
+  const expected = await expectation(first, "size_px");
+  return typeof expected === "number" ? expected : (await openDataset(first.dir)).size_px;
 }
 
 /** Schema of a dataset's landmarks, there or to be made; the default one if nothing is known of it yet. */
-export async function schemaNameOf([first]: readonly ArtifactRef[]): Promise<SchemaName> {
-  const expected = await expectation(first!, "schema");
+export async function schemaNameOf(data: readonly ArtifactRef[]): Promise<SchemaName> {
+  const first = firstOf(data);
+  const expected = await expectation(first, "schema");
   if (expected) return expected as SchemaName;
-  return exists(`${first!.dir}/metadata.jsonl`) ? (await openDataset(first!.dir)).schema.name : DEFAULT_SCHEMA;
+  return exists(`${first.dir}/metadata.jsonl`) ? (await openDataset(first.dir)).schema.name : DEFAULT_SCHEMA;
+}
+
+/** The first of datasets that are used as one. */
+function firstOf([first]: readonly ArtifactRef[]): ArtifactRef {
+  if (!first) throw new Deno.errors.NotFound("Cannot describe the images: no dataset is given");
+  return first;
 }
 
 /**
@@ -133,7 +142,7 @@ export async function datasetInfo(data: readonly ArtifactRef[]): Promise<{ size_
  */
 export function expectedControlnet({ vae, unet, controlnet }: Networks, wanted?: readonly number[]): ControlNetConfig {
   const levels = vae.block_out_channels.length;
-  const usual = Array.from({ length: levels }, (_, k) => [16, 32, 96, 256][Math.min(k, 3)]!);
+  const usual = [16, 32, 96, ...Array<number>(levels).fill(256)].slice(0, levels);
   const channels = wanted?.length === levels ? [...wanted] : usual;
   return controlnet ?? controlnetConfigFor(unet, { conditioning_embedding_out_channels: channels });
 }
@@ -224,22 +233,23 @@ export function costsOf(
   const on = target(isF16);
   const planned = new Map([...step, ...others].map((fetches) => [fetches, plan(fetches, on)]));
   for (const fetches of planned.keys()) onPlan(fetches, on);
-  const step_flops = step.reduce((total, fetches) => total + planned.get(fetches)!.flops, 0);
+  const step_flops = step.reduce((total, fetches) => total + lookUp(planned, fetches, "plans").flops, 0);
   return { step_flops, gpu_bytes: bytesOf([...planned.values()], isF16) };
 }
 
 /** Bytes of plans that share parameters. */
 function bytesOf(plans: readonly Plan[], isF16: (name: string) => boolean): number {
-  const leaves = new Set<Value>();
+  const counted = new Set<Value>();
   let total = 0;
-  for (const { leaves: own, bytes } of plans) {
+  for (const { leaves, bytes, target } of plans) {
     total += bytes.pool + bytes.given;
-    for (const leaf of own) leaves.add(leaf);
-  }
-  // Parameters are shared; each plan has inputs and constants of its own.
-  for (const { shape, node: { leaf } } of leaves) {
-    if (leaf!.kind !== "parameter") continue;
-    total += storageBytes(texels(shape), plans[0]!.target.storage, isF16(leaf!.name) ? "f16" : "f32");
+    for (const value of leaves) {
+      const { shape, node: { leaf } } = value;
+      // Parameters are shared; each plan has inputs and constants of its own.
+      if (leaf?.kind !== "parameter" || counted.has(value)) continue;
+      counted.add(value);
+      total += storageBytes(texels(shape), target.storage, isF16(leaf.name) ? "f16" : "f32");
+    }
   }
   return total;
 }
@@ -259,7 +269,9 @@ export function trainingCosts(
   },
 ) {
   const { gradient_accumulation_steps = 1, loss: { graph } } = spec;
-  const trainable = new Map([...spec.trainable].map((name) => [name, graph.parameters.get(name)!]));
+  const trainable = new Map(
+    [...spec.trainable].map((name) => [name, lookUp(graph.parameters, name, "parameters of the graph")]),
+  );
   const { step, move } = stepFetches(spec, trainable);
   const costs = costsOf(
     [...Array<Fetches>(gradient_accumulation_steps).fill(step), ...(move ? [move] : [])],

@@ -13,33 +13,36 @@ import type { Artifact } from "../../runtime/stage.ts";
 /**
  * Loads datasets one after the other, as one.
  *
- * @throws {InputError} If their images differ in size, or their landmarks in schema.
+ * @throws {InputError} If none is given, or if their images differ in size or their landmarks in schema.
  */
 export async function loadFaces(artifacts: readonly Artifact[]): Promise<LoadedDataset> {
-  const datasets = await Promise.all(artifacts.map(({ dir }) => openDataset(dir)));
-  const size_px = datasets[0]!.size_px;
-  const other = datasets.findIndex((d) => d.size_px !== size_px);
-  if (other >= 0) {
+  const datasets = await Promise.all(
+    artifacts.map(async ({ stage, dir }) => ({ stage, dataset: await openDataset(dir) })),
+  );
+  const [first] = datasets;
+  if (!first) throw new InputError("Cannot load faces: no dataset is given");
+  const { size_px, schema } = first.dataset;
+  const other = datasets.find(({ dataset }) => dataset.size_px !== size_px);
+  if (other) {
     throw new InputError(
-      `Cannot use "${artifacts[other]!.stage}" beside "${artifacts[0]!.stage}": its images are ` +
-        `${datasets[other]!.size_px} pixels wide, the others ${size_px}`,
+      `Cannot use "${other.stage}" beside "${first.stage}": its images are ` +
+        `${other.dataset.size_px} pixels wide, the others ${size_px}`,
     );
   }
-  const { schema } = datasets[0]!;
-  const foreign = datasets.findIndex((d) => d.schema.name !== schema.name);
-  if (foreign >= 0) {
+  const foreign = datasets.find(({ dataset }) => dataset.schema.name !== schema.name);
+  if (foreign) {
     throw new InputError(
-      `Cannot use "${artifacts[foreign]!.stage}" beside "${artifacts[0]!.stage}": its landmarks are of ` +
-        `${datasets[foreign]!.schema.name}, the others of ${schema.name}`,
+      `Cannot use "${foreign.stage}" beside "${first.stage}": its landmarks are of ` +
+        `${foreign.dataset.schema.name}, the others of ${schema.name}`,
     );
   }
   const stride = 2 * schema.count;
-  const count = datasets.reduce((n, d) => n + d.records.length, 0);
+  const count = datasets.reduce((n, { dataset }) => n + dataset.records.length, 0);
   // Shared, as batches are made of them in other threads.
   const images = new Uint8Array(new SharedArrayBuffer(count * size_px * size_px * 3));
   const landmarks = new Float32Array(new SharedArrayBuffer(4 * count * stride));
   const records: DatasetRecord[] = [];
-  for (const dataset of datasets) {
+  for (const { dataset } of datasets) {
     const loaded = await dataset.loadAll();
     images.set(loaded.images, records.length * size_px * size_px * 3);
     landmarks.set(loaded.landmarks, records.length * stride);
@@ -68,12 +71,16 @@ export function rates(failures: readonly Failures[]): Record<string, number> {
 
 /** Writes an image to a batch as values from -1 to 1. */
 export function toNetwork(image: Uint8Array, out: Float32Array, offset: number): void {
-  for (let k = 0; k < image.length; k++) out[offset + k] = image[k]! / 127.5 - 1;
+  image.forEach((byte, k) => {
+    out[offset + k] = byte / 127.5 - 1;
+  });
 }
 
-/** A network's picture, values from -1 to 1, as an image. */
+/** Converts a network's output, `[size_px, size_px, 3]`, values from -1 to 1, to an image. */
 export function toImage(values: Float32Array, size_px: number): Image {
   const data = new Uint8Array(values.length);
-  for (let k = 0; k < values.length; k++) data[k] = Math.round((Math.max(-1, Math.min(1, values[k]!)) + 1) * 127.5);
+  values.forEach((value, k) => {
+    data[k] = Math.round((Math.max(-1, Math.min(1, value)) + 1) * 127.5);
+  });
   return { width: size_px, height: size_px, data };
 }

@@ -63,14 +63,12 @@ export async function previews(ctx: StageContext, of: Previews): Promise<Preview
   );
   const scoringDetector = detector && owned.use(await loadDetector(device, detector.dir, { batch: count }));
   const random = new Random(ctx.seed, "diffusion/previews");
-  const requests = Array.from({ length: count }, (_, k) => {
-    const index = Math.floor(k * faces.records.length / count);
-    return {
-      landmarks: landmarksOf(faces, index),
-      schema: faces.schema,
-      prompt: promptOf(faces.records[index]!, prompt),
-    };
-  });
+  const chosen = new Set(Array.from({ length: count }, (_, k) => Math.floor(k * faces.records.length / count)));
+  const requests = [...faces.records.entries()].filter(([index]) => chosen.has(index)).map(([index, record]) => ({
+    landmarks: landmarksOf(faces, index),
+    schema: faces.schema,
+    prompt: promptOf(record, prompt),
+  }));
   const kept = owned.move();
   return {
     every,

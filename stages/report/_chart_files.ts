@@ -22,21 +22,23 @@ const COLOURS: readonly Colour[] = [
   [194, 37, 92],
 ];
 const INK: Colour = [27, 31, 36], SOFT: Colour = [91, 100, 112], FAINT: Colour = [223, 227, 232];
+/** Share of a text that is left of its anchor. */
+const ANCHORS = { start: 0, middle: 0.5, end: 1 };
 /** Room for the title, and for each line of the legend. */
 const HEAD = 28, ENTRY = 16;
 /** Pixels of the PNG per unit of a chart. */
 const SCALE = 2;
 
-/** Shapes that both formats draw, in units of the chart. */
+/** Lines and texts of both formats, in units of the chart. */
 interface Drawing {
   readonly height: number;
   readonly lines: { readonly points: readonly [number, number][]; readonly stroke: number; readonly colour: Colour }[];
-  /** `x` is where the text starts (0), has its middle (0.5) or ends (1); `y` is its baseline. */
+  /** `x` is the place of the `anchor`, the start, middle or end of the text; `y` is its baseline. */
   readonly texts: {
     readonly text: string;
     readonly x: number;
     readonly y: number;
-    readonly at: number;
+    readonly anchor: keyof typeof ANCHORS;
     readonly colour: Colour;
   }[];
 }
@@ -62,18 +64,29 @@ function draw(series: readonly Series[], options: ChartOptions): Drawing {
       }),
     ],
     texts: [
-      { text: options.title, x: left, y: HEAD - 8, at: 0, colour: INK },
-      ...yTicks.map(({ at, text }) => ({ text, x: left - 6, y: at + HEAD + 4, at: 1, colour: SOFT })),
-      ...xTicks.map(({ at, text }) => ({ text, x: at, y: bottom + HEAD + 18, at: 0.5, colour: SOFT })),
-      { text: options.xLabel, x: (left + right) / 2, y: height + HEAD - 6, at: 0.5, colour: SOFT },
-      ...names.map((text, i) => ({ text, x: left + 20, y: legend + ENTRY * i + 4, at: 0, colour: INK })),
+      { text: options.title, x: left, y: HEAD - 8, anchor: "start", colour: INK },
+      ...yTicks.map(({ at, text }) => ({ text, x: left - 6, y: at + HEAD + 4, anchor: "end" as const, colour: SOFT })),
+      ...xTicks.map(({ at, text }) => ({
+        text,
+        x: at,
+        y: bottom + HEAD + 18,
+        anchor: "middle" as const,
+        colour: SOFT,
+      })),
+      { text: options.xLabel, x: (left + right) / 2, y: height + HEAD - 6, anchor: "middle", colour: SOFT },
+      ...names.map((text, i) => ({
+        text,
+        x: left + 20,
+        y: legend + ENTRY * i + 4,
+        anchor: "start" as const,
+        colour: INK,
+      })),
     ],
   };
 }
 
 function toSvg({ height, lines, texts }: Drawing): Html {
   const rgb = (colour: Colour) => `rgb(${colour.join()})`;
-  const anchors = ["start", "middle", "end"];
   return markup`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="Helvetica, Arial, sans-serif" font-size="12">
 <rect width="100%" height="100%" fill="white"/>
 ${
@@ -81,8 +94,8 @@ ${
       markup`<path d="${line()(points)!}" fill="none" stroke="${rgb(colour)}" stroke-width="${stroke}"/>\n`
     )
   }${
-    texts.map(({ text, x, y, at, colour }) =>
-      markup`<text x="${x}" y="${y}" text-anchor="${anchors[2 * at]!}" fill="${rgb(colour)}">${text}</text>\n`
+    texts.map(({ text, x, y, anchor, colour }) =>
+      markup`<text x="${x}" y="${y}" text-anchor="${anchor}" fill="${rgb(colour)}">${text}</text>\n`
     )
   }</svg>
 `;
@@ -104,8 +117,8 @@ function toImage({ height, lines, texts }: Drawing): Image {
   for (const { points, stroke, colour } of lines) {
     line().context(strokeOf(image, SCALE * stroke, colour))(points);
   }
-  for (const { text, x, y, at, colour } of texts) {
-    const left = Math.max(0, Math.round(SCALE * (x - at * LETTER_PX * text.length)));
+  for (const { text, x, y, anchor, colour } of texts) {
+    const left = Math.max(0, Math.round(SCALE * (x - ANCHORS[anchor] * LETTER_PX * text.length)));
     drawText(image, text, left, Math.round(SCALE * (y - 8)), SCALE, colour);
   }
   return image;

@@ -7,6 +7,7 @@ import { basename, extname, join } from "node:path";
 import { type Dataset, type DatasetRecord, openDataset } from "../../faces/data/dataset.ts";
 import { resizeArea } from "../../faces/data/image.ts";
 import { decodeImage, encodeJpeg, readImageHeader } from "../../faces/data/image_file.ts";
+import { lookUp } from "../../engine/lookup.ts";
 import { contourPath } from "../../faces/draw.ts";
 import type { LandmarkSchema } from "../../faces/schema.ts";
 import { type Html, markup, type Part } from "../../formats/html.ts";
@@ -19,7 +20,7 @@ const MOST_PX = 256;
 /** Faces of a dataset that are shown, more if it has more styles. */
 const MOST_FACES = 36;
 
-const mimeTypes: Readonly<Record<string, string>> = { ".png": "image/png", ".jpg": "image/jpeg" };
+const mimeTypes = new Map([[".png", "image/png"], [".jpg", "image/jpeg"]]);
 
 /** Parts of a face on the page. */
 interface FaceText {
@@ -57,11 +58,17 @@ function outline(landmarks: ArrayLike<number>, schema: LandmarkSchema, kind: str
 }
 
 function small(bytes: Uint8Array<ArrayBuffer>, path: string): string {
-  if (bytes.length <= MOST_BYTES) return dataUrl(bytes, mimeTypes[extname(path)]!);
+  if (bytes.length <= MOST_BYTES) return fileUrl(bytes, path);
   const image = decodeImage(bytes, { name: path });
   const share = Math.min(1, MOST_PX / Math.max(image.width, image.height));
-  const [width, height] = [image.width, image.height].map((side) => Math.max(1, Math.round(side * share)));
-  return dataUrl(encodeJpeg(share < 1 ? resizeArea(image, width!, height!) : image), "image/jpeg");
+  const scaled = (side: number) => Math.max(1, Math.round(side * share));
+  const reduced = share < 1 ? resizeArea(image, scaled(image.width), scaled(image.height)) : image;
+  return dataUrl(encodeJpeg(reduced), "image/jpeg");
+}
+
+/** A file as a URL. */
+function fileUrl(bytes: Uint8Array, path: string): string {
+  return dataUrl(bytes, lookUp(mimeTypes, extname(path), "image types"));
 }
 
 function dataUrl(bytes: Uint8Array, type: string): string {
@@ -72,10 +79,11 @@ function dataUrl(bytes: Uint8Array, type: string): string {
 export async function pairs({ dir, stage }: Artifact, each: number): Promise<Part> {
   const dataset = await openDataset(dir);
   const { records } = dataset;
-  const generated = records.filter(({ edits }) => edits !== undefined);
+  const generated = records.flatMap(({ edits, ...record }) => edits ? [{ ...record, edits }] : []);
   if (!generated.length || each === 0) return undefined;
-  const names = (record: DatasetRecord) => record.edits!.map(({ edit }) => words(edit)).join(", ") || "no edit";
-  const row = (name: string, list: readonly DatasetRecord[], note: (record: DatasetRecord) => string) => {
+  type Pair = (typeof generated)[number];
+  const names = ({ edits }: Pair) => edits.map(({ edit }) => words(edit)).join(", ") || "no edit";
+  const row = (name: string, list: readonly Pair[], note: (pair: Pair) => string) => {
     const faces = spread(list, each).map((record) =>
       face(dataset, record, { alt: record.prompt ?? record.style, note: note(record) })
     );
@@ -87,8 +95,8 @@ export async function pairs({ dir, stage }: Artifact, each: number): Promise<Par
     `;
   };
   const styles = [...Map.groupBy(generated, ({ style }) => style)];
-  const edits = [...new Set(generated.flatMap(({ edits }) => edits!.map(({ edit }) => edit)))].sort();
-  const withEdit = (name: string) => generated.filter(({ edits }) => edits!.some(({ edit }) => edit === name));
+  const edits = [...new Set(generated.flatMap(({ edits }) => edits.map(({ edit }) => edit)))].sort();
+  const withEdit = (name: string) => generated.filter(({ edits }) => edits.some(({ edit }) => edit === name));
   return markup`
     <p>${stage}: ${generated.length} pairs. Point at or tap a face for the landmarks that it was made from.</p>
     <h3>By style</h3>
@@ -144,7 +152,7 @@ export async function examples(title: Part, dir: string, list: readonly Example[
 /** A picture that a stage left, as it is. */
 export function picture(stage: string, path: string): Html {
   const name = basename(path);
-  const url = dataUrl(Deno.readFileSync(path), mimeTypes[extname(path)]!);
+  const url = fileUrl(Deno.readFileSync(path), path);
   return markup`
     <figure class="sheet">
       <figcaption>${stage} <small>${words(basename(name, extname(name)))}</small></figcaption>
@@ -155,15 +163,14 @@ export function picture(stage: string, path: string): Html {
 
 /** Names of the images at the top of a folder. */
 export function picturesIn(dir: string): string[] {
-  return [...Deno.readDirSync(dir)].map(({ name }) => name).filter((name) => extname(name) in mimeTypes).sort();
+  return [...Deno.readDirSync(dir)].map(({ name }) => name).filter((name) => mimeTypes.has(extname(name))).sort();
 }
 
-/** As many as asked for, evenly spread. */
+/** At most `count` items, evenly spread over the list. */
 function spread<T>(list: readonly T[], count: number): T[] {
-  return list.length <= count ? [...list] : Array.from(
-    { length: count },
-    (_, i) => list[Math.floor(i * list.length / count)]!,
-  );
+  if (list.length <= count) return [...list];
+  const chosen = new Set(Array.from({ length: count }, (_, i) => Math.floor(i * list.length / count)));
+  return list.filter((_, index) => chosen.has(index));
 }
 
 const words = (name: string) => name.replaceAll("_", " ");

@@ -20,7 +20,7 @@ export interface Series {
   readonly y: readonly number[];
 }
 
-/** Content of a chart. */
+/** Options of a chart. */
 export interface ChartOptions {
   readonly title: string;
   readonly xLabel: string;
@@ -30,6 +30,15 @@ export interface ChartOptions {
   readonly log?: boolean;
   /** True if y is a share, shown in percent. */
   readonly percent?: boolean;
+}
+
+/** `x` and `y`. */
+type Point = readonly [x: number, y: number];
+
+/** The points of a series that are drawn. */
+interface Curve {
+  readonly name: string;
+  readonly points: readonly Point[];
 }
 
 /** Size of a chart in its own units. */
@@ -58,16 +67,16 @@ export interface Layout {
 
 /** Places the series; values that are not finite are left out. */
 export function layOut(series: readonly Series[], { yRange, log = false, percent = false }: ChartOptions): Layout {
-  const shown = series.map(finite).filter(({ x }) => x.length > 0);
+  const shown = series.map(finite).filter(({ points }) => points.length > 0);
   const lines = shown.flatMap((one, series) =>
-    one.x.length < noisyPoints || yRange
+    one.points.length < noisyPoints || yRange
       ? [{ ...thin(one), series, faint: false }]
       : [{ ...thin(one), series, faint: true }, { ...thin(runningMean(one)), series, faint: false }]
   );
-  const [x0, x1] = rangeOf(lines.flatMap(({ x }) => x));
-  const [y0, y1] = yRange ?? rangeOf(lines.flatMap(({ y }) => y));
+  const [x0, x1] = rangeOf(lines.flatMap(({ points }) => points.map(([x]) => x)));
+  const [y0, y1] = yRange ?? rangeOf(lines.flatMap(({ points }) => points.map(([, y]) => y)));
   const [left, right, top, bottom] = [margin.left, width - margin.right, margin.top, height - margin.bottom];
-  const whole = lines.every(({ x }) => x.every(Number.isInteger));
+  const whole = lines.every(({ points }) => points.every(([x]) => Number.isInteger(x)));
   const xScale = scaleLinear([x0, x1], [left, right]);
   const yScale = log ? scaleLog([y0, y1], [bottom, top]) : scaleLinear([y0, y1], [bottom, top]);
   const toX = (x: number) => round(xScale(x));
@@ -85,10 +94,10 @@ export function layOut(series: readonly Series[], { yRange, log = false, percent
       text: label(x),
     })),
     yTicks: yValues.map((y) => ({ at: toY(y), text: percent ? `${label(100 * y)} %` : label(y) })),
-    lines: lines.map(({ x, y, series, faint }) => ({
+    lines: lines.map(({ points, series, faint }) => ({
       series,
       faint,
-      points: x.map((value, j): [number, number] => [toX(value), toY(y[j]!)]),
+      points: points.map(([x, y]): [number, number] => [toX(x), toY(y)]),
     })),
     names: shown.map(({ name }) => name),
   };
@@ -130,7 +139,7 @@ export function lineChart(series: readonly Series[], options: ChartOptions): Htm
   `;
 }
 
-/** Groups of a `metrics.jsonl`, each in a chart of its own: losses, and errors in percent. */
+/** Metrics of a `metrics.jsonl` that are drawn, each kind in a chart of its own: losses, and errors in percent. */
 const measures = [{ kind: /loss/, unit: "loss" }, { kind: /nme/, unit: "NME, %" }];
 
 /** The losses and errors of a `metrics.jsonl` over the steps, other numbers aside; nothing if there are none. */
@@ -152,10 +161,11 @@ export function trainingCharts(stage: string, text: string): Html[] {
         y: list.map((record) => Number(record[name])),
       };
     }).filter(({ y }) => y.some(Number.isFinite));
-    if (!series.length) return [];
+    const [first] = series;
+    if (!first) return [];
     const values = series.flatMap(({ y }) => y);
     const [low, high] = [values.reduce((a, b) => Math.min(a, b), Infinity), values.reduce((a, b) => Math.max(a, b), 0)];
-    const title = `${stage}: ${series.length > 1 ? unit : unit.replace(/^\w+/, series[0]!.name)}`;
+    const title = `${stage}: ${series.length > 1 ? unit : unit.replace(/^\w+/, first.name)}`;
     return [lineChart(series, { title, xLabel: "step", log: low > 0 && high / low > 20 })];
   });
 }
@@ -167,33 +177,33 @@ function spoken(name: string): string {
   return `${of === "val" ? "validation" : "training"} ${what === "nme" ? "NME" : what}`;
 }
 
-function finite({ name, x, y }: Series): Series {
-  const kept = x.map((value, i) => [value, y[i]!] as const).filter((point) => point.every(Number.isFinite));
-  return { name, x: kept.map(([value]) => value), y: kept.map(([, value]) => value) };
+/** The points whose values are both finite. */
+function finite({ name, x: all, y: values }: Series): Curve {
+  const points = all.flatMap((x, i): Point[] => {
+    const y = values[i];
+    return y !== undefined && Number.isFinite(x) && Number.isFinite(y) ? [[x, y]] : [];
+  });
+  return { name, points };
 }
+
+const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length;
 
 /** Each value as the mean of the tenth of all around it; of fewer at the start, where curves are steep. */
-function runningMean({ name, x, y }: Series): Series {
-  const reach = Math.ceil(y.length / 20);
-  const mean = y.map((_, i) => {
-    const near = y.slice(Math.max(0, i - reach), i + Math.min(reach, i) + 1);
-    return near.reduce((a, b) => a + b, 0) / near.length;
-  });
-  return { name, x, y: mean };
+function runningMean({ name, points }: Curve): Curve {
+  const reach = Math.ceil(points.length / 20);
+  const near = (i: number) => points.slice(Math.max(0, i - reach), i + Math.min(reach, i) + 1);
+  return { name, points: points.map(([x], i): Point => [x, mean(near(i).map(([, y]) => y))]) };
 }
 
-/** Of many points, the means of neighbours. */
-function thin({ name, x, y }: Series): Series {
-  const points = x.map((value, i) => [value, y[i]!] as const);
-  const size = Math.ceil(points.length / mostPoints);
-  const out: Series = { name, x: [], y: [] };
-  const mean = (values: number[]) => values.reduce((a, b) => a + b, 0) / values.length;
-  for (let i = 0; i < points.length; i += size) {
-    const group = points.slice(i, i + size);
-    (out.x as number[]).push(mean(group.map(([a]) => a)));
-    (out.y as number[]).push(mean(group.map(([, b]) => b)));
+/** Means of neighbours, where there are more than {@linkcode mostPoints}. */
+function thin({ name, points: all }: Curve): Curve {
+  const size = Math.ceil(all.length / mostPoints);
+  const points: Point[] = [];
+  for (let i = 0; i < all.length; i += size) {
+    const group = all.slice(i, i + size);
+    points.push([mean(group.map(([x]) => x)), mean(group.map(([, y]) => y))]);
   }
-  return out;
+  return { name, points };
 }
 
 function rangeOf(values: readonly number[]): [number, number] {

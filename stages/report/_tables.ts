@@ -13,6 +13,14 @@ import { label } from "./_line_chart.ts";
 /** A row of a table by its columns. */
 export type Row = Readonly<Record<string, Field>>;
 
+/** Rows that belong together. */
+interface Group<R extends Row> {
+  readonly name: string;
+  readonly first: R;
+  /** All of them, the first included. */
+  readonly rows: R[];
+}
+
 /** A value with its interval, if it has one. */
 interface Estimate {
   readonly value: number;
@@ -22,33 +30,42 @@ interface Estimate {
 
 const minus = "\u2212";
 
-/** Rows of one dataset, by its name; with that of the stage if there are several. */
-function groupsOf(rows: readonly Row[]): [string, Row[]][] {
-  const several = new Set(rows.map(({ stage }) => stage)).size > 1;
-  return [
-    ...Map.groupBy(
-      rows,
-      ({ stage, dataset }) =>
-        [...(several || dataset === undefined ? [stage] : []), ...(dataset === undefined ? [] : [dataset])].join(": "),
-    ),
-  ];
+/** Groups rows by a name that each of them has; groups stand in the order of their first rows. */
+function groupBy<R extends Row>(rows: readonly R[], nameOf: (row: R) => string): Group<R>[] {
+  const groups = new Map<string, Group<R>>();
+  for (const row of rows) {
+    const name = nameOf(row);
+    const group = groups.get(name);
+    if (group) group.rows.push(row);
+    else groups.set(name, { name, first: row, rows: [row] });
+  }
+  return [...groups.values()];
 }
 
-/** Large numbers on top: what the best detector of each dataset gained on the first one. */
+/** Groups rows by the name of their dataset; the stage's name stands in front if there are several stages. */
+function datasetGroups(rows: readonly Row[]): Group<Row>[] {
+  const several = new Set(rows.map(({ stage }) => stage)).size > 1;
+  return groupBy(
+    rows,
+    ({ stage, dataset }) =>
+      [...(several || dataset === undefined ? [stage] : []), ...(dataset === undefined ? [] : [dataset])].join(": "),
+  );
+}
+
+/** Large numbers on top: the gain of each dataset's best detector on the first one. */
 export function headlines(rows: readonly Row[]): Part {
-  const tiles = groupsOf(rows).map(([name, group]): Part => {
-    const [first] = group;
-    const measure = Object.keys(first!).find(isError);
+  const tiles = datasetGroups(rows).map(({ name, first, rows: group }): Part => {
+    const measure = Object.keys(first).find(isError);
     if (!measure || group.length < 2) return undefined;
     const best = group.reduce((a, b) => Number(b[measure]) < Number(a[measure]) ? b : a);
-    const [from, to] = [Number(first![measure]), Number(best[measure])];
-    const { low, high } = estimate(first!);
+    const [from, to] = [Number(first[measure]), Number(best[measure])];
+    const { low, high } = estimate(first);
     const unsure = best["change_low"] === undefined
       ? within(to, low, high)
       : within(0, best["change_low"], best["change_high"]);
     const gained = best === first
-      ? markup`no detector is better than <b>${String(first!["detector"])}</b>`
-      : markup`<b>${String(best["detector"])}</b>, ${change(to, from)} against <b>${String(first!["detector"])}</b>${
+      ? markup`no detector is better than <b>${String(first["detector"])}</b>`
+      : markup`<b>${String(best["detector"])}</b>, ${change(to, from)} against <b>${String(first["detector"])}</b>${
         unsure ? ", within the 95 % interval" : ""
       }`;
     return markup`
@@ -58,31 +75,31 @@ export function headlines(rows: readonly Row[]): Part {
       to.toFixed(2)
     }<small> %</small></p>
         <p>${gained}</p>
-        <p>${measure.slice(4).replaceAll("_", " ")} NME, ${formatField(first!["images"])} images</p>
+        <p>${measure.slice(4).replaceAll("_", " ")} NME, ${formatField(first["images"])} images</p>
       </li>
     `;
   }).filter(Boolean);
   return tiles.length ? markup`<ul class="tiles">${tiles}</ul>` : undefined;
 }
 
-/** Rows with the same columns make a table, grouped by dataset; the best of each group is marked. */
+/** One table for all rows with the same columns, grouped by dataset; the best of each group is marked. */
 export function resultTables(rows: readonly Row[]): Part {
-  return [...Map.groupBy(rows, (row) => Object.keys(row).join("\t")).values()].map(resultTable);
+  return groupBy(rows, (row) => Object.keys(row).join("\t")).map(resultTable);
 }
 
 const inPlace = ["stage", "dataset", "images", "nme_low", "nme_high"];
 
-function resultTable(rows: readonly Row[]): Html {
-  const names = Object.keys(rows[0]!).filter((name) => !inPlace.includes(name) && !name.endsWith("_high"));
+function resultTable({ first, rows }: Group<Row>): Html {
+  const names = Object.keys(first).filter((name) => !inPlace.includes(name) && !name.endsWith("_high"));
   const scale = scaleOf(rows.map((row) => estimate(row)));
-  const groups = groupsOf(rows);
-  const compared = groups.some(([, group]) => group.length > 1);
-  // What a change takes beside a number, also where there is none, so that numbers stand below each other.
+  const groups = datasetGroups(rows);
+  const compared = groups.some(({ rows }) => rows.length > 1);
+  // Room for a change is kept also where there is none, so that numbers stand below each other.
   const gap = (text: string) => compared ? markup`<small class="change">${text}</small>` : undefined;
   const isMeasure = (name: string) => /^(nme|fr|auc)_/.test(name);
-  const withInterval = (name: string) => isError(name) && "nme_low" in rows[0]!;
+  const withInterval = (name: string) => isError(name) && "nme_low" in first;
   const head = names.map((name) => {
-    const number = typeof rows[0]![name] === "number";
+    const number = typeof first[name] === "number";
     return markup`<th class="${number ? "number" : ""}">${heading(name)}${isMeasure(name) ? gap("") : undefined}</th>${
       withInterval(name) ? markup`<th class="plot">95 % interval</th>` : undefined
     }`;
@@ -90,7 +107,7 @@ function resultTable(rows: readonly Row[]): Html {
   const foot = names.map((name) =>
     markup`<td></td>${withInterval(name) ? markup`<td class="plot">${axis(scale)}</td>` : undefined}`
   );
-  const body = groups.map(([title, group]) => {
+  const body = groups.map(({ name: title, first, rows: group }) => {
     const cells = (row: Row, i: number) =>
       names.map((name) => {
         const value = row[name];
@@ -107,16 +124,16 @@ function resultTable(rows: readonly Row[]): Html {
         const alone = rivals.filter((rival) => rival === best).length === 1;
         const kind = rivals.length > 1 && alone && value === best ? "number best" : "number";
         const { low, high } = estimate(row);
-        const interval = withInterval(name) && low !== undefined
-          ? `${low.toFixed(2)} to ${high!.toFixed(2)}`
+        const interval = withInterval(name) && low !== undefined && high !== undefined
+          ? `${low.toFixed(2)} to ${high.toFixed(2)}`
           : undefined;
-        return markup`<td class="${kind}">${formatField(value, name)}${gap(i > 0 ? change(value, rivals[0]!) : "")}${
-          interval && markup`<small class="ends">${interval}</small>`
-        }</td>${
+        return markup`<td class="${kind}">${formatField(value, name)}${
+          gap(i > 0 ? change(value, Number(first[name])) : "")
+        }${interval && markup`<small class="ends">${interval}</small>`}</td>${
           interval && markup`<td class="plot">${dots([estimate(row)], scale, i)}<small>${interval}</small></td>`
         }`;
       });
-    const images = group[0]!["images"];
+    const { images } = first;
     return markup`
       <tbody>
         <tr>
@@ -139,11 +156,11 @@ function resultTable(rows: readonly Row[]): Html {
   `;
 }
 
-/** Detectors side by side, a line for each style or region: `name` distinguishes the `rows`. */
+/** Detectors side by side, a line for each style or region, which is the `name` of a row. */
 export function comparison(title: string, rows: readonly (Row & { readonly name: string })[], measure: string): Html {
   const detectors = [...new Set(rows.map(({ detector }) => String(detector)))];
   const scale = scaleOf(rows.map((row) => estimate(row, measure)));
-  const lines = [...Map.groupBy(rows, ({ name }) => name)].map(([name, group]) => {
+  const lines = groupBy(rows, ({ name }) => name).map(({ name, first, rows: group }) => {
     const found = detectors.map((detector) => group.find((row) => row["detector"] === detector));
     const estimates = found.map((row) => row && estimate(row, measure));
     const best = Math.min(...estimates.flatMap((one) => one?.value ?? []));
@@ -152,7 +169,7 @@ export function comparison(title: string, rows: readonly (Row & { readonly name:
         one ? one.value.toFixed(2) : ""
       }</td>`
     );
-    const images = group[0]!["images"];
+    const { images } = first;
     return markup`<tr><td>${name}${
       images === undefined ? undefined : markup` <small>${formatField(images)}</small>`
     }</td>
@@ -215,12 +232,12 @@ function grid(scale: number): Html[] {
   });
 }
 
-/** A column as people call it. */
+/** Heading of a column, in words. */
 function heading(name: string): Html {
-  const [, kind, rest] = /^(nme|fr|auc)_(.*)$/.exec(name) ?? [];
-  if (kind === "nme") return markup`NME, % <small>${rest!.replaceAll("_", " ")}</small>`;
-  if (kind === "fr") return markup`Failures, % <small>at ${rest!} %</small>`;
-  if (kind === "auc") return markup`AUC <small>at ${rest!} %</small>`;
+  const kind = name.slice(0, name.indexOf("_") + 1), rest = name.slice(kind.length);
+  if (kind === "nme_") return markup`NME, % <small>${rest.replaceAll("_", " ")}</small>`;
+  if (kind === "fr_") return markup`Failures, % <small>at ${rest} %</small>`;
+  if (kind === "auc_") return markup`AUC <small>at ${rest} %</small>`;
   if (name.endsWith("_low")) return markup`${name.slice(0, -4)}, % <small>95 % interval</small>`;
   return markup`${name.replaceAll("_", " ")}`;
 }
