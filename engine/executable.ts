@@ -164,7 +164,7 @@ export class Executable implements Disposable {
         gpu.queue.submit([commands]);
         await gpu.queue.onSubmittedWorkDone();
         const elapsed = performance.now() - start;
-        if (elapsed > LEAST_MS || count >= 256) known.set(key, ms = elapsed / count);
+        if (elapsed > LEAST_MS || count >= 4096) known.set(key, ms = elapsed / count);
       }
       times[k] = ms;
     }
