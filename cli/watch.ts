@@ -51,7 +51,7 @@ export const watch = ({ print }: Context) =>
 export function serveRun(dir: string, port: number): Deno.HttpServer<Deno.NetAddr> {
   let last: { at: number; parts: Parts } = { at: -Infinity, parts: {} };
   let images = new Map<string, string>();
-  // However many look, the folder is read once a second.
+  // The folder is read once a second, whatever the number of viewers.
   const parts = () => {
     if (performance.now() - last.at < everyMs * 0.9) return last.parts;
     const previews = findPreviews(dir);

@@ -76,7 +76,7 @@ export interface Target {
   readonly selector?: KernelSelector;
   /** True to keep an op composite where its decomposition takes more memory. */
   readonly keepComposite?: boolean;
-  /** False to give every op a dispatch of its own, so that each result can be looked at; by default true. */
+  /** False to give every op a dispatch of its own, so that each result can be inspected; by default true. */
   readonly fused?: boolean;
 }
 

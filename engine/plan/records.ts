@@ -133,5 +133,5 @@ export function frozenIn({ updates = [] }: Fetches): (value: Value) => boolean {
   };
 }
 
-/** Receives what a stage plans for its costs; tuning learns from it what a run of the stage computes. */
+/** Receives the plans of a stage's costs; tuning finds in them the computations of a run. */
 export type PlanObserver = (fetches: Fetches, target: Target) => void;

@@ -48,7 +48,7 @@ export interface FaceFound {
 /** The part of a detector that the search needs. */
 export type Finder = Pick<Detector, "config" | "schema" | "batch" | "predict">;
 
-/** The windows to look at, as squares of the picture, those of one size together. */
+/** The windows to search, as squares of the image, those of one size together. */
 export function searchWindows(width: number, height: number): Box[][] {
   const sizes: Box[][] = [];
   const shorter = Math.min(width, height);

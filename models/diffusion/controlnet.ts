@@ -1,5 +1,5 @@
 /**
- * ControlNet: a trainable copy of a UNet's encoder that looks at a picture and adds to the UNet's skips.
+ * ControlNet: a trainable copy of a UNet's encoder that reads an image and adds to the UNet's skips.
  *
  *     cond [N, 8 H, 8 W, 3], in [0, 1]
  *        │ controlnet_cond_embedding: conv_in, (conv, conv stride 2) x 3, SiLU between, zero conv_out

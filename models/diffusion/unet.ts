@@ -200,7 +200,7 @@ function check(config: EncoderConfig, { sample, context }: UNetInputs, name: str
 /**
  * The encoder half and the mid block.
  *
- * @param hint Added to the output of conv_in, `[N, H, W, C0]`: what a ControlNet looks at.
+ * @param hint Added to the output of conv_in, `[N, H, W, C0]`: the hint of a ControlNet.
  * @throws {InputError} If a shape does not fit the configuration.
  */
 export function encode(scope: Scope, config: EncoderConfig, inputs: UNetInputs, hint?: Value): Encoded {

@@ -18,7 +18,7 @@ type Checkable = Draft & { readonly spec: AnyStage };
  * Has every stage whose own options and inputs are right find its contradictions.
  *
  * @param drafts In an order in which they can run.
- * @param problems Takes what is found, once for all stages that a matrix made of one.
+ * @param problems Receives the diagnostics, once for all stages that a matrix made of one.
  */
 export async function checkStages(drafts: readonly Draft[], problems: Diagnostic[]): Promise<void> {
   const artifacts = new Map<string, Artifact>();

@@ -172,7 +172,7 @@ export async function readPipeline(file: string, registry: Registry, options: Re
   return { name, doc, seed, jobs, file, stages, unset: missing, resolved };
 }
 
-/** Takes out what changes stages that an earlier version of the pipeline had, each of them a problem. */
+/** Removes entries for stages of an earlier version of the pipeline, and reports each of them. */
 function withoutRenamed(tree: Tree, problems: Diagnostic[]): Tree {
   const stages = entriesOf(child(tree, "stages"));
   const known = stages.flatMap(([id, { node }]) => child(node, "uses") ? [id] : []);

@@ -6,7 +6,7 @@
 import type { AnyOptions, AnyStage } from "../stage.ts";
 import { child, type Diagnostic, entriesOf, type Place, suggest, toJS, type Tree } from "../../formats/yaml_tree.ts";
 
-/** A stage on its way: what is known of it even when something about it is wrong. */
+/** A stage that is being read: the parts that are known even if others are wrong. */
 export interface Draft {
   readonly id: string;
   readonly of: string;

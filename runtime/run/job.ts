@@ -37,7 +37,7 @@ export interface StageRunNote {
 
 /** A stage that is to be made, and where. */
 export interface StageJob {
-  /** The stage, and what is known of it. */
+  /** The stage and its state. */
   readonly state: Pick<StageState, "stage" | "key" | "recipe" | "dir">;
   /** Name of the pipeline. */
   readonly pipeline: string;
@@ -301,7 +301,7 @@ function stepOf(line: string): number {
   }
 }
 
-/** Does what is of no more use if it fails. */
+/** Runs an action whose failure does not matter. */
 export function bestEffort(act: () => void): void {
   try {
     act();

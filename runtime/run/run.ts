@@ -48,11 +48,11 @@ export interface RunOptions extends Selection {
   readonly reporter: Reporter;
   /**
    * Kernels to run: `off` (the default) those of the ops alone, `cached` those that were tuned on the adapter,
-   * `measure` the same after what a stage lacks is tuned, or those of a file: a manifest of a stage that ran with them.
+   * `measure` the same after tuning missing ones, or a file: the manifest of a stage, whose kernels are used again.
    * A stage that goes on from a checkpoint keeps the kernels that it began with.
    */
   readonly tune?: string | undefined;
-  /** Opens the GPU at a stage's first call of `ctx.device()`; with `thread`, for what those of the threads are to be like. */
+  /** Opens the GPU at a stage's first call of `ctx.device()`; with `thread`, the devices of the threads are opened alike. */
   readonly openDevice: () => Promise<Device>;
   /**
    * A module that calls `serveStages`, with the types of the pipeline's stages: what makes stages side by side, a thread
@@ -326,7 +326,7 @@ async function keepTime(root: string, planned: PlannedStage, { adapter, seconds 
   } catch { /* the artifact is what counts */ }
 }
 
-/** Does what a run begins with; the disk's errors become those of the run. */
+/** Prepares a run; errors of the disk become errors of the run. */
 function explained<T>({ name }: Pipeline, home: string, act: () => T): T {
   try {
     return act();

@@ -13,7 +13,7 @@ import { Html, markup } from "../../formats/html.ts";
 /** Verdict on a pair. */
 export type Verdict = "kept" | "rejected" | "duplicate";
 
-/** A pair and what is thought of it. */
+/** A pair and its review. */
 export interface ReviewedPair {
   /** Into the dataset's records. */
   readonly index: number;

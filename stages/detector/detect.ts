@@ -1,5 +1,5 @@
 /**
- * Finds landmarks in the images of a dataset: a first annotation to correct by hand, or what a detector makes of images
+ * Finds landmarks in the images of a dataset: a first annotation to correct by hand, or a detector's view of images
  * that were drawn from other landmarks.
  *
  * @module

@@ -43,7 +43,7 @@ export interface Example {
   readonly landmarks: readonly (readonly number[])[];
 }
 
-/** Adds what was measured of a detector on a dataset; gives the row of the whole dataset. */
+/** Adds the errors of a detector on a dataset; returns the row of the whole dataset. */
 export function addResults(results: Results, detector: string, dataset: string, evaluation: Evaluation): Row {
   const { all, styles, per_image, normaliser } = evaluation;
   const row = tableRow(detector, dataset, all, normaliser);
