@@ -96,7 +96,7 @@ export class CandidateRun implements Disposable {
   readonly #executable: Executable;
 
   /** Plans and allocates. */
-  constructor(private readonly benchmark: KernelBenchmark, candidate: Candidate) {
+  constructor(private readonly benchmark: KernelBenchmark, readonly candidate: Candidate) {
     this.#executable = new Executable(benchmark.selecting(candidate), benchmark.fetches, benchmark.parameters);
   }
 

@@ -7,7 +7,7 @@ import {
   tuningFile,
   writeTuned,
 } from "../../engine/tuning/tuning_cache.ts";
-import { apply, Graph, type NoAttrs, type Op, type Target, type Value } from "../../engine/graph.ts";
+import { apply, type Candidate, Graph, type NoAttrs, type Op, type Target, type Value } from "../../engine/graph.ts";
 import { readPipeline, type Registry } from "../../runtime/pipeline/file.ts";
 import { runPipeline, StageError } from "../../runtime/run/run.ts";
 import { plan } from "../../engine/plan/plan.ts";
@@ -15,6 +15,7 @@ import { silent } from "../../runtime/run/progress.ts";
 import { Executable } from "../../engine/executable.ts";
 import { type AnyStage, stage } from "../../runtime/stage.ts";
 import { readManifest } from "../../runtime/run/cache.ts";
+import { CandidateRun, KernelBenchmark } from "../../engine/tuning/benchmark.ts";
 import { mostOf, tunables, tuneAll, Tuner, type Work } from "../../engine/tuning/tune.ts";
 import { conv2d } from "../../ops/conv2d.ts";
 import { affine } from "../../ops/affine.ts";
@@ -63,6 +64,19 @@ function largestOf(shape = SHAPE): { readonly y: Value } {
 
 /** The count that a plan builds the kernel with. */
 const countOf = ({ plan }: Executable) => plan.dispatches[0]!.program.kernel.constants!["N"];
+
+/** Replaces measured times by given ones until it is disposed: a loaded machine decides nothing. */
+function timesOf(time: (candidate: Candidate) => number): Disposable {
+  const { prototype } = CandidateRun;
+  const measured = Object.getOwnPropertyDescriptor(prototype, "time")!;
+  prototype.time = function () {
+    return Promise.resolve(time(this.candidate));
+  };
+  return { [Symbol.dispose]: () => void Object.defineProperty(prototype, "time", measured) };
+}
+
+/** Milliseconds in proportion to the work of {@linkcode largest}. */
+const byCount = ({ N = 500 }: Candidate) => N / 100;
 
 const target: Target = { storage: "texture", bindings: 16, tiled: false };
 const fast: TunedKernels = { [KEY]: { choice: { N: 1 }, default_gflops: 1, gflops: 20 } };
@@ -141,22 +155,46 @@ Deno.test("a file of tuned kernels is refused if it is damaged or another adapte
   });
 });
 
-gpuTest(
-  "a kernel that is right and much faster is found; wrong ones and those that do not compile are left out",
-  async (device) => {
-    const notes: string[] = [];
-    const [kernel] = tunables([{ fetches: { outputs: largestOf() }, times: 1 }], device);
-    const { choice, gflops, default_gflops } = await new Tuner(device, (line) => notes.push(line)).tune(kernel!);
-    assert.deepEqual(choice, { N: 1 });
-    assert.ok(gflops > default_gflops, `${gflops} ${default_gflops}`);
-    assert.equal(notes.length, 2);
-    assert.match(notes[0]!, /^largest \[30, 64\]: BAD=1 is left out: .*nothing/);
-    assert.match(notes[1]!, /^largest \[30, 64\]: OFF=1 is left out: its result is off by/);
-    device.check();
-  },
-);
+gpuTest("the fastest candidate is chosen; wrong ones and those that do not compile are left out", async (device) => {
+  using _times = timesOf(byCount);
+  const notes: string[] = [];
+  const [kernel] = tunables([{ fetches: { outputs: largestOf() }, times: 1 }], device);
+  const { choice, gflops, default_gflops } = await new Tuner(device, (line) => notes.push(line)).tune(kernel!);
+  assert.deepEqual(choice, { N: 1 });
+  assert.equal(gflops, 500 * default_gflops);
+  assert.equal(notes.length, 2);
+  assert.match(notes[0]!, /^largest \[30, 64\]: BAD=1 is left out: .*nothing/);
+  assert.match(notes[1]!, /^largest \[30, 64\]: OFF=1 is left out: its result is off by/);
+  device.check();
+});
+
+gpuTest("a candidate that saves less than 5 % of the time, or that only once, is not chosen", async (device) => {
+  const [kernel] = tunables([{ fetches: { outputs: largestOf() }, times: 1 }], device);
+  const chosen = async (time: (candidate: Candidate) => number) => {
+    using _times = timesOf(time);
+    return (await new Tuner(device, () => {}).tune(kernel!)).choice;
+  };
+  assert.deepEqual(await chosen(({ N }) => N ? 94 : 100), { N: 1 });
+  assert.deepEqual(await chosen(({ N }) => N ? 96 : 100), {});
+  let timed = 0;
+  // The first comparison takes three pairs of times, and one more time of the candidate.
+  assert.deepEqual(await chosen(({ N }) => N && timed++ < 4 ? 10 : 100), {});
+  assert.ok(timed > 4);
+});
+
+gpuTest("a time is positive and that of a run", async (device) => {
+  const [kernel] = tunables([{ fetches: { outputs: largestOf() }, times: 1 }], device);
+  using benchmark = new KernelBenchmark(device, kernel!);
+  using run = new CandidateRun(benchmark, {});
+  await run.results();
+  const start = performance.now();
+  const ms = await run.time(4);
+  assert.ok(ms > 0 && 4 * ms <= performance.now() - start, `${ms}`);
+  assert.ok(Number.isInteger(await run.batchSize()));
+});
 
 gpuTest("tuning keeps each result at once, goes on where it stopped, and replaces a damaged file", async (device) => {
+  using _times = timesOf(byCount);
   await inFolder(async (dir) => {
     const path = `${dir}/tuned.json`;
     Deno.writeTextFileSync(path, "{");
@@ -216,6 +254,7 @@ gpuTest(
   "run takes the kernels that were tuned, keeps them when it goes on, and replays those of a manifest",
   async (device) => {
     if (device.storage !== "texture") return;
+    using _times = timesOf(byCount);
     await inFolder(async (dir) => {
       const root = `${dir}/runs`;
       const path = tuningFile(root, device.name);
