@@ -8,6 +8,7 @@ import { applyEdits, type Edit } from "../../faces/edits.ts";
 import { mirrorLandmarks } from "../../faces/landmarks.ts";
 import { type Style, stylePrompt } from "../../faces/render/styles.ts";
 import type { LandmarkSchema } from "../../faces/schema.ts";
+import { itemAt } from "../../engine/lookup.ts";
 import { Random } from "../../engine/rng.ts";
 
 /** Pairs to make, styles in turn. */
@@ -20,7 +21,7 @@ export interface Pairs {
   readonly styles: readonly Style[];
   /** Schema of the landmarks. */
   readonly schema: LandmarkSchema;
-  /** Side of the images, pixels, pixels. */
+  /** Side of the images, pixels. */
   readonly size_px: number;
   /** Pair `index`: a face at random, mirrored or not, edited. */
   pair(index: number): NewRecord;
@@ -45,7 +46,7 @@ export function planPairs(
 ): Pairs {
   const { records, schema, size_px } = source;
   const total = styles.length * per_style;
-  const styleOf = (index: number) => styles[index % styles.length]!;
+  const styleOf = (index: number) => itemAt(styles, index % styles.length, "styles");
   return {
     total,
     all: Array.from({ length: total }, (_, index) => index),
@@ -56,7 +57,7 @@ export function planPairs(
     pair(index) {
       const random = new Random(seed, "dataset/generate.landmarks").at(index);
       const style = styleOf(index);
-      const record = records[random.int(records.length)]!;
+      const record = itemAt(records, random.int(records.length), "records");
       const mirrored = random.uniform() < 0.5 && mirror;
       const start = mirrored ? mirrorLandmarks(record.landmarks, schema, size_px) : record.landmarks;
       const edited = applyEdits(start, schema, edits, { pick, size_px }, random);

@@ -6,6 +6,7 @@
 import type { Image } from "../../faces/data/image.ts";
 import { readImage, writePng } from "../../faces/data/image_file.ts";
 import { loadDetector } from "../../models/detectors/detector.ts";
+import { itemAt, lookUp } from "../../engine/lookup.ts";
 import { Random } from "../../engine/rng.ts";
 import { formatSeconds } from "../../runtime/run/progress.ts";
 import type { Artifact, StageContext } from "../../runtime/stage.ts";
@@ -74,7 +75,7 @@ export class PictureStore implements Disposable {
       const now = missing.slice(first, first + batch_size);
       const images = await generator.generate(now.map((picture) => this.#request(picture)));
       for (const [k, image] of images.entries()) {
-        const path = this.pathOf(now[k]!);
+        const path = this.pathOf(itemAt(now, k, "pictures"));
         await writePng(`${path}.tmp`, image);
         await Deno.rename(`${path}.tmp`, path);
       }
@@ -125,37 +126,36 @@ export async function redrawRejected(
   const { total, all, schema } = pairs;
   using scoringDetector = await loadDetector(await ctx.device(), dir);
   const score = async (pictures: readonly number[]) => {
-    const read = async (k: number) => ({
-      image: await readImage(store.pathOf(pictures[k]!)),
-      landmarks: pairs.pair(pictures[k]! % total).landmarks,
+    const read = async (picture: number) => ({
+      image: await readImage(store.pathOf(picture)),
+      landmarks: pairs.pair(picture % total).landmarks,
     });
-    const { nme } = await align(scoringDetector, schema, pictures.length, read, (done) => {
+    const { nme } = await align(scoringDetector, schema, pictures, read, (done) => {
       ctx.signal.throwIfAborted();
-      ctx.progress(done, pictures.length, { doing: `looking with ${stage}` });
+      ctx.progress(done, pictures.length, { doing: `measuring with ${stage}` });
     });
     return nme;
   };
-  const chosen = [...all];
-  // The statistics are those of the first tries: they must not get stricter as the worst ones are replaced.
-  const nme = await score(all);
+  const first = await score(all);
   const styleOf = (index: number) => pairs.styleOf(index).style;
-  const statistics = styleStatistics(nme, all.map(styleOf));
-  const rejected = (index: number) =>
-    robustZScore(nme[index]!, statistics.get(styleOf(index))!) > max_zscore || nme[index]! > max_nme;
-  let doubtful = all.filter(rejected);
+  // The statistics are those of the first tries: they must not get stricter as the worst ones are replaced.
+  const statistics = styleStatistics(first, all.map(styleOf));
+  /** The best try of each pair. */
+  const best = Array.from(first, (nme, index) => ({ index, picture: index, nme }));
+  const rejected = ({ index, nme }: typeof best[number]) =>
+    robustZScore(nme, lookUp(statistics, styleOf(index), "styles")) > max_zscore || nme > max_nme;
+  let doubtful = best.filter(rejected);
   const redrawn = doubtful.length;
   for (let retry = 1; retry <= retries && doubtful.length; retry++) {
     ctx.log(`${doubtful.length} of ${total} pictures do not fit their landmarks, drawing them again`);
-    const pictures = doubtful.map((index) => index + retry * total);
+    const pictures = doubtful.map(({ index }) => index + retry * total);
     await store.generate(pictures, { doing: `drawing again, ${retry} of ${retries}` });
-    for (const [k, error] of (await score(pictures)).entries()) {
-      const index = doubtful[k]!;
-      if (error >= nme[index]!) continue;
-      nme[index] = error;
-      chosen[index] = pictures[k]!;
+    for (const [k, nme] of (await score(pictures)).entries()) {
+      const pair = itemAt(doubtful, k, "pairs in doubt");
+      if (nme < pair.nme) Object.assign(pair, { nme, picture: pair.index + retry * total });
     }
     doubtful = doubtful.filter(rejected);
   }
   if (doubtful.length) ctx.log(`${doubtful.length} pictures do not fit after ${retries} tries; their best is kept`);
-  return { chosen, redrawn, doubtful: doubtful.length };
+  return { chosen: best.map(({ picture }) => picture), redrawn, doubtful: doubtful.length };
 }

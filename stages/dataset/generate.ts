@@ -15,6 +15,7 @@ import { loadStyle, styleFiles } from "../../faces/render/styles.ts";
 import { openModel, readModel } from "../../models/io/pipeline_folder.ts";
 import { uploadParameters } from "../../models/io/params.ts";
 import { samplerFetches } from "../../models/diffusion/sampler.ts";
+import { itemAt } from "../../engine/lookup.ts";
 import { disposing } from "../../engine/tensor.ts";
 import type { Device } from "../../engine/device.ts";
 import { stage } from "../../runtime/stage.ts";
@@ -126,6 +127,7 @@ export const generatePairs = stage({
     await pictures.generate(pairs.all);
     const redrawn = detector && given.redraw && await redrawRejected(ctx, pairs, pictures, detector, given.redraw);
     const { chosen } = redrawn ?? { chosen: pairs.all };
+    const pathOf = (index: number) => pictures.pathOf(itemAt(chosen, index, "pictures"));
 
     const writer = await DatasetWriter.create(ctx.dir, schema);
     for (const [index, picture] of chosen.entries()) {
@@ -133,7 +135,7 @@ export const generatePairs = stage({
       await writer.addFile(pictures.pathOf(picture), size_px, { ...pairs.pair(index), seed: picture });
     }
     await writer.close();
-    await writeContactSheet(`${ctx.dir}/contact.png`, pairs, (index) => pictures.pathOf(chosen[index]!));
+    await writeContactSheet(`${ctx.dir}/contact.png`, pairs, pathOf);
     ctx.summary({
       images: pairs.total,
       styles: styles.length,

@@ -17,6 +17,7 @@ import { CROP_SCALE } from "../../faces/landmarks.ts";
 import { DEFAULT_SCHEMA, schemaName, SCHEMAS } from "../../faces/schema.ts";
 import { file, folder, stage } from "../../runtime/stage.ts";
 import { globFilter } from "../lib/glob.ts";
+import { itemAt } from "../../engine/lookup.ts";
 
 /** Images on the contact sheet, at most. */
 const SHEET = 60;
@@ -94,7 +95,7 @@ export const importFaces = stage({
     const how = { crop, scale: crop_scale, size_px };
     const cut = async (i: number) => {
       try {
-        const { file_name, landmarks } = records[i]!;
+        const { file_name, landmarks } = itemAt(records, i, "records");
         return await pool.face(`${path}/${file_name}`, landmarks, source.schema, how);
       } catch (error) {
         if (!(error instanceof InputError)) throw error;
@@ -104,7 +105,7 @@ export const importFaces = stage({
     let done = 0;
     for await (const face of inOrder(records.length, pool.width, cut)) {
       ctx.signal.throwIfAborted();
-      const { file_name, style, group, source: name = file_name } = records[done]!;
+      const { file_name, style, group, source: name = file_name } = itemAt(records, done, "records");
       if (face instanceof InputError) bad.push({ file: file_name, reason: face.message });
       else {
         const { landmarks } = face;

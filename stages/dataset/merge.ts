@@ -7,6 +7,7 @@ import { z } from "zod";
 import { InputError } from "../../formats/input_error.ts";
 import { DatasetWriter } from "../../faces/data/dataset_writer.ts";
 import { openDataset } from "../../faces/data/dataset.ts";
+import { itemAt } from "../../engine/lookup.ts";
 import { Random } from "../../engine/rng.ts";
 import { stage } from "../../runtime/stage.ts";
 import { datasetInfo } from "../lib/estimates.ts";
@@ -39,7 +40,7 @@ export const mergeDatasets = stage({
     const random = new Random(ctx.seed, "limit");
     const isChosen = globFilter(include, exclude);
     const parts = await Promise.all(data.map(async ({ dir, stage }) => ({ stage, dataset: await openDataset(dir) })));
-    const writer = await DatasetWriter.create(ctx.dir, parts[0]!.dataset.schema);
+    const writer = await DatasetWriter.create(ctx.dir, itemAt(parts, 0, "datasets").dataset.schema);
     for (const [i, { stage, dataset }] of parts.entries()) {
       const most = Array.isArray(limit) ? limit[i] : limit;
       const chosen = dataset.records.flatMap(({ style }, index) => isChosen(style) ? [index] : []);

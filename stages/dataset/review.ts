@@ -11,6 +11,7 @@ import { DatasetWriter } from "../../faces/data/dataset_writer.ts";
 import { bootstrapMean } from "../../faces/metrics.ts";
 import { mean, roundTo } from "../../faces/statistics.ts";
 import { loadDetector } from "../../models/detectors/detector.ts";
+import { lookUp } from "../../engine/lookup.ts";
 import { Random } from "../../engine/rng.ts";
 import { stage } from "../../runtime/stage.ts";
 import {
@@ -51,11 +52,11 @@ export const reviewPairs = stage({
     const source = await openDataset(data.dir);
     const { records } = source;
     using detector = await loadDetector(await ctx.device(), dir);
-    // Pictures are read once: their hashes are taken on the way.
-    const hashes: Uint32Array[] = [];
-    const { found, nme } = await align(detector, source.schema, records.length, async (index) => {
+    // Images are read once: their hashes are taken on the way.
+    const hashes = new Map<number, Uint32Array>();
+    const { found, nme } = await align(detector, source.schema, [...records.keys()], async (index) => {
       const sample = await source.load(index);
-      if (max_hash_distance !== null) hashes[index] = differenceHash(sample.image);
+      if (max_hash_distance !== null) hashes.set(index, differenceHash(sample.image));
       return sample;
     }, (done) => {
       ctx.signal.throwIfAborted();
@@ -64,9 +65,10 @@ export const reviewPairs = stage({
 
     const usual = styleStatistics(nme, records.map(({ style }) => style));
     const pairs = records.map((record, index): ReviewedPair => {
-      const doubt = robustZScore(nme[index]!, usual.get(record.style)!);
-      const verdict = doubt > max_zscore || nme[index]! > max_nme ? "rejected" : "kept";
-      return { index, record, alignment_nme: nme[index]!, doubt, verdict };
+      const alignment_nme = nme[index]!;
+      const doubt = robustZScore(alignment_nme, lookUp(usual, record.style, "styles"));
+      const verdict = doubt > max_zscore || alignment_nme > max_nme ? "rejected" : "kept";
+      return { index, record, alignment_nme, doubt, verdict };
     });
     pairs.sort((a, b) => a.doubt - b.doubt || a.index - b.index);
     if (max_hash_distance !== null) markDuplicates(pairs, hashes, max_hash_distance);
@@ -112,13 +114,19 @@ export const reviewPairs = stage({
   },
 });
 
-/** Marks pairs as duplicates whose pictures are near to one of the same style that fits better. */
-function markDuplicates(pairs: readonly ReviewedPair[], hashes: readonly Uint32Array[], distance: number): void {
+/** Marks pairs as duplicates whose images are near to one of the same style that fits better. */
+function markDuplicates(
+  pairs: readonly ReviewedPair[],
+  hashes: ReadonlyMap<number, Uint32Array>,
+  distance: number,
+): void {
   const seen = new Map<string, NearHashes>();
   for (const pair of pairs) {
+    if (pair.verdict !== "kept") continue;
     const { style } = pair.record;
-    if (!seen.has(style)) seen.set(style, new NearHashes(distance));
-    if (pair.verdict === "kept" && !seen.get(style)!.add(hashes[pair.index]!)) pair.verdict = "duplicate";
+    const near = seen.get(style) ?? new NearHashes(distance);
+    seen.set(style, near);
+    if (!near.add(lookUp(hashes, pair.index, "hashes"))) pair.verdict = "duplicate";
   }
 }
 

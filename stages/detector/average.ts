@@ -10,6 +10,7 @@ import type { HostTensors } from "../../models/io/params.ts";
 import { stage } from "../../runtime/stage.ts";
 import { ifKnown, weightsConflict } from "../lib/checks.ts";
 import { detectorOf } from "../lib/estimates.ts";
+import { itemAt, lookUp } from "../../engine/lookup.ts";
 
 /** `detector/average`: one detector, which takes no longer than each of them. */
 export const averageDetectors = stage({
@@ -25,30 +26,37 @@ export const averageDetectors = stage({
     ),
   }),
   async check({ weights }, { detectors }) {
-    const configs = await Promise.all(detectors.map((one) => ifKnown(() => detectorOf(one))));
-    const first = configs.findIndex((config) => config !== undefined);
-    const differs = configs.findIndex((config) => config && JSON.stringify(config) !== JSON.stringify(configs[first]));
+    const all = await Promise.all(detectors.map(async (one) => {
+      const config = await ifKnown(() => detectorOf(one));
+      return config && { stage: one.stage, config: JSON.stringify(config) };
+    }));
+    const [first, ...others] = all.filter((one) => one !== undefined);
+    const other = first && others.find(({ config }) => config !== first.config);
     return [
       weightsConflict("weights", weights, detectors.length, "detectors"),
-      differs >= 0 && {
+      other && {
         input: "detectors",
-        reason: `"${detectors[first]!.stage}" and "${detectors[differs]!.stage}" are not of the same network`,
+        reason: `"${first.stage}" and "${other.stage}" are not of the same network`,
       },
     ];
   },
-  describeOutput: async (_options, { detectors }) => ({ detector: await detectorOf(detectors[0]!) }),
+  describeOutput: async (_options, { detectors }) => ({
+    detector: await detectorOf(itemAt(detectors, 0, "detectors")),
+  }),
   async run(ctx, { detectors }, { weights = detectors.map(() => 1) }) {
     const total = weights.reduce((a, b) => a + b, 0);
-    const [first, ...others] = await Promise.all(detectors.map(({ dir }) => readDetector(dir)));
-    const { config } = first!;
+    const parts = await Promise.all(detectors.map(async ({ dir, stage }, k) => {
+      return { stage, weight: itemAt(weights, k, "weights"), ...await readDetector(dir) };
+    }));
+    const first = itemAt(parts, 0, "detectors");
     const tensors: HostTensors = new Map();
-    for (const [name, { shape }] of first!.tensors) {
-      const all = [first!, ...others].map(({ tensors }) => tensors.get(name)!.data);
-      const data = all[0]!.map((_, i) => all.reduce((sum, values, k) => sum + values[i]! * weights[k]!, 0) / total);
-      tensors.set(name, { shape, data });
+    for (const [name, { shape, data: { length } }] of first.tensors) {
+      const all = parts.map(({ weight, tensors }) => ({ weight, data: lookUp(tensors, name, "parameters").data }));
+      const mean = (_: unknown, i: number) => all.reduce((sum, { weight, data }) => sum + data[i]! * weight, 0) / total;
+      tensors.set(name, { shape, data: Float32Array.from({ length }, mean) });
     }
-    await saveDetector(ctx.dir, config, tensors);
-    const parts = detectors.map(({ stage }, k) => `${Number((100 * weights[k]! / total).toPrecision(3))} % ${stage}`);
-    ctx.log(parts.join(", "));
+    await saveDetector(ctx.dir, first.config, tensors);
+    const shares = parts.map(({ stage, weight }) => `${Number((100 * weight / total).toPrecision(3))} % ${stage}`);
+    ctx.log(shares.join(", "));
   },
 });

@@ -9,6 +9,7 @@ import { failureRate, nmePerImage } from "../../faces/metrics.ts";
 import { convertLandmarks } from "../../faces/schema.ts";
 import { mean } from "../../faces/statistics.ts";
 import { loadDetector } from "../../models/detectors/detector.ts";
+import { itemAt, lookUp } from "../../engine/lookup.ts";
 import { Random } from "../../engine/rng.ts";
 import { type Artifact, type Field, stage } from "../../runtime/stage.ts";
 import { detectorsConflicts } from "../lib/checks.ts";
@@ -36,44 +37,49 @@ export const compareDetectors = stage({
     const device = await ctx.device();
     const arms = armsOf(detectors), sets = armsOf(data);
     /** Errors of a run: `[detector][dataset][image]`. */
-    const errors = new Map<string, Map<string, Float64Array>>(detectors.map(({ stage }) => [stage, new Map()]));
+    const errors = new Map<string, ReadonlyMap<string, Float64Array>>();
     const groups = new Map<string, string[]>();
     let done = 0;
     for (const { dir, stage } of detectors) {
       using network = await loadDetector(device, dir);
+      const own = new Map<string, Float64Array>();
+      errors.set(stage, own);
       for (const artifact of data) {
         ctx.signal.throwIfAborted();
         const faces = await loadFaces([artifact]);
         groups.set(artifact.stage, faces.records.map(({ group }) => group));
         const { landmarks } = await network.predict(faces.images, faces.size_px, { flip });
         const found = convertLandmarks(landmarks, network.schema, faces.schema);
-        errors.get(stage)!.set(artifact.stage, nmePerImage(found, faces.landmarks, faces.schema, { normaliser }));
+        own.set(artifact.stage, nmePerImage(found, faces.landmarks, faces.schema, { normaliser }));
         ctx.progress(++done, detectors.length * data.length);
       }
     }
+    const errorsOf = (run: string, source: string) =>
+      lookUp(lookUp(errors, run, "detectors measured"), source, "datasets measured");
+    const groupsOf = (source: string) => lookUp(groups, source, "datasets measured");
     const rows: Record<string, Field>[] = [];
     for (const [dataset, sources] of sets) {
       let first: Float64Array | undefined;
       for (const [detector, runs] of arms) {
-        const cells = runs.flatMap((run) => sources.map((source) => errors.get(run)!.get(source)!));
+        const cells = runs.flatMap((run) => sources.map((source) => errorsOf(run, source)));
         const failures = cells.map((cell) => failureRate(cell, threshold));
         const each = cells.map(mean);
         const draws = bootstrap(
           sources.map((source) => ({
-            groups: groups.get(source)!,
-            runs: runs.map((run) => errors.get(run)!.get(source)!),
+            groups: groupsOf(source),
+            runs: runs.map((run) => errorsOf(run, source)),
           })),
           new Random(ctx.seed, `detector/compare.images.${dataset}`),
           new Random(ctx.seed, `detector/compare.runs.${detector}`),
         );
-        first ??= draws;
-        const changes = draws.map((value, k) => 100 * (value / first![k]! - 1));
+        const baseline = first ??= draws;
+        const changes = draws.map((value, k) => 100 * (value / baseline[k]! - 1));
         const [nme_low, nme_high] = interval(draws), [change_low, change_high] = interval(changes);
         const row = {
           detector,
           dataset,
           runs: runs.length * sources.length,
-          images: sources.reduce((count, source) => count + groups.get(source)!.length, 0),
+          images: sources.reduce((count, source) => count + groupsOf(source).length, 0),
           [`nme_${normaliser}`]: mean(each),
           ...rates([{ threshold, fr: mean(failures.map(({ fr }) => fr)), auc: mean(failures.map(({ auc }) => auc)) }]),
           nme_low,
@@ -118,15 +124,17 @@ interface Source {
  */
 function bootstrap(sources: readonly Source[], images: Random, runs: Random): Float64Array {
   const totals = sources.map(({ groups, runs }) => {
-    const byGroup = [...Map.groupBy(groups.keys(), (image) => groups[image]!).values()];
+    const byGroup = [...Map.groupBy(groups.entries(), ([, group]) => group).values()];
     return byGroup.map((own) => ({
       count: own.length,
-      sums: runs.map((errors) => own.reduce((sum, image) => sum + errors[image]!, 0)),
+      sums: runs.map((errors) => own.reduce((sum, [image]) => sum + errors[image]!, 0)),
     }));
   });
-  const drawn = <T>(list: readonly T[], random: Random) => list.map(() => list[random.int(list.length)]!);
+  const drawn = <T>(list: readonly T[], random: Random) =>
+    list.map(() => itemAt(list, random.int(list.length), "items to draw from"));
+  const runNumbers = [...itemAt(sources, 0, "datasets").runs.keys()];
   return Float64Array.from({ length: DRAWS }, () => {
-    const chosen = drawn([...sources[0]!.runs.keys()], runs);
+    const chosen = drawn(runNumbers, runs);
     let sum = 0, count = 0;
     for (const source of drawn(totals, images)) {
       for (const group of drawn(source, images)) {

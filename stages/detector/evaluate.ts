@@ -14,6 +14,7 @@ import { evaluate } from "../../faces/metrics.ts";
 import { convertLandmarks } from "../../faces/schema.ts";
 import { roundTo } from "../../faces/statistics.ts";
 import { loadDetector } from "../../models/detectors/detector.ts";
+import { itemAt } from "../../engine/lookup.ts";
 import { Random } from "../../engine/rng.ts";
 import { stage } from "../../runtime/stage.ts";
 import { detectorsConflicts } from "../lib/checks.ts";
@@ -66,15 +67,15 @@ export const evaluateDetectors = stage({
         });
         ctx.summary(addResults(results, detector, dataset, evaluation));
         const { per_image } = evaluation;
-        for (const index of bestAndWorst(per_image, COLUMNS / 2)) {
+        for (const { index, nme } of bestAndWorst(per_image, COLUMNS / 2)) {
           cells.push(overlay(faces, index, found));
-          labels.push(`${per_image[index]!.toFixed(1)} ${detector}`);
-          const { file_name } = faces.records[index]!;
+          labels.push(`${nme.toFixed(1)} ${detector}`);
+          const { file_name } = itemAt(faces.records, index, "records");
           results.examples.push({
             detector,
             dataset,
             file_name,
-            nme: per_image[index]!,
+            nme,
             landmarks: points({ landmarks: found, schema: faces.schema }, index),
           });
         }
@@ -96,13 +97,13 @@ function points(found: Pick<Faces, "landmarks" | "schema">, index: number): numb
   );
 }
 
-/** Indices of the smallest and of the largest errors, smallest first; all when there are no more. */
-function bestAndWorst(errors: readonly number[], each: number): number[] {
-  const order = errors.map((_, i) => i).sort((a, b) => errors[a]! - errors[b]!);
+/** The images with the smallest and the largest errors, smallest first; all images if there are no more. */
+function bestAndWorst(errors: readonly number[], each: number): { index: number; nme: number }[] {
+  const order = errors.map((nme, index) => ({ index, nme })).sort((a, b) => a.nme - b.nme);
   return order.length <= 2 * each ? order : [...order.slice(0, each), ...order.slice(-each)];
 }
 
-/** An image with what was found in it, large enough to be looked at. */
+/** An image with the landmarks found in it, enlarged if it is smaller than a cell. */
 function overlay(faces: Faces, index: number, found: Float32Array): Image {
   const whole = { x: -0.5, y: -0.5, side: faces.size_px };
   const side = Math.max(CELL_PX, faces.size_px);

@@ -182,7 +182,7 @@ export const trainDetector = stage({
       ctx.log(`NME ${nme_val.toFixed(2)} % on ${validation.records.length} images held back`);
     }
     if (options.keep === "best") {
-      // The end is looked at as the rest was, on a part of the images.
+      // The end is measured as the rest was, on a part of the images.
       await best.update(trainer.steps, await evaluate(subset!), save);
       await save(`${ctx.dir}/last`);
       await best.copyTo(ctx.dir);

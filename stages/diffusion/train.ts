@@ -77,9 +77,9 @@ async function controlConflicts(
   const levels = networks.vae.block_out_channels.length;
   const { controlnet } = donor ?? networks;
   if (!controlnet) {
-    if (donor) {
+    if (init) {
       const hint = "leave init out to copy the UNet's encoder";
-      return [{ input: "init", reason: `"${init!.stage}" has no ControlNet`, hint }];
+      return [{ input: "init", reason: `"${init.stage}" has no ControlNet`, hint }];
     }
     return [
       hint_channels.length !== levels && {

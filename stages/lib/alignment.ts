@@ -7,6 +7,7 @@
 import { z } from "zod";
 import type { Sample } from "../../faces/data/dataset.ts";
 import { type Image, resizeArea } from "../../faces/data/image.ts";
+import { itemAt } from "../../engine/lookup.ts";
 import { nmePerImage } from "../../faces/metrics.ts";
 import { convertLandmarks, type LandmarkSchema } from "../../faces/schema.ts";
 import { median } from "../../faces/statistics.ts";
@@ -32,35 +33,35 @@ export interface Alignment {
 }
 
 /**
- * Measures images one batch at a time; that many are in memory.
+ * Measures images one batch at a time; no more than a batch is in memory.
  *
  * @param schema Schema of the requested landmarks; those that the detector finds are converted to it.
- * @param read Image `index` and its requested landmarks.
- * @param each Called after each batch with the pictures seen so far.
+ * @param items Identify the images.
+ * @param read Reads the image of an item, a square, and the landmarks that were asked for.
+ * @param each Called after each batch with the number of images measured so far.
  */
-export async function align(
+export async function align<T>(
   detector: Detector,
   schema: LandmarkSchema,
-  count: number,
-  read: (index: number) => Promise<Pick<Sample, "image" | "landmarks">>,
+  items: readonly T[],
+  read: (item: T) => Promise<Pick<Sample, "image" | "landmarks">>,
   each?: (done: number) => void,
 ): Promise<Alignment> {
   const stride = 2 * schema.count;
-  const found = new Float32Array(count * stride), nme = new Float64Array(count);
-  for (let first = 0; first < count; first += detector.batch) {
-    const here = Math.min(detector.batch, count - first);
-    const samples = await Promise.all(Array.from({ length: here }, (_, k) => read(first + k)));
-    const { width: size_px, data: { length: bytes } } = samples[0]!.image;
-    const images = new Uint8Array(here * bytes), asked = new Float32Array(here * stride);
-    samples.forEach(({ image, landmarks }, k) => {
+  const found = new Float32Array(items.length * stride), nme = new Float64Array(items.length);
+  for (let first = 0; first < items.length; first += detector.batch) {
+    const samples = await Promise.all(items.slice(first, first + detector.batch).map(read));
+    const { width: size_px, data: { length: bytes } } = itemAt(samples, 0, "images").image;
+    const images = new Uint8Array(samples.length * bytes), asked = new Float32Array(samples.length * stride);
+    for (const [k, { image, landmarks }] of samples.entries()) {
       images.set(image.data, k * bytes);
       asked.set(landmarks, k * stride);
-    });
+    }
     const prediction = await detector.predict(images, size_px, { flip: true });
     const landmarks = convertLandmarks(prediction.landmarks, detector.schema, schema);
     found.set(landmarks, first * stride);
     nme.set(nmePerImage(landmarks, asked, schema), first);
-    each?.(first + here);
+    each?.(first + samples.length);
   }
   return { found, nme };
 }
@@ -75,7 +76,7 @@ export interface StyleStatistics {
 
 /** Pairs of a style whose own spread counts as much as that of all styles. */
 const ENOUGH = 10;
-/** Least deviation as a share of the median: where all fit alike, one that fits a little worse is no reason for doubt. */
+/** Least deviation as a share of the median: where all fit alike, a slightly worse fit is no reason for doubt. */
 const LEAST = 0.05;
 /** Turns the median distance from the median into the standard deviation of a normal distribution. */
 const MAD = 1.4826;
@@ -83,12 +84,12 @@ const MAD = 1.4826;
 /**
  * Computes statistics of `alignment_nme` for each style: the median, and 1.4826 times the median distance from it.
  *
- * A few pairs tell little of their spread, so it is drawn towards that of all styles, as shares of their medians: by half
- * where a style has ten pairs.
+ * A few pairs are a poor estimate of their spread, so it is drawn towards that of all styles, as shares of their medians:
+ * by half where a style has ten pairs.
  */
 export function styleStatistics(nme: ArrayLike<number>, styles: readonly string[]): Map<string, StyleStatistics> {
-  const byStyle = [...Map.groupBy(styles.keys(), (index) => styles[index]!)].map(([style, indices]) => {
-    const values = indices.map((index) => nme[index]!);
+  const byStyle = [...Map.groupBy(styles.entries(), ([, style]) => style)].map(([style, own]) => {
+    const values = own.map(([index]) => nme[index]!);
     const middle = median(values);
     return { style, middle, distances: values.map((value) => Math.abs(value - middle)) };
   });
@@ -108,13 +109,15 @@ export function robustZScore(nme: number, { median, deviation }: StyleStatistics
   return deviation === 0 ? 0 : (nme - median) / deviation;
 }
 
-/** Side of the grid of a picture's hash. */
+/** Side of the grid of an image's hash, cells. */
 const GRID = 16;
-/** Bits of a picture's hash. */
+/** Bits of an image's hash. */
 export const HASH_BITS = GRID * GRID;
 
 /**
- * Difference hash of a picture: whether it gets lighter from each cell of a coarse grid to the next one to the right.
+ * Difference hash of an image: a bit is 1 where a cell of a coarse grid is darker than the next one to the right.
+ *
+ * @returns `[HASH_BITS / 32]`, row by row, the lowest bit first.
  *
  * Source: Neal Krawetz 2013, Kind of like that (dHash), at 16 x 16 in place of 8 x 8, since faces are much alike.
  */
@@ -164,8 +167,8 @@ export class NearHashes {
 
 function differentBits(a: Uint32Array, b: Uint32Array): number {
   let count = 0;
-  for (let k = 0; k < a.length; k++) {
-    for (let bits = a[k]! ^ b[k]!; bits !== 0; bits &= bits - 1) count++;
+  for (const [k, word] of a.entries()) {
+    for (let bits = word ^ b[k]!; bits !== 0; bits &= bits - 1) count++;
   }
   return count;
 }

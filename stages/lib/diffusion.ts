@@ -177,8 +177,9 @@ export function diffusionBatches(
   const known = new Map([["", 0]]);
   const prompt_of = Uint32Array.from(faces.records, (record) => {
     const text = promptOf(record, prompt);
-    if (!known.has(text)) known.set(text, known.size);
-    return known.get(text)!;
+    const number = known.get(text) ?? known.size;
+    known.set(text, number);
+    return number;
   });
   const prompts = new Prompts(tokenizer);
   return {

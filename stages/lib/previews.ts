@@ -4,6 +4,7 @@
  * @module
  */
 
+import { itemAt } from "../../engine/lookup.ts";
 import { mean } from "../../faces/statistics.ts";
 import type { LoadedDataset } from "../../faces/data/dataset.ts";
 import { contactSheet, overlayLandmarks } from "../../faces/draw.ts";
@@ -74,21 +75,14 @@ export async function previews(ctx: StageContext, of: Previews): Promise<Preview
     every,
     async evaluate(step) {
       const images = await generator.generate(requests.map((request, k) => ({ ...request, random: random.at(k) })));
-      const cells = images.flatMap((
-        image,
-        k,
-      ) => [image, overlayLandmarks(image, requests[k]!.landmarks, faces.schema)]);
+      const made = images.map((image, k) => ({ image, landmarks: itemAt(requests, k, "requests").landmarks }));
+      const cells = made.flatMap(({ image, landmarks }) => [image, overlayLandmarks(image, landmarks, faces.schema)]);
       await writePng(`${ctx.work}/preview.png`, contactSheet(cells, 8));
-      if (scoringDetector) {
-        const { nme } = await align(
-          scoringDetector,
-          faces.schema,
-          count,
-          (k) => Promise.resolve({ image: images[k]!, landmarks: requests[k]!.landmarks }),
-        );
+      if (detector && scoringDetector) {
+        const { nme } = await align(scoringDetector, faces.schema, made, (one) => Promise.resolve(one));
         const alignment_nme = mean(nme);
         ctx.metric({ step, alignment_nme });
-        ctx.log(`step ${step}: alignment_nme ${alignment_nme.toFixed(2)} % under ${detector!.stage}`);
+        ctx.log(`step ${step}: alignment_nme ${alignment_nme.toFixed(2)} % under ${detector.stage}`);
       }
       return false;
     },

@@ -75,7 +75,7 @@ export async function validation(
         sum += (await executable.read("loss"))[0]!;
       }
       ctx.metric({ step, loss_val: sum / count });
-      ctx.log(`step ${step}: loss ${(sum / count).toPrecision(4)} on images held back`);
+      ctx.log(`step ${step}: loss ${(sum / count).toPrecision(4)} on the validation images`);
       return false;
     },
     [Symbol.dispose]: () => executable.destroy(),

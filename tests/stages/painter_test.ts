@@ -41,8 +41,8 @@ slowTest("control_in: conditional strengthens landmarks with guidance, and is th
     const { nme } = await align(
       detector,
       SCHEMAS.ibug68,
-      batch,
-      (k) => Promise.resolve({ image: images[k]!, landmarks: landmarks[k]! }),
+      images.map((image, k) => ({ image, landmarks: landmarks[k]! })),
+      (one) => Promise.resolve(one),
     );
     return nme.reduce((a, b) => a + b) / batch;
   };
