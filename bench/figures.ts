@@ -23,7 +23,7 @@ export interface Figure extends Timing {
   readonly gflops: number;
   /** Bytes that dispatches read and write a second, in thousands of millions. */
   readonly gbs: number;
-  /** What the adapter could do just before and after, of arithmetic or of copying; and which part of it that is. */
+  /** The ceiling that applies (`bound`), measured just before and after, and the share of it that was reached. */
   readonly ceiling: number;
   readonly share: number;
   readonly bound: Case["bound"];
@@ -35,7 +35,7 @@ export interface Figure extends Timing {
   readonly planned_bytes: number;
 }
 
-/** How carefully to measure the ceilings of a case. */
+/** Effort in measuring the ceilings of a case. */
 const BRIEF = { runs: 3 };
 
 /** Number of runs; their least host time is taken. */
@@ -45,7 +45,7 @@ const HOST_MS = 2000;
 
 /** A workload on a device, with made-up data. */
 export class Loaded {
-  /** What is run. */
+  /** The planned workload. */
   readonly executable: Executable;
   /** Values of the inputs, which are on the device already. */
   readonly inputs: Readonly<Record<string, TensorData>>;

@@ -17,7 +17,7 @@ export interface Timing {
   readonly cores: number;
 }
 
-/** How carefully to time. */
+/** Effort in timing. */
 export interface Care {
   /** Number of timings; their median is taken. */
   readonly runs?: number;
@@ -79,7 +79,7 @@ const [FEWEST_THREADS, MOST_THREADS] = [2 ** 13, 2 ** 19];
 /** Copies in a submission of the copy ceiling, so that the time of submitting does not count. */
 const COPIES = 4;
 
-/** What an adapter can do, in the units of {@linkcode Case.bound}: GFLOP/s, and GB/s read and written. */
+/** Ceilings of an adapter, in the units of {@linkcode Case.bound}: GFLOP/s, and GB/s read and written. */
 export interface Ceilings {
   readonly arithmetic: number;
   readonly copy: number;

@@ -15,7 +15,7 @@ import { denoisingLoss } from "../stages/lib/diffusion.ts";
 const STEPS = 1000;
 /** From here on, memory must not grow: shaders are compiled, and the garbage collector knows its work. */
 const SETTLED = 50;
-/** How much it may. */
+/** Largest growth allowed. */
 const ALLOWED = 1.05;
 
 /**

@@ -24,7 +24,7 @@ import { denoisingLoss } from "../stages/lib/diffusion.ts";
 /** Something that can be run again and again on made-up data. */
 export interface Workload {
   readonly fetches: Fetches;
-  /** How parameters are filled; those that are not named start at zero. */
+  /** Initial values of parameters; those that are not named start at zero. */
   readonly specs?: Specs;
   /** Inputs for which random numbers from -1 to 1 would not do. */
   readonly inputs?: Readonly<Record<string, ArrayLike<number>>>;
@@ -48,7 +48,7 @@ async function tinyNetworks() {
   };
 }
 
-/** What a trainer computes in a step, with Adam, clipping and the moving average. */
+/** Fetches of a trainer's step, with Adam, clipping and the moving average. */
 function training(
   spec: Pick<TrainerSpec, "loss" | "trainable" | "outputs" | "updates">,
   specs: Specs,

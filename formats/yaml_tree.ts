@@ -57,7 +57,7 @@ export class PipelineError extends InputError {
   override readonly name = "PipelineError";
 
   /** Formats the problems in the order of their places. */
-  constructor(/** What is wrong. */ readonly problems: readonly Diagnostic[], file: string) {
+  constructor(/** All errors. */ readonly problems: readonly Diagnostic[], file: string) {
     const compare = (a: string, b: string) => a < b ? -1 : a > b ? 1 : 0;
     const count = problems.length === 1 ? "1 error" : `${problems.length} errors`;
     const sorted = problems.toSorted((a, b) =>

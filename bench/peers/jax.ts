@@ -20,7 +20,7 @@ interface JaxArray {
 type Operation = (...x: JaxArray[]) => JaxArray;
 type Program = (...x: JaxArray[]) => JaxArray[];
 
-/** What is used of it. */
+/** The used part of it. */
 interface Jax {
   init(device: string): Promise<string[]>;
   defaultDevice(device: string): string;
@@ -35,7 +35,7 @@ interface Jax {
   readonly nn: { dotProductAttention: Operation };
 }
 
-/** How a task is done. */
+/** Implementation of a task. */
 interface Recipe {
   /** Arguments of the program, in the layout there. */
   readonly args: readonly TensorData[];

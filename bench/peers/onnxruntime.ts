@@ -24,7 +24,7 @@ interface OrtSession {
   release(): Promise<void>;
 }
 
-/** What is used of it. */
+/** The used part of it. */
 interface Ort {
   readonly env: {
     logLevel: string;
@@ -38,7 +38,7 @@ interface Ort {
   readonly InferenceSession: { create(file: Uint8Array, options: Record<string, unknown>): Promise<OrtSession> };
 }
 
-/** What inference is: the rest needs gradients. */
+/** Tasks of inference: the rest needs gradients. */
 const INFERENCE = ["conv2d.forward", "matmul", "attention.forward", "unet.forward"];
 
 /** ONNX Runtime Web on WebGPU. */

@@ -16,7 +16,7 @@ export interface Task {
   readonly heads: number;
   /** Inputs by name, in the layout of the engine: `[N, H, W, C]`, `[KH, KW, I, O]`, `[N, L, H * D]`. */
   readonly inputs: Readonly<Record<string, TensorData>>;
-  /** What to compute, for those that take a file. */
+  /** The computation, for engines that read a file. */
   readonly fetches: Fetches;
   /** Values of the fetches' parameters. */
   readonly weights: HostTensors;
@@ -49,7 +49,7 @@ export interface OpenPeer {
 /** Another engine. */
 export interface Peer {
   readonly name: string;
-  /** What it is made of: `npm:name@version`. */
+  /** Its packages: `npm:name@version`. */
   readonly packages: readonly string[];
   /** Imports the packages and starts the engine. */
   open(): Promise<OpenPeer>;
@@ -69,7 +69,7 @@ export function load<T>(specifier: string): Promise<T> {
   return import(specifier);
 }
 
-/** What is done in a task: `conv2d.forward` of `conv2d.forward:n4-32x32-64-64`. */
+/** Kind of a task: `conv2d.forward` of `conv2d.forward:n4-32x32-64-64`. */
 export function kindOf({ name }: Task): string {
   return name.slice(0, name.indexOf(":"));
 }

@@ -14,7 +14,7 @@ interface TfTensor {
   dispose(): void;
 }
 
-/** What is used of it. */
+/** The used part of it. */
 interface Tf {
   setBackend(name: string): Promise<boolean>;
   backend(): {
@@ -55,7 +55,7 @@ function attention(tf: Tf, heads: number, inputs: Record<string, TfTensor>): Rec
   return { y, dq: dq!, dk: dk!, dv: dv! };
 }
 
-/** How each task is done: results by name. */
+/** Implementation of each task: results by name. */
 function programs(tf: Tf, { heads }: Task): Record<string, (x: Record<string, TfTensor>) => Record<string, TfTensor>> {
   return {
     "conv2d.forward": ({ x, f }) => ({ y: tf.conv2d(x!, f!, 1, "same") }),

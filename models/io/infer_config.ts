@@ -2,8 +2,8 @@
  * Configurations of networks from the shapes of their tensors under the original names of latent diffusion, Stable
  * Diffusion and ControlNet, which publish none that diffusers reads.
  *
- * What shapes do not tell is taken from the original's own YAML file where it is given, else as it is in all that was
- * published: eight attention heads (64 channels a head in networks with linear projections, as in Stable Diffusion 2),
+ * Options that shapes do not determine are taken from the original's own YAML file where it is given, else from what all
+ * published ones have: eight attention heads (64 channels a head in networks with linear projections, as in Stable Diffusion 2),
  * text encoders with 64 channels a head, 32 groups of a normalisation.
  *
  * @module

@@ -89,7 +89,7 @@ export class RunLog implements Disposable {
     try {
       this.#write(event);
     } finally {
-      // After the file, so that who is told finds it there.
+      // After the file, so that the receiver finds it there.
       this.reporter.event(event);
     }
   }

@@ -58,7 +58,7 @@ export interface StepResult {
 export interface SamplingMethod {
   /** Name and source in a few words. */
   readonly doc: string;
-  /** Whether a run with these options adds fresh noise. */
+  /** True if a run with these options adds fresh noise. */
   noisy(options: MethodOptions): boolean;
   /**
    * The steps of a run, from noise to image.
@@ -71,7 +71,7 @@ export interface SamplingMethod {
   step(at: StepBuilder): StepResult;
 }
 
-/** Whether a sampler goes by `eta`. */
+/** True if a sampler depends on `eta`. */
 export function heedsEta(method: SamplingMethod): boolean {
   return method.noisy({ eta: 0 }) !== method.noisy({ eta: 1 });
 }
