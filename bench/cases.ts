@@ -17,6 +17,7 @@ import { adamHyper, adamUpdates } from "../ops/optimizer.ts";
 import { silu } from "../ops/silu.ts";
 import { softmax } from "../ops/softmax.ts";
 import { sum } from "../ops/sum.ts";
+import { itemAt } from "../engine/lookup.ts";
 import { Graph, topological, type Value } from "../engine/graph.ts";
 import type { Fetches } from "../engine/plan/records.ts";
 import {
@@ -81,7 +82,7 @@ function convolution(n: number, side: number, channels: number, { kernel = 3, st
     };
     const back = (input: Inputs, which: "x" | "f") => {
       const made = parts(input);
-      return pullback(made.y, input("dy", results), [made[which]])[0]!;
+      return itemAt(pullback(made.y, input("dy", results), [made[which]]), 0, "gradients");
     };
     return [
       op(`conv2d.forward:${shape}`, (input) => parts(input).y),
@@ -111,17 +112,21 @@ function pullback(y: Value, dy: Value, wrt: readonly Value[]): Value[] {
 function attentions(n: number, heads: number, tokens: number, width: number): Case[] {
   const shape = `b${n}-h${heads}-t${tokens}-d${width}`;
   const inputs = (input: Inputs) => {
-    const [q, k, v] = ["q", "k", "v"].map((name) => input(name, [n, tokens, heads * width]));
-    return { q: q!, k: k!, v: v!, y: attention(q!, k!, v!, { heads }) };
+    const sizes = [n, tokens, heads * width];
+    const [q, k, v] = [input("q", sizes), input("k", sizes), input("v", sizes)];
+    return { q, k, v, y: attention(q, k, v, { heads }) };
   };
   const product = 2 * n * heads * tokens * tokens * width;
   return [
     op(`attention.forward:${shape}`, (input) => inputs(input).y, { flops: 2 * product }),
     // As a training needs it: the result and the gradients. Scores that are computed again count once.
     several(`attention.backward:${shape}`, (input) => {
-      const { q, k, v, y } = inputs(input);
-      const [dq, dk, dv] = pullback(y, input("dy", y.shape), [q, k, v]);
-      return { y, dq: dq!, dk: dk!, dv: dv! };
+      const { y, ...from } = inputs(input);
+      const found = pullback(y, input("dy", y.shape), Object.values(from));
+      return {
+        y,
+        ...Object.fromEntries(Object.keys(from).map((name, i) => [`d${name}`, itemAt(found, i, "gradients")])),
+      };
     }, { flops: 6 * product }),
   ];
 }
@@ -180,6 +185,5 @@ export const CASES: readonly Case[] = [
 /** Floating point operations of products and convolutions: what the arithmetic ceiling is about. */
 export function arithmetic({ outputs, updates = [] }: Fetches): number {
   return topological([...Object.values(outputs), ...updates.map(([, value]) => value)])
-    .filter(({ op }) => op?.bound === "compute")
-    .reduce((total, node) => total + (node.op!.flops?.(node) ?? 0), 0);
+    .reduce((total, node) => total + (node.op?.bound === "compute" ? node.op.flops?.(node) ?? 0 : 0), 0);
 }

@@ -5,6 +5,7 @@
  */
 
 import { type HostTensors, initialise } from "../models/io/params.ts";
+import { itemAt } from "../engine/lookup.ts";
 import type { Device } from "../engine/device.ts";
 import { elements, texels, topological } from "../engine/graph.ts";
 import type { Plan } from "../engine/plan/records.ts";
@@ -64,7 +65,7 @@ export class Loaded {
       return [name, new Tensor(device, shape, this.weights.get(name)?.data)];
     }));
     this.executable = new Executable(device, fetches, this.#parameters);
-    this.inputs = Object.fromEntries([...wanted[0]!.graph.inputs].map(([name, { shape }]) => {
+    this.inputs = Object.fromEntries([...itemAt(wanted, 0, "values").graph.inputs].map(([name, { shape }]) => {
       const data = inputs[name] ?? Float32Array.from({ length: elements(shape) }, () => 2 * random.uniform() - 1);
       return [name, { shape: [...shape], data: Float32Array.from(data) }];
     }));
@@ -93,9 +94,9 @@ export async function figure(device: Device, which: Case): Promise<Figure> {
   const { executable } = loaded;
   const wait = settled(device);
   await wait();
-  const ceilings = [await measureCeiling(device, which.bound, BRIEF)];
+  const firstCeiling = await measureCeiling(device, which.bound, BRIEF);
   const timing = await measure(() => executable.run(), wait, { warm: true });
-  ceilings.push(await measureCeiling(device, which.bound, BRIEF));
+  const lastCeiling = await measureCeiling(device, which.bound, BRIEF);
   let host_ms = Infinity;
   const began = performance.now();
   for (let k = 0; k < HOST_RUNS && performance.now() - began < HOST_MS; k++) {
@@ -107,7 +108,7 @@ export async function figure(device: Device, which: Case): Promise<Figure> {
   const { plan } = executable;
   const gflops = (which.flops ?? (arithmetic(workload.fetches) || plan.flops)) / timing.ms / 1e6;
   const gbs = traffic(plan) / timing.ms / 1e6;
-  const ceiling = (ceilings[0]! + ceilings[1]!) / 2;
+  const ceiling = (firstCeiling + lastCeiling) / 2;
   loaded.destroy();
   return {
     case: which.name,

@@ -9,7 +9,7 @@ import { loadNetworkConfig } from "../models/io/network_folder.ts";
 import { countParameters, type ParameterSpec, Scope } from "../models/io/params.ts";
 import { unet, unetFormat } from "../models/diffusion/unet.ts";
 import { type Device, openDevice } from "../engine/device.ts";
-import { elements, Graph } from "../engine/graph.ts";
+import { elements, Graph, type Value } from "../engine/graph.ts";
 import { Random } from "../engine/rng.ts";
 import { Executable } from "../engine/executable.ts";
 import { Tensor } from "../engine/tensor.ts";
@@ -75,8 +75,13 @@ export async function fullSize(print: (line: string) => void): Promise<void> {
       `${GB(bytes.parameters)} of weights if they were f32, ${GB(bytes.pool)} in addition`,
   );
   const random = new Random(0, "bench/full_size.inputs");
-  const floats = (name: string) => random.fillNormal(new Float32Array(elements(graph.inputs.get(name)!.shape)));
-  const data = { sample: floats("sample"), timesteps: [500], context: floats("context"), drawing: floats("drawing") };
+  const floats = ({ shape }: Value) => random.fillNormal(new Float32Array(elements(shape)));
+  const data = {
+    sample: floats(inputs.sample),
+    timesteps: [500],
+    context: floats(inputs.context),
+    drawing: floats(drawing),
+  };
   for (const which of ["first, with shaders compiled", "second"]) {
     start = performance.now();
     prediction.run(data);

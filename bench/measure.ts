@@ -5,6 +5,7 @@
  */
 
 import process from "node:process";
+import { itemAt } from "../engine/lookup.ts";
 import type { Device } from "../engine/device.ts";
 
 /** Milliseconds of a run. */
@@ -64,7 +65,12 @@ export async function measure(
   const { user, system } = process.cpuUsage(used);
   const cores = (user + system) / 1000 / (performance.now() - start);
   times.sort((a, b) => a - b);
-  return { ms: times[times.length >> 1]!, low: times[0]!, high: times.at(-1)!, cores };
+  return {
+    ms: itemAt(times, times.length >> 1, "times"),
+    low: Math.min(...times),
+    high: Math.max(...times),
+    cores,
+  };
 }
 
 /** Resolves when the GPU has done all that is queued. */

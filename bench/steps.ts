@@ -17,6 +17,7 @@ import { textEncoderFormat } from "../models/diffusion/clip_text.ts";
 import { stepFetches, type TrainerSpec } from "../models/trainer.ts";
 import { unet, unetFormat } from "../models/diffusion/unet.ts";
 import { adamHyper } from "../ops/optimizer.ts";
+import { lookUp } from "../engine/lookup.ts";
 import { Graph, type Value } from "../engine/graph.ts";
 import type { Fetches } from "../engine/plan/records.ts";
 import { denoisingLoss } from "../stages/lib/diffusion.ts";
@@ -36,7 +37,10 @@ const TINY = new URL("../models/tiny", import.meta.url).pathname;
 async function tinyNetworks() {
   const text: TextConfig = { kind: "clip", config: await loadNetworkConfig(`${TINY}/text_encoder`, textEncoderFormat) };
   const vae = await loadNetworkConfig(`${TINY}/vae`, autoencoderFormat);
-  const size_px = vae.sample_size!;
+  const { sample_size: size_px } = vae;
+  if (size_px === undefined) {
+    throw new Error(`Cannot bench the networks of ${TINY}: the autoencoder has no sample_size`);
+  }
   return {
     text,
     tokens: text.config.max_position_embeddings,
@@ -54,7 +58,9 @@ function training(
   specs: Specs,
   inputs: Workload["inputs"] = {},
 ): Workload {
-  const trainable = new Map([...spec.trainable].map((name) => [name, spec.loss.graph.parameters.get(name)!]));
+  const trainable = new Map(
+    [...spec.trainable].map((name) => [name, lookUp(spec.loss.graph.parameters, name, "parameters of the graph")]),
+  );
   const { step } = stepFetches({ clip_norm: 1, weight_decay: 0, ema_decay: 0.999, ...spec }, trainable);
   return { fetches: step, specs, inputs: { ...inputs, "adam.hyper": adamHyper(0, { lr: 1e-5 }) } };
 }

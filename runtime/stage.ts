@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { lookUp } from "../engine/lookup.ts";
 import type { Device } from "../engine/device.ts";
 import type { PlanObserver } from "../engine/plan/records.ts";
 
@@ -159,7 +160,7 @@ export function inputsOf(
   return Object.fromEntries(
     Object.keys(spec.inputs).map((key) => {
       const name = key.replace(/[?*]$/, "");
-      const from = inputs[name]?.map((id) => artifacts.get(id)!);
+      const from = inputs[name]?.map((id) => lookUp(artifacts, id, "artifacts"));
       return [name, key.endsWith("*") ? from ?? [] : from?.[0]];
     }),
   );

@@ -4,9 +4,10 @@
  * @module
  */
 
-import { elements, type Shape } from "../../engine/graph.ts";
+import { itemAt } from "../../engine/lookup.ts";
+import { dims, elements, extent, type Shape } from "../../engine/graph.ts";
 import type { TensorData } from "../../formats/safetensors.ts";
-import { CannotDo, kindOf, load, type Peer, type Ready, type Task } from "./peer.ts";
+import { CannotDo, inputOf, kindOf, load, type Peer, type Ready, type Task } from "./peer.ts";
 
 const JAX = "npm:@jax-js/jax@0.1.25";
 
@@ -55,38 +56,39 @@ function recipeOf(jax: Jax, task: Task): Recipe {
     y.dispose();
     return pull(dy);
   };
-  const given = (name: string) => task.inputs[name]!;
+  const given = (name: string) => inputOf(task, name);
   const maps = (name: string) => turned(given(name), MAPS_THERE);
   const heads = (name: string): TensorData => {
-    const { data, shape: [N, L, width] } = given(name);
-    return { data, shape: [N!, L!, task.heads, width! / task.heads] };
+    const { data, shape } = given(name);
+    const { N, L, width } = dims(shape, "N L width");
+    return { data, shape: [N, L, task.heads, width / task.heads] };
   };
   switch (kindOf(task)) {
     case "conv2d.forward":
       return {
         args: [maps("x"), turned(given("f"), FILTERS_THERE)],
-        program: (x, f) => [conv(x!, f!)],
+        program: (x: JaxArray, f: JaxArray) => [conv(x, f)],
         results: [{ name: "y", order: MAPS_BACK }],
       };
     case "conv2d.backward_input":
       // A gradient is taken at some x; which, is all the same.
       return {
         args: [maps("dy"), turned(given("f"), FILTERS_THERE), maps("dy")],
-        program: (x, f, dy) => back((x) => conv(x!, f!), [x!], dy!),
+        program: (x: JaxArray, f: JaxArray, dy: JaxArray) => back((x: JaxArray) => conv(x, f), [x], dy),
         results: [{ name: "y", order: MAPS_BACK }],
       };
     case "conv2d.backward_weight": {
-      const [I, O] = [given("x").shape[3]!, given("dy").shape[3]!];
+      const [I, O] = [extent(given("x").shape, 3), extent(given("dy").shape, 3)];
       return {
         args: [maps("x"), { shape: [O, I, 3, 3], data: new Float32Array(9 * O * I) }, maps("dy")],
-        program: (x, f, dy) => back((f) => conv(x!, f!), [f!], dy!),
+        program: (x: JaxArray, f: JaxArray, dy: JaxArray) => back((f: JaxArray) => conv(x, f), [f], dy),
         results: [{ name: "y", order: FILTERS_BACK }],
       };
     }
     case "matmul":
       return {
         args: [given("a"), given("b")],
-        program: (a, b) => [jax.numpy.matmul(a!, b!)],
+        program: (a: JaxArray, b: JaxArray) => [jax.numpy.matmul(a, b)],
         results: [{ name: "y" }],
       };
     case "attention.forward":
@@ -98,7 +100,8 @@ function recipeOf(jax: Jax, task: Task): Recipe {
     case "attention.backward":
       return {
         args: ["q", "k", "v", "dy"].map(heads),
-        program: (q, k, v, dy) => back(jax.nn.dotProductAttention, [q!, k!, v!], dy!),
+        program: (q: JaxArray, k: JaxArray, v: JaxArray, dy: JaxArray) =>
+          back(jax.nn.dotProductAttention, [q, k, v], dy),
         results: [{ name: "dq" }, { name: "dk" }, { name: "dv" }],
       };
     default:
@@ -108,18 +111,18 @@ function recipeOf(jax: Jax, task: Task): Recipe {
 
 /** A tensor with its axes in another order. */
 function turned({ data, shape }: TensorData, order: readonly number[]): TensorData {
-  const strides = shape.map((_, axis) => elements(shape.slice(axis + 1)));
-  const there = order.map((axis) => shape[axis]!);
+  const axes = order.map((axis) => ({ size: extent(shape, axis), stride: elements(shape.slice(axis + 1)) }));
+  const innermostFirst = axes.toReversed();
   const out = new Float32Array(data.length);
   for (let k = 0; k < out.length; k++) {
     let rest = k, from = 0;
-    for (let axis = there.length - 1; axis >= 0; axis--) {
-      from += (rest % there[axis]!) * strides[order[axis]!]!;
-      rest = Math.floor(rest / there[axis]!);
+    for (const { size, stride } of innermostFirst) {
+      from += (rest % size) * stride;
+      rest = Math.floor(rest / size);
     }
     out[k] = data[from]!;
   }
-  return { data: out, shape: there };
+  return { data: out, shape: axes.map(({ size }) => size) };
 }
 
 /** jax-js. */
@@ -149,8 +152,9 @@ function prepare(jax: Jax, task: Task): Ready {
     async read() {
       const read: Record<string, Float32Array> = {};
       for (const [k, { name, order }] of recipe.results.entries()) {
-        const { shape } = results[k]!;
-        const data = await results[k]!.ref.data();
+        const result = itemAt(results, k, "results");
+        const { shape } = result;
+        const data = await result.ref.data();
         read[name] = order ? turned({ data, shape }, order).data : data;
       }
       return read;

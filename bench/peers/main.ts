@@ -33,7 +33,7 @@ const CARE = { runs: 3, least_ms: 100 };
 type Answer = { readonly ms: number; readonly ratio: number } | { readonly reason: string };
 
 const reasonOf = (error: unknown): string =>
-  error instanceof CannotDo ? error.message : `it fails: ${`${error}`.split("\n")[0]!.slice(0, 200)}`;
+  error instanceof CannotDo ? error.message : `it fails: ${`${error}`.replace(/\n.*/s, "").slice(0, 200)}`;
 
 const peers = ({ print }: Context) =>
   new Command()
@@ -112,7 +112,9 @@ async function ask(open: OpenPeer, { task, results, ms: ours_ms }: Ours): Promis
       await ready.run();
       await ready.wait();
       for (const [name, theirs] of Object.entries(await ready.read())) {
-        const error = difference(results[name]!, theirs);
+        const own = results[name];
+        if (!own) throw new Error(`it gives "${name}", which is no result of the task`);
+        const error = difference(own, theirs);
         if (!(error < TOLERANCE)) throw new Error(`its ${name} differs from ours by ${error.toExponential(1)}`);
       }
       const { ms } = await measure(() => ready.run(), () => ready.wait(), { ...CARE, warm: true });

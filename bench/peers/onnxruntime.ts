@@ -48,8 +48,9 @@ export const onnxWebgpu: Peer = {
   async open() {
     const ort = await load<Ort>(`${PACKAGE}/webgpu`);
     const adapter = await navigator.gpu.requestAdapter();
-    ort.env.webgpu.adapter = adapter!;
-    return { adapter: adapter!.info.description, prepare: (task) => prepareWebgpu(ort, task) };
+    if (!adapter) throw new CannotDo("there is no adapter");
+    ort.env.webgpu.adapter = adapter;
+    return { adapter: adapter.info.description, prepare: (task) => prepareWebgpu(ort, task) };
   },
 };
 

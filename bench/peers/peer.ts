@@ -69,7 +69,18 @@ export function load<T>(specifier: string): Promise<T> {
   return import(specifier);
 }
 
-/** Kind of a task: `conv2d.forward` of `conv2d.forward:n4-32x32-64-64`. */
+/**
+ * An input of a task.
+ *
+ * @throws {CannotDo} If the task has no input of that name.
+ */
+export function inputOf({ name: task, inputs }: Task, name: string): TensorData {
+  const input = inputs[name];
+  if (!input) throw new CannotDo(`${task} has no input "${name}"`);
+  return input;
+}
+
+/** What is done in a task: `conv2d.forward` of `conv2d.forward:n4-32x32-64-64`. */
 export function kindOf({ name }: Task): string {
   return name.slice(0, name.indexOf(":"));
 }

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { lookUp } from "../../engine/lookup.ts";
+import { dims, extent } from "../../engine/graph.ts";
 import { CannotDo, kindOf, load, type Peer, type Ready, type Task } from "./peer.ts";
 
 const CORE = "npm:@tensorflow/tfjs-core@4.22.0", BACKEND = "npm:@tensorflow/tfjs-backend-webgpu@4.22.0";
@@ -37,40 +39,49 @@ interface Tf {
   softmax(x: TfTensor): TfTensor;
 }
 
-/** `softmax(Q K^T / sqrt(D)) V` head by head, of `[N, L, H * D]`; with its gradients where there is a `dy`. */
-function attention(tf: Tf, heads: number, inputs: Record<string, TfTensor>): Record<string, TfTensor> {
-  const { shape: [N, L, width] } = inputs["q"]!;
-  const scale = 1 / Math.sqrt(width! / heads);
-  const split = (x: TfTensor) => tf.transpose(tf.reshape(x, [N!, x.shape[1]!, heads, width! / heads]), [0, 2, 1, 3]);
-  const merge = (x: TfTensor) => tf.reshape(tf.transpose(x, [0, 2, 1, 3]), [N!, L!, width!]);
-  const [q, k, v] = ["q", "k", "v"].map((name) => split(inputs[name]!)) as [TfTensor, TfTensor, TfTensor];
+/** The inputs of a task. */
+type Input = (name: string) => TfTensor;
+
+/** `softmax(Q K^T / sqrt(D)) V` head by head, of `[N, L, H * D]`; with its gradients if `backward` is true. */
+function attention(tf: Tf, heads: number, input: Input, backward: boolean): Record<string, TfTensor> {
+  const { N, L, width } = dims(input("q"), "N L width");
+  const scale = 1 / Math.sqrt(width / heads);
+  const split = (x: TfTensor) => tf.transpose(tf.reshape(x, [N, extent(x, 1), heads, width / heads]), [0, 2, 1, 3]);
+  const merge = (x: TfTensor) => tf.reshape(tf.transpose(x, [0, 2, 1, 3]), [N, L, width]);
+  const [q, k, v] = [split(input("q")), split(input("k")), split(input("v"))];
   const p = tf.softmax(tf.mul(tf.matMul(q, k, false, true), scale));
   const y = merge(tf.matMul(p, v));
-  if (!inputs["dy"]) return { y };
+  if (!backward) return { y };
   // Spelled out: what differentiates comes with the rest of TensorFlow.js only, a download several times as large.
-  const dy = split(inputs["dy"]);
+  const dy = split(input("dy"));
   const dp = tf.matMul(dy, v, false, true);
   const ds = tf.mul(tf.mul(p, tf.sub(dp, tf.sum(tf.mul(dp, p), -1, true))), scale);
-  const [dq, dk, dv] = [tf.matMul(ds, k), tf.matMul(ds, q, true), tf.matMul(p, dy, true)].map(merge);
-  return { y, dq: dq!, dk: dk!, dv: dv! };
+  return {
+    y,
+    dq: merge(tf.matMul(ds, k)),
+    dk: merge(tf.matMul(ds, q, true)),
+    dv: merge(tf.matMul(p, dy, true)),
+  };
 }
 
-/** Implementation of each task: results by name. */
-function programs(tf: Tf, { heads }: Task): Record<string, (x: Record<string, TfTensor>) => Record<string, TfTensor>> {
+/** How each task is done: results by name. */
+function programs(tf: Tf, { heads }: Task): Record<string, (input: Input) => Record<string, TfTensor>> {
   return {
-    "conv2d.forward": ({ x, f }) => ({ y: tf.conv2d(x!, f!, 1, "same") }),
-    "conv2d.backward_input": ({ dy, f }) => ({ y: tf.conv2dTranspose(dy!, f!, dy!.shape, 1, "same") }),
-    "conv2d.backward_weight": ({ x, dy }) => ({
-      y: tf.engine().runKernel("Conv2DBackpropFilter", { x: x!, dy: dy! }, {
+    "conv2d.forward": (input) => ({ y: tf.conv2d(input("x"), input("f"), 1, "same") }),
+    "conv2d.backward_input": (input) => ({
+      y: tf.conv2dTranspose(input("dy"), input("f"), input("dy").shape, 1, "same"),
+    }),
+    "conv2d.backward_weight": (input) => ({
+      y: tf.engine().runKernel("Conv2DBackpropFilter", { x: input("x"), dy: input("dy") }, {
         strides: [1, 1],
         pad: "same",
         dataFormat: "NHWC",
-        filterShape: [3, 3, x!.shape[3]!, dy!.shape[3]!],
+        filterShape: [3, 3, extent(input("x"), 3), extent(input("dy"), 3)],
       }),
     }),
-    matmul: ({ a, b }) => ({ y: tf.matMul(a!, b!) }),
-    "attention.forward": (inputs) => attention(tf, heads, inputs),
-    "attention.backward": (inputs) => attention(tf, heads, inputs),
+    matmul: (input) => ({ y: tf.matMul(input("a"), input("b")) }),
+    "attention.forward": (input) => attention(tf, heads, input, false),
+    "attention.backward": (input) => attention(tf, heads, input, true),
   };
 }
 
@@ -90,15 +101,15 @@ export const tensorflow: Peer = {
 function prepare(tf: Tf, task: Task): Ready {
   const program = programs(tf, task)[kindOf(task)];
   if (!program) throw new CannotDo("the network is not written in it");
-  const inputs = Object.fromEntries(
-    Object.entries(task.inputs).map(([name, { data, shape }]) => [name, tf.tensor(data as Float32Array, shape)]),
+  const inputs = new Map(
+    Object.entries(task.inputs).map(([name, { data, shape }]) => [name, tf.tensor(data, shape)]),
   );
   let results: Record<string, TfTensor> = {};
   const free = () => Object.values(results).forEach((tensor) => tensor.dispose());
   return {
     run() {
       free();
-      results = tf.tidy(() => program(inputs));
+      results = tf.tidy(() => program((name) => lookUp(inputs, name, "inputs of the task")));
     },
     async wait() {
       // It collects dispatches until somebody asks for data.
@@ -114,7 +125,7 @@ function prepare(tf: Tf, task: Task): Ready {
     },
     destroy() {
       free();
-      for (const tensor of Object.values(inputs)) tensor.dispose();
+      for (const tensor of inputs.values()) tensor.dispose();
     },
   };
 }

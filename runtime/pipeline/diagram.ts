@@ -5,6 +5,7 @@
  */
 import { markup } from "../../formats/html.ts";
 import type { Pipeline, PipelineStage } from "./file.ts";
+import { itemAt, lookUp } from "../../engine/lookup.ts";
 
 const box = { height: 44, lane: 8, gapX: 56, gapY: 16, letter: 7.2 };
 const margin = 16;
@@ -37,23 +38,22 @@ export function drawPipeline({ name, stages }: Pipeline, stale: ReadonlySet<stri
       y += height + box.gapY;
     }
   }
+  const placeOf = (key: string) => lookUp(places, key, "places");
   const bend = box.gapX / 2;
   const edges = lines.map(({ from, to }) => {
-    const way = [
-      from,
-      ...columns.flat().filter(({ line }) => line?.from === from && line.to === to).map(({ key }) => key),
-      to,
-    ];
-    const path = way.slice(1).map((key, i) => {
-      const [a, b] = [places.get(way[i]!)!, places.get(key)!];
+    const lanes = columns.flat().filter(({ line }) => line?.from === from && line.to === to).map(({ key }) => key);
+    const start = placeOf(from);
+    let path = `M${start.x + width} ${start.y}`, a = start;
+    for (const key of [...lanes, to]) {
+      const b = placeOf(key);
       const through = key === to ? "" : `h${width}`;
-      return `C${a.x + width + bend} ${a.y} ${b.x - bend} ${b.y} ${b.x} ${b.y}${through}`;
-    });
-    const start = places.get(from)!;
-    return markup`<path d="M${start.x + width} ${start.y}${path.join("")}"/>\n`;
+      path += `C${a.x + width + bend} ${a.y} ${b.x - bend} ${b.y} ${b.x} ${b.y}${through}`;
+      a = b;
+    }
+    return markup`<path d="${path}"/>\n`;
   });
   const boxes = stages.map(({ id, spec }) => {
-    const { x, y } = places.get(id)!;
+    const { x, y } = placeOf(id);
     const top = y - box.height / 2;
     const colour = colours[spec.output] ?? "#5b6470";
     return markup`<g transform="translate(${x} ${top})">
@@ -99,28 +99,28 @@ function linesOf(stages: readonly PipelineStage[]): Line[] {
 /** Each stage just before the first that takes from it, each line a lane in the columns between; near to its inputs. */
 function layers(stages: readonly PipelineStage[], lines: readonly Line[]): Slot[][] {
   const depth = new Map<string, number>();
-  for (const { id, needs } of stages) depth.set(id, Math.max(-1, ...needs.map((need) => depth.get(need)!)) + 1);
+  const depthOf = (id: string) => lookUp(depth, id, "depths of the stages");
+  for (const { id, needs } of stages) depth.set(id, Math.max(-1, ...needs.map(depthOf)) + 1);
   for (const { id } of stages.toReversed()) {
-    const after = lines.filter(({ from }) => from === id).map(({ to }) => depth.get(to)! - 1);
+    const after = lines.filter(({ from }) => from === id).map(({ to }) => depthOf(to) - 1);
     if (after.length) depth.set(id, Math.min(...after));
   }
   const columns: Slot[][] = Array.from({ length: Math.max(...depth.values()) + 1 }, () => []);
-  for (const stage of stages) columns[depth.get(stage.id)!]!.push({ key: stage.id, stage });
+  const add = (at: number, slot: Slot) => itemAt(columns, at, "columns").push(slot);
+  for (const stage of stages) add(depthOf(stage.id), { key: stage.id, stage });
   const lane = ({ from, to }: Line, at: number) => at === depth.get(from) ? from : `${from} ${to} ${at}`;
   for (const line of lines) {
-    for (let at = depth.get(line.from)! + 1; at < depth.get(line.to)!; at++) {
-      columns[at]!.push({ key: lane(line, at), line });
-    }
+    for (let at = depthOf(line.from) + 1; at < depthOf(line.to); at++) add(at, { key: lane(line, at), line });
   }
   const place = new Map<string, number>();
   for (const [at, column] of columns.entries()) {
-    const inputs = ({ stage, line }: Slot) => line ? [line] : lines.filter(({ to }) => to === stage!.id);
+    const inputs = ({ stage, line }: Slot) => line ? [line] : lines.filter(({ to }) => to === stage?.id);
     const mean = (slot: Slot) => {
-      const before = inputs(slot).map((line) => place.get(lane(line, at - 1))!);
+      const before = inputs(slot).map((line) => lookUp(place, lane(line, at - 1), "places"));
       return before.length ? before.reduce((sum, y) => sum + y, 0) / before.length : 1;
     };
-    const order = new Map(column.map((slot) => [slot, mean(slot)]));
-    column.sort((a, b) => order.get(a)! - order.get(b)!);
+    const order = column.map((slot) => ({ slot, mean: mean(slot) })).sort((a, b) => a.mean - b.mean);
+    column.splice(0, Infinity, ...order.map(({ slot }) => slot));
     column.forEach(({ key }, i) => place.set(key, (i + 0.5) / column.length));
   }
   return columns;

@@ -31,8 +31,8 @@ export function connect(drafts: readonly Draft[], all: Diagnostic[]): void {
     if (!draft.spec) continue;
     const problems: Diagnostic[] = [];
     const wanted = Object.entries(draft.spec.inputs).map(([key, kind]) => {
-      const [, name, mark] = /^(\w+)([?*]?)$/.exec(key)!;
-      return { name: name!, kind, optional: mark === "?", list: mark === "*" };
+      const name = key.replace(/[?*]$/, "");
+      return { name, kind, optional: key.endsWith("?"), list: key.endsWith("*") };
     });
     const given = entriesOf(child(draft.tree, "in"));
     for (const { name, kind } of wanted.filter(({ optional }) => !optional)) {
@@ -75,7 +75,7 @@ export function connect(drafts: readonly Draft[], all: Diagnostic[]): void {
     // "*" is every stage that neither takes "*" itself nor depends on this one.
     for (const name of draft.all) {
       const others = drafts.filter((other) => other.all.length === 0 && !reaches(other, draft.id, byId));
-      const kind = draft.spec!.inputs[`${name}*`];
+      const kind = draft.spec?.inputs[`${name}*`];
       draft.inputs[name] = others.filter(({ spec }) => kind === "any" || spec?.output === kind).map(({ id }) => id);
     }
   }
@@ -95,13 +95,12 @@ function checkSource(
     const hint = suggest(source.value, [...byId.keys()].filter((key) => key !== id), "stages");
     return { at: source.at, message: `${take} there is no such stage`, hint };
   }
-  const makes = other.spec?.output;
-  if (!makes || kind === "any" || makes === kind) return undefined;
+  if (!other.spec || kind === "any" || other.spec.output === kind) return undefined;
   const fits = [...byId.values()].filter(({ spec }) => spec?.output === kind).map((draft) => draft.id);
   const hint = fits.length ? `stages that make ${article(kind)}: ${fits.join(", ")}` : undefined;
   return {
     at: source.at,
-    message: `${take} it takes ${article(kind)}: ${other.spec!.id} makes ${article(makes)}`,
+    message: `${take} it takes ${article(kind)}: ${other.spec.id} makes ${article(other.spec.output)}`,
     hint,
   };
 }
@@ -117,7 +116,10 @@ function reaches(from: Draft, target: string, byId: Map<string, Draft>, seen = n
   if (from.id === target) return true;
   if (seen.has(from.id)) return false;
   seen.add(from.id);
-  return needsOf(from).some((id) => byId.has(id) && reaches(byId.get(id)!, target, byId, seen));
+  return needsOf(from).some((id) => {
+    const needed = byId.get(id);
+    return needed !== undefined && reaches(needed, target, byId, seen);
+  });
 }
 
 /** Dependencies first, else the order of the file. */

@@ -5,6 +5,7 @@
  * @module
  */
 import { child, type Diagnostic, entriesOf, isUnset, type Place, toJS, type Tree } from "../../formats/yaml_tree.ts";
+import { lookUp } from "../../engine/lookup.ts";
 
 /** A stage of the file, or one of the stages that its matrix makes of it. */
 export interface Variant {
@@ -41,7 +42,7 @@ export function expandMatrix(
   const matrixOf = (id: string, above: readonly string[] = []): Matrix => {
     const found = known.get(id);
     if (found || above.includes(id)) return found ?? new Map();
-    const { node } = stages.get(id)!;
+    const { at: place, node } = lookUp(stages, id, "stages");
     const matrix = new Map<string, readonly Tree[]>();
     const add = (key: string, values: readonly Tree[], at: Place, from: string) => {
       const old = matrix.get(key);
@@ -61,7 +62,7 @@ export function expandMatrix(
     const count = [...matrix.values()].reduce((product, { length }) => product * length, 1);
     if (count > MOST) {
       const message = `Cannot vary stage "${id}" as it would become ${count} stages: at most ${MOST} are allowed`;
-      problems.push({ at: stages.get(id)!.at, message });
+      problems.push({ at: place, message });
       matrix.clear();
     }
     known.set(id, matrix);
@@ -78,7 +79,9 @@ export function expandMatrix(
         const all = name.endsWith("@*") ? name.slice(0, -2) : "";
         if (stages.has(all)) return variantsOf(all).map((variant) => put(variant.id));
         if (!stages.has(name)) return [source];
-        return [put(variantId(name, new Map([...matrixOf(name).keys()].map((key) => [key, values.get(key)!]))))];
+        return [
+          put(variantId(name, new Map([...matrixOf(name).keys()].map((key) => [key, lookUp(values, key, "values")])))),
+        ];
       };
       return { id, of, at, node: renameSources(node, rename), values };
     })
@@ -134,8 +137,9 @@ function renameSources(stage: Tree, rename: (source: Tree) => Tree[]): Tree {
   if (inputs?.node.kind === "map") {
     const renamed = [...inputs.node.entries].map(([key, { at, node }]) => {
       const sources = (node.kind === "list" ? node.items : [node]).flatMap(rename);
-      const one = node.kind !== "list" && sources.length === 1;
-      return [key, { at, node: one ? sources[0]! : { kind: "list" as const, at: node.at, items: sources } }] as const;
+      const [one, ...others] = sources;
+      const isOne = node.kind !== "list" && one && !others.length;
+      return [key, { at, node: isOne ? one : { kind: "list" as const, at: node.at, items: sources } }] as const;
     });
     entries.set("in", { ...inputs, node: { ...inputs.node, entries: new Map(renamed) } });
   }

@@ -120,14 +120,14 @@ export function applySet(tree: Tree, text: string, problems: Diagnostic[]): Tree
     ? { kind: "scalar", at: { ...at, offset: text.length }, value: "" }
     : parseYaml(at.source, problems, `${" ".repeat(key.length + 1)}${value}`);
   if (!leaf) return tree;
-  const path = key.split(".");
+  const path = key.split("."), [first, second = ""] = path;
   const known = entriesOf(child(tree, "params")).map(([name]) => name);
   if (path.length === 1 && known.includes(key)) return merge(tree, nest(["params", key], at, leaf));
-  if (key === "seed" || key === "jobs" || path[0] === "stages" && path.length > 2 || path[0] === "params") {
+  if (key === "seed" || key === "jobs" || first === "stages" && path.length > 2 || first === "params") {
     const stages = entriesOf(child(tree, "stages")).map(([name]) => name);
-    if (path[0] !== "stages" || stages.includes(path[1]!)) return merge(tree, nest(path, at, leaf));
-    const hint = suggest(path[1]!, stages, "its stages");
-    problems.push({ at, message: `Cannot set "${key}" as the pipeline has no stage "${path[1]}"`, hint });
+    if (first !== "stages" || stages.includes(second)) return merge(tree, nest(path, at, leaf));
+    const hint = suggest(second, stages, "its stages");
+    problems.push({ at, message: `Cannot set "${key}" as the pipeline has no stage "${second}"`, hint });
     return tree;
   }
   const hint = suggest(key, [...known, "seed", "jobs"], "its parameters") +
@@ -177,8 +177,8 @@ export function interpolate(tree: Tree, params: Map<string, Param>, problems: Di
     missing = true;
     return undefined;
   };
-  const whole = /^\$\{(\w+)\}$/.exec(tree.value);
-  if (whole) return find(whole[1]!) ?? { ...tree, value: unset };
+  const [, whole] = /^\$\{(\w+)\}$/.exec(tree.value) ?? [];
+  if (whole !== undefined) return find(whole) ?? { ...tree, value: unset };
   const value = tree.value.replace(/\$\{(\w+)\}/g, (text, name) => {
     const node = find(name);
     if (isUnset(node)) missing = true;

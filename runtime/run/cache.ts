@@ -9,6 +9,7 @@ import { z } from "zod";
 import { exists, readTextIfExists } from "../../formats/files.ts";
 import { oldNames, renamedHint } from "../../formats/renamed.ts";
 import type { Pipeline, PipelineStage } from "../pipeline/file.ts";
+import { lookUp } from "../../engine/lookup.ts";
 import type { TunedKernels } from "../../engine/tuning/tuning_cache.ts";
 import type { Field } from "../stage.ts";
 
@@ -90,9 +91,14 @@ export interface StageState {
 export function stageStates(pipeline: Pipeline, root: string): StageState[] {
   const states = new Map<string, StageState>();
   const hashes = new Map<string, string>();
-  const hashOnce = (path: string) => hashes.get(path) ?? hashes.set(path, hashPath(path)).get(path)!;
+  const hashOnce = (path: string) => {
+    const hash = hashes.get(path) ?? hashPath(path);
+    hashes.set(path, hash);
+    return hash;
+  };
+  const stateOf = (id: string) => lookUp(states, id, "states of the stages");
   for (const stage of pipeline.stages) {
-    const keyed = (ids: readonly string[]) => Object.fromEntries(ids.map((id) => [id, states.get(id)!.key]));
+    const keyed = (ids: readonly string[]) => Object.fromEntries(ids.map((id) => [id, stateOf(id).key]));
     const recipe: Recipe = {
       uses: stage.spec.id,
       version: stage.spec.version,
@@ -104,7 +110,7 @@ export function stageStates(pipeline: Pipeline, root: string): StageState[] {
     const key = digest(canonical(recipe));
     const dir = join(root, pipeline.name, stage.id);
     const manifest = readManifest(dir);
-    const stale = stage.needs.find((id) => states.get(id)!.reason !== null);
+    const stale = stage.needs.find((id) => stateOf(id).reason !== null);
     let reason = whyNot(manifest, key, recipe, dir);
     if (reason === null && stale !== undefined) reason = `stage "${stale}" is not up to date`;
     states.set(stage.id, { stage, key, recipe, dir, manifest, reason });

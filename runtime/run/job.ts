@@ -121,10 +121,11 @@ class StageRun {
     this.#draft = tempDirOf(home, stage.id);
     this.#work = join(home, ".work", stage.id);
     const before = readJson<StageRunNote>(join(this.#work, "attempt.json"));
-    this.resumed = before?.key === key;
+    const earlier = before?.key === key ? before : undefined;
+    this.resumed = earlier !== undefined;
     // Checkpoints of other options or inputs are of no use.
     if (!this.resumed) removeIfExists(this.#work);
-    this.#earlier = this.resumed ? before!.seconds : 0;
+    this.#earlier = earlier?.seconds ?? 0;
     const files = join(this.#work, "files");
     Deno.mkdirSync(files, { recursive: true });
     this.#resumes = [...Deno.readDirSync(files)].length > 0;

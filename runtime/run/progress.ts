@@ -5,6 +5,7 @@
  */
 import { formatBytes, formatCount } from "../../formats/numbers.ts";
 import type { Field } from "../stage.ts";
+import { itemAt } from "../../engine/lookup.ts";
 
 /** Event of a run: the lines of `log.jsonl` and of `run --json`, which have a `time` as well. */
 export type RunEvent =
@@ -102,10 +103,10 @@ export function reporterFor(out: Output, now: () => number = () => performance.n
     // A first plain line only after a while: quick stages need none.
     course.printed ??= terminal ? -Infinity : time;
     samples.push({ time, done });
-    while (samples.length > 2 && time - samples[0]!.time > rateWindowMs) samples.shift();
+    while (samples.length > 2 && time - itemAt(samples, 0, "samples").time > rateWindowMs) samples.shift();
     if (time - course.printed < (terminal ? barEveryMs : plainEveryMs)) return;
     course.printed = time;
-    const first = samples[0]!;
+    const first = itemAt(samples, 0, "samples");
     const rate = time > first.time ? (done - first.done) * 1000 / (time - first.time) : 0;
     const words = [
       `${done}/${total}`,
@@ -181,12 +182,14 @@ export function formatTable(rows: readonly Readonly<Record<string, Field>>[]): s
     tables.set(columns, [...tables.get(columns) ?? [], row]);
   }
   return [...tables].map(([columns, group]) => {
-    const names = columns.split("\t");
-    const cells = [names, ...group.map((row) => names.map((name) => formatField(row[name], name)))];
-    const numeric = names.map((name) => group.every((row) => typeof row[name] === "number"));
-    const widths = names.map((_, i) => Math.max(...cells.map((line) => line[i]!.length)));
-    const align = (text: string, i: number) => numeric[i] ? text.padStart(widths[i]!) : text.padEnd(widths[i]!);
-    const lines = cells.map((line) => line.map(align).join("  ").trimEnd());
-    return [lines[0], "-".repeat(Math.max(...lines.map(({ length }) => length))), ...lines.slice(1)].join("\n");
+    const aligned = columns.split("\t").map((name) => {
+      const cells = [name, ...group.map((row) => formatField(row[name], name))];
+      const width = Math.max(...cells.map(({ length }) => length));
+      const numeric = group.every((row) => typeof row[name] === "number");
+      return cells.map((text) => numeric ? text.padStart(width) : text.padEnd(width));
+    });
+    const lineOf = (index: number) => aligned.map((cells) => cells[index]).join("  ").trimEnd();
+    const [head, ...lines] = [lineOf(0), ...group.map((_, i) => lineOf(i + 1))];
+    return [head, "-".repeat(Math.max(...[head, ...lines].map(({ length }) => length))), ...lines].join("\n");
   }).join("\n\n");
 }

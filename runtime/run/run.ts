@@ -15,6 +15,7 @@
  */
 import { join, resolve } from "node:path";
 import { bestEffort, localExecutor, type StageExecutor, StageRunError } from "./job.ts";
+import { lookUp } from "../../engine/lookup.ts";
 import { readTuned } from "../../engine/tuning/tuning_cache.ts";
 import { type Device, DeviceLostError } from "../../engine/device.ts";
 import { exists, removeIfExists, writeAtomic } from "../../formats/files.ts";
@@ -109,7 +110,8 @@ export function planRun(pipeline: Pipeline, root: string, { only, from, until }:
     throw new RunError(`Cannot choose stage "${id}" as ${pipeline.file} has no such stage, hint: ${hint}`);
   }
   const needs = new Map(pipeline.stages.map((stage) => [stage.id, stage.needs]));
-  const before = (id: string): Set<string> => new Set([id, ...needs.get(id)!.flatMap((need) => [...before(need)])]);
+  const needsOf = (id: string) => lookUp(needs, id, "stages");
+  const before = (id: string): Set<string> => new Set([id, ...needsOf(id).flatMap((need) => [...before(need)])]);
   const wanted = only !== undefined
     ? new Set(named(only))
     : until !== undefined
@@ -131,7 +133,7 @@ export function planRun(pipeline: Pipeline, root: string, { only, from, until }:
     const run = !wanted.has(id) ? null : again(id) ? state.reason ?? "you asked for it" : state.reason;
     return { ...state, run, artifacts };
   });
-  const inputs = only !== undefined ? named(only).flatMap((id) => needs.get(id)!) : [];
+  const inputs = only !== undefined ? named(only).flatMap(needsOf) : [];
   const missing = states.find(({ stage, reason }) => reason !== null && inputs.includes(stage.id));
   if (missing) {
     const why = `its input from stage "${missing.stage.id}" is not up to date: ${missing.reason}`;
@@ -292,7 +294,7 @@ async function sideBySide(
     const ready = errors.length || going.size === jobs
       ? -1
       : waiting.findIndex(([, { stage }]) => !stage.needs.some((id) => missing.has(id)));
-    if (ready >= 0) begin(...waiting.splice(ready, 1)[0]!);
+    if (ready >= 0) waiting.splice(ready, 1).forEach(([index, planned]) => begin(index, planned));
     else if (going.size) await Promise.race(going);
     else break;
   }

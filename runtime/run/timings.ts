@@ -83,8 +83,10 @@ export function estimate(uses: string, costs: Costs, speeds: Timings | undefined
   const same = own[uses] ?? speeds.known[NO_GPU]?.[uses];
   if (flops !== undefined) {
     const others = [same, own["bench"], ...Object.values(own)];
-    const like = others.find((speed) => speed?.flops);
-    return like && { seconds: like.seconds * flops / like.flops!, rough: like !== same };
+    for (const like of others) {
+      if (like?.flops) return { seconds: like.seconds * flops / like.flops, rough: like !== same };
+    }
+    return undefined;
   }
   if (!same) return undefined;
   const times = images !== undefined && same.images ? images / same.images : 1;
