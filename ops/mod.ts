@@ -64,7 +64,7 @@ export { type RandomOptions, randomStep, stepWords } from "./_random.ts";
 export { randomNormal } from "./random_normal.ts";
 export { randomUniform } from "./random_uniform.ts";
 export { recompute } from "./recompute.ts";
-export { type OpName, OPS } from "./registry.ts";
+export { type OpName, OPS, type Ops } from "./registry.ts";
 export { relu } from "./relu.ts";
 export { reshape } from "./reshape.ts";
 export { rowMoments } from "./row_moments.ts";

@@ -4,7 +4,6 @@
  * @module
  */
 
-import type { AnyOp } from "../engine/graph.ts";
 import { absOp } from "./abs.ts";
 import { adamOp } from "./adam.ts";
 import { adaptiveSumPoolOp } from "./adaptive_sum_pool.ts";
@@ -85,91 +84,95 @@ import { winogradInputOp } from "./winograd_input.ts";
 import { winogradOutputOp } from "./winograd_output.ts";
 import { winogradProductOp } from "./winograd_product.ts";
 
-/** Names of all operations; each is the name of a file in `ops/`, but for `slice_texels`, which is a variant of `slice`. */
-export type OpName =
-  | "abs"
-  | "adam"
-  | "adaptive_sum_pool"
-  | "add"
-  | "add_squares"
-  | "affine"
-  | "attention"
-  | "attention_grad"
-  | "attention_tiles"
-  | "attention_tiles_grad"
-  | "awing"
-  | "awing_grad"
-  | "clamp"
-  | "clip_factor"
-  | "concat"
-  | "conv2d"
-  | "conv2d_backward_input"
-  | "conv2d_backward_weight"
-  | "div"
-  | "eigen_2x2"
-  | "eigen_2x2_grad"
-  | "embedding"
-  | "embedding_grad"
-  | "exp"
-  | "expand"
-  | "gelu"
-  | "gelu_grad"
-  | "group_sums"
-  | "im2col"
-  | "log"
-  | "matmul"
-  | "max_pool"
-  | "max_pool_grad"
-  | "maximum"
-  | "minimum"
-  | "moments"
-  | "moments_parts"
-  | "mul"
-  | "nearest_row"
-  | "normalize"
-  | "normalize_sums"
-  | "permute"
-  | "random_normal"
-  | "random_uniform"
-  | "recompute"
-  | "relu"
-  | "repack"
-  | "reshape"
-  | "row_moments"
-  | "rsqrt"
-  | "sigmoid"
-  | "sign"
-  | "silu"
-  | "silu_grad"
-  | "slice"
-  | "slice_texels"
-  | "smooth_l1"
-  | "smooth_l1_grad"
-  | "softmax"
-  | "sqrt"
-  | "step"
-  | "stop_gradient"
-  | "sub"
-  | "sum"
-  | "sum_last"
-  | "tanh"
-  | "time_embedding"
-  | "upsample_bilinear"
-  | "upsample_bilinear_grad"
-  | "upsample_nearest"
-  | "where"
-  | "wing"
-  | "wing_grad"
-  | "winograd_filter"
-  | "winograd_filter_grad"
-  | "winograd_filter_grad_product"
-  | "winograd_grad_output_transform"
-  | "winograd_input"
-  | "winograd_output"
-  | "winograd_product";
+/** Types of all operations by name: an exporter learns from them the attributes and the number of inputs and outputs. */
+export interface Ops {
+  readonly abs: typeof absOp;
+  readonly adam: typeof adamOp;
+  readonly adaptive_sum_pool: typeof adaptiveSumPoolOp;
+  readonly add: typeof addOp;
+  readonly add_squares: typeof addSquaresOp;
+  readonly affine: typeof affineOp;
+  readonly attention: typeof attentionOp;
+  readonly attention_grad: typeof attentionGradOp;
+  readonly attention_tiles: typeof attentionTilesOp;
+  readonly attention_tiles_grad: typeof attentionTilesGradOp;
+  readonly awing: typeof awingOp;
+  readonly awing_grad: typeof awingGradOp;
+  readonly clamp: typeof clampOp;
+  readonly clip_factor: typeof clipFactorOp;
+  readonly concat: typeof concatOp;
+  readonly conv2d: typeof conv2dOp;
+  readonly conv2d_backward_input: typeof conv2dBackwardInputOp;
+  readonly conv2d_backward_weight: typeof conv2dBackwardWeightOp;
+  readonly div: typeof divOp;
+  readonly eigen_2x2: typeof eigen2x2Op;
+  readonly eigen_2x2_grad: typeof eigen2x2GradOp;
+  readonly embedding: typeof embeddingOp;
+  readonly embedding_grad: typeof embeddingGradOp;
+  readonly exp: typeof expOp;
+  readonly expand: typeof expandOp;
+  readonly gelu: typeof geluOp;
+  readonly gelu_grad: typeof geluGradOp;
+  readonly group_sums: typeof groupSumsOp;
+  readonly im2col: typeof im2colOp;
+  readonly log: typeof logOp;
+  readonly matmul: typeof matmulOp;
+  readonly max_pool: typeof maxPoolOp;
+  readonly max_pool_grad: typeof maxPoolGradOp;
+  readonly maximum: typeof maximumOp;
+  readonly minimum: typeof minimumOp;
+  readonly moments: typeof momentsOp;
+  readonly moments_parts: typeof momentsPartsOp;
+  readonly mul: typeof mulOp;
+  readonly nearest_row: typeof nearestRowOp;
+  readonly normalize: typeof normalizeOp;
+  readonly normalize_sums: typeof normalizeSumsOp;
+  readonly permute: typeof permuteOp;
+  readonly random_normal: typeof randomNormalOp;
+  readonly random_uniform: typeof randomUniformOp;
+  readonly recompute: typeof recomputeOp;
+  readonly relu: typeof reluOp;
+  readonly repack: typeof repackOp;
+  readonly reshape: typeof reshapeOp;
+  readonly row_moments: typeof rowMomentsOp;
+  readonly rsqrt: typeof rsqrtOp;
+  readonly sigmoid: typeof sigmoidOp;
+  readonly sign: typeof signOp;
+  readonly silu: typeof siluOp;
+  readonly silu_grad: typeof siluGradOp;
+  readonly slice: typeof sliceOp;
+  readonly slice_texels: typeof sliceTexelsOp;
+  readonly smooth_l1: typeof smoothL1Op;
+  readonly smooth_l1_grad: typeof smoothL1GradOp;
+  readonly softmax: typeof softmaxOp;
+  readonly sqrt: typeof sqrtOp;
+  readonly step: typeof stepOp;
+  readonly stop_gradient: typeof stopGradientOp;
+  readonly sub: typeof subOp;
+  readonly sum: typeof sumOp;
+  readonly sum_last: typeof sumLastOp;
+  readonly tanh: typeof tanhOp;
+  readonly time_embedding: typeof timeEmbeddingOp;
+  readonly upsample_bilinear: typeof upsampleBilinearOp;
+  readonly upsample_bilinear_grad: typeof upsampleBilinearGradOp;
+  readonly upsample_nearest: typeof upsampleNearestOp;
+  readonly where: typeof whereOp;
+  readonly wing: typeof wingOp;
+  readonly wing_grad: typeof wingGradOp;
+  readonly winograd_filter: typeof winogradFilterOp;
+  readonly winograd_filter_grad: typeof winogradFilterGradOp;
+  readonly winograd_filter_grad_product: typeof winogradFilterGradProductOp;
+  readonly winograd_grad_output_transform: typeof winogradGradOutputTransformOp;
+  readonly winograd_input: typeof winogradInputOp;
+  readonly winograd_output: typeof winogradOutputOp;
+  readonly winograd_product: typeof winogradProductOp;
+}
 
-/** All operations; a name without an implementation does not compile. */
-export const OPS: { readonly [Name in OpName]: AnyOp } = {
+/** Names of all operations; each is the name of a file in `ops/`, but for `slice_texels`, which is a variant of `slice`. */
+export type OpName = keyof Ops;
+
+/** All operations. */
+export const OPS: Ops = {
   abs: absOp,
   adam: adamOp,
   adaptive_sum_pool: adaptiveSumPoolOp,
