@@ -83,8 +83,8 @@ export async function execute(
     // Looked for first: a misspelt option that must be given would be reported as missing.
     const [unknown] = make().parseOptions([...args]).unknown;
     if (unknown !== undefined && unknown !== "--help" && unknown !== "-h") {
-      const given = unknown.split("=")[0]!;
-      const hint = suggest(given, command.options.map(({ long }) => long!), "options");
+      const given = unknown.replace(/=.*$/s, "");
+      const hint = suggest(given, command.options.flatMap(({ long }) => long ?? []), "options");
       throw new UsageError(`Cannot use option ${given} as there is no such option` + (hint ? `, hint: ${hint}` : ""));
     }
     await command.parseAsync([...args], { from: "user" });

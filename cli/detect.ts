@@ -150,9 +150,11 @@ async function detectAll(detector: Detector, files: readonly string[], how: How)
       continue;
     }
     const { file, image, crop, notes } = item;
-    const face = transformLandmarks(found!.landmarks, invertAffine(cropTransform(crop, side)));
-    const points = Array.from({ length: face.length / 2 }, (_, i) => [round(face[2 * i]!), round(face[2 * i + 1]!)]);
-    const uncertainty_px = Array.from(uncertainty(found!), (px) => round(px * crop.side / side));
+    const prediction = found!;
+    const face = transformLandmarks(prediction.landmarks, invertAffine(cropTransform(crop, side)));
+    const pointOf = (index: number) => Array.from(face.subarray(2 * index, 2 * index + 2), round);
+    const points = Array.from({ length: face.length / 2 }, (_, index) => pointOf(index));
+    const uncertainty_px = Array.from(uncertainty(prediction), (px) => round(px * crop.side / side));
     const square = [crop.x, crop.y, crop.side].map(round);
     how.print(JSON.stringify({ file, ...notes, crop: square, landmarks: points, uncertainty_px }));
     if (how.out === undefined) continue;
@@ -199,12 +201,15 @@ function wholeOf(file: string, { width, height }: Image): Box {
 
 /** The square to cut out around a face given as `x,y,width,height`. */
 function faceSquare(text: string, where: string): Box {
-  const [x, y, width, height, ...more] = text.split(",").map((part) => part.trim() === "" ? NaN : Number(part));
-  if (more.length || ![x, y, width, height].every(Number.isFinite) || width! <= 0 || height! <= 0) {
+  const numbers = text.split(",").map((part) => part.trim() === "" ? NaN : Number(part));
+  const areFour = (list: number[]): list is [number, number, number, number] =>
+    list.length === 4 && list.every(Number.isFinite);
+  if (!areFour(numbers) || numbers[2] <= 0 || numbers[3] <= 0) {
     throw new InputError(`Cannot read ${where} "${text}" as a box: x,y,width,height in pixels is expected`);
   }
-  const side = CROP_SCALE * Math.max(width!, height!);
-  return { x: x! + width! / 2 - 0.5 - side / 2, y: y! + height! / 2 - 0.5 - side / 2, side };
+  const [x, y, width, height] = numbers;
+  const side = CROP_SCALE * Math.max(width, height);
+  return { x: x + width / 2 - 0.5 - side / 2, y: y + height / 2 - 0.5 - side / 2, side };
 }
 
 /** Rows `name,x,y,width,height`; a first one that names the columns may be there. */

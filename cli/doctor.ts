@@ -9,6 +9,7 @@ import { conv2d } from "../ops/conv2d.ts";
 import { matmul } from "../ops/matmul.ts";
 import { silu } from "../ops/silu.ts";
 import { sum } from "../ops/sum.ts";
+import { itemAt, lookUp } from "../engine/lookup.ts";
 import { type Device, openDevice } from "../engine/device.ts";
 import { elements, type F64, Graph, topological, type Value } from "../engine/graph.ts";
 import { Executable } from "../engine/executable.ts";
@@ -102,11 +103,11 @@ function evaluate(value: Value, inputs: Readonly<Record<string, Float32Array>>):
   const known = new Map<Value, F64>();
   for (const { op, leaf, inputs: from, outputs, attrs } of topological([value])) {
     if (leaf?.kind === "parameter") throw new TypeError("Cannot evaluate a graph with parameters");
-    const results: readonly F64[] = op ? op.reference(from.map((input) => known.get(input)!), attrs) : [{
-      shape: outputs[0]!.shape,
+    const results: readonly F64[] = op ? op.reference(from.map((input) => lookUp(known, input, "results")), attrs) : [{
+      shape: itemAt(outputs, 0, "outputs").shape,
       data: Float64Array.from(leaf!.kind === "input" ? inputs[leaf!.name]! : leaf!.data),
     }];
-    results.forEach((result, k) => known.set(outputs[k]!, result));
+    for (const [k, output] of outputs.entries()) known.set(output, itemAt(results, k, "results"));
   }
-  return known.get(value)!;
+  return lookUp(known, value, "results");
 }

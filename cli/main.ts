@@ -95,12 +95,13 @@ export async function main(
     context.print(help());
     return name === undefined ? 2 : 0;
   }
-  if (!Object.hasOwn(COMMANDS, name)) {
+  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (!command) {
     const hint = suggest(name, Object.keys(COMMANDS), "commands");
     context.note(`Cannot run "${name}" as there is no such command, hint: ${hint}`);
     return 2;
   }
-  const { doc, load } = COMMANDS[name]!;
+  const { doc, load } = command;
   return await guard(context, async () => execute(await load(), { name: `deno task ${name}`, doc }, rest, context));
 }
 

@@ -9,6 +9,7 @@ import { type PlannedStage, planRun, type Selection } from "../runtime/run/run.t
 import { type Estimate, estimate, formatDuration, readTimings } from "../runtime/run/timings.ts";
 import { missingParameters, pipelineAt, pipelineCommand } from "./_pipeline.ts";
 import type { Context } from "./command.ts";
+import { lookUp } from "../engine/lookup.ts";
 
 /** Declares `plan`. */
 export const plan = (context: Context) =>
@@ -64,9 +65,10 @@ function makespan(planned: readonly PlannedStage[], jobs: number, each: Readonly
   const ends = new Map<string, number>();
   const lanes = new Array<number>(jobs).fill(0);
   for (const { stage: { id, needs } } of planned) {
-    const lane = lanes.indexOf(Math.min(...lanes));
-    const end = Math.max(lanes[lane]!, ...needs.map((need) => ends.get(need) ?? 0)) + each.get(id)!;
-    ends.set(id, lanes[lane] = end);
+    const free = Math.min(...lanes);
+    const end = Math.max(free, ...needs.map((need) => ends.get(need) ?? 0)) + lookUp(each, id, "times of the stages");
+    lanes[lanes.indexOf(free)] = end;
+    ends.set(id, end);
   }
   return Math.max(0, ...lanes);
 }

@@ -16,6 +16,7 @@ import { evaluate, type Evaluation, type Measures, type Normaliser } from "../fa
 import { type Origin, readPts } from "../faces/pts.ts";
 import { loadDetector } from "../models/detectors/detector.ts";
 import { collect, type Context, UsageError } from "./command.ts";
+import { itemAt } from "../engine/lookup.ts";
 import { openDevice } from "../engine/device.ts";
 import { exists } from "../formats/files.ts";
 import { formatTable } from "../runtime/run/progress.ts";
@@ -162,8 +163,8 @@ interface Score {
 /** Reads `NAME=DIR`, or `DIR` with the folder's own name. */
 function toolOf(kind: Tool["kind"]): (text: string) => Tool {
   return (text) => {
-    const [, name, dir] = /^([^/=]+)=(.+)$/.exec(text) ?? [, basename(resolve(text)), text];
-    return { kind, name: name!, dir: dir! };
+    const [, name = basename(resolve(text)), dir = text] = /^([^/=]+)=(.+)$/.exec(text) ?? [];
+    return { kind, name, dir };
   };
 }
 
@@ -191,7 +192,7 @@ function summaryOf(
 
 /** All images, the regions and the styles, a column or a row for each tool. */
 function tables(scores: readonly Score[]): string {
-  const { styles, normaliser } = scores[0]!.evaluation;
+  const { styles, normaliser } = itemAt(scores, 0, "tools").evaluation;
   const interval = ({ nme, nme_interval: [low, high] }: Measures) =>
     `${nme.toFixed(2)} [${low.toFixed(2)}, ${high.toFixed(2)}]`;
   const whole = scores.map(({ tool: { name }, evaluation: { all } }): Row => ({
@@ -284,8 +285,10 @@ function boxOf({ image: { width, height }, landmarks, record }: Sample, crop: Cr
 async function readPredicted(dir: string, { records, schema }: Dataset, origin: Origin): Promise<Pairs> {
   const stride = 2 * schema.count;
   const [found, truth] = [new Float32Array(records.length * stride), new Float32Array(records.length * stride)];
-  const files = records.map(({ file_name }) => `${dir}/${file_name.replace(/^.*\//, "").replace(/\.[^.]*$/, "")}.pts`);
-  const missing = files.filter((path) => !exists(path));
+  const files = records.map(({ file_name, landmarks }) => {
+    return { path: `${dir}/${file_name.replace(/^.*\//, "").replace(/\.[^.]*$/, "")}.pts`, landmarks };
+  });
+  const missing = files.map(({ path }) => path).filter((path) => !exists(path));
   if (missing.length) {
     throw new UsageError(
       `Cannot score ${dir} as ${
@@ -294,9 +297,9 @@ async function readPredicted(dir: string, { records, schema }: Dataset, origin: 
         "needs landmarks of every image; leave out of --data those that a tool finds no face in, for all tools",
     );
   }
-  for (const [k, path] of files.entries()) {
+  for (const [k, { path, landmarks }] of files.entries()) {
     found.set(await readPts(path, schema, origin), k * stride);
-    truth.set(records[k]!.landmarks, k * stride);
+    truth.set(landmarks, k * stride);
   }
   return { found, truth };
 }

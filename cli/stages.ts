@@ -17,12 +17,12 @@ export const stages = ({ print, registry }: Context) =>
     .addOption(new Option("--schema", "print the JSON schema of pipelines, for editors").conflicts("markdown"))
     .addHelpText("after", "\nExample:\n  deno task stages detector/train")
     .action(async (asked, { markdown, schema }) => {
-      if (asked !== undefined && !registry[asked]) {
+      const chosen = Object.entries(registry).filter(([id]) => asked === undefined || id === asked);
+      if (asked !== undefined && !chosen.length) {
         const hint = suggest(asked, Object.keys(registry), "stage types");
         throw new UsageError(`Cannot describe "${asked}" as there is no such stage type, hint: ${hint}`);
       }
-      const ids = asked === undefined ? Object.keys(registry) : [asked];
-      const specs = await Promise.all(ids.map((id) => registry[id]!()));
+      const specs = await Promise.all(chosen.map(([, load]) => load()));
       if (markdown) return print(stagesPage(specs).trimEnd());
       if (schema) return print(JSON.stringify(pipelinesSchema(specs), null, 1));
       for (const spec of specs) {

@@ -15,12 +15,13 @@ import { readLog, readRun, type RunState, type StageProgress } from "../runtime/
 import { trainingCharts } from "../stages/report/_line_chart.ts";
 import { headlines, resultTables } from "../stages/report/_tables.ts";
 import style from "../stages/report/report.css" with { type: "text" };
+import { lookUp } from "../engine/lookup.ts";
 
 const host = "127.0.0.1";
 const everyMs = 1000;
 const mostPreviews = 12;
 const mostLines = 20;
-const mimeTypes: Readonly<Record<string, string>> = { ".png": "image/png", ".jpg": "image/jpeg" };
+const mimeTypes = new Map([[".png", "image/png"], [".jpg", "image/jpeg"]]);
 
 /** Declares `watch`. */
 export const watch = ({ print }: Context) =>
@@ -68,10 +69,10 @@ export function serveRun(dir: string, port: number): Deno.HttpServer<Deno.NetAdd
     if (pathname === "/") return page(dir, parts());
     if (pathname === "/events") return events(parts);
     const image = images.get(pathname);
-    if (image) return file(image, mimeTypes[extname(image)]!);
-    const report = /^\/report\/([^/]+)$/.exec(pathname)?.[1];
-    const known = readRun(dir)?.stages.some(({ stage }) => stage === decode(report ?? ""));
-    return known ? file(join(dir, decode(report!), "index.html"), "text/html") : answer("Not found", 404);
+    if (image) return file(image, lookUp(mimeTypes, extname(image), "image types"));
+    const report = decode(/^\/report\/([^/]+)$/.exec(pathname)?.[1] ?? "");
+    const known = readRun(dir)?.stages.some(({ stage }) => stage === report);
+    return known ? file(join(dir, report, "index.html"), "text/html") : answer("Not found", 404);
   });
   return server;
 }
@@ -287,7 +288,7 @@ function picturesIn(folder: string): { name: string; path: string; time: number 
   try {
     return [...Deno.readDirSync(folder)].flatMap(({ name }) => {
       const path = join(folder, name);
-      return extname(name) in mimeTypes ? [{ name, path, time: Deno.statSync(path).mtime?.getTime() ?? 0 }] : [];
+      return mimeTypes.has(extname(name)) ? [{ name, path, time: Deno.statSync(path).mtime?.getTime() ?? 0 }] : [];
     });
   } catch (error) {
     // A run moves and removes folders while they are listed.

@@ -13,13 +13,13 @@ export class Html {
 /** Values in a template: text and numbers are escaped, markup is not. */
 export type Part = string | number | Html | undefined | readonly Part[];
 
-const entities: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
+const entities = new Map([["&", "&amp;"], ["<", "&lt;"], [">", "&gt;"], ['"', "&quot;"], ["'", "&#39;"]]);
 
 function render(part: Part): string {
   if (part === undefined) return "";
   if (part instanceof Html) return part.text;
   if (typeof part === "object") return part.map(render).join("");
-  return String(part).replace(/[&<>"']/g, (char) => entities[char]!);
+  return String(part).replace(/[&<>"']/g, (char) => entities.get(char) ?? char);
 }
 
 /** Builds markup; use double quotes around attributes. */

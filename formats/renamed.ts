@@ -52,7 +52,7 @@ const RENAMED: Readonly<Record<string, readonly string[]>> = {
  * @param known Names that are allowed in its place.
  */
 export function renamedHint(given: string, known: readonly string[]): string | undefined {
-  const now = newNames(given).find((name) => known.includes(name.split(":")[0]!));
+  const now = newNames(given).find((name) => known.includes(name.replace(/:.*$/s, "")));
   return now && `\`${given}\` is called \`${now}\``;
 }
 
@@ -62,5 +62,5 @@ export function oldNames(now: string): string[] {
 }
 
 function newNames(old: string): readonly string[] {
-  return Object.hasOwn(RENAMED, old) ? RENAMED[old]! : [];
+  return Object.hasOwn(RENAMED, old) && RENAMED[old] || [];
 }

@@ -206,13 +206,12 @@ export async function writeSafetensors(
   options: WriteSafetensorsOptions = {},
 ): Promise<void> {
   const { dtype = "F32", metadata } = options;
-  const names = [...tensors.keys()].sort();
+  const sorted = [...tensors].sort(([a], [b]) => a < b ? -1 : 1);
   // No prototype, so that a tensor may be called "__proto__".
   const header: Record<string, unknown> = Object.create(null);
   if (metadata) header.__metadata__ = metadata;
   let offset = 0;
-  for (const name of names) {
-    const source = tensors.get(name)!;
+  for (const [name, source] of sorted) {
     const { shape } = source;
     if (name === "__metadata__") {
       throw new TypeError(`Cannot write tensor "${name}" to ${path}: the format keeps that name for metadata`);
@@ -233,8 +232,7 @@ export async function writeSafetensors(
     {
       using file = await Deno.open(unfinished, { write: true, create: true, truncate: true });
       await writeAll(file, start);
-      for (const name of names) {
-        const source = tensors.get(name)!;
+      for (const [name, source] of sorted) {
         const data = "data" in source ? source.data : await source.read();
         checkLength(path, name, source.shape, data);
         await writeAll(file, encode(path, name, data, dtype));
@@ -334,9 +332,9 @@ function findDuplicateKey(text: string): string | undefined {
     else if (token === "}" || token === "]") open.pop();
     else if (token.endsWith(":")) {
       const key = JSON.parse(text.slice(index, index + token.lastIndexOf('"') + 1));
-      const keys = open.at(-1)!;
-      if (keys.has(key)) return key;
-      keys.add(key);
+      const keys = open.at(-1);
+      if (keys?.has(key)) return key;
+      keys?.add(key);
     }
   }
   return undefined;
@@ -471,6 +469,8 @@ export function toFloat32(dtype: SafetensorsDtype, buffer: ArrayBuffer): Float32
 /** BF16 is the upper half of an f32. */
 function widen(halves: Uint16Array, to: Float32Array): Float32Array {
   const bits = new Uint32Array(to.buffer, to.byteOffset, halves.length);
-  for (let k = 0; k < bits.length; k++) bits[k] = halves[k]! << 16;
+  halves.forEach((half, k) => {
+    bits[k] = half << 16;
+  });
   return to;
 }

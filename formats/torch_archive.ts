@@ -200,22 +200,23 @@ export async function readTorchArchive(path: string): Promise<TorchArchive> {
   try {
     const { size } = await file.stat();
     const entries = readZipDirectory(file, path, size, fail);
-    const pickles = [...entries.keys()].filter((name) => /^[^/]+\/data\.pkl$/.test(name));
-    if (pickles.length !== 1) return fail(`it has ${pickles.length} entries NAME/data.pkl, not one`);
-    const folder = pickles[0]!.slice(0, -"data.pkl".length);
-    const read = (name: string): Uint8Array<ArrayBuffer> => {
-      const entry = entries.get(name)!;
+    const pickles = [...entries].filter(([name]) => /^[^/]+\/data\.pkl$/.test(name));
+    const [pickle] = pickles;
+    if (!pickle || pickles.length > 1) return fail(`it has ${pickles.length} entries NAME/data.pkl, not one`);
+    const folder = pickle[0].slice(0, -"data.pkl".length);
+    const read = (name: string, entry: ZipEntry): Uint8Array<ArrayBuffer> => {
       if (entry.size > PICKLE_LIMIT) fail(`entry "${name}" has ${entry.size} bytes, more than ${PICKLE_LIMIT}`);
       const bytes = readAt(file, path, entry.begin, entry.size);
       if (entry.crc && crc32(bytes) !== entry.crc) fail(`entry "${name}" does not have its checksum`);
       return bytes;
     };
-    if (entries.has(`${folder}byteorder`)) {
-      const order = new TextDecoder().decode(read(`${folder}byteorder`));
+    const byteOrder = entries.get(`${folder}byteorder`);
+    if (byteOrder) {
+      const order = new TextDecoder().decode(read(`${folder}byteorder`, byteOrder));
       if (order !== "little") fail(`its byte order is ${show(order)}: only little-endian files are read`);
     }
     try {
-      const root = unpickle(read(`${folder}data.pkl`), {
+      const root = unpickle(read(...pickle), {
         globals: GLOBALS,
         persistent: (id) => storageOf(id, entries, folder),
       });
@@ -278,9 +279,9 @@ function spanOf(shape: readonly number[], strides: readonly number[]): number {
 /** True if elements lie one after the other, row-major. */
 function isDense(shape: readonly number[], strides: readonly number[]): boolean {
   let next = 1;
-  for (let k = shape.length - 1; k >= 0; k--) {
-    if (shape[k] !== 1 && strides[k] !== next) return false;
-    next *= shape[k]!;
+  for (const [k, size] of [...shape.entries()].reverse()) {
+    if (size !== 1 && strides[k] !== next) return false;
+    next *= size;
   }
   return true;
 }
@@ -295,14 +296,14 @@ function gather(
   const Words = { 1: Uint8Array, 2: Uint16Array, 4: Uint32Array, 8: BigUint64Array }[size]!;
   const from = new Words(bytes.buffer);
   const to = new Words(countElements(shape));
-  const place = shape.map(() => 0);
+  const innermostFirst = shape.map((size, d) => ({ size, stride: strides[d]!, place: 0 })).reverse();
   for (let k = 0, at = 0; k < to.length; k++) {
     to[k] = from[at]!;
-    for (let d = shape.length - 1; d >= 0; d--) {
-      at += strides[d]!;
-      if (++place[d]! < shape[d]!) break;
-      at -= strides[d]! * shape[d]!;
-      place[d] = 0;
+    for (const axis of innermostFirst) {
+      at += axis.stride;
+      if (++axis.place < axis.size) break;
+      at -= axis.stride * axis.size;
+      axis.place = 0;
     }
   }
   return new Uint8Array(to.buffer);

@@ -30,16 +30,16 @@ export function readYaml<T extends z.ZodType>(
   const problems: Diagnostic[] = [];
   const tree = parseYaml(source, problems);
   if (tree === null) throw new PipelineError(problems, source.name);
-  const { data, error } = schema.safeParse(toJS(tree));
-  if (error) {
-    problems.push(...schemaDiagnostics(error, tree, jsonSchema(schema), subject));
+  const parsed = schema.safeParse(toJS(tree));
+  if (!parsed.success) {
+    problems.push(...schemaDiagnostics(parsed.error, tree, jsonSchema(schema), subject));
     throw new PipelineError(problems, source.name);
   }
-  check(data!, (path, message, hint) => {
+  check(parsed.data, (path, message, hint) => {
     let at = getIn(tree, path)?.at;
     for (let n = path.length - 1; !at && n >= 0; n--) at = getIn(tree, path.slice(0, n))?.at;
     problems.push({ at: at ?? { source, offset: 0 }, message, hint });
   });
   if (problems.length > 0) throw new PipelineError(problems, source.name);
-  return data!;
+  return parsed.data;
 }

@@ -166,8 +166,8 @@ export function isUnset(tree: Tree | undefined): boolean {
 
 /** Line and column of a place, both from 1. */
 export function lineOf({ source, offset }: Place): { line: number; column: number } {
-  const before = source.text.slice(0, offset).split("\n");
-  return { line: before.length, column: before.at(-1)!.length + 1 };
+  const before = source.text.slice(0, offset);
+  return { line: before.split("\n").length, column: before.length - before.lastIndexOf("\n") };
 }
 
 /** The problem with its place, its line, a caret and the hint. */
@@ -202,13 +202,14 @@ export function suggest(given: string, known: readonly string[], what?: string):
 function editDistance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, j) => j);
   for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)));
-    }
-    row = next;
+    let left = 0, diagonal = 0;
+    row = row.map((above, j) => {
+      left = j === 0 ? i : Math.min(above + 1, left + 1, diagonal + (a[i - 1] === b[j - 1] ? 0 : 1));
+      diagonal = above;
+      return left;
+    });
   }
   return row[b.length]!;
 }
 
-const lowerFirst = (text: string) => text[0]!.toLowerCase() + text.slice(1);
+const lowerFirst = (text: string) => text.charAt(0).toLowerCase() + text.slice(1);

@@ -59,10 +59,10 @@ export function readZipDirectory(
     if (at + ENTRY_SIZE > length || view.getUint32(at, true) !== ENTRY) {
       return fail(`its directory is damaged at byte ${begin + at}`);
     }
-    const [nameLength, extraLength, commentLength] = [28, 30, 32].map((k) => view.getUint16(at + k, true));
-    const next = at + ENTRY_SIZE + nameLength! + extraLength! + commentLength!;
+    const nameLength = view.getUint16(at + 28, true), extraLength = view.getUint16(at + 30, true);
+    const next = at + ENTRY_SIZE + nameLength + extraLength + view.getUint16(at + 32, true);
     if (next > length) return fail(`its directory is damaged at byte ${begin + at}`);
-    const nameBytes = bytes.subarray(at + ENTRY_SIZE, at + ENTRY_SIZE + nameLength!);
+    const nameBytes = bytes.subarray(at + ENTRY_SIZE, at + ENTRY_SIZE + nameLength);
     const name = text.decode(nameBytes);
     const failAt = (problem: string) => fail(`entry "${name}" ${problem}`);
     if (entries.has(name)) return failAt("is there twice");
@@ -70,8 +70,8 @@ export function readZipDirectory(
     if (view.getUint16(at + 10, true) !== 0) {
       return failAt("is compressed, hint: PyTorch stores entries as they are, so save the file with torch.save again");
     }
-    const extra = at + ENTRY_SIZE + nameLength!;
-    const [size, packed, from] = sizesOf(view, at, extra, extra + extraLength!, () => failAt("lacks its sizes"));
+    const extra = at + ENTRY_SIZE + nameLength;
+    const [size, packed, from] = sizesOf(view, at, extra, extra + extraLength, () => failAt("lacks its sizes"));
     if (size !== packed) return failAt(`is stored as it is and has two sizes, ${size} and ${packed}`);
     if (from + LOCAL_SIZE + nameBytes.length > begin) return failAt(`starts at byte ${from}, outside the file`);
 
@@ -88,9 +88,9 @@ export function readZipDirectory(
   if (entries.size !== count) return fail(`its directory has ${entries.size} entries and not ${count}`);
 
   spans.sort((a, b) => a.from - b.from);
-  for (let k = 1; k < spans.length; k++) {
-    const [a, b] = [spans[k - 1]!, spans[k]!];
-    if (b.from < a.to) return fail(`entry "${b.name}" overlaps "${a.name}"`);
+  for (const [k, span] of spans.entries()) {
+    const before = spans[k - 1];
+    if (before && span.from < before.to) return fail(`entry "${span.name}" overlaps "${before.name}"`);
   }
   return entries;
 }
