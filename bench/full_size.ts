@@ -15,7 +15,7 @@ import { Executable } from "../engine/executable.ts";
 import { Tensor } from "../engine/tensor.ts";
 
 const CONFIG = new URL("../models/published/stable_diffusion_v1/unet", import.meta.url).pathname;
-/** Side of the latents of a picture of 512 pixels. */
+/** Side of the latents of an image of 512 pixels. */
 const SIDE = 64;
 const TOKENS = 77;
 

@@ -21,7 +21,7 @@ const ALLOWED = 1.05;
 /**
  * Trains, and prints the memory of the process at step 50 and at the end.
  *
- * @returns Whether it grew by 5 % at most.
+ * @returns True if it grew by 5 % at most.
  */
 export async function soak(json: boolean, print: (line: string) => void): Promise<boolean> {
   const device = await openDevice();

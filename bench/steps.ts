@@ -136,7 +136,7 @@ export async function hourglassStep(batch: number): Promise<Workload> {
   return detectorStep(await readDetectorConfig(`${TINY}/detector`), batch);
 }
 
-/** A block of Stable Diffusion v1's first level, on latents of a picture of 512 pixels. */
+/** A block of Stable Diffusion v1's first level, on latents of an image of 512 pixels. */
 function largeBlock(build: (scope: Scope, x: Value) => Value): Workload {
   const graph = new Graph();
   const specs = new Map<string, ParameterSpec>();

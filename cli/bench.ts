@@ -18,7 +18,7 @@ type Print = Context["print"];
 /** The step by whose speed `plan` estimates times of stages that were never run. */
 const PLANNED_BY = "step.unet_controlnet:tiny-b8";
 
-/** Plans of fewer dispatches tell nothing about the host: what is spent once a submission would count. */
+/** Plans of fewer dispatches do not measure the host: the fixed cost of a submission would dominate. */
 const MANY_DISPATCHES = 100;
 
 /** Declares `bench`; see docs/speed.md. */

@@ -31,7 +31,7 @@ type Crop = "none" | "landmarks";
 
 /**
  * Declares `score`: measures detectors, and folders of `.pts` files that other tools wrote and that are named as the
- * images, on a dataset, or on images with `.pts` files beside them.
+ * images, on a dataset, or on a folder of images with a `.pts` file each.
  *
  * Of one it prints a JSON line; of several tables of all images, of the regions and of the styles side by side, with
  * 95 % intervals, or a JSON line each. Several styles, from a dataset or from the folder's `index.csv`, are also listed

@@ -189,7 +189,7 @@ function partsOf(dir: string, previews: readonly Preview[]): Parts {
       : undefined,
     training: charts?.length ? markup`<h2>Training</h2><div class="grid">${charts}</div>` : undefined,
     pictures: previews.length
-      ? markup`<h2>Latest pictures</h2><div class="grid previews">${previews.map(picture)}</div>`
+      ? markup`<h2>Latest pictures</h2><div class="grid previews">${previews.map(previewFigure)}</div>`
       : undefined,
     lines: lines.length ? markup`<h2>Last lines</h2><pre>${lines.slice(-mostLines).join("\n")}</pre>` : undefined,
   };
@@ -258,7 +258,7 @@ function stages(run: RunState, dir: string): Html {
 
 const utc = (time: string) => `${time.slice(0, 19).replace("T", " ")} UTC`;
 
-/** A picture that a stage has written. */
+/** An image that a stage has written. */
 interface Preview {
   readonly stage: string;
   readonly name: string;
@@ -267,12 +267,12 @@ interface Preview {
   readonly time: number;
 }
 
-/** The newest pictures of stages that are done or on their way. */
+/** The newest images of stages that are done or on their way. */
 function findPreviews(dir: string): Preview[] {
   const stages = readRun(dir)?.stages ?? [];
   const found = stages.flatMap(({ stage }) =>
     [stage, `.${stage}.tmp`, `.${stage}.tmp/images`, `.work/${stage}/files`].flatMap((folder, i) =>
-      picturesIn(join(dir, folder)).map(({ name, path, time }): Preview => ({
+      imagesIn(join(dir, folder)).map(({ name, path, time }): Preview => ({
         stage,
         name,
         path,
@@ -284,7 +284,7 @@ function findPreviews(dir: string): Preview[] {
   return found.sort((a, b) => b.time - a.time).slice(0, mostPreviews);
 }
 
-function picturesIn(folder: string): { name: string; path: string; time: number }[] {
+function imagesIn(folder: string): { name: string; path: string; time: number }[] {
   try {
     return [...Deno.readDirSync(folder)].flatMap(({ name }) => {
       const path = join(folder, name);
@@ -297,6 +297,6 @@ function picturesIn(folder: string): { name: string; path: string; time: number 
   }
 }
 
-function picture({ stage, name, url }: Preview): Html {
+function previewFigure({ stage, name, url }: Preview): Html {
   return markup`<figure class="sheet"><figcaption>${stage} <small>${name}</small></figcaption><a href="${url}"><img src="${url}" alt="${stage}: ${name}"></a></figure>`;
 }

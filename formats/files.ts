@@ -72,7 +72,7 @@ export async function firstBytes(path: string, count: number): Promise<Uint8Arra
 }
 
 /**
- * Writes a folder that is there whole or not at all: it is filled under another name beside, and renamed.
+ * Writes a folder that is there whole or not at all: it is filled under another name in the same folder, and renamed.
  *
  * @param path The folder, which is missing or empty; those above it are made.
  * @param fill Writes into the folder that it is given.
@@ -112,7 +112,7 @@ export function writeAtomic(path: string, text: string): void {
   } catch (error) {
     try {
       removeIfExists(`${path}.tmp`);
-    } catch { /* the first error is the one to tell */ }
+    } catch { /* the first error is the one to report */ }
     throw error;
   }
 }

@@ -363,7 +363,7 @@ export const OPCODES: readonly Instruction[] = [
 
 const INSTRUCTIONS: ReadonlyMap<number, (m: Machine) => void> = new Map(OPCODES.map(([, code, run]) => [code, run]));
 
-// The arguments of these are popped before their target is looked at.
+// The arguments of these are popped before their target is read.
 
 function appendFrom(m: Machine, items: readonly unknown[]): void {
   m.append(m.top(), items);

@@ -79,7 +79,7 @@ interface Entry extends SafetensorsInfo {
  * Made by {@link readSafetensors}; close it, or declare it with `using`.
  */
 export class SafetensorsFile implements Disposable {
-  /** Where the file is. */
+  /** Path of the file. */
   readonly path: string;
   /** Free text by key. */
   readonly metadata: Readonly<Record<string, string>>;
@@ -191,7 +191,7 @@ export interface WriteSafetensorsOptions {
 /**
  * Writes tensors to a safetensors file, one at a time, in order of their names.
  *
- * The file is written beside (`path` + `.tmp`) and renamed when whole, so `path` never names half a file. The same
+ * The file is written as `path` + `.tmp` and renamed when whole, so `path` never names half a file. The same
  * tensors give the same bytes.
  *
  * @param path Where to; the folder must exist.

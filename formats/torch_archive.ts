@@ -84,7 +84,7 @@ class Described {
  * Made by {@link readTorchArchive}; close it, or declare it with `using`.
  */
 export class TorchArchive implements Disposable {
-  /** Where the file is. */
+  /** Path of the file. */
   readonly path: string;
   readonly #file: Deno.FsFile;
   readonly #tensors: ReadonlyMap<string, Described>;

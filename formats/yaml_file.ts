@@ -15,9 +15,9 @@ export type Report = (path: readonly PropertyKey[], message: string, hint?: stri
  * Reads the text of a YAML file.
  *
  * @param source The file's name and text.
- * @param schema What it must be.
+ * @param schema Schema of the content.
  * @param subject The file's content in errors, such as `{ owner: "the edit", type: "an edit" }`.
- * @param check Reports what the schema cannot tell; called once the schema holds.
+ * @param check Reports mistakes that the schema does not cover; called once the content fits the schema.
  * @returns The content, with defaults.
  * @throws {PipelineError} With every mistake and its line.
  */

@@ -76,7 +76,7 @@ const unmask = (text: string) => text.replace(/\uE000\uE001(\w+)\uE002/g, "${$1}
 /**
  * Parses one YAML document; on errors the tree is null and `problems` says why.
  *
- * @param text What is parsed, if not the source's own text; of the same length.
+ * @param text Text to parse, by default that of the source; it has the same length.
  */
 export function parseYaml(shown: Source, problems: Diagnostic[], text = shown.text): Tree | null {
   const before = problems.length;

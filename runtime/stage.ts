@@ -57,7 +57,7 @@ export interface StageContext {
   readonly signal: AbortSignal;
   /** The GPU, opened at the first call and shared by the stages of a run; those that go on side by side have one each. */
   device(): Promise<Device>;
-  /** Reports progress; `fields` such as the loss are shown beside the bar. */
+  /** Reports progress; `fields` such as the loss are shown next to the bar. */
   progress(done: number, total: number, fields?: Readonly<Record<string, Field>>): void;
   /** Appends one JSON line to `metrics.jsonl`. */
   metric(record: Readonly<Record<string, Field>> & { readonly step: number }): void;
@@ -90,7 +90,7 @@ export interface Conflict {
   readonly option?: string | readonly PropertyKey[];
   /** The input that it is about; the whole stage if neither is given. */
   readonly input?: string;
-  /** Why it cannot be used, which follows `Cannot use … in stage "x" as`. */
+  /** Reason that it cannot be used, which follows `Cannot use … in stage "x" as`. */
   readonly reason: string;
   /** Next step for the user. */
   readonly hint?: string;
@@ -122,8 +122,8 @@ export interface Stage<I extends InputSpec, O extends object> {
   /** Files that are read beyond inputs and path options, such as style definitions; their contents count as options do. */
   files?(options: O): string[];
   /**
-   * Finds what options, inputs and earlier stages contradict each other in, before anything runs. Inputs tell what will
-   * be made by `info()`, and their folders are not there yet: let `Deno.errors.NotFound` pass where nothing is known.
+   * Finds contradictions among options, inputs and earlier stages, before anything runs. `info()` of an input describes
+   * the artifact to be made, and its folder is not there yet: let `Deno.errors.NotFound` pass where nothing is known.
    *
    * @param given Names of the options that are no defaults.
    * @throws {InputError} If a file that the stage reads is wrong.

@@ -80,7 +80,7 @@ export function inputOf({ name: task, inputs }: Task, name: string): TensorData 
   return input;
 }
 
-/** What is done in a task: `conv2d.forward` of `conv2d.forward:n4-32x32-64-64`. */
+/** Kind of a task: `conv2d.forward` of `conv2d.forward:n4-32x32-64-64`. */
 export function kindOf({ name }: Task): string {
   return name.slice(0, name.indexOf(":"));
 }

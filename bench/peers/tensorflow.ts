@@ -39,7 +39,7 @@ interface Tf {
   softmax(x: TfTensor): TfTensor;
 }
 
-/** The inputs of a task. */
+/** An input of a task by name. */
 type Input = (name: string) => TfTensor;
 
 /** `softmax(Q K^T / sqrt(D)) V` head by head, of `[N, L, H * D]`; with its gradients if `backward` is true. */
@@ -64,7 +64,7 @@ function attention(tf: Tf, heads: number, input: Input, backward: boolean): Reco
   };
 }
 
-/** How each task is done: results by name. */
+/** Implementation of each task: results by name. */
 function programs(tf: Tf, { heads }: Task): Record<string, (input: Input) => Record<string, TfTensor>> {
   return {
     "conv2d.forward": (input) => ({ y: tf.conv2d(input("x"), input("f"), 1, "same") }),

@@ -11,7 +11,7 @@ import { type Diagnostic, getIn, type Place, suggest, toJS, type Tree } from "..
 import type { AnyOptions, AnyStage } from "../stage.ts";
 import { liesIn, outside } from "./source.ts";
 
-/** Checks the options of a stage; without those that are not given yet, a plan can tell something. */
+/** Checks the options of a stage; options that are not given yet are left out, so that a plan needs no others. */
 export async function readOptions(
   id: string,
   at: Place,

@@ -11,7 +11,7 @@ import type { Reporter, RunEvent } from "./progress.ts";
 export interface Owner {
   /** Its id. */
   readonly process: number;
-  /** When it took the lock, ISO 8601. */
+  /** Time at which it took the lock, ISO 8601. */
   readonly since: string;
 }
 

@@ -54,7 +54,7 @@ export type StageExecutor = (
   emit: (event: RunEvent) => void,
 ) => Promise<Manifest>;
 
-/** Why a stage was not made, with what its attempt knew. */
+/** Error of a stage that was not made, with the time and progress of its attempt. */
 export class StageRunError extends Error {
   /** The class. */
   override readonly name = "AttemptError";

@@ -76,7 +76,7 @@ export function jsonReporter(out: Output, now: () => number = () => performance.
 /** Progress of a stage, as a reporter has seen it. */
 interface Course {
   samples: { time: number; done: number }[];
-  /** When it was last printed. */
+  /** Time at which it was last printed, ms. */
   printed?: number;
   /** Its form when several share a line. */
   brief: string;

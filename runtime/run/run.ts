@@ -88,7 +88,7 @@ export class StageError extends Error {
 
 /** A stage with its state and whether this run makes it. */
 export interface PlannedStage extends StageState {
-  /** Why it will run; null if it will not. */
+  /** Reason that it will run; null if it will not. */
   readonly run: string | null;
   /** Each stage's artifact, made or not. */
   readonly artifacts: ReadonlyMap<string, Artifact>;

@@ -33,9 +33,9 @@ export interface RunState {
   readonly owner: Owner | null;
   /** The pipeline's file, as the command named it. */
   readonly file: string | null;
-  /** When the last thing happened, ISO 8601. */
+  /** Time of the last event, ISO 8601. */
   readonly updated: string | null;
-  /** Why it stopped. */
+  /** Reason that it stopped. */
   readonly message: string | null;
   /** In the order in which they run. */
   readonly stages: readonly StageProgress[];

@@ -1,8 +1,8 @@
 /**
  * Times that stages took on this machine, and estimates of others from them.
  *
- * The figures are in `.speeds.json` beside the runs, by adapter and stage type. They are of whole stages, reading and
- * compiling included, so that an estimate is one of the clock.
+ * The figures are in `.speeds.json` in the folder of the runs, by adapter and stage type. They cover whole stages, reading
+ * and compiling included, so that an estimate is wall time.
  *
  * @module
  */

@@ -40,7 +40,7 @@ const DRIVER_THREADS = "LP_NUM_THREADS";
  * Has a driver that computes on the processor take a part of the cores for each device, unless `LP_NUM_THREADS` is set: two that
  * both take all of them wait for each other. Such a driver reads the environment when the device is opened.
  *
- * @returns What makes it as it was.
+ * @returns A function that restores the variable.
  */
 function shareCores(devices: number): () => void {
   const { state } = Deno.permissions.querySync({ name: "env", variable: DRIVER_THREADS });
@@ -60,8 +60,8 @@ export class StageThreads {
 
   /**
    * @param module A module that calls {@linkcode serveStages}.
-   * @param count How many.
-   * @param open Opens the GPU, for what all threads are to open theirs like.
+   * @param count Number of threads.
+   * @param open Opens the GPU; all threads open theirs alike.
    */
   constructor(module: URL, count: number, private readonly open: () => Promise<Device>) {
     this.#unshare = shareCores(count);
@@ -79,7 +79,7 @@ export class StageThreads {
     const begun = performance.now();
     const { promise, resolve, reject } = Promise.withResolvers<Manifest>();
     const abort = () => send({ abort: true });
-    // What was told may be what fails, as on a full disk; the stage is let end first.
+    // Reporting an event may itself fail, as on a full disk; the stage ends before that error is thrown.
     let failure: { error: unknown } | undefined;
     worker.onmessage = async ({ data: reply }: MessageEvent<Reply>) => {
       if ("event" in reply) {

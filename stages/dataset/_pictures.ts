@@ -1,5 +1,5 @@
 /**
- * Pictures of pairs, kept as they are made, and those that are made again as they do not fit their landmarks.
+ * Images of pairs: generated, kept in the work folder, and regenerated where they do not fit their landmarks.
  *
  * @module
  */
@@ -16,14 +16,14 @@ import type { Pairs } from "./_pairs.ts";
 
 /** Generator of images, at most a batch at once. */
 export interface OpenGenerator extends Disposable {
-  /** Generates a picture for each request. */
+  /** Generates an image for each request. */
   generate(requests: readonly Request[]): Promise<Image[]>;
 }
 
 /**
- * Pictures by number, in the work folder, so that a stop loses at most one batch.
+ * Images by number, in the work folder, so that a stop loses at most one batch.
  *
- * A picture's number is that of its pair, of the first try, then `total` more for each other one; it is the seed of its
+ * An image's number is that of its pair, of the first try, then `total` more for each other one; it is the seed of its
  * noise too.
  */
 export class PictureStore implements Disposable {
@@ -41,9 +41,9 @@ export class PictureStore implements Disposable {
   }
 
   /**
-   * Finds the pictures that were made before.
+   * Finds the images of an earlier attempt.
    *
-   * @param open Opens the networks, for the first picture that is missing.
+   * @param open Opens the networks, for the first image that is missing.
    */
   static async open(
     ctx: StageContext,
@@ -57,12 +57,12 @@ export class PictureStore implements Disposable {
     return new PictureStore(ctx, pairs, open, batch_size, made);
   }
 
-  /** File of a picture. */
+  /** File of an image. */
   pathOf(picture: number): string {
     return `${this.ctx.work}/${String(picture).padStart(6, "0")}.png`;
   }
 
-  /** Generates those of some pictures that are not there. */
+  /** Generates those of the given images that are not there. */
   async generate(pictures: readonly number[], fields: { doing?: string } = {}): Promise<void> {
     const { ctx, batch_size } = this;
     const missing = pictures.filter((picture) => !this.#made.has(this.pathOf(picture)));
@@ -114,7 +114,8 @@ export interface RedrawOptions {
 /**
  * Regenerates, with other noise, the images that do not fit their landmarks as judged by a detector.
  *
- * @returns The best picture of each pair, how many were made again, and how many still do not fit.
+ * @returns `chosen`: number of the best image of each pair; `redrawn`: count of regenerated pairs; `doubtful`: count of
+ *   those that still do not fit.
  */
 export async function redrawRejected(
   ctx: StageContext,

@@ -27,7 +27,7 @@ export interface ReviewedPair {
 
 /** A pair that is shown. */
 export interface ShownPair extends ReviewedPair {
-  /** The picture's file. */
+  /** Bytes of the image's file, PNG. */
   readonly png: Uint8Array;
   /** Landmarks that the detector found, `[P, 2]`, pixels. */
   readonly found: Landmarks;
@@ -66,11 +66,11 @@ const STYLE = `
 `;
 
 /**
- * The page, which needs nothing else.
+ * Returns the HTML of the page, which is self-contained.
  *
  * @param dataset Id of the stage that made the pairs.
- * @param detector Id of the stage that looked at them.
- * @param source The dataset's own side of the pictures and schema of the landmarks.
+ * @param detector Id of the stage of the detector that judged them.
+ * @param source Side of the images, pixels, and schema of the landmarks.
  */
 export function reviewPage(
   dataset: string,

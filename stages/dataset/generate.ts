@@ -1,5 +1,5 @@
 /**
- * Generates aligned pairs: landmarks are edited, drawn, and turned into pictures of a style.
+ * Generates aligned pairs: landmarks are edited, drawn, and turned into images of a style.
  *
  * @module
  */
@@ -147,7 +147,7 @@ export const generatePairs = stage({
 /** Pairs of a style on the contact sheet, at most. */
 const PAIRS_ON_SHEET = 5;
 
-/** Writes a sheet with a row for each style: each picture, followed by the requested landmarks. */
+/** Writes a sheet with a row for each style: each image, followed by the requested landmarks. */
 async function writeContactSheet(path: string, pairs: Pairs, pathOf: (index: number) => string): Promise<void> {
   const { styles, schema, size_px } = pairs;
   const sheet: Image[] = [], labels: string[] = [];

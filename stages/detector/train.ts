@@ -167,8 +167,8 @@ export const trainDetector = stage({
       const nme_train = mean(nmePerImage(await trainer.step_plan.read("landmarks"), truth!, schema));
       const nme_val = subset && await evaluate(subset);
       ctx.metric({ step, nme_train, ...(nme_val !== undefined && { nme_val }) });
-      const held = nme_val === undefined ? "" : `, ${nme_val.toFixed(2)} % on images held back`;
-      ctx.log(`step ${step}: NME ${nme_train.toFixed(2)} % on the batch${held}`);
+      const validated = nme_val === undefined ? "" : `, ${nme_val.toFixed(2)} % on validation images`;
+      ctx.log(`step ${step}: NME ${nme_train.toFixed(2)} % on the batch${validated}`);
       if (nme_val === undefined || (options.keep !== "best" && options.patience === undefined)) return false;
       const since = await best.update(step, nme_val, save);
       if (since < (options.patience ?? Infinity)) return false;
@@ -179,7 +179,7 @@ export const trainDetector = stage({
     if (validation) {
       const nme_val = await evaluate(validation);
       ctx.metric({ step: trainer.steps, nme_val });
-      ctx.log(`NME ${nme_val.toFixed(2)} % on ${validation.records.length} images held back`);
+      ctx.log(`NME ${nme_val.toFixed(2)} % on ${validation.records.length} validation images`);
     }
     if (options.keep === "best") {
       // The end is measured as the rest was, on a part of the images.
@@ -216,7 +216,7 @@ function optionOf(name: string | undefined): DetectorNetwork<DetectorConfig>["op
   return (DETECTOR_NETWORKS.find(({ option }) => option.name === name) ?? DETECTORS.hourglass).option;
 }
 
-/** Options that ask for networks, of which there may be one, and what does not fit in it. */
+/** Conflicts of the options that configure a network: at most one may be given, and it must be valid. */
 function networkConflicts(options: Readonly<Record<string, unknown>>): Conflicts {
   const [name, other] = asksFor(options);
   const { error } = optionOf(name).config(name && options[name], DEFAULT_SCHEMA);
@@ -249,7 +249,7 @@ function freezeConflicts(config: DetectorConfig, freeze: readonly string[] | und
 /** Name of a parameter as files and `freeze` have it. */
 const shortName = (name: string) => name.slice(DETECTOR.length);
 
-/** A test of which parameters are trained: those that no pattern of `freeze` fits. */
+/** Returns a test for the names of trained parameters: those that no pattern of `freeze` fits. */
 function movesUnless(freeze: readonly string[]): (name: string) => boolean {
   const moves = globFilter([], freeze);
   return (name) => moves(shortName(name));

@@ -256,9 +256,9 @@ export const pretrainDiffusion = stage({
     using trainer = new Trainer(device, { loss, trainable: specs.keys(), ...options }, parameters);
     const averaged = trainer.averaged();
     const source = { autoencoder, schedule, tokenizer, drawings: false, loss, parameters: averaged };
-    using held = await validation(ctx, val, options, source);
-    await train(ctx, trainer, options, batches, held && [held]);
-    await held?.evaluate(trainer.steps);
+    using validator = await validation(ctx, val, options, source);
+    await train(ctx, trainer, options, batches, validator && [validator]);
+    await validator?.evaluate(trainer.steps);
     await saveNetwork(`${ctx.dir}/unet`, unetFormat, config, specsUnder(specs, "unet/"), averaged);
     await saveText(ctx.dir, text, specsUnder(specs, "text_encoder/"), averaged);
     await saveModelIndex(ctx.dir);

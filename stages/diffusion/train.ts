@@ -251,7 +251,7 @@ export const trainDiffusion = stage({
     using trainer = new Trainer(device, { loss, trainable: trainable.keys(), ...options }, parameters);
     const averaged = trainer.averaged();
     const source = { autoencoder, schedule, tokenizer, drawings: true, loss, parameters: averaged };
-    using held = await validation(ctx, val, options, source);
+    using validator = await validation(ctx, val, options, source);
     using pictures = options.preview_every === undefined ? undefined : await previews(ctx, {
       every: options.preview_every,
       count: options.previews ?? 8,
@@ -261,7 +261,7 @@ export const trainDiffusion = stage({
       parameters: averaged,
       detector,
     });
-    const callbacks = [held, pictures].filter((one) => one !== undefined);
+    const callbacks = [validator, pictures].filter((one) => one !== undefined);
     await train(ctx, trainer, options, batches, callbacks);
     for (const { evaluate } of callbacks) await evaluate(trainer.steps);
     if (pictures) await Deno.copyFile(`${ctx.work}/preview.png`, `${ctx.dir}/preview.png`);

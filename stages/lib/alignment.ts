@@ -28,7 +28,7 @@ export const rejection = {
 export interface Alignment {
   /** `[n, P, 2]`, pixels. */
   readonly found: Float32Array;
-  /** `alignment_nme` of each picture: its distance from the requested landmarks, percent of their interocular distance. */
+  /** `alignment_nme` of each image: its distance from the requested landmarks, percent of their interocular distance. */
   readonly nme: Float64Array;
 }
 

@@ -133,9 +133,9 @@ export const denoisingOptions = {
  * `mean((network(signal z + sigma noise, t) - target)^2)`, the target being the noise for an epsilon schedule (Ho et al.
  * 2020, eq. 14).
  *
- * @param shape Of the latents, `[N, h, w, C]`.
- * @param network The prediction from noisy latents and time steps.
- * @param weighted Whether the squares of each image are multiplied by its weight.
+ * @param shape Shape of the latents, `[N, h, w, C]`.
+ * @param network Predicts from noisy latents and time steps.
+ * @param weighted True to multiply the squares of each image by its weight, input `weight`.
  */
 export function denoisingLoss(
   graph: Graph,
@@ -156,7 +156,7 @@ export function denoisingLoss(
 /**
  * Specifies the batches of a diffusion training.
  *
- * @param drawings Whether landmark drawings are wanted, as input `cond`.
+ * @param drawings True to add landmark drawings, input `cond`.
  */
 export function diffusionBatches(
   { seed, faces, latents, schedule, tokenizer }: {

@@ -1,5 +1,5 @@
 /**
- * Paints pictures of landmarks and prompts with a model's networks.
+ * Generates images from landmarks and prompts with a model's networks.
  *
  * @module
  */
@@ -116,7 +116,7 @@ export function samplerOf(
   return { spec, specs, copies, controlled };
 }
 
-/** Makes pictures of one size. */
+/** Generates images of one size. */
 export class ImageGenerator implements Disposable {
   readonly #given: SamplingOptions;
   readonly #size_px: number;
@@ -146,7 +146,7 @@ export class ImageGenerator implements Disposable {
     this.#controlled = controlled;
   }
 
-  /** Paints up to a batch of pictures. */
+  /** Generates up to a batch of images. */
   async generate(requests: readonly Request[]): Promise<Image[]> {
     const { batch_size, guidance } = this.#given;
     const [size, size_px, prompts] = [elements(this.#shape) / batch_size, this.#size_px, this.#prompts];

@@ -46,7 +46,7 @@ export interface PreviewCallback extends Callback, Disposable {}
 
 /**
  * Generates images of faces of the training set, evenly spread over it, next to the requested landmarks: `preview.png` in the work
- * folder is the latest preview, and the metric `alignment_nme` is the mean over its pictures, percent.
+ * folder is the latest preview, and the metric `alignment_nme` is the mean over its images, percent.
  *
  * Nothing here takes from the random numbers of the training.
  */

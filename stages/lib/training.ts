@@ -70,7 +70,7 @@ export interface Callback {
  * Trains to `options.steps`, going on from the checkpoint in `ctx.work` when there is one.
  *
  * @param batches A step has one, or as many as the trainer accumulates.
- * @param callbacks What to do between steps, in this order; not after the last step.
+ * @param callbacks Called between steps, in this order; not after the last step.
  */
 export async function train(
   ctx: StageContext,

@@ -1,5 +1,5 @@
 /**
- * Validation of a diffusion model on images held back: the same images, prompts, noise and time steps each time.
+ * Validation of a diffusion model on the images of a validation set: the same images, prompts, noise and time steps each time.
  *
  * @module
  */
@@ -36,10 +36,10 @@ export function validationConflicts(
 export interface ValidationCallback extends Callback, Disposable {}
 
 /**
- * Measures the metric `loss_val`, if there is anything to measure it on. Neither the pipeline's seed nor the training
- * changes what it is measured on, so that runs with the same images held back can be compared.
+ * Creates a callback that measures the metric `loss_val`; undefined without validation images. Neither the pipeline's
+ * seed nor the training changes its batches, so that runs with the same validation images can be compared.
  *
- * @param val Images held back.
+ * @param val Dataset of the validation images.
  * @param options Those of the training.
  */
 export async function validation(

@@ -12,7 +12,7 @@ import { type TensorSource, writeSafetensors } from "../../formats/safetensors.t
 import { stage } from "../../runtime/stage.ts";
 import { networksOf } from "../lib/estimates.ts";
 
-/** `model/export`: all networks of a model, and a detector beside them. */
+/** `model/export`: all networks of a model, and optionally a detector. */
 export const exportModel = stage({
   id: "model/export",
   doc: "Writes a model and optionally a detector, in f16 or f32 with a model_index.json, for distribution.",

@@ -25,13 +25,13 @@ const mimeTypes = new Map([[".png", "image/png"], [".jpg", "image/jpeg"]]);
 /** Parts of a face on the page. */
 interface FaceText {
   readonly alt: string;
-  /** Below the picture. */
+  /** Text below the image. */
   readonly caption?: Part;
-  /** Over the picture's foot, when the landmarks are. */
+  /** Text over the foot of the image, shown with the landmarks. */
   readonly note?: string;
 }
 
-/** A picture with landmarks that show while it is pointed at; `found` are there all the time, in another colour. */
+/** An image with its landmarks, which show while it is pointed at; `found` always show, in another colour. */
 function face(
   { dir, schema }: Pick<Dataset, "dir" | "schema">,
   record: DatasetRecord,
@@ -149,8 +149,8 @@ export async function examples(title: Part, dir: string, list: readonly Example[
   `;
 }
 
-/** A picture that a stage left, as it is. */
-export function picture(stage: string, path: string): Html {
+/** An image file that a stage wrote, unchanged. */
+export function imageFigure(stage: string, path: string): Html {
   const name = basename(path);
   const url = fileUrl(Deno.readFileSync(path), path);
   return markup`
@@ -162,7 +162,7 @@ export function picture(stage: string, path: string): Html {
 }
 
 /** Names of the images at the top of a folder. */
-export function picturesIn(dir: string): string[] {
+export function imageNames(dir: string): string[] {
   return [...Deno.readDirSync(dir)].map(({ name }) => name).filter((name) => mimeTypes.has(extname(name))).sort();
 }
 

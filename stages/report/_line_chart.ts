@@ -50,7 +50,7 @@ const TICKS = 5;
 /** From this many points on a line is drawn faint, under its running mean. */
 const noisyPoints = 30;
 
-/** Where everything of a chart is, in its own units. */
+/** Places of the parts of a chart, in its own units. */
 export interface Layout {
   /** The area of the lines. */
   readonly left: number;

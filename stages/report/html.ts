@@ -15,7 +15,7 @@ import { formatField, formatSeconds } from "../../runtime/run/progress.ts";
 import { type Artifact, stage } from "../../runtime/stage.ts";
 import { type Manifest, readManifest } from "../../runtime/run/cache.ts";
 import { lineChart, trainingCharts } from "./_line_chart.ts";
-import { examples, gallery, pairs, picture, picturesIn } from "./_faces.ts";
+import { examples, gallery, imageFigure, imageNames, pairs } from "./_faces.ts";
 import { cedOptions } from "./_results.ts";
 import { comparison, headlines, resultTables, type Row } from "./_tables.ts";
 import style from "./report.css" with { type: "text" };
@@ -84,7 +84,7 @@ export const report = stage({
         ),
       ],
       ["Faces", await faces(datasets.filter((_, i) => !made[i]))],
-      ["Pictures", sources.map(pictures)],
+      ["Pictures", sources.map(imageFigures)],
       ["Stages", timing(sources)],
       ["Pipeline", markup`<details><summary>Resolved options</summary><pre>${resolvedYaml(sources)}</pre></details>`],
     ];
@@ -188,7 +188,7 @@ async function bestAndWorst({ results }: Source, datasets: readonly Source[]): P
 
 /** Faces of datasets that drew a contact sheet. */
 async function faces(datasets: readonly Source[]): Promise<Part> {
-  const drawn = datasets.filter(({ dir }) => picturesIn(dir).length);
+  const drawn = datasets.filter(({ dir }) => imageNames(dir).length);
   if (!drawn.length) return undefined;
   return markup`
     <p>Point at or tap a face for its landmarks.</p>
@@ -196,10 +196,10 @@ async function faces(datasets: readonly Source[]): Promise<Part> {
   `;
 }
 
-/** Pictures of stages whose faces are not shown one by one. */
-function pictures({ dir, stage, manifest, results }: Source): Part {
+/** Image files of stages whose faces are not shown one by one. */
+function imageFigures({ dir, stage, manifest, results }: Source): Part {
   if (manifest.kind === "dataset" || results.examples.length) return undefined;
-  return picturesIn(dir).map((name) => picture(stage, join(dir, name)));
+  return imageNames(dir).map((name) => imageFigure(stage, join(dir, name)));
 }
 
 const notes = ({ summary }: Manifest) =>
