@@ -5,6 +5,7 @@
  */
 
 import type { RandomSource } from "../engine/rng.ts";
+import { pointAt } from "./geometry.ts";
 import { faceBox, type Landmarks } from "./landmarks.ts";
 import type { LandmarkSchema } from "./schema.ts";
 
@@ -59,7 +60,8 @@ export function drawBends(
     const growth = [amount(), amount()] as const;
     const [right, down] = [amount() * deviation, amount() * deviation];
     const about = (p: number, shift: readonly [number, number]): Bend => {
-      return { x: landmarks[2 * p]!, y: landmarks[2 * p + 1]!, deviation, growth, shift };
+      const [x, y] = pointAt(landmarks, p);
+      return { x, y, deviation, growth, shift };
     };
     const bend = about(point, [right, down]);
     return opposite === point ? [bend] : [bend, about(opposite, [-right, down])];
@@ -90,17 +92,18 @@ export function bendBack(at: Float64Array, bends: readonly Bend[]): void {
 export function bendLandmarks(landmarks: Landmarks, bends: readonly Bend[]): Landmarks {
   const moved = landmarks.slice();
   const was = new Float64Array(2);
-  for (let k = 0; k < moved.length; k += 2) {
+  for (let point = 0; point < moved.length / 2; point++) {
     for (const bend of bends) {
-      const [x, y] = [moved[k]!, moved[k + 1]!];
+      const [x, y] = pointAt(moved, point);
       // The fixed point of "the landmark and the displacement there": each round comes nearer, as displacements change
       // by less than points do.
       for (let round = 0, step = 1; round < 100 && step > 1e-3; round++) {
-        was.set([moved[k]!, moved[k + 1]!]);
+        const at = pointAt(moved, point);
+        was.set(at);
         bendBack(was, [bend]);
-        const [right, down] = [x - was[0]!, y - was[1]!];
-        moved[k]! += right;
-        moved[k + 1]! += down;
+        const [wasX, wasY] = pointAt(was, 0);
+        const [right, down] = [x - wasX, y - wasY];
+        moved.set([at[0] + right, at[1] + down], 2 * point);
         step = Math.hypot(right, down);
       }
     }

@@ -4,6 +4,7 @@
  * @module
  */
 import { type Colour, createImage, type Image, resizeArea } from "./data/image.ts";
+import { pointAt } from "./geometry.ts";
 import { type Landmarks, rescale } from "./landmarks.ts";
 import { roundTo } from "./statistics.ts";
 import type { LandmarkSchema } from "./schema.ts";
@@ -58,7 +59,7 @@ function drawFace(
   line_px: number,
   point_px: number,
 ): void {
-  const at = (point: number) => [landmarks[2 * point]!, landmarks[2 * point + 1]!] as const;
+  const at = (point: number) => pointAt(landmarks, point);
   for (const { points, closed, colour } of contours) {
     points.forEach((point, i) => {
       const next = points[i + 1] ?? (closed ? points[0] : undefined);
@@ -115,7 +116,7 @@ export function drawCondition(
   into: Float32Array = new Float32Array(size_px * size_px * 3),
 ): Float32Array {
   const { data } = drawLandmarks(landmarks, schema, size_px, from_px);
-  for (let i = 0; i < data.length; i++) into[i] = data[i]! / 255;
+  data.forEach((value, i) => into[i] = value / 255);
   return into;
 }
 
@@ -154,7 +155,7 @@ export function overlayLandmarks(
  * @returns Commands `M`, `L` and `Z`.
  */
 export function contourPath(landmarks: ArrayLike<number>, { contours }: LandmarkSchema): string {
-  const at = (point: number) => `${roundTo(landmarks[2 * point]!, 1)} ${roundTo(landmarks[2 * point + 1]!, 1)}`;
+  const at = (point: number) => pointAt(landmarks, point).map((px) => roundTo(px, 1)).join(" ");
   return contours.map(({ points, closed }) => `M${points.map(at).join("L")}${closed ? "Z" : ""}`).join("");
 }
 
@@ -164,7 +165,7 @@ const FONT =
   "Cehggghe Dsihhhis Evgguggv Fvgguggg Gehgnhhf Hhhhvhhh Ie44444e J72222ic Khikokih Lggggggv Mhrllhhh Nhhpljhh " +
   "Oehhhhhe Puhhuggg Qehhhlid Ruhhukih Sfgge11u Tv444444 Uhhhhhhe Vhhhhha4 Whhhllla Xhha4ahh Yhhha444 Zv1248gv " +
   "-000v000 _000000v .00000cc :0cc0cc0 /01248g0 %op248j3 +044v440 =00v0v00 (2488842 )8422248 ,0000c48 #aavavaa";
-const GLYPHS = new Map(FONT.split(" ").map((glyph) => [glyph[0]!, glyph.slice(1)]));
+const GLYPHS = new Map(FONT.split(" ").map((glyph) => [glyph.slice(0, 1), glyph.slice(1)]));
 
 /** Width of a letter and the gap after it, pixels at scale 1. */
 export const LETTER_PX = 6;
@@ -184,7 +185,7 @@ export function drawText(image: Image, text: string, x: number, y: number, scale
     const rows = GLYPHS.get(letter);
     if (!rows) continue; // a space, or what the font has not
     for (let row = 0; row < 7 * scale; row++) {
-      const bits = parseInt(rows[Math.floor(row / scale)]!, 32);
+      const bits = parseInt(rows.charAt(Math.floor(row / scale)), 32);
       for (let column = 0; column < 5 * scale; column++) {
         const px = x + i * LETTER_PX * scale + column, py = y + row;
         const set = bits >> (4 - Math.floor(column / scale)) & 1;

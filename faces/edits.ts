@@ -12,7 +12,7 @@
  */
 import type { RandomSource } from "../engine/rng.ts";
 import { InputError } from "../formats/input_error.ts";
-import { type Segment, segmentsCross, signedArea } from "./geometry.ts";
+import { pointAt, type Segment, segmentsCross, signedArea } from "./geometry.ts";
 import { interocular, type Landmarks, meanPoint } from "./landmarks.ts";
 import type { LandmarkSchema } from "./schema.ts";
 import { roundTo } from "./statistics.ts";
@@ -85,6 +85,7 @@ export interface AppliedEdit {
  * @param amount How strong; 0 changes nothing.
  * @param draws Values of the edit's random factors.
  * @returns New landmarks.
+ * @throws {TypeError} If the value of a random factor is missing.
  */
 export function applyEdit(
   landmarks: Landmarks,
@@ -104,32 +105,38 @@ export function applyEdit(
   const [noseX, noseY] = meanPoint(landmarks, nose_root);
   const middle = (noseX - leftX) * cos + (noseY - leftY) * sin;
   const leftWidth = Math.max(0, Math.min(2, 2 * middle / unit)), rightWidth = 2 - leftWidth;
+  const factorOf = (name: string | undefined) => {
+    if (name === undefined) return 1;
+    const drawn = draws[name];
+    if (drawn === undefined) throw new TypeError(`Cannot apply the edit "${edit.name}": "${name}" is not drawn`);
+    return drawn;
+  };
   for (const { offset_iod, multiply_by, falloff_iod } of edit.moves) {
-    const factor = unit * amount * (multiply_by === undefined ? 1 : draws[multiply_by]!);
+    const factor = unit * amount * factorOf(multiply_by);
     // What shifts both halves to one side keeps their shape, so it is left as it is.
-    const lateral = multiply_by !== undefined && edit.random.get(multiply_by)!.lateral;
+    const lateral = multiply_by !== undefined && edit.random.get(multiply_by)?.lateral;
     const seen = lateral ? offset_iod : new Map([...offset_iod].map(([point, [dx, dy]]) => {
       const width = left_half.has(point) ? leftWidth : rightWidth; // in the middle dx is 0
       return [point, [dx * width, dy] as const];
     }));
     for (let point = 0; point < count; point++) {
       const [dx, dy] = seen.get(point) ?? dragged(landmarks, point, seen, falloff_iod * unit);
-      result[2 * point]! += factor * (cos * dx - sin * dy);
-      result[2 * point + 1]! += factor * (sin * dx + cos * dy);
+      const [x, y] = pointAt(result, point);
+      result.set([x + factor * (cos * dx - sin * dy), y + factor * (sin * dx + cos * dy)], 2 * point);
     }
   }
   for (const { rotate_deg, scale_x, scale_y, shear, multiply_by } of edit.transforms) {
-    const factor = amount * (multiply_by === undefined ? 1 : draws[multiply_by]!);
+    const factor = amount * factorOf(multiply_by);
     const angle = rotate_deg * factor * Math.PI / 180;
     const c = Math.cos(angle), s = Math.sin(angle);
     const [x0, y0] = meanPoint(result, Array.from({ length: count }, (_, i) => i));
-    for (let i = 0; i < result.length; i += 2) {
-      const x = result[i]! - x0, y = result[i + 1]! - y0;
+    for (let point = 0; point < count; point++) {
+      const [px, py] = pointAt(result, point);
+      const x = px - x0, y = py - y0;
       const across = cos * x + sin * y, down = cos * y - sin * x;
       const u = (1 + scale_x * factor) * across + shear * factor * down, v = (1 + scale_y * factor) * down;
       const turnedU = c * u - s * v, turnedV = s * u + c * v;
-      result[i] = x0 + cos * turnedU - sin * turnedV;
-      result[i + 1] = y0 + sin * turnedU + cos * turnedV;
+      result.set([x0 + cos * turnedU - sin * turnedV, y0 + sin * turnedU + cos * turnedV], 2 * point);
     }
   }
   return result;
@@ -144,11 +151,10 @@ function dragged(
 ): [number, number] {
   let x = 0, y = 0, sum = 0, nearest = 0;
   if (reach_px > 0) {
+    const [x0, y0] = pointAt(landmarks, point);
     for (const [other, [dx, dy]] of offset_iod) {
-      const distance = Math.hypot(
-        landmarks[2 * point]! - landmarks[2 * other]!,
-        landmarks[2 * point + 1]! - landmarks[2 * other + 1]!,
-      );
+      const [x1, y1] = pointAt(landmarks, other);
+      const distance = Math.hypot(x0 - x1, y0 - y1);
       const closeness = Math.max(0, 1 - distance / reach_px), weight = closeness ** 2;
       x += weight * dx;
       y += weight * dy;
@@ -212,9 +218,9 @@ export function applyEdits(
 /** Rounds a strength: the applied one is the recorded one. */
 const round = (value: number) => roundTo(value, 4);
 
-/** A segment of a contour, by the contour's index. */
+/** A segment of a contour, with the contour's name. */
 interface ContourSegment extends Segment {
-  readonly contour: number;
+  readonly contour: string;
 }
 
 type Crossing = readonly [ContourSegment, ContourSegment];
@@ -224,9 +230,9 @@ const crossings = new Map<string, readonly Crossing[]>();
 function crossingsOf({ name, contours }: LandmarkSchema): readonly Crossing[] {
   let pairs = crossings.get(name);
   if (!pairs) {
-    const segments = contours.flatMap(({ points, closed }, contour) =>
+    const segments = contours.flatMap(({ name: contour, points, closed }) =>
       points.flatMap((from, i): ContourSegment[] => {
-        const to = points[i + 1] ?? (closed ? points[0]! : undefined);
+        const to = points[i + 1] ?? (closed ? points[0] : undefined);
         return to === undefined ? [] : [{ contour, from, to }];
       })
     );
@@ -262,13 +268,12 @@ export function spoils(
       if (!inside(after[i]!) && inside(before[i]!)) return `landmark ${i >> 1} leaves the frame`;
     }
   }
-  const { contours } = schema;
-  for (const { name, points, closed } of contours) {
+  for (const { name, points, closed } of schema.contours) {
     if (closed && signedArea(before, points) * signedArea(after, points) < 0) return `${name} turns inside out`;
   }
   for (const [a, b] of crossingsOf(schema)) {
     if (segmentsCross(after, a, b) && !segmentsCross(before, a, b)) {
-      return `${contours[a.contour]!.name} crosses ${a.contour === b.contour ? "itself" : contours[b.contour]!.name}`;
+      return `${a.contour} crosses ${a.contour === b.contour ? "itself" : b.contour}`;
     }
   }
 }

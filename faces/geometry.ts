@@ -1,5 +1,5 @@
 /**
- * Plane geometry of landmarks: areas and crossings.
+ * Plane geometry of landmarks: points, areas and crossings.
  *
  * @module
  */
@@ -13,6 +13,22 @@ export interface Segment {
 }
 
 /**
+ * Position of a landmark.
+ *
+ * @param landmarks `[P, 2]`.
+ * @param point Index of the landmark.
+ * @returns x and y.
+ * @throws {RangeError} If there is no such landmark.
+ */
+export function pointAt(landmarks: ArrayLike<number>, point: number): [x: number, y: number] {
+  const x = landmarks[2 * point], y = landmarks[2 * point + 1];
+  if (x === undefined || y === undefined) {
+    throw new RangeError(`Cannot take landmark ${point} of ${landmarks.length / 2} landmarks`);
+  }
+  return [x, y];
+}
+
+/**
  * Area of a closed contour: above 0 if it runs clockwise on the screen, where y points down.
  *
  * @param landmarks `[P, 2]`.
@@ -22,8 +38,8 @@ export interface Segment {
 export function signedArea(landmarks: ArrayLike<number>, points: readonly number[]): number {
   let sum = 0;
   points.forEach((p, i) => {
-    const q = points[(i + 1) % points.length]!;
-    sum += landmarks[2 * p]! * landmarks[2 * q + 1]! - landmarks[2 * q]! * landmarks[2 * p + 1]!;
+    const [x0, y0] = pointAt(landmarks, p), [x1, y1] = pointAt(landmarks, points[(i + 1) % points.length]!);
+    sum += x0 * y1 - x1 * y0;
   });
   return sum / 2;
 }
@@ -37,9 +53,8 @@ export function signedArea(landmarks: ArrayLike<number>, points: readonly number
  */
 export function segmentsCross(landmarks: ArrayLike<number>, a: Segment, b: Segment): boolean {
   const side = ({ from, to }: Segment, point: number) => {
-    const x = landmarks[2 * from]!, y = landmarks[2 * from + 1]!;
-    return (landmarks[2 * to]! - x) * (landmarks[2 * point + 1]! - y) -
-      (landmarks[2 * to + 1]! - y) * (landmarks[2 * point]! - x);
+    const [x0, y0] = pointAt(landmarks, from), [x1, y1] = pointAt(landmarks, to), [x, y] = pointAt(landmarks, point);
+    return (x1 - x0) * (y - y0) - (y1 - y0) * (x - x0);
   };
   return side(a, b.from) * side(a, b.to) < 0 && side(b, a.from) * side(b, a.to) < 0;
 }

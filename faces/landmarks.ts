@@ -6,6 +6,7 @@
  * @module
  */
 import { InputError } from "../formats/input_error.ts";
+import { pointAt } from "./geometry.ts";
 import type { Box } from "./data/image.ts";
 import type { LandmarkSchema, Span } from "./schema.ts";
 
@@ -25,10 +26,10 @@ export type Affine = readonly [a: number, b: number, c: number, d: number, e: nu
 export function transformLandmarks(landmarks: Landmarks, affine: Affine): Landmarks {
   const [a, b, c, d, e, f] = affine;
   const result = new Float32Array(landmarks.length);
-  for (let i = 0; i < landmarks.length; i += 2) {
-    const x = landmarks[i]!, y = landmarks[i + 1]!;
-    result[i] = a * x + b * y + c;
-    result[i + 1] = d * x + e * y + f;
+  for (let p = 0; p < landmarks.length / 2; p++) {
+    const [x, y] = pointAt(landmarks, p);
+    result[2 * p] = a * x + b * y + c;
+    result[2 * p + 1] = d * x + e * y + f;
   }
   return result;
 }
@@ -107,8 +108,8 @@ export function similarity(
 export function mirrorLandmarks(landmarks: Landmarks, { mirror }: LandmarkSchema, width: number): Landmarks {
   const result = new Float32Array(landmarks.length);
   mirror.forEach((from, i) => {
-    result[2 * i] = width - 1 - landmarks[2 * from]!;
-    result[2 * i + 1] = landmarks[2 * from + 1]!;
+    const [x, y] = pointAt(landmarks, from);
+    result.set([width - 1 - x, y], 2 * i);
   });
   return result;
 }
@@ -121,12 +122,13 @@ export function mirrorLandmarks(landmarks: Landmarks, { mirror }: LandmarkSchema
  * @returns x and y, pixels.
  */
 export function meanPoint(landmarks: ArrayLike<number>, indices: readonly number[]): [number, number] {
-  let x = 0, y = 0;
+  let sumX = 0, sumY = 0;
   for (const index of indices) {
-    x += landmarks[2 * index]!;
-    y += landmarks[2 * index + 1]!;
+    const [x, y] = pointAt(landmarks, index);
+    sumX += x;
+    sumY += y;
   }
-  return [x / indices.length, y / indices.length];
+  return [sumX / indices.length, sumY / indices.length];
 }
 
 /**
@@ -167,11 +169,12 @@ function spanLength(landmarks: ArrayLike<number>, { left, right }: Span): number
  */
 export function boundingBox(landmarks: ArrayLike<number>): { x: number; y: number; width: number; height: number } {
   let x0 = Infinity, y0 = Infinity, x1 = -Infinity, y1 = -Infinity;
-  for (let i = 0; i < landmarks.length; i += 2) {
-    x0 = Math.min(x0, landmarks[i]!);
-    x1 = Math.max(x1, landmarks[i]!);
-    y0 = Math.min(y0, landmarks[i + 1]!);
-    y1 = Math.max(y1, landmarks[i + 1]!);
+  for (let p = 0; p < landmarks.length / 2; p++) {
+    const [x, y] = pointAt(landmarks, p);
+    x0 = Math.min(x0, x);
+    x1 = Math.max(x1, x);
+    y0 = Math.min(y0, y);
+    y1 = Math.max(y1, y);
   }
   return { x: x0, y: y0, width: x1 - x0, height: y1 - y0 };
 }

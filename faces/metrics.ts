@@ -7,8 +7,10 @@
  */
 import { InputError } from "../formats/input_error.ts";
 import type { RandomSource } from "../engine/rng.ts";
+import { pointAt } from "./geometry.ts";
 import { boxDiagonal, interocular, interpupil } from "./landmarks.ts";
 import type { LandmarkSchema } from "./schema.ts";
+import { mean } from "./statistics.ts";
 
 /** Length that errors are divided by: outer eye corners, centres of the eyes, or the diagonal of the landmarks' box. */
 export type Normaliser = "interocular" | "interpupil" | "box_diagonal";
@@ -49,14 +51,15 @@ export function nmePerImage(
       `Cannot compare ${predicted.length} numbers with ${truth.length}: both must be [n, ${schema.count}, 2]`,
     );
   }
+  const annotated = Float64Array.from(truth);
   const chosen = points ?? Array.from({ length: schema.count }, (_, i) => i);
   return Float64Array.from({ length: truth.length / stride }, (_, image) => {
-    const face = Array.from({ length: stride }, (_, i) => truth[image * stride + i]!);
+    const face = annotated.subarray(image * stride, (image + 1) * stride);
     const unit = NORMALISERS[normaliser](face, schema);
     let sum = 0;
     for (const point of chosen) {
-      const at = image * stride + 2 * point;
-      sum += Math.hypot(predicted[at]! - truth[at]!, predicted[at + 1]! - truth[at + 1]!);
+      const [x0, y0] = pointAt(predicted, image * schema.count + point), [x1, y1] = pointAt(face, point);
+      sum += Math.hypot(x0 - x1, y0 - y1);
     }
     const nme = 100 * sum / chosen.length / unit;
     if (!Number.isFinite(nme)) {
@@ -94,12 +97,12 @@ export function failureRate(nme: ArrayLike<number>, threshold = 10): FailureRate
   const STEP = 0.0001, limit = threshold / 100;
   const sorted = Float64Array.from(nme).sort();
   const count = Math.ceil((limit + STEP) / STEP);
-  const share = new Float64Array(count);
-  for (let i = 0, below = 0; i < count; i++) {
-    while (below < sorted.length && sorted[below]! / 100 <= i * STEP) below++;
-    share[i] = below / sorted.length;
-  }
-  return { fr: 100 * (1 - share[count - 1]!), auc: simpson(share, STEP) / limit };
+  let below = 0;
+  const share = Float64Array.from({ length: count }, (_, i) => {
+    while ((sorted[below] ?? Infinity) / 100 <= i * STEP) below++;
+    return below / sorted.length;
+  });
+  return { fr: 100 * (1 - below / sorted.length), auc: simpson(share, STEP) / limit };
 }
 
 /** Simpson's rule on evenly spaced samples; an odd interval is done by the trapezoid rule, at the end and at the start. */
@@ -234,24 +237,24 @@ export function evaluate(
   const regional = Object.entries(schema.regions).map(([region, points]) =>
     [region, nmePerImage(predicted, truth, schema, { normaliser, points })] as const
   );
-  const mean = (values: Float64Array, chosen: readonly number[]) =>
-    chosen.reduce((sum, i) => sum + values[i]!, 0) / chosen.length;
-  const measure = (chosen: readonly number[]): Measures => {
-    const errors = chosen.map((i) => nme[i]!);
+  const measure = (isChosen: (image: number) => boolean): Measures => {
+    const errors = nme.filter((_, i) => isChosen(i));
     return {
-      count: chosen.length,
-      nme: mean(nme, chosen),
+      count: errors.length,
+      nme: mean(errors),
       failures: thresholds.map((threshold) => ({ threshold, ...failureRate(errors, threshold) })),
-      nme_interval: bootstrapMean(errors, chosen.map((i) => groups[i]!), random),
-      regions: Object.fromEntries(regional.map(([region, values]) => [region, mean(values, chosen)])),
+      nme_interval: bootstrapMean(errors, groups.filter((_, i) => isChosen(i)), random),
+      regions: Object.fromEntries(
+        regional.map(([region, values]) => [region, mean(values.filter((_, i) => isChosen(i)))]),
+      ),
     };
   };
-  const indices = Array.from(nme, (_, i) => i);
-  const byStyle = Map.groupBy(indices, (i) => styles[i]!);
   return {
     normaliser,
-    all: measure(indices),
-    styles: Object.fromEntries([...byStyle.keys()].sort().map((style) => [style, measure(byStyle.get(style)!)])),
+    all: measure(() => true),
+    styles: Object.fromEntries(
+      [...new Set(styles)].sort().map((style) => [style, measure((i) => styles[i] === style)]),
+    ),
     per_image: [...nme],
   };
 }

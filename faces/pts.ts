@@ -5,6 +5,7 @@
  */
 import { readText } from "../formats/files.ts";
 import { InputError } from "../formats/input_error.ts";
+import { pointAt } from "./geometry.ts";
 import type { Landmarks } from "./landmarks.ts";
 import type { LandmarkSchema } from "./schema.ts";
 
@@ -71,8 +72,8 @@ export function parsePts(
  */
 export function formatPts(landmarks: Landmarks): string {
   const lines = ["version: 1", `n_points: ${landmarks.length / 2}`, "{"];
-  for (let i = 0; i < landmarks.length; i += 2) {
-    lines.push(`${landmarks[i]!.toFixed(3)} ${landmarks[i + 1]!.toFixed(3)}`);
+  for (let p = 0; p < landmarks.length / 2; p++) {
+    lines.push(pointAt(landmarks, p).map((px) => px.toFixed(3)).join(" "));
   }
   return lines.join("\n") + "\n}\n";
 }

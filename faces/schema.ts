@@ -11,6 +11,7 @@ import { parse } from "yaml";
 import { z } from "zod";
 import { InputError } from "../formats/input_error.ts";
 import type { Colour } from "./data/image.ts";
+import { meanPoint } from "./landmarks.ts";
 import cofw29 from "./schemas/cofw29.yaml" with { type: "text" };
 import ibug68 from "./schemas/ibug68.yaml" with { type: "text" };
 import wflw98 from "./schemas/wflw98.yaml" with { type: "text" };
@@ -133,7 +134,15 @@ function readSchema(text: string): LandmarkSchema {
   const file = schemaFile.parse(parse(text));
   const pairs = file.mirror.map(({ left, right }) => [expandIndices(left), expandIndices(right)] as const);
   const mirror = Array.from({ length: file.count }, (_, i) => i);
-  for (const [left, right] of pairs) left.forEach((l, k) => [mirror[l], mirror[right[k]!]] = [right[k]!, l]);
+  for (const [left, right] of pairs) {
+    for (const [k, l] of left.entries()) {
+      const r = right[k];
+      if (r === undefined) {
+        throw new TypeError(`Cannot read the schema ${file.schema}: landmark ${l} has no mirror image`);
+      }
+      [mirror[l], mirror[r]] = [r, l];
+    }
+  }
   const expand = ({ left, right }: z.output<typeof span>) => ({
     left: expandIndices(left),
     right: expandIndices(right),
@@ -204,14 +213,9 @@ export function convertLandmarks(landmarks: Float32Array, from: LandmarkSchema, 
   }
   const faces = landmarks.length / (2 * from.count);
   const result = new Float32Array(faces * 2 * to.count);
-  for (let face = 0, o = 0; face < faces; face++) {
-    for (const points of map) {
-      for (let axis = 0; axis < 2; axis++, o++) {
-        let sum = 0;
-        for (const point of points) sum += landmarks[2 * (face * from.count + point) + axis]!;
-        result[o] = sum / points.length;
-      }
-    }
+  for (let face = 0; face < faces; face++) {
+    const own = landmarks.subarray(2 * face * from.count, 2 * (face + 1) * from.count);
+    map.forEach((points, k) => result.set(meanPoint(own, points), 2 * (face * to.count + k)));
   }
   return result;
 }

@@ -6,16 +6,14 @@
 
 /** Mean of some numbers; not a number if there are none. */
 export function mean(values: ArrayLike<number>): number {
-  let sum = 0;
-  for (let i = 0; i < values.length; i++) sum += values[i]!;
-  return sum / values.length;
+  return Array.from(values).reduce((sum, value) => sum + value, 0) / values.length;
 }
 
-/** Middle of some numbers, or the mean of the two in the middle. */
+/** Middle of some numbers, or the mean of the two in the middle; not a number if there are none. */
 export function median(values: ArrayLike<number>): number {
   const sorted = Array.from(values).sort((a, b) => a - b);
-  const half = sorted.length >> 1;
-  return sorted.length % 2 ? sorted[half]! : (sorted[half - 1]! + sorted[half]!) / 2;
+  const half = (sorted.length - 1) / 2;
+  return mean(sorted.slice(Math.max(0, Math.floor(half)), Math.ceil(half) + 1));
 }
 
 /** A number to so many decimals. */

@@ -6,6 +6,7 @@
 
 import { InputError } from "../../formats/input_error.ts";
 import { type Box, cropSquare, cropTransform, type Image } from "./image.ts";
+import { pointAt } from "../geometry.ts";
 import { boundingBox, faceBox, interocular, type Landmarks, transformLandmarks } from "../landmarks.ts";
 import type { LandmarkSchema } from "../schema.ts";
 
@@ -69,8 +70,8 @@ function boxOf(
 
 function countInside(landmarks: Landmarks, width: number, height: number): number {
   let count = 0;
-  for (let i = 0; i < landmarks.length; i += 2) {
-    const x = landmarks[i]!, y = landmarks[i + 1]!;
+  for (let p = 0; p < landmarks.length / 2; p++) {
+    const [x, y] = pointAt(landmarks, p);
     if (x >= -0.5 && y >= -0.5 && x <= width - 0.5 && y <= height - 0.5) count++;
   }
   return count;

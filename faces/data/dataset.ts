@@ -192,8 +192,9 @@ export async function openDataset(dir: string): Promise<Dataset> {
     }
     records.push({ ...rest, landmarks: Float32Array.from(landmarks.flat()) } as DatasetRecord);
   }
-  if (!schema) throw new InputError(`Cannot use ${dir} as a dataset: ${path} names no image`);
-  const { width, height } = await readImageSize(`${dir}/${records[0]!.file_name}`);
+  const [first] = records;
+  if (!schema || !first) throw new InputError(`Cannot use ${dir} as a dataset: ${path} names no image`);
+  const { width, height } = await readImageSize(`${dir}/${first.file_name}`);
   if (width !== height) {
     throw new InputError(
       `Cannot use ${dir} as a dataset: images must be square, current value is ${width} x ${height}`,

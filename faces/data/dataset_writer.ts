@@ -5,6 +5,7 @@
  */
 import { makeFolder, readBytes, writeFile } from "../../formats/files.ts";
 import { InputError } from "../../formats/input_error.ts";
+import { pointAt } from "../geometry.ts";
 import { formatPts } from "../pts.ts";
 import { DEFAULT_SCHEMA, type LandmarkSchema } from "../schema.ts";
 import { roundTo } from "../statistics.ts";
@@ -120,7 +121,7 @@ export class DatasetWriter {
     const name = `images/${String(this.#lines.length).padStart(6, "0")}`;
     const points = Array.from(
       { length: this.#schema.count },
-      (_, i) => [roundTo(landmarks[2 * i]!, 3), roundTo(landmarks[2 * i + 1]!, 3)],
+      (_, p) => pointAt(landmarks, p).map((px) => roundTo(px, 3)),
     );
     // Lines without a schema are of the default one.
     const schema = this.#schema.name === DEFAULT_SCHEMA ? {} : { schema: this.#schema.name };

@@ -67,10 +67,11 @@ function taps(kind: "area" | "triangle" | "linear", from: number, scale: number,
     let sum = 0;
     for (let i = 0; i < weights.length; i++) {
       const distance = start + i - centre;
-      weights[i] = kind === "area"
+      const weight = kind === "area"
         ? Math.max(0, Math.min(distance + 0.5, radius) - Math.max(distance - 0.5, -radius))
         : Math.max(0, 1 - Math.abs(distance) / radius);
-      sum += weights[i]!;
+      weights[i] = weight;
+      sum += weight;
     }
     return { start, weights: weights.map((weight) => weight / sum) };
   });
@@ -99,8 +100,7 @@ function resample(image: Image, columns: Taps[], rows: Taps[], fill: Fill): Imag
   }
   const result = createImage(outWidth, outHeight);
   const line = new Float64Array(outWidth * 3);
-  for (let j = 0; j < outHeight; j++) {
-    const { start, weights } = rows[j]!;
+  for (const [j, { start, weights }] of rows.entries()) {
     line.fill(0);
     for (let i = 0; i < weights.length; i++) {
       const y = start + i, weight = weights[i]!;
@@ -108,7 +108,7 @@ function resample(image: Image, columns: Taps[], rows: Taps[], fill: Fill): Imag
       const from = (clamp(y, height) - first) * outWidth * 3;
       for (let k = 0; k < line.length; k++) line[k]! += weight * (outside ? colour[k % 3]! : wide[from + k]!);
     }
-    for (let k = 0; k < line.length; k++) result.data[j * line.length + k] = Math.round(line[k]!);
+    result.data.set(line.map(Math.round), j * line.length);
   }
   return result;
 }

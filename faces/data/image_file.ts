@@ -202,7 +202,8 @@ function decodePng(wasm: PngExports, bytes: Uint8Array): Image {
   for (let from = 0, to = 0; from < rgba.length; from += 4, to += 3) {
     const alpha = rgba[from + 3]!;
     for (let c = 0; c < 3; c++) {
-      data[to + c] = alpha === 255 ? rgba[from + c]! : Math.round(255 + (rgba[from + c]! - 255) * alpha / 255);
+      const value = rgba[from + c]!;
+      data[to + c] = alpha === 255 ? value : Math.round(255 + (value - 255) * alpha / 255);
     }
   }
   wasm.wfree(pixels);
@@ -219,7 +220,7 @@ function decodeJpeg(wasm: JpegExports, bytes: Uint8Array): Image {
   const pixels = new Uint8Array(wasm.memory.buffer, source, wasm.wlen());
   const data = new Uint8Array(3 * width * height);
   if (format === 1) data.set(pixels.subarray(0, data.length));
-  else if (format === 0) { for (let i = 0; i < width * height; i++) data.fill(pixels[i]!, 3 * i, 3 * i + 3); }
+  else if (format === 0) pixels.forEach((grey, i) => data.fill(grey, 3 * i, 3 * i + 3));
   else {
     // CMYK, stored inverted as Adobe does it
     for (let i = 0; i < width * height; i++) {
@@ -244,9 +245,7 @@ function upright(image: Image, orientation: Orientation): Image {
       const [u, v] = swapped ? [y, x] : [x, y];
       const fromX = mirroredX ? width - 1 - u : u, fromY = mirroredY ? height - 1 - v : v;
       const from = 3 * (fromY * width + fromX);
-      result[to] = data[from]!;
-      result[to + 1] = data[from + 1]!;
-      result[to + 2] = data[from + 2]!;
+      for (let c = 0; c < 3; c++) result[to + c] = data[from + c]!;
     }
   }
   return { width: columns, height: rows, data: result };

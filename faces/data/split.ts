@@ -34,15 +34,15 @@ export function splitByGroup(records: readonly { group: string }[], fraction: nu
   if (sizes.size < 2) {
     throw new InputError(`Cannot split ${records.length} images of ${sizes.size} group: at least 2 groups are needed`);
   }
-  const order = [...sizes.keys()].map((group) => ({ group, key: hash(`${seed}/${group}`) }))
+  const order = [...sizes].map(([group, size]) => ({ group, size, key: hash(`${seed}/${group}`) }))
     .sort((a, b) => a.key - b.key || (a.group < b.group ? -1 : 1));
-  order.pop(); // the last group is never held back: both sides have one
+  order.pop(); // the last group is always for training: both sides have one
   const holdout = new Set<string>();
   let count = 0;
-  for (const { group } of order) {
+  for (const { group, size } of order) {
     if (count > 0 && count >= Math.round(fraction * records.length)) break;
     holdout.add(group);
-    count += sizes.get(group)!;
+    count += size;
   }
   const split: Split = { train: [], holdout: [] };
   records.forEach(({ group }, i) => (holdout.has(group) ? split.holdout : split.train).push(i));
