@@ -164,3 +164,32 @@ export function readJson<T>(path: string): T | undefined {
     return undefined;
   }
 }
+
+/**
+ * Reads `length` bytes at a position, without giving up the turn.
+ *
+ * @throws {InputError} If the file ends before.
+ */
+export function readAt(file: Deno.FsFile, path: string, position: number, length: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(length);
+  readInto(file, path, position, bytes);
+  return bytes;
+}
+
+/**
+ * Fills `bytes` from a position, without giving up the turn.
+ *
+ * @throws {InputError} If the file ends before.
+ */
+export function readInto(file: Deno.FsFile, path: string, position: number, bytes: Uint8Array): void {
+  file.seekSync(position, Deno.SeekMode.Start);
+  for (let done = 0; done < bytes.length;) {
+    const read = file.readSync(bytes.subarray(done));
+    if (read === null) {
+      throw new InputError(
+        `Cannot read ${bytes.length} bytes at ${position} of ${path}: the file ends after ${done} of them`,
+      );
+    }
+    done += read;
+  }
+}

@@ -20,19 +20,11 @@
  */
 
 import { crc32 } from "./crc32.ts";
+import { countElements, ELEMENT_BYTES, readFloat32, type SafetensorsDtype, toFloat32 } from "./elements.ts";
+import { readAt } from "./files.ts";
 import { InputError } from "./input_error.ts";
 import { PickleError, type PickleGlobal, show, unpickle } from "./pickle.ts";
-import {
-  countElements,
-  ELEMENT_BYTES,
-  type RawTensor,
-  readAt,
-  readFloat32,
-  type SafetensorsDtype,
-  type SafetensorsInfo,
-  type TensorData,
-  toFloat32,
-} from "./safetensors.ts";
+import type { RawTensor, SafetensorsInfo, TensorData } from "./safetensors.ts";
 import { readZipDirectory, type ZipEntry } from "./zip.ts";
 
 /** The longest pickle that is read, in bytes; that of Stable Diffusion with its optimizer has about one million. */

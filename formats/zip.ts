@@ -10,7 +10,7 @@
  * @module
  */
 
-import { readAt } from "./safetensors.ts";
+import { readAt } from "./files.ts";
 
 /** Bytes of an archive under a name. */
 export interface ZipEntry {

@@ -9,12 +9,8 @@
 
 import { InputError } from "../../formats/input_error.ts";
 import type { Shape } from "../../engine/graph.ts";
-import {
-  readSafetensors,
-  type SafetensorsDtype,
-  type TensorData,
-  writeSafetensors,
-} from "../../formats/safetensors.ts";
+import type { SafetensorsDtype } from "../../formats/elements.ts";
+import { readSafetensors, type TensorData, writeSafetensors } from "../../formats/safetensors.ts";
 import { readAll, Tensor } from "../../engine/tensor.ts";
 import { compareShapes, few, type HostTensors, type ParameterSpec, type Specs } from "./params.ts";
 

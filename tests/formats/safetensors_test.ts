@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { InputError } from "../../formats/input_error.ts";
-import { readSafetensors, type SafetensorsDtype, writeSafetensors } from "../../formats/safetensors.ts";
+import type { SafetensorsDtype } from "../../formats/elements.ts";
+import { readSafetensors, writeSafetensors } from "../../formats/safetensors.ts";
 import fc from "../fast_check.ts";
 
 /** Runs with the path of a file in a folder of its own. */
