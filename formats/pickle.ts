@@ -13,13 +13,7 @@
  * @module
  */
 
-import { InputError } from "./input_error.ts";
-
-/** Meaning of a name in a pickle. */
-export interface PickleGlobal {
-  /** Result of a call; without it the name may not be called. */
-  readonly call?: (args: readonly unknown[]) => unknown;
-}
+import { integer, NumpyType, PICKLE_GLOBALS, PickleError, type PickleGlobal, show } from "./pickle_globals.ts";
 
 /** Names and ids that a pickle may use. */
 export interface PickleOptions {
@@ -29,57 +23,8 @@ export interface PickleOptions {
   readonly persistent: (id: unknown) => unknown;
 }
 
-/** A pickle that is damaged, or asks for what is not allowed. */
-export class PickleError extends InputError {
-  override readonly name = "PickleError";
-}
-
 /** The longest integer that is read, in bytes. */
 const INTEGER_LIMIT = 64;
-
-/** Type of a number of numpy, such as `f8`. */
-class NumpyType {
-  constructor(readonly code: string) {}
-}
-
-const NUMPY: Readonly<Record<string, (view: DataView) => number | bigint | boolean>> = {
-  b1: (view) => view.getUint8(0) !== 0,
-  f2: (view) => view.getFloat16(0, true),
-  f4: (view) => view.getFloat32(0, true),
-  f8: (view) => view.getFloat64(0, true),
-  i1: (view) => view.getInt8(0),
-  i2: (view) => view.getInt16(0, true),
-  i4: (view) => view.getInt32(0, true),
-  i8: (view) => plain(view.getBigInt64(0, true)),
-  u1: (view) => view.getUint8(0),
-  u2: (view) => view.getUint16(0, true),
-  u4: (view) => view.getUint32(0, true),
-  u8: (view) => plain(view.getBigUint64(0, true)),
-};
-
-/** Containers and numbers that Python makes by a call. */
-const PLAIN: ReadonlyMap<string, PickleGlobal> = new Map(Object.entries<PickleGlobal>({
-  "collections.OrderedDict": { call: (args) => dictionary("OrderedDict", args) },
-  "collections.Counter": { call: (args) => dictionary("Counter", args) },
-  "__builtin__.set": { call: set },
-  "builtins.set": { call: set },
-  "_codecs.encode": {
-    call([text, encoding]) {
-      if (typeof text !== "string" || encoding !== "latin1" || text.length > 8 || /[^\0-\xff]/.test(text)) {
-        throw new PickleError("_codecs.encode is known for the bytes of one number in latin1 only");
-      }
-      return Uint8Array.from(text, (char) => char.charCodeAt(0));
-    },
-  },
-  "numpy.dtype": {
-    call([code]) {
-      if (typeof code === "string" && Object.hasOwn(NUMPY, code)) return new NumpyType(code);
-      throw new PickleError(`numpy.dtype ${show(code)} is no plain number`);
-    },
-  },
-  "numpy.core.multiarray.scalar": { call: numpyScalar },
-  "numpy._core.multiarray.scalar": { call: numpyScalar },
-}));
 
 /**
  * Reads a pickle.
@@ -207,7 +152,7 @@ export class Machine {
   integer(length: number): number | bigint {
     if (length > INTEGER_LIMIT) this.fail(`an integer has ${length} bytes, more than ${INTEGER_LIMIT}`);
     const value = this.binary(length).reduceRight((value, byte) => value << 8n | BigInt(byte), 0n);
-    return plain(BigInt.asIntN(8 * length, value));
+    return integer(BigInt.asIntN(8 * length, value));
   }
 
   // The stack
@@ -253,7 +198,7 @@ export class Machine {
   find(module: string, name: string): Callee {
     const label = `${module}.${name}`;
     // PyTorch's own names first, so that a caller can narrow none of the plain ones by accident.
-    const found = this.#globals.get(label) ?? PLAIN.get(label) ??
+    const found = this.#globals.get(label) ?? PICKLE_GLOBALS.get(label) ??
       this.fail(`it calls for ${show(label)}, which is neither a tensor nor a plain container: nothing of it was run`);
     return { ...found, label };
   }
@@ -388,39 +333,4 @@ function inst(m: Machine): void {
 function proto(m: Machine): void {
   const protocol = m.byte();
   if (protocol > 5) m.fail(`it is of protocol ${protocol}`);
-}
-
-function plain(value: bigint): number | bigint {
-  const number = Number(value);
-  return Number.isSafeInteger(number) ? number : value;
-}
-
-function dictionary(name: string, args: readonly unknown[]): Map<unknown, unknown> {
-  const [first, ...rest] = args;
-  if (rest.length || (first !== undefined && !(first instanceof Map))) {
-    throw new PickleError(`${name} is known with a dictionary or nothing only`);
-  }
-  // Not a copy: a short pickle could ask for many of a long dictionary.
-  return first ?? new Map();
-}
-
-function set(args: readonly unknown[]): unknown[] {
-  const [items = [], ...rest] = args;
-  if (rest.length || !Array.isArray(items)) throw new PickleError("set is known with a list or nothing only");
-  return items;
-}
-
-function numpyScalar([type, bytes]: readonly unknown[]): number | bigint | boolean {
-  if (type instanceof NumpyType && bytes instanceof Uint8Array && bytes.length === Number(type.code.slice(1))) {
-    const read = NUMPY[type.code];
-    if (read) return read(new DataView(bytes.buffer, bytes.byteOffset));
-  }
-  throw new PickleError("a number of numpy is not its type and bytes");
-}
-
-/** A value in a message, which a hostile file must not make long. */
-export function show(value: unknown): string {
-  const text = typeof value === "string" ? value : typeof value === "object" ? "object" : String(value);
-  const short = text.length > 80 ? `${text.slice(0, 80)}…` : text;
-  return typeof value === "string" ? JSON.stringify(short) : short;
 }

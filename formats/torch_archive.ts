@@ -23,7 +23,8 @@ import { crc32 } from "./crc32.ts";
 import { countElements, ELEMENT_BYTES, readFloat32, type SafetensorsDtype, toFloat32 } from "./elements.ts";
 import { readAt } from "./files.ts";
 import { InputError } from "./input_error.ts";
-import { PickleError, type PickleGlobal, show, unpickle } from "./pickle.ts";
+import { unpickle } from "./pickle.ts";
+import { PickleError, type PickleGlobal, show } from "./pickle_globals.ts";
 import type { RawTensor, SafetensorsInfo, TensorData } from "./safetensors.ts";
 import { readZipDirectory, type ZipEntry } from "./zip.ts";
 

@@ -3,7 +3,7 @@ import { UsageError } from "../../cli/command.ts";
 import { explain } from "../../cli/main.ts";
 import { DeviceLostError, NoAdapterError } from "../../engine/device.ts";
 import { errorOf, textOf } from "../../engine/worker_pool.ts";
-import { PickleError } from "../../formats/pickle.ts";
+import { PickleError } from "../../formats/pickle_globals.ts";
 import { InputError } from "../../formats/input_error.ts";
 import { StageError } from "../../runtime/run/run.ts";
 

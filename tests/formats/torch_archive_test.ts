@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { InputError } from "../../formats/input_error.ts";
-import { OPCODES, type PickleGlobal, unpickle } from "../../formats/pickle.ts";
+import { OPCODES, unpickle } from "../../formats/pickle.ts";
+import type { PickleGlobal } from "../../formats/pickle_globals.ts";
 import { readTorchArchive } from "../../formats/torch_archive.ts";
 import {
   bytesOf,
