@@ -119,7 +119,7 @@ function attentions(n: number, heads: number, tokens: number, width: number): Ca
   const product = 2 * n * heads * tokens * tokens * width;
   return [
     op(`attention.forward:${shape}`, (input) => inputs(input).y, { flops: 2 * product }),
-    // As a training needs it: the result and the gradients. Scores that are computed again count once.
+    // A training needs the result and the gradients. Recomputed scores count once.
     several(`attention.backward:${shape}`, (input) => {
       const { y, ...from } = inputs(input);
       const found = pullback(y, input("dy", y.shape), Object.values(from));

@@ -104,7 +104,7 @@ export function measureCeiling(device: Device, which: keyof Ceilings, care?: Car
 /** Multiply-adds on registers and nothing else: 16 independent vec4 accumulators. */
 async function arithmeticCeiling(device: Device, care?: Care): Promise<number> {
   const { gpu } = device;
-  // As many invocations as fill the adapter: more of them while that gives more arithmetic.
+  // Invocations fill the adapter: their number grows while that gives more arithmetic.
   let best = 0;
   for (let threads = FEWEST_THREADS; threads <= MOST_THREADS; threads *= 8) {
     const gflops = await multiplyAdds(gpu, threads, settled(device), care);

@@ -13,7 +13,7 @@ import { Random } from "../engine/rng.ts";
 import { denoisingLoss } from "../stages/lib/diffusion.ts";
 
 const STEPS = 1000;
-/** From here on, memory must not grow: shaders are compiled, and the garbage collector knows its work. */
+/** Step from which memory must not grow: shaders are compiled, and the garbage collector has adapted. */
 const SETTLED = 50;
 /** Largest growth allowed. */
 const ALLOWED = 1.05;

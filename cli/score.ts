@@ -33,12 +33,12 @@ type Crop = "none" | "landmarks";
  * Declares `score`: measures detectors, and folders of `.pts` files that other tools wrote and that are named as the
  * images, on a dataset, or on a folder of images with a `.pts` file each.
  *
- * Of one it prints a JSON line; of several tables of all images, of the regions and of the styles side by side, with
- * 95 % intervals, or a JSON line each. Several styles, from a dataset or from the folder's `index.csv`, are also listed
- * one by one, in `styles`.
+ * Prints a JSON line for one tool. Prints tables for several, or a JSON line each: all images, the regions and the styles
+ * side by side, with 95 % intervals. `styles` lists each style of a dataset, or of the folder's `index.csv`, if there are
+ * several.
  *
- * Without `--crop`, whole images are taken if all are squares and the box of the landmarks takes between 0.45 and 0.9 of
- * the side in half of them or more; the output says what was done. `--crop landmarks` is {@linkcode CROP_SCALE} times the
+ * Whole images are the default if all are squares and the box of the landmarks takes between 0.45 and 0.9 of the side in
+ * half of them or more; the output names the crop. `--crop landmarks` is {@linkcode CROP_SCALE} times the
  * longer side of that box, as in `dataset/import`.
  */
 export const score = (context: Context) =>

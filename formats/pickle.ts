@@ -17,7 +17,7 @@ import { integer, NumpyType, PICKLE_GLOBALS, PickleError, type PickleGlobal, sho
 
 /** Names and ids that a pickle may use. */
 export interface PickleOptions {
-  /** By `module.name`. */
+  /** Meanings of names, by `module.name`. */
   readonly globals: ReadonlyMap<string, PickleGlobal>;
   /** Value of a persistent id, such as a tensor's storage. */
   readonly persistent: (id: unknown) => unknown;

@@ -69,7 +69,7 @@ export interface Pipeline {
   readonly jobs: number;
   /** The file it came from. */
   readonly file: string;
-  /** In an order in which they can run. */
+  /** Stages, in an order in which they can run. */
   readonly stages: readonly PipelineStage[];
   /** Required parameters that were not given, with what they are; empty unless `allowUnset`. */
   readonly unset: Readonly<Record<string, string>>;
@@ -154,7 +154,7 @@ export async function readPipeline(file: string, registry: Registry, options: Re
     if (!faulty.has(variant.of)) problems.push(...found);
     if (found.length) faulty.add(variant.of);
   }
-  // Without its stages a wrong matrix would have more wrong than there is.
+  // A wrong matrix makes no stages, and checks of inputs would report errors that follow from that alone.
   if (!varied) throw fail();
   connect(drafts, problems);
   const order = sort(drafts, problems);

@@ -65,7 +65,7 @@ export interface Manifest {
 export interface Contents {
   /** Number of files, in all folders below. */
   readonly files: number;
-  /** Of all files together. */
+  /** Size of all files together. */
   readonly bytes: number;
   /** Hash of the list of the files, `manifest.files.jsonl`; there is none in folders of old. */
   readonly list?: string;

@@ -47,9 +47,9 @@ export const silent: Reporter = { event() {} };
 
 /** Output of a reporter. */
 export interface Output {
-  /** As of `Deno.stdout`. */
+  /** See `Deno.stdout`. */
   writeSync(bytes: Uint8Array): number;
-  /** As of `Deno.stdout`. */
+  /** See `Deno.stdout`. */
   isTerminal(): boolean;
 }
 
@@ -89,7 +89,7 @@ export function reporterFor(out: Output, now: () => number = () => performance.n
   const clear = terminal ? "\r\x1b[K" : "";
   const line = (text: string) => print(`${clear}${text}\n`);
   const going = new Map<string, Course>();
-  // Of a stage alone it is plain which one a line is about.
+  // A line names its stage only where several are on their way.
   const about = (name: string) => going.size > 1 ? `${name}: ` : "";
   const begin = (name: string): Course => {
     const course = { samples: [], brief: name };

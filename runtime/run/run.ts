@@ -157,7 +157,7 @@ export async function runPipeline(pipeline: Pipeline, options: RunOptions): Prom
   const tuning = { root, mode: options.tune ?? "off" };
   checkTuning(tuning.mode);
   using _lock = await lockRun(pipeline.name, home);
-  // Only now, as the run before may just have ended.
+  // Recovery comes after the lock, as the run before may just have ended.
   prepare(() => recover(pipeline, home));
   const plan = prepare(() => planRun(pipeline, root, options));
   prepare(() => writeAtomic(join(home, "pipeline.yaml"), pipeline.resolved));
@@ -265,7 +265,7 @@ function openLanes(
 }
 
 /**
- * Makes each stage once those that it needs are made: at most so many at once, earlier ones first.
+ * Makes each stage once those that it needs are made: at most `jobs` at once, earlier ones first.
  *
  * @param stop Called when one fails; no other is begun then.
  * @throws The first error, after the other running stages have ended.

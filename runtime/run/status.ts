@@ -15,7 +15,7 @@ import type { Field } from "../stage.ts";
 export interface StageProgress {
   /** Its id. */
   readonly stage: string;
-  /** As in `summary.json`; `running`, or `killed` when its process is gone without a word. */
+  /** Status as in `summary.json`; `running`, or `killed` when its process is gone without a word. */
   readonly status: Status | "running" | "killed";
   /** Time spent on it, in this run or an earlier one. */
   readonly seconds: number;
@@ -37,7 +37,7 @@ export interface RunState {
   readonly updated: string | null;
   /** Reason that it stopped. */
   readonly message: string | null;
-  /** In the order in which they run. */
+  /** Stages, in the order in which they run. */
   readonly stages: readonly StageProgress[];
   /** Results of the stages that are done. */
   readonly results: readonly Readonly<Record<string, Field>>[];

@@ -12,7 +12,7 @@ import type { Costs } from "../stage.ts";
 
 /** Work of a stage, and the time that it took. */
 export interface Timing {
-  /** By the clock. */
+  /** Wall time. */
   readonly seconds: number;
   /** Floating point operations of its steps, if reported. */
   readonly flops?: number;
@@ -24,13 +24,13 @@ export interface Timing {
 export interface Timings {
   /** The adapter that was used last. */
   readonly adapter: string;
-  /** By adapter, `none` for stages that use no GPU, and then by stage type. `bench` is a training step's. */
+  /** Timings by adapter, `none` for stages that use no GPU, and then by stage type; `bench` is a training step. */
   readonly known: Readonly<Record<string, Readonly<Record<string, Timing>>>>;
 }
 
 /** An estimate of a time. */
 export interface Estimate {
-  /** By the clock. */
+  /** Wall time. */
   readonly seconds: number;
   /** True if it is by the speed of another kind of stage, and so within a factor of about three. */
   readonly rough: boolean;

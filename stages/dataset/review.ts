@@ -156,7 +156,7 @@ interface Review {
   readonly detector: string;
   readonly source: Dataset;
   readonly styles: readonly StyleCounts[];
-  /** From the best fitting to the most doubtful. */
+  /** Pairs from the best fitting to the most doubtful. */
   readonly pairs: readonly ReviewedPair[];
   /** `[n, P, 2]`, pixels. */
   readonly found: Float32Array;

@@ -10,7 +10,7 @@ import { networkOf } from "../../models/detectors/registry.ts";
 import { folder, stage } from "../../runtime/stage.ts";
 import { detectorOf } from "../lib/estimates.ts";
 
-/** `detector/load`: the folder is read and written anew, so a wrong one is found here. */
+/** `detector/load`: reads the folder and writes a copy, so that a wrong one is found here. */
 export const loadDetectorStage = stage({
   id: "detector/load",
   doc: "Loads a detector from a folder with config.json and model.safetensors.",

@@ -54,7 +54,7 @@ import { previews } from "../lib/previews.ts";
 import { accumulation, train, trainingOptions } from "../lib/training.ts";
 import { validation, validationConflicts, validationOptions } from "../lib/validation.ts";
 
-/** A model's ControlNet, or that which it is to have. */
+/** Configuration of a model's ControlNet: its own, or that of the new one. */
 function controlConfigOf({ unet, controlnet }: Model, hint: number[]): ControlNetConfig {
   return controlnet ?? controlnetConfigFor(unet, { conditioning_embedding_out_channels: hint });
 }

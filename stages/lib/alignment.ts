@@ -140,7 +140,7 @@ export class NearHashes {
   /** @param most Bits in which near ones differ at most. */
   constructor(most: number) {
     this.#most = most;
-    // Of one band more than bits that differ, one is the same in both.
+    // With one band more than bits that may differ, at least one band is the same in both.
     this.#buckets = Array.from({ length: most + 1 }, () => new Map());
   }
 

@@ -66,8 +66,10 @@ export interface Request {
 }
 
 /**
- * A sampler of a model's networks, the parameters that it names, and what these see at once: samples, conditional ones
- * first, of which so many with landmarks.
+ * Describes a sampler of a model's networks.
+ *
+ * @returns `spec`: the sampler; `specs`: its parameters; `copies`: samples that the UNet takes at once, conditional ones
+ *   first; `controlled`: number of these that the ControlNet takes.
  */
 export function samplerOf(
   { vae, text, unet: unetConfig, controlnet, schedule }: Pick<Model, "vae" | "text" | "unet"> & {
@@ -178,7 +180,7 @@ export class ImageGenerator implements Disposable {
     this.#sampler.destroy();
   }
 
-  /** As {@linkcode ImageGenerator.destroy}: for `using`. */
+  /** Same as {@linkcode ImageGenerator.destroy}, for `using`. */
   [Symbol.dispose](): void {
     this.destroy();
   }

@@ -59,7 +59,7 @@ export function learningRate(options: TrainingOptions): (step: number) => number
   return (step) => lr * factor(step) * falling(step);
 }
 
-/** Something done every so many steps of a training, before its checkpoint, so that none is left out or done twice. */
+/** An action at an interval of steps, before the checkpoint of its step, so that none is left out or done twice. */
 export interface Callback {
   readonly every: number;
   /** Resolves to true to end the training here. */

@@ -14,7 +14,7 @@ import { type Html, markup } from "../../formats/html.ts";
 
 /** A line of a chart. */
 export interface Series {
-  /** For the legend. */
+  /** Name in the legend. */
   readonly name: string;
   readonly x: readonly number[];
   readonly y: readonly number[];
@@ -47,7 +47,7 @@ const margin = { left: 54, right: 14, top: 12, bottom: 40 };
 const mostPoints = 300;
 /** About how many ticks an axis has. */
 const TICKS = 5;
-/** From this many points on a line is drawn faint, under its running mean. */
+/** Number of points from which a line is drawn faint, under its running mean. */
 const noisyPoints = 30;
 
 /** Places of the parts of a chart, in its own units. */
