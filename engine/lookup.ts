@@ -1,5 +1,5 @@
 /**
- * Look-ups that must succeed: a miss is a bug of the engine, and says which record lacks an entry.
+ * Look-ups that must succeed: a miss is a bug, and the error names the record that lacks an entry.
  *
  * @module
  */

@@ -13,7 +13,7 @@ import type { LandmarkSchema } from "../../faces/schema.ts";
 import { type Html, markup, type Part } from "../../formats/html.ts";
 import type { Artifact } from "../../runtime/stage.ts";
 
-/** Files of more bytes are made smaller and written as JPEG. */
+/** Files of more bytes, or of other types than PNG and JPEG, are made smaller and written as JPEG. */
 const MOST_BYTES = 32_000;
 /** Longest side of what is made smaller, pixels. */
 const MOST_PX = 256;
@@ -58,17 +58,13 @@ function outline(landmarks: ArrayLike<number>, schema: LandmarkSchema, kind: str
 }
 
 function small(bytes: Uint8Array<ArrayBuffer>, path: string): string {
-  if (bytes.length <= MOST_BYTES) return fileUrl(bytes, path);
+  const type = mimeTypes.get(extname(path));
+  if (type && bytes.length <= MOST_BYTES) return dataUrl(bytes, type);
   const image = decodeImage(bytes, { name: path });
   const share = Math.min(1, MOST_PX / Math.max(image.width, image.height));
   const scaled = (side: number) => Math.max(1, Math.round(side * share));
   const reduced = share < 1 ? resizeArea(image, scaled(image.width), scaled(image.height)) : image;
   return dataUrl(encodeJpeg(reduced), "image/jpeg");
-}
-
-/** A file as a URL. */
-function fileUrl(bytes: Uint8Array, path: string): string {
-  return dataUrl(bytes, lookUp(mimeTypes, extname(path), "image types"));
 }
 
 function dataUrl(bytes: Uint8Array, type: string): string {
@@ -152,7 +148,7 @@ export async function examples(title: Part, dir: string, list: readonly Example[
 /** An image file that a stage wrote, unchanged. */
 export function imageFigure(stage: string, path: string): Html {
   const name = basename(path);
-  const url = fileUrl(Deno.readFileSync(path), path);
+  const url = dataUrl(Deno.readFileSync(path), lookUp(mimeTypes, extname(path), "image types"));
   return markup`
     <figure class="sheet">
       <figcaption>${stage} <small>${words(basename(name, extname(name)))}</small></figcaption>
