@@ -90,8 +90,8 @@ export const MEMORY_SIZE: RegExp = new RegExp(`^(\\d+(?:\\.\\d+)?) ?(${UNITS.joi
 export function budgetOf(limit: number | string | undefined, taken: number): Budget | undefined {
   if (limit === undefined) return undefined;
   if (typeof limit === "number") return { bytes: limit, taken };
-  const [, size, unit] = MEMORY_SIZE.exec(limit) ?? [];
-  const k = UNITS.indexOf(unit!);
+  const [, size, unit = ""] = MEMORY_SIZE.exec(limit) ?? [];
+  const k = UNITS.indexOf(unit);
   if (k < 0) {
     throw new InputError(`Cannot read "${limit}" as a size of memory: write bytes, or 8GiB, with ${UNITS.join(", ")}`);
   }

@@ -13,6 +13,7 @@ import type { LandmarkSchema } from "../../faces/schema.ts";
 import { concat } from "../../ops/concat.ts";
 import type { Device } from "../../engine/device.ts";
 import { Graph } from "../../engine/graph.ts";
+import { pointAt } from "../../faces/geometry.ts";
 import type { Fetches } from "../../engine/plan/records.ts";
 import { Executable } from "../../engine/executable.ts";
 import type { Parameters } from "../../engine/prepare.ts";
@@ -131,9 +132,20 @@ export interface Prediction {
 export function uncertainty({ landmarks, covariance, disagreement }: Prediction): Float32Array {
   const points = landmarks.length / 2;
   return Float32Array.from({ length: points }, (_, i) => {
-    const spread = Math.sqrt(Math.max(0, covariance[3 * i]! + covariance[3 * i + 1]!));
-    return disagreement ? Math.sqrt(spread * disagreement[Math.floor(i * disagreement.length / points)]!) : spread;
+    const [xx, yy] = covarianceAt(covariance, i);
+    const spread = Math.sqrt(Math.max(0, xx + yy));
+    const distance = disagreement?.[Math.floor(i * disagreement.length / points)];
+    return distance === undefined ? spread : Math.sqrt(spread * distance);
   });
+}
+
+/** Covariance xx, yy and xy of a landmark's heatmap, from `[n, P, 3]`. */
+function covarianceAt(covariance: Float32Array, point: number): [xx: number, yy: number, xy: number] {
+  const [xx, yy, xy] = covariance.subarray(3 * point, 3 * point + 3);
+  if (xx === undefined || yy === undefined || xy === undefined) {
+    throw new RangeError(`Cannot take the covariance of landmark ${point} of ${covariance.length / 3}`);
+  }
+  return [xx, yy, xy];
 }
 
 /** Default of {@linkcode Detector.batch}. */
@@ -213,12 +225,11 @@ export class Detector implements Disposable {
       const both = flip
         ? average(once, unmirrored(await this.#run(mirrorImages(input, side)), this.schema, side), P)
         : once;
-      for (let k = 0; k < here && both.disagreement; k++) disagreement[first + k] = both.disagreement[k]! * ratio;
-      for (let k = 0; k < here * P; k++) {
-        const to = first * P + k;
-        for (let i = 0; i < 2; i++) landmarks[to * 2 + i] = rescale(both.landmarks[k * 2 + i]!, ratio);
-        for (let i = 0; i < 3; i++) covariance[to * 3 + i] = both.covariance[k * 3 + i]! * ratio * ratio;
-      }
+      const scaled = (values: Float32Array, width: number, scale: (value: number) => number) =>
+        values.subarray(0, here * width).map(scale);
+      landmarks.set(scaled(both.landmarks, P * 2, (px) => rescale(px, ratio)), first * P * 2);
+      covariance.set(scaled(both.covariance, P * 3, (value) => value * ratio * ratio), first * P * 3);
+      if (both.disagreement) disagreement.set(scaled(both.disagreement, 1, (px) => px * ratio), first);
     }
     return { landmarks, covariance, ...(flip && { disagreement }) };
   }
@@ -240,17 +251,18 @@ export class Detector implements Disposable {
     const bytes = size_px * size_px * 3;
     const predict = this.predict.bind(this), P = this.schema.count;
     async function* finish(batch: readonly T[]): AsyncGenerator<readonly [T, Prediction | null]> {
-      const seen = batch.map(imageOf);
-      const images = seen.filter((image) => image !== null);
+      const seen = batch.map((item) => ({ item, image: imageOf(item) }));
+      const images = seen.map(({ image }) => image).filter((image) => image !== null);
       const all = new Uint8Array(images.length * bytes);
       images.forEach((image, k) => all.set(image, k * bytes));
       const { landmarks, covariance, disagreement } = await predict(all, size_px, options);
-      for (let i = 0, k = 0; i < batch.length; i++) {
-        if (seen[i] === null) yield [batch[i]!, null];
+      let k = 0;
+      for (const { item, image } of seen) {
+        if (image === null) yield [item, null];
         else {
           const of = (values: Float32Array, width: number) => values.slice(k * P * width, (k + 1) * P * width);
           const parts = { landmarks: of(landmarks, 2), covariance: of(covariance, 3) };
-          yield [batch[i]!, { ...parts, ...(disagreement && { disagreement: disagreement.slice(k, k + 1) }) }];
+          yield [item, { ...parts, ...(disagreement && { disagreement: disagreement.slice(k, k + 1) }) }];
           k++;
         }
       }
@@ -268,12 +280,11 @@ export class Detector implements Disposable {
   async #run(images: Float32Array): Promise<Prediction> {
     this.#executable.run({ images });
     const found = await this.#executable.read("found");
-    const columns = (first: number, count: number) =>
-      Float32Array.from(
-        { length: this.batch * this.schema.count * count },
-        (_, k) => found[Math.floor(k / count) * 5 + first + k % count]!,
-      );
-    return { landmarks: columns(0, 2), covariance: columns(2, 3) };
+    const isPlace = (column: number) => column % 5 < 2;
+    return {
+      landmarks: found.filter((_, k) => isPlace(k)),
+      covariance: found.filter((_, k) => !isPlace(k)),
+    };
   }
 
   /** Frees the plan, and the parameters if they are its own. */
@@ -294,9 +305,9 @@ function unmirrored({ landmarks, covariance }: Prediction, schema: LandmarkSchem
   const [points, spreads] = [new Float32Array(landmarks.length), new Float32Array(covariance.length)];
   for (let k = 0; k < faces; k++) {
     points.set(mirrorLandmarks(landmarks.subarray(k * P * 2, (k + 1) * P * 2), schema, side), k * P * 2);
-    for (let i = 0; i < P; i++) {
-      const [xx, yy, xy] = covariance.subarray((k * P + mirror[i]!) * 3);
-      spreads.set([xx!, yy!, -xy!], (k * P + i) * 3);
+    for (const [i, from] of mirror.entries()) {
+      const [xx, yy, xy] = covarianceAt(covariance, k * P + from);
+      spreads.set([xx, yy, -xy], (k * P + i) * 3);
     }
   }
   return { landmarks: points, covariance: spreads };
@@ -304,16 +315,15 @@ function unmirrored({ landmarks, covariance }: Prediction, schema: LandmarkSchem
 
 /** Mean and covariance of an equal mixture of the two, half their distance counts as spread; and how far they are apart. */
 function average(a: Prediction, b: Prediction, P: number): Prediction {
-  const covariance = a.covariance.map((value, k) => {
-    const half = (axis: number) =>
-      (a.landmarks[Math.floor(k / 3) * 2 + axis]! - b.landmarks[Math.floor(k / 3) * 2 + axis]!) / 2;
-    return (value + b.covariance[k]!) / 2 + [half(0) ** 2, half(1) ** 2, half(0) * half(1)][k % 3]!;
-  });
+  const [landmarks, covariance] = [new Float32Array(a.landmarks.length), new Float32Array(a.covariance.length)];
+  for (let point = 0; point < landmarks.length / 2; point++) {
+    const [ax, ay] = pointAt(a.landmarks, point), [bx, by] = pointAt(b.landmarks, point);
+    const [axx, ayy, axy] = covarianceAt(a.covariance, point), [bxx, byy, bxy] = covarianceAt(b.covariance, point);
+    const dx = (ax - bx) / 2, dy = (ay - by) / 2;
+    landmarks.set([(ax + bx) / 2, (ay + by) / 2], 2 * point);
+    covariance.set([(axx + bxx) / 2 + dx ** 2, (ayy + byy) / 2 + dy ** 2, (axy + bxy) / 2 + dx * dy], 3 * point);
+  }
   const disagreement = new Float32Array(a.landmarks.length / (2 * P));
   a.landmarks.forEach((value, k) => disagreement[Math.floor(k / (2 * P))]! += (value - b.landmarks[k]!) ** 2 / P);
-  return {
-    landmarks: a.landmarks.map((value, k) => (value + b.landmarks[k]!) / 2),
-    covariance,
-    disagreement: disagreement.map(Math.sqrt),
-  };
+  return { landmarks, covariance, disagreement: disagreement.map(Math.sqrt) };
 }

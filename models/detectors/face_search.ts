@@ -12,6 +12,7 @@
  */
 
 import { type Box, cropSquare, cropTransform, type Image, mirrorImages, resizeArea } from "../../faces/data/image.ts";
+import { pointAt } from "../../faces/geometry.ts";
 import {
   boxDiagonal,
   faceBox,
@@ -135,7 +136,10 @@ const settled = ({ box, next }: Window) => overlap(box, next) > SETTLED;
 
 function meanDistance(a: Landmarks, b: Landmarks): number {
   let sum = 0;
-  for (let i = 0; i < a.length; i += 2) sum += Math.hypot(a[i]! - b[i]!, a[i + 1]! - b[i + 1]!);
+  for (let point = 0; point < a.length / 2; point++) {
+    const [ax, ay] = pointAt(a, point), [bx, by] = pointAt(b, point);
+    sum += Math.hypot(ax - bx, ay - by);
+  }
   return 2 * sum / a.length;
 }
 

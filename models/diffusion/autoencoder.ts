@@ -42,6 +42,7 @@ import { stopGradient } from "../../ops/stop_gradient.ts";
 import { sub } from "../../ops/sub.ts";
 import { sumTo } from "../../ops/sum.ts";
 import { dims, elements, extent, showShape, type Value } from "../../engine/graph.ts";
+import { itemAt } from "../../engine/lookup.ts";
 import type { ConfigFormat } from "../io/config.ts";
 import { attend, convolve, normalise, resnet, upsample } from "./layers.ts";
 import type { Scope } from "../io/params.ts";
@@ -101,7 +102,7 @@ export interface AutoencoderConfig {
 }
 
 /** `config.json` of an autoencoder with a codebook. */
-const vqFormat: ConfigFormat<AutoencoderConfig> = {
+export const vqFormat: ConfigFormat<AutoencoderConfig> = {
   name: "VQModel",
   schema: vqSchema,
   fixed: { act_fn: "silu", norm_type: "group", lookup_from_codebook: false },
@@ -165,12 +166,12 @@ function encode(scope: Scope, config: AutoencoderConfig, image: Value): Value {
   }
   const norm = { groups: config.norm_num_groups, eps: 1e-6 };
   const at = scope.at("encoder");
-  let h = convolve(at, "conv_in", image, block_out_channels[0]!);
+  let h = convolve(at, "conv_in", image, itemAt(block_out_channels, 0, "block_out_channels"));
   block_out_channels.forEach((channels, level) => {
     const block = at.at(`down_blocks.${level}`);
     for (let k = 0; k < config.layers_per_block; k++) {
       h = resnet(block.at(`resnets.${k}`), h, channels, norm);
-      if (config.down_block_types[level]!.startsWith("Attn")) h = attendPixels(block.at(`attentions.${k}`), config, h);
+      if (config.down_block_types[level]?.startsWith("Attn")) h = attendPixels(block.at(`attentions.${k}`), config, h);
     }
     if (level < block_out_channels.length - 1) {
       h = convolve(block.at("downsamplers.0"), "conv", h, channels, { stride: 2, padding: [0, 0, 1, 1] });
@@ -234,7 +235,8 @@ export interface Quantised {
  * @param latent `[N, h, w, C]`.
  */
 export function quantise(scope: Scope, config: AutoencoderConfig, latent: Value): Quantised {
-  const count = config.num_vq_embeddings!;
+  const count = config.num_vq_embeddings;
+  if (count === undefined) throw new TypeError("Cannot quantise latents: the autoencoder has no codebook");
   const table = scope.parameter("quantize.embedding.weight", [count, latentChannels(config)], "plain", {
     kind: "uniform",
     bound: 1 / count,
@@ -299,20 +301,19 @@ export function decodeLatent(
   latent: Value,
   { quantised = false }: { readonly quantised?: boolean } = {},
 ): Value {
-  const levels = config.block_out_channels.length;
+  const channels = config.block_out_channels.toReversed();
   const norm = { groups: config.norm_num_groups, eps: 1e-6 };
   const at = scope.at("decoder");
   const z = hasCodebook(config) && !quantised ? quantise(scope, config, latent).latent : latent;
   let h = convolve(scope, "post_quant_conv", z, config.latent_channels, { kernel: 1 });
-  h = mid(at.at("mid_block"), config, convolve(at, "conv_in", h, config.block_out_channels[levels - 1]!));
-  for (let k = 0; k < levels; k++) {
+  h = mid(at.at("mid_block"), config, convolve(at, "conv_in", h, itemAt(channels, 0, "block_out_channels")));
+  for (const [k, C] of channels.entries()) {
     const block = at.at(`up_blocks.${k}`);
-    const channels = config.block_out_channels[levels - 1 - k]!;
     for (let j = 0; j <= config.layers_per_block; j++) {
-      h = resnet(block.at(`resnets.${j}`), h, channels, norm);
-      if (config.up_block_types[k]!.startsWith("Attn")) h = attendPixels(block.at(`attentions.${j}`), config, h);
+      h = resnet(block.at(`resnets.${j}`), h, C, norm);
+      if (config.up_block_types[k]?.startsWith("Attn")) h = attendPixels(block.at(`attentions.${j}`), config, h);
     }
-    if (k < levels - 1) h = upsample(block.at("upsamplers.0"), h);
+    if (k < channels.length - 1) h = upsample(block.at("upsamplers.0"), h);
   }
   return convolve(at, "conv_out", silu(normalise(at, "conv_norm_out", h, norm)), config.out_channels);
 }

@@ -82,8 +82,9 @@ export function selfAttention(
   x: Value,
   { heads, width, bias, causal = false }: { heads: number; width: number; bias: boolean; causal?: boolean },
 ): Value {
-  const [q, k, v] = ["q_proj", "k_proj", "v_proj"].map((name) => project(scope, name, x, width, { bias }));
-  return project(scope, "out_proj", attention(q!, k!, v!, { heads, causal }), extent(x, 2));
+  const projected = (name: string) => project(scope, name, x, width, { bias });
+  const [q, k, v] = [projected("q_proj"), projected("k_proj"), projected("v_proj")];
+  return project(scope, "out_proj", attention(q, k, v, { heads, causal }), extent(x, 2));
 }
 
 /**

@@ -24,6 +24,7 @@ import { z } from "zod";
 import { affine } from "../../ops/affine.ts";
 import { silu } from "../../ops/silu.ts";
 import { extent, type Value } from "../../engine/graph.ts";
+import { itemAt } from "../../engine/lookup.ts";
 import type { ConfigFormat } from "../io/config.ts";
 import { convolve } from "./layers.ts";
 import { type HostTensors, type Scope, type Specs, ZEROS } from "../io/params.ts";
@@ -67,18 +68,18 @@ export interface ControlOptions {
 }
 
 /**
- * Encodes a picture to the size of the latents: `[N, s H, s W, channels]` to `[N, H, W, C0]`, where s is 2 to the
+ * Encodes an image to the size of the latents: `[N, s H, s W, channels]` to `[N, H, W, C0]`, where s is 2 to the
  * number of steps of `conditioning_embedding_out_channels`.
  */
 export function embedHint(scope: Scope, config: ControlNetConfig, cond: Value): Value {
   const at = scope.at("controlnet_cond_embedding");
-  const channels = config.conditioning_embedding_out_channels;
-  let h = silu(convolve(at, "conv_in", cond, channels[0]!));
-  for (let k = 0; k + 1 < channels.length; k++) {
-    h = silu(convolve(at.at("blocks"), `${2 * k}`, h, channels[k]!));
-    h = silu(convolve(at.at("blocks"), `${2 * k + 1}`, h, channels[k + 1]!, { stride: 2 }));
+  const sizes = config.conditioning_embedding_out_channels;
+  let h = silu(convolve(at, "conv_in", cond, itemAt(sizes, 0, "conditioning_embedding_out_channels")));
+  for (const [k, channels] of sizes.slice(1).entries()) {
+    h = silu(convolve(at.at("blocks"), `${2 * k}`, h, extent(h, 3)));
+    h = silu(convolve(at.at("blocks"), `${2 * k + 1}`, h, channels, { stride: 2 }));
   }
-  return convolve(at, "conv_out", h, config.block_out_channels[0]!, { init: ZEROS });
+  return convolve(at, "conv_out", h, itemAt(config.block_out_channels, 0, "block_out_channels"), { init: ZEROS });
 }
 
 /**
@@ -87,7 +88,7 @@ export function embedHint(scope: Scope, config: ControlNetConfig, cond: Value): 
  * @param scope Where its parameters are named: `new Scope(graph, specs, "controlnet/")`.
  * @param config Diffusers' configuration.
  * @param inputs Those of the UNet.
- * @param cond The picture, `[N, s H, s W, conditioning_channels]` in [0, 1].
+ * @param cond The image, `[N, s H, s W, conditioning_channels]` in [0, 1].
  * @throws {TypeError} If a shape does not fit the configuration.
  */
 export function controlnet(
@@ -100,7 +101,7 @@ export function controlnet(
   return controlFromHint(scope, config, inputs, embedHint(scope, config, cond), options);
 }
 
-/** As {@linkcode controlnet}, for a picture that {@linkcode embedHint} encoded before: once for all steps of a sampler. */
+/** As {@linkcode controlnet}, for an image that {@linkcode embedHint} encoded before: once for all steps of a sampler. */
 export function controlFromHint(
   scope: Scope,
   config: ControlNetConfig,
@@ -110,12 +111,13 @@ export function controlFromHint(
 ): Residuals {
   const { mid, skips } = encode(scope, config, inputs, hint);
   const zero = (name: string, x: Value) => convolve(scope, name, x, extent(x, 3), { kernel: 1, init: ZEROS });
-  const down = skips.map((skip, k) => zero(`controlnet_down_blocks.${k}`, skip));
-  const joined = [...down, zero("controlnet_mid_block", mid)].map((residual, k, { length }) => {
-    const factor = (options.scale ?? 1) * (options.guess_mode ? 10 ** (k / (length - 1) - 1) : 1);
+  const scaled = (residual: Value, k: number) => {
+    const factor = (options.scale ?? 1) * (options.guess_mode ? 10 ** (k / skips.length - 1) : 1);
     return factor === 1 ? residual : affine(residual, factor);
-  });
-  return { down: joined.slice(0, -1), mid: joined.at(-1)! };
+  };
+  const down = skips.map((skip, k) => zero(`controlnet_down_blocks.${k}`, skip));
+  const middle = zero("controlnet_mid_block", mid);
+  return { down: down.map(scaled), mid: scaled(middle, skips.length) };
 }
 
 /** The configuration of the ControlNet that belongs to a UNet. */

@@ -127,7 +127,8 @@ export function transformer(scope: Scope, x: Value, heads: number, options: Tran
     h = add(h, attend(at.at("attn1"), self, self, heads));
     h = add(h, attend(at.at("attn2"), normaliseTokens(at, "norm2", h), options.context, heads));
     const wide = at.linear("ff.net.0.proj", C, C * 8);
-    const gated = geglu(normaliseTokens(at, "norm3", h), wide.weight, wide.bias!);
+    if (!wide.bias) throw new TypeError("Cannot build a transformer: geglu takes a bias");
+    const gated = geglu(normaliseTokens(at, "norm3", h), wide.weight, wide.bias);
     h = add(h, project(at, "ff.net.2", gated, C));
   }
   return add(x, channels("proj_out", reshape(h, [N, H, W, C])));

@@ -62,10 +62,10 @@ export class Tokenizer {
   /** Makes a tokenizer of vocabulary and merges. */
   constructor(files: TokenizerFiles) {
     this.files = files;
-    const special = [...new Set([files.start, files.end, files.pad, ...(files.merges ? [] : ["[UNK]", "[MASK]"])])];
-    const added_tokens = special.filter((token) => token in files.vocab).map((content) => ({
-      id: files.vocab[content]!,
-      content,
+    const special = [files.start, files.end, files.pad, ...(files.merges ? [] : ["[UNK]", "[MASK]"])];
+    const ids = [...new Set(special)].map((content) => ({ content, id: files.vocab[content] }));
+    const added_tokens = ids.filter((token) => token.id !== undefined).map((token) => ({
+      ...token,
       special: true,
       normalized: false,
       single_word: false,
@@ -93,9 +93,15 @@ export class Tokenizer {
 
   /** Start, ids, end and padding: as many numbers as {@linkcode Tokenizer.length}. */
   encode(text: string): number[] {
-    const { vocab, start, end, pad, length } = this.files;
-    const ids = [vocab[start]!, ...this.ids(text).slice(0, length - 2), vocab[end]!];
-    return [...ids, ...Array(length - ids.length).fill(vocab[pad]!)];
+    const { start, end, pad, length } = this.files;
+    const ids = [this.#idOf(start), ...this.ids(text).slice(0, length - 2), this.#idOf(end)];
+    return [...ids, ...Array<number>(length - ids.length).fill(this.#idOf(pad))];
+  }
+
+  #idOf(token: string): number {
+    const id = this.files.vocab[token];
+    if (id === undefined) throw new InputError(`Cannot encode a prompt: the vocabulary lacks "${token}"`);
+    return id;
   }
 
   /** Writes the files of a `tokenizer/` folder. */
@@ -105,7 +111,7 @@ export class Tokenizer {
       await writeFile(`${dir}/vocab.json`, JSON.stringify(vocab));
       await writeFile(`${dir}/merges.txt`, ["#version: 0.2", ...merges, ""].join("\n"));
     } else {
-      const lines = Object.keys(vocab).sort((a, b) => vocab[a]! - vocab[b]!);
+      const lines = Object.entries(vocab).sort(([, a], [, b]) => a - b).map(([token]) => token);
       await writeFile(`${dir}/vocab.txt`, [...lines, ""].join("\n"));
     }
     const tokens = merges

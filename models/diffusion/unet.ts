@@ -32,7 +32,8 @@ import { InputError } from "../../formats/input_error.ts";
 import { add } from "../../ops/add.ts";
 import { concat } from "../../ops/concat.ts";
 import { silu } from "../../ops/silu.ts";
-import { showShape, type Value } from "../../engine/graph.ts";
+import { dims, showShape, type Value } from "../../engine/graph.ts";
+import { itemAt } from "../../engine/lookup.ts";
 import type { ConfigFormat } from "../io/config.ts";
 import { convolve, embedTime, normalise, resnet, transformer, upsample } from "./layers.ts";
 import type { Scope } from "../io/params.ts";
@@ -160,7 +161,7 @@ export interface Encoded {
 
 /** The number that holds for a level when one is given for all, or one for each. */
 function at(value: number | readonly number[], level: number): number {
-  return typeof value === "number" ? value : value[level]!;
+  return typeof value === "number" ? value : itemAt(value, level, "the levels");
 }
 
 function transformerOptions(config: EncoderConfig, context: Value, level: number) {
@@ -176,14 +177,14 @@ function transformerOptions(config: EncoderConfig, context: Value, level: number
 function check(config: EncoderConfig, { sample, context }: UNetInputs, name: string): void {
   const levels = config.block_out_channels.length;
   const stride = 2 ** (levels - 1);
-  const [, H, W, C] = sample.shape;
+  const { H, W, C } = dims(sample, "N H W C");
   const lists = { layers_per_block: config.layers_per_block, attention_head_dim: config.attention_head_dim };
   for (const [key, list] of Object.entries({ ...lists, down_block_types: config.down_block_types })) {
     if (Array.isArray(list) && list.length !== levels) {
       throw new InputError(`Cannot build ${name}: ${key} has ${list.length} entries, block_out_channels ${levels}`);
     }
   }
-  if (C !== config.in_channels || H! % stride || W! % stride) {
+  if (C !== config.in_channels || H % stride || W % stride) {
     throw new InputError(
       `Cannot apply ${name} to a sample of shape ${showShape(sample.shape)}: ` +
         `[N, H, W, ${config.in_channels}] with H and W multiples of ${stride} is expected`,
@@ -206,10 +207,12 @@ function check(config: EncoderConfig, { sample, context }: UNetInputs, name: str
 export function encode(scope: Scope, config: EncoderConfig, inputs: UNetInputs, hint?: Value): Encoded {
   check(config, inputs, hint ? "the ControlNet" : "the UNet");
   const { block_out_channels, down_block_types } = config;
-  const time = embedTime(scope, inputs.timesteps, block_out_channels[0]!);
+  const last = block_out_channels.length - 1;
+  const [narrow, wide] = [at(block_out_channels, 0), at(block_out_channels, last)];
+  const time = embedTime(scope, inputs.timesteps, narrow);
   const blocks = { groups: config.norm_num_groups, eps: config.norm_eps, time };
 
-  let h = convolve(scope, "conv_in", inputs.sample, block_out_channels[0]!);
+  let h = convolve(scope, "conv_in", inputs.sample, narrow);
   if (hint) h = add(h, hint);
   const skips = [h];
   block_out_channels.forEach((channels, level) => {
@@ -228,12 +231,11 @@ export function encode(scope: Scope, config: EncoderConfig, inputs: UNetInputs, 
     }
   });
 
-  const last = block_out_channels.length - 1;
   const mid = scope.at("mid_block");
-  h = resnet(mid.at("resnets.0"), h, block_out_channels[last]!, blocks);
+  h = resnet(mid.at("resnets.0"), h, wide, blocks);
   const heads = at(config.attention_head_dim, last);
   h = transformer(mid.at("attentions.0"), h, heads, transformerOptions(config, inputs.context, last));
-  h = resnet(mid.at("resnets.1"), h, block_out_channels[last]!, blocks);
+  h = resnet(mid.at("resnets.1"), h, wide, blocks);
   return { mid: h, skips, time };
 }
 
@@ -271,7 +273,9 @@ export function unet(scope: Scope, config: UNetConfig, inputs: UNetInputs, contr
   const { mid, skips, time } = encode(scope, config, inputs);
   return decode(scope, config, inputs, {
     mid: control ? add(mid, control.mid) : mid,
-    skips: control ? skips.map((skip, k) => add(skip, control.down[k]!)) : skips,
+    skips: control
+      ? skips.map((skip, k) => add(skip, itemAt(control.down, k, "the residuals of the ControlNet")))
+      : skips,
     time,
   });
 }
@@ -290,7 +294,9 @@ export function decode(scope: Scope, config: UNetConfig, inputs: UNetInputs, enc
     const level = levels - 1 - k;
     const block = scope.at(`up_blocks.${k}`);
     for (let j = 0; j <= at(config.layers_per_block, level); j++) {
-      h = resnet(block.at(`resnets.${j}`), concat([h, skips.pop()!], 3), block_out_channels[level]!, blocks);
+      const skip = skips.pop();
+      if (!skip) throw new InputError("Cannot build the UNet: its encoder has fewer layers than its decoder takes");
+      h = resnet(block.at(`resnets.${j}`), concat([h, skip], 3), at(block_out_channels, level), blocks);
       if (type === "CrossAttnUpBlock2D") {
         const heads = at(config.attention_head_dim, level);
         h = transformer(block.at(`attentions.${j}`), h, heads, transformerOptions(config, inputs.context, level));

@@ -48,10 +48,10 @@ export function readConfig<T>(format: ConfigFormat<T>, json: unknown, where: str
   if (!result.success) {
     for (const { path, message } of result.error.issues) wrong.push(`\n  "${path.join(".")}": ${message}`);
   }
-  if (wrong.length) {
+  if (wrong.length || !result.success) {
     throw new InputError(`Cannot read ${where} as the configuration of ${format.name}:${wrong.join("")}`);
   }
-  return result.data!;
+  return result.data;
 }
 
 /** Content of `config.json`, which {@linkcode readConfig} and the peers read. */

@@ -29,7 +29,7 @@ import {
 import { InputError } from "../../formats/input_error.ts";
 import { type TensorSource, writeSafetensors } from "../../formats/safetensors.ts";
 import { saveModelIndex } from "./pipeline_folder.ts";
-import { type ConfigFormat, readConfig } from "./config.ts";
+import { readConfig } from "./config.ts";
 import { DETECTOR_NETWORKS } from "../detectors/registry.ts";
 import { inferSchedule, type OriginalConfig, originalConfig } from "./infer_config.ts";
 import { FILE_METADATA, loadNetworkConfig, networkNames, saveConfig, weightsName } from "./network_folder.ts";
@@ -123,7 +123,7 @@ async function convertFile(from: string, to: string, options: ConvertOptions): P
     const prefix = prefixes.find((prefix) => file.has(prefix + mark));
     if (prefix === undefined) continue;
     const config = given?.network && isFor(kind, given.network)
-      ? readConfig(kind.format, given.network, options.config!)
+      ? readConfig(kind.format, given.network, given.path)
       : infer(below(file, prefix), given?.original, scale);
     const load = kind === KINDS.unet && options.ema && prefix !== ""
       ? averageNames(file, names(config))
@@ -135,9 +135,10 @@ async function convertFile(from: string, to: string, options: ConvertOptions): P
     throw new InputError(`Cannot convert ${from}: its text encoder is OpenCLIP's, which is not built here`);
   }
   // A network alone is its own folder; what came without a prefix may have been cut out of a complete checkpoint.
-  if (parts.length === 1) {
+  const [only, ...others] = parts;
+  if (only && !others.length) {
     if (options.tokenizer) throw new InputError(`Cannot put a tokenizer beside ${from}: it has one network only`);
-    return { parts: [await writePart(parts[0]!, to, "", options)], left_out: leftOut(file, parts) };
+    return { parts: [await writePart(only, to, "", options)], left_out: leftOut(file, parts) };
   }
   const schedule = await inferSchedule(file, given?.original);
   const written = [];
@@ -162,7 +163,7 @@ function leftOut(file: Section, parts: readonly Part[]): string[] {
   const words = file.names
     .filter((name) => !used.has(name) && !DETECTOR_NETWORKS.some(({ original }) => original?.unused?.test(name)))
     .filter((name) => file.info(name).shape.length > 1)
-    .map((name) => name.split(".")[0]!);
+    .map((name) => name.replace(/\..*/s, ""));
   return [...new Set(words)];
 }
 
@@ -218,19 +219,15 @@ async function writePart(part: Part, to: string, folder: string, { dtype = "F32"
   const specs = declared(kind, config);
   const found = findParameters(file, specs, load);
   const sources = new Map<string, TensorSource>(
-    [...specs.values()].map((spec) => [
-      fileName(spec.name),
-      { shape: fileShape(spec), read: found.get(spec.name)!.read },
-    ]),
+    [...found.values()].map(({ spec, read }) => [fileName(spec.name), { shape: fileShape(spec), read }]),
   );
   const dir = folder ? `${to}/${folder}` : to;
   await saveConfig(dir, kind.format, config);
   await writeSafetensors(`${dir}/${weightsName(kind.format)}`, sources, { dtype, metadata: FILE_METADATA });
-  const network = hasOther(kind.format, config) ? kind.format.other!.format.name : kind.format.name;
+  const { other } = kind.format;
+  const network = other?.is(config) ? other.format.name : kind.format.name;
   return { folder, network, tensors: specs.size, parameters: countParameters(specs) };
 }
-
-const hasOther = <T>(format: ConfigFormat<T>, config: T) => format.other?.is(config) ?? false;
 
 /** The file of one network under diffusers' names, whose configuration is given or lies beside it. */
 async function diffusersPart(file: Section, from: string, given: unknown, path: string | undefined): Promise<Part> {
@@ -253,7 +250,7 @@ async function readJson(path: string): Promise<unknown> {
 }
 
 /** The file of `--config`: an original's YAML file or a network's `config.json`. */
-async function readGiven(path: string): Promise<{ original?: OriginalConfig; network?: object }> {
+async function readGiven(path: string): Promise<{ path: string; original?: OriginalConfig; network?: object }> {
   let given;
   try {
     given = parseYaml(await readText(path));
@@ -261,9 +258,9 @@ async function readGiven(path: string): Promise<{ original?: OriginalConfig; net
     if (isMissing(error)) throw error;
     throw new InputError(`Cannot read ${path} as YAML or JSON: ${(error as Error).message}`);
   }
-  if (classIn(given)) return { network: given };
+  if (classIn(given)) return { path, network: given };
   const result = originalConfig.safeParse(given);
-  if (result.success) return { original: result.data.model.params };
+  if (result.success) return { path, original: result.data.model.params };
   const problems = result.error.issues.map(({ path, message }) => `\n  "${path.join(".")}": ${message}`);
   throw new InputError(
     `Cannot read ${path} as the configuration of a checkpoint: it has no _class_name or model_type as a config.json ` +

@@ -10,14 +10,14 @@
  */
 
 import { z } from "zod";
-import { type AutoencoderConfig, autoencoderFormat } from "../diffusion/autoencoder.ts";
+import { type AutoencoderConfig, autoencoderFormat, vqFormat } from "../diffusion/autoencoder.ts";
 import { type BertConfig, bertFormat } from "../diffusion/bert_text.ts";
 import type { ConfigFormat } from "./config.ts";
 import { countIn, failToInfer, type NamedShapes, sizeIn } from "./named_shapes.ts";
 import { type ControlNetConfig, controlnetFormat } from "../diffusion/controlnet.ts";
 import { betas, LATENT_SCHEDULE, type ScheduleConfig } from "../diffusion/schedule.ts";
 import { type TextEncoderConfig, textEncoderFormat } from "../diffusion/clip_text.ts";
-import { type EncoderConfig, type UNetConfig, unetFormat } from "../diffusion/unet.ts";
+import { type UNetConfig, unetFormat } from "../diffusion/unet.ts";
 
 const blockParams = z.object({ num_heads: z.number(), num_head_channels: z.number() })
   .partial();
@@ -55,17 +55,20 @@ function checked<T>(file: NamedShapes, format: ConfigFormat<T>, config: unknown)
 
 type Block = z.output<typeof blockParams>;
 
-function inferEncoder(file: NamedShapes, what: string, given: Block = {}): Partial<EncoderConfig> {
-  const levels: { channels: number[]; depth: number[] }[] = [{ channels: [], depth: [] }];
+function inferEncoder(file: NamedShapes, what: string, given: Block = {}) {
+  let level: { channels: number[]; depth: number[] } = { channels: [], depth: [] };
+  const first = level;
+  const levels = [first];
   let context = 0;
   let linear = false;
   for (let k = 1; file.names.some((name) => name.startsWith(`input_blocks.${k}.`)); k++) {
     const at = `input_blocks.${k}`;
     if (file.has(`${at}.0.op.weight`)) {
-      levels.push({ channels: [], depth: [] });
+      level = { channels: [], depth: [] };
+      levels.push(level);
       continue;
     }
-    const { channels, depth } = levels.at(-1)!;
+    const { channels, depth } = level;
     channels.push(sizeIn(file, what, `${at}.0.out_layers.3.weight`, 0));
     depth.push(countIn(file, (d) => `${at}.1.transformer_blocks.${d}.attn2.to_k.weight`));
     if (!depth.at(-1)) continue;
@@ -74,23 +77,26 @@ function inferEncoder(file: NamedShapes, what: string, given: Block = {}): Parti
   }
   if (!context) failToInfer(file, what, "it does not look at a prompt, and only networks that do are built here");
   const same = (values: readonly number[]) => new Set(values).size === 1;
-  for (const [k, { channels, depth }] of levels.entries()) {
-    if (!same(channels) || !same(depth) || channels.length !== levels[0]!.channels.length) {
-      failToInfer(file, what, `the blocks of level ${k} are not alike`);
+  const layers = first.channels.length;
+  const alike = levels.map(({ channels, depth }, k) => {
+    const [width] = channels, [blocks] = depth;
+    if (width === undefined || blocks === undefined || !same(channels) || !same(depth) || channels.length !== layers) {
+      return failToInfer(file, what, `the blocks of level ${k} are not alike`);
     }
-  }
-  const widths = levels.map(({ channels }) => channels[0]!);
+    return { width, blocks };
+  });
+  const widths = alike.map(({ width }) => width);
   const perHead = given.num_head_channels && given.num_head_channels > 0
     ? given.num_head_channels
     : linear && !given.num_heads
     ? 64
     : 0;
-  const depths = levels.map(({ depth }) => depth[0]!);
+  const depths = alike.map(({ blocks }) => blocks);
   return {
     in_channels: sizeIn(file, what, "input_blocks.0.0.weight", 1),
     down_block_types: depths.map((depth) => depth ? "CrossAttnDownBlock2D" : "DownBlock2D"),
     block_out_channels: widths,
-    layers_per_block: levels[0]!.channels.length,
+    layers_per_block: layers,
     cross_attention_dim: context,
     attention_head_dim: perHead ? widths.map((width) => width / perHead) : given.num_heads ?? 8,
     transformer_layers_per_block: same(depths.filter(Boolean)) ? Math.max(...depths) : depths.map((d) => d || 1),
@@ -106,7 +112,7 @@ export function inferUNet(file: NamedShapes, original?: OriginalConfig): UNetCon
     // For pictures of 512 pixels; the originals' own image_size is not used there, and often wrong.
     sample_size: 64,
     out_channels: sizeIn(file, "UNet", "out.2.weight", 0),
-    up_block_types: encoder.down_block_types!.toReversed()
+    up_block_types: encoder.down_block_types.toReversed()
       .map((type) => type === "DownBlock2D" ? "UpBlock2D" : "CrossAttnUpBlock2D"),
   });
 }
@@ -146,7 +152,7 @@ export function inferAutoencoder(file: NamedShapes, original?: OriginalConfig, s
       `its latents have ${embedded} channels and its decoder takes ${latent}, which is not built here`,
     );
   }
-  return checked(file, codebook ? autoencoderFormat.other!.format : autoencoderFormat, {
+  return checked(file, codebook ? vqFormat : autoencoderFormat, {
     in_channels: sizeIn(file, what, "encoder.conv_in.weight", 1),
     out_channels: sizeIn(file, what, "decoder.conv_out.weight", 0),
     down_block_types: attention.map((yes) => yes ? "AttnDownEncoderBlock2D" : "DownEncoderBlock2D"),
@@ -211,12 +217,12 @@ export async function inferSchedule(file: NamedShapes, original?: OriginalConfig
   if (!file.has("betas")) return config;
   const { data } = await file.read("betas");
   const rounded = (value: number) => Number(value.toPrecision(6));
-  const [first, last] = [rounded(data[0]!), rounded(data.at(-1)!)];
+  const [first, last] = [rounded(data.at(0) ?? 0), rounded(data.at(-1) ?? 0)];
   for (const beta_schedule of ["scaled_linear", "linear", "squaredcos_cap_v2"] as const) {
     const found = { ...config, beta_schedule, num_train_timesteps: data.length };
     if (beta_schedule !== "squaredcos_cap_v2") Object.assign(found, { beta_start: first, beta_end: last });
     const expected = first > 0 ? betas(found) : [];
-    if (data.every((beta, k) => Math.abs(beta - expected[k]!) <= 1e-4 * expected[k]!)) return found;
+    if (expected.length && expected.every((beta, k) => Math.abs((data[k] ?? NaN) - beta) <= 1e-4 * beta)) return found;
   }
   return failToInfer(
     file,

@@ -5,7 +5,7 @@
  */
 
 import { InputError } from "../../formats/input_error.ts";
-import { Graph } from "../../engine/graph.ts";
+import { extent, Graph } from "../../engine/graph.ts";
 import {
   type AutoencoderConfig,
   autoencoderFormat,
@@ -68,7 +68,7 @@ export const KINDS = {
     },
     declare(scope, config) {
       const inputs = latentInputs(scope.graph, config);
-      const side = inputs.sample.shape[1]! * 2 ** (config.conditioning_embedding_out_channels.length - 1);
+      const side = extent(inputs.sample, 1) * 2 ** (config.conditioning_embedding_out_channels.length - 1);
       controlnet(scope, config, inputs, scope.graph.input("cond", [1, side, side, config.conditioning_channels]));
     },
   } satisfies NetworkKind<ControlNetConfig>,

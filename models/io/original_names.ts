@@ -68,9 +68,11 @@ function renaming(steps: readonly (readonly (keyof typeof tables)[])[], numbers:
 function evaluate(sum: string, numbers: Numbers): number {
   const factor = (text: string): number => {
     if (/^\d+$/.test(text)) return Number(text);
-    const [, name, index] = /^(\w+)(?:\[(\w+)\])?$/.exec(text)!;
-    const value = numbers[name!]!;
-    return typeof value === "number" ? value : value[numbers[index!] as number]!;
+    const [, name = "", index = ""] = /^(\w+)(?:\[(\w+)\])?$/.exec(text) ?? [];
+    const value = numbers[name], k = numbers[index];
+    const found = Array.isArray(value) && typeof k === "number" ? value[k] : value;
+    if (typeof found !== "number") throw new TypeError(`Cannot read "${text}" in a rule of original_names.json`);
+    return found;
   };
   return sum.split(/(?=[+-])/).reduce((total, term) => {
     const product = term.replace(/^[+-]/, "").split("*").map(factor).reduce((a, b) => a * b);

@@ -52,14 +52,13 @@ export async function* readParameters(
   specs: Specs,
   options: LoadOptions = {},
 ): AsyncGenerator<[string, TensorData]> {
-  for (const [name, { shape, read }] of findParameters(file, specs, options)) {
-    const spec = specs.get(name)!;
+  for (const [name, { spec, shape, read }] of findParameters(file, specs, options)) {
     yield [name, { shape: [...shape], data: fromFileLayout(spec, await read()) }];
   }
 }
 
 /**
- * Finds parameters in an open file, which are read when asked for: what {@linkcode writeSafetensors} takes.
+ * Finds parameters in an open file, which are read when asked for, as {@linkcode writeSafetensors} takes them.
  *
  * @returns By the parameters' names; shapes are those of the graph, elements in the layout of files.
  * @throws {InputError} As {@linkcode readParameters} does.
@@ -68,7 +67,7 @@ export function findParameters(
   file: TensorFile,
   specs: Specs,
   { nameOf = (spec) => fileName(spec.name), ignore }: LoadOptions = {},
-): Map<string, { readonly shape: Shape; read(): Promise<Float32Array> }> {
+): Map<string, { readonly spec: ParameterSpec; readonly shape: Shape; read(): Promise<Float32Array> }> {
   const there = new Set(file.names);
   const wrong = compareShapes(
     specs,
@@ -85,6 +84,7 @@ export function findParameters(
   ));
   if (wrong.length) throw new InputError(`Cannot read the parameters from ${file.path}:${wrong.join("")}`);
   return new Map([...specs.values()].map((spec) => [spec.name, {
+    spec,
     shape: spec.shape,
     async read() {
       const { data } = await file.read(nameOf(spec));
@@ -102,7 +102,7 @@ export function findParameters(
 export function checkFinite(path: string, name: string, data: Float32Array): void {
   // Zero times anything finite is zero: one pass without a branch.
   let sum = 0;
-  for (let k = 0; k < data.length; k++) sum += 0 * data[k]!;
+  for (const value of data) sum += 0 * value;
   if (sum === 0) return;
   const k = data.findIndex((value) => !Number.isFinite(value));
   throw new InputError(`Cannot use "${name}" of ${path} as weights: element ${k} is ${data[k]}`, {
@@ -136,16 +136,16 @@ export async function saveSafetensors(
   parameters: ReadonlyMap<string, Tensor | TensorData>,
   options: { dtype?: "F32" | "F16"; metadata?: Record<string, string> } = {},
 ): Promise<void> {
-  const sources = [...specs.values()].map(({ name }) => {
-    const source = parameters.get(name);
-    if (!source) throw new TypeError(`Cannot save ${path}: parameter "${name}" is missing`);
-    return source;
+  const sources = [...specs.values()].map((spec) => {
+    const source = parameters.get(spec.name);
+    if (!source) throw new TypeError(`Cannot save ${path}: parameter "${spec.name}" is missing`);
+    return { spec, source };
   });
-  const read = await readAll(sources.filter((s) => s instanceof Tensor));
+  const read = await readAll(sources.map(({ source }) => source).filter((source) => source instanceof Tensor));
   const tensors = new Map<string, TensorData>();
-  for (const [k, spec] of [...specs.values()].entries()) {
-    const source = sources[k]!;
-    const data = source instanceof Tensor ? read.get(source)! : source.data;
+  for (const { spec, source } of sources) {
+    const data = source instanceof Tensor ? read.get(source) : source.data;
+    if (!data) throw new TypeError(`Cannot save ${path}: parameter "${spec.name}" was not read`);
     tensors.set(fileName(spec.name), { shape: [...fileShape(spec)], data: toFileLayout(spec, data) });
   }
   await writeSafetensors(path, tensors, options);

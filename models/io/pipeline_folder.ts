@@ -119,17 +119,17 @@ export async function openModel(dir: string): Promise<Model> {
   if (tokenizer && text && tokenizer.size > text.config.vocab_size) {
     problems.push(`\n  tokenizer/ has ${tokenizer.size} tokens and the text encoder ${text.config.vocab_size}`);
   }
-  if (problems.length) {
+  if (problems.length || !vae || !text || !unet || !schedule || !tokenizer) {
     throw new InputError(`Cannot open ${dir} as a latent diffusion model:${problems.join("")}`);
   }
   return {
     dir,
-    vae: vae!,
-    text: text!,
-    unet: unet!,
+    vae,
+    text,
+    unet,
     controlnet,
-    schedule: makeSchedule(schedule!),
-    tokenizer: tokenizer!,
+    schedule: makeSchedule(schedule),
+    tokenizer,
     folders,
   };
 }

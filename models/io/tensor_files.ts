@@ -154,8 +154,8 @@ async function openShards(path: string): Promise<OpenTensors> {
       if (typeof shard !== "string" || !/^[^/\\]+\.(safetensors|bin)$/.test(shard)) {
         return fail(`"${name}" is in ${JSON.stringify(shard)}, which is no .safetensors or .bin file beside it`);
       }
-      if (!opened.has(shard)) opened.set(shard, await openTensors(folder + shard));
-      const file = opened.get(shard)!;
+      const file = opened.get(shard) ?? await openTensors(folder + shard);
+      opened.set(shard, file);
       if (!file.names.includes(name)) fail(`"${name}" is not in ${shard}`);
       fileOf.set(name, file);
     }
