@@ -364,7 +364,7 @@ export class Graph {
     for (const value of inputs) {
       if (value.graph !== this) throw new TypeError(`Cannot apply ${op.name} to a value of another graph`);
     }
-    // The number of inputs is checked by the types of `op` and `given`, of which a node does not remember either.
+    // The types of `op` and `given` check the number of inputs; a node keeps neither type.
     const open: AnyOp = op;
     const node = this.#add(open, null, inputs, attrs, open.shapes(inputs.map((v) => v.shape), attrs));
     this.#seen.set(key, node);

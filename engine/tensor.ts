@@ -272,7 +272,7 @@ export class Tensor implements Disposable {
   }
 }
 
-/** Reads many tensors of one device with few waits, each of which costs about 12 ms on Deno whatever is read. */
+/** Reads many tensors of one device with few waits, each of which costs about 12 ms on Deno however few bytes it reads. */
 export async function readAll(tensors: readonly Tensor[]): Promise<Map<Tensor, Float32Array>> {
   const read = new Map<Tensor, Float32Array>();
   for (let rest = tensors; rest.length > 0;) {

@@ -59,7 +59,7 @@ export class WorkerPool<Call, Result> implements Disposable {
    * Starts the workers.
    *
    * @param module A module that calls {@linkcode serve}.
-   * @param setup What each of them is set up with; must be cloneable.
+   * @param setup Data that each of them starts with; must be cloneable.
    * @param size How many.
    */
   constructor(module: URL, setup: unknown, size: number = workerCount()) {
@@ -84,7 +84,7 @@ export class WorkerPool<Call, Result> implements Disposable {
   /**
    * Has a worker answer a call. After {@linkcode dispose} it is never answered.
    *
-   * @throws What the worker throws, with its message; errors of Deno and of JavaScript keep their class.
+   * @throws {Error} The error of the worker, with its message; errors of Deno and of JavaScript keep their class.
    */
   call(call: Call): Promise<Result> {
     if (this.#broken) return Promise.reject(this.#broken);

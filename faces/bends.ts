@@ -1,5 +1,5 @@
 /**
- * Bends of a picture that change a face's proportions as a caricature does, and its landmarks with it.
+ * Bends of an image that change a face's proportions as a caricature does, and its landmarks with it.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { pointAt } from "./geometry.ts";
 import { faceBox, type Landmarks } from "./landmarks.ts";
 import type { LandmarkSchema } from "./schema.ts";
 
-/** A feature that grows, shrinks or moves, and less what is about it: a local warp (Gustafson 1993) of Gaussian shape. */
+/** A feature that grows, shrinks or moves, and its surroundings less so: a local warp (Gustafson 1993) of Gaussian shape. */
 export interface Bend {
   /** Centre, pixels. */
   readonly x: number;
@@ -39,8 +39,7 @@ const REACH = 2;
 export const STRONGEST_BEND = 0.25;
 
 /**
- * Bends of one to four features about landmarks. What happens to one side of the face happens to the other, as in most
- * caricatures.
+ * Bends of one to four features about landmarks. Both sides of the face change alike, as in most caricatures.
  *
  * @param landmarks `[P, 2]`, pixels.
  * @param schema Their schema.
@@ -69,7 +68,7 @@ export function drawBends(
 }
 
 /**
- * Where a point was before bends that were made one after the other.
+ * Undoes bends, made one after the other, at a point.
  *
  * @param at The point, `[x, y]`; changed.
  */
@@ -84,7 +83,7 @@ export function bendBack(at: Float64Array, bends: readonly Bend[]): void {
 }
 
 /**
- * Where bends take landmarks.
+ * Bends landmarks.
  *
  * @param landmarks `[P, 2]`, pixels.
  * @returns `[P, 2]`, pixels.

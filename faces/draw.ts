@@ -1,5 +1,5 @@
 /**
- * Drawing of landmarks: the condition image of the ControlNet, overlays on pictures, and contact sheets.
+ * Drawing of landmarks: the condition image of the ControlNet, overlays on images, and contact sheets.
  *
  * @module
  */
@@ -18,7 +18,7 @@ function blend(data: Uint8Array, at: number, colour: Colour, opacity: number): v
  * Draws a line with round ends, anti-aliased: the opacity of a pixel falls from 1 to 0 within half a pixel of the edge.
  * A line thinner than a pixel is a fainter one.
  *
- * @param image Is drawn on.
+ * @param image The image to draw on.
  * @param x0 Start, pixels; what lies outside is not drawn.
  * @param y0 Start.
  * @param x1 End.
@@ -76,7 +76,7 @@ function drawFace(
  * Draws the landmarks as the condition image: coloured contours and their points on black.
  *
  * Lines are `size_px / 128` and points `size_px / 64` pixels wide, at least one pixel, so that the drawing looks the same
- * at every size. Every contour has a colour of its own, so that a network can tell them apart by colour alone. Left and
+ * at every size. Every contour has a colour of its own, so that a network can distinguish them by colour alone. Left and
  * right differ too: the mirrored drawing is not the drawing of the mirrored face.
  *
  * @param landmarks `[P, 2]`, pixels of an image of `from_px`.
@@ -121,13 +121,13 @@ export function drawCondition(
 }
 
 /**
- * Draws landmarks over a picture.
+ * Draws landmarks over an image.
  *
- * @param image The picture; it stays as it is.
- * @param landmarks `[P, 2]`, pixels of the picture.
+ * @param image The image; it is not changed.
+ * @param landmarks `[P, 2]`, pixels of the image.
  * @param schema Their schema.
- * @param scale The picture is made this many times as large before, so that fine lines stay fine on a small one.
- * @returns A new picture.
+ * @param scale Enlargement before drawing, so that fine lines stay fine on a small image.
+ * @returns A new image.
  */
 export function overlayLandmarks(
   image: Image,
@@ -173,7 +173,7 @@ export const LETTER_PX = 6;
 /**
  * Writes capitals, digits and `-_.:/%+=(),#`, 7 pixels high at scale 1; other letters leave a gap.
  *
- * @param image Is written on.
+ * @param image The image to write on.
  * @param text A line.
  * @param x Left edge, whole pixels from 0.
  * @param y Upper edge.
@@ -183,7 +183,7 @@ export const LETTER_PX = 6;
 export function drawText(image: Image, text: string, x: number, y: number, scale: number, colour: Colour): void {
   for (const [i, letter] of [...text.toUpperCase()].entries()) {
     const rows = GLYPHS.get(letter);
-    if (!rows) continue; // a space, or what the font has not
+    if (!rows) continue; // a space, or a letter that the font lacks
     for (let row = 0; row < 7 * scale; row++) {
       const bits = parseInt(rows.charAt(Math.floor(row / scale)), 32);
       for (let column = 0; column < 5 * scale; column++) {

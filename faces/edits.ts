@@ -4,9 +4,9 @@
  * An edit moves landmarks in the face's own frame (x along the line of the outer eye corners, y down the face), in units
  * of the distance of those corners ("iod"), so that it means the same on any face. Every displacement is proportional to
  * the edit's `amount`; `random` lists further random factors of the moves. Each move is repeated for the
- * other half of the face, so that every edit commutes with mirroring; what it does to the left it does to the right,
- * except that moves with a `lateral` random factor do the mirrored opposite (both sides to the left, one side up and one down).
- * On a turned head the far half, which looks narrower, moves less along x than the near one.
+ * other half of the face, so that every edit commutes with mirroring. Both halves move alike, except that moves with a
+ * `lateral` random factor do the mirrored opposite (both sides to the left, one side up and one down).
+ * On a turned head the far half, which appears narrower, moves less along x than the near one.
  *
  * @module
  */
@@ -113,7 +113,7 @@ export function applyEdit(
   };
   for (const { offset_iod, multiply_by, falloff_iod } of edit.moves) {
     const factor = unit * amount * factorOf(multiply_by);
-    // What shifts both halves to one side keeps their shape, so it is left as it is.
+    // A shift of both halves to one side keeps their shape, so it is not scaled.
     const lateral = multiply_by !== undefined && edit.random.get(multiply_by)?.lateral;
     const seen = lateral ? offset_iod : new Map([...offset_iod].map(([point, [dx, dy]]) => {
       const width = left_half.has(point) ? leftWidth : rightWidth; // in the middle dx is 0
@@ -247,7 +247,7 @@ function crossingsOf({ name, contours }: LandmarkSchema): readonly Crossing[] {
 }
 
 /**
- * Says what is wrong with an edited face that was not wrong before: lines that cross, a closed contour turned inside out,
+ * Describes the first new defect of an edited face: lines that cross, a closed contour turned inside out,
  * or a landmark that left the frame.
  *
  * @param before `[P, 2]`, pixels.

@@ -236,7 +236,7 @@ export class Trainer implements Disposable {
     return result;
   }
 
-  /** Writes a checkpoint: `state.safetensors`, written beside and renamed, with the step in its metadata. */
+  /** Writes a checkpoint: `state.safetensors`, written to a temporary file and renamed, with the step in its metadata. */
   async save(dir: string): Promise<void> {
     makeFolderOf(`${dir}/state.safetensors`);
     const tensors = this.#saved.map((name) => [name, this.#tensor(name)] as const);
@@ -339,7 +339,7 @@ export class Trainer implements Disposable {
     return this.#move && await this.#firstIn(this.#move, hyper);
   }
 
-  /** Checks a plan, and then one in which nothing is fused, to tell fused ops apart; that one may be too large. */
+  /** Checks a plan, and then one without fusion, to name a single op; that one may be too large. */
   async #firstIn(executable: Executable, inputs: Inputs): Promise<NonFiniteResult | null> {
     const found = await executable.firstNonFinite(inputs);
     if (!found || !found.op.includes("+")) return found;

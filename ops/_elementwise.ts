@@ -34,7 +34,7 @@ export function broadcastShape(name: string, shapes: readonly Shape[]): Shape {
 /** Elements of `x`, broadcast to `shape`. */
 export function broadcast({ shape: own, data }: F64, shape: Shape): Float64Array {
   let all = data;
-  // From the innermost dimension out, blocks of what lies inside a dimension of size 1 are repeated.
+  // From the innermost dimension out, blocks inside a dimension of size 1 are repeated.
   for (let [d, inner] = [shape.length - 1, 1]; d >= 0; d--) {
     const [wanted = 1, had = 1] = [shape[d], own[d - shape.length + own.length]];
     if (had !== wanted) {

@@ -48,7 +48,7 @@ export const AT: Matrix = [
   [0, a / 2, -a / 2, 2 * b, -2 * b, 1],
 ];
 
-/** Tiles of which the 36 places lie together, a place after the other: what an invocation multiplies at once. */
+/** Tiles whose 36 places lie together, a place after the other; an invocation multiplies them at once. */
 export const BLOCK = 8;
 
 /**

@@ -3,7 +3,7 @@ import { add } from "./add.ts";
 import { conv2dBackwardInput } from "./conv2d_backward_input.ts";
 
 /**
- * Transposed convolution: what the gradient of a convolution does to its input. The size grows to
+ * Transposed convolution: the gradient of a convolution with respect to its input. The size grows to
  * `(H - 1) stride - 2 padding + KH`.
  *
  * @param x `[N, H, W, I]`. @param f Filters, `[KH, KW, O, I]`: those of the convolution that goes the other way.

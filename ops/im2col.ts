@@ -50,7 +50,7 @@ export const im2colOp: Op<Im2colAttrs, 1> = {
 
 /**
  * Returns true for a convolution that is faster as im2col and a matrix product: few channels come in, which fill neither
- * texels nor the sums of the direct kernel, and strides leave fewer patches than pixels, of which many channels are made.
+ * texels nor the sums of the direct kernel; strides leave fewer patches than pixels; and many channels go out.
  */
 export function prefersIm2col({ filters, stride }: Convolution): boolean {
   const { KH, KW, I, O } = dims(filters, "KH KW I O");

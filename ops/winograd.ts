@@ -51,7 +51,7 @@ export function prefersWinograd(convolution: Convolution, [K, N]: readonly [numb
   if (!supportsWinograd(convolution)) return false;
   const { blocks, tiles, pixels } = tilesIn(convolution.maps);
   const { I, O } = dims(convolution.filters, "KH KW I O");
-  // What lies outside the maps is computed too.
+  // Tiles outside the maps are computed too.
   if (16 * BLOCK * blocks > 1.25 * pixels) return false;
   if (frozen && 9 * I * O > MOST_KEPT) return false;
   return 25 / K + 16 / N + (frozen ? 0 : 15 / tiles) <= 1;

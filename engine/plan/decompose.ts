@@ -41,7 +41,7 @@ export function decompose(fetches: Fetches, target: Target): ComputeGraph {
   };
 }
 
-/** Outputs of a node's op for inputs of which some were replaced: its own, or those of its decomposition. */
+/** Outputs of a node's op for partly replaced inputs: its own, or those of its decomposition. */
 function rewrite(node: Node, inputs: readonly Value[], target: Target): readonly Value[] {
   const { op, attrs, outputs: [first] } = node;
   if (!op || !first) return node.outputs;

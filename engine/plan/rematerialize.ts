@@ -79,7 +79,7 @@ export class Rematerializer {
       const candidates = this.#candidates(sequence, load).filter((value) => !refused.has(value));
       const [first] = candidates;
       if (!first) break;
-      // What a dispatch needs, for others that are repeated before it, counts as its own.
+      // The memory of dispatches that are repeated before another one counts as its own.
       const { at } = sequence;
       const position = itemAt(at, load.peakIndex, "positions of dispatches");
       const split = position - Number(position === at[load.peakIndex + 1]);

@@ -224,7 +224,7 @@ export async function* tuneAll(
   const tuner = new Tuner(device, note);
   for (const kernel of kernels) {
     const before = again ? undefined : all[kernel.key];
-    // What an op lists no more is measured anew.
+    // A choice that the op lists no more is measured anew.
     if (before && candidatesOf(kernel.node).some((one) => showCandidate(one) === showCandidate(before.choice))) {
       yield { kernel, tuned: before, known: true };
     } else {

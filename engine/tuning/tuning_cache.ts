@@ -75,7 +75,7 @@ function currentKey(key: string): string {
 /**
  * Reads a file of tuned kernels, or a stage's manifest, which has those that it used; none if there is no such file.
  *
- * @param adapter What it must be of; by default any.
+ * @param adapter The adapter that it must be measured on; by default any.
  * @throws {TuningFileError} If it is damaged, or of another adapter.
  */
 export function readTuned(path: string, adapter?: string): TunedKernels {

@@ -1,5 +1,5 @@
 /**
- * A thread for pictures, see `PicturePool` in `picture_pool.ts`.
+ * A thread that decodes, crops and encodes images, see `PicturePool` in `pool.ts`.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * The part of a picture that shows a face.
+ * The part of an image that shows a face.
  *
  * @module
  */
@@ -20,17 +20,17 @@ export interface Crop {
   readonly size_px: number;
 }
 
-/** A square picture and its landmarks. */
+/** A square image and its landmarks. */
 export interface CroppedFace extends Image {
   /** `[P, 2]`, pixels of the result. */
   readonly landmarks: Landmarks;
 }
 
 /**
- * Cuts a face out of a picture and resamples it.
+ * Cuts a face out of an image and resamples it.
  *
  * @param schema Schema of the landmarks.
- * @throws {InputError} Saying what is wrong with the face.
+ * @throws {InputError} If the face cannot be cut out; the message gives the reason.
  */
 export function cropFace(
   image: Image,
@@ -45,7 +45,7 @@ export function cropFace(
   };
 }
 
-/** The square to cut out; throws what is wrong with the face. */
+/** The square to cut out; throws if the face does not have one. */
 function boxOf(
   { width, height }: Image,
   landmarks: Landmarks,

@@ -2,7 +2,7 @@
  * Datasets: the folder of faces with landmarks that every data stage writes and reads.
  *
  * A dataset is `metadata.jsonl` (the image-folder convention of Hugging Face: one line an image, with `file_name`) and
- * `images/000000.png` with `images/000000.pts` beside it. All its images are squares of one size.
+ * `images/000000.png` with `images/000000.pts` next to it. All its images are squares of one size.
  *
  * @module
  */
@@ -38,7 +38,7 @@ const line = z.looseObject({
 export interface NewRecord {
   /** The domain, as in "photo" or "ink". */
   style: string;
-  /** Images of one group show the same person or picture and must not be split between training and measuring. */
+  /** Images of one group show the same person or are made from the same image. They must not be split between training and measuring. */
   group: string;
   /** `[P, 2]`, pixels of the image. */
   landmarks: Landmarks;
@@ -58,9 +58,9 @@ export interface DatasetRecord extends NewRecord {
   file_name: string;
 }
 
-/** An image with what is known of it. */
+/** An image with its record. */
 export interface Sample {
-  /** The picture. */
+  /** The pixels. */
   image: Image;
   /** `[P, 2]`, pixels of the image. */
   landmarks: Landmarks;
@@ -106,7 +106,7 @@ export interface Dataset {
   loadAll(): Promise<LoadedDataset>;
 }
 
-/** A dataset by its records; for what opens folders of other kinds. */
+/** A dataset by its records, for readers of other kinds of folders. */
 export function datasetOf(
   dir: string,
   schema: LandmarkSchema,

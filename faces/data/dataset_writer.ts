@@ -54,7 +54,7 @@ export class DatasetWriter {
    * Adds an image. Images are in the order of the calls, which may overlap.
    *
    * @param image A square of the size of those before.
-   * @param record What is known of it.
+   * @param record Its landmarks, style, group and origin.
    * @throws {InputError} If the image's size or the landmarks do not fit.
    */
   async add(image: Image, record: NewRecord): Promise<void> {
@@ -67,7 +67,7 @@ export class DatasetWriter {
    *
    * @param path The file.
    * @param size_px Its side.
-   * @param record What is known of it.
+   * @param record Its landmarks, style, group and origin.
    * @throws {InputError} If the image's size or the landmarks do not fit.
    */
   async addFile(path: string, size_px: number, record: NewRecord): Promise<void> {

@@ -33,7 +33,7 @@ export interface FolderOptions {
 }
 
 /**
- * Opens any folder of images (PNG, JPEG) with a 300-W `.pts` file of the same name beside each, or with landmarks in
+ * Opens any folder of images (PNG, JPEG) with a 300-W `.pts` file of the same name next to each, or with landmarks in
  * another format.
  *
  * An `index.csv` in the folder may give `style` and `group` by `name` (the file's name without ending). Without it every

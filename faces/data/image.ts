@@ -23,7 +23,7 @@ export type Colour = readonly [red: number, green: number, blue: number];
 /** Fill of a crop's pixels outside the image: the nearest border pixel, or one colour. */
 export type Fill = "edge" | Colour;
 
-/** A square of a picture, in pixel-centre coordinates: the whole of a 64 x 64 image is `{ x: -0.5, y: -0.5, side: 64 }`. */
+/** A square of an image, in pixel-centre coordinates: the whole of a 64 x 64 image is `{ x: -0.5, y: -0.5, side: 64 }`. */
 export interface Box {
   /** Left edge. */
   x: number;

@@ -172,7 +172,7 @@ export function decodeImage(bytes: Uint8Array, options: { name?: string; maxPixe
       { hint: "make a smaller copy" },
     );
   }
-  // What no encoder makes so small is a damaged file, or one that is made to fill the memory.
+  // No encoder makes a file so small: it is damaged, or made to exhaust the memory.
   if (width * height > bytes.length * PIXELS_PER_BYTE[format]) {
     throw new InputError(
       `Cannot decode ${name} as ${format.toUpperCase()}: its header claims ${width} x ${height} pixels and the file has ${bytes.length} ` +
@@ -291,7 +291,7 @@ export function encodePng(image: Image): Uint8Array<ArrayBuffer> {
   header.setUint32(4, height);
   header.setUint8(8, 8); // bits a channel
   header.setUint8(9, 2); // RGB
-  // Each row starts with the number of its filter: 1, the difference to the pixel on the left, suits smooth pictures.
+  // Each row starts with the number of its filter: 1, the difference to the pixel on the left, suits smooth images.
   const row = width * 3;
   const filtered = new Uint8Array((row + 1) * height);
   for (let y = 0; y < height; y++) {

@@ -1,5 +1,5 @@
 /**
- * Decoding, cropping and encoding many pictures, in other threads where there are enough of them to pay for those.
+ * Decoding, cropping and encoding of many images, in other threads where there are enough images to pay for those.
  *
  * @module
  */
@@ -43,7 +43,7 @@ function threadsFor(pixels: number): number {
   return pixels < MANY_PIXELS ? 0 : workerCount();
 }
 
-/** Threads for pictures, or this one; the results are the same to the byte. */
+/** Threads that decode, crop and encode images, or this one; the results are the same to the byte. */
 export class PicturePool implements Disposable {
   readonly #pool: WorkerPool<PictureCall, Image | Uint8Array> | undefined;
   /** Calls that keep the threads busy. */
@@ -52,7 +52,7 @@ export class PicturePool implements Disposable {
   /**
    * Starts the threads.
    *
-   * @param pixels Of all pictures that will come.
+   * @param pixels Pixels of all images to come.
    * @param threads 0 for none but this one.
    */
   constructor(pixels: number, threads: number = threadsFor(pixels)) {
@@ -86,7 +86,7 @@ export class PicturePool implements Disposable {
 }
 
 /**
- * Results in order, of calls of which several are under way.
+ * Yields the results of calls in order, with several calls under way.
  *
  * @param count How many.
  * @param width How many at once.

@@ -16,11 +16,11 @@ export interface Split {
 /**
  * Splits records so that no group is on both sides.
  *
- * Groups are put in an order that depends on their names and the seed alone, and are held back until the fraction is
- * reached, so that adding images moves few others.
+ * Groups are put in an order that depends on their names and the seed alone. The first ones go to the holdout until the
+ * fraction is reached, so that adding images moves few others.
  *
  * @param records Anything with a group.
- * @param fraction Share of the images to hold back, above 0 and below 1.
+ * @param fraction Share of the images in the holdout, above 0 and below 1.
  * @param seed Another seed is another split.
  * @returns Indices of both parts; neither is empty.
  * @throws {InputError} If the fraction is out of range or there is but one group.

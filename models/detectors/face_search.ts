@@ -1,11 +1,11 @@
 /**
- * Looks for the face in a whole picture with nothing but a landmark detector.
+ * Search for the face in a whole image with nothing but a landmark detector.
  *
  * A detector that sees a face finds the same landmarks in the mirror image; on anything else it guesses, and guesses
- * differently. Windows of all places and sizes are compared by that, and from the best ones the detector leads itself to
- * the face: each next window is the crop that its landmarks ask for.
+ * differently. Windows of all places and sizes are compared by that. From the best ones the search moves to
+ * the face: each next window is the crop around the landmarks found in the last.
  *
- * It is approximate: one face a picture, upright, and no smaller than a sixth of the shorter side. A face detector, or
+ * It is approximate: one face an image, upright, and no smaller than a sixth of the shorter side. A face detector, or
  * a box by hand, is better wherever there is one.
  *
  * @module
@@ -24,7 +24,7 @@ import {
 } from "../../faces/landmarks.ts";
 import type { Detector } from "./detector.ts";
 
-/** Windows shrink by this factor from one size to the next, down to this part of the shorter side of the picture. */
+/** Windows shrink by this factor from one size to the next, down to this part of the shorter side of the image. */
 const SIZE_STEP = Math.SQRT2, SMALLEST = 0.24;
 /** Neighbouring windows lie this part of their side apart. */
 const STRIDE = 0.3;
@@ -64,7 +64,7 @@ export function searchWindows(width: number, height: number): Box[][] {
 }
 
 /**
- * Finds the one face of a picture, approximately; of several one of the larger.
+ * Finds the one face of an image, approximately; if there are several, one of the larger.
  *
  * @param signal Stops the search between windows.
  * @returns Null when the detector is sure of nothing.
@@ -81,7 +81,7 @@ export async function searchFace(detector: Finder, image: Image, signal?: AbortS
     for (let move = 0; move < MOVES && !found.every(settled); move++) {
       found = await lookAt(detector, small, found.map(({ next }) => next), signal);
     }
-    // A window that does not settle is led about by what is no face, or by a part of one.
+    // A window that does not settle follows something that is no face, or a part of one.
     for (const window of found.filter(settled)) {
       if (!best || window.disagreement < best.disagreement) best = window;
     }

@@ -24,7 +24,7 @@ export const DETECTORS = {
   star: starDetector,
 } as const satisfies { [C in DetectorConfig as C["model_type"]]: DetectorNetwork<C> };
 
-/** Every row, for what is the same of all. */
+/** Every row, for code that treats all alike. */
 export const DETECTOR_NETWORKS: readonly DetectorNetwork<DetectorConfig>[] = Object.values(DETECTORS);
 
 /** The row of a configuration. */

@@ -1,6 +1,6 @@
 /**
  * Training targets of STAR's detector: a blob for each landmark and a line for each edge of the face, at a quarter of the
- * picture's side.
+ * image's side.
  *
  * Easy to get wrong:
  * - a blob is cut from a patch of ten pixels that lies at whole pixels: its centre is `trunc(x - 4.5) + 5`, which for
@@ -23,10 +23,10 @@ const HALF = 3 * SIGMA;
 const DENSITY = 5;
 /** Edges are drawn this many times larger, on whole pixels, this wide. */
 const FINE = 4;
-/** The maps' share of the picture's side. */
+/** The maps' share of the image's side. */
 const QUARTER = 4;
 
-/** An edge: whether its ends are joined, and its landmarks in order. */
+/** An edge: true if its ends are joined, and its landmarks in order. */
 export type Edge = readonly [closed: boolean, points: readonly number[]];
 
 /** An element that is known to be there. */
@@ -39,9 +39,9 @@ function item<T>(values: ArrayLike<T>, k: number): T {
 /**
  * The blob of a landmark, 1 at its centre.
  *
- * @param x Column, pixels; one outside the picture counts as one at its border.
+ * @param x Column, pixels; one outside the image counts as one at its border.
  * @param y Row, pixels.
- * @param size_px Side of the picture.
+ * @param size_px Side of the image.
  * @returns `[size_px, size_px]`.
  */
 export function pointMap(x: number, y: number, size_px: number): Float32Array {
@@ -187,7 +187,7 @@ function middles(map: Float32Array, cell: number, out: Float32Array, first: numb
   }
 }
 
-/** Targets of one picture. */
+/** Targets of one image. */
 export interface StarMaps {
   /** `[size_px / 4, size_px / 4, points]`. */
   readonly pointmaps: Float32Array;
@@ -199,7 +199,7 @@ export interface StarMaps {
  * Draws the maps that STAR's detector learns in addition to the landmarks.
  *
  * @param landmarks `[P, 2]`, pixels.
- * @param size_px Side of the picture, a multiple of 4.
+ * @param size_px Side of the image, a multiple of 4.
  * @param edges Contours of the landmarks' schema.
  * @throws {InputError} If the side is no multiple of 4.
  */

@@ -153,7 +153,7 @@ function mid(scope: Scope, config: AutoencoderConfig, x: Value): Value {
   return resnet(scope.at("resnets.1"), h, C, norm);
 }
 
-/** Image to what `quant_conv` gives. */
+/** Image to the output of `quant_conv`. */
 function encode(scope: Scope, config: AutoencoderConfig, image: Value): Value {
   const { block_out_channels, latent_channels } = config;
   const factor = 2 ** (block_out_channels.length - 1);
@@ -206,7 +206,7 @@ export function encodeImage(scope: Scope, config: AutoencoderConfig, image: Valu
 }
 
 /**
- * Encodes images to what a diffusion model works on, but for the scaling factor: the mean of the distribution, or the
+ * Encodes images to the latents of a diffusion model, before the scaling factor: the mean of the distribution, or the
  * latents before they are quantised.
  *
  * @param scope As for {@linkcode encodeImage}.
@@ -247,8 +247,8 @@ export function quantise(scope: Scope, config: AutoencoderConfig, latent: Value)
 }
 
 /**
- * The two losses of a codebook: `codebook mean((code - sg(latent))^2) + commitment mean((sg(code) - latent)^2)`, of which
- * the first moves codes to latents and the second latents to codes.
+ * The two losses of a codebook: `codebook mean((code - sg(latent))^2) + commitment mean((sg(code) - latent)^2)`.
+ * The first moves codes to latents and the second latents to codes.
  *
  * LDM's own weights are 0.25 and 1, the other way round than in van den Oord et al. 2017, eq. 3.
  *

@@ -193,7 +193,7 @@ export class Sampler implements Disposable {
     return this.#step.plan.flops;
   }
 
-  /** Samples a batch and returns what `finish` makes of it, dense. */
+  /** Samples a batch and returns the output of `finish` for it, dense. */
   async sample({ start, steps, inputs, guidance = 1, noise, each }: SampleRun): Promise<Float32Array> {
     const { shape, guided, noisy } = this.#spec;
     if (start.length !== elements(shape)) {

@@ -1,11 +1,11 @@
 /**
- * Turns any checkpoint that can be read into a folder in the layout of diffusers.
+ * Converts any readable checkpoint to a folder in the layout of diffusers.
  *
  *     complete checkpoint of CompVis    OUT/unet, vae, text_encoder or bert, scheduler, controlnet, model_index.json
  *     one network of it, or STAR's      OUT/config.json and its weights
  *     folder of diffusers               the same parts, weights as one safetensors file each
  *
- * Tensors are read, checked and written one at a time. A folder is written beside and renamed when whole.
+ * Tensors are read, checked and written one at a time. A folder is written under a temporary name and renamed when whole.
  *
  * Easy to get wrong:
  * - complete checkpoints carry a moving average of the UNet under `model_ema.`, its names without dots;
@@ -47,7 +47,7 @@ export interface ConvertOptions {
   readonly dtype?: "F32" | "F16";
   /** The original's YAML file, or a network's `config.json`; the rest follows from the tensors. */
   readonly config?: string;
-  /** Folder of a tokenizer to put beside a complete model. */
+  /** Folder of a tokenizer to add to a complete model. */
   readonly tokenizer?: string;
   /** Takes the moving average of a training, where the checkpoint has one. */
   readonly ema?: boolean;
@@ -134,7 +134,7 @@ async function convertFile(from: string, to: string, options: ConvertOptions): P
   if (file.names.some((name) => name.startsWith("cond_stage_model.model."))) {
     throw new InputError(`Cannot convert ${from}: its text encoder is OpenCLIP's, which is not built here`);
   }
-  // A network alone is its own folder; what came without a prefix may have been cut out of a complete checkpoint.
+  // A network alone is its own folder; tensors without a prefix may come from a part of a complete checkpoint.
   const [only, ...others] = parts;
   if (only && !others.length) {
     if (options.tokenizer) throw new InputError(`Cannot put a tokenizer beside ${from}: it has one network only`);
@@ -154,7 +154,7 @@ async function convertFile(from: string, to: string, options: ConvertOptions): P
   return { parts: written, left_out: leftOut(file, parts) };
 }
 
-/** First words of the names that no network took; numbers of the noise schedule are not worth telling. */
+/** First words of the names that no network took; numbers of the noise schedule are not reported. */
 function leftOut(file: Section, parts: readonly Part[]): string[] {
   const used = new Set(parts.flatMap(({ kind, config, load }) => {
     const specs = [...declared(kind, config).values()];
@@ -229,7 +229,7 @@ async function writePart(part: Part, to: string, folder: string, { dtype = "F32"
   return { folder, network, tensors: specs.size, parameters: countParameters(specs) };
 }
 
-/** The file of one network under diffusers' names, whose configuration is given or lies beside it. */
+/** The file of one network under diffusers' names, whose configuration is given or lies in the same folder. */
 async function diffusersPart(file: Section, from: string, given: unknown, path: string | undefined): Promise<Part> {
   const beside = `${from.slice(0, from.lastIndexOf("/") + 1)}config.json`;
   const where = path ?? beside;
@@ -270,7 +270,7 @@ async function readGiven(path: string): Promise<{ path: string; original?: Origi
 
 type Section = OpenTensors & NamedShapes;
 
-/** The weights of a checkpoint, of which trainers save more than that. */
+/** The weights of a checkpoint, without the rest that trainers save. */
 function section(file: OpenTensors, path: string, ema: boolean): Section {
   const starts = (prefix: string) => file.names.some((name) => name.startsWith(prefix));
   const trainer = ALL_KINDS.map(({ original }) => original)

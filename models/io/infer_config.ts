@@ -42,7 +42,7 @@ export const originalConfig = z.object({
 /** See {@linkcode originalConfig}. */
 export type OriginalConfig = z.output<typeof originalConfig>["model"]["params"];
 
-/** The schema's defaults and checks; what is wrong with a configuration is said of the checkpoint. */
+/** Applies the schema's defaults and checks; errors of a configuration name the checkpoint. */
 function checked<T>(file: NamedShapes, format: ConfigFormat<T>, config: unknown): T {
   const result = format.schema.safeParse(config);
   if (result.success) return result.data;
@@ -109,7 +109,7 @@ export function inferUNet(file: NamedShapes, original?: OriginalConfig): UNetCon
   const encoder = inferEncoder(file, "UNet", original?.unet_config?.params);
   return checked(file, unetFormat, {
     ...encoder,
-    // For pictures of 512 pixels; the originals' own image_size is not used there, and often wrong.
+    // For images of 512 pixels; the originals' own image_size is not used there, and often wrong.
     sample_size: 64,
     out_channels: sizeIn(file, "UNet", "out.2.weight", 0),
     up_block_types: encoder.down_block_types.toReversed()
@@ -136,7 +136,7 @@ export function inferControlNet(file: NamedShapes, original?: OriginalConfig): C
 /**
  * Of an autoencoder under CompVis' names, with a codebook or without.
  *
- * @param scale What the UNet sees latents times of, where the checkpoint says so.
+ * @param scale Factor of the latents for the UNet, where the checkpoint has it.
  */
 export function inferAutoencoder(file: NamedShapes, original?: OriginalConfig, scale?: number): AutoencoderConfig {
   const what = "autoencoder";

@@ -80,7 +80,7 @@ export const KINDS = {
       mark: "encoder.down.0.block.0.norm1.weight",
       infer: inferAutoencoder,
       names: autoencoderNames,
-      // What trained it, and its moving average.
+      // Its training, and its moving average.
       unused: /^(loss|model_ema)\./,
     },
     declare(scope, config) {

@@ -14,7 +14,7 @@ import { readSafetensors, type TensorData, writeSafetensors } from "../../format
 import { readAll, Tensor } from "../../engine/tensor.ts";
 import { compareShapes, few, type HostTensors, type ParameterSpec, type Specs } from "./params.ts";
 
-/** The name in files: what follows the prefix of the network. */
+/** The name in files: the part after the prefix of the network. */
 export function fileName(name: string): string {
   return name.slice(name.indexOf("/") + 1);
 }

@@ -126,7 +126,7 @@ export class Scope {
     };
   }
 
-  /** A table `NAME.weight`, `[N, C]`, of which rows are picked. */
+  /** A table `NAME.weight`, `[N, C]`, whose rows are picked by ids. */
   embedding(name: string, count: number, channels: number, std = 1): Value {
     return this.parameter(`${name}.weight`, [count, channels], "plain", { kind: "normal", std });
   }
@@ -229,7 +229,7 @@ export async function uploadParameters(
   const parameters = new Map<string, Tensor>();
   for await (const [name, { shape, data }] of tensors) {
     parameters.set(name, owned.use(new Tensor(device, shape, data, dtype)));
-    // What is written waits in memory until something is submitted.
+    // Written data waits in memory until something is submitted.
     device.gpu.queue.submit([]);
   }
   owned.move(); // they are the caller's now

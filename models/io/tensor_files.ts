@@ -2,7 +2,7 @@
  * Opens files of tensors whatever their format: safetensors, one or in shards, or what PyTorch writes.
  *
  *     *.safetensors                  by name; also a file with another ending that is neither of the two below
- *     *.index.json                   names of tensors by the file beside it that holds them
+ *     *.index.json                   names of tensors by the file next to it that holds them
  *     *.ckpt, *.pth, *.bin, *.pkl    by content, which is a zip archive
  *
  * @module
@@ -67,7 +67,7 @@ export const CHECKPOINT_FORMATS: Readonly<Record<string, CheckpointFormat>> = {
   },
   pickle: {
     doc: "a bare pickle, which is refused",
-    // The length of a safetensors header may look like one, but behind it comes the header.
+    // The length of a safetensors header may equal one, but the header follows it.
     is: (_, start) => start.startsWith("\x80") && start[8] !== "{",
     open(path) {
       throw new InputError(`Cannot read ${path}: it is a bare pickle`, { hint: "save the tensors with torch.save" });

@@ -18,7 +18,7 @@ export interface AnnotationContext {
   readonly origin: Origin;
 }
 
-/** Landmarks of one face in a file beside its image. */
+/** Landmarks of one face in a file next to its image. */
 export interface ImageFormat {
   /** Name, for options. */
   readonly name: string;

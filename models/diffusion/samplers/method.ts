@@ -1,6 +1,5 @@
 /**
- * The contract of a sampler: from a model, a noisy sample and a schedule, and from what it kept of its own steps, to the
- * sample of the next step.
+ * The contract of a sampler: from a model, a noisy sample, a schedule and its own history to the sample of the next step.
  *
  * A method plans numbers on the CPU, a few for each step, and builds one step as a graph in which these numbers are
  * inputs. The graph is planned once and run for every step; nothing is read back between.
