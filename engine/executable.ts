@@ -40,7 +40,7 @@ export class Executable implements Disposable {
    */
   readonly plan: Plan;
   readonly #device: Device;
-  /** Everything that was allocated. */
+  /** All allocations. */
   readonly #owned: DisposableStack;
   readonly #memory: PlanMemory;
   readonly #dispatches: readonly PreparedDispatch[];

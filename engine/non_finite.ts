@@ -1,6 +1,6 @@
 /**
  * The search for the first value that is not finite: results of dispatches are copied out as they are made, and read
- * together, because each wait costs about 12 ms whatever is read.
+ * together, because each wait costs about 12 ms for any number of bytes.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import { type Dtype, mapped, READ_BYTES, unpack } from "./tensor.ts";
 export interface NonFiniteResult {
   /** The op that made it, with those that are fused with it as `add+log`; kind and name of a leaf that held it before any op ran. */
   readonly op: string;
-  /** Where its kernel comes from; null for a leaf. */
+  /** Source of its kernel; null for a leaf. */
   readonly label: string | null;
   /** Shape of the result. */
   readonly shape: Shape;

@@ -16,7 +16,7 @@
  * @module
  */
 
-/** Where random numbers come from: a {@linkcode Random}, or anything like it. */
+/** A source of random numbers: a {@linkcode Random}, or anything like it. */
 export interface RandomSource {
   /** From 0 up to but not including 1. */
   uniform(): number;
@@ -94,7 +94,7 @@ export function streamKey(seed: number | bigint, stream: string): [number, numbe
   return [k0!, k1!];
 }
 
-/** Where a {@link Random} stands, as plain JSON. */
+/** Position of a {@link Random} in its stream, as plain JSON. */
 export interface RandomState {
   /** The seed in decimal, as JSON numbers do not hold 64 bits. */
   seed: string;
@@ -161,7 +161,7 @@ export class Random {
     return random;
   }
 
-  /** Where the stream stands, for {@link Random.restore}. */
+  /** Position of the stream, for {@link Random.restore}. */
   state(): RandomState {
     return { seed: String(this.seed), stream: this.stream, step: this.step, word: this.#word };
   }

@@ -229,7 +229,7 @@ export class Tensor implements Disposable {
   /** Extent of each dimension, channels last. */
   readonly shape: Shape;
   /**
-   * Where the texels are.
+   * Storage of the texels.
    *
    * @internal
    */

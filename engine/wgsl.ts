@@ -17,7 +17,7 @@ const STAGED_TEXELS = [2 ** 12, 2 ** 22] as const;
 /**
  * Bytes of a buffer for a result on a device that stages; 0 if it is so small that the pass costs more, or very large.
  *
- * @param copied Whether the result is copied anyway, however small it is.
+ * @param copied True if the result is copied anyway, however small it is.
  */
 export function stagedBytes(shape: Shape, copied = false): number {
   const count = texels(shape);
@@ -345,7 +345,7 @@ function calledFunctions({ loads, stores }: Program): Iterable<string> {
  * Assembles the WGSL module of a program for a storage class.
  *
  * @param dtypes Element types of the tensors bound for reading.
- * @param staged Whether each of the results is written to a buffer, whatever the storage class.
+ * @param staged For each of the results, true if it is written to a buffer in every storage class.
  */
 export function assemble(
   program: Program,

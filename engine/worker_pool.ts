@@ -32,9 +32,9 @@ export interface ErrorText {
   readonly name: string;
   /** Its message. */
   readonly message: string;
-  /** Where it was thrown. */
+  /** Its stack. */
   readonly stack: string | undefined;
-  /** Of an error of the system, such as `ENOSPC`. */
+  /** Code of an error of the system, such as `ENOSPC`. */
   readonly code: string | undefined;
 }
 
@@ -82,7 +82,7 @@ export class WorkerPool<Call, Result> implements Disposable {
   }
 
   /**
-   * Has a worker answer a call. After {@linkcode dispose} it is never answered.
+   * Sends a call to a worker. After {@linkcode dispose} it is never answered.
    *
    * @throws {Error} The error of the worker, with its message; errors of Deno and of JavaScript keep their class.
    */

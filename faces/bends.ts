@@ -5,6 +5,7 @@
  */
 
 import type { RandomSource } from "../engine/rng.ts";
+import { itemAt } from "../engine/lookup.ts";
 import { pointAt } from "./geometry.ts";
 import { faceBox, type Landmarks } from "./landmarks.ts";
 import type { LandmarkSchema } from "./schema.ts";
@@ -15,9 +16,9 @@ export interface Bend {
   readonly x: number;
   /** Centre, pixels. */
   readonly y: number;
-  /** Of the Gaussian, pixels. */
+  /** Standard deviation of the Gaussian, pixels. */
   readonly deviation: number;
-  /** By how much it grows along x and y, as a share; below 0 it shrinks. */
+  /** Growth along x and y, as a share; below 0 it shrinks. */
   readonly growth: readonly [number, number];
   /** Shift of the centre, pixels. */
   readonly shift: readonly [number, number];
@@ -54,7 +55,8 @@ export function drawBends(
   const { side } = faceBox(landmarks, 1);
   const amount = () => Math.max(-REACH, Math.min(REACH, random.normal())) * strength;
   return Array.from({ length: 1 + Math.floor(MOST * random.uniform()) }, () => {
-    const point = Math.floor(random.uniform() * landmarks.length / 2), opposite = mirror[point]!;
+    const point = Math.floor(random.uniform() * landmarks.length / 2),
+      opposite = itemAt(mirror, point, "the mirror of the schema");
     const deviation = side * (NARROW + (WIDE - NARROW) * random.uniform());
     const growth = [amount(), amount()] as const;
     const [right, down] = [amount() * deviation, amount() * deviation];

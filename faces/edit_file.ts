@@ -7,6 +7,7 @@ import { z } from "zod";
 import { fileNames, readText } from "../formats/files.ts";
 import { InputError } from "../formats/input_error.ts";
 import { readYaml, type Report } from "../formats/yaml_file.ts";
+import { itemAt } from "../engine/lookup.ts";
 import type { Edit, Move } from "./edits.ts";
 import { expandIndices, type LandmarkSchema, schemaName, SCHEMAS } from "./schema.ts";
 
@@ -139,7 +140,7 @@ function mirroredMove(move: EditFile["moves"][number], content: EditFile, i: num
       );
     }
     for (const point of points ?? []) put(point, [dx, dy], at);
-    for (const point of points ?? []) put(mirror[point]!, opposite, at);
+    for (const point of points ?? []) put(itemAt(mirror, point, "the mirror of the schema"), opposite, at);
   });
   return { offset_iod, multiply_by: move.multiply_by, falloff_iod: move.falloff_iod };
 }
@@ -150,7 +151,8 @@ function expandPoints(entry: number | string, { contours, count }: LandmarkSchem
   if (contour) return contour.points;
   if (typeof entry === "string" && !/^\d+-\d+$/.test(entry)) return undefined;
   const points = expandIndices(entry);
-  return points[0]! <= points.at(-1)! && points.every((point) => point < count) ? points : undefined;
+  const isAscending = itemAt(points, 0, "a range") <= itemAt(points, points.length - 1, "a range");
+  return isAscending && points.every((point) => point < count) ? points : undefined;
 }
 
 /**

@@ -200,7 +200,8 @@ export function applyEdits(
   const applied: AppliedEdit[] = [];
   let current: Landmarks = landmarks.slice();
   while (applied.length < pick && left.length > 0) {
-    const edit = left.splice(random.int(left.length), 1)[0]!;
+    const [edit] = left.splice(random.int(left.length), 1);
+    if (!edit) break;
     const between = ({ min, max }: Range) => round(min + (max - min) * random.uniform());
     let amount = between(edit.amount);
     const draws = Object.fromEntries([...edit.random].map(([key, range]) => [key, between(range)]));
@@ -264,8 +265,8 @@ export function spoils(
 ): string | undefined {
   if (size_px !== undefined) {
     const inside = (value: number) => value >= 0 && value <= size_px - 1;
-    for (let i = 0; i < after.length; i++) {
-      if (!inside(after[i]!) && inside(before[i]!)) return `landmark ${i >> 1} leaves the frame`;
+    for (const [i, value] of after.entries()) {
+      if (!inside(value) && inside(before[i]!)) return `landmark ${i >> 1} leaves the frame`;
     }
   }
   for (const { name, points, closed } of schema.contours) {

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { itemAt } from "../engine/lookup.ts";
+
 /** A segment from one landmark to another, by their indices. */
 export interface Segment {
   /** Start. */
@@ -38,7 +40,8 @@ export function pointAt(landmarks: ArrayLike<number>, point: number): [x: number
 export function signedArea(landmarks: ArrayLike<number>, points: readonly number[]): number {
   let sum = 0;
   points.forEach((p, i) => {
-    const [x0, y0] = pointAt(landmarks, p), [x1, y1] = pointAt(landmarks, points[(i + 1) % points.length]!);
+    const [x0, y0] = pointAt(landmarks, p),
+      [x1, y1] = pointAt(landmarks, itemAt(points, (i + 1) % points.length, "the contour"));
     sum += x0 * y1 - x1 * y0;
   });
   return sum / 2;

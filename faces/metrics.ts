@@ -7,6 +7,7 @@
  */
 import { InputError } from "../formats/input_error.ts";
 import type { RandomSource } from "../engine/rng.ts";
+import { itemAt } from "../engine/lookup.ts";
 import { pointAt } from "./geometry.ts";
 import { boxDiagonal, interocular, interpupil } from "./landmarks.ts";
 import type { LandmarkSchema } from "./schema.ts";
@@ -155,16 +156,16 @@ export function bootstrapMean(
     totals.set(group, { sum: sum + values[i]!, count: count + 1 });
   });
   const list = [...totals.values()];
-  const means = Float64Array.from({ length: draws }, () => {
+  const means = Array.from({ length: draws }, () => {
     let sum = 0, count = 0;
     for (let i = 0; i < list.length; i++) {
-      const drawn = list[random.int(list.length)]!;
+      const drawn = itemAt(list, random.int(list.length), "the groups");
       sum += drawn.sum;
       count += drawn.count;
     }
     return sum / count;
-  }).sort();
-  const at = (quantile: number) => means[Math.min(draws - 1, Math.floor(quantile * draws))]!;
+  }).sort((a, b) => a - b);
+  const at = (quantile: number) => itemAt(means, Math.min(draws - 1, Math.floor(quantile * draws)), "the means");
   return [at(0.025), at(0.975)];
 }
 
@@ -196,7 +197,7 @@ export interface EvaluateOptions {
   groups?: readonly string[];
   /** "interocular" unless given. */
   normaliser?: Normaliser;
-  /** Of FR and AUC, percent; by default only 10. */
+  /** Thresholds of FR and AUC, percent; by default only 10. */
   thresholds?: readonly number[];
 }
 

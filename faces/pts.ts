@@ -17,7 +17,7 @@ export type Origin = 0 | 1;
  *
  * @param text The file.
  * @param schema Schema of the landmarks.
- * @param options `name` says in errors which file it is; `origin` is 0 unless the file counts pixels from 1.
+ * @param options `name` names the file in errors; `origin` is 0 unless the file counts pixels from 1.
  * @returns Landmarks counted from 0, `[P, 2]`.
  * @throws {InputError} Naming file and line, if it is not such a file or has another number of points.
  *

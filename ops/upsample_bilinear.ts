@@ -69,7 +69,7 @@ export const upsampleBilinearOp: Op<BilinearAttrs, 1> = {
  *
  * @param x `[N, H, W, C]`.
  * @param size A factor, or the height and width of the result.
- * @param align_corners Whether the centres of the corner pixels coincide, instead of the corners of the maps.
+ * @param align_corners True if the centres of the corner pixels coincide, instead of the corners of the maps.
  * @returns `[N, HO, WO, C]`.
  */
 export function upsampleBilinear(

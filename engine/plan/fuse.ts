@@ -23,7 +23,7 @@ export const MAX_LEAVES = 8;
 /** Bindings that an expression leaves free for its result and for the kernel that it may be fused with. */
 const SPARE_BINDINGS = 4;
 
-/** Which values are stored, and what is computed where. */
+/** Values that are stored, and the dispatches that compute them. */
 export interface Fusion {
   /** Kernels of the nodes that have one. */
   readonly kernels: ReadonlyMap<Node, Kernel>;

@@ -141,7 +141,7 @@ export class Tuner {
   /**
    * Checks a candidate's result and times it.
    *
-   * @returns Null if the candidate fails or is wrong; a note says why.
+   * @returns Null if the candidate fails or is wrong; a note gives the reason.
    */
   async #tryOut(
     candidate: Candidate,

@@ -26,7 +26,7 @@ export interface Tuned {
 /** Measured kernels by their keys. */
 export type TunedKernels = Readonly<Record<string, Tuned>>;
 
-/** A file of tuned kernels that cannot be used; the message says why. */
+/** A file of tuned kernels that cannot be used; the message gives the reason. */
 export class TuningFileError extends InputError {
   /** The class. */
   override readonly name = "TuningFileError";
@@ -50,7 +50,7 @@ export class TunedSelector implements KernelSelector {
   }
 }
 
-/** Where kernels tuned on an adapter are kept. */
+/** Path of the file of kernels tuned on an adapter. */
 export function tuningFile(root: string, adapter: string): string {
   return `${root}/.tuning/${adapter.toLowerCase().replace(/[^a-z0-9]+/g, "-")}.json`;
 }

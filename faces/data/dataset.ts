@@ -9,6 +9,7 @@
 import { z } from "zod";
 import { readText } from "../../formats/files.ts";
 import { InputError } from "../../formats/input_error.ts";
+import { itemAt } from "../../engine/lookup.ts";
 import type { AppliedEdit } from "../edits.ts";
 import type { Image, Squares } from "./image.ts";
 import { readImage, readImageSize } from "./image_file.ts";
@@ -175,7 +176,7 @@ export async function openDataset(dir: string): Promise<Dataset> {
     }
     const parsed = line.safeParse(json);
     if (!parsed.success) {
-      const issue = parsed.error.issues[0]!;
+      const issue = itemAt(parsed.error.issues, 0, "the problems of a line");
       throw new InputError(`Cannot read ${path}:${i + 1}: ${issue.path.join(".") || "the line"}: ${issue.message}`);
     }
     const { landmarks, schema: name = DEFAULT_SCHEMA, ...rest } = parsed.data;

@@ -5,6 +5,7 @@
  */
 import { makeFolder, readBytes, writeFile } from "../../formats/files.ts";
 import { InputError } from "../../formats/input_error.ts";
+import { itemAt } from "../../engine/lookup.ts";
 import { pointAt } from "../geometry.ts";
 import { formatPts } from "../pts.ts";
 import { DEFAULT_SCHEMA, type LandmarkSchema } from "../schema.ts";
@@ -112,7 +113,7 @@ export class DatasetWriter {
           `${this.#schema.name} is expected`,
       );
     }
-    const { file_name, ...record } = from.records[index]!;
+    const { file_name, ...record } = itemAt(from.records, index, "the dataset");
     await this.#write(() => readBytes(`${from.dir}/${file_name}`), record);
   }
 

@@ -6,6 +6,7 @@
 import { parseCsv } from "../../formats/csv.ts";
 import { exists, fileNames, isMissing, readBytes, readText } from "../../formats/files.ts";
 import { InputError } from "../../formats/input_error.ts";
+import { itemAt } from "../../engine/lookup.ts";
 import type { Landmarks } from "../landmarks.ts";
 import type { Origin } from "../pts.ts";
 import { DEFAULT_SCHEMA, type LandmarkSchema, SCHEMAS } from "../schema.ts";
@@ -26,7 +27,7 @@ export interface FolderOptions {
   origin?: Origin;
   /** Style of images that have none of their own; by default "photo". */
   style?: string;
-  /** Which images to take, by name without ending; by default all. */
+  /** Returns true for the images to take, by name without ending; by default all. */
   filter?: (name: string) => boolean;
   /** "stop" (unless given): throw when a file is bad, naming all of them. "skip": list them in `bad`. */
   on_bad?: "stop" | "skip";
@@ -152,7 +153,7 @@ async function readIndex(path: string): Promise<Map<string, { style?: string; gr
         `Cannot read ${path}:${line}: there are ${fields.length} fields instead of ${header.length}`,
       );
     }
-    return [fields[name]!, {
+    return [itemAt(fields, name, "the fields of a line"), {
       ...(fields[style] && { style: fields[style] }),
       ...(fields[group] && { group: fields[group] }),
     }];

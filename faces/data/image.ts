@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { itemAt } from "../../engine/lookup.ts";
 import type { Affine } from "../landmarks.ts";
 
 /** An RGB image: rows from the top, three bytes a pixel. */
@@ -83,8 +84,8 @@ function resample(image: Image, columns: Taps[], rows: Taps[], fill: Fill): Imag
   const colour = fill === "edge" ? [0, 0, 0] : fill;
   const clamp = (i: number, n: number) => i < 0 ? 0 : i >= n ? n - 1 : i;
   // Only the rows that some output row reads are resampled along x.
-  const first = clamp(rows[0]!.start, height);
-  const lastTaps = rows[outHeight - 1]!;
+  const first = clamp(itemAt(rows, 0, "the rows").start, height);
+  const lastTaps = itemAt(rows, outHeight - 1, "the rows");
   const last = clamp(lastTaps.start + lastTaps.weights.length - 1, height);
   const wide = new Float32Array((last - first + 1) * outWidth * 3);
   for (let y = first, to = 0; y <= last; y++) {

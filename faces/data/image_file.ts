@@ -107,7 +107,7 @@ export function readImageHeader(bytes: Uint8Array, name = "image"): ImageHeader 
     let orientation: Orientation = 1;
     for (let at = 2; at + 9 <= bytes.length;) {
       if (bytes[at] !== 0xff) break;
-      const marker = bytes[at + 1]!;
+      const marker = view.getUint8(at + 1);
       if (marker === 0xff) at++; // padding
       else if (marker === 0x01 || (marker >= 0xd0 && marker <= 0xd8)) at += 2; // no length follows
       else if (marker >= 0xc0 && marker <= 0xcf && marker !== 0xc4 && marker !== 0xc8 && marker !== 0xcc) {
@@ -158,7 +158,7 @@ function exifOrientation(segment: Uint8Array): Orientation | undefined {
  * Decodes a PNG or a JPEG. A JPEG is turned upright by the orientation in its EXIF data. Transparency is laid over white; grey and palette images become RGB.
  *
  * @param bytes The file.
- * @param options `name` says in errors which image it is; `maxPixels` is the limit on width x height.
+ * @param options `name` names the image in errors; `maxPixels` is the limit on width x height.
  * @returns The image.
  * @throws {InputError} If the bytes are not such an image or are damaged.
  * @throws {InputError} If the image is empty or over the limit; nothing is allocated for it then.

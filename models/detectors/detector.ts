@@ -103,7 +103,7 @@ export function detectorOnnx(config: DetectorConfig, tensors: HostTensors): Uint
   });
 }
 
-/** Puts a detector on a device. */
+/** Loads a detector onto a device. */
 export async function loadDetector(device: Device, dir: string, options: { batch?: number } = {}): Promise<Detector> {
   const { config, tensors } = await readDetector(dir);
   const parameters = createParameters(device, detectorSpecs(config), tensors);

@@ -35,9 +35,9 @@ const SETTLED = 0.8;
 /** Disagreement, see {@linkcode FaceFound}, below which no smaller window is looked at, and above which there is no face. */
 const SURE = 2, DOUBT = 8;
 
-/** Where the face is. */
+/** Place of the face. */
 export interface FaceFound {
-  /** The crop that the detector wants. */
+  /** The crop around the landmarks found. */
   readonly box: Box;
   /**
    * Mean distance between the landmarks of the crop and those of its mirror image, percent of the diagonal of their box:

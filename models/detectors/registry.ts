@@ -12,7 +12,7 @@ import { type HourglassConfig, hourglassDetector } from "./hourglass.ts";
 import type { DetectorExport, DetectorNetwork, Found, Trained } from "./network.ts";
 import { starDetector, type StarDetectorConfig } from "./star_detector.ts";
 
-/** Where the network's parameters are in a graph. */
+/** Prefix of the network's parameters in a graph. */
 export const DETECTOR = "detector/";
 
 /** Configuration of a detector's network. */

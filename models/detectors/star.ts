@@ -89,7 +89,7 @@ export interface StarOutput {
  * The network.
  *
  * @param images `[N, height, width, 3]`, BGR, -1 to 1.
- * @param training Whether batch norms use the batch's statistics, as in the peer's `train()`.
+ * @param training True if batch norms use the batch's statistics, as in the peer's `train()`.
  */
 export function star(scope: Scope, images: Value, config: StarConfig, training: boolean): StarOutput {
   const { nstack, nlevels, in_channel: C, classes_num: [P, E, points] } = config;

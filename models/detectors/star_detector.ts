@@ -93,7 +93,7 @@ function build(scope: Scope, images: Value, config: StarDetectorConfig, training
   return { output, landmarks: affine(lastOf(output).landmarks, size_px / 2, (size_px - 1) / 2) };
 }
 
-/** Of a STAR checkpoint, whose schema follows from the number of its maps; images are as large as in all published ones. */
+/** Infers the configuration of a STAR checkpoint, whose schema follows from the number of its maps; images are as large as in all published ones. */
 export function inferStar(file: NamedShapes): StarDetectorConfig {
   const what = "STAR detector";
   const [P, E] = ["heatmaps", "edgemaps"].map((name) => sizeIn(file, what, `out_${name}.0.conv.weight`, 0));

@@ -67,7 +67,7 @@ export function pointMap(x: number, y: number, size_px: number): Float32Array {
  * periodic when closed, else with no knot at the second point from each end.
  *
  * @param points `[n, 2]`; a point that repeats the one before it is passed over. Fewer than four are joined by lines.
- * @param closed Whether the last point is joined to the first.
+ * @param closed True if the last point is joined to the first.
  * @returns `[5 n, 2]` when closed, else `[5 (n - 1) + 1, 2]`.
  */
 export function edgeCurve(points: ArrayLike<number>, closed: boolean): Float64Array {

@@ -29,7 +29,7 @@ import type { Schedule } from "./schedule.ts";
 export interface SamplerSpec {
   /** Sampler; DDIM by default. */
   readonly method?: SamplingMethod;
-  /** Where the networks are built. */
+  /** Graph of the networks. */
   readonly graph: Graph;
   /** Shape of the samples, `[N, h, w, C]`. */
   readonly shape: Shape;

@@ -296,7 +296,7 @@ function below(file: OpenTensors, prefix: string): Section {
   };
 }
 
-/** Where the moving average of a UNet is: below another prefix, and without dots. */
+/** Names of the moving average of a UNet: below another prefix, and without dots. */
 function averageNames(file: Section, names: Renaming): LoadOptions {
   const prefix = "model_ema.";
   const nameOf = (spec: ParameterSpec) => prefix + `diffusion_model.${names(fileName(spec.name))}`.replaceAll(".", "");

@@ -104,7 +104,7 @@ function inferEncoder(file: NamedShapes, what: string, given: Block = {}) {
   };
 }
 
-/** Of a UNet under CompVis' names. */
+/** Infers the configuration of a UNet under CompVis' names. */
 export function inferUNet(file: NamedShapes, original?: OriginalConfig): UNetConfig {
   const encoder = inferEncoder(file, "UNet", original?.unet_config?.params);
   return checked(file, unetFormat, {
@@ -117,7 +117,7 @@ export function inferUNet(file: NamedShapes, original?: OriginalConfig): UNetCon
   });
 }
 
-/** Of a ControlNet under its original names. */
+/** Infers the configuration of a ControlNet under its original names. */
 export function inferControlNet(file: NamedShapes, original?: OriginalConfig): ControlNetConfig {
   const what = "ControlNet";
   // Convolutions have even numbers, SiLU the odd ones; from every second one to the next the channels change.
@@ -134,7 +134,7 @@ export function inferControlNet(file: NamedShapes, original?: OriginalConfig): C
 }
 
 /**
- * Of an autoencoder under CompVis' names, with a codebook or without.
+ * Infers the configuration of an autoencoder under CompVis' names, with a codebook or without.
  *
  * @param scale Factor of the latents for the UNet, where the checkpoint has it.
  */
@@ -170,7 +170,7 @@ export function inferAutoencoder(file: NamedShapes, original?: OriginalConfig, s
   });
 }
 
-/** Of a CLIP text encoder, which has transformers' names everywhere. */
+/** Infers the configuration of a CLIP text encoder, which has transformers' names everywhere. */
 export function inferTextEncoder(file: NamedShapes): TextEncoderConfig {
   const what = "text encoder";
   const token = "text_model.embeddings.token_embedding.weight";
@@ -185,7 +185,7 @@ export function inferTextEncoder(file: NamedShapes): TextEncoderConfig {
   });
 }
 
-/** Of LDM's text encoder under CompVis' names. */
+/** Infers the configuration of LDM's text encoder under CompVis' names. */
 export function inferBert(file: NamedShapes): BertConfig {
   const what = "text encoder";
   const layer = (k: number) => `transformer.attn_layers.layers.${k}`;
@@ -201,7 +201,7 @@ export function inferBert(file: NamedShapes): BertConfig {
 }
 
 /**
- * The noise schedule of a complete checkpoint, from the `betas` that it carries.
+ * Infers the noise schedule of a complete checkpoint from its `betas`.
  *
  * @throws {InputError} If they are of no schedule that is known.
  */

@@ -11,7 +11,7 @@ import type { Renaming } from "./original_names.ts";
 
 /** Tensors of one network under its original names. */
 export interface NamedShapes {
-  /** Where they are, for messages. */
+  /** Path of the file, for messages. */
   readonly path: string;
   /** Names of all tensors. */
   readonly names: readonly string[];
@@ -25,7 +25,7 @@ export interface NamedShapes {
 
 /** Recognition and reading of a kind of network under its original names. */
 export interface OriginalNetwork<T> {
-  /** Where it may lie in a checkpoint. */
+  /** Possible places in a checkpoint. */
   readonly prefixes: readonly string[];
   /** A tensor that no other kind has. */
   readonly mark: string;

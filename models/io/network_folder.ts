@@ -26,7 +26,7 @@ export async function loadNetworkConfig<T>(dir: string, format: ConfigFormat<T>)
  * Reads the weights of a network's folder, in the layout of the graph; an autoencoder may have
  * diffusers' old names, a text encoder transformers' new ones.
  *
- * @param part Whether specs are of a part of the network only, such as an autoencoder's encoder; other names are passed over.
+ * @param part True if specs are of a part of the network only, such as an autoencoder's encoder; other names are passed over.
  * @throws {InputError} If there are none, or names or shapes differ.
  */
 export async function loadNetwork(dir: string, specs: Specs, part = false): Promise<HostTensors> {

@@ -47,7 +47,7 @@ type TranslationOf<T> = T extends Op<infer A, infer I, infer O> ? Translation<A,
 /** Translation of an op that ONNX has under another name. */
 const same = (type: string) => (w: OnnxWriter, inputs: readonly string[]) => [w.emit(type, inputs)];
 
-/** Does something to `[N, H, W, C]` as `[N, C, H, W]`. */
+/** Applies a function to `[N, H, W, C]` as `[N, C, H, W]`. */
 function channelsFirst(w: OnnxWriter, x: string, act: (x: string) => string): string {
   return w.emit("Transpose", [act(w.emit("Transpose", [x], { perm: [0, 3, 1, 2] }))], { perm: [0, 2, 3, 1] });
 }

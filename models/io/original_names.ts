@@ -39,7 +39,7 @@ export type Renaming = (name: string) => string;
 /** Numbers that a table's right sides may name, or lists of them by block. */
 type Numbers = Readonly<Record<string, number | readonly number[]>>;
 
-/** Puts tables to use one after the other; those of one step are one table. */
+/** Applies tables one after the other; the tables of one step act as one. */
 function renaming(steps: readonly (readonly (keyof typeof tables)[])[], numbers: Numbers = {}): Renaming {
   const compiled = steps.map((names) =>
     names.flatMap((name) => tables[name]).map((rule) => {

@@ -21,7 +21,7 @@ export function fileName(name: string): string {
 
 /** A file of named tensors; `SafetensorsFile` is one. */
 export interface TensorFile {
-  /** Where it is, for messages. */
+  /** Its path, for messages. */
   readonly path: string;
   /** Names of its tensors. */
   readonly names: readonly string[];

@@ -85,7 +85,7 @@ export interface WeightOptions {
  * ```
  */
 export class Scope {
-  /** Where the parameters live. */
+  /** Graph of the parameters. */
   readonly graph: Graph;
   readonly #specs: Map<string, ParameterSpec>;
   readonly #prefix: string;

@@ -1,5 +1,6 @@
 import { parseCsv } from "../../../formats/csv.ts";
 import { InputError } from "../../../formats/input_error.ts";
+import { itemAt } from "../../../engine/lookup.ts";
 import { type ListFormat, toLandmarks } from "./format.ts";
 
 /**
@@ -30,7 +31,7 @@ export const csv: ListFormat = {
         const values = columns.map((column) => fields[column] === "" ? NaN : Number(fields[column]));
         const [style, group] = ["style", "group"].map((key) => fields[header.indexOf(key)]);
         return {
-          image: fields[image]!,
+          image: itemAt(fields, image, "the fields of a line"),
           landmarks: toLandmarks(values, context),
           ...(style && { style }),
           ...(group && { group }),

@@ -1,4 +1,5 @@
 import { InputError } from "../../../formats/input_error.ts";
+import { itemAt } from "../../../engine/lookup.ts";
 import { type ListFormat, toLandmarks } from "./format.ts";
 
 /** WFLW's lists, a face a line: the landmarks, a box of 4 numbers, 6 attributes, the image's name. */
@@ -17,7 +18,10 @@ export const wflw: ListFormat = {
         if (fields.length !== NUMBERS + 1) {
           throw new InputError(`there are ${fields.length} fields instead of ${NUMBERS + 1}`);
         }
-        return { image: fields[NUMBERS]!, landmarks: toLandmarks(fields.slice(0, 2 * count).map(Number), context) };
+        return {
+          image: itemAt(fields, NUMBERS, "the fields of a line"),
+          landmarks: toLandmarks(fields.slice(0, 2 * count).map(Number), context),
+        };
       });
     });
   },
