@@ -18,8 +18,6 @@ import { stage } from "../../runtime/stage.ts";
 /** Images between two checks of the signal. */
 const CHUNK = 32;
 const SHEET_IMAGES = 96;
-/** Names of the random streams that people come from. */
-const PEOPLE_STREAM = { train: "train", test: "held" } as const;
 const degrees = (most: number) => z.number().min(0).max(most);
 
 const options = z.object({
@@ -77,7 +75,7 @@ export const renderStage = stage({
     const total = imageCount(given);
     const identities = given.identities ?? total;
     // People come from a seed of their own, so that one name is one face in every stage and pipeline.
-    const persons = new Random(0, `faces/render.people.${PEOPLE_STREAM[people]}`);
+    const persons = new Random(0, `faces/render.people.${people}`);
     const shots = new Random(ctx.seed, "faces/render.shots");
     const { gpu } = await ctx.device();
     using pool = new PicturePool(total * size_px ** 2);
