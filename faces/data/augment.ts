@@ -7,6 +7,8 @@
 import { z } from "zod";
 import type { RandomSource } from "../../engine/rng.ts";
 import { type Bend, bendBack, bendLandmarks, drawBends, STRONGEST_BEND } from "../bends.ts";
+import { drawGridWarp, GREATEST_OFFSET, offsetField, warpLandmarks } from "../grid_warp.ts";
+import { compress, lowerResolution, posterise } from "./degrade.ts";
 import { cropTransform } from "./image.ts";
 import {
   type Affine,
@@ -43,8 +45,23 @@ export const augmentation = z.strictObject({
   bend: z.number().positive().max(STRONGEST_BEND).optional().describe(
     "Strength of bends that turn faces into caricatures of themselves: up to four features and those opposite grow, shrink or move, by this standard deviation, and the face is framed anew; by default none",
   ),
+  warp: z.number().positive().max(GREATEST_OFFSET).optional().describe(
+    "Greatest offset, parts of the image's side, of the points of a grid of 4 x 4 that a smooth warp of half of the images goes by; by default none",
+  ),
+  aspect: z.number().positive().max(0.5).optional().describe(
+    "Standard deviation of the logarithm of width over height; by default none",
+  ),
   random_conv: z.number().min(0).max(1).optional().describe(
     "Share of the images whose colours and textures are changed by random convolutions, so that shapes are what is left to learn from (Xu et al. 2021, arXiv 2007.13003): half of them by one, the others by one for each of up to 16 cells; by default none",
+  ),
+  posterise: z.number().min(0).max(1).optional().describe(
+    "Share of the images with 3 to 10 steps of each channel; by default none",
+  ),
+  low_res: z.number().min(0).max(1).optional().describe(
+    "Share of the images that are made up to four times smaller and then as large as before; by default none",
+  ),
+  jpeg: z.number().min(0).max(1).optional().describe(
+    "Share of the images that are compressed as JPEG does at a quality of 8 to 60 %; by default none",
   ),
 });
 
@@ -84,22 +101,35 @@ export function augment(
     clip(random.normal()) * options.shift * to_px,
     clip(random.normal()) * options.shift * to_px,
   ];
-  const placed = composeAffine(similarity([centre, centre], size, angle, shift), resize);
+  const turned = similarity([centre, centre], size, angle, shift);
   const mirrored = random.uniform() < options.flip;
   // What is not asked for draws no number, so that other changes stay the same.
   const bends = options.bend === undefined ? [] : drawBends(landmarks, schema, random, options.bend);
   const bent = bendLandmarks(landmarks, bends);
+  const placed = composeAffine(
+    turned,
+    options.aspect === undefined
+      ? resize
+      : composeAffine(stretch(centre, Math.exp(clip(random.normal()) * options.aspect)), resize),
+  );
   const affine = bends.length === 0 ? placed : composeAffine(
     composeAffine(placed, invertAffine(cropTransform(faceBox(landmarks), from_px))),
     cropTransform(faceBox(bent), from_px),
   );
-  warp(image, from_px, invertAffine(affine), bends, to_px, mirrored, out);
+  const warp = options.warp !== undefined && random.uniform() < 0.5 ? drawGridWarp(random, to_px, options.warp) : null;
+  const field = warp && offsetField(warp);
+  place(image, from_px, { back: invertAffine(affine), bends, field, mirrored }, to_px, out);
   if (options.blur !== undefined) blur(out, to_px, random.uniform() * options.blur * to_px);
   if (options.gamma !== undefined) raise(out, Math.exp(clip(random.normal()) * options.gamma));
   if (options.random_conv !== undefined && random.uniform() < options.random_conv) convolve(out, to_px, random);
   recolour(out, random, options);
+  const some = (share: number | undefined) => share !== undefined && random.uniform() < share;
+  if (some(options.posterise)) posterise(out, random);
+  if (some(options.low_res)) lowerResolution(out, to_px, random);
+  if (some(options.jpeg)) compress(out, to_px, random);
   if (random.uniform() < options.occlusion) occlude(out, to_px, random);
-  const moved = transformLandmarks(bent, affine);
+  const placedAt = transformLandmarks(bent, affine);
+  const moved = warp ? warpLandmarks(placedAt, warp) : placedAt;
   return mirrored ? mirrorLandmarks(moved, schema, to_px) : moved;
 }
 
@@ -117,7 +147,13 @@ function resizing(from_px: number, to_px: number): Affine {
  * @param out `[to_px, to_px, 3]`, filled with values from -1 to 1.
  */
 export function resample(image: Uint8Array, from_px: number, to_px: number, out: Float32Array): void {
-  warp(image, from_px, invertAffine(resizing(from_px, to_px)), [], to_px, false, out);
+  place(
+    image,
+    from_px,
+    { back: invertAffine(resizing(from_px, to_px)), bends: [], field: null, mirrored: false },
+    to_px,
+    out,
+  );
 }
 
 /** Three standard deviations are as far as it goes. */
@@ -125,22 +161,40 @@ function clip(normal: number): number {
   return Math.max(-3, Math.min(3, normal));
 }
 
-/** Bilinear resampling from where a point was before the map and the bends; the border is repeated outside. */
-function warp(
+/** Makes a picture wider and as much lower, about its centre, so that width over height is a factor of what it was. */
+function stretch(centre: number, factor: number): Affine {
+  const wider = Math.sqrt(factor), lower = 1 / wider;
+  return [wider, 0, centre * (1 - wider), 0, lower, centre * (1 - lower)];
+}
+
+/** Where a picture's points were: first the mirror is undone, then the warp, the affine map and the bends. */
+interface Way {
+  back: Affine;
+  bends: readonly Bend[];
+  /** `[to_px, to_px, 2]` */
+  field: Float32Array | null;
+  mirrored: boolean;
+}
+
+/** Bilinear resampling from where a point was; the border is repeated outside. */
+function place(
   image: Uint8Array,
   from_px: number,
-  back: Affine,
-  bends: readonly Bend[],
+  { back, bends, field, mirrored }: Way,
   to_px: number,
-  mirrored: boolean,
   out: Float32Array,
 ): void {
   const [a, b, c, d, e, f] = back;
   const last = from_px - 1;
   const at = new Float64Array(2);
-  for (let y = 0, o = 0; y < to_px; y++) {
+  for (let row = 0, o = 0; row < to_px; row++) {
     for (let column = 0; column < to_px; column++, o += 3) {
-      const x = mirrored ? to_px - 1 - column : column;
+      let x = mirrored ? to_px - 1 - column : column, y = row;
+      if (field) {
+        const k = 2 * (row * to_px + x);
+        x += field[k]!;
+        y += field[k + 1]!;
+      }
       at[0] = a * x + b * y + c;
       at[1] = d * x + e * y + f;
       bendBack(at, bends);
@@ -237,32 +291,115 @@ function convolve(out: Float32Array, side: number, random: Pick<RandomSource, "u
     weights: Float32Array.from({ length: 9 * kernel ** 2 }, () => random.normal() * spread),
   }));
   const kept = random.uniform();
-  const image = out.slice();
-  const inside = (at: number) => Math.max(0, Math.min(side - 1, at));
-  for (let y = 0, o = 0; y < side; y++) {
-    for (let x = 0; x < side; x++, o += 3) {
-      let { weights } = cells[0]!;
-      let nearest = Infinity;
-      for (const cell of cells) {
-        const squared = (cell.x - x) ** 2 + (cell.y - y) ** 2;
-        if (squared < nearest) [nearest, weights] = [squared, cell.weights];
-      }
-      let r = 0, g = 0, b = 0;
-      for (let j = -reach, w = 0; j <= reach; j++) {
-        for (let i = -reach; i <= reach; i++) {
-          const from = (inside(y + j) * side + inside(x + i)) * 3;
-          for (let k = 0; k < 3; k++, w += 3) {
-            r += weights[w]! * image[from + k]!;
-            g += weights[w + 1]! * image[from + k]!;
-            b += weights[w + 2]! * image[from + k]!;
-          }
-        }
-      }
-      out[o] = kept * image[o]! + (1 - kept) * r;
-      out[o + 1] = kept * image[o + 1]! + (1 - kept) * g;
-      out[o + 2] = kept * image[o + 2]! + (1 - kept) * b;
+  const filters = cells.map(({ weights }) => Float64Array.from(weights));
+  const image = framed(out, side, reach);
+  const line = (side + 2 * reach) * 3;
+  const nearest = new Uint8Array(side);
+  for (let y = 0; y < side; y++) {
+    if (count > 1) findNearest(cells, y, nearest);
+    // Pixels of one cell beside each other have one filter.
+    for (let first = 0, end: number; first < side; first = end) {
+      end = first + 1;
+      while (end < side && nearest[end] === nearest[first]) end++;
+      filterRun(
+        image,
+        y * line + first * 3,
+        line,
+        filters[nearest[first]!]!,
+        kernel,
+        out,
+        (y * side + first) * 3,
+        end - first,
+        kept,
+      );
     }
   }
+}
+
+/** A copy of an image with its border repeated outside. */
+function framed(image: Float32Array, side: number, reach: number): Float64Array {
+  const wide = side + 2 * reach;
+  const result = new Float64Array(wide * wide * 3);
+  const inside = (at: number) => Math.max(0, Math.min(side - 1, at));
+  for (let y = 0; y < wide; y++) {
+    const row = inside(y - reach) * side;
+    for (let x = 0, o = y * wide * 3; x < wide; x++) {
+      const from = (row + inside(x - reach)) * 3;
+      for (let k = 0; k < 3; k++) result[o++] = image[from + k]!;
+    }
+  }
+  return result;
+}
+
+/** Numbers of the cells that the pixels of a row lie nearest to. */
+function findNearest(cells: readonly { x: number; y: number }[], y: number, nearest: Uint8Array): void {
+  for (let x = 0; x < nearest.length; x++) {
+    let least = Infinity;
+    for (let k = 0; k < cells.length; k++) {
+      const dx = cells[k]!.x - x, dy = cells[k]!.y - y;
+      const squared = dx * dx + dy * dy;
+      if (squared < least) [least, nearest[x]] = [squared, k];
+    }
+  }
+}
+
+/**
+ * Mixes pixels beside each other with their convolution.
+ *
+ * @param image Framed by the filter's reach.
+ * @param from Where the first pixel's neighbours begin in `image`.
+ * @param line Elements of a row of `image`.
+ * @param weights `[kernel, kernel, 3 of image, 3 of out]`
+ * @param at Where the first pixel is in `out`, which holds the image and then the result.
+ */
+function filterRun(
+  image: Float64Array,
+  from: number,
+  line: number,
+  weights: Float64Array,
+  kernel: number,
+  out: Float32Array,
+  at: number,
+  count: number,
+  kept: number,
+): void {
+  const width = 3 * kernel, other = 1 - kept;
+  let i = 0;
+  // Two pixels at once take each weight once.
+  for (; i + 1 < count; i += 2, from += 6, at += 6) {
+    let r = 0, g = 0, b = 0, r2 = 0, g2 = 0, b2 = 0;
+    for (let j = 0, w = 0; j < kernel; j++) {
+      for (let p = from + j * line, end = p + width; p < end; p++, w += 3) {
+        const u = weights[w]!, v = weights[w + 1]!, t = weights[w + 2]!;
+        const one = image[p]!, two = image[p + 3]!;
+        r += u * one;
+        g += v * one;
+        b += t * one;
+        r2 += u * two;
+        g2 += v * two;
+        b2 += t * two;
+      }
+    }
+    out[at] = kept * out[at]! + other * r;
+    out[at + 1] = kept * out[at + 1]! + other * g;
+    out[at + 2] = kept * out[at + 2]! + other * b;
+    out[at + 3] = kept * out[at + 3]! + other * r2;
+    out[at + 4] = kept * out[at + 4]! + other * g2;
+    out[at + 5] = kept * out[at + 5]! + other * b2;
+  }
+  if (i === count) return;
+  let r = 0, g = 0, b = 0;
+  for (let j = 0, w = 0; j < kernel; j++) {
+    for (let p = from + j * line, end = p + width; p < end; p++, w += 3) {
+      const one = image[p]!;
+      r += weights[w]! * one;
+      g += weights[w + 1]! * one;
+      b += weights[w + 2]! * one;
+    }
+  }
+  out[at] = kept * out[at]! + other * r;
+  out[at + 1] = kept * out[at + 1]! + other * g;
+  out[at + 2] = kept * out[at + 2]! + other * b;
 }
 
 /** Paints a rectangle of one colour, up to a third of the side. */

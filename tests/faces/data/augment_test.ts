@@ -88,6 +88,53 @@ Deno.test("augment() bends the picture about the landmarks as it bends those, an
   assert.ok(most > 1.2 && least < 0.8, `eyes ${least} to ${most} times as far apart`);
 });
 
+Deno.test("augment() warps and stretches the picture as it does the landmarks, mirrored and turned too", () => {
+  const face = neutralFace(SIDE);
+  const out = new Float32Array(SIDE * SIDE * 3);
+  const ways = [{ warp: 0.14 }, { aspect: 0.15 }, { warp: 0.1, aspect: 0.1, bend: 0.1, rotation: 0.3, scale: 0.1 }];
+  for (const way of ways) {
+    let [warped, wider] = [0, 0];
+    for (let step = 0; step < 60; step++) {
+      const options = { ...still, ...way, flip: 0.5 };
+      const draw = () => new Random(6, "augment", step);
+      for (const point of [30, 8, 57]) { // each keeps its number in the mirror image
+        const image = bell(SIDE, [face[2 * point]!, face[2 * point + 1]!]);
+        const moved = augment(image, SIDE, face, SCHEMAS.ibug68, draw(), options, SIDE, out);
+        const [x, y] = [moved[2 * point]!, moved[2 * point + 1]!];
+        if (Math.min(x, y) < 4 || Math.max(x, y) > SIDE - 5) continue; // part of the bell is outside
+        const [i, j] = brightest(out, SIDE);
+        const off = Math.hypot(i - x, j - y);
+        assert.ok(off < 0.6, `step ${step}, point ${point}: ${[i, j]} is ${off} from the landmark`);
+      }
+      const moved = augment(bell(SIDE, [0, 0]), SIDE, face, SCHEMAS.ibug68, draw(), options, SIDE, out);
+      const [was, is] = [face, moved].map((points) =>
+        interocular(points, SCHEMAS.ibug68) / Math.hypot(points[54]! - points[16]!, points[55]! - points[17]!)
+      );
+      if (Math.abs(is! / was! - 1) > 1e-3) warped++;
+      if (is! > was!) wider++;
+    }
+    const least = way.aspect === undefined ? 15 : 50;
+    assert.ok(warped >= least && warped <= (way.aspect ? 60 : 45), `${warped} of 60 have other proportions`);
+    assert.ok(wider > 5 && wider < 55, `${wider} of 60 are wider`);
+  }
+});
+
+Deno.test("augment() lowers resolution, tones and quality of a share of the images, and leaves the landmarks", () => {
+  const face = neutralFace(SIDE);
+  const image = Uint8Array.from({ length: SIDE * SIDE * 3 }, (_, k) => (k * 7919) % 251);
+  const [plain, out] = [new Float32Array(image.length), new Float32Array(image.length)];
+  const points = augment(image, SIDE, face, SCHEMAS.ibug68, new Random(1, "augment"), still, SIDE, plain);
+  for (const key of ["posterise", "low_res", "jpeg"] as const) {
+    let changed = 0;
+    for (let step = 0; step < 100; step++) {
+      const random = new Random(7, "augment", step);
+      assert.deepEqual(augment(image, SIDE, face, SCHEMAS.ibug68, random, { ...still, [key]: 0.3 }, SIDE, out), points);
+      if (out.some((v, k) => v !== plain[k])) changed++;
+    }
+    assert.ok(changed > 15 && changed < 45, `${key}: ${changed} of 100`);
+  }
+});
+
 Deno.test("augment() changes nothing when told so, and adds noise of the strength asked for", () => {
   const image = new Uint8Array(SIDE * SIDE * 3).fill(128);
   const out = new Float32Array(image.length);
