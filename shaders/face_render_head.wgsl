@@ -1,10 +1,11 @@
 // The head as an implicit surface: slices of the skull, bumps of the face, nose, ears, hair, neck, shoulders.
-// in params: texture [PARAM_TEXELS, faces], the layout of packHead() in faces/render/render.ts. Lengths are in eye widths of
+// in params: texture [PARAM_TEXELS, faces], the layout of packHead() in faces/render/head.ts. Lengths are in eye widths of
 //   the mean face (outer corner to outer corner = 1), x to the right of the picture, y down, z to the camera.
 // Both entry points use this file, so that landmarks are computed from the very surface and curves that are drawn.
 @group(0) @binding(0) var params: texture_storage_2d<rgba32float, read>;
 
-const TABLE_AT: i32 = 48; // first texel of the slice table, as in faces/render/render.ts
+const TABLE_AT: i32 = 48; // first texel of the slice table, as in faces/render/head.ts
+const MORE_AT: i32 = 176; // first texel after it
 const TABLE_SIZE: i32 = 128;
 const TABLE_TOP: f32 = -1.6;
 const TABLE_STEP: f32 = 3.6 / 127.0;
@@ -37,6 +38,14 @@ var<private> beard: vec4f; // beard, moustache, beard length, age
 var<private> seed: f32;
 var<private> shoulders: f32; // factor on their width
 var<private> temple: vec2f; // half-width of the skull at the eyes and at the ears
+var<private> bend_axis: vec4f; // of the bent head: slant, shear, sway, taper
+var<private> bend_parts: vec4f; // lopsidedness, nose aside, mouth aside, depth
+var<private> eye_form: vec4f; // exponent of the lids' curve, crease over the lid, strength of the crease, jowls
+var<private> eye_more: vec4f; // bag under the eye, fold beyond the outer corner, its slope, depth of the inner corner
+var<private> nose_form: vec4f; // hump, half-width of the bridge's middle, softness of the groove round the wing, thickness of the beard
+var<private> hair_fall: vec4f; // how far it falls forward at the sides, difference of the sides, slope and raggedness of the fringe
+var<private> hat: vec4f; // kind (0 none, 1 knitted, 2 peaked, 3 brimmed), height of its edge, tilt, size
+var<private> held: vec4f; // top of a scarf (0: none), side of a hand (0: none), its height, how far it leans in
 
 fn texel(i: i32) -> vec4f { return textureLoad(params, vec2i(i, face)); }
 
@@ -49,6 +58,8 @@ fn load_head(index: i32) {
   nose_line = texel(15); nose_wing = texel(16); nose_base = texel(17);
   bumps = texel(18); bumps_low = texel(19); hair = texel(20); hair_form = texel(21); limits = texel(22);
   beard = texel(23); seed = texel(24).x; shoulders = texel(25).x;
+  bend_axis = texel(MORE_AT); bend_parts = texel(MORE_AT + 1); eye_form = texel(MORE_AT + 2); eye_more = texel(MORE_AT + 3);
+  nose_form = texel(MORE_AT + 4); hair_fall = texel(MORE_AT + 5); hat = texel(MORE_AT + 6); held = texel(MORE_AT + 7);
   temple = sqrt(vec2f(slice(0.0).x, slice(0.15).x));
 }
 
@@ -86,12 +97,32 @@ fn bell(x: f32, y: f32, wide: f32, high: f32) -> f32 {
   return exp(-u * u - v * v);
 }
 
+// --- bends: the head as it is seen is the plain head of the curves and distances below, bent smoothly ---
+
+fn bend_by(p: vec3f) -> vec3f {
+  let y = clamp(p.y - 0.35, -1.5, 1.0);
+  let x = clamp(p.x, -1.2, 1.2);
+  let across = 1.0 / (1.0 + 6.0 * x * x);
+  let nose_at = 1.0 / (1.0 + 16.0 * (y - 0.1) * (y - 0.1));
+  let mouth_at = 1.0 / (1.0 + 16.0 * (y - 0.45) * (y - 0.45));
+  let aside = bend_axis.y * y + bend_axis.z * y * y + bend_axis.w * x * y + bend_parts.x * (sqrt(x * x + 0.05) - 0.22)
+    + across * (bend_parts.y * nose_at + bend_parts.z * mouth_at);
+  return vec3f(aside, bend_axis.x * x, bend_parts.w * p.z);
+}
+// From the head as it is seen to the plain head, and back.
+fn unbend(p: vec3f) -> vec3f { return p + bend_by(p); }
+fn bend(q: vec3f) -> vec3f {
+  var p = q;
+  for (var i = 0; i < 12; i++) { p = q - bend_by(p); }
+  return p;
+}
+
 // --- curves in the plane of the face; drawn features and landmarks both come from these ---
 
 // Heights of the lids over the line between the corners; s runs from the outer (0) to the inner (1) corner.
 fn lid_heights(lids: vec4f, s: f32) -> vec2f {
   let c = clamp(s, 0.0, 1.0);
-  let round = pow(4.0 * c * (1.0 - c), 0.75);
+  let round = pow(4.0 * c * (1.0 - c), eye_form.x);
   return vec2f(lids.x * (1.0 + lids.z * (1.0 - 2.0 * c)), lids.y * (1.0 + lids.w * (1.0 - 2.0 * c))) * round;
 }
 // (s, height over the line of the corners) of a point of the face plane.
@@ -108,6 +139,9 @@ fn eye_point(corners: vec4f, s: f32, height: f32) -> vec2f {
   let up = select(vec2f(unit.y, -unit.x), vec2f(-unit.y, unit.x), unit.x < 0.0);
   return corners.xy + along * s + up * height;
 }
+// Half of the brow's thickness.
+fn brow_thick(s: f32) -> f32 { return arch.w * smoothstep(-0.25, 0.45, s) * mix(1.0, 0.8, s); }
+// The middle of the brow; s runs from the outer (0) to the inner (1) end.
 fn brow_point(ends: vec4f, height: f32, s: f32) -> vec2f {
   let lift = height * 4.0 * s * (1.0 - s) * (1.0 + arch.z * (1.0 - 2.0 * s));
   return mix(ends.xy, ends.zw, s) - vec2f(0.0, lift);
@@ -154,41 +188,59 @@ fn skull(p: vec3f) -> f32 {
   let slope = sqrt(p.x * p.x / (s.x * s.x) + z * z / (depth * depth)) + 1e-5;
   return max((k - 1.0) * k / slope, max(limits.x - p.y, p.y - limits.y));
 }
+// Where a beard grows, 0 to 1; e: edges of the lips, m: the point along and below the mouth.
+fn beard_mask(p: vec3f, e: vec4f, m: vec2f) -> f32 {
+  let ax = abs(p.x);
+  let clear = smoothstep(0.0, 0.06, max(e.x - m.y, m.y - e.w) + max(abs(m.x) - 1.0, 0.0) * 0.3);
+  let jawline = mix(0.62, 0.0, smoothstep(0.42, 0.80, ax));
+  let low = smoothstep(-0.10, 0.24, p.y - jawline - 0.12) * smoothstep(0.12, 0.32, ax + max(p.y - mouth.y - 0.05, 0.0) * 4.0);
+  let lip = smoothstep(0.0, 0.05, p.y - nose_base.w - 0.02) * smoothstep(0.05, -0.04, p.y - mouth.y - 0.03) * smoothstep(0.46, 0.34, ax);
+  return clamp(max(beard.x * low, 0.6 * beard.y * lip) * clear, 0.0, 1.0);
+}
 // How far the features stand out of the skull.
 fn relief(p: vec3f) -> f32 {
+  if (p.z < -0.5) { return 0.0; }
   let ax = abs(p.x);
   let eye = vec2f((eye_right.x + eye_right.z) * 0.5, (eye_right.y + eye_right.w) * 0.5);
   let wide = abs(eye_right.x - eye_right.z);
   let open = lids_right.x + lids_right.y;
-  var r = bumps.x * bell(ax - 0.30, p.y - eye.y + 0.17, 0.24, 0.085);
-  r -= bumps.y * bell(ax - eye.x + 0.02, p.y - eye.y + 0.02, wide * 0.72, 0.13);
-  r -= bumps.y * 0.5 * bell(ax - 0.16, p.y - eye.y, 0.08, 0.09);
-  r += 0.062 * bell(ax - eye.x, p.y - eye.y, wide * 0.46, 0.07 + open * 0.35);
-  r += 0.012 * (1.0 + beard.w) * bell(ax - eye.x, p.y - eye.y - open * 0.5 - 0.07, wide * 0.5, 0.035);
+  var r = 0.0;
+  if (p.y < eye.y + 0.45) {
+    r += bumps.x * bell(ax - 0.30, p.y - eye.y + 0.17, 0.24, 0.085);
+    r -= bumps.y * bell(ax - eye.x + 0.02, p.y - eye.y + 0.02, wide * 0.72, 0.13);
+    r -= eye_more.w * bell(ax - 0.17, p.y - eye.y, 0.09, 0.10);
+    r += 0.062 * bell(ax - eye.x, p.y - eye.y, wide * 0.46, 0.07 + open * 0.35);
+    r += 0.012 * (1.0 + beard.w) * bell(ax - eye.x, p.y - eye.y - open * 0.5 - 0.07, wide * 0.5, 0.035);
+  }
   r += bumps.z * bell(ax - 0.50, p.y - 0.30, 0.20, 0.17);
   r += bumps.w * bell(ax - 0.46, p.y - 0.66, 0.20, 0.20);
   r -= 0.03 * bell(ax - 0.78, p.y + 0.32, 0.12, 0.22);
-  let m = mouth_local(p.xy);
   let centre = (mouth.xy + mouth.zw) * 0.5;
-  let half = length(mouth.zw - mouth.xy) * 0.5;
-  let e = lip_edges(m.x);
-  let across = exp(-m.x * m.x * m.x * m.x);
-  let up = (m.y - (e.x + e.y) * 0.5) / (lips.x * 0.7 + 0.02);
-  let low = (m.y - (e.z + e.w) * 0.5) / (lips.y * 0.65 + 0.02);
-  let line = max(e.y - m.y, m.y - e.z);
-  r += bumps_low.x * across * (0.8 * exp(-up * up) + exp(-low * low));
-  r -= across * 0.03 * exp(-max(line, 0.0) * max(line, 0.0) / 0.0006) + 0.05 * across * smoothstep(0.0, 0.03, -line);
-  r -= 0.014 * bell(p.x, p.y - (nose_base.w + centre.y) * 0.5, 0.035, 0.07);
-  r -= 0.018 * bell(ax - half - 0.02, p.y - centre.y, 0.06, 0.06);
-  let chin = limits.y - 0.13;
-  r += bumps_low.y * bell(p.x, p.y - chin, 0.17, 0.10);
-  r -= bumps_low.z * bell(p.x, p.y - mix(centre.y + e.w, chin, 0.4), 0.2, 0.05);
-  // the fold runs from the wing of the nose to beside the mouth corner
-  let fold = vec2f(nose_wing.y + 0.06, nose_base.w - 0.10);
-  let end = vec2f(half + 0.09, centre.y + 0.02);
-  let along = clamp(dot(vec2f(ax, p.y) - fold, end - fold) / dot(end - fold, end - fold), 0.0, 1.0);
-  let off = distance(vec2f(ax, p.y), mix(fold, end, along) + vec2f(0.03, 0.0) * sin(along * 3.14));
-  r -= bumps_low.w * exp(-off * off / 0.0016);
+  if (p.y > centre.y - 0.50) {
+    let m = mouth_local(p.xy);
+    let half = length(mouth.zw - mouth.xy) * 0.5;
+    let e = lip_edges(m.x);
+    let across = exp(-m.x * m.x * m.x * m.x);
+    let up = (m.y - (e.x + e.y) * 0.5) / (lips.x * 0.7 + 0.02);
+    let low = (m.y - (e.z + e.w) * 0.5) / (lips.y * 0.65 + 0.02);
+    let line = max(e.y - m.y, m.y - e.z);
+    r += bumps_low.x * across * (0.8 * exp(-up * up) + exp(-low * low));
+    r -= across * 0.03 * exp(-max(line, 0.0) * max(line, 0.0) / 0.0006) + 0.05 * across * smoothstep(0.0, 0.03, -line);
+    r -= 0.014 * bell(p.x, p.y - (nose_base.w + centre.y) * 0.5, 0.035, 0.07);
+    r -= 0.018 * bell(ax - half - 0.02, p.y - centre.y, 0.06, 0.06);
+    r -= 0.10 * smoothstep(0.06, 0.36, ax) * smoothstep(0.80, 0.42, ax) * exp(-(p.y - centre.y) * (p.y - centre.y) / 0.06);
+    let chin = limits.y - 0.13;
+    r += bumps_low.y * bell(p.x, p.y - chin, 0.17, 0.10);
+    r -= bumps_low.z * bell(p.x, p.y - mix(centre.y + e.w, chin, 0.4), 0.2, 0.05);
+    // the fold runs from the wing of the nose to beside the mouth corner
+    let fold = vec2f(nose_wing.y + 0.06, nose_base.w - 0.10);
+    let end = vec2f(half + 0.09, centre.y + 0.02);
+    let along = clamp(dot(vec2f(ax, p.y) - fold, end - fold) / dot(end - fold, end - fold), 0.0, 1.0);
+    let off = distance(vec2f(ax, p.y), mix(fold, end, along) + vec2f(0.03, 0.0) * sin(along * 3.14));
+    r -= bumps_low.w * exp(-off * off / 0.0016);
+    r += eye_form.w * bell(ax - 0.40, p.y - limits.y + 0.20, 0.17, 0.13);
+    if (nose_form.w > 0.0) { r += nose_form.w * smoothstep(0.0, 1.0, beard_mask(p, e, m)); }
+  }
   return r * smoothstep(-0.5, -0.1, p.z);
 }
 fn capsule(p: vec3f, a: vec3f, b: vec3f, ra: f32, rb: f32) -> f32 {
@@ -199,42 +251,41 @@ fn nose(p: vec3f) -> f32 {
   let q = vec3f(abs(p.x), p.y, p.z);
   let tip = vec3f(0.0, nose_line.z, nose_line.w - nose_wing.x);
   let root = vec3f(0.0, nose_line.x, nose_line.y - nose_base.x);
-  var d = capsule(q, root, tip, nose_base.x, nose_wing.x * 0.75);
+  let middle = mix(root, tip, 0.45) + vec3f(0.0, 0.0, nose_form.x);
+  var d = min(capsule(q, root, middle, nose_base.x, nose_form.y), capsule(q, middle, tip, nose_form.y, nose_wing.x * 0.75));
   d = smin(d, distance(q, tip) - nose_wing.x, 0.06);
   d = smin(d, capsule(q, tip, vec3f(0.0, nose_base.w - 0.03, nose_base.z), nose_wing.x * 0.5, 0.035), 0.04);
   let wing = (q - vec3f(nose_wing.y, nose_wing.z, nose_base.z)) / vec3f(0.9, 0.85, 1.25);
-  return smin(d, length(wing) - nose_wing.w, 0.05);
+  return smin(d, length(wing) - nose_wing.w, nose_form.z);
 }
 // Skin at a distance d from the skull; far away the features are a margin.
 fn skin_over(p: vec3f, d: f32) -> f32 {
   if (d > 1.1) { return d - 0.8; }
   var near = d - 0.08;
-  if (d < 0.18) { near = d - relief(p); }
+  if (d < 0.18) { near = d - mix(relief(p), 0.08, smoothstep(0.11, 0.18, d)); }
   if (abs(p.x) > 0.5 || abs(p.y - 0.25) > 0.7 || p.z < -0.3) { return near; }
   return smin(near, nose(p), 0.17);
 }
 fn skin(p: vec3f) -> f32 { return skin_over(p, skull(p)); }
 fn ear(p: vec3f) -> f32 {
-  let q = vec3f(abs(p.x), p.y, p.z) - vec3f(temple.y + 0.035, 0.17, -0.74);
+  let q = vec3f(abs(p.x), p.y, p.z) - vec3f(temple.y + 0.035, 0.17, -0.82);
   let turned = vec3f(q.x * 0.92 + q.z * 0.38, q.y - q.z * 0.15, q.z * 0.92 - q.x * 0.38);
   let r = vec3f(0.06, 0.27, 0.17) * limits.w;
-  let k = length(turned / r);
-  return (k - 1.0) * k / (length(turned / (r * r)) + 1e-4);
+  return ellipsoid(turned, r);
 }
 fn neck(p: vec3f) -> f32 {
   return capsule(vec3f(p.x * (0.5 / limits.z), p.y, p.z), vec3f(0.0, 0.6, -0.8), vec3f(0.0, 2.4, -0.95), 0.44, 0.56);
 }
 fn cloth(p: vec3f) -> f32 {
-  let r = vec3f(1.95 * shoulders, 0.95, 0.75);
-  let q = (p - vec3f(0.0, 2.52, -0.95)) / r;
-  let k = length(q);
-  return (k - 1.0) * k / (length(q / r) + 1e-4);
+  return ellipsoid(p - vec3f(0.0, 2.52, -0.95), vec3f(1.95 * shoulders, 0.95, 0.75));
 }
 // Height of the hairline above a point: positive inside the hair.
 fn hair_cover(p: vec3f) -> f32 {
-  let side = smoothstep(-0.28, -0.62, p.z + 0.25 * max(abs(p.x) - 0.62, 0.0));
+  let fall = min(hair_fall.x * (1.0 + hair_fall.y * sign(p.x)), 0.42);
+  let side = smoothstep(-0.28, -0.62, p.z - fall + 0.25 * max(abs(p.x) - 0.62, 0.0) + 0.02 * sin(p.y * 8.0 + seed) + 0.012 * sin(p.y * 23.0));
   let back = smoothstep(-0.62, -0.95, p.z);
-  let wave = 0.03 * sin(p.x * 8.0 + seed) + 0.02 * sin(p.x * 21.0 + seed * 2.0) + 0.009 * sin(p.x * 57.0 + seed * 3.0);
+  let wave = 0.03 * sin(p.x * 8.0 + seed) + 0.02 * sin(p.x * 21.0 + seed * 2.0) + 0.009 * sin(p.x * 57.0 + seed * 3.0)
+    + hair_fall.z * p.x + hair_fall.w * (0.6 * sin(p.x * 23.0 + p.y * 9.0 + seed + 2.0 * sin(p.x * 5.0)) + 0.4 * sin(p.x * 67.0 + p.y * 14.0));
   let part = 0.10 * smoothstep(0.35, 0.0, abs(p.x - hair_form.w)) * step(0.01, abs(hair_form.w));
   let front = hair.y + wave - part + 0.28 * p.x * p.x * step(-0.45, hair.y) - 0.12 * bell(abs(p.x) - 0.5, 0.0, 0.18, 1.0);
   return mix(mix(front, hair.z, side), 0.75, back) - p.y;
@@ -242,28 +293,72 @@ fn hair_cover(p: vec3f) -> f32 {
 // Hair at a distance d from the skull.
 fn hair_over(p: vec3f, skull_at: f32) -> f32 {
   if (hair.x <= 0.0) { return 9.0; }
-  var d = skull_at;
-  if (d > 0.9) { return d - 0.6; }
-  let cover = hair_cover(p);
-  var curl = 0.0;
-  if ((cover > -0.1 && d < hair.x + 0.12) || hair.w > 0.3) {
-    curl = hair_form.y * noise(vec2f(atan2(p.x, p.z + 0.7) * hair_form.z, p.y * hair_form.z * 0.8), 7.0);
-  }
-  d = d - mix(-0.10, hair.x + curl, smoothstep(-0.05, 0.15, cover));
+  if (skull_at > 0.9) { return skull_at - 0.6; }
+  var d = skull_at - mix(-0.26, hair.x, smoothstep(-0.08, 0.13, hair_cover(p)));
   if (hair.w > 0.3) { // hanging hair behind and beside the face
     let middle = (hair.w - 1.0) * 0.5;
     let r = vec3f(temple.x + hair.x + 0.10, (hair.w + 1.0) * 0.5, 0.52);
     let q = (p - vec3f(0.0, middle, -1.0)) / r;
     let k = length(vec3f(q.x, q.y * q.y * q.y, q.z));
-    d = smin(d, (k - 1.0) * 0.5 * min(k, 1.3) + curl * 0.5, 0.08);
+    d = smin(d, (k - 1.0) * 0.5 * min(k, 1.3), 0.08);
   }
-  return d * 0.8;
+  if (d > 0.12) { return (d - 0.04) * 0.8; }
+  let curl = hair_form.y * noise(vec2f(atan2(p.x, p.z + 0.7) * hair_form.z, p.y * hair_form.z * 0.8), 7.0);
+  return (d - curl) * 0.8;
 }
-fn scene(p: vec3f) -> f32 {
+fn ellipsoid(q: vec3f, r: vec3f) -> f32 {
+  let k = length(q / r);
+  return (k - 1.0) * k / (length(q / (r * r)) + 1e-4);
+}
+fn hat_at(p: vec3f) -> f32 {
+  if (hat.x < 0.5) { return 9.0; }
+  let edge = p.y - hat.y - hat.z * p.x + 0.12 * (p.z + 0.5) * step(1.5, hat.x);
+  let r = vec3f(temple.x + 0.16, 1.02, 1.20) * hat.w;
+  var d = max(ellipsoid(p - vec3f(0.0, -0.42, -0.72), r), edge);
+  if (hat.x > 2.5) {
+    d = min(d, ellipsoid(vec3f(p.x, edge + 0.02 + 0.10 * p.x * p.x, p.z + 0.72), vec3f(1.45, 0.045, 1.75)));
+  } else if (hat.x > 1.5) {
+    d = min(d, ellipsoid(vec3f(p.x, edge + 0.02 + 0.18 * p.x * p.x, p.z - 0.15), vec3f(0.66, 0.04, 0.75)));
+  } else {
+    d = d - 0.03;
+  }
+  return d * 0.85;
+}
+fn scarf(p: vec3f) -> f32 {
+  if (held.x <= 0.0) { return 9.0; }
+  let folds = 0.03 * sin(p.y * 21.0 + 3.0 * p.x + 2.0 * sin(p.x * 3.0 + seed));
+  return ellipsoid(p - vec3f(0.0, held.x + 0.42, -0.55), vec3f(1.0, 0.42, 0.98)) * 0.9 - folds;
+}
+fn hand(p: vec3f) -> f32 { // fingers up along the jaw, from a fist below it
+  if (held.y == 0.0) { return 9.0; }
+  let q = vec3f(p.x * sign(held.y), p.y, p.z);
+  let at = vec3f(0.46 - 0.3 * held.w, held.z, 0.06);
+  var d = 9.0;
+  for (var i = 0; i < 4; i++) {
+    let f = f32(i) - 1.5;
+    let root = at + vec3f(0.10 + f * 0.155, 0.45 + 0.02 * f * f, 0.08 - 0.07 * f);
+    let tip = at + vec3f(0.06 + f * 0.13 - 0.12 * held.w, 0.035 * f * f, 0.10 - 0.16 * max(f, -0.4));
+    d = min(d, capsule(q, tip, root, 0.072, 0.085));
+  }
+  return smin(d, ellipsoid(q - at - vec3f(0.12, 0.72, 0.0), vec3f(0.36, 0.36, 0.22)), 0.1);
+}
+// What is worn or held: hat, scarf, hand.
+fn extras(p: vec3f) -> f32 { return min(hat_at(p), min(scarf(p), hand(p))); }
+fn scene(seen: vec3f) -> f32 {
+  let p = unbend(seen);
   let d = skull(p);
-  return min(min(min(skin_over(p, d), ear(p)), hair_over(p, d)), min(neck(p), cloth(p)));
+  let body = smin(skin_over(p, d), neck(p), 0.06); // a soft angle below the jaw
+  var least = min(min(min(body, ear(p)), hair_over(p, d)), cloth(p));
+  if (hat.x + held.x + abs(held.y) > 0.0) { least = min(least, extras(p)); }
+  return least;
 }
+fn bent_skin(p: vec3f) -> f32 { return skin(unbend(p)); }
+// At a point of the head as it is seen.
 fn skin_normal(p: vec3f) -> vec3f {
-  let e = vec2f(0.006, -0.006);
-  return normalize(e.xyy * skin(p + e.xyy) + e.yyx * skin(p + e.yyx) + e.yxy * skin(p + e.yxy) + e.xxx * skin(p + e.xxx));
+  var n = vec3f(0.0);
+  for (var i = 0; i < 4; i++) {
+    let corner = vec3f(select(-1.0, 1.0, i == 0 || i == 3), select(-1.0, 1.0, i == 1 || i == 3), select(-1.0, 1.0, i == 2 || i == 3));
+    n += corner * bent_skin(p + corner * 0.006);
+  }
+  return normalize(n);
 }

@@ -1,10 +1,17 @@
-// The 68 landmarks of each head on the screen. Follows face_render_head.wgsl.
-// out points: [faces, 68] of (x, y) in screen units, before the crop
-// grid: one invocation a landmark, workgroup (68 points, face)
+// Points of each head on the screen from which the 68 landmarks follow. Follows face_render_head.wgsl.
+// out points: [faces, CURVE_POINTS] of (x, y) in screen units, before the crop; the order of faces/render/landmarks.ts:
+//   the outline from the left eye over the chin to the right eye, the brows from left to right, landmarks 27 to 67
+// grid: one invocation a point, workgroup (8 points, face)
+const JAW_STEPS: i32 = 32; // on each side of the chin
+const BROW_STEPS: i32 = 16;
+const BROWS_AT: i32 = 2 * JAW_STEPS + 1;
+const FEATURES_AT: i32 = BROWS_AT + 2 * (BROW_STEPS + 1);
+const CURVE_POINTS: i32 = FEATURES_AT + 41;
 @group(0) @binding(1) var<storage, read_write> points: array<vec2f>;
 
+// Where a point of the plain head is seen.
 fn project(p: vec3f) -> vec2f {
-  let c = to_camera(p);
+  let c = to_camera(bend(p));
   return c.xy * camera.x / (camera.x - c.z);
 }
 // Drops a point of the face plane onto the skin along -z.
@@ -18,44 +25,65 @@ fn onto_skin(p: vec2f) -> vec3f {
   q.z = max(q.z, slice(p.y).w); // beside the head: its widest place
   return q;
 }
-// A point of the jaw: t = 0 is the edge of the bone, t = 1 the middle of the face at that height.
-fn jaw_path(side: f32, y: f32, rise: f32, t: f32) -> vec3f {
-  let yt = min(y - rise * t, limits.y - 0.012);
-  let s = slice(yt);
+// Height of a place on the rim of the jaw: k from 0 (beside the eye) over 7 (beside the chin) to 8 (the chin).
+fn rim_height(k: f32) -> f32 {
+  let levels = array<f32, 9>(
+    texel(39).x, texel(39).y, texel(39).z, texel(39).w, texel(40).x, texel(40).y, texel(40).z, texel(40).w, limits.y,
+  );
+  let i = min(i32(k), 7);
+  return mix(levels[i], levels[i + 1], k - f32(i));
+}
+// A path over the skin from the rim of the jaw at k (t = 0) to the middle of the face (t = 1).
+fn jaw_path(side: f32, k: f32, t: f32) -> vec3f {
   let a = 1.5707963 * (1.0 - t);
-  let out = vec3f(side * sqrt(s.x) * sin(a), 0.0, sqrt(s.y) * cos(a));
-  let unit = out / max(length(out), 1e-4);
-  var p = vec3f(0.0, yt, s.w) + out;
-  for (var i = 0; i < 5; i++) { p -= unit * skin(p) * 0.9; }
-  return p;
+  if (k <= 6.0) { // round the slice at that height
+    let far = max(side * row_x.z, 0.0); // on the side turned away annotators begin a little lower
+    let y = rim_height(k) + 0.10 * far * (1.0 - k / 6.0) - 0.32 * smoothstep(4.0, 8.0, k) * t;
+    let s = slice(y);
+    let out = vec3f(side * sqrt(s.x) * sin(a), 0.0, sqrt(s.y) * cos(a));
+    let unit = out / max(length(out), 1e-4);
+    var p = vec3f(0.0, y, s.w) + out;
+    for (var i = 0; i < 5; i++) { p -= unit * skin(p) * 0.9; }
+    return p;
+  }
+  // round the chin, seen from its inside
+  let y = rim_height(6.0);
+  let s = slice(y);
+  let inside = vec3f(0.0, limits.y - 0.33, s.w);
+  let turn = (8.0 - k) * 0.5 * atan2(sqrt(s.x), y - inside.y);
+  let ahead = (k - 6.0) * 0.5 * (0.02 - s.w);
+  let rim = normalize(vec3f(side * sin(turn), cos(turn), ahead / 0.33));
+  let way = normalize(rim * sin(a) + vec3f(0.0, 0.0, cos(a)));
+  var r = 0.9;
+  for (var i = 0; i < 14; i++) { r -= skin(inside + way * r) * 0.8; }
+  return inside + way * r;
 }
 fn faces_away(p: vec3f) -> bool {
   let eye = to_head(vec3f(0.0, 0.0, camera.x));
-  return dot(skin_normal(p), eye - p) < 0.0;
+  let seen = bend(p);
+  return dot(skin_normal(seen), eye - seen) < 0.0;
 }
 // The annotators' rule: the edge of the jaw where it is seen, the outline of the cheek where it is hidden.
-fn jaw_landmark(i: i32) -> vec3f {
-  let k = min(i, 16 - i);
-  let levels = texel(39 + k / 4);
-  let level = select(select(levels.x, levels.y, k % 4 == 1), select(levels.z, levels.w, k % 4 == 3), k % 4 >= 2);
-  let y = select(level, limits.y, k == 8);
-  let side = select(select(0.0, 1.0, i > 8), -1.0, i < 8);
-  let rise = 0.32 * smoothstep(4.0, 8.0, f32(k));
+// A point of it, i from 0 (beside the left eye) over the chin to 2 * JAW_STEPS.
+fn jaw_point(i: i32) -> vec3f {
+  let k = f32(min(i, 2 * JAW_STEPS - i)) * 8.0 / f32(JAW_STEPS);
+  let side = f32(sign(i - JAW_STEPS));
   var low = 0.0;
   var high = 1.0;
   for (var n = 0; n < 24; n++) {
     high = f32(n) / 24.0;
-    if (!faces_away(jaw_path(side, y, rise, high))) { break; }
+    if (!faces_away(jaw_path(side, k, high))) { break; }
     low = high;
   }
   for (var n = 0; n < 6; n++) {
     let mid = (low + high) * 0.5;
-    if (faces_away(jaw_path(side, y, rise, mid))) { low = mid; } else { high = mid; }
+    if (faces_away(jaw_path(side, k, mid))) { low = mid; } else { high = mid; }
   }
-  return jaw_path(side, y, rise, high);
+  return jaw_path(side, k, high);
 }
 fn eye_landmark(corners: vec4f, lids: vec4f, k: i32) -> vec2f { // k from the outer corner over the upper lid
-  let s = select(select(0.32, 0.69, k == 2 || k == 4), select(0.0, 1.0, k == 3), k == 0 || k == 3);
+  // corners where the white of the eye ends, a little inside the ends of the lids
+  let s = select(select(0.32, 0.69, k == 2 || k == 4), select(0.03, 0.985, k == 3), k == 0 || k == 3);
   let h = lid_heights(lids, s);
   return eye_point(corners, s, select(h.x, -h.y, k > 3) * select(1.0, 0.0, k == 0 || k == 3));
 }
@@ -77,23 +105,29 @@ fn mouth_landmark(k: i32) -> vec2f { // k from 0, the left corner, as 48 to 67
   return mouth_point(u, select(e.z, e.y, upper));
 }
 
+// A point of the brow's upper edge, which annotators follow from tip to tip; s as in brow_point().
+fn brow_landmark(ends: vec4f, height: f32, s: f32) -> vec3f {
+  return onto_skin(brow_point(ends, height, s) - vec2f(0.0, 0.75 * brow_thick(s) * smoothstep(0.0, 0.3, s)));
+}
+
 @compute @workgroup_size(8)
-fn landmarks(@builtin(global_invocation_id) id: vec3u) {
-  let i = i32(id.x);
-  if (i >= 68 || id.y >= textureDimensions(params).y) { return; }
+fn curves(@builtin(global_invocation_id) id: vec3u) {
+  let at = i32(id.x);
+  if (at >= CURVE_POINTS || id.y >= textureDimensions(params).y) { return; }
   load_head(i32(id.y));
+  let i = at - FEATURES_AT + 27; // number of a landmark
   var p: vec3f;
-  if (i < 17) {
-    p = jaw_landmark(i);
-  } else if (i < 22) {
-    p = onto_skin(brow_point(brow_left, arch.x, f32(i - 17) * 0.25));
-  } else if (i < 27) {
-    p = onto_skin(brow_point(brow_right, arch.y, f32(26 - i) * 0.25));
+  if (at < BROWS_AT) {
+    p = jaw_point(at);
+  } else if (at < BROWS_AT + BROW_STEPS + 1) {
+    p = brow_landmark(brow_left, arch.x, f32(at - BROWS_AT) / f32(BROW_STEPS));
+  } else if (at < FEATURES_AT) {
+    p = brow_landmark(brow_right, arch.y, f32(FEATURES_AT - 1 - at) / f32(BROW_STEPS));
   } else if (i < 31) {
-    p = onto_skin(vec2f(0.0, mix(nose_line.x - 0.01, nose_line.z - 0.01, f32(i - 27) / 3.0)));
+    p = onto_skin(vec2f(0.0, mix(nose_line.x + 0.012, nose_line.z - 0.008, f32(i - 27) / 3.0)));
   } else if (i < 36) {
     let k = f32(i - 33) * 0.5;
-    p = onto_skin(vec2f(k * (nose_wing.y + nose_wing.w * 0.75), nose_base.w - 0.05 * k * k));
+    p = onto_skin(vec2f(k * (nose_wing.y + nose_wing.w * 0.75), nose_base.w + 0.02 - 0.05 * k * k));
   } else if (i < 42) {
     p = onto_skin(eye_landmark(eye_left, lids_left, i - 36));
   } else if (i < 48) { // 42 is the inner corner
@@ -101,5 +135,5 @@ fn landmarks(@builtin(global_invocation_id) id: vec3u) {
   } else {
     p = onto_skin(mouth_landmark(i - 48));
   }
-  points[i32(id.y) * 68 + i] = project(p);
+  points[i32(id.y) * CURVE_POINTS + at] = project(p);
 }

@@ -1,8 +1,9 @@
 // From what is seen to a picture in a style: light and lines (shade), the medium (paint), paper and lens (pack).
-// in params as face_render_head.wgsl; in style: packStyle() in faces/render/render.ts; lengths are shares of the picture's side
+// in params as face_render_head.wgsl; in styles: packStyle() in faces/render/render.ts; lengths are shares of the picture's side
 // in shape, colour, light: what face_render_surface.wgsl wrote   in/out canvas: [side, side, faces] sRGB in 0..1, nearness of a feature
 // out pixels: [faces, size, size] RGBA, one byte each
 // grid: one invocation a sample (shade, paint) or a pixel (pack), workgroup (8 x 1, face)
+const MOST_FACES = 128;
 struct Style {
   shade: vec4f, // kind (0 smooth, 1 cel, 2 flat), levels, softness, flat colours
   light: vec4f, // key, ambient, shine, gamma of the light
@@ -22,16 +23,19 @@ struct Style {
   back_low: vec4f, // background colours of the style; w: use them
   back_high: vec4f, // w: how far the background's colours stray
   rim: vec4f, // light from behind; w: the palette is for the background as well
+  line_more: vec4f, // least step back that makes an outline
   palette: array<vec4f, 8>,
 }
 @group(0) @binding(0) var params: texture_storage_2d<rgba32float, read>;
-@group(0) @binding(1) var<uniform> style: Style;
+@group(0) @binding(1) var<uniform> styles: array<Style, MOST_FACES>; // one a face
 @group(0) @binding(2) var shape: texture_storage_2d_array<rgba32float, read>;
 @group(0) @binding(3) var colour: texture_storage_2d_array<rgba32float, read>;
 @group(0) @binding(4) var light: texture_storage_2d_array<rgba32float, read>;
 @group(0) @binding(5) var canvas_in: texture_storage_2d_array<rgba32float, read>;
 @group(0) @binding(6) var canvas_out: texture_storage_2d_array<rgba32float, write>;
 @group(0) @binding(7) var<storage, read_write> pixels: array<u32>;
+
+const MORE_AT: i32 = 176; // as in face_render_head.wgsl
 
 var<private> face: i32;
 var<private> seed: f32;
@@ -82,7 +86,7 @@ fn part(material: f32) -> f32 {
   return material;
 }
 fn outline(at: vec2i, uv: vec2f) -> f32 {
-  let reach = style.line.x * side * (1.0 + 0.5 * noise(uv * 9.0, 71.0));
+  let reach = styles[face].line.x * side * (1.0 + 0.5 * noise(uv * 9.0, 71.0));
   if (reach <= 0.0) { return 0.0; }
   let own = textureLoad(shape, at, face);
   let mine = part(textureLoad(colour, at, face).w);
@@ -95,7 +99,7 @@ fn outline(at: vec2i, uv: vec2f) -> f32 {
       let to = clamp(at + vec2i(round(step_to * max(far, 0.75))), vec2i(0), vec2i(i32(side) - 1));
       let other = textureLoad(shape, to, face);
       let theirs = part(textureLoad(colour, to, face).w);
-      let step_back = abs(other.w - own.w) > 0.17 && own.w > 0.0 && other.w > 0.0;
+      let step_back = abs(other.w - own.w) > styles[face].line_more.x && own.w > 0.0 && other.w > 0.0;
       if (theirs != mine || step_back) { ink = max(ink, select(1.0, clamp(far / 0.75, 0.0, 1.0), far < 0.75)); }
     }
   }
@@ -103,10 +107,10 @@ fn outline(at: vec2i, uv: vec2f) -> f32 {
 }
 // Share of ink that a pattern of marks lays down at a tone; marks get denser as the tone gets darker.
 fn mark(uv: vec2f, tone: f32, n: vec3f) -> f32 {
-  let kind = i32(style.marks.x);
-  let gap = max(style.marks.y, 2.6 / side);
-  let dark = clamp((style.marks_colour.w - tone) / max(style.marks_colour.w, 0.01), 0.0, 1.0);
-  var angle = style.marks.z;
+  let kind = i32(styles[face].marks.x);
+  let gap = max(styles[face].marks.y, 2.6 / side);
+  let dark = clamp((styles[face].marks_colour.w - tone) / max(styles[face].marks_colour.w, 0.01), 0.0, 1.0);
+  var angle = styles[face].marks.z;
   if (kind == 1 || kind == 2) { // hatching, with a second layer across for cross-hatching
     var ink = 0.0;
     for (var layer = 0; layer < 3; layer++) {
@@ -150,18 +154,18 @@ fn mark(uv: vec2f, tone: f32, n: vec3f) -> f32 {
   return 0.0;
 }
 fn near_palette(c: vec3f, uv: vec2f) -> vec3f {
-  let count = i32(style.palette_form.y);
-  let dither = style.palette_form.w * (hash(i32(uv.x * side), i32(uv.y * side), 9) - 0.5);
-  if (style.palette_form.x < 1.5) {
+  let count = i32(styles[face].palette_form.y);
+  let dither = styles[face].palette_form.w * (hash(i32(uv.x * side), i32(uv.y * side), 9) - 0.5);
+  if (styles[face].palette_form.x < 1.5) {
     let t = clamp(grey(c) + dither, 0.0, 0.999) * f32(count);
-    return style.palette[i32(t)].xyz;
+    return styles[face].palette[i32(t)].xyz;
   }
-  var best = style.palette[0].xyz;
+  var best = styles[face].palette[0].xyz;
   var least = 1e9;
   for (var i = 0; i < count; i++) {
-    let d = c + dither - style.palette[i].xyz;
+    let d = c + dither - styles[face].palette[i].xyz;
     let away = dot(d * d, vec3f(0.3, 0.59, 0.11));
-    if (away < least) { least = away; best = style.palette[i].xyz; }
+    if (away < least) { least = away; best = styles[face].palette[i].xyz; }
   }
   return best;
 }
@@ -174,39 +178,46 @@ fn shade(@builtin(global_invocation_id) id: vec3u) {
   side = f32(size.x);
   seed = texel(24).x;
   let uv = (vec2f(id.xy) + 0.5) / side;
-  let shake = style.line.z * vec2f(fbm(uv * 7.0, 77.0), fbm(uv * 7.0, 78.0));
+  let shake = styles[face].line.z * vec2f(fbm(uv * 7.0, 77.0), fbm(uv * 7.0, 78.0));
   let at = near(uv + shake);
-  let strayed = near(uv + shake + style.medium_more.y * vec2f(fbm(uv * 4.0, 93.0), fbm(uv * 4.0, 94.0)));
+  let strayed = near(uv + shake + styles[face].medium_more.y * vec2f(fbm(uv * 4.0, 93.0), fbm(uv * 4.0, 94.0)));
   let form = textureLoad(shape, strayed, face);
   let own = textureLoad(colour, strayed, face);
   let lit = textureLoad(light, strayed, face);
   let drawn = textureLoad(light, at, face).w;
   let behind = own.w < 0.5;
-  var base = mix(own.xyz, plain_colour(own.xyz, own.w), style.shade.w);
+  var base = mix(own.xyz, plain_colour(own.xyz, own.w), styles[face].shade.w);
   var c: vec3f;
-  let kind = style.shade.x;
+  let kind = styles[face].shade.x;
   if (behind) {
     c = base;
   } else if (kind < 0.5) {
-    let key = texel(41).xyz * style.light.x * pow(lit.x, style.light.w);
-    let fill_light = texel(42).xyz * style.light.y * lit.y * (0.75 - 0.25 * form.y);
+    let skin = select(0.0, 1.0, own.w < 3.5 || own.w == 8.0);
+    let under = mix(vec3f(1.0), vec3f(0.78, 1.08, 1.16), skin); // red light goes further below the skin
+    var key = texel(41).xyz * styles[face].light.x * pow(vec3f(lit.x), styles[face].light.w * under);
+    for (var i = 0; i < 2; i++) { // other lights, without shadows of their own
+      let to = texel(MORE_AT + 9 + 2 * i);
+      key += texel(MORE_AT + 10 + 2 * i).xyz * styles[face].light.x * lit.y * clamp((dot(form.xyz, to.xyz) + to.w) / (1.0 + to.w), 0.0, 1.0);
+    }
+    let ground = texel(MORE_AT + 15).xyz;
+    let fill_light = mix(texel(42).xyz, ground, 0.5 + 0.5 * form.y) * styles[face].light.y * lit.y * lit.y;
     let rim = pow(1.0 - clamp(form.z, 0.0, 1.0), 3.0) * texel(42).w;
-    let red_edge = vec3f(1.0, 0.55, 0.45) * style.shadow.w * lit.x * (1.0 - lit.x) * step(own.w, 3.5);
-    c = base * (key + fill_light + red_edge) + (lit.z * style.light.z + rim) * texel(41).xyz;
-    c = mix(c, c * (0.4 + style.shadow.xyz), (1.0 - lit.x) * 0.5);
-    c += style.rim.xyz * pow(1.0 - clamp(form.z, 0.0, 1.0), 2.0);
+    let red_edge = vec3f(1.0, 0.55, 0.45) * styles[face].shadow.w * lit.x * (1.0 - lit.x) * step(own.w, 3.5);
+    c = base * (key + fill_light + red_edge) + (lit.z * styles[face].light.z + rim) * texel(41).xyz;
+    c = mix(c, c * (0.4 + styles[face].shadow.xyz), (1.0 - lit.x) * 0.5);
+    c += styles[face].rim.xyz * pow(1.0 - clamp(form.z, 0.0, 1.0), 2.0);
   } else if (kind < 1.5) {
     let raw = clamp(lit.x * 0.85 + lit.y * 0.35 - 0.15, 0.0, 1.0);
-    let steps = style.shade.y;
+    let steps = styles[face].shade.y;
     let scaled = raw * (steps - 1.0);
     let lower = floor(scaled + 0.35);
-    let blend = smoothstep(0.5 - style.shade.z, 0.5 + style.shade.z, scaled + 0.35 - lower);
-    var t = clamp((lower + select(0.0, blend - 0.5, style.shade.z > 0.01)) / (steps - 1.0), 0.0, 1.0);
+    let blend = smoothstep(0.5 - styles[face].shade.z, 0.5 + styles[face].shade.z, scaled + 0.35 - lower);
+    var t = clamp((lower + select(0.0, blend - 0.5, styles[face].shade.z > 0.01)) / (steps - 1.0), 0.0, 1.0);
     if ((own.w > 5.5 && own.w < 7.5) || own.w > 11.5) { t = mix(t, 1.0, 0.8); }
-    c = base * mix(style.shadow.xyz, vec3f(style.light.x), t);
-    if (own.w == 4.0) { c += step(0.55, lit.z) * 0.16 * style.light.z; }
+    c = base * mix(styles[face].shadow.xyz, vec3f(styles[face].light.x), t);
+    if (own.w == 4.0) { c += step(0.55, lit.z) * 0.16 * styles[face].light.z; }
   } else {
-    c = base * style.light.x;
+    c = base * styles[face].light.x;
   }
   c = pow(clamp(c, vec3f(0.0), vec3f(4.0)), vec3f(1.0 / 2.2));
   if (kind < 0.5) { // highlights roll off as on film
@@ -214,43 +225,43 @@ fn shade(@builtin(global_invocation_id) id: vec3u) {
     c = min(c, vec3f(0.7)) + 0.28 * (1.0 - exp(-over / 0.28));
   }
   if (behind) {
-    if (style.tone.z > 0.5 && style.tone.z < 1.5) { c = style.paper.xyz; }
-    if (style.back_low.w > 0.5) {
-      var t = uv.y + 0.15 * fbm(uv * 3.0, 79.0) * style.tone.w;
-      if (style.tone.z > 4.5) {
+    if (styles[face].tone.z > 0.5 && styles[face].tone.z < 1.5) { c = styles[face].paper.xyz; }
+    if (styles[face].back_low.w > 0.5) {
+      var t = uv.y + 0.15 * fbm(uv * 3.0, 79.0) * styles[face].tone.w;
+      if (styles[face].tone.z > 4.5) {
         t = smoothstep(-0.2, 0.2, fbm(uv * 4.0, 79.0));
-      } else if (style.tone.z > 3.5) {
-        let soft = 0.01 + 0.3 * style.tone.w;
+      } else if (styles[face].tone.z > 3.5) {
+        let soft = 0.01 + 0.3 * styles[face].tone.w;
         t = smoothstep(0.46 - soft, 0.46 + soft, distance(uv, vec2f(0.5, 0.44)));
-      } else if (style.tone.z > 2.5) {
+      } else if (styles[face].tone.z > 2.5) {
         t = 0.5 + 0.5 * sign(sin(atan2(uv.y - 0.5, uv.x - 0.5) * 12.0));
       }
-      c = mix(style.back_low.xyz, style.back_high.xyz, clamp(t, 0.0, 1.0));
-      c = turn_hue(c, style.back_high.w * 6.28 * (hash(i32(seed), 3, 3) - 0.5)) * (1.0 + style.back_high.w * (hash(i32(seed), 3, 4) - 0.5));
+      c = mix(styles[face].back_low.xyz, styles[face].back_high.xyz, clamp(t, 0.0, 1.0));
+      c = turn_hue(c, styles[face].back_high.w * 6.28 * (hash(i32(seed), 3, 3) - 0.5)) * (1.0 + styles[face].back_high.w * (hash(i32(seed), 3, 4) - 0.5));
     }
   }
   let mean = grey(c);
-  c = mix(vec3f(mean), c, style.fill.y);
-  c = turn_hue(c, style.tone.x);
-  c = clamp((c - 0.5) * style.fill.z + 0.5 + style.fill.w, vec3f(0.0), vec3f(1.0));
-  if (style.tone.y > 1.0) { c = floor(c * style.tone.y + 0.5) / style.tone.y; }
-  if (style.palette_form.x > 0.5 && (!behind || style.rim.w > 0.5)) { c = mix(c, near_palette(c, uv), style.palette_form.z); }
+  c = mix(vec3f(mean), c, styles[face].fill.y);
+  c = turn_hue(c, styles[face].tone.x);
+  c = clamp((c - 0.5) * styles[face].fill.z + 0.5 + styles[face].fill.w, vec3f(0.0), vec3f(1.0));
+  if (styles[face].tone.y > 1.0) { c = floor(c * styles[face].tone.y + 0.5) / styles[face].tone.y; }
+  if (styles[face].palette_form.x > 0.5 && (!behind || styles[face].rim.w > 0.5)) { c = mix(c, near_palette(c, uv), styles[face].palette_form.z); }
   let tone_here = grey(c);
-  c = mix(style.paper.xyz, c, style.fill.x);
-  let plain_back = behind && style.tone.z > 0.5;
-  if (style.marks.x > 0.5 && !plain_back) {
-    c = mix(c, style.marks_colour.xyz, mark(uv, tone_here, form.xyz) * style.marks.w);
+  c = mix(styles[face].paper.xyz, c, styles[face].fill.x);
+  let plain_back = behind && styles[face].tone.z > 0.5;
+  if (styles[face].marks.x > 0.5 && !plain_back) {
+    c = mix(c, styles[face].marks_colour.xyz, mark(uv, tone_here, form.xyz) * styles[face].marks.w);
   }
   var ink = outline(at, uv);
-  if (style.line.y > 0.0) {
-    let wide = style.line.y * (1.0 + 0.4 * noise(uv * 12.0, 73.0));
+  if (styles[face].line.y > 0.0) {
+    let wide = styles[face].line.y * (1.0 + 0.4 * noise(uv * 12.0, 73.0));
     let soft = max(0.6 / side, wide * 0.25);
     ink = max(ink, smoothstep(wide + soft, wide - soft, drawn));
     if (own.w > 11.5 || own.w == 11.0) { ink = max(ink, 0.85); }
   }
-  c = mix(c, mix(style.line_colour.xyz, c * style.line_colour.xyz, style.line_colour.w), ink * style.line.w);
-  let far = length(uv - vec2f(0.5, 0.44)) + style.medium_more.w * fbm(uv * 5.0, 80.0);
-  c = mix(c, style.paper.xyz, style.medium_more.z * smoothstep(0.40, 0.54, far));
+  c = mix(c, mix(styles[face].line_colour.xyz, c * styles[face].line_colour.xyz, styles[face].line_colour.w), ink * styles[face].line.w);
+  let far = length(uv - vec2f(0.5, 0.44)) + styles[face].medium_more.w * fbm(uv * 5.0, 80.0);
+  c = mix(c, styles[face].paper.xyz, styles[face].medium_more.z * smoothstep(0.40, 0.54, far));
   textureStore(canvas_out, vec2i(id.xy), face, vec4f(c, smoothstep(0.03, 0.004, drawn)));
 }
 
@@ -296,14 +307,14 @@ fn strokes(uv: vec2f, size: f32, long: f32) -> vec3f {
       let at = (c + vec2f(hash(x, y, 1 + layer), hash(x, y, 3 + layer))) * cell_size;
       let g = gradient(at, cell_size * 0.7);
       var way = vec2f(-g.y, g.x);
-      if (length(g) < 0.03) { way = vec2f(cos(style.marks.z + noise(at * 3.0, 81.0) * 1.5), sin(style.marks.z + noise(at * 3.0, 81.0) * 1.5)); }
+      if (length(g) < 0.03) { way = vec2f(cos(styles[face].marks.z + noise(at * 3.0, 81.0) * 1.5), sin(styles[face].marks.z + noise(at * 3.0, 81.0) * 1.5)); }
       way = normalize(way);
       let d = uv - at;
       let q = vec2f(dot(d, way) / (long * cell_size), dot(d, vec2f(-way.y, way.x)) / (cell_size * 0.52));
       let bristle = 0.12 * noise(vec2f(q.y * 7.0 + order * 50.0, q.x * 1.5), 82.0);
       if (dot(q, q) + bristle < 1.0) {
         top = order;
-        let tint = 1.0 + style.medium.w * (0.20 * (hash(x, y, 6) - 0.5) + 0.10 * noise(vec2f(q.y * 6.0, order * 90.0), 83.0));
+        let tint = 1.0 + styles[face].medium.w * (0.20 * (hash(x, y, 6) - 0.5) + 0.10 * noise(vec2f(q.y * 6.0, order * 90.0), 83.0));
         result = canvas(at).xyz * tint;
       }
     }
@@ -341,17 +352,21 @@ fn paint(@builtin(global_invocation_id) id: vec3u) {
   seed = texel(24).x;
   let uv = (vec2f(id.xy) + 0.5) / side;
   let plain = textureLoad(canvas_in, vec2i(id.xy), face);
-  let kind = i32(style.medium.x);
-  let grain = max(style.medium.y, 2.0 / side);
+  let kind = i32(styles[face].medium.x);
+  if (kind == 0) {
+    textureStore(canvas_out, vec2i(id.xy), face, plain);
+    return;
+  }
+  let grain = max(styles[face].medium.y, 2.0 / side);
   var c = plain.xyz;
   if (kind == 1) {
-    c = smooth_paint(uv, grain) * (1.0 + style.medium.w * 0.10 * noise(uv * vec2f(60.0, 25.0), 84.0));
+    c = smooth_paint(uv, grain) * (1.0 + styles[face].medium.w * 0.10 * noise(uv * vec2f(60.0, 25.0), 84.0));
   } else if (kind == 2) {
     c = strokes(uv, grain, 1.6);
   } else if (kind == 3) { // mosaic: stones and grout
     let stone = cells(uv, grain, 0.55);
     c = canvas(stone.centre).xyz * (0.90 + 0.22 * stone.id);
-    c = mix(style.edge_colour.xyz, c, smoothstep(style.medium.w * grain * 0.4, style.medium.w * grain, stone.border));
+    c = mix(styles[face].edge_colour.xyz, c, smoothstep(styles[face].medium.w * grain * 0.4, styles[face].medium.w * grain, stone.border));
   } else if (kind == 4) { // pixels
     let block = (floor(uv / grain) + 0.5) * grain;
     var sum = vec3f(0.0);
@@ -364,21 +379,21 @@ fn paint(@builtin(global_invocation_id) id: vec3u) {
     let pane = cells(uv, grain, 0.9);
     let glass = mix(plain.xyz, canvas(pane.centre).xyz, 0.25);
     c = glass * (0.8 + 0.5 * pane.id) * (1.0 + 0.12 * fbm(uv * 14.0, 85.0));
-    c = mix(style.edge_colour.xyz, c, smoothstep(style.medium.w * grain * 0.5, style.medium.w * grain, pane.border));
+    c = mix(styles[face].edge_colour.xyz, c, smoothstep(styles[face].medium.w * grain * 0.5, styles[face].medium.w * grain, pane.border));
   } else if (kind == 6) { // watercolour: bleeding, dark rims, granulation
     let bleed = 0.35 * grain * vec2f(fbm(uv * 16.0, 86.0), fbm(uv * 16.0, 87.0));
     c = smooth_paint(uv + bleed, grain);
     let g = gradient(uv + bleed, grain * 0.5);
-    c *= 1.0 - style.medium.w * clamp(length(g) * 1.6, 0.0, 0.5);
+    c *= 1.0 - styles[face].medium.w * clamp(length(g) * 1.6, 0.0, 0.5);
     let wash = 0.5 + 0.5 * fbm(uv * 5.0, 88.0);
-    c = mix(style.paper.xyz, c, 0.72 + 0.28 * wash) * (1.0 - 0.12 * style.medium.w * noise(uv * 50.0, 89.0) * (1.2 - grey(c)));
+    c = mix(styles[face].paper.xyz, c, 0.72 + 0.28 * wash) * (1.0 - 0.12 * styles[face].medium.w * noise(uv * 50.0, 89.0) * (1.2 - grey(c)));
   } else if (kind == 7) { // points of pure colour
-    c = style.paper.xyz;
+    c = styles[face].paper.xyz;
     for (var layer = 0; layer < 2; layer++) {
       let dot_at = cells(uv + f32(layer) * 0.37 * grain, grain, 0.7);
       let start = dot_at.centre - f32(layer) * 0.37 * grain;
       let local = canvas(start).xyz;
-      let shift = turn_hue(local, (dot_at.id - 0.5) * 1.5 * style.medium.w);
+      let shift = turn_hue(local, (dot_at.id - 0.5) * 1.5 * styles[face].medium.w);
       c = mix(c, mix(local, shift, 0.5), smoothstep(0.62, 0.5, distance(uv, start) / grain));
     }
   } else if (kind == 8) { // stitches
@@ -389,18 +404,18 @@ fn paint(@builtin(global_invocation_id) id: vec3u) {
     c = floor(c * 6.0 + 0.5) / 6.0 * (0.62 + 0.42 * cross_at);
   } else if (kind == 9) { // facets: cut planes of colour
     let plane = cells(uv, grain, 0.95);
-    c = mix(canvas(plane.centre).xyz, plain.xyz, style.medium.z) * (0.88 + 0.24 * plane.id);
+    c = mix(canvas(plane.centre).xyz, plain.xyz, styles[face].medium.z) * (0.88 + 0.24 * plane.id);
   } else if (kind == 10) { // pencil and pastel: colour dragged along strokes, paper between
-    let along = vec2f(cos(style.marks.z), sin(style.marks.z));
+    let along = vec2f(cos(styles[face].marks.z), sin(styles[face].marks.z));
     var sum = vec3f(0.0);
     for (var k = -3; k <= 3; k++) { sum += canvas(uv + along * grain * f32(k) * 0.4).xyz; }
     let tooth = noise(vec2f(dot(uv, vec2f(-along.y, along.x)) / grain * 2.0, dot(uv, along) / grain * 0.35), 90.0);
-    let bare = smoothstep(0.15, 0.9, tooth + 0.35 * noise(uv * 70.0, 91.0)) * style.medium.w;
-    c = mix(mix(sum / 7.0, plain.xyz, 0.55), style.paper.xyz, bare);
+    let bare = smoothstep(0.15, 0.9, tooth + 0.35 * noise(uv * 70.0, 91.0)) * styles[face].medium.w;
+    c = mix(mix(sum / 7.0, plain.xyz, 0.55), styles[face].paper.xyz, bare);
   }
   // painters work finer round eyes, nose and mouth
-  let fine = select(0.0, plain.w * style.medium_more.x, kind != 4 && kind != 3 && kind != 8);
-  c = mix(plain.xyz, c, select(style.medium.z, 1.0, kind == 9) * (1.0 - fine));
+  let fine = select(0.0, plain.w * styles[face].medium_more.x, kind != 4 && kind != 3 && kind != 8);
+  c = mix(plain.xyz, c, select(styles[face].medium.z, 1.0, kind == 9) * (1.0 - fine));
   textureStore(canvas_out, vec2i(id.xy), face, vec4f(c, plain.w));
 }
 
@@ -417,7 +432,7 @@ fn pack(@builtin(global_invocation_id) id: vec3u) {
   let uv = (vec2f(id.xy) + 0.5) / f32(size);
   let per = side / f32(size);
   let lens = texel(43); // this picture's own blur (pixels), noise, exposure, warmth
-  let sigma = max(per * 0.36, (style.lens.x * lens.x) * per);
+  let sigma = max(per * 0.36, (styles[face].lens.x * lens.x) * per);
   let reach = i32(clamp(ceil(sigma * 2.0), 1.0, 8.0));
   let even = 1 - (i32(samples) / i32(size)) % 2; // the centre of a pixel lies between samples
   var sum = vec4f(0.0);
@@ -429,21 +444,21 @@ fn pack(@builtin(global_invocation_id) id: vec3u) {
     }
   }
   var c = sum.xyz / sum.w;
-  let real = style.lens.y;
+  let real = styles[face].lens.y;
   let curve = c * c * (3.0 - 2.0 * c);
-  c = mix(c, curve, real * 0.75);
-  c = mix(vec3f(grey(c)), c, 1.0 + real * mix(0.18, -1.0, texel(44).x));
+  c = mix(c, curve, real * texel(44).y);
+  c = mix(vec3f(grey(c)), c, 1.0 + real * (mix(texel(44).z, 0.0, texel(44).x) - 1.0));
   c = c * (1.0 + real * lens.z) * (1.0 + real * lens.w * vec3f(0.12, 0.0, -0.12));
   let px = vec2i(id.xy);
   let salt = i32(seed);
   let grain = vec3f(hash(px.x, px.y, salt + 1), hash(px.x, px.y, salt + 2), hash(px.x, px.y, salt + 3)) - 0.5;
   c += real * lens.y * (grain * 0.6 + grain.x * 0.6);
-  c += style.paper.w * (0.5 * (grain.y + 0.0) + 0.5 * fbm(uv * 40.0, 92.0));
-  let weave = style.edge_colour.w * (sin(uv.x * 330.0) * 0.5 + sin(uv.y * 330.0) * 0.5);
+  c += styles[face].paper.w * (0.5 * (grain.y + 0.0) + 0.5 * fbm(uv * 40.0, 92.0));
+  let weave = styles[face].edge_colour.w * (sin(uv.x * 330.0) * 0.5 + sin(uv.y * 330.0) * 0.5);
   c *= 1.0 + weave;
   let out = uv - 0.5;
-  c *= 1.0 - style.lens.z * smoothstep(0.15, 0.55, dot(out, out) * 1.4);
-  c = mix(c, vec3f(0.5), style.lens.w);
+  c *= 1.0 - styles[face].lens.z * smoothstep(0.15, 0.55, dot(out, out) * 1.4);
+  c = mix(c, vec3f(0.5), styles[face].lens.w);
   let b = vec3u(clamp(c, vec3f(0.0), vec3f(1.0)) * 255.0 + 0.5);
   pixels[(id.z * size + id.y) * size + id.x] = b.x | (b.y << 8u) | (b.z << 16u) | (255u << 24u);
 }

@@ -30,45 +30,59 @@ fn paint_eye(p: vec2f, corners: vec4f, lids: vec4f, soft: f32, was: Paint) -> Pa
   var out = was;
   let wide = distance(corners.xy, corners.zw);
   let q = eye_local(corners, p);
-  if (abs(q.x - 0.5) > 1.0 || abs(q.y) > 0.4) { return out; }
+  if (abs(q.x - 0.5) > 1.2 || abs(q.y) > 0.4) { return out; }
   let h = lid_heights(lids, q.x);
   let beyond = abs(q.x - clamp(q.x, 0.0, 1.0)) * wide;
   let above = h.x - q.y;
   let below = q.y + h.y;
   let inside = min(above, below) * 0.85 - beyond;
   let makeup = texel(38);
-  // skin around: crease over the lid, shadow under it
-  let opening = lids.x + lids.y;
-  let crease = abs(q.y - h.x - (0.035 + 0.02 * makeup.x) * (1.0 - pow(abs(2.0 * q.x - 1.0), 3.0)) - 0.01) + beyond * 2.0;
-  out.colour *= 1.0 - 0.45 * exp(-crease * crease / 0.0003) * step(-0.02, q.y);
-  out.colour *= 1.0 - 0.25 * exp(-pow((q.y + h.y + 0.02) / 0.03, 2.0)) * exp(-pow((q.x - 0.55) / 0.4, 2.0));
-  out.colour = mix(out.colour, makeup.yzw, 0.6 * step(0.01, makeup.y) * cover(inside + 0.07, 0.03));
+  let tone = texel(27).xyz;
+  // skin around: the crease over the lid, the bag under it, folds that run on beyond the outer corner
+  let span = max(1.0 - pow(abs(2.0 * q.x - 1.0), 3.0), 0.0);
+  let crease = q.y - h.x - eye_form.y * (0.35 + 0.65 * span) - 0.008 + beyond * 1.2;
+  let over = crease / select(0.045, 0.016, crease < 0.0);
+  out.colour *= 1.0 - eye_form.z * vec3f(0.75, 0.9, 1.0) * exp(-over * over) * step(-0.02, q.y) * exp(-beyond * beyond / 0.003);
+  let bag = (q.y + h.y + 0.035 + 0.05 * eye_more.x * span) / 0.022;
+  out.colour *= 1.0 - (0.10 + 0.35 * eye_more.x) * vec3f(0.8, 1.0, 0.95) * exp(-bag * bag) * exp(-pow((q.x - 0.55) / 0.42, 2.0));
+  let outward = -q.x * wide;
+  let fold = (q.y - eye_more.z * outward + 2.0 * outward * outward) / (0.010 + 0.06 * max(outward, 0.0));
+  out.colour *= 1.0 - eye_more.y * vec3f(0.75, 0.95, 1.0) * exp(-fold * fold) * smoothstep(-0.05, 0.01, outward) * exp(-max(outward, 0.0) / 0.06);
+  let rays = abs(fract(atan2(q.y, outward + 0.06) * 3.2) - 0.5);
+  out.colour *= 1.0 - 0.16 * beard.w * smoothstep(0.22, 0.0, rays) * smoothstep(0.03, 0.07, outward) * smoothstep(0.14, 0.08, outward);
+  out.colour = mix(out.colour, makeup.yzw, 0.6 * step(0.01, makeup.y) * cover(inside + 0.07, 0.04));
   let centre = eye_point(corners, 0.5, (lids.x - lids.y) * 0.38) + gaze.xy * vec2f(wide * 0.26, 0.035);
   let r = gaze.z;
   let to_iris = distance(p, centre);
-  var eyeball = vec3f(0.64, 0.61, 0.59) * (1.0 - 0.3 * pow(clamp(abs(q.x - 0.5) * 2.0, 0.0, 1.0), 3.0));
-  eyeball = mix(eyeball, vec3f(0.72, 0.42, 0.38), 0.5 * exp(-pow((1.0 - q.x) / 0.09, 2.0)));
+  let ball = clamp(abs(q.x - 0.5) * 2.0, 0.0, 1.0);
+  var eyeball = mix(vec3f(0.54, 0.49, 0.46), vec3f(0.40, 0.38, 0.39), hash(i32(seed), 7, 7)) * (1.0 - 0.6 * ball * ball);
+  eyeball = mix(eyeball, vec3f(0.60, 0.33, 0.29), 0.6 * exp(-pow((1.0 - q.x) / 0.09, 2.0)) + 0.15 * ball);
+  eyeball *= mix(0.6, 1.0, smoothstep(0.02, 0.35, grey(tone))); // cameras expose dark faces longer
   let iris = texel(29).xyz;
   let spokes = 0.85 + 0.3 * noise(vec2f(atan2(p.y - centre.y, p.x - centre.x) * 9.0, to_iris * 30.0), 3.0);
-  var inner = iris * mix(1.0, 0.55, to_iris / r) * spokes * mix(1.0, 0.25, smoothstep(r * 0.7, r, to_iris));
-  inner = mix(inner, vec3f(0.02), cover(r * gaze.w - to_iris, soft));
-  let on_iris = cover(r - to_iris, soft * 0.7);
+  var inner = iris * mix(0.8, 1.1, to_iris / r) * spokes * mix(1.0, 0.25, smoothstep(r * 0.75, r, to_iris));
+  inner = mix(inner, vec3f(0.01), cover(r * gaze.w - to_iris, soft));
+  let on_iris = cover(r - to_iris, soft * 0.7 + 0.006);
   eyeball = mix(eyeball, inner, on_iris);
-  eyeball *= 1.0 - 0.6 * exp(-max(above, 0.0) / 0.022);
-  let spark = centre + vec2f(0.35 * sign(texel(26).x), -0.40) * r;
-  eyeball = mix(eyeball, vec3f(1.0), 0.85 * cover(r * 0.2 - distance(p, spark), soft));
+  eyeball *= 1.0 - 0.8 * exp(-max(above, 0.0) / 0.030);
+  let key = texel(MORE_AT + 8);
+  let spark = centre + vec2f(key.x * 0.6, key.y * 0.6) * r;
+  let window = max(abs(p.x - spark.x) * 1.3, abs(p.y - spark.y));
+  let glint = select(distance(p, spark), window, key.w > 5.0);
+  eyeball = mix(eyeball, vec3f(1.0), min(0.25 + key.w * 0.12, 0.95) * cover(r * (0.10 + 0.018 * key.w) - glint, soft));
   let seen = cover(inside, soft * 0.7);
   out.colour = mix(out.colour, eyeball, seen);
   if (seen > 0.5) {
     out.material = select(EYE, select(IRIS, DARK, to_iris < r * gaze.w), on_iris > 0.5);
-    out.gloss = 0.7;
+    out.gloss = 0.5;
   }
-  // lashes: a dark line that thickens outwards; a faint one below
-  let lash = (0.018 + 0.011 * makeup.x) * (1.2 - 0.6 * q.x);
-  let line = select(abs(above), 1.0, q.x < -0.04 || q.x > 1.02) + beyond * 0.6;
-  out.colour = mix(out.colour, vec3f(0.06, 0.04, 0.035), (0.75 + 0.2 * makeup.x) * cover(lash - line, soft + 0.004));
-  let under = abs(below) + beyond;
-  out.colour *= 1.0 - (0.5 + 0.2 * makeup.x) * cover(0.008 - under, soft + 0.004);
+  // the wet edge of the lower lid, then lashes: a dark line that thickens outwards; a faint one below
+  out.colour = mix(out.colour, tone * vec3f(1.0, 0.72, 0.68), 0.55 * exp(-pow((below + 0.004) / 0.009, 2.0)) * step(beyond, 0.0));
+  let lash = (0.016 + 0.014 * makeup.x) * (1.3 - 0.6 * q.x);
+  let line = select(abs(above), 1.0, q.x < -0.06 || q.x > 1.02) + beyond * 0.6;
+  out.colour = mix(out.colour, vec3f(0.035, 0.025, 0.02), (0.72 + 0.26 * makeup.x) * cover(lash - line, soft + 0.008));
+  let under = abs(below + 0.010) + beyond;
+  out.colour *= 1.0 - (0.4 + 0.4 * makeup.x) * cover(0.007 + 0.004 * makeup.x - under, soft + 0.006);
   out.ink = min(out.ink, min((line - lash * 0.8) / 1.2, under * 2.2 + 0.004));
   out.ink = min(out.ink, select(9.0, abs(to_iris - r) * 1.4, seen > 0.3));
   out.ink = min(out.ink, select(9.0, to_iris - r * gaze.w, seen > 0.3));
@@ -78,18 +92,22 @@ fn paint_brow(p: vec2f, ends: vec4f, height: f32, soft: f32, was: Paint) -> Pain
   var out = was;
   let along = ends.zw - ends.xy;
   let s = (p.x - ends.x) / along.x;
-  if (s < -0.15 || s > 1.15) { return out; }
+  if (s < -0.15 || s > 1.2) { return out; }
   let c = clamp(s, 0.0, 1.0);
   let line = brow_point(ends, height, c);
   let slope = (brow_point(ends, height, c + 0.02).y - line.y) / (along.x * 0.02);
-  let thick = arch.w * smoothstep(-0.35, 0.35, c) * mix(1.0, 0.75, c);
+  let thick = brow_thick(c);
   let lean = sign(along.x);
-  let hairs = noise(vec2f((p.x * lean - p.y * 0.8) * 62.0, p.y * 16.0), 11.0);
+  // hairs stand up at the inner end and lie along the brow further out
+  let lying = mix(0.25, 1.1, c);
+  let hairs = noise(vec2f((p.x * lean + (p.y - line.y) * lying) * 75.0, (p.y - line.y) * 22.0 + p.x * 9.0), 11.0);
+  let sparse = noise(p * 11.0, 12.0);
   let off = abs(p.y - line.y) / sqrt(1.0 + slope * slope) + abs(s - c) * abs(along.x);
-  let d = thick - off + 0.010 * hairs;
+  let d = thick - off + 0.014 * hairs + 0.006 * sparse;
   let brow = texel(31);
-  out.colour = mix(out.colour, brow.xyz * (1.0 + 0.25 * hairs), brow.w * cover(d, soft + 0.012));
-  if (d > 0.0 && brow.w > 0.3) { out.material = BROW; }
+  let dense = brow.w * smoothstep(-0.012 - soft, 0.022 + soft, d) * (0.8 + 0.3 * hairs) * mix(1.0, 0.8 + 0.4 * sparse, 0.7);
+  out.colour = mix(out.colour, brow.xyz * (1.0 + 0.3 * hairs), clamp(dense, 0.0, 1.0));
+  if (d > 0.0 && brow.w > 0.3) { out.material = BROW; out.gloss *= 0.4; }
   out.ink = min(out.ink, max(off - thick * 0.8, 0.0) + 0.002);
   return out;
 }
@@ -100,11 +118,13 @@ fn paint_mouth(p: vec2f, soft: f32, was: Paint) -> Paint {
   let e = lip_edges(q.x);
   let beyond = max(abs(q.x) - 1.0, 0.0) * 0.3;
   let lip = texel(28).xyz;
-  let lines = 1.0 + 0.10 * noise(vec2f(q.x * 26.0, q.y * 5.0), 13.0);
+  let lines = 1.0 + 0.14 * noise(vec2f(q.x * 26.0, q.y * 5.0), 13.0);
   let on_lip = min(q.y - e.x, e.w - q.y) - beyond;
-  var tint = lip * lines * select(1.06, 0.82, q.y < (e.y + e.z) * 0.5);
-  out.colour = mix(out.colour, tint, cover(on_lip, soft + 0.010) * 0.9);
-  if (on_lip > 0.0) { out.material = LIP; out.gloss = 0.5; }
+  let paint = texel(28).w;
+  let lit = 0.5 + 0.5 * smoothstep(-0.3, 0.5, (q.y - (e.y + e.z) * 0.5) / (lips.y + 0.02));
+  var tint = lip * lines * mix(0.80, 1.08, select(lit, 0.15, q.y < (e.y + e.z) * 0.5));
+  out.colour = mix(out.colour, tint, cover(on_lip, soft + mix(0.022, 0.008, paint)) * mix(0.55, 0.95, paint));
+  if (on_lip > 0.0) { out.material = LIP; out.gloss = mix(0.25, 0.7, paint * hash(i32(seed), 5, 5)); }
   let in_mouth = min(q.y - e.y, e.z - q.y) - beyond;
   let gap = lips.z + lips.w;
   if (gap > 0.012) {
@@ -113,7 +133,7 @@ fn paint_mouth(p: vec2f, soft: f32, was: Paint) -> Paint {
     let tongue = vec2f(q.x / 0.55, (q.y - e.z - 0.01) / max(gap * 0.45, 0.02));
     dark = mix(dark, vec3f(0.55, 0.20, 0.19), smile.w * cover(1.0 - length(tongue), 0.2));
     let tooth = 0.84 + 0.14 * smoothstep(0.0, 0.10, abs(fract(q.x * 4.6 + 0.5) - 0.5));
-    let ivory = vec3f(0.92, 0.89, 0.82) * tooth * (1.0 - 0.55 * q.x * q.x) * mix(0.85, 1.0, smoothstep(0.0, 0.2, deep));
+    let ivory = mix(vec3f(0.80, 0.74, 0.62), vec3f(0.88, 0.86, 0.81), hash(i32(seed), 6, 6)) * tooth * (1.0 - 0.55 * q.x * q.x) * mix(0.85, 1.0, smoothstep(0.0, 0.2, deep));
     let teeth = min(0.13, gap * 0.95) * smile.z * (1.0 - 0.35 * q.x * q.x);
     let on_teeth = cover(e.y + teeth - q.y, soft) * step(0.02, teeth);
     let inside = cover(in_mouth, soft * 0.7);
@@ -132,31 +152,41 @@ fn paint_mouth(p: vec2f, soft: f32, was: Paint) -> Paint {
   out.ink = min(out.ink, select(9.0, min(abs(q.y - e.x), abs(q.y - e.w)) * 3.0 + 0.009, abs(q.x) < 0.97));
   return out;
 }
+// The skin spread out, for patterns: round the head and down.
+fn skin_plane(p: vec3f) -> vec2f { return vec2f(1.3 * atan2(p.x, p.z + 1.2), p.y); }
 fn paint_skin(p: vec3f, n: vec3f, soft: f32) -> Paint {
   let tone = texel(27);
   let ax = abs(p.x);
-  let mottle = fbm(p.xy * 5.0, 1.0);
+  let on = skin_plane(p);
+  let mottle = fbm(on * 5.0, 1.0);
   let marks = texel(33); // freckles, redness, glasses, fine grain
   var c = tone.xyz * (1.0 + 0.07 * mottle);
   let blush = bell(ax - 0.45, p.y - 0.36, 0.20, 0.17) + 0.8 * bell(p.x, p.y - nose_line.z, 0.13, 0.12) + 0.3 * bell(p.x, p.y - limits.y + 0.12, 0.2, 0.1);
   c *= mix(vec3f(1.0), vec3f(1.04, 0.80, 0.78), clamp(blush * marks.y, 0.0, 1.0));
   c *= mix(vec3f(1.0), vec3f(0.80, 0.74, 0.76), 0.75 * bell(ax - 0.31, p.y + 0.02, 0.19, 0.12));
   c = mix(c, c * vec3f(1.05, 0.34, 0.30), clamp(blush * texel(25).y, 0.0, 1.0)); // what a style paints on
-  let spots = noise(p.xy * 34.0, 21.0) + 0.5 * noise(p.xy * 61.0, 22.0);
-  c *= 1.0 - marks.x * 0.35 * smoothstep(0.55, 1.0, spots) * bell(ax - 0.3, p.y - 0.28, 0.4, 0.25);
-  c *= 1.0 + marks.w * 0.06 * noise(p.xy * 85.0, 23.0);
-  // beard and moustache grow where the skin is
-  let rough = 0.05 * noise(p.xy * 9.0, 25.0) + 0.03 * noise(p.xy * 45.0, 26.0);
+  let patches = noise(on * 13.0 + 3.0, 20.0);
+  c *= mix(vec3f(1.0), vec3f(1.03, 0.93, 0.92), 0.5 + 0.5 * patches) * (1.0 + 0.03 * marks.w * patches);
+  let spots = noise(on * 34.0, 21.0) + 0.5 * noise(on * 61.0, 22.0);
+  c *= 1.0 - marks.x * 0.45 * smoothstep(0.45, 1.0, spots) * mix(bell(ax - 0.3, p.y - 0.28, 0.4, 0.25), 0.7, marks.x * marks.x);
+  c *= 1.0 + marks.w * 0.05 * noise(on * 85.0, 23.0);
+  for (var i = 0; i < 2; i++) { // moles
+    let mole = vec2f(hash(i, 31, i32(seed)) * 1.4 - 0.7, hash(i, 32, i32(seed)) * 1.3 - 0.2);
+    c *= 1.0 - 0.65 * step(0.6, hash(i, 33, i32(seed))) * cover(0.012 - distance(p.xy, mole), 0.01);
+  }
+  // thin hair and its shadow before the hairline
+  if (hair.x > 0.0) {
+    let strands = 0.5 + 0.5 * noise(vec2f(p.x * 48.0 + p.y * 6.0, p.y * 5.0), 28.0);
+    c = mix(c, c * 0.25 + texel(30).xyz * 0.3, 0.85 * strands * smoothstep(-0.16, -0.02, hair_cover(p)));
+  }
   let m = mouth_local(p.xy);
   let e = lip_edges(m.x);
-  let lip_clear = smoothstep(0.0, 0.05, max(e.x - m.y, m.y - e.w) + max(abs(m.x) - 1.0, 0.0) * 0.3);
-  let jawline = mix(0.62, -0.1, smoothstep(0.45, 0.78, ax)) + 0.12 * smoothstep(0.2, 0.5, ax) * smoothstep(0.7, 0.4, ax);
-  let grows = smoothstep(-0.04, 0.10, p.y - jawline - 0.12 + rough) * smoothstep(0.12, 0.32, ax + max(p.y - mouth.y - 0.05, 0.0) * 4.0);
-  let moustache = smoothstep(0.0, 0.05, p.y - nose_base.w - 0.02 + rough * 0.5) * smoothstep(0.05, -0.04, p.y - mouth.y - 0.03) * smoothstep(0.46, 0.34, ax);
-  let growth = clamp(max(beard.x * grows, beard.y * moustache) * lip_clear, 0.0, 1.0);
-  let bristle = 1.0 + 0.35 * noise(vec2f(p.x * 60.0, p.y * 22.0), 27.0);
+  let rough = 0.5 * noise(on * 9.0, 25.0) + 0.5 * noise(on * 45.0, 26.0);
+  let growth = smoothstep(0.05, mix(1.1, 0.6, beard.z), beard_mask(p, e, m) * (1.0 + 0.5 * rough) + 0.25 * beard.z * rough);
+  let bristle = 1.0 + 0.45 * noise(on * vec2f(60.0, 22.0), 27.0);
   let hair_colour = mix(texel(30).xyz, vec3f(0.10, 0.09, 0.09), 0.25);
-  c = mix(c, mix(hair_colour * bristle, tone.xyz * vec3f(0.62, 0.62, 0.66), 0.65 - 0.65 * beard.z), growth * mix(0.55, 0.95, beard.z));
+  let stubble = tone.xyz * vec3f(0.60, 0.62, 0.66) * (1.0 + 0.2 * noise(on * 70.0, 29.0));
+  c = mix(c, mix(stubble, hair_colour * bristle, beard.z), growth * mix(0.55, 0.95, beard.z));
   // lines of age
   let wave = 0.012 * sin(p.x * 9.0) + 0.015 * mottle;
   for (var i = 0; i < 3; i++) {
@@ -193,15 +223,23 @@ fn paint_face(p: vec3f, n: vec3f, soft: f32) -> Paint {
   out = paint_eye(p.xy, eye_right, lids_right, soft, out);
   out = paint_mouth(p.xy, soft, out);
   let marks = texel(33);
-  if (marks.z > 0.0) { // spectacles: rims and bridge, on the skin
+  if (marks.z > 0.0) { // spectacles on the skin: lenses, rims, bridge and arms
+    let glass = texel(MORE_AT + 13); // half of the rim's thickness, tint, reflection, size
     let centre = (eye_right.xy + eye_right.zw) * 0.5;
-    let q = abs(vec2f(abs(p.x) - centre.x, p.y - centre.y - 0.03)) / vec2f(0.25, 0.19);
-    let lens = pow(pow(q.x, 2.0 + 2.0 * marks.z) + pow(q.y, 2.0 + 2.0 * marks.z), 1.0 / (2.0 + 2.0 * marks.z)) - 1.0;
-    let bridge = select(9.0, abs(p.y - centre.y + 0.04 - 0.3 * p.x * p.x) , abs(p.x) < centre.x - 0.22);
-    let arm = select(9.0, abs(p.y - centre.y - 0.01), abs(p.x) > centre.x + 0.22);
-    let rim = min(abs(lens) * 0.2, min(bridge, arm)) - 0.014;
-    let frame = texel(36).xyz;
-    out.colour = mix(out.colour, frame, cover(-rim, soft));
+    let q = abs(vec2f(abs(p.x) - centre.x, p.y - centre.y - 0.03)) / (vec2f(0.25, 0.19) * glass.w);
+    let power = 2.0 + 2.0 * marks.z;
+    let lens = pow(pow(q.x, power) + pow(q.y, power), 1.0 / power) - 1.0;
+    let bridge = select(9.0, abs(p.y - centre.y + 0.04 - 0.3 * p.x * p.x) , abs(p.x) < centre.x - 0.22 * glass.w);
+    let arm = select(9.0, abs(p.y - centre.y - 0.01), abs(p.x) > centre.x + 0.22 * glass.w);
+    let rim = min(abs(lens) * 0.2 * glass.w, min(bridge, arm)) - glass.x;
+    let through = cover(-lens * 0.2, soft);
+    let gradient = clamp(0.6 - 1.6 * (p.y - centre.y), 0.0, 1.0);
+    out.colour = mix(out.colour, out.colour * vec3f(0.10, 0.09, 0.09) + vec3f(0.012, 0.010, 0.010), glass.y * through * mix(1.0, gradient, 0.4));
+    let streak = smoothstep(0.05, 0.0, abs(fract((p.x * 0.8 + p.y) * 2.1 + hash(i32(seed), 8, 8)) - 0.5) - 0.10);
+    out.colour = mix(out.colour, vec3f(0.80, 0.88, 0.95), glass.z * through * streak * smoothstep(0.08, -0.10, p.y - centre.y));
+    if (glass.y * through > 0.6) { out.material = DARK; out.gloss = 0.5; }
+    out.colour *= 1.0 - 0.25 * cover(0.02 + glass.x - abs(lens + 0.12) * 0.2, 0.03) * (1.0 - through);
+    out.colour = mix(out.colour, texel(36).xyz, cover(-rim, soft));
     if (rim < 0.0) { out.material = DARK; out.gloss = 0.6; }
     out.ink = min(out.ink, max(rim, 0.0));
   }
@@ -210,10 +248,12 @@ fn paint_face(p: vec3f, n: vec3f, soft: f32) -> Paint {
 fn paint_hair(p: vec3f) -> Paint {
   let base = texel(30).xyz;
   let around = atan2(p.x - hair_form.w, p.z + 0.75);
-  let flow = select(vec2f(around * 15.0 + 0.6 * p.y, p.y * 1.6), vec2f(p.x * 26.0 + around * 4.0, p.y * 2.0), p.y > -0.3);
-  let warp = hair_form.y * 30.0 * noise(p.xy * 4.0, 41.0);
-  let strand = 0.6 * noise(flow + vec2f(warp, 0.0), 42.0) + 0.4 * noise(flow * vec2f(2.7, 1.4) + vec2f(warp * 2.0, 0.0), 43.0);
-  return Paint(base * (1.0 + 0.6 * strand), HAIR, 9.0, 0.2 + 0.2 * strand);
+  let flow = select(vec2f(around * 22.0 + 0.6 * p.y, p.y * 1.6), vec2f(p.x * 34.0 + around * 4.0, p.y * 2.0), p.y > -0.3);
+  let warp = hair_form.y * 40.0 * noise(p.xy * 4.0, 41.0) + 0.7 * noise(p.xy * 2.2, 44.0);
+  let strand = hair_form.x * (0.45 * noise(flow * 0.5 + vec2f(warp, 0.0), 42.0) + 0.35 * noise(flow * vec2f(1.6, 1.2) + vec2f(warp * 1.6, 0.0), 43.0)
+    + 0.25 * noise(flow * vec2f(3.6, 1.4) + vec2f(warp * 3.0, 0.0), 45.0));
+  let tint = mix(vec3f(1.0), vec3f(1.15, 1.0, 0.82), 0.5 + 0.5 * strand);
+  return Paint(base * tint * max(1.0 + 0.85 * strand, 0.1), HAIR, 9.0, max(0.12 + 0.25 * strand, 0.0));
 }
 fn paint_sky(uv: vec2f) -> Paint { // uv: 0 to 1 over the picture
   let a = texel(34);
@@ -221,7 +261,21 @@ fn paint_sky(uv: vec2f) -> Paint { // uv: 0 to 1 over the picture
   var t = uv.y + 0.25 * noise(uv * 2.0, 51.0);
   if (a.w > 0.5) { t = 0.5 + 0.5 * fbm(uv * 2.5, 52.0); }
   var c = mix(a.xyz, b.xyz, clamp(t, 0.0, 1.0));
-  if (a.w > 2.5) { // leaves, crowds: small uneven patches
+  if (a.w > 3.5) { // clutter of any size, as streets, shelves and crowds: cells over cells
+    for (var layer = 0; layer < 4; layer++) {
+      let cells = vec2f(2.3, 3.1) * pow(2.0, f32(layer)) * (0.7 + 0.6 * hash(layer, 9, i32(seed)));
+      let turn = vec2f(cos(f32(layer) + seed), sin(f32(layer) + seed)) * select(0.0, 1.0, hash(layer, 10, i32(seed)) > 0.5);
+      let q = uv * cells + turn * uv.yx + 0.12 * noise(uv * 9.0, 57.0);
+      let cell = floor(q);
+      let x = i32(cell.x); let y = i32(cell.y) + 64 * layer; let s = i32(seed);
+      let shown = step(0.45, hash(x, y, s));
+      let local = abs(fract(q) - 0.5 - 0.3 * (vec2f(hash(x, y, s + 1), hash(x, y, s + 2)) - 0.5)) / (0.2 + 0.35 * hash(x, y, s + 3));
+      let d = select(max(local.x, local.y), length(local), hash(x, y, s + 4) > 0.5);
+      let hue = vec3f(hash(x, y, s + 5), hash(x, y, s + 6), hash(x, y, s + 7)) - 0.5;
+      let tint = max(mix(a.xyz, b.xyz, hash(x, y, s + 8)) * (0.25 + 1.6 * hash(x, y, s + 9)) * (1.0 + 0.7 * hue), vec3f(0.0));
+      c = mix(c, tint * (1.0 + 0.3 * noise(uv * 30.0, 58.0)), 0.95 * shown * smoothstep(1.05, 0.96, d));
+    }
+  } else if (a.w > 2.5) { // leaves, crowds: small uneven patches
     let turned = vec2f(uv.x * 0.8 - uv.y * 0.6, uv.x * 0.6 + uv.y * 0.8);
     let patches = noise(uv * 8.0, 53.0) + 0.8 * noise(turned * 15.0, 54.0) + 0.8 * noise(uv * 33.0, 56.0);
     c = mix(a.xyz, b.xyz, smoothstep(-0.5, 0.5, fbm(uv * 3.0, 55.0))) * clamp(0.8 + 0.7 * patches, 0.1, 2.0);
@@ -251,7 +305,7 @@ fn surface(@builtin(global_invocation_id) id: vec3u) {
   let dir = rotate_back(way);
   let origin = to_head(vec3f(0.0, 0.0, camera.x));
   let soft = camera.y * pixels / side * 0.5;
-  var t = camera.x - 1.45;
+  var t = camera.x - 1.6;
   let far = camera.x + 2.4;
   var d = 1.0;
   for (var i = 0; i < 44; i++) {
@@ -267,19 +321,54 @@ fn surface(@builtin(global_invocation_id) id: vec3u) {
     textureStore(light_out, at, id.z, vec4f(1.0, 1.0, 0.0, 1.0));
     return;
   }
-  let p = origin + dir * t;
+  let seen = origin + dir * t;
+  let p = unbend(seen);
   let on_skull = skull(p);
   let on_skin = skin_over(p, on_skull);
   let on_ear = ear(p);
   let on_hair = hair_over(p, on_skull);
   let on_neck = neck(p);
   let on_cloth = cloth(p);
-  let nearest = min(min(min(on_skin, on_ear), on_hair), min(on_neck, on_cloth));
-  let e = vec2f(0.008, -0.008);
-  let n = normalize(e.xyy * scene(p + e.xyy) + e.yyx * scene(p + e.yyx) + e.yxy * scene(p + e.yxy) + e.xxx * scene(p + e.xxx));
+  let nearest = min(min(min(min(on_skin, on_ear), on_hair), min(on_neck, on_cloth)), extras(p));
+  // normal, ambient occlusion and shadow: one loop, so that the scene is compiled once more and not seven times
+  let key = texel(26);
+  var n = vec3f(0.0);
+  var hollow = 0.0;
+  var lit = 1.0;
+  var h = 0.05;
+  let jitter = hash(i32(id.x), i32(id.y), i32(seed) + 66); // bands of shadow become grain
+  var s = 0.03 + 0.04 * jitter;
+  for (var i = 0; i < 15; i++) {
+    let corner = vec3f(select(-1.0, 1.0, i == 0 || i == 3), select(-1.0, 1.0, i == 1 || i == 3), select(-1.0, 1.0, i == 2 || i == 3));
+    var q = seen;
+    if (i < 4) { q += corner * 0.007; } else if (i < 7) { q += n * h; } else { q += n * 0.02 + key.xyz * s; }
+    let gap = scene(q);
+    if (i < 4) {
+      n += corner * gap;
+      if (i == 3) { n = normalize(n); }
+    } else if (i < 7) {
+      hollow += (h - gap) / h * select(0.24, 0.30, i == 5);
+      h *= 2.3;
+      if (i == 6 && dot(n, key.xyz) < -0.18) { break; } // turned from the light: no shadow falls there
+    } else {
+      lit = min(lit, key.w * gap / s + 0.08);
+      s += clamp(gap, 0.06, 0.3) * (0.75 + 0.5 * jitter);
+      if (lit < 0.02 || s > 1.5) { break; }
+    }
+  }
+  lit = clamp(lit, 0.0, 1.0);
   var paint: Paint;
-  if (nearest == on_hair) {
+  if (nearest < min(min(on_skin, on_hair), min(min(on_ear, on_neck), on_cloth))) {
+    if (nearest == hand(p)) {
+      paint = Paint(texel(27).xyz * vec3f(1.0, 0.94, 0.92) * (1.0 + 0.08 * fbm(p.xy * 7.0, 62.0)), NECK, 9.0, 0.1);
+    } else {
+      let own = texel(MORE_AT + 14);
+      let knit = select(0.10 * fbm(p.xy * 5.0, 63.0), 0.35 * sin(p.x * 55.0) * sin(p.y * 40.0), own.w > 0.5);
+      paint = Paint(own.xyz * (1.0 + knit), CLOTH, 9.0, 0.04);
+    }
+  } else if (nearest == on_hair) {
     paint = paint_hair(p);
+    n = normalize(mix(n, normalize(vec3f(p.x, p.y + 0.2, p.z + 0.8)), 0.6)); // locks are soft
   } else if (nearest == on_skin) {
     paint = paint_face(p, n, soft);
   } else if (nearest == on_ear) {
@@ -292,25 +381,16 @@ fn surface(@builtin(global_invocation_id) id: vec3u) {
     let band = step(0.0, sin(p.x * stripes.w + p.y * stripes.w * 0.3)) * step(0.1, stripes.w);
     paint = Paint(mix(texel(32).xyz, stripes.xyz, band) * (1.0 + 0.10 * fbm(p.xy * 4.0, 61.0)), CLOTH, 9.0, 0.05);
   }
-  let key = texel(26);
-  var hollow = 0.0;
-  for (var i = 1; i < 3; i++) {
-    let h = 0.09 * f32(i);
-    hollow += (h - scene(p + n * h)) / h * 0.40 / f32(i);
+  if (paint.material == SKIN || paint.material == LIP) { // pores and fine wrinkles
+    let q = skin_plane(p) * 38.0;
+    let rough = texel(33).w * (0.03 + 0.05 * beard.w);
+    n = normalize(n + rough * vec3f(noise(q, 64.0), noise(q * vec2f(0.7, 1.6) + 9.0, 65.0), 0.0));
   }
   let open = clamp(1.0 - hollow, 0.0, 1.0);
-  var lit = 1.0;
-  var s = 0.05;
-  for (var i = 0; i < 8; i++) {
-    let gap = scene(p + n * 0.02 + key.xyz * s);
-    lit = min(lit, 3.2 * gap / s + 0.08);
-    s += clamp(gap, 0.06, 0.3);
-    if (lit < 0.02 || s > 1.5) { break; }
-  }
-  lit = clamp(lit, 0.0, 1.0);
   let facing = dot(n, key.xyz);
   let half = normalize(key.xyz - dir);
-  let shine = paint.gloss * pow(max(dot(n, half), 0.0), mix(18.0, 60.0, paint.gloss));
+  let gleam = max(dot(n, half), 0.0);
+  let shine = paint.gloss * (0.45 * pow(gleam, 9.0) + 0.75 * pow(gleam, mix(22.0, 70.0, paint.gloss)));
   let wrap = clamp((facing + 0.18) / 1.18, 0.0, 1.0);
   let camera_n = vec3f(dot(row_x.xyz, n), dot(row_y.xyz, n), dot(row_z.xyz, n));
   let ink = paint.ink / (camera.y * pixels);

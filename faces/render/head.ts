@@ -23,17 +23,21 @@ import {
 import type { StyleColours, StyleRender, StyleShape } from "./styles.ts";
 
 /** Texels a head takes in the parameter texture. */
-export const PARAM_TEXELS = 176;
+export const PARAM_TEXELS = 192;
 // The slice table, as in shaders/face_render_head.wgsl.
 const TABLE_AT = 48;
 const TABLE_SIZE = 128;
+const MORE_AT = 176;
 const TABLE_TOP = -1.6;
 const TABLE_STEP = 3.6 / 127;
 
 /** The mean face and its surroundings are 6 % wider than seen: the sides of a head are farther from the camera. */
-const DEPTH_WIDENS = 1.06;
+const DEPTH_WIDENS = 1.07;
 /** The head turns about a point near the top of the neck. */
 const PIVOT = [0, 0.4, -0.55];
+
+/** Brows are darker than fair or grey hair. */
+const BROW_BROWN: Rgb = [0.035, 0.02, 0.013];
 
 type Point = readonly [across: number, y: number];
 /** Writes numbers into a texel and those after it. */
@@ -44,14 +48,14 @@ type Put = (texel: number, ...values: readonly number[]) => void;
 const TEMPLES: readonly Point[] = [[0.22, -1.27], [0.42, -1.17], [0.60, -1.02], [0.740, -0.78], [0.800, -0.5], [0.803, -0.25]];
 // deno-fmt-ignore
 const JAW: readonly Point[] = [
-  [0.795, 0], [0.780, 0.222], [0.753, 0.430], [0.712, 0.630], [0.636, 0.822], [0.513, 0.985], [0.360, 1.118], [0.192, 1.224],
+  [0.797, -0.02], [0.782, 0.215], [0.758, 0.425], [0.726, 0.628], [0.652, 0.822], [0.513, 0.985], [0.360, 1.110], [0.192, 1.208],
 ];
 const CROWN_Y = -1.30;
-const CHIN_Y = 1.255;
+const CHIN_Y = 1.235;
 // Where slices are widest, [z, y]: at the ears, and further forward down the jaw.
 // deno-fmt-ignore
 const WIDEST: readonly Point[] = [
-  [-0.75, -9], [-0.75, 0.2], [-0.70, 0.45], [-0.61, 0.7], [-0.49, 0.85], [-0.26, 1.0], [-0.09, 1.12], [0.02, 1.2], [0.06, 1.26], [0.06, 9],
+  [-0.83, -9], [-0.83, 0.2], [-0.82, 0.45], [-0.81, 0.7], [-0.73, 0.85], [-0.47, 1.0], [-0.18, 1.12], [-0.02, 1.2], [0.03, 1.26], [0.03, 9],
 ];
 
 function smoothstep(a: number, b: number, x: number): number {
@@ -140,14 +144,16 @@ function packSkull(put: Put, { person, shot }: HeadParams, shape: StyleShape): L
   const drop = 0.30 * shot.open;
   const lower = drop + shape.chin_length + 0.025 * trait("chin_size");
   const place = (y: number): number => (y > 0 ? y * longer : y) + lower * smoothstep(0.6, 1.2, y);
-  const wider = DEPTH_WIDENS * (1 + 0.04 * trait("face_width")) * shape.head_width * liberty(2) ** 0.6;
+  const wider = DEPTH_WIDENS * (1 + 0.045 * trait("face_width")) * shape.head_width * liberty(2) ** 0.6;
   const jaw = (1 + 0.05 * trait("jaw_width") + 0.03 * trait("cheek")) * shape.jaw_width * liberty(3) ** 0.6;
   const chin = (1 + 0.10 * trait("chin_width")) * shape.chin_width * liberty(4);
 
   const side: Point[] = [
-    ...TEMPLES.map(([w, y]): Point => [w * wider, y * shape.cranium]),
+    ...TEMPLES.map(([w, y]): Point => [w * wider * (1 + 0.03 * trait("temple")), y * shape.cranium]),
     ...JAW.map(([w, y]): Point => [
-      w * wider * mix(1, jaw, smoothstep(0.35, 0.95, y)) * mix(1, chin, smoothstep(1, 1.2, y)),
+      w * wider * mix(1, jaw, smoothstep(0.35, 0.95, y)) * mix(1, chin, smoothstep(1, 1.2, y)) *
+      (1 + 0.035 * trait("jaw_square") * Math.exp(-(((y - 0.82) / 0.2) ** 2))) *
+      (1 + 0.03 * trait("cheek_width") * Math.exp(-(((y - 0.3) / 0.3) ** 2))),
       place(y),
     ]),
   ];
@@ -162,8 +168,8 @@ function packSkull(put: Put, { person, shot }: HeadParams, shape: StyleShape): L
   // deno-fmt-ignore
   const profile: readonly Point[] = [
     [-0.75, -1.30], [-0.30, -1.21], [0, -1.00], [0.16 + brow, -0.72], [0.225 + brow, -0.42], [0.245, -0.20], [0.185, -0.02],
-    [0.215, 0.20], [0.265, 0.42], [0.285, 0.53], [0.300 + mouth, 0.66], [0.295 + mouth, 0.78], [0.260, 0.93],
-    [0.265 + tip, 1.08], [0.215 + tip, 1.195], [0.080, 1.255], [-0.10, 1.20], [-0.35, 1.06], [-0.75, 0.85],
+    [0.205, 0.20], [0.235, 0.42], [0.245, 0.53], [0.255 + mouth, 0.66], [0.250 + mouth, 0.78], [0.220, 0.93],
+    [0.235 + tip, 1.08], [0.195 + tip, 1.18], [0.080, 1.235], [-0.13, 1.20], [-0.46, 1.10], [-0.88, 0.90],
     [-1.25, 0.60], [-1.65, 0.20], [-1.85, -0.30], [-1.72, -0.85], [-1.30, -1.20],
   ];
   const depths = spans(
@@ -205,13 +211,13 @@ function packSkull(put: Put, { person, shot }: HeadParams, shape: StyleShape): L
 }
 
 /** Eyes: [outer corner, inner corner], heights of the lids and their skews, irises. Then the brows over them. */
-function packEyes(put: Put, { shot, shape, trait, liberty, spread, halfAt }: Layout): void {
-  const size = (1 + 0.045 * trait("eye_size")) * shape.eye_scale * liberty(5);
-  const apart = spread * (0.356 + 0.011 * trait("eye_spacing")) * mix(1, size, 0.22) * Math.max(shape.eye_spacing, 0.5);
-  const half = Math.min(0.145 * size, apart * 0.75, halfAt(0) * 0.86 - apart);
+function packEyes(put: Put, { person, shot, shape, trait, liberty, spread, halfAt }: Layout): void {
+  const size = (1 + 0.06 * trait("eye_size")) * shape.eye_scale * liberty(5);
+  const apart = spread * (0.356 + 0.014 * trait("eye_spacing")) * mix(1, size, 0.22) * Math.max(shape.eye_spacing, 0.5);
+  const half = Math.min(0.154 * size, apart * 0.75, halfAt(0) * 0.86 - apart);
   const tilt = 0.012 + 0.012 * trait("eye_tilt") + shape.eye_tilt;
   const y = 0.008 + shape.eye_y;
-  const opening = size * (1 + 0.13 * trait("eye_open")) * shape.eye_open;
+  const opening = size * (1 + 0.15 * trait("eye_open")) * shape.eye_open;
   const squint = 1 - 0.14 * Math.max(shot.smile, 0);
   const lift = 0.022 * trait("brow_height") + shape.brow_raise + shot.brow_raise + (size - 1) * 0.09;
   const tilted = 0.02 * trait("brow_tilt") + shape.brow_tilt;
@@ -224,34 +230,42 @@ function packEyes(put: Put, { shot, shape, trait, liberty, spread, halfAt }: Lay
     const odd = 0.02 * shot.skew * side;
     put(
       9 + i,
-      side * Math.min(0.665 * mix(1, apart / 0.356, 0.7), halfAt(y - 0.13) * 0.87),
-      y - 0.125 - lift - tilted * 0.5 + odd,
-      side * (0.135 - 0.02 * shot.frown) * mix(1, apart / 0.356, 0.5),
-      y - 0.188 - lift + tilted + 0.045 * shot.frown + odd * 0.6,
+      side * Math.min(0.685 * mix(1, apart / 0.359, 0.7), halfAt(y - 0.13) * 0.87),
+      y - 0.138 - lift - tilted * 0.5 + odd,
+      side * (0.135 - 0.02 * shot.frown) * mix(1, apart / 0.359, 0.5),
+      y - 0.160 - lift + tilted + 0.045 * shot.frown + odd * 0.6,
     );
   }
+  const [crease, strength, bag, fold, slope] = person.lids;
+  const jowls = Math.max(0.05 * person.age + 0.012 * trait("cheek"), 0) * shape.relief;
+  put(MORE_AT + 2, clamp(0.75 - 0.07 * trait("eye_round"), 0.45, 1.15), crease * size, strength, jowls);
+  put(MORE_AT + 3, bag, fold, slope, (0.07 + 0.012 * trait("eye_depth")) * shape.relief);
   put(8, ...shot.gaze, 0.071 * mix(1, size, 0.85) * shape.iris_scale, shape.pupil);
-  const arch = Math.max((0.092 + 0.018 * trait("brow_arch")) * shape.brow_arch * (1 - 0.2 * shot.frown), 0.01);
-  const thick = Math.max(0.030 + 0.008 * trait("brow_thickness"), 0.012) * shape.brow_thickness;
+  const arch = Math.max((0.086 + 0.018 * trait("brow_arch")) * shape.brow_arch * (1 - 0.2 * shot.frown), 0.01);
+  const thick = Math.max(0.046 + 0.011 * trait("brow_thickness"), 0.014) * shape.brow_thickness;
   put(11, arch, arch, 0.55, thick);
 }
 
 /** The nose, and the mouth under it. */
-function packNoseAndMouth(put: Put, { shot, shape, trait, liberty, longer, spread, drop, halfAt }: Layout): void {
+function packNoseAndMouth(
+  put: Put,
+  { person, shot, shape, trait, liberty, longer, spread, drop, halfAt }: Layout,
+): void {
   const tall = (1 + 0.06 * trait("nose_length")) * shape.nose_length * longer * liberty(6) ** 0.4;
-  const fat = (1 + 0.09 * trait("nose_width")) * shape.nose_width * liberty(7);
-  const front = 0.185 + (0.33 + 0.03 * trait("nose_depth")) * shape.nose_depth * liberty(8);
+  const fat = (1 + 0.105 * trait("nose_width")) * shape.nose_width * liberty(7);
+  const front = 0.165 + (0.33 + 0.03 * trait("nose_depth")) * shape.nose_depth * liberty(8);
   const base = Math.min(0.525 * tall, 0.60 * longer);
   put(15, -0.02, 0.215 + 0.012 * trait("nose_bridge"), base - 0.115 * tall + 0.02 * trait("nose_tip"), front);
   const ball = 0.088 * (1 + 0.08 * trait("nose_tip")) * mix(1, fat, 0.7);
-  put(16, ball, 0.118 * fat, base - 0.065 * tall, 0.066 * mix(1, fat, 0.6));
-  put(17, 0.060 * mix(1, fat, 0.5), shape.nostril, mix(0.27, front, 0.16), base);
+  const wing = 0.066 * mix(1, fat, 0.6) * (1 + 0.07 * trait("nostril_flare"));
+  put(16, ball, 0.118 * fat, base - 0.065 * tall, wing);
+  put(17, 0.060 * mix(1, fat, 0.5), shape.nostril, mix(0.24, front, 0.16), base);
 
   // The corners spread and rise with a smile and come together as the jaw drops.
   const line = Math.max((0.725 + 0.018 * trait("mouth_height")) * longer + shape.mouth_y, base + 0.14) + 0.09 * drop;
   const corner = line - 0.055 * shot.smile + 0.28 * drop;
-  const smiles = (1 + 0.16 * shot.stretch + 0.08 * Math.max(shot.smile, 0)) * (1 - 0.20 * shot.open);
-  const broad = (0.315 + 0.02 * trait("mouth_width")) * shape.mouth_width * liberty(9) * smiles * spread;
+  const smiles = (1 + 0.20 * shot.stretch + 0.12 * Math.max(shot.smile, 0)) * (1 - 0.20 * shot.open);
+  const broad = (0.297 + 0.027 * trait("mouth_width")) * shape.mouth_width * liberty(9) * smiles * spread;
   const half = Math.min(broad, halfAt(corner) * 0.75);
   const odd = 0.018 * shot.skew;
   put(12, -half, corner + odd, half, corner - odd);
@@ -260,6 +274,13 @@ function packNoseAndMouth(put: Put, { shot, shape, trait, liberty, longer, sprea
   const lower = Math.max(0.092 + 0.016 * trait("lower_lip"), 0.04) * full;
   const gap = drop * 0.95 + 0.02 * shot.open;
   put(13, upper, lower, gap * 0.30, gap * 0.78);
+  put(
+    MORE_AT + 4,
+    0.02 * trait("nose_hump"),
+    0.062 * mix(1, fat, 0.3),
+    0.045,
+    0.06 * person.beard[2] * person.beard[0],
+  );
   put(14, 0.02 + 0.058 * shot.smile, 0.24 + 0.07 * trait("cupid"), shot.teeth, shot.open > 0.3 ? 0.9 : 0.4);
 }
 
@@ -267,13 +288,23 @@ function packNoseAndMouth(put: Put, { shot, shape, trait, liberty, longer, sprea
 function packRelief(put: Put, { person, shot, shape, trait }: Layout): void {
   const smile = Math.max(shot.smile, 0);
   const ridge = 0.035 + 0.014 * trait("brow_ridge");
-  const socket = 0.085 + 0.012 * trait("brow_ridge");
+  const socket = 0.085 + 0.012 * trait("brow_ridge") + 0.02 * trait("eye_depth");
   const cheekbone = 0.055 + 0.014 * trait("cheekbone") + 0.03 * smile;
   const cheek = clamp(0.01 + 0.03 * trait("cheek") - 0.01 * person.age, -0.025, 0.08);
   put(18, ...[ridge, socket, cheekbone, cheek].map((height) => height * shape.relief));
   const chin = 0.035 + 0.015 * trait("chin_size");
   const fold = 0.010 + 0.014 * person.age + 0.020 * smile;
   put(19, ...[0.045 * shape.lip_scale, chin, 0.03, fold].map((height) => height * shape.relief));
+}
+
+/** How the whole head is bent. */
+function packBends(put: Put, { person, shape }: Layout): void {
+  const { bends } = person;
+  const by = Math.min(shape.exaggerate, 1.6);
+  const limits = [0.16, 0.22, 0.25, 0.28, 0.2, 0.12, 0.12, 0.2];
+  const values = limits.map((limit, i) => clamp(bends[i]! * by, -limit, limit));
+  put(MORE_AT, ...values.slice(0, 4));
+  put(MORE_AT + 1, ...values.slice(4));
 }
 
 /** Brings a skin towards the lightness of a light one, for styles that draw with few tones. */
@@ -312,6 +343,14 @@ function fromSide(light: Rgb, by: number): Rgb {
   return scale(turned, 1 / Math.hypot(...turned));
 }
 
+/** How a camera that measures the face exposes it: half way to an even grey, the light on it being what it is. */
+function exposure(skin: Rgb, { light, key, ambient, lights }: Shot): number {
+  const lightness = (c: Rgb): number => 0.3 * c[0] + 0.59 * c[1] + 0.11 * c[2];
+  const seen = lightness(key) * clamp(0.35 + 0.65 * light[2], 0.1, 1) + 0.7 * lightness(ambient) +
+    lights.reduce((sum, { to, colour }) => sum + 0.6 * lightness(colour) * clamp(to[2] + 0.3, 0, 1), 0);
+  return (0.46 / (lightness(skin) * seen)) ** 0.5;
+}
+
 /** Hair, colours, light, background and lens. */
 function packLooks(
   put: Put,
@@ -323,28 +362,41 @@ function packLooks(
   const { curls, makeup } = person;
   const { background, cloth, lens } = shot;
   const light = fromSide(shot.light, style.shade.side);
+  const lit = exposure(person.skin, shot);
   const cut = person.cut[0] > 0 || shape.least_hair === 0 ? person.cut : [shape.least_hair, -0.63, 0.2, 0] as const;
   put(20, cut[0] * shape.hair, cut[1] * mix(1, shape.cranium, 0.6), cut[2], cut[3]);
-  put(21, 0, ...curls);
+  put(21, 1, ...curls);
+  put(MORE_AT + 5, ...person.fall);
   put(23, ...person.beard, person.age);
   put(25, shape.shoulders, style.colours.blush);
-  put(26, ...[0, 1, 2].map((i) => rows.reduce((sum, row, axis) => sum + row[i]! * light[axis]!, 0)));
-  put(27, ...lighten(person.skin, shape.light_skin), 0.14 + 0.10 * (1 - person.age));
-  put(28, ...lighten(person.lip, shape.light_skin * 0.5));
+  put(26, ...[0, 1, 2].map((i) => rows.reduce((sum, row, axis) => sum + row[i]! * light[axis]!, 0)), shot.sharpness);
+  put(MORE_AT + 8, ...light, shot.sharpness);
+  for (const [i, { to, wrap, colour }] of shot.lights.entries()) {
+    put(MORE_AT + 9 + 2 * i, ...to, wrap);
+    put(MORE_AT + 10 + 2 * i, ...scale(colour, lit));
+  }
+  put(MORE_AT + 15, ...scale(shot.ground, lit));
+  const { worn } = shot;
+  put(MORE_AT + 6, ...worn.hat);
+  put(MORE_AT + 7, worn.scarf, ...worn.hand);
+  put(MORE_AT + 14, ...worn.colour, worn.hat[0] === 1 ? 1 : 0);
+  put(MORE_AT + 13, ...person.lenses);
+  put(27, ...lighten(person.skin, shape.light_skin), person.shine);
+  put(28, ...lighten(person.lip, shape.light_skin * 0.5), makeup.lips);
   put(29, ...person.iris);
   put(30, ...person.hair);
-  put(31, ...scale(blend(person.hair, person.skin, 0.1), 0.55), person.brow);
+  put(31, ...scale(blend(person.hair, BROW_BROWN, 0.45), 0.5), person.brow);
   put(32, ...cloth.colour);
   put(33, ...person.marks);
   put(34, ...background.low, background.kind);
   put(35, ...background.high);
-  put(36, 0.02, 0.018, 0.02);
+  put(36, ...person.rims);
   put(37, ...cloth.second, cloth.stripes);
   put(38, Math.max(makeup.lash, 0.15), ...(makeup.shadow ?? [0, 0, 0]));
-  put(41, ...shot.key);
-  put(42, ...shot.ambient, shot.rim);
+  put(41, ...scale(shot.key, lit));
+  put(42, ...scale(shot.ambient, lit), shot.rim);
   put(43, lens[0] * size_px / 64, lens[1], lens[2], lens[3]);
-  put(44, shot.grey ? 1 : 0);
+  put(44, shot.grey ? 1 : 0, ...shot.film);
 }
 
 /**
@@ -367,6 +419,7 @@ export function packHead(head: HeadParams, style: StyleRender, size_px: number):
   rows.forEach((row, i) => put(1 + i, ...row, PIVOT[i]!));
   put(24, head.shot.seed, size_px);
   packLooks(put, layout, style, rows, size_px);
+  packBends(put, layout);
   return out;
 }
 

@@ -13,14 +13,15 @@ import surfaceSource from "../../shaders/face_render_surface.wgsl" with { type: 
 import styleSource from "../../shaders/face_render_style.wgsl" with { type: "text" };
 import type { Image } from "../data/image.ts";
 import { CROP_SCALE, type Landmarks } from "../landmarks.ts";
-import { SCHEMAS } from "../schema.ts";
 import { packHead, PARAM_TEXELS, setCrop } from "./head.ts";
-import type { HeadParams } from "./person.ts";
+import { CURVE_POINTS, landmarksOf } from "./landmarks.ts";
+import { clamp, type HeadParams, mix } from "./person.ts";
 import { KINDS, type StyleRender } from "./styles.ts";
 
 export {
   DEFAULT_POSE,
   type HeadParams,
+  type Light,
   type Person,
   type PoseRange,
   type RandomSource,
@@ -29,6 +30,8 @@ export {
   sampleShot,
   type Shot,
   type Trait,
+  WIDE_POSE,
+  type Worn,
 } from "./person.ts";
 
 /** A drawn face. */
@@ -43,10 +46,12 @@ export interface RenderedFace {
 const SAMPLES = 2;
 /** Samples drawn at once; bounds the memory at 80 bytes a sample. */
 const BATCH_SAMPLES = 1 << 20;
-const STYLE_FLOATS = 26 * 4;
+const STYLE_FLOATS = 27 * 4;
+/** Most pictures drawn at once: as many styles fit into a uniform buffer of 64 KiB; as in face_render_style.wgsl. */
+const MOST_FACES = 128;
 
 interface Pipelines {
-  landmarks: GPUComputePipeline;
+  curves: GPUComputePipeline;
   surface: GPUComputePipeline;
   shade: GPUComputePipeline;
   paint: GPUComputePipeline;
@@ -66,7 +71,7 @@ function pipelines(gpu: GPUDevice): Pipelines {
       });
     };
     made = {
-      landmarks: make("face_render_landmarks", headSource + landmarkSource, "landmarks"),
+      curves: make("face_render_landmarks", headSource + landmarkSource, "curves"),
       surface: make("face_render_surface", headSource + surfaceSource, "surface"),
       shade: make("face_render_style", styleSource, "shade"),
       paint: make("face_render_style", styleSource, "paint"),
@@ -77,9 +82,17 @@ function pipelines(gpu: GPUDevice): Pipelines {
   return made;
 }
 
+/** Step back, eye widths, at which an outline is drawn. */
+const OUTLINE_STEP = 0.17;
+
+/** The same for a line that follows folds: wider lines are drawn at larger steps, so that slopes stay free of them. */
+function outlineStep({ outline, folds }: StyleRender["line"]): number {
+  return mix(OUTLINE_STEP, clamp(13 * outline, 0.05, OUTLINE_STEP), folds);
+}
+
 const rgb = (hex: string): number[] => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16) / 255);
 
-/** Writes a style as the uniform `Style` of shaders/face_render_style.wgsl. */
+/** Writes a style as a `Style` of shaders/face_render_style.wgsl. */
 function packStyle(style: StyleRender): Float32Array<ArrayBuffer> {
   const { shade, line, fill, background, paper, marks, medium, palette, lens } = style;
   const rad = Math.PI / 180;
@@ -103,6 +116,7 @@ function packStyle(style: StyleRender): Float32Array<ArrayBuffer> {
     [...rgb(background.colours[0]), ["scene", "paper"].includes(background.kind) ? 0 : 1],
     [...rgb(background.colours[1]), background.vary],
     [...rgb(shade.rim_colour).map((v) => v * shade.rim), palette.ground ? 1 : 0],
+    [outlineStep(line), 0, 0, 0],
     ...palette.colours.map((hex) => [...rgb(hex), 0]),
   ];
   rows.forEach((row, i) => out.set(row, i * 4));
@@ -168,11 +182,10 @@ function cropOf(points: Float32Array, [scale, dx, dy]: HeadParams["shot"]["frame
 async function renderBatch(
   gpu: GPUDevice,
   heads: readonly HeadParams[],
-  style: StyleRender,
+  styles: readonly StyleRender[],
   size_px: number,
 ): Promise<RenderedFace[]> {
   const count = heads.length;
-  const { count: LANDMARK_COUNT } = SCHEMAS.ibug68; // the shaders compute these landmarks, and no others
   const side = size_px * SAMPLES;
   const made = pipelines(gpu);
   const owned: { destroy(): void }[] = [];
@@ -181,7 +194,7 @@ async function renderBatch(
     return resource;
   };
   try {
-    const texels = heads.map((head) => packHead(head, style, size_px));
+    const texels = heads.map((head, i) => packHead(head, styles[i]!, size_px));
     const paramTexture = keep(gpu.createTexture({
       size: [PARAM_TEXELS, count],
       format: "rgba32float",
@@ -197,17 +210,13 @@ async function renderBatch(
       keep(gpu.createBuffer({ size, usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC }));
 
     upload();
-    const pointBuffer = storage(count * LANDMARK_COUNT * 8);
+    const pointBuffer = storage(count * CURVE_POINTS * 8);
     const found = new Float32Array(
       await submit(gpu, pointBuffer, [
-        [made.landmarks, bind(gpu, made.landmarks, { 0: params, 1: pointBuffer }), [
-          Math.ceil(LANDMARK_COUNT / 8),
-          count,
-          1,
-        ]],
+        [made.curves, bind(gpu, made.curves, { 0: params, 1: pointBuffer }), [Math.ceil(CURVE_POINTS / 8), count, 1]],
       ]),
     );
-    const points = heads.map((_, i) => found.slice(i * LANDMARK_COUNT * 2, (i + 1) * LANDMARK_COUNT * 2));
+    const points = heads.map((_, i) => landmarksOf(found.subarray(i * CURVE_POINTS * 2, (i + 1) * CURVE_POINTS * 2)));
     const crops = heads.map((head, i) => cropOf(points[i]!, head.shot.frame, size_px));
     crops.forEach((crop, i) => setCrop(texels[i]!, crop));
     upload();
@@ -218,27 +227,30 @@ async function renderBatch(
       )
         .createView({ dimension: "2d-array" });
     const [shape, colour, light, first, second] = [layers(), layers(), layers(), layers(), layers()];
-    const uniform = keep(
-      gpu.createBuffer({ size: STYLE_FLOATS * 4, usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST }),
+    const recipes = keep(
+      gpu.createBuffer({
+        size: MOST_FACES * STYLE_FLOATS * 4,
+        usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
+      }),
     );
-    gpu.queue.writeBuffer(uniform, 0, packStyle(style));
+    styles.forEach((style, i) => gpu.queue.writeBuffer(recipes, i * STYLE_FLOATS * 4, packStyle(style)));
     const pixelBuffer = storage(count * size_px * size_px * 4);
     const samples = [Math.ceil(side / 8), side, count] as const;
-    const painted = style.medium.kind === "none" ? first : second;
+    const painted = styles.every(({ medium }) => medium.kind === "none") ? first : second;
     const bytes = new Uint8Array(
       await submit(gpu, pixelBuffer, [
         [made.surface, bind(gpu, made.surface, { 0: params, 2: shape, 3: colour, 4: light }), samples],
         [
           made.shade,
-          bind(gpu, made.shade, { 0: params, 1: uniform, 2: shape, 3: colour, 4: light, 6: first }),
+          bind(gpu, made.shade, { 0: params, 1: recipes, 2: shape, 3: colour, 4: light, 6: first }),
           samples,
         ],
         ...(painted === second
-          ? [[made.paint, bind(gpu, made.paint, { 0: params, 1: uniform, 5: first, 6: second }), samples] as const]
+          ? [[made.paint, bind(gpu, made.paint, { 0: params, 1: recipes, 5: first, 6: second }), samples] as const]
           : []).map((step) => [...step] as [GPUComputePipeline, GPUBindGroup, typeof samples]),
         [
           made.pack,
-          bind(gpu, made.pack, { 0: params, 1: uniform, 5: painted, 7: pixelBuffer }),
+          bind(gpu, made.pack, { 0: params, 1: recipes, 5: painted, 7: pixelBuffer }),
           [Math.ceil(size_px / 8), size_px, count],
         ],
       ]),
@@ -261,28 +273,35 @@ async function renderBatch(
 }
 
 /**
- * Draws heads in one style.
+ * Draws heads in styles.
  *
  * @param gpu The device; pipelines are compiled once for each.
  * @param heads Who and how, see {@link samplePerson} and {@link sampleShot}.
- * @param style The recipe of a style file.
+ * @param style The recipe of a style file for all heads, or one for each.
  * @param size_px Side of the pictures, 16 to 1024.
  * @returns One picture for each head, with its landmarks in pixels.
  * @throws {InputError} If the size is out of range.
+ * @throws {RangeError} If there are recipes for more or fewer heads.
  */
 export async function renderFaces(
   gpu: GPUDevice,
   heads: readonly HeadParams[],
-  style: StyleRender,
+  style: StyleRender | readonly StyleRender[],
   size_px: number,
 ): Promise<RenderedFace[]> {
   if (!Number.isInteger(size_px) || size_px < 16 || size_px > 1024) {
     throw new InputError(`Cannot draw faces at size_px ${size_px}: it must be a whole number from 16 to 1024`);
   }
-  const batch = Math.max(1, Math.floor(BATCH_SAMPLES / (size_px * SAMPLES) ** 2));
+  const styles = "shape" in style ? heads.map(() => style) : style;
+  if (styles.length !== heads.length) {
+    throw new RangeError(
+      `Cannot draw ${heads.length} heads in ${styles.length} styles: give one for all or one for each`,
+    );
+  }
+  const batch = Math.max(1, Math.min(MOST_FACES, Math.floor(BATCH_SAMPLES / (size_px * SAMPLES) ** 2)));
   const faces: RenderedFace[] = [];
   for (let i = 0; i < heads.length; i += batch) {
-    faces.push(...await renderBatch(gpu, heads.slice(i, i + batch), style, size_px));
+    faces.push(...await renderBatch(gpu, heads.slice(i, i + batch), styles.slice(i, i + batch), size_px));
   }
   return faces;
 }

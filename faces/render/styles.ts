@@ -111,6 +111,7 @@ const renderSchema = z.strictObject({
     opacity: share(1).describe("How far lines cover"),
     colour: colour.default("#101010").describe("Colour of lines"),
     mixes: share(0).describe("How far lines darken the colour below instead of covering it"),
+    folds: share(0).describe("How far outlines follow folds of the form as well, as the side of a nose before a cheek"),
   }).prefault({}),
   fill: z.strictObject({
     amount: share(1).describe("How far colour covers the paper"),
@@ -225,6 +226,9 @@ export async function loadStyles(dir: string): Promise<Map<string, Style>> {
   const styles = await Promise.all(names.map((name) => loadStyle(`${dir}/${name}`)));
   return new Map(styles.map((style) => [style.name, style]));
 }
+
+/** Name of the style that is drawn anew for each picture, and that has no file; see wild_style.ts. */
+export const WILD = "wild";
 
 /** Which styles of a folder: those to train on or those to test on, photo in neither, or all. */
 export type Split = "train" | "test" | "all";

@@ -9,8 +9,17 @@ import { contactSheet } from "../../faces/draw.ts";
 import type { Image } from "../../faces/data/image.ts";
 import { writePng } from "../../faces/data/image_file.ts";
 import { PicturePool } from "../../faces/data/pool.ts";
-import { DEFAULT_POSE, type HeadParams, renderFaces, samplePerson, sampleShot } from "../../faces/render/render.ts";
-import { loadStyle, styleFiles, stylePrompt } from "../../faces/render/styles.ts";
+import {
+  DEFAULT_POSE,
+  type HeadParams,
+  type PoseRange,
+  renderFaces,
+  samplePerson,
+  sampleShot,
+  WIDE_POSE,
+} from "../../faces/render/render.ts";
+import { loadStyle, type Style, styleFiles, stylePrompt, WILD } from "../../faces/render/styles.ts";
+import { drawWildStyle, turnWidely } from "../../faces/render/wild_style.ts";
 import { SCHEMAS } from "../../faces/schema.ts";
 import { Random } from "../../engine/rng.ts";
 import { stage } from "../../runtime/stage.ts";
@@ -18,10 +27,16 @@ import { stage } from "../../runtime/stage.ts";
 /** Images between two checks of the signal. */
 const CHUNK = 32;
 const SHEET_IMAGES = 96;
-const degrees = (most: number) => z.number().min(0).max(most);
+const degrees = (axis: keyof typeof DEFAULT_POSE & `${string}_deg`, most: number, how: string) =>
+  z.number().min(0).max(most).optional().describe(
+    `${how}; ${DEFAULT_POSE[axis]} unless given, ${WIDE_POSE[axis]} with wide_poses`,
+  );
 
 const options = z.object({
-  styles: z.array(z.string().min(1)).min(1).optional().describe("Names of styles; photo unless split is given"),
+  styles: z.array(z.string().min(1)).min(1).optional().describe(
+    "Names of styles; by default photo, unless split is given. wild draws a recipe for each image from the whole space of " +
+      "style files, between the folder's styles and beyond, without those to test on",
+  ),
   split: z.enum(["train", "test", "all"]).optional()
     .describe(
       "Styles of the folder instead of a list: train and test are all but photo, by split in the style's file",
@@ -33,49 +48,103 @@ const options = z.object({
   people: z.enum(["train", "test"]).default("train").describe("Identities: train and test share none"),
   identities: z.int().min(1).optional().describe("Different people; one for each image unless given"),
   first_identity: z.int().min(0).default(0).describe("Number of the first of these people"),
-  yaw_deg: degrees(45).default(DEFAULT_POSE.yaw_deg).describe("How far heads turn to the sides"),
-  pitch_deg: degrees(25).default(DEFAULT_POSE.pitch_deg).describe("How far heads nod"),
-  roll_deg: degrees(45).default(DEFAULT_POSE.roll_deg).describe("How far heads tilt"),
+  wide_poses: z.boolean().default(false)
+    .describe("Poses as in photographs at large: most heads are nearly frontal, some reach the limits"),
+  yaw_deg: degrees("yaw_deg", 80, "How far heads turn to the sides"),
+  pitch_deg: degrees("pitch_deg", 35, "How far heads nod"),
+  roll_deg: degrees("roll_deg", 60, "How far heads tilt"),
 }).refine(({ styles, split }) => !(styles && split), { error: "give styles or split, not both", path: ["split"] })
   .refine(({ count, per_style }) => (count === undefined) !== (per_style === undefined), {
     error: "give count or per_style, one of them",
     path: ["count"],
   });
 
-/** Files of the styles that are asked for. */
-function chosenFiles({ styles, split, styles_dir }: z.output<typeof options>): string[] {
-  return split ? styleFiles(styles_dir, split) : (styles ?? ["photo"]).map((name) => `${styles_dir}/${name}.yaml`);
+type Options = z.output<typeof options>;
+
+/** The styles that are asked for: paths of their files, or {@linkcode WILD}. */
+function chosenStyles({ styles, split, styles_dir }: Options): string[] {
+  if (split) return styleFiles(styles_dir, split);
+  return (styles ?? ["photo"]).map((name) => name === WILD ? WILD : `${styles_dir}/${name}.yaml`);
+}
+
+/** Files of the styles that wild recipes are drawn near to: all but those to test on. */
+function anchorFiles({ styles_dir }: Options): string[] {
+  const test = new Set(styleFiles(styles_dir, "test"));
+  return styleFiles(styles_dir, "all").filter((path) => !test.has(path));
+}
+
+/** Files that the styles are read from. */
+function filesOf(given: Options): string[] {
+  return [...new Set(chosenStyles(given).flatMap((path) => path === WILD ? anchorFiles(given) : [path]))];
+}
+
+/** A style to draw in: the same recipe for every image, or one for each. */
+interface DrawnStyle extends Pick<Style, "name" | "style" | "prompt"> {
+  /** Recipe of image `index`, and the head as this style shows it. */
+  recipe(head: HeadParams, index: number): { readonly head: HeadParams; readonly render: Style["render"] };
+}
+
+/** Reads the styles that are asked for. */
+async function loadChosen(given: Options, seed: number): Promise<DrawnStyle[]> {
+  const random = new Random(seed, "faces/render.wild");
+  const load = async (path: string): Promise<DrawnStyle> => {
+    if (path !== WILD) {
+      const style = await loadStyle(path);
+      return { ...style, recipe: (head) => ({ head, render: style.render }) };
+    }
+    const anchors = (await Promise.all(anchorFiles(given).map(loadStyle))).map(({ render }) => render);
+    return {
+      name: WILD,
+      style: WILD,
+      prompt: "a portrait of {style} style",
+      recipe({ person, shot }, index) {
+        const draw = random.at(index);
+        const render = drawWildStyle(draw, anchors);
+        return { head: { person, shot: turnWidely(shot, draw, poseOf(given)) }, render };
+      },
+    };
+  };
+  return await Promise.all(chosenStyles(given).map(load));
+}
+
+/** Range of the poses. */
+function poseOf(given: Options): PoseRange {
+  const range = given.wide_poses ? WIDE_POSE : DEFAULT_POSE;
+  const { yaw_deg = range.yaw_deg, pitch_deg = range.pitch_deg, roll_deg = range.roll_deg } = given;
+  return { yaw_deg, pitch_deg, roll_deg, heavy: given.wide_poses };
 }
 
 /** Images in all; one of `count` and `per_style` is given. */
-function imageCount(given: z.output<typeof options>): number {
-  return given.count ?? given.per_style! * chosenFiles(given).length;
+function imageCount(given: Options): number {
+  return given.count ?? given.per_style! * chosenStyles(given).length;
 }
 
 /** `faces/render`: the data that the built-in pipelines start from. */
 export const renderStage = stage({
   id: "faces/render",
   doc: "Draws faces with exact landmarks: parametric heads, as photographs and in styles.",
-  version: 1,
+  version: 2,
   inputs: {},
   output: "dataset",
   options,
-  files: chosenFiles,
+  files: filesOf,
   async check(given) {
-    const styles = await Promise.all(chosenFiles(given).map(loadStyle)); // a wrong one is found here
+    await Promise.all(filesOf(given).map(loadStyle)); // a wrong one is found here
+    const styles = chosenStyles(given).length;
     return [
-      styles.length === 0 && { option: "split", reason: `${given.styles_dir} has no style of it` },
+      styles === 0 && { option: "split", reason: `${given.styles_dir} has no style of it` },
     ];
   },
   describeOutput: ({ size_px }) => ({ size_px }),
   cost: (given) => ({ images: imageCount(given) }),
   async run(ctx, _inputs, given) {
     const { size_px, people, first_identity } = given;
-    const styles = await Promise.all(chosenFiles(given).map(loadStyle));
+    const styles = await loadChosen(given, ctx.seed);
     const total = imageCount(given);
     const identities = given.identities ?? total;
     // People come from a seed of their own, so that one name is one face in every stage and pipeline.
     const persons = new Random(0, `faces/render.people.${people}`);
+    const pose = poseOf(given);
     const shots = new Random(ctx.seed, "faces/render.shots");
     const { gpu } = await ctx.device();
     using pool = new PicturePool(total * size_px ** 2);
@@ -90,11 +159,12 @@ export const renderStage = stage({
         ctx.signal.throwIfAborted();
         const before = writer.count;
         const identityOf = (index: number) => first_identity + index % identities;
-        const heads = Array.from({ length: Math.min(CHUNK, mine - first) }, (_, i): HeadParams => ({
-          person: samplePerson(persons.at(identityOf(before + i))),
-          shot: sampleShot(shots.at(before + i), given),
-        }));
-        const faces = await renderFaces(gpu, heads, style.render, size_px);
+        const drawn = Array.from({ length: Math.min(CHUNK, mine - first) }, (_, i) =>
+          style.recipe({
+            person: samplePerson(persons.at(identityOf(before + i))),
+            shot: sampleShot(shots.at(before + i), pose),
+          }, before + i));
+        const faces = await renderFaces(gpu, drawn.map(({ head }) => head), drawn.map(({ render }) => render), size_px);
         await written;
         written = Promise.all(faces.map(({ image, landmarks }, i) => {
           if (first + i < onSheet) sheet.push(image);

@@ -41,6 +41,49 @@ Deno.test("faces/render draws styles in turn and keeps people apart", async () =
   });
 });
 
+Deno.test("faces/render draws each wild picture in a style of its own, the same ones again", async () => {
+  await inFolder(async (dir) => {
+    const picturesOf = async (text: string) => {
+      const at = (await runStages(dir, `\n  faces: { uses: faces/render, with: { ${text}, size_px: 32 } }\n`))("faces");
+      const { records } = await openDataset(at);
+      const images = await Promise.all(records.map(({ file_name }) => Deno.readFile(`${at}/${file_name}`)));
+      await Deno.remove(`${dir}/runs`, { recursive: true });
+      return { records, images };
+    };
+    const wild = await picturesOf("styles: [wild], count: 4");
+    for (const { style, source, prompt } of wild.records) {
+      assert.deepEqual([style, source, prompt], ["wild", "wild", "a portrait of wild style"]);
+    }
+    assert.deepEqual(await picturesOf("styles: [wild], count: 4"), wild);
+    const photos = await picturesOf("styles: [photo, wild], count: 4");
+    assert.deepEqual(photos.records.map(({ style }) => style), ["photo", "photo", "wild", "wild"]);
+    assert.deepEqual(photos.images.slice(2), wild.images.slice(2), "a wild picture depends on its number alone");
+  });
+});
+
+Deno.test("faces/render turns heads as far as yaw_deg says, and as in photographs at large with wide_poses", async () => {
+  await inFolder(async (dir) => {
+    const at = await runStages(
+      dir,
+      `
+  wide: { uses: faces/render, with: { count: 40, size_px: 16, wide_poses: true } }
+  front: { uses: faces/render, with: { count: 40, size_px: 16, wide_poses: true, yaw_deg: 0 } }
+`,
+    );
+    /** How far the tip of the nose is from the middle of the eyes, in eye distances: the farthest of 40. */
+    const farthest = async (stage: string): Promise<number> => {
+      const { records } = await openDataset(at(stage));
+      return Math.max(...records.map(({ landmarks: l }) => {
+        const [dx, dy] = [l[90]! - l[72]!, l[91]! - l[73]!];
+        const [x, y] = [l[60]! - (l[72]! + l[90]!) / 2, l[61]! - (l[73]! + l[91]!) / 2];
+        return Math.abs(x * dx + y * dy) / (dx * dx + dy * dy);
+      }));
+    };
+    const [wide, front] = [await farthest("wide"), await farthest("front")];
+    assert(front < 0.25 && wide > 2 * front, `${front} from the front, ${wide} with wide poses`);
+  });
+});
+
 Deno.test("faces/render takes count or per_style, not both", async () => {
   await inFolder(async (dir) => {
     await assert.rejects(

@@ -2,11 +2,13 @@ import assert from "node:assert/strict";
 import type { Image } from "../../../faces/data/image.ts";
 import { SCHEMAS } from "../../../faces/schema.ts";
 import {
+  DEFAULT_POSE,
   type HeadParams,
   type RenderedFace,
   renderFaces,
   samplePerson,
   sampleShot,
+  WIDE_POSE,
 } from "../../../faces/render/render.ts";
 import { loadStyle, loadStyles, stylePrompt, type StyleRender } from "../../../faces/render/styles.ts";
 import { openDevice } from "../../../engine/device.ts";
@@ -29,11 +31,14 @@ function plainHead(yaw = 0): HeadParams {
     person: {
       ...person,
       skin: [0.8, 0.5, 0.4],
+      lip: [0.55, 0.15, 0.14],
       hair: [0.02, 0.02, 0.02],
       cut: [0, 0, 0, 0],
       beard: [0, 0, 0],
       marks: [0, 0, 0, 0],
-      makeup: { lash: 0.5, shadow: null },
+      lids: [0.03, 0.3, 0, 0, 0],
+      makeup: { lash: 0.5, shadow: null, lips: 1 },
+      bends: person.bends.map(() => 0),
       brow: 1,
       age: 0,
     },
@@ -52,6 +57,11 @@ function plainHead(yaw = 0): HeadParams {
       light: [0, -0.3, 0.954],
       key: [0.8, 0.8, 0.8],
       ambient: [0.4, 0.4, 0.4],
+      ground: [0.2, 0.2, 0.2],
+      sharpness: 3,
+      lights: [{ ...shot.lights[0], colour: [0, 0, 0] }, { ...shot.lights[1], colour: [0, 0, 0] }],
+      worn: { ...shot.worn, hat: [0, 0, 0, 1], scarf: 0, hand: [0, 0, 0] },
+      film: [0.75, 1.18],
       background: { kind: 0, low: green, high: green },
       lens: [0, 0, 0, 0],
       frame: [1, 0, 0],
@@ -87,7 +97,11 @@ Deno.test("renderFaces() puts landmarks on what is drawn", async () => {
   assert(light(37, 38, 40, 41) < cheek * 0.6, "an iris lies between the lids of the left eye");
   assert(light(43, 44, 46, 47) < cheek * 0.6, "an iris lies between the lids of the right eye");
   assert(light(62, 66) < cheek * 0.5, "the open mouth is dark");
-  for (const brow of [18, 19, 20, 23, 24, 25]) assert(light(brow) < cheek * 0.8, `brow ${brow} is dark`);
+  for (const brow of [18, 19, 20, 23, 24, 25]) {
+    const [x, y] = mean(face, brow);
+    const at = (px: number): number => lightness(colour(face.image, x, y + px));
+    assert(at(1) < at(-3) * 0.8, `the upper edge of the brow passes through ${brow}`);
+  }
   for (const point of [51, 57]) {
     const [r, g] = colour(face.image, ...mean(face, point, point === 51 ? 62 : 66));
     assert(r / g > 1.3, `there is a lip between ${point} and the mouth`);
@@ -124,6 +138,38 @@ Deno.test("renderFaces() gives the same bytes again, and the same face at any si
   const [small] = await renderFaces(device.gpu, heads.slice(0, 1), photo.render, SIZE / 2);
   device.destroy();
   small!.landmarks.forEach((v, i) => assert(Math.abs((v + 0.5) * 2 - 0.5 - first[0]!.landmarks[i]!) < 0.05));
+});
+
+Deno.test("sampleShot() turns heads as far as asked, with heavy tails in wide poses", () => {
+  const yaws = (pose: typeof WIDE_POSE): number[] =>
+    Array.from(
+      { length: 2000 },
+      (_, i) => Math.abs(sampleShot(new Random(2, "turn").at(i), pose).pose[0]) * 180 / Math.PI,
+    )
+      .sort((a, b) => a - b);
+  const [wide, usual] = [yaws(WIDE_POSE), yaws(DEFAULT_POSE)];
+  assert(
+    wide.at(-1)! < 75.01 && wide[1900]! > 48 && wide[1000]! < 20,
+    "half of the heads are near the front, some in profile",
+  );
+  assert(usual.at(-1)! < 40.01 && usual[1900]! < 35);
+});
+
+Deno.test("renderFaces() spaces the points of the outline evenly on each side, in any pose", async () => {
+  const heads = Array.from({ length: 12 }, (_, i) => ({
+    person: samplePerson(new Random(4, "p").at(i)),
+    shot: sampleShot(new Random(4, "s").at(i), WIDE_POSE),
+  }));
+  for (const { landmarks } of await draw(...heads)) {
+    for (const first of [0, 8]) {
+      const gaps = Array.from({ length: 8 }, (_, i) => {
+        const at = 2 * (first + i);
+        return Math.hypot(landmarks[at + 2]! - landmarks[at]!, landmarks[at + 3]! - landmarks[at + 1]!);
+      });
+      const mean = gaps.reduce((sum, gap) => sum + gap, 0) / 8;
+      assert(gaps.filter((gap) => Math.abs(gap / mean - 1) < 0.15).length >= 6, gaps.join());
+    }
+  }
 });
 
 Deno.test("renderFaces() draws every style, with all landmarks in the picture", async () => {
@@ -191,6 +237,35 @@ Deno.test("renderFaces() lights from the side and from behind, and leaves paper 
   assert(total(rim) > total(even) * 1.01, "edges shine");
   assert(isWall(colour(even.image, 2, 2)) && !isWall(colour(bare.image, 2, 2)), "a corner is paper");
   assert.deepEqual(colour(bare.image, SIZE / 2, SIZE / 2), colour(even.image, SIZE / 2, SIZE / 2));
+});
+
+Deno.test("renderFaces() draws a line along the nose where outlines follow folds, and leaves brows and eyes as they are", async () => {
+  const device = await openDevice();
+  const drawn = async (folds: number) => {
+    const render = structuredClone(styles.get("line_art")!.render);
+    render.line.folds = folds;
+    const [face] = await renderFaces(device.gpu, [plainHead(0.35)], render, SIZE);
+    return face!;
+  };
+  const [plain, folded] = [await drawn(0), await drawn(1)];
+  device.destroy();
+  assert.deepEqual(folded.landmarks, plain.landmarks);
+  /** Lines from one landmark to the other, up to six pixels beside. */
+  const ink = (face: RenderedFace, from: number, to: number) => {
+    let sum = 0;
+    for (let t = 0; t <= 1; t += 0.05) {
+      const [[x0, y0], [x1, y1]] = [mean(face, from), mean(face, to)];
+      for (let beside = -6; beside <= 6; beside++) {
+        sum += 255 - lightness(colour(face.image, x0 + (x1 - x0) * t + beside, y0 + (y1 - y0) * t));
+      }
+    }
+    return sum;
+  };
+  assert(ink(folded, 28, 30) > 1.5 * ink(plain, 28, 30), `${ink(folded, 28, 30)} and ${ink(plain, 28, 30)}`);
+  // Lips have relief too, brows and lids have none.
+  for (const [from, to] of [[17, 21], [36, 39]] as const) {
+    assert(ink(folded, from, to) < 1.1 * ink(plain, from, to), `landmarks ${from} to ${to} are as they were`);
+  }
 });
 
 Deno.test("renderFaces() refuses sizes that it cannot draw", async () => {
