@@ -13,6 +13,7 @@ import {
   InvalidArgumentError,
   type Option,
 } from "@commander-js/extra-typings";
+import { fileURLToPath } from "node:url";
 import { InputError } from "../formats/input_error.ts";
 import { suggest } from "../formats/yaml_tree.ts";
 import type { Registry } from "../runtime/pipeline/file.ts";
@@ -28,6 +29,9 @@ export interface Context {
   /** A module that runs stages in threads, see `RunOptions.thread`. */
   readonly thread?: URL;
 }
+
+/** Folder of the detector that commands take when none is named. */
+export const SHIPPED_DETECTOR: string = fileURLToPath(new URL("../models/faces", import.meta.url));
 
 /** Declares a command's arguments and options, and its action. Name and description are added by the table of commands. */
 export type Define = (context: Context) => CommandUnknownOpts;

@@ -15,7 +15,7 @@ import { CROP_SCALE, invertAffine, transformLandmarks } from "../faces/landmarks
 import { formatPts } from "../faces/pts.ts";
 import { type Detector, loadDetector, uncertainty } from "../models/detectors/detector.ts";
 import { searchFace } from "../models/detectors/face_search.ts";
-import { type Context, Exit, UsageError } from "./command.ts";
+import { type Context, Exit, SHIPPED_DETECTOR, UsageError } from "./command.ts";
 import { openDevice } from "../engine/device.ts";
 
 /** An image with the crop that goes to the detector. */
@@ -44,7 +44,7 @@ interface Work {
 export const detect = (context: Context) =>
   new Command()
     .argument("<IMAGE|DIR...>", "PNG and JPEG files, or folders of them")
-    .requiredOption("--detector <DIR>", "folder of a detector")
+    .addOption(new Option("--detector <DIR>", "folder of a detector").default(SHIPPED_DETECTOR, "models/faces"))
     .addOption(
       new Option(
         "--box <X,Y,W,H>",
@@ -64,7 +64,7 @@ export const detect = (context: Context) =>
     )
     .option("--flip", "average the landmarks of the image and of its mirror image")
     .option("--out <DIR>", "write NAME.pts, and NAME.png with the landmarks drawn over the image, to this folder")
-    .addHelpText("after", "\nExample:\n  deno task detect face.jpg --detector models/tiny/detector --out found")
+    .addHelpText("after", "\nExample:\n  deno task detect face.jpg --flip --out found")
     .action((paths, options) => detectPaths(paths, options, context));
 
 interface DetectOptions {

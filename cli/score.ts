@@ -15,7 +15,7 @@ import { convertLandmarks, DEFAULT_SCHEMA, type SchemaName, schemaName, SCHEMAS 
 import { evaluate, type Evaluation, type Measures, type Normaliser } from "../faces/metrics.ts";
 import { type Origin, readPts } from "../faces/pts.ts";
 import { loadDetector } from "../models/detectors/detector.ts";
-import { collect, type Context, UsageError } from "./command.ts";
+import { collect, type Context, SHIPPED_DETECTOR, UsageError } from "./command.ts";
 import { itemAt } from "../engine/lookup.ts";
 import { openDevice } from "../engine/device.ts";
 import { exists } from "../formats/files.ts";
@@ -44,7 +44,7 @@ type Crop = "none" | "landmarks";
 export const score = (context: Context) =>
   new Command()
     .addOption(
-      new Option("--detector <[NAME=]DIR>", "a detector; may be given several times")
+      new Option("--detector <[NAME=]DIR>", "a detector; may be given several times; models/faces if nothing is given")
         .argParser<string[] | undefined>(collect),
     )
     .addOption(
@@ -112,7 +112,7 @@ interface ScoreOptions {
 async function scoreTools(options: ScoreOptions, { print }: Context): Promise<void> {
   const { data: dir, detector = [], predicted = [], crop, normaliser, thresholds, flip = false, json, out } = options;
   const tools = [...detector.map(toolOf("detector")), ...predicted.map(toolOf("predicted"))];
-  if (!tools.length) throw new UsageError("Cannot score without at least one --detector or --predicted");
+  if (!tools.length) tools.push(toolOf("detector")(`faces=${SHIPPED_DETECTOR}`));
   const twice = tools.find(({ name }, i) => tools.findIndex((other) => other.name === name) < i);
   if (twice) {
     throw new UsageError(
