@@ -160,7 +160,7 @@ async function probe(gpu: GPUDevice, code: string, inputs: GPUBindingResource[],
   return { result, ms };
 }
 
-/** WGSL leaves it open what a read outside a texture gives; most drivers give zero. */
+/** WGSL does not define the value of a read outside a texture; most drivers give zero. */
 async function readsZeroOutside(gpu: GPUDevice): Promise<boolean> {
   const texture = gpu.createTexture({
     size: [1024, 2],

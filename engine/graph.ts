@@ -83,7 +83,7 @@ export interface Target {
 /** Numbers that a kernel is built with in place of the op's own, such as tile shapes. */
 export type Candidate = Readonly<Record<string, number>>;
 
-/** Selects kernels by what was measured on an adapter. */
+/** Selects kernels by measurements on an adapter. */
 export interface KernelSelector {
   /** The fastest of an op's candidates for the kernel of a key; undefined for the op's own. */
   select(key: string, candidates: readonly Candidate[]): Candidate | undefined;

@@ -27,7 +27,7 @@ export function storageBytes(count: number, storage: Device["storage"], dtype: D
 /** Bytes of a texel. */
 const TEXEL_BYTES = { f32: 16, f16: 8 } as const;
 
-/** Bytes that are read back at a time: what is read takes as much again on the device. */
+/** Bytes that are read back at a time; a read takes as much again on the device. */
 export const READ_BYTES = 2 ** 26;
 
 /** Counts memory that was allocated, or with a negative number freed. */

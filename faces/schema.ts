@@ -184,7 +184,7 @@ export const schemaName = z.enum(Object.keys(FILES) as [SchemaName, ...SchemaNam
 /** The schema of faces and detectors whose file names none. */
 export const DEFAULT_SCHEMA: SchemaName = "ibug68";
 
-/** Every schema, by its name; a file is parsed when it is first asked for. */
+/** Every schema, by its name; a file is parsed at its first use. */
 export const SCHEMAS: Readonly<Record<SchemaName, LandmarkSchema>> = (() => {
   const parsed: Partial<Record<SchemaName, LandmarkSchema>> = {};
   const getters = schemaName.options.map((name) =>

@@ -115,7 +115,7 @@ export function stepFetches(
   const outputs = { loss, ...spec.outputs };
   const more = spec.updates ?? [];
   if (gradient_accumulation_steps === 1) return { step: { outputs, updates: [...move(grads), ...more] }, move: null };
-  // The first batch of a step does not keep what the last step left.
+  // The first batch of a step does not keep the sums of the last step.
   const keep = graph.input("keep", [1]);
   const sums = [...trainable].map(([name, { shape }]) => graph.parameter(SUM + name, shape));
   const adding = sums.map((sum, k) => [sum, add(mul(sum, keep), itemAt(grads, k, "gradients"))] as const);
@@ -129,7 +129,7 @@ export function stepFetches(
 export class Trainer implements Disposable {
   /** Parameters, the optimizer's state (such as `adam.m/`, `adam.v/`) and averages (`ema/`), by name. */
   readonly parameters: ReadonlyMap<string, Tensor>;
-  /** The planned step, for its costs; of several batches, what is done for each. */
+  /** The planned step, for its costs; with several batches, the part of each. */
   readonly step_plan: Executable;
   /** Batches in a step. */
   readonly gradient_accumulation_steps: number;
@@ -140,7 +140,7 @@ export class Trainer implements Disposable {
   readonly #given: ReadonlyMap<string, Tensor>;
   /** Optimiser state, averages and plans. */
   readonly #owned: DisposableStack;
-  /** Names of what changes: parameters, running statistics, optimizer state and averages. */
+  /** Names of all tensors that change: parameters, running statistics, optimizer state and averages. */
   readonly #saved: readonly string[];
   /** Start of a training that has no checkpoint yet. */
   #origin: ReadonlyMap<string, Float32Array> | null = null;
@@ -229,7 +229,7 @@ export class Trainer implements Disposable {
     return optimizerOf(optimizer).inputs(this.steps, { weight_decay, ema_decay: decay, lr });
   }
 
-  /** Parameters under the values of their moving averages where there are any: what to save as the result. */
+  /** Parameters under the values of their moving averages where there are any, to be saved as the result. */
   averaged(): Map<string, Tensor> {
     const result = new Map<string, Tensor>();
     for (const [name, tensor] of this.#given) result.set(name, this.parameters.get(EMA + name) ?? tensor);
@@ -315,7 +315,7 @@ export class Trainer implements Disposable {
 
   /** Goes back to the latest checkpoint, or to the start; false if neither is known. */
   async #rewind(dir: string): Promise<boolean> {
-    // Sums of gradients are not saved, and would keep what a failed step left: NaN times zero is NaN.
+    // Sums of gradients are not saved, and would keep those of a failed step: NaN times zero is NaN.
     for (const [name, tensor] of this.parameters) {
       if (!this.#given.has(name)) tensor.write(new Float32Array(elements(tensor.shape)));
     }

@@ -11,7 +11,7 @@ import { reader } from "./_reference.ts";
 /** Attributes of the random ops: shape of the result and key of the stream. */
 export type RandomAttrs = { readonly shape: readonly number[]; readonly key: readonly [number, number] };
 
-/** A stream of random numbers and the shape of what is drawn. */
+/** A stream of random numbers and the shape of the draw. */
 export interface RandomOptions {
   readonly shape: readonly number[];
   /** Seed of the run. */

@@ -7,7 +7,7 @@ import { mul } from "./mul.ts";
 import { reshape } from "./reshape.ts";
 import { sumLast } from "./sum_last.ts";
 
-/** Sums of result times gradient over each head, `[N, L, heads, 1]`: what the softmax subtracts backwards. */
+/** Sums of result times gradient over each head, `[N, L, heads, 1]`; the backward softmax subtracts them. */
 export function rowDot(y: Value, dy: Value, heads: number): Value {
   const { N, L, width } = dims(y, "N L width");
   return sumLast(reshape(mul(y, dy), [N, L, heads, width / heads]));

@@ -44,7 +44,7 @@ export interface Dispatch {
   readonly bound: AnyOp["bound"];
   /** The op that gives the dispatch its name. */
   readonly name: string;
-  /** True if it is carried out only when what it reads was written since its last execution. */
+  /** True if it is carried out only when its inputs were written since its last execution. */
   readonly cached: boolean;
 }
 

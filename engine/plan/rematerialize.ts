@@ -114,7 +114,7 @@ export class Rematerializer {
       .sort((a, b) => work(a) - work(b) || this.#texelsOf(b) - this.#texelsOf(a));
   }
 
-  /** The plan's dispatches, each after those that recompute what it needs and what was dropped. */
+  /** The plan's dispatches, each after those that recompute the dropped values it needs. */
   #sequence(dropped: ReadonlyMap<Value, number>): Sequence {
     const dispatches: Dispatch[] = [];
     const at: number[] = [];

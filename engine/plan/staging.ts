@@ -33,7 +33,7 @@ export function assignStaging(
 ): StagingAssignment {
   const memoryOf = (value: Value) => inPlaceUpdates.get(value) ?? slots.get(value) ?? value;
   const sizeOf = (value: Value) => staged ? stagedBytes(value.shape, inPlaceUpdates.has(value)) : 0;
-  // Updates by copy read what is staged.
+  // Updates by copy read staged results.
   const copied = new Set(copies.map(({ after }) => after));
   const occupied = new Set<unknown>();
   let [end, stagingBuffer] = [0, 0];

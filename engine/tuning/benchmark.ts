@@ -122,7 +122,7 @@ export class CandidateRun implements Disposable {
     return Math.ceil(BATCH_MS / await this.time(4));
   }
 
-  /** Frees what the constructor allocated. */
+  /** Frees the allocations of the constructor. */
   [Symbol.dispose](): void {
     this.#executable.destroy();
   }

@@ -189,7 +189,7 @@ export class Tuner {
     }
     const errors: (Error | GPUError | null)[] = [];
     for (const _ of scopes) errors.push(await gpu.popErrorScope());
-    // The device's own words come first: what is thrown follows from it.
+    // The device's own error comes first; a thrown one follows from it.
     const error = [...errors, thrown].find((one) => one !== null);
     if (error instanceof Error) this.device.check();
     return error ? error.message.split("\n").map((line) => line.trim()).filter(Boolean).slice(0, 2).join(" ") : null;
@@ -198,7 +198,7 @@ export class Tuner {
 
 /** Options of a tuning. */
 export interface TuneOptions {
-  /** The file that keeps what was measured; see {@linkcode tuningFile}. */
+  /** The file that keeps the measurements; see {@linkcode tuningFile}. */
   readonly path: string;
   /** True if to measure kernels again that are in the file. */
   readonly again?: boolean;

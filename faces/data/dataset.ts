@@ -147,7 +147,7 @@ export function datasetOf(
 }
 
 /**
- * Opens a dataset that a `DatasetWriter` wrote. Images are read when they are asked for.
+ * Opens a dataset that a `DatasetWriter` wrote. Images are read on demand.
  *
  * @param dir The folder with `metadata.jsonl`.
  * @returns The dataset.

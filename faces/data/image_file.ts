@@ -32,7 +32,7 @@ export interface ImageHeader {
  */
 export type Orientation = 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8;
 
-/** Most pixels an image may have unless the caller says otherwise: 64 megapixels, 192 MiB as RGB. */
+/** Most pixels of an image by default: 64 megapixels, 192 MiB as RGB. */
 export const MAX_PIXELS = 1 << 26;
 
 /** Longest file that is read, bytes: more than an image of {@linkcode MAX_PIXELS} takes without compression. */

@@ -109,7 +109,7 @@ export function hourglass(scope: Scope, images: Value, config: HourglassConfig):
   const norm = { groups, eps: 1e-5 };
   const act = (at: Scope, name: string, h: Value) => relu(normalise(at, name, h, norm));
 
-  // One norm a block, at half the channels: what a block adds does not depend on how large its input has grown.
+  // One norm a block, at half the channels: the sum that a block adds does not depend on how large its input has grown.
   const residual = (at: Scope, x: Value): Value => {
     let h = act(at, "norm", convolve(at, "conv1", x, channels / 2, { kernel: 1, bias: false }));
     h = relu(convolve(at, "conv2", h, channels / 2));

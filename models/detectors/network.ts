@@ -1,5 +1,5 @@
 /**
- * The contract of a detector's network: everything that training, detection, export and conversion need to know of it.
+ * The contract of a detector's network: everything that training, detection, export and conversion need.
  *
  * @module
  */
@@ -68,7 +68,7 @@ export interface DetectorNetwork<C extends DetectorBase> {
   readonly option: {
     readonly name: string;
     readonly schema: z.ZodType;
-    /** Configuration of a training from scratch, or what is wrong with the value; undefined asks for the defaults. */
+    /** Configuration of a training from scratch, or the problem with the value; undefined gives the defaults. */
     config(value: unknown, schema: SchemaName): z.ZodSafeParseResult<C>;
   };
   /** Names of the parameters that no gradient moves, such as running statistics. */

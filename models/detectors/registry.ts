@@ -18,7 +18,7 @@ export const DETECTOR = "detector/";
 /** Configuration of a detector's network. */
 export type DetectorConfig = HourglassConfig | StarDetectorConfig;
 
-/** Networks by their `model_type`; the first is what a training makes unless it is asked for another. */
+/** Networks by their `model_type`; the first is the default of a training. */
 export const DETECTORS = {
   hourglass: hourglassDetector,
   star: starDetector,
@@ -74,7 +74,7 @@ export function trainableNames(config: DetectorConfig, specs: Specs): string[] {
   return [...specs.keys()].filter((name) => !statistics?.test(name));
 }
 
-/** Formats of {@linkcode exportDetector} with what they write. */
+/** Formats of {@linkcode exportDetector} with their descriptions. */
 export const DETECTOR_EXPORTS: Readonly<Record<string, string>> = Object.fromEntries(
   DETECTOR_NETWORKS.flatMap(({ exports }) => Object.entries(exports).map(([name, { doc }]) => [name, doc])),
 );

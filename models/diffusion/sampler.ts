@@ -44,7 +44,7 @@ export interface SamplerSpec {
   readonly finish?: (x: Value) => Value;
   /** True if there is guidance: predictions with the prompt come first, then those without. */
   readonly guided: boolean;
-  /** True if steps add fresh noise, as the method says of the run's options. */
+  /** True if steps add fresh noise, which the method decides by the run's options. */
   readonly noisy?: boolean;
   /** Range of x_0, where the schedule clips it: {@linkcode clipOf}. */
   readonly clip?: number | undefined;
@@ -77,7 +77,7 @@ const PREFIX = "sampler/";
 
 /** Computations of a sampler. */
 export interface SamplerFetches {
-  /** Parameters that hold the latents and what is computed once. */
+  /** Parameters that hold the latents and the values computed once. */
   readonly kept: readonly Value[];
   /** Before the first step. */
   readonly once: Fetches;
@@ -166,7 +166,7 @@ export function samplerFetches(spec: SamplerSpec): SamplerFetches {
 export class Sampler implements Disposable {
   readonly #spec: SamplerSpec;
   readonly #own = new Map<string, Tensor>();
-  /** The plans and what they keep between steps. */
+  /** The plans and the state that they keep between steps. */
   readonly #owned: DisposableStack;
   readonly #once: Executable;
   readonly #step: Executable;

@@ -7,7 +7,7 @@
  * Easy to get wrong:
  * - diffusers' `scaled_linear`, which LDM calls linear, is linear in sqrt(beta);
  * - Stable Diffusion: `steps_offset` 1, `set_alpha_to_one` false (the last step goes to a_0, not to 1), no clipping;
- * - LDM's own sampler makes more steps than asked for when their number does not divide T (30 gives 31);
+ * - LDM's own sampler makes more steps than requested when their number does not divide T (30 gives 31);
  * - guidance is `uncond + scale (cond - uncond)`; a scale of 1 is no guidance, not 0.
  *
  * Sources: Ho et al. 2020, arXiv 2006.11239; Song et al. 2020, arXiv 2010.02502, eq. 12 and 16; diffusers v0.20.2,

@@ -18,7 +18,7 @@
  * A ControlNet adds to the skips and to the output of the mid block.
  *
  * Easy to get wrong:
- * - `attention_head_dim` is the NUMBER of heads, whatever its name says;
+ * - `attention_head_dim` is the NUMBER of heads, despite its name;
  * - an up block has one residual block more than a down block; it concatenates `[running, skip]` in this order;
  * - every residual block, every downsampler and conv_in leave a skip; a block with attention leaves it after attention.
  *
@@ -87,7 +87,7 @@ export interface EncoderConfig {
   layers_per_block: number | number[];
   /** Width of the context. */
   cross_attention_dim: number;
-  /** Number of attention heads (not their width, whatever the name says), for each block or for all. */
+  /** Number of attention heads (not their width, despite the name), for each block or for all. */
   attention_head_dim: number | number[];
   /** Transformer layers behind each residual layer of a block that attends. */
   transformer_layers_per_block: number | number[];
@@ -240,7 +240,7 @@ export function encode(scope: Scope, config: EncoderConfig, inputs: UNetInputs, 
 }
 
 /**
- * A UNet: noise, or whatever the schedule has it predict, in the shape of the sample.
+ * A UNet: noise, or another prediction that the schedule is for, in the shape of the sample.
  *
  * @param scope Where its parameters are named: `new Scope(graph, specs, "unet/")`.
  * @param config Diffusers' configuration.
@@ -280,7 +280,7 @@ export function unet(scope: Scope, config: UNetConfig, inputs: UNetInputs, contr
   });
 }
 
-/** The decoder half of a UNet, from what {@linkcode encode} left. */
+/** The decoder half of a UNet, from the outputs of {@linkcode encode}. */
 export function decode(scope: Scope, config: UNetConfig, inputs: UNetInputs, encoded: Encoded): Value {
   const { block_out_channels, up_block_types } = config;
   const levels = block_out_channels.length;

@@ -1,5 +1,5 @@
 /**
- * Reads `config.json` files of diffusers and transformers, which have dozens of options; a network here knows some of them.
+ * Reads `config.json` files of diffusers and transformers, which have dozens of options; a network here supports some of them.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import type { z } from "zod";
 import { InputError } from "../../formats/input_error.ts";
 
-/** A network's `config.json`: what it knows, and what it needs at one value only. */
+/** A network's `config.json`: its known options, and those that need one value. */
 export interface ConfigFormat<T> {
   /** `_class_name` (diffusers) or `model_type` (transformers) of the file. */
   readonly name: string;

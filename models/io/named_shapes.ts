@@ -33,7 +33,7 @@ export interface OriginalNetwork<T> {
   readonly trainer?: { readonly weights: string; readonly average: string };
   /** Names below the prefix that have no use here. */
   readonly unused?: RegExp;
-  /** The configuration, from the shapes and from what else is known. */
+  /** The configuration, from the shapes and from the original configuration, if given. */
   infer(file: NamedShapes, original: OriginalConfig | undefined, scale: number | undefined): T;
   /** From the names here to the original ones. */
   names(config: T): Renaming;

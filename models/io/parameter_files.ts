@@ -58,7 +58,7 @@ export async function* readParameters(
 }
 
 /**
- * Finds parameters in an open file, which are read when asked for, as {@linkcode writeSafetensors} takes them.
+ * Finds parameters in an open file, which are read on demand, as {@linkcode writeSafetensors} takes them.
  *
  * @returns By the parameters' names; shapes are those of the graph, elements in the layout of files.
  * @throws {InputError} As {@linkcode readParameters} does.

@@ -71,7 +71,7 @@ export interface WeightOptions {
 }
 
 /**
- * A place in the tree of parameter names, which declares parameters of a graph as they are asked for.
+ * A place in the tree of parameter names, which declares parameters of a graph at their first use.
  *
  * @example
  * ```ts

@@ -1,5 +1,5 @@
 /**
- * Opens files of tensors whatever their format: safetensors, one or in shards, or what PyTorch writes.
+ * Opens files of tensors in any known format: safetensors, one or in shards, or those of PyTorch.
  *
  *     *.safetensors                  by name; also a file with another ending that is neither of the two below
  *     *.index.json                   names of tensors by the file next to it that holds them

@@ -15,7 +15,7 @@ import { noiseLevel, type Schedule } from "../schedule.ts";
 
 /** A step of a run: its time step, and the numbers that the graph of a step reads. */
 export interface SamplerStep {
-  /** Time step that the network is asked at. */
+  /** Time step given to the network. */
   readonly t: number;
   /** Numbers by name. */
   readonly numbers: Readonly<Record<string, number>>;
@@ -62,7 +62,7 @@ export interface SamplingMethod {
   /**
    * The steps of a run, from noise to image.
    *
-   * @param count Steps that are asked for.
+   * @param count Requested steps.
    * @throws {InputError} If the schedule has not so many.
    */
   steps(schedule: Schedule, count: number, options: MethodOptions): readonly SamplerStep[];
@@ -83,7 +83,7 @@ export interface Predictions {
   readonly noise: readonly [number, number];
 }
 
-/** Estimates of x_0 and of the noise by what the schedule's network predicts. */
+/** Estimates of x_0 and of the noise from the network's prediction, by its type in the schedule. */
 export function predictions(schedule: Schedule, t: number): Predictions {
   const { signal, noise } = noiseLevel(schedule, t);
   switch (schedule.config.prediction_type) {
