@@ -1,5 +1,5 @@
 /**
- * Smooth warps of a picture by a grid of offsets at random, and its landmarks with it.
+ * Smooth warps of an image by a grid of offsets at random, and its landmarks with it.
  *
  * @module
  */
@@ -7,20 +7,20 @@
 import type { RandomSource } from "../engine/rng.ts";
 import type { Landmarks } from "./landmarks.ts";
 
-/** Points of the grid along each axis; the first and the last lie on the picture's border. */
+/** Points of the grid along each axis; the first and the last lie on the image's border. */
 const POINTS = 4;
 /** Greatest offset of a point of the grid, parts of the side. */
 export const GREATEST_OFFSET = 0.25;
-/** What the displacement may change by over what the point does: below 1 no two points come to one place. */
+/** Limit of the change of the displacement over that of the point: below 1 no two points come to one place. */
 const STEEPEST = 0.8;
 /** Places along each axis where that is looked at. */
 const LOOKS = 16;
 
-/** A warp: a uniform cubic B-spline of offsets, whose grid goes on outside the picture as it ends. */
+/** A warp: a uniform cubic B-spline of offsets, whose grid goes on outside the image as it ends. */
 export interface GridWarp {
-  /** Side of the picture, pixels. */
+  /** Side of the image, pixels. */
   readonly side: number;
-  /** `[4, 4, 2]`, offsets to where the picture's points came from, pixels. */
+  /** `[4, 4, 2]`, offsets to where the image's points came from, pixels. */
   readonly offsets: Float64Array;
 }
 
@@ -93,9 +93,9 @@ function steepness(warp: GridWarp): number {
 }
 
 /**
- * Draws a warp; one that would fold the picture, or nearly, is weakened until it does not.
+ * Draws a warp; one that would fold the image, or nearly, is weakened until it does not.
  *
- * @param side Of the picture, pixels.
+ * @param side Of the image, pixels.
  * @param strength Greatest offset of a point of the grid along each axis, parts of the side; to `GREATEST_OFFSET`.
  */
 export function drawGridWarp(

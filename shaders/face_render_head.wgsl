@@ -1,6 +1,6 @@
 // The head as an implicit surface: slices of the skull, bumps of the face, nose, ears, hair, neck, shoulders.
 // in params: texture [PARAM_TEXELS, faces], the layout of packHead() in faces/render/head.ts. Lengths are in eye widths of
-//   the mean face (outer corner to outer corner = 1), x to the right of the picture, y down, z to the camera.
+//   the mean face (outer corner to outer corner = 1), x to the right of the image, y down, z to the camera.
 // Both entry points use this file, so that landmarks are computed from the very surface and curves that are drawn.
 @group(0) @binding(0) var params: texture_storage_2d<rgba32float, read>;
 
@@ -11,7 +11,7 @@ const TABLE_TOP: f32 = -1.6;
 const TABLE_STEP: f32 = 3.6 / 127.0;
 
 var<private> face: i32;
-var<private> camera: vec4f; // distance, screen units a pixel, centre of the picture (pixels)
+var<private> camera: vec4f; // distance, screen units a pixel, centre of the image (pixels)
 var<private> row_x: vec4f; // rows of the rotation from head to camera; w: the pivot
 var<private> row_y: vec4f;
 var<private> row_z: vec4f;

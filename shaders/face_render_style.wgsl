@@ -1,5 +1,5 @@
-// From what is seen to a picture in a style: light and lines (shade), the medium (paint), paper and lens (pack).
-// in params as face_render_head.wgsl; in styles: packStyle() in faces/render/render.ts; lengths are shares of the picture's side
+// From what is seen to an image in a style: light and lines (shade), the medium (paint), paper and lens (pack).
+// in params as face_render_head.wgsl; in styles: packStyle() in faces/render/render.ts; lengths are shares of the image's side
 // in shape, colour, light: what face_render_surface.wgsl wrote   in/out canvas: [side, side, faces] sRGB in 0..1, nearness of a feature
 // out pixels: [faces, size, size] RGBA, one byte each
 // grid: one invocation a sample (shade, paint) or a pixel (pack), workgroup (8 x 1, face)
@@ -19,7 +19,7 @@ struct Style {
   edge_colour: vec4f, // w: weave of the paper
   palette_form: vec4f, // kind (0 none, 1 by lightness, 2 nearest), colours, mix, dither
   lens: vec4f, // blur, noise, vignette, fade
-  medium_more: vec4f, // share of the plain picture at eyes, nose and mouth; stray colour; bare corners, their raggedness
+  medium_more: vec4f, // share of the plain image at eyes, nose and mouth; stray colour; bare corners, their raggedness
   back_low: vec4f, // background colours of the style; w: use them
   back_high: vec4f, // w: how far the background's colours stray
   rim: vec4f, // light from behind; w: the palette is for the background as well
@@ -267,7 +267,7 @@ fn shade(@builtin(global_invocation_id) id: vec3u) {
 
 // --- paint ---
 
-// Direction across which the picture changes, by the lightness around a point.
+// Direction across which the image changes, by the lightness around a point.
 fn gradient(uv: vec2f, reach: f32) -> vec2f {
   let x = grey(canvas(uv + vec2f(reach, 0.0)).xyz) - grey(canvas(uv - vec2f(reach, 0.0)).xyz);
   let y = grey(canvas(uv + vec2f(0.0, reach)).xyz) - grey(canvas(uv - vec2f(0.0, reach)).xyz);
@@ -431,7 +431,7 @@ fn pack(@builtin(global_invocation_id) id: vec3u) {
   if (id.x >= size || id.y >= size) { return; }
   let uv = (vec2f(id.xy) + 0.5) / f32(size);
   let per = side / f32(size);
-  let lens = texel(43); // this picture's own blur (pixels), noise, exposure, warmth
+  let lens = texel(43); // this image's own blur (pixels), noise, exposure, warmth
   let sigma = max(per * 0.36, (styles[face].lens.x * lens.x) * per);
   let reach = i32(clamp(ceil(sigma * 2.0), 1.0, 8.0));
   let even = 1 - (i32(samples) / i32(size)) % 2; // the centre of a pixel lies between samples

@@ -1,7 +1,7 @@
 // What is seen at each sample: normal, colour, light, distance to the nearest drawn line. Follows face_render_head.wgsl.
 // out shape_out:  [side, side, faces] camera-space normal, depth (0 for the background)
 // out colour_out: [side, side, faces] own colour without light, material
-// out light_out:  [side, side, faces] key light, ambient occlusion, highlight, distance to a line (share of the picture)
+// out light_out:  [side, side, faces] key light, ambient occlusion, highlight, distance to a line (share of the image)
 // grid: one invocation a sample, workgroup (8 x 1 samples, face)
 @group(0) @binding(2) var shape_out: texture_storage_2d_array<rgba32float, write>;
 @group(0) @binding(3) var colour_out: texture_storage_2d_array<rgba32float, write>;
@@ -255,7 +255,7 @@ fn paint_hair(p: vec3f) -> Paint {
   let tint = mix(vec3f(1.0), vec3f(1.15, 1.0, 0.82), 0.5 + 0.5 * strand);
   return Paint(base * tint * max(1.0 + 0.85 * strand, 0.1), HAIR, 9.0, max(0.12 + 0.25 * strand, 0.0));
 }
-fn paint_sky(uv: vec2f) -> Paint { // uv: 0 to 1 over the picture
+fn paint_sky(uv: vec2f) -> Paint { // uv: 0 to 1 over the image
   let a = texel(34);
   let b = texel(35);
   var t = uv.y + 0.25 * noise(uv * 2.0, 51.0);
@@ -298,7 +298,7 @@ fn surface(@builtin(global_invocation_id) id: vec3u) {
   if (id.x >= size.x || id.y >= size.y) { return; }
   load_head(i32(id.z));
   let side = f32(size.x);
-  let pixels = texel(24).y; // side of the finished picture
+  let pixels = texel(24).y; // side of the finished image
   let uv = (vec2f(id.xy) + 0.5) / side;
   let screen = (uv * pixels - 0.5 - camera.zw) * camera.y;
   let way = normalize(vec3f(screen, -camera.x));

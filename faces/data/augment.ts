@@ -22,7 +22,7 @@ import {
 } from "../landmarks.ts";
 import type { LandmarkSchema } from "../schema.ts";
 
-/** How much to change; all ranges are symmetric about no change. */
+/** Strengths of the changes; all ranges are symmetric about no change. */
 export const augmentation = z.strictObject({
   flip: z.number().min(0).max(1).default(0.5).describe("Share of the images that is mirrored"),
   rotation: z.number().min(0).max(Math.PI).default(0.3).describe("Standard deviation of the rotation, radians"),
@@ -161,13 +161,13 @@ function clip(normal: number): number {
   return Math.max(-3, Math.min(3, normal));
 }
 
-/** Makes a picture wider and as much lower, about its centre, so that width over height is a factor of what it was. */
+/** Makes an image wider and as much lower, about its centre, so that width over height is a factor of what it was. */
 function stretch(centre: number, factor: number): Affine {
   const wider = Math.sqrt(factor), lower = 1 / wider;
   return [wider, 0, centre * (1 - wider), 0, lower, centre * (1 - lower)];
 }
 
-/** Where a picture's points were: first the mirror is undone, then the warp, the affine map and the bends. */
+/** Where an image's points were: first the mirror is undone, then the warp, the affine map and the bends. */
 interface Way {
   back: Affine;
   bends: readonly Bend[];

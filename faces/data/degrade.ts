@@ -1,17 +1,17 @@
 /**
- * What pictures lose on their way: resolution, tones, and what JPEG leaves out.
+ * Losses of images on their way: resolution, tones, and the frequencies that JPEG leaves out.
  *
- * All change a picture of `[side, side, 3]` values from -1 to 1 in place.
+ * All change an image of `[side, side, 3]` values from -1 to 1 in place.
  *
  * @module
  */
 
 import type { RandomSource } from "../../engine/rng.ts";
 
-/** Greatest factor by which a picture is made smaller. */
+/** Greatest factor by which an image is made smaller. */
 const SMALLEST = 4;
 
-/** Makes a picture up to four times smaller, by the mean over each pixel, and as large as before between those. */
+/** Makes an image up to four times smaller, by the mean over each pixel, and as large as before between those. */
 export function lowerResolution(
   out: Float32Array,
   side: number,

@@ -1,7 +1,7 @@
 /**
  * A person and a shot as the texels that the shaders read (shaders/face_render_head.wgsl).
  *
- * Lengths are in *eye widths of the mean face* (outer corner to outer corner = 1): x to the right of the picture, y down,
+ * Lengths are in *eye widths of the mean face* (outer corner to outer corner = 1): x to the right of the image, y down,
  * z to the camera, origin between the eyes. The mean face follows anthropometric means of adults: what is seen from the
  * front agrees with the mean of landmarks on photographs within 0.03.
  *
@@ -112,22 +112,22 @@ function rotation([yaw, pitch, roll]: Shot["pose"]): number[][] {
   return [x.map((v, i) => cr * v - sr * y[i]!), x.map((v, i) => sr * v + cr * y[i]!), z];
 }
 
-/** What the parts of a face have in common. */
+/** Sizes that the parts of a face share. */
 interface Layout {
   person: Person;
   shot: Shot;
   shape: StyleShape;
   /** A trait in standard deviations, as far as the style exaggerates it. */
   trait(name: Trait): number;
-  /** Factor by which the style strays from its proportions in this picture; part numbers are arbitrary. */
+  /** Factor by which the style strays from its proportions in this image; part numbers are arbitrary. */
   liberty(part: number): number;
   /** Factor on lengths below the eyes. */
   longer: number;
   /** Factor on widths. */
   wider: number;
-  /** How far features are spread over that width. */
+  /** Spread of the features over that width. */
   spread: number;
-  /** How far the jaw has dropped. */
+  /** Drop of the jaw. */
   drop: number;
   /** Where a height of the mean face is on this face. */
   place(y: number): number;
@@ -284,7 +284,7 @@ function packNoseAndMouth(
   put(14, 0.02 + 0.058 * shot.smile, 0.24 + 0.07 * trait("cupid"), shot.teeth, shot.open > 0.3 ? 0.9 : 0.4);
 }
 
-/** How far the bumps of the face stand out. */
+/** Height of the bumps of the face. */
 function packRelief(put: Put, { person, shot, shape, trait }: Layout): void {
   const smile = Math.max(shot.smile, 0);
   const ridge = 0.035 + 0.014 * trait("brow_ridge");
@@ -297,7 +297,7 @@ function packRelief(put: Put, { person, shot, shape, trait }: Layout): void {
   put(19, ...[0.045 * shape.lip_scale, chin, 0.03, fold].map((height) => height * shape.relief));
 }
 
-/** How the whole head is bent. */
+/** Bends of the whole head. */
 function packBends(put: Put, { person, shape }: Layout): void {
   const { bends } = person;
   const by = Math.min(shape.exaggerate, 1.6);
@@ -313,7 +313,7 @@ function lighten(colour: Rgb, by: number): Rgb {
   return scale(colour, Math.max(lightness(LIGHT_SKIN) / lightness(colour), 1) ** by);
 }
 
-/** The looks of a person in the colours of a style: the same in each picture, alike for lists of one length. */
+/** The looks of a person in the colours of a style: the same in each image, alike for lists of one length. */
 function inColours({ person, shot }: HeadParams, colours: StyleColours): HeadParams {
   const share = Math.abs(Math.sin(person.shape.cupid * 12.9898) * 43758.5453) % 1;
   const pick = (list: readonly string[], own: Rgb): Rgb => {
@@ -343,7 +343,7 @@ function fromSide(light: Rgb, by: number): Rgb {
   return scale(turned, 1 / Math.hypot(...turned));
 }
 
-/** How a camera that measures the face exposes it: half way to an even grey, the light on it being what it is. */
+/** Exposure by a camera that meters the face: half way to an even grey. */
 function exposure(skin: Rgb, { light, key, ambient, lights }: Shot): number {
   const lightness = (c: Rgb): number => 0.3 * c[0] + 0.59 * c[1] + 0.11 * c[2];
   const seen = lightness(key) * clamp(0.35 + 0.65 * light[2], 0.1, 1) + 0.7 * lightness(ambient) +
@@ -404,7 +404,7 @@ function packLooks(
  *
  * @param head Person and shot.
  * @param style The recipe: proportions, colours of people, where the light is.
- * @param size_px Side of the picture.
+ * @param size_px Side of the image.
  * @returns `[PARAM_TEXELS, 4]`; the crop of texel 0 is set by {@link setCrop}.
  */
 export function packHead(head: HeadParams, style: StyleRender, size_px: number): Float32Array {

@@ -1,21 +1,13 @@
 /**
- * People and pictures of them as numbers, drawn at random.
+ * People and images of them as numbers, drawn at random.
  *
- * Lengths are in *eye widths of the mean face* (outer corner to outer corner = 1): x to the right of the picture, y down,
+ * Lengths are in *eye widths of the mean face* (outer corner to outer corner = 1): x to the right of the image, y down,
  * z to the camera, origin between the eyes.
  *
  * @module
  */
 
-/** What is asked of a random generator; `Random` of engine/rng.ts is one. */
-export interface RandomSource {
-  /** In [0, 1). */
-  uniform(): number;
-  /** Mean 0, variance 1. */
-  normal(): number;
-  /** A whole number in [0, n). */
-  int(n: number): number;
-}
+import type { RandomSource } from "../../engine/rng.ts";
 
 /** Linear-light red, green and blue. */
 export type Rgb = readonly [red: number, green: number, blue: number];
@@ -64,7 +56,7 @@ const BENDS = [0.012, 0.012, 0.015, 0.03, 0.015, 0.008, 0.01, 0.03];
 /** A trait of the shape of a face. */
 export type Trait = typeof TRAITS[number];
 
-/** Who it is: stays the same over pictures of one person. */
+/** Who it is: stays the same over images of one person. */
 export interface Person {
   /** Shape, each in standard deviations from the mean face. */
   shape: Record<Trait, number>;
@@ -86,7 +78,7 @@ export interface Person {
   beard: readonly [beard: number, moustache: number, length: number];
   /** Hair before the face: how far it falls forward at the sides, difference of the sides, slope and raggedness of a fringe. */
   fall: readonly [forward: number, sides: number, slope: number, ragged: number];
-  /** How dark brows are, 0 to 1. */
+  /** Darkness of the brows, 0 to 1. */
   brow: number;
   /** Height of the crease over the eye, its strength, bag under the eye, strength and slope of the fold beyond the corner. */
   lids: readonly [crease: number, strength: number, bag: number, fold: number, slope: number];
@@ -96,7 +88,7 @@ export interface Person {
   lenses: readonly [rim: number, tint: number, reflection: number, size: number];
   /** Colour of the rims. */
   rims: Rgb;
-  /** How far the skin shines, 0 to 0.3. */
+  /** Shine of the skin, 0 to 0.3. */
   shine: number;
   /** Length of the lashes 0 to 1, the colour on the lids or null, how far lips stand out 0 to 1. */
   makeup: { lash: number; shadow: Rgb | null; lips: number };
@@ -116,7 +108,7 @@ export interface Light {
   colour: Rgb;
 }
 
-/** Hat, scarf and hand of a picture. */
+/** Hat, scarf and hand of an image. */
 export interface Worn {
   /** Kind (0 none, 1 knitted, 2 peaked, 3 brimmed), height of its edge, tilt, size. */
   hat: readonly [kind: number, edge: number, tilt: number, size: number];
@@ -128,7 +120,7 @@ export interface Worn {
   colour: Rgb;
 }
 
-/** One picture of a person: expression, pose, light, camera and surroundings. */
+/** One image of a person: expression, pose, light, camera and surroundings. */
 export interface Shot {
   /** 0 to 1, how far the jaw has dropped. */
   open: number;
@@ -154,13 +146,13 @@ export interface Shot {
   distance: number;
   /** To the key light, in camera space. */
   light: Rgb;
-  /** How sharp the shadows of the key light are: 1 soft, 12 hard. */
+  /** Sharpness of the shadows of the key light: 1 soft, 12 hard. */
   sharpness: number;
   /** Two more lights without shadows: direction in camera space, how far each reaches round, colour. */
   lights: readonly [Light, Light];
   /** Light from below: what the ground throws back. */
   ground: Rgb;
-  /** What is worn or held. */
+  /** Things worn or held. */
   worn: Worn;
   /** Contrast (0 to 1) and saturation (factor) of the photograph. */
   film: readonly [contrast: number, saturation: number];
@@ -176,7 +168,7 @@ export interface Shot {
   cloth: { colour: Rgb; second: Rgb; stripes: number };
   /** Blur (pixels), noise, exposure, warmth of the photograph. */
   lens: readonly [blur: number, noise: number, exposure: number, warmth: number];
-  /** Whether the photograph is black and white. */
+  /** True for a photograph in black and white. */
   grey: boolean;
   /** Side of the crop over 1.54 of the landmarks' box, and its shift as a share of the side. */
   frame: readonly [scale: number, x: number, y: number];
@@ -184,23 +176,23 @@ export interface Shot {
   seed: number;
 }
 
-/** All that is needed to draw one picture. */
+/** All that is needed to draw one image. */
 export interface HeadParams {
   /** Who. */
   person: Person;
-  /** How. */
+  /** The image of them. */
   shot: Shot;
 }
 
-/** How far heads turn, degrees each way. */
+/** Range of the poses, degrees each way. */
 export interface PoseRange {
   /** To the sides. */
   yaw_deg: number;
   /** Up and down. */
   pitch_deg: number;
-  /** In the plane of the picture. */
+  /** In the plane of the image. */
   roll_deg: number;
-  /** Whether turns have the heavy tails of photographs at large: most are small, some reach the limits. */
+  /** True if turns have the heavy tails of photographs at large: most are small, some reach the limits. */
   heavy?: boolean;
 }
 
@@ -370,9 +362,9 @@ export function samplePerson(random: RandomSource): Person {
 }
 
 /**
- * Draws a picture of someone: expression, pose, light and surroundings.
+ * Draws an image of someone: expression, pose, light and surroundings.
  *
- * @param random A generator at the picture's own place.
+ * @param random A generator at the image's own place.
  * @param pose How far the head turns.
  */
 export function sampleShot(random: RandomSource, pose: PoseRange = DEFAULT_POSE): Shot {

@@ -2,7 +2,7 @@
  * Draws heads in styles, with their 68 landmarks projected from the surface that is drawn.
  *
  * Four shader passes: landmarks on the screen, from which the crop follows; what each sample sees; light and lines of the
- * style; its medium, then paper and lens. Each picture is drawn with 2 x 2 samples a pixel.
+ * style; its medium, then paper and lens. Each image is drawn with 2 x 2 samples a pixel.
  *
  * @module
  */
@@ -24,7 +24,6 @@ export {
   type Light,
   type Person,
   type PoseRange,
-  type RandomSource,
   type Rgb,
   samplePerson,
   sampleShot,
@@ -36,7 +35,7 @@ export {
 
 /** A drawn face. */
 export interface RenderedFace {
-  /** The picture. */
+  /** The image. */
   image: Image;
   /** Its landmarks, pixels. */
   landmarks: Landmarks;
@@ -47,7 +46,7 @@ const SAMPLES = 2;
 /** Samples drawn at once; bounds the memory at 80 bytes a sample. */
 const BATCH_SAMPLES = 1 << 20;
 const STYLE_FLOATS = 27 * 4;
-/** Most pictures drawn at once: as many styles fit into a uniform buffer of 64 KiB; as in face_render_style.wgsl. */
+/** Most images drawn at once: as many styles fit into a uniform buffer of 64 KiB; as in face_render_style.wgsl. */
 const MOST_FACES = 128;
 
 interface Pipelines {
@@ -278,8 +277,8 @@ async function renderBatch(
  * @param gpu The device; pipelines are compiled once for each.
  * @param heads Who and how, see {@link samplePerson} and {@link sampleShot}.
  * @param style The recipe of a style file for all heads, or one for each.
- * @param size_px Side of the pictures, 16 to 1024.
- * @returns One picture for each head, with its landmarks in pixels.
+ * @param size_px Side of the images, 16 to 1024.
+ * @returns One image for each head, with its landmarks in pixels.
  * @throws {InputError} If the size is out of range.
  * @throws {RangeError} If there are recipes for more or fewer heads.
  */

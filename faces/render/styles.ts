@@ -37,7 +37,7 @@ const offset = (limit: number) => z.number().min(-limit).max(limit).default(0);
 
 const shapeSchema = z.strictObject({
   exaggerate: z.number().min(0).max(3).default(1).describe("Factor on what sets a face apart from the mean face"),
-  vary: share(0).describe("How far proportions stray from picture to picture, as a log factor"),
+  vary: share(0).describe("How far proportions stray from image to image, as a log factor"),
   face_length: factor().describe("Length below the eyes"),
   head_width: factor().describe("Width of the whole head"),
   cranium: factor().describe("Height above the brows"),
@@ -127,7 +127,7 @@ const renderSchema = z.strictObject({
     colours: z.tuple([colour, colour]).default(["#808890", "#b0a890"]).describe(
       "Colours from top to bottom, of rays and blotches, of a disc and round it",
     ),
-    vary: share(0.25).describe("How far the colours stray from picture to picture"),
+    vary: share(0.25).describe("How far the colours stray from image to image"),
     cloudy: share(0.5).describe("Unevenness of a gradient, softness of a disc"),
   }).prefault({}),
   paper: z.strictObject({
@@ -148,11 +148,11 @@ const renderSchema = z.strictObject({
     colour: colour.default("#181614").describe("Colour of the marks"),
   }).prefault({}),
   medium: z.strictObject({
-    kind: z.enum(KINDS.medium).default("none").describe("What the picture is made of"),
+    kind: z.enum(KINDS.medium).default("none").describe("What the image is made of"),
     size: z.number().min(0.004).max(0.2).default(0.03).describe("Size of its parts, share of the side"),
-    strength: share(1).describe("How far it replaces the plain picture"),
+    strength: share(1).describe("How far it replaces the plain image"),
     edge: share(0.2).describe("Borders of the parts, unevenness of paint"),
-    detail: share(0.6).describe("How far eyes, nose and mouth keep the plain picture"),
+    detail: share(0.6).describe("How far eyes, nose and mouth keep the plain image"),
     edge_colour: colour.default("#3a3630").describe("Colour of the borders"),
   }).prefault({}),
   palette: z.strictObject({
@@ -165,7 +165,7 @@ const renderSchema = z.strictObject({
   lens: z.strictObject({
     photo: share(0).describe("Blur, noise, exposure and warmth of each photograph"),
     vignette: share(0).describe("Darkening of the corners"),
-    fade: share(0).describe("Loss of contrast of old pictures"),
+    fade: share(0).describe("Loss of contrast of old images"),
   }).prefault({}),
 }).prefault({});
 
@@ -187,7 +187,7 @@ export type Style = z.output<typeof styleSchema> & {
   name: string;
 };
 
-/** How a style is drawn. */
+/** Recipe of a style. */
 export type StyleRender = Style["render"];
 
 /** The prompt of a style, with its name filled in. */
@@ -227,7 +227,7 @@ export async function loadStyles(dir: string): Promise<Map<string, Style>> {
   return new Map(styles.map((style) => [style.name, style]));
 }
 
-/** Name of the style that is drawn anew for each picture, and that has no file; see wild_style.ts. */
+/** Name of the style that is drawn anew for each image, and that has no file; see wild_style.ts. */
 export const WILD = "wild";
 
 /** Which styles of a folder: those to train on or those to test on, photo in neither, or all. */

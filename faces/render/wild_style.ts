@@ -8,10 +8,11 @@
  *
  * @module
  */
-import { clamp, mix, type PoseRange, type RandomSource, type Shot } from "./person.ts";
+import type { RandomSource } from "../../engine/rng.ts";
+import { clamp, mix, type PoseRange, type Shot } from "./person.ts";
 import type { KINDS, StyleRender } from "./styles.ts";
 
-/** What one picture has in common: its colours, which are in harmony, and how bold its proportions are. */
+/** Properties of a whole image: its colours, which are in harmony, and the boldness of its proportions. */
 interface Scheme {
   /** Degrees; others are a step of the harmony from it. */
   hues: readonly number[];
@@ -41,7 +42,7 @@ const within = (low: number, high: number): Draw<number> => (random) => mix(low,
 /** Even in the logarithm. */
 const ratio = (low: number, high: number): Draw<number> => (random) => low * (high / low) ** random.uniform();
 const whole = (low: number, high: number): Draw<number> => (random) => low + random.int(high - low + 1);
-/** Draws in a share of the pictures. */
+/** Draws in a share of the images. */
 const some = <T>(share: number, draw: Draw<T>, otherwise: T): Draw<T> => (random, scheme) =>
   random.uniform() < share ? draw(random, scheme) : otherwise;
 /** A factor whose logarithm has a standard deviation, times the scheme's boldness. */
@@ -130,7 +131,7 @@ function drawScheme(random: RandomSource): Scheme {
 
 type Kind<Group extends keyof typeof KINDS> = (typeof KINDS)[Group][number];
 
-/** Sizes of the parts of each medium, shares of the picture's side: what is larger hides eyes and mouths. */
+/** Sizes of the parts of each medium, shares of the image's side: what is larger hides eyes and mouths. */
 export const SIZES: Readonly<Record<Kind<"medium">, readonly [least: number, most: number]>> = {
   none: [0.03, 0.03],
   oil: [0.014, 0.042],
@@ -610,7 +611,7 @@ function readable(style: StyleRender): StyleRender {
   return style;
 }
 
-/** Share of the pictures from named styles that have other inks, papers and grounds than the style. */
+/** Share of the images from named styles that have other inks, papers and grounds than the style. */
 const RECOLOURED = 0.4;
 
 /** A named style, or the same in other inks, of the lightness of its own. */
@@ -639,7 +640,7 @@ function recoloured(style: StyleRender, random: RandomSource): StyleRender {
 /**
  * Draws a recipe.
  *
- * @param random A generator at the picture's own place: the same place gives the same recipe.
+ * @param random A generator at the image's own place: the same place gives the same recipe.
  * @param named Recipes of named styles, which it may be near or between; none: all are free.
  * @returns The recipe, each value within the limits of a style file.
  */
@@ -652,10 +653,10 @@ export function drawWildStyle(random: RandomSource, named: readonly StyleRender[
   return readable(mixStyles(pick(), second, random.uniform(), random));
 }
 
-/** Share of the wild pictures whose heads turn evenly over the range, as in the three-quarter views of prints. */
+/** Share of the wild images whose heads turn evenly over the range, as in the three-quarter views of prints. */
 const TURNED = 0.35;
 
-/** A shot as wild pictures have it: more of them from the side. */
+/** A shot as wild images have it: more of them from the side. */
 export function turnWidely(shot: Shot, random: RandomSource, { yaw_deg }: Pick<PoseRange, "yaw_deg">): Shot {
   if (random.uniform() >= TURNED) return shot;
   const [, pitch, roll] = shot.pose;
