@@ -41,7 +41,7 @@ export interface Device {
 
 /** Options of {@linkcode openDevice}. */
 export interface DeviceOptions {
-  /** Storage class; `auto` measures both on this adapter and takes the faster. */
+  /** Storage class; `auto` takes textures on software drivers, which read texels faster, and buffers on hardware. */
   storage?: "auto" | "texture" | "buffer";
   /** True if kernels tile in workgroup memory; unless given, those of the buffer class on hardware do. */
   tiled?: boolean;
@@ -105,7 +105,7 @@ export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
     throw new InputError(`Cannot use storage class "texture" on ${adapter.info.description}`, { hint: `use "buffer"` });
   }
   const zeroOutside = textures ? await readsZeroOutside(gpu) : false;
-  const storage = asked !== "auto" ? asked : textures && await texturesAreFaster(gpu) ? "texture" : "buffer";
+  const storage = asked !== "auto" ? asked : textures && isSoftware(adapter) ? "texture" : "buffer";
   const { vendor, device, description } = adapter.info;
   return {
     gpu,
@@ -129,37 +129,6 @@ export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
   };
 }
 
-/** Runs a kernel once and returns the first floats of its result. */
-async function probe(gpu: GPUDevice, code: string, inputs: GPUBindingResource[], workgroups: number, times = 1) {
-  const out = gpu.createBuffer({ size: 16 * 4096, usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC });
-  const back = gpu.createBuffer({ size: 16, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
-  const pipeline = gpu.createComputePipeline({
-    layout: "auto",
-    compute: { module: gpu.createShaderModule({ code }), entryPoint: "main" },
-  });
-  const group = gpu.createBindGroup({
-    layout: pipeline.getBindGroupLayout(0),
-    entries: [{ buffer: out }, ...inputs].map((resource, binding) => ({ binding, resource })),
-  });
-  const encoder = gpu.createCommandEncoder();
-  for (let k = 0; k < times; k++) {
-    const pass = encoder.beginComputePass();
-    pass.setPipeline(pipeline);
-    pass.setBindGroup(0, group);
-    pass.dispatchWorkgroups(workgroups);
-    pass.end();
-  }
-  encoder.copyBufferToBuffer(out, 0, back, 0, 16);
-  const start = performance.now();
-  gpu.queue.submit([encoder.finish()]);
-  await back.mapAsync(GPUMapMode.READ);
-  const result = new Float32Array(back.getMappedRange().slice(0));
-  const ms = performance.now() - start;
-  out.destroy();
-  back.destroy();
-  return { result, ms };
-}
-
 /** WGSL does not define the value of a read outside a texture; most drivers give zero. */
 async function readsZeroOutside(gpu: GPUDevice): Promise<boolean> {
   const texture = gpu.createTexture({
@@ -176,35 +145,25 @@ async function readsZeroOutside(gpu: GPUDevice): Promise<boolean> {
       let v = textureLoad(x, vec2i(i & 1023, i >> 10));
       if (id.x == 0u) { y[0] = v; }
     }`;
-  const { result } = await probe(gpu, code, [texture.createView()], 1);
-  texture.destroy();
-  return result.every((v) => v === 0);
-}
-
-/** Times the same reading loop over both storage classes. */
-async function texturesAreFaster(gpu: GPUDevice): Promise<boolean> {
-  const texture = gpu.createTexture({ size: [1024, 4], format: "rgba32float", usage: GPUTextureUsage.STORAGE_BINDING });
-  const buffer = gpu.createBuffer({ size: 16 * 4096, usage: GPUBufferUsage.STORAGE });
-  const code = (declaration: string, load: string) => `
-    @group(0) @binding(0) var<storage, read_write> y: array<vec4f>;
-    @group(0) @binding(1) var${declaration};
-    @compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3u) {
-      var sum = vec4f();
-      for (var k = 0; k < 64; k++) { let i = (i32(id.x) + k * 8) & 4095; sum += ${load}; }
-      y[id.x & 4095u] = sum;
-    }`;
-  const texel = code(" x: texture_storage_2d<rgba32float, read>", "textureLoad(x, vec2i(i & 1023, i >> 10))");
-  const element = code("<storage, read> x: array<vec4f>", "x[i]");
-  const view = texture.createView();
-  const time = async (code: string, resource: GPUBindingResource) => {
-    await probe(gpu, code, [resource], 1);
-    // A wait costs about 12 ms on Deno whatever the work, so there must be much more of it.
-    return (await probe(gpu, code, [resource], 512, 16)).ms;
-  };
-  const [t, b] = [await time(texel, view), await time(element, { buffer })];
-  texture.destroy();
-  buffer.destroy();
-  return t < b;
+  const out = gpu.createBuffer({ size: 16, usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC });
+  const back = gpu.createBuffer({ size: 16, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
+  const pipeline = gpu.createComputePipeline({
+    layout: "auto",
+    compute: { module: gpu.createShaderModule({ code }), entryPoint: "main" },
+  });
+  const entries = [{ buffer: out }, texture.createView()].map((resource, binding) => ({ binding, resource }));
+  const encoder = gpu.createCommandEncoder();
+  const pass = encoder.beginComputePass();
+  pass.setPipeline(pipeline);
+  pass.setBindGroup(0, gpu.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries }));
+  pass.dispatchWorkgroups(1);
+  pass.end();
+  encoder.copyBufferToBuffer(out, 0, back, 0, 16);
+  gpu.queue.submit([encoder.finish()]);
+  await back.mapAsync(GPUMapMode.READ);
+  const zeros = new Float32Array(back.getMappedRange()).every((v) => v === 0);
+  for (const resource of [texture, out, back]) resource.destroy();
+  return zeros;
 }
 
 /** True if a processor computes for the adapter. `isFallbackAdapter` is missing in Deno's types (2.9.6). */
