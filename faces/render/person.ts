@@ -56,7 +56,7 @@ const BENDS = [0.012, 0.012, 0.015, 0.03, 0.015, 0.008, 0.01, 0.03];
 /** A trait of the shape of a face. */
 export type Trait = typeof TRAITS[number];
 
-/** Who it is: stays the same over images of one person. */
+/** A person: the same over all images of them. */
 export interface Person {
   /** Shape, each in standard deviations from the mean face. */
   shape: Record<Trait, number>;

@@ -23,7 +23,7 @@ const PATIENCE_S = 180;
  */
 const [FIRST, LATER] = [1e-5, 3e-3];
 
-/** What the page posts. */
+/** Report that the page posts. */
 interface Report {
   readonly tests: { name: string; error?: string; ms: number }[];
   readonly losses?: Record<string, number[]>;

@@ -1,5 +1,5 @@
 /**
- * What runs on two implementations of WebGPU beside the tests of ops: a few steps of training, and the renderer's compiler.
+ * Work for two implementations of WebGPU in addition to the tests of ops: training steps, and the renderer's compiler.
  *
  * @module
  */

@@ -70,7 +70,7 @@ Deno.test("faces/render turns heads as far as yaw_deg says, and as in photograph
   front: { uses: faces/render, with: { count: 40, size_px: 16, wide_poses: true, yaw_deg: 0 } }
 `,
     );
-    /** How far the tip of the nose is from the middle of the eyes, in eye distances: the farthest of 40. */
+    /** Greatest distance of 40, in eye distances, of the tip of the nose from the middle of the eyes. */
     const farthest = async (stage: string): Promise<number> => {
       const { records } = await openDataset(at(stage));
       return Math.max(...records.map(({ landmarks: l }) => {

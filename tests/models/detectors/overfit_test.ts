@@ -24,7 +24,7 @@ const FACES = 4;
 /** Heads that face the camera: what is hidden cannot be learned from pixels. */
 const FRONTAL = { yaw_deg: 0, pitch_deg: 0, roll_deg: 0 };
 
-/** How a network is trained; all else is as in `detector/train`. */
+/** Settings of a training; all else is as in `detector/train`. */
 interface How {
   readonly steps: number;
   readonly lr: number;
