@@ -22,7 +22,7 @@ import { exists } from "../formats/files.ts";
 import { formatTable } from "../runtime/run/progress.ts";
 import { Random } from "../engine/rng.ts";
 import { rates } from "../stages/lib/faces.ts";
-import { addResults, type Results, type Row, writeCed } from "../stages/report/_results.ts";
+import { addResults, noResults, type Row, writeCed } from "../stages/report/_results.ts";
 
 const NORMALISERS: readonly Normaliser[] = ["interocular", "interpupil", "box_diagonal"];
 
@@ -193,8 +193,8 @@ function summaryOf(
 /** All images, the regions and the styles, a column or a row for each tool. */
 function tables(scores: readonly Score[]): string {
   const { styles, normaliser } = itemAt(scores, 0, "tools").evaluation;
-  const interval = ({ nme, nme_interval: [low, high] }: Measures) =>
-    `${nme.toFixed(2)} [${low.toFixed(2)}, ${high.toFixed(2)}]`;
+  const interval = ({ nme, nme_interval }: Measures) =>
+    nme.toFixed(2) + (nme_interval ? ` [${nme_interval.map((end) => end.toFixed(2)).join(", ")}]` : "");
   const whole = scores.map(({ tool: { name }, evaluation: { all } }): Row => ({
     tool: name,
     images: all.count,
@@ -214,7 +214,7 @@ function tables(scores: readonly Score[]): string {
 }
 
 async function writeResults(out: string, dataset: string, scores: readonly Score[]): Promise<void> {
-  const results: Results = { rows: [], regions: [], ced: [], examples: [] };
+  const results = noResults();
   for (const { tool, evaluation } of scores) addResults(results, tool.name, dataset, evaluation);
   await Deno.mkdir(out, { recursive: true });
   await Deno.writeTextFile(join(out, "results.json"), JSON.stringify(results, null, 1) + "\n");

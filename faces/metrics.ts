@@ -1,5 +1,6 @@
 /**
- * Measures of landmark detectors: NME with its normaliser, FR and AUC at a threshold, CED curves, bootstrap intervals.
+ * Measures of landmark detectors: NME with its normaliser, FR and AUC at a threshold, CED curves, bootstrap intervals, mean
+ * offsets.
  *
  * Errors are in percent of the normaliser everywhere, AUC is from 0 to 1.
  *
@@ -9,7 +10,7 @@ import { InputError } from "../formats/input_error.ts";
 import type { RandomSource } from "../engine/rng.ts";
 import { itemAt } from "../engine/lookup.ts";
 import { pointAt } from "./geometry.ts";
-import { boxDiagonal, interocular, interpupil } from "./landmarks.ts";
+import { boxDiagonal, interocular, interpupil, meanPoint } from "./landmarks.ts";
 import type { LandmarkSchema } from "./schema.ts";
 import { mean } from "./statistics.ts";
 
@@ -140,7 +141,7 @@ export function cedCurve(nme: ArrayLike<number>, max = 10, count = 101): { error
  * @param groups `[n]`; values of one group are drawn together, as they are no independent evidence.
  * @param random Where the draws come from.
  * @param draws How many.
- * @returns Lower and upper end.
+ * @returns Lower and upper end; null for values of one group, from which nothing follows about others.
  *
  * Source: Efron & Tibshirani 1993, An Introduction to the Bootstrap, chapter 13.
  */
@@ -149,13 +150,14 @@ export function bootstrapMean(
   groups: readonly string[],
   random: Pick<RandomSource, "int">,
   draws = 1000,
-): [number, number] {
+): [number, number] | null {
   const totals = new Map<string, { sum: number; count: number }>();
   groups.forEach((group, i) => {
     const { sum, count } = totals.get(group) ?? { sum: 0, count: 0 };
     totals.set(group, { sum: sum + values[i]!, count: count + 1 });
   });
   const list = [...totals.values()];
+  if (list.length < 2) return null;
   const means = Array.from({ length: draws }, () => {
     let sum = 0, count = 0;
     for (let i = 0; i < list.length; i++) {
@@ -167,6 +169,77 @@ export function bootstrapMean(
   }).sort((a, b) => a - b);
   const at = (quantile: number) => itemAt(means, Math.min(draws - 1, Math.floor(quantile * draws)), "the means");
   return [at(0.025), at(0.975)];
+}
+
+/** Signed errors of each landmark in the face's own frame. */
+export interface Offsets {
+  /**
+   * `[P, 2]`, percent of the distance between the outer eye corners: the mean of found minus true landmarks, x along the
+   * line from the left to the right outer corner of the image, y at a right angle to it, down in an upright face.
+   */
+  mean: Float64Array;
+  /** The same of each image, `[n, P, 2]`. */
+  per_image: Float64Array;
+}
+
+/**
+ * The mean offset of each landmark: an error of definition, where a detector puts a landmark elsewhere than the annotators.
+ *
+ * @param predicted `[n, P, 2]`, in any unit of length.
+ * @param truth The same, annotated.
+ * @param schema Schema of both.
+ * @returns The offsets.
+ */
+export function meanOffsets(
+  predicted: ArrayLike<number>,
+  truth: ArrayLike<number>,
+  { count, normalisers: { interocular: { left, right } } }: Measured,
+): Offsets {
+  const stride = 2 * count, images = truth.length / stride;
+  const annotated = Float64Array.from(truth);
+  const per_image = new Float64Array(truth.length), mean = new Float64Array(stride);
+  for (let image = 0; image < images; image++) {
+    const face = annotated.subarray(image * stride, (image + 1) * stride);
+    const [x0, y0] = meanPoint(face, left), [x1, y1] = meanPoint(face, right);
+    const length2 = (x1 - x0) ** 2 + (y1 - y0) ** 2;
+    // 100 / the distance, times the unit vector along the eyes
+    const along = 100 * (x1 - x0) / length2, down = 100 * (y1 - y0) / length2;
+    for (let point = 0; point < count; point++) {
+      const at = image * stride + 2 * point;
+      const dx = predicted[at]! - annotated[at]!, dy = predicted[at + 1]! - annotated[at + 1]!;
+      per_image[at] = dx * along + dy * down;
+      per_image[at + 1] = dy * along - dx * down;
+    }
+    for (let k = 0; k < stride; k++) mean[k]! += per_image[image * stride + k]! / images;
+  }
+  return { mean, per_image };
+}
+
+/**
+ * The NME by the outer eye corners that is left when each landmark's mean offset is taken off: the error that is no
+ * difference of definition. The offsets taken off an image are those of the images of other groups.
+ *
+ * @param offsets Of all images.
+ * @param groups `[n]`.
+ * @returns Percent; null if there is one group only.
+ */
+export function nmeWithoutOffsets({ mean, per_image }: Offsets, groups: readonly string[]): number | null {
+  const stride = mean.length, images = groups.length;
+  const members = [...Map.groupBy(groups.keys(), (image) => groups[image]!).values()];
+  if (members.length < 2) return null;
+  let sum = 0;
+  for (const own of members) {
+    const others = mean.map((value, k) =>
+      (value * images - own.reduce((total, image) => total + per_image[image * stride + k]!, 0)) / (images - own.length)
+    );
+    for (const image of own) {
+      for (let k = 0; k < stride; k += 2) {
+        const at = image * stride + k;
+        sum += Math.hypot(per_image[at]! - others[k]!, per_image[at + 1]! - others[k + 1]!);
+      }
+    }
+  }
+  return 2 * sum / (stride * images);
 }
 
 /** FR and AUC with their threshold. */
@@ -181,8 +254,8 @@ export interface Measures {
   count: number;
   /** Mean over the images, percent. */
   nme: number;
-  /** 95 % bootstrap interval of `nme`, percent. */
-  nme_interval: [number, number];
+  /** 95 % bootstrap interval of `nme` over the groups, percent; null for images of one group. */
+  nme_interval: [number, number] | null;
   /** FR and AUC at each threshold, in the order of the options. */
   failures: Failures[];
   /** Mean error of the landmarks of each region, percent. */
@@ -201,7 +274,15 @@ export interface EvaluateOptions {
   thresholds?: readonly number[];
 }
 
-/** Measures of all images and of each style. */
+/** Mean error of the images of one group. */
+export interface GroupMeasures {
+  /** Images. */
+  count: number;
+  /** Mean over the images, percent. */
+  nme: number;
+}
+
+/** Measures of all images, of each style and of each group. */
 export interface Evaluation {
   /** Length that errors were divided by. */
   normaliser: Normaliser;
@@ -209,6 +290,12 @@ export interface Evaluation {
   all: Measures;
   /** Each style, in the order of the names. */
   styles: Record<string, Measures>;
+  /** Each group, in the order of the names. */
+  groups: Record<string, GroupMeasures>;
+  /** Mean offset of each landmark, `[P, 2]`, see {@linkcode meanOffsets}. */
+  offsets: number[];
+  /** See {@linkcode nmeWithoutOffsets}. */
+  nme_without_offsets: number | null;
   /** `[n]`, percent. */
   per_image: number[];
 }
@@ -250,12 +337,19 @@ export function evaluate(
       ),
     };
   };
+  const offsets = meanOffsets(predicted, truth, schema);
   return {
     normaliser,
     all: measure(() => true),
     styles: Object.fromEntries(
       [...new Set(styles)].sort().map((style) => [style, measure((i) => styles[i] === style)]),
     ),
+    groups: Object.fromEntries(
+      [...Map.groupBy(nme.keys(), (i) => itemAt(groups, i, "groups"))].sort(([a], [b]) => a < b ? -1 : 1)
+        .map(([group, own]) => [group, { count: own.length, nme: mean(own.map((i) => nme[i]!)) }]),
+    ),
+    offsets: [...offsets.mean],
+    nme_without_offsets: nmeWithoutOffsets(offsets, groups),
     per_image: [...nme],
   };
 }

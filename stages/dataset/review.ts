@@ -99,7 +99,8 @@ export const reviewPairs = stage({
     await writeReview(ctx.dir, { data: data.stage, detector: scoringDetector, source, styles, pairs, found, page });
 
     const groups = records.map(({ group }: DatasetRecord) => group);
-    const [alignment_low, alignment_high] = bootstrapMean(nme, groups, new Random(ctx.seed, "dataset/review"));
+    const interval = bootstrapMean(nme, groups, new Random(ctx.seed, "dataset/review"));
+    const [alignment_low, alignment_high] = interval ?? [null, null];
     ctx.summary({
       detector: scoringDetector,
       dataset: data.stage,

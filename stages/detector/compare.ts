@@ -74,7 +74,10 @@ export const compareDetectors = stage({
         );
         const baseline = first ??= draws;
         const changes = draws.map((value, k) => 100 * (value / baseline[k]! - 1));
-        const [nme_low, nme_high] = interval(draws), [change_low, change_high] = interval(changes);
+        // Nothing follows from one group about others.
+        const several = new Set(sources.flatMap(groupsOf)).size > 1;
+        const [nme_low, nme_high] = several ? interval(draws) : [null, null];
+        const [change_low, change_high] = several ? interval(changes) : [null, null];
         const row = {
           detector,
           dataset,

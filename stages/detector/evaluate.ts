@@ -19,7 +19,7 @@ import { Random } from "../../engine/rng.ts";
 import { stage } from "../../runtime/stage.ts";
 import { detectorsConflicts } from "../lib/checks.ts";
 import { imageOf, landmarksOf, loadFaces } from "../lib/faces.ts";
-import { addResults, type Results, writeCed } from "../report/_results.ts";
+import { addResults, noResults, writeCed } from "../report/_results.ts";
 
 /** Columns of a sheet: the best images and as many of the worst. */
 const COLUMNS = 10;
@@ -33,7 +33,7 @@ const CELL_PX = 128;
 export const evaluateDetectors = stage({
   id: "detector/evaluate",
   doc: "Measures detectors on datasets: NME, and at each threshold failure rate and area under the error curve.",
-  version: 2,
+  version: 3,
   inputs: { "detectors*": "detector", "data*": "dataset" },
   output: "table",
   options: z.object({
@@ -48,7 +48,7 @@ export const evaluateDetectors = stage({
   check: async (_options, { detectors, data }) => await detectorsConflicts(detectors, data),
   async run(ctx, { detectors, data }, { normaliser, thresholds, flip }) {
     const device = await ctx.device();
-    const results: Results = { rows: [], regions: [], ced: [], examples: [] };
+    const results = noResults();
     let done = 0;
     for (const artifact of data) {
       const dataset = artifact.stage;

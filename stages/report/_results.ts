@@ -4,6 +4,7 @@
  * @module
  */
 import { cedCurve, type Evaluation, type Measures, type Normaliser } from "../../faces/metrics.ts";
+import { roundTo } from "../../faces/statistics.ts";
 import type { Field } from "../../runtime/stage.ts";
 import { writeChart } from "./_chart_files.ts";
 import { rates } from "../lib/faces.ts";
@@ -18,10 +19,26 @@ export interface Results {
   readonly rows: Row[];
   /** NME of each region, percent. */
   readonly regions: Row[];
+  /** NME of each group of at least {@linkcode LEAST_IN_GROUP} images, percent. */
+  readonly groups: Row[];
+  /** Mean offset of each landmark. */
+  readonly offsets: LandmarkOffsets[];
   /** Share of the images (y) with at most an error (x, percent). */
   readonly ced: Curve[];
   /** Landmarks found in the best and in the worst images, the smallest error first. */
   readonly examples: Example[];
+}
+
+/** Mean offsets of a detector's landmarks on a dataset. */
+export interface LandmarkOffsets {
+  readonly detector: string;
+  readonly dataset: string;
+  /** NME by the outer eye corners that is left without them, percent. */
+  readonly nme_without_offsets: number | null;
+  /** `[P]`, percent of the distance between the outer eye corners, along the eyes. */
+  readonly x: readonly number[];
+  /** `[P]`, the same at a right angle, down. */
+  readonly y: readonly number[];
 }
 
 /** A cumulative error distribution. */
@@ -43,22 +60,35 @@ export interface Example {
   readonly landmarks: readonly (readonly number[])[];
 }
 
+/** Images that a group has at least to be listed: the error of fewer says little of it. */
+const LEAST_IN_GROUP = 5;
+
+/** Results without a row. */
+export const noResults = (): Results => ({ rows: [], regions: [], groups: [], offsets: [], ced: [], examples: [] });
+
 /** Adds the errors of a detector on a dataset; returns the row of the whole dataset. */
 export function addResults(results: Results, detector: string, dataset: string, evaluation: Evaluation): Row {
-  const { all, styles, per_image, normaliser } = evaluation;
+  const { all, styles, groups, offsets, nme_without_offsets, per_image, normaliser } = evaluation;
   const row = tableRow(detector, dataset, all, normaliser);
   results.rows.push(row);
   for (const [style, measures] of Object.entries(styles)) {
     results.rows.push(tableRow(detector, `${dataset}/${style}`, measures, normaliser));
   }
   results.regions.push({ detector, dataset, ...all.regions });
+  for (const [group, { count, nme }] of Object.entries(groups)) {
+    if (count < LEAST_IN_GROUP || count === all.count) continue;
+    results.groups.push({ detector, dataset, group, images: count, [`nme_${normaliser}`]: nme });
+  }
+  const axis = (odd: number) => offsets.filter((_, k) => k % 2 === odd).map((percent) => roundTo(percent, 3));
+  results.offsets.push({ detector, dataset, nme_without_offsets, x: axis(0), y: axis(1) });
   const { error, share } = cedCurve(per_image);
   results.ced.push({ detector, dataset, x: error, y: share });
   return row;
 }
 
 function tableRow(detector: string, dataset: string, measures: Measures, normaliser: Normaliser): Row {
-  const { count, nme, failures, nme_interval: [nme_low, nme_high] } = measures;
+  const { count, nme, failures, nme_interval } = measures;
+  const [nme_low, nme_high] = nme_interval ?? [null, null];
   return { detector, dataset, images: count, [`nme_${normaliser}`]: nme, ...rates(failures), nme_low, nme_high };
 }
 

@@ -60,14 +60,14 @@ export function headlines(rows: readonly Row[]): Part {
     const best = group.reduce((a, b) => Number(b[measure]) < Number(a[measure]) ? b : a);
     const [from, to] = [Number(first[measure]), Number(best[measure])];
     const { low, high } = estimate(first);
-    const unsure = best["change_low"] === undefined
-      ? within(to, low, high)
-      : within(0, best["change_low"], best["change_high"]);
+    const compared = typeof best["change_low"] === "number";
+    const unsure = compared ? within(0, best["change_low"], best["change_high"]) : within(to, low, high);
+    const doubt = !compared && low === undefined ? ", of one group only" : unsure ? ", within the 95 % interval" : "";
     const gained = best === first
       ? markup`no detector is better than <b>${String(first["detector"])}</b>`
-      : markup`<b>${String(best["detector"])}</b>, ${change(to, from)} against <b>${String(first["detector"])}</b>${
-        unsure ? ", within the 95 % interval" : ""
-      }`;
+      : markup`<b>${String(best["detector"])}</b>, ${change(to, from)} against <b>${
+        String(first["detector"])
+      }</b>${doubt}`;
     return markup`
       <li>
         <h3>${name}</h3>

@@ -1,5 +1,13 @@
 import assert from "node:assert/strict";
-import { bootstrapMean, cedCurve, evaluate, failureRate, nmePerImage } from "../../faces/metrics.ts";
+import {
+  bootstrapMean,
+  cedCurve,
+  evaluate,
+  failureRate,
+  meanOffsets,
+  nmePerImage,
+  nmeWithoutOffsets,
+} from "../../faces/metrics.ts";
 import { Random } from "../../engine/rng.ts";
 import { readSafetensors } from "../../formats/safetensors.ts";
 import { SCHEMAS } from "../../faces/schema.ts";
@@ -107,16 +115,17 @@ Deno.test("cedCurve() counts", () => {
 Deno.test("bootstrapMean() is as wide as theory says, and wider when images come in groups", () => {
   const source = random();
   const values = Array.from({ length: 400 }, () => 5 + source.normal());
-  const [low, high] = bootstrapMean(values, values.map((_, i) => String(i)), random());
+  const [low, high] = bootstrapMean(values, values.map((_, i) => String(i)), random())!;
   assert.ok(low < 5.1 && high > 4.9);
   assert.ok(Math.abs((high - low) / (2 * 1.96 / 20) - 1) < 0.15, `width ${high - low}`);
   const repeated = values.map((_, i) => values[i - i % 4]!);
-  const [lowGrouped, highGrouped] = bootstrapMean(repeated, values.map((_, i) => String(i >> 2)), random());
+  const [lowGrouped, highGrouped] = bootstrapMean(repeated, values.map((_, i) => String(i >> 2)), random())!;
   assert.ok((highGrouped - lowGrouped) / (high - low) > 1.7);
   assert.deepEqual(
     bootstrapMean(values, values.map(String), random()),
     bootstrapMean(values, values.map(String), random()),
   );
+  assert.equal(bootstrapMean(values, values.map(() => "one"), random()), null, "one group says nothing of others");
 });
 
 Deno.test("evaluate() measures styles and regions apart", () => {
@@ -137,5 +146,47 @@ Deno.test("evaluate() measures styles and regions apart", () => {
   assert.ok(Math.abs(photo!.regions["mouth"]! - 100) < 1e-3 && photo!.regions["eyes"] === 0);
   assert.ok(Math.abs(photo!.nme - 100 * 20 / 68) < 1e-3);
   assert.ok(Math.abs(result.all.nme - photo!.nme / 3) < 1e-9 && result.per_image.length === 3);
-  assert.ok(result.all.nme_interval[0] <= result.all.nme && result.all.nme <= result.all.nme_interval[1]);
+  const [low, high] = result.all.nme_interval!;
+  assert.ok(low <= result.all.nme && result.all.nme <= high);
+  assert.equal(photo!.nme_interval, null, "one image has no interval");
+  const { a, b } = result.groups;
+  assert.deepEqual([a!.count, a!.nme, b], [2, photo!.nme / 2, { count: 1, nme: 0 }]);
+});
+
+/** Copies of a face, each turned, enlarged and shifted, and landmarks off by some percent of its eye distance. */
+function turnedFaces(offsetsOf: (image: number, point: number) => readonly [along: number, down: number]) {
+  const face = neutralFace(100);
+  const turns = [[0, 1], [0.6, 2], [-2.5, 0.5], [1.5, 1.3]] as const;
+  const truth: number[] = [], predicted: number[] = [];
+  for (const [image, [angle, scale]] of turns.entries()) {
+    const [cos, sin] = [scale * Math.cos(angle), scale * Math.sin(angle)];
+    for (let point = 0; point < 68; point++) {
+      const [x, y] = [face[2 * point]!, face[2 * point + 1]!];
+      const [along, down] = offsetsOf(image, point).map((percent) => 35.6 * percent / 100);
+      truth.push(cos * x - sin * y + 7, sin * x + cos * y);
+      predicted.push(cos * (x + along!) - sin * (y + down!) + 7, sin * (x + along!) + cos * (y + down!));
+    }
+  }
+  return { truth, predicted };
+}
+
+Deno.test("meanOffsets() are in the face's own frame", () => {
+  const { truth, predicted } = turnedFaces((image, point) => [point === 8 ? 5 : 0, point === 8 ? image - 3 : 0]);
+  const { mean, per_image } = meanOffsets(predicted, truth, SCHEMAS.ibug68);
+  const close = (a: number, b: number) => assert.ok(Math.abs(a - b) < 1e-3, `${a} is not ${b}`);
+  mean.forEach((percent, k) => close(percent, k === 16 ? 5 : k === 17 ? -1.5 : 0));
+  for (let image = 0; image < 4; image++) close(per_image[image * 136 + 17]!, image - 3);
+});
+
+Deno.test("nmeWithoutOffsets() takes off what other groups have in common", () => {
+  // The same for all: nothing is left. Off the other way in one half: what the others say makes it worse.
+  const left = (offsetsOf: Parameters<typeof turnedFaces>[0], groups: readonly string[]) => {
+    const { truth, predicted } = turnedFaces(offsetsOf);
+    return nmeWithoutOffsets(meanOffsets(predicted, truth, SCHEMAS.ibug68), groups);
+  };
+  const close = (a: number | null, b: number) => assert.ok(a !== null && Math.abs(a - b) < 1e-3, `${a} is not ${b}`);
+  close(left(() => [3, 4], ["a", "b", "c", "d"]), 0);
+  close(left((image) => [image < 2 ? 3 : -3, 0], ["a", "a", "b", "b"]), 6);
+  close(left((image) => [image % 2 ? 3 : -3, 0], ["a", "a", "b", "b"]), 3);
+  assert.equal(left(() => [3, 4], ["a", "a", "a", "a"]), null);
 });
