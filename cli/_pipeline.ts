@@ -9,7 +9,10 @@ import { collect, type Context } from "./command.ts";
 
 /** `--set`, for values of parameters. */
 export const setOption = () =>
-  new Option("--set <KEY=VALUE>", "value of a parameter of the pipeline; may be given several times")
+  new Option(
+    "--set <KEY=VALUE>",
+    "value of a parameter of the pipeline, texts as they are typed; may be given several times",
+  )
     .argParser<string[] | undefined>(collect);
 
 /** A command that takes a pipeline file, values for its parameters and a choice of stages. */

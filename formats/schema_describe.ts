@@ -49,6 +49,18 @@ export function schemaAt(schema: JsonSchema | undefined, path: readonly Property
   return at;
 }
 
+/** Tests if a schema takes values of a kind of JSON, such as `string` or `number`. */
+export function takes(
+  schema: JsonSchema,
+  kind: "string" | "number" | "boolean" | "null" | "array" | "object",
+): boolean {
+  const choices = schema.anyOf ?? schema.oneOf;
+  if (choices) return choices.some((choice) => takes(choice, kind));
+  const values = schema.enum ?? (schema.const === undefined ? undefined : [schema.const]);
+  if (values) return values.some((value) => (value === null ? "null" : typeof value) === kind);
+  return schema.type === undefined || schema.type === kind || schema.type === "integer" && kind === "number";
+}
+
 /** Describes what a value must be, such as `a whole number from 1 to 512`. */
 export function describeSchema(schema: JsonSchema): string {
   const choices = schema.anyOf ?? schema.oneOf;

@@ -4,7 +4,7 @@
  * @module
  */
 import type { z } from "zod";
-import { describeSchema, type JsonSchema, schemaAt } from "./schema_describe.ts";
+import { describeSchema, type JsonSchema, schemaAt, takes } from "./schema_describe.ts";
 import { type Diagnostic, getIn, isUnset, type Place, suggest, toJS, type Tree } from "./yaml_tree.ts";
 
 /** Subject of the errors. */
@@ -52,8 +52,16 @@ export function schemaDiagnostics(error: z.ZodError, tree: Tree, schema: JsonSch
       const near = typeof given === "string" && !choices.includes(given) ? suggest(given, choices) : undefined;
       const what = label ? `"${label}" in ${owner}` : owner;
       const message = `Cannot read ${what} as ${rule}: current value is ${value}`;
-      problems.push({ at: node.at, message, hint: near ?? about });
+      problems.push({ at: node.at, message, hint: near ?? quotesHint(node, here) ?? about });
     }
   }
   return problems;
+}
+
+/** The hint for a number, `true` or `false` where a text is wanted. */
+function quotesHint(node: Tree, schema: JsonSchema | undefined): string | undefined {
+  if (node.kind !== "scalar" || !schema || schema.enum || !takes(schema, "string")) return undefined;
+  if (typeof node.value !== "number" && typeof node.value !== "boolean") return undefined;
+  const [written] = /^[^\s,#\]}]*/.exec(node.at.source.text.slice(node.at.offset)) ?? [];
+  return `a text that looks like a ${typeof node.value} is put in quotes: "${written}"`;
 }

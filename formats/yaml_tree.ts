@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Document, isAlias, isMap, isScalar, isSeq, parseDocument, type Range } from "yaml";
+import { type Document, isAlias, isMap, isScalar, isSeq, Lexer, parseDocument, type Range } from "yaml";
 import { InputError } from "./input_error.ts";
 import { renamedHint } from "./renamed.ts";
 
@@ -32,11 +32,22 @@ export interface Entry {
 /** A scalar. `unset` stands for a required parameter that was not given, which only `validate` lets pass. */
 export type Scalar = string | number | boolean | null | typeof unset;
 
-/** A YAML value with its position. */
+/** A value of the command line as it was typed, for options that take a text. */
+export interface Typed {
+  /** The text; without the quotes where it is a YAML text in quotes. */
+  readonly text: string;
+  /** Reason that the text is no YAML value; any option but one that takes a text reports it. */
+  readonly problem?: Diagnostic | undefined;
+}
+
+/** A YAML value with its position; `typed` if it comes from the command line. */
 export type Tree =
-  | { readonly kind: "scalar"; readonly at: Place; readonly value: Scalar }
-  | { readonly kind: "list"; readonly at: Place; readonly items: readonly Tree[] }
-  | { readonly kind: "map"; readonly at: Place; readonly entries: ReadonlyMap<string, Entry> };
+  & { readonly at: Place; readonly typed?: Typed }
+  & (
+    | { readonly kind: "scalar"; readonly value: Scalar }
+    | { readonly kind: "list"; readonly items: readonly Tree[] }
+    | { readonly kind: "map"; readonly entries: ReadonlyMap<string, Entry> }
+  );
 
 /** See {@link Scalar}. */
 export const unset: unique symbol = Symbol("unset");
@@ -112,6 +123,32 @@ function convert(node: Document["contents"] | unknown, source: Source, offset: n
   }
   const value = isScalar(node) ? node.value : null;
   return { kind: "scalar", at, value: typeof value === "string" ? unmask(value) : (value as Scalar) };
+}
+
+/**
+ * Reads a value of the command line: as YAML for options that take numbers and lists, as it was typed for those that
+ * take a text.
+ *
+ * @param source The whole argument.
+ * @param offset Index of the value in it.
+ */
+export function parseTyped(source: Source, offset: number): Tree {
+  const text = source.text.slice(offset);
+  const at: Place = { source, offset };
+  const quoted = /^\s*(["'])[^]*\1\s*$/.test(text);
+  const problems: Diagnostic[] = [];
+  // Blanks instead of the key keep the columns right.
+  const tree = text === "" ? null : parseYaml(source, problems, " ".repeat(offset) + text);
+  const comment = [...new Lexer().lex(text)].some((token) => token.startsWith("#"));
+  if (tree && !comment) {
+    const value = tree.kind === "scalar" && typeof tree.value === "string" && quoted ? tree.value : text;
+    return { ...tree, typed: { text: value } };
+  }
+  const hint = "put the value in quotes within those of the shell, or leave the comment out";
+  const [problem] = comment
+    ? [{ at, message: 'Cannot read the value as " #" begins a comment in YAML', hint }]
+    : problems;
+  return { kind: "scalar", at, value: text, typed: { text, ...(problem && { problem }) } };
 }
 
 /** `over` laid upon `base`: maps are merged key by key, anything else is replaced; a key set to null is taken out. */

@@ -192,7 +192,7 @@ export type StyleRender = Style["render"];
 
 /** The prompt of a style, with its name filled in. */
 export function stylePrompt(style: Pick<Style, "style" | "prompt">): string {
-  return style.prompt.replaceAll("{style}", style.style);
+  return style.prompt.replaceAll("{style}", () => style.style);
 }
 
 /**

@@ -26,7 +26,7 @@ import { checkStages } from "./check.ts";
 import { connect, type Draft, needsOf, sort } from "./inputs.ts";
 import { expandMatrix, type Variant } from "./matrix.ts";
 import { readOptions } from "./options.ts";
-import { applySet, interpolate, readParams, readTree, rootsOf, type SourceOptions } from "./source.ts";
+import { applySet, escapeText, interpolate, readParams, readTree, rootsOf, type SourceOptions } from "./source.ts";
 
 export { PipelineFileError } from "./source.ts";
 
@@ -167,9 +167,20 @@ export async function readPipeline(file: string, registry: Registry, options: Re
   const stages = order.map((draft) => finish(draft, seed));
   const doc = String(plainAt(tree, "doc") ?? "");
   const missing = Object.fromEntries([...params].flatMap(([key, { need }]) => need ? [[key, need]] : []));
-  const steps = stages.map(({ id, spec, inputs, options }) => [id, { uses: spec.id, in: inputs, with: options }]);
+  const steps = stages.map(({ id, spec, inputs, options }) => [
+    id,
+    { uses: spec.id, in: inputs, with: escapeTexts(options) },
+  ]);
   const resolved = stringify({ name, seed, jobs, stages: Object.fromEntries(steps) });
   return { name, doc, seed, jobs, file, stages, unset: missing, resolved };
+}
+
+/** A value of which each text is written as pipelines write it. */
+function escapeTexts(value: unknown): unknown {
+  if (typeof value === "string") return escapeText(value);
+  if (Array.isArray(value)) return value.map(escapeTexts);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, escapeTexts(item)]));
 }
 
 /** Removes entries for stages of an earlier version of the pipeline, and reports each of them. */

@@ -5,11 +5,52 @@
  */
 import { dirname, join } from "node:path";
 import { InputError } from "../../formats/input_error.ts";
-import { declaredPaths, jsonSchema, optionsOf } from "../../formats/schema_describe.ts";
+import {
+  declaredPaths,
+  type JsonSchema,
+  jsonSchema,
+  optionsOf,
+  schemaAt,
+  takes,
+} from "../../formats/schema_describe.ts";
 import { schemaDiagnostics } from "../../formats/schema_diagnostics.ts";
-import { type Diagnostic, getIn, type Place, suggest, toJS, type Tree } from "../../formats/yaml_tree.ts";
+import {
+  type Diagnostic,
+  getIn,
+  isUnset,
+  type Place,
+  suggest,
+  toJS,
+  type Tree,
+  unset,
+} from "../../formats/yaml_tree.ts";
 import type { AnyOptions, AnyStage } from "../stage.ts";
 import { liesIn, outside } from "./source.ts";
+
+/** Values of the command line as their options take them: a text as it was typed, any other by its YAML. */
+function asTaken(tree: Tree, schema: JsonSchema | undefined, problems: Diagnostic[]): Tree {
+  const { at, typed } = tree;
+  if (typed && schema) {
+    const value = toJS(tree);
+    const kind = value === null ? "null" : Array.isArray(value) ? "array" : typeof value;
+    const fits =
+      (kind === "number" || kind === "boolean" || kind === "null" || kind === "array" || kind === "object") &&
+      takes(schema, kind) && !typed.problem;
+    if (!fits && takes(schema, "string")) return { kind: "scalar", at, value: isUnset(tree) ? unset : typed.text };
+    if (typed.problem) {
+      problems.push(typed.problem);
+      return { kind: "scalar", at, value: unset };
+    }
+  }
+  if (tree.kind === "list") {
+    return { ...tree, items: tree.items.map((item, i) => asTaken(item, schemaAt(schema, [i]), problems)) };
+  }
+  if (tree.kind !== "map") return tree;
+  const entries = [...tree.entries].map(([key, { at, node }]) =>
+    [key, { at, node: asTaken(node, schemaAt(schema, [key]), problems) }] as const
+  );
+  return { kind: "map", at, entries: new Map(entries) };
+}
 
 /** Checks the options of a stage; options that are not given yet are left out, so that a plan needs no others. */
 export async function readOptions(
@@ -20,9 +61,9 @@ export async function readOptions(
   roots: readonly string[],
   problems: Diagnostic[],
 ): Promise<{ options: AnyOptions; valid: boolean; files: string[] }> {
-  const given = tree?.kind === "map" ? tree : { kind: "map" as const, at, entries: new Map() };
   const schema = optionsOf(spec);
   const json = jsonSchema(schema);
+  const given = asTaken(tree?.kind === "map" ? tree : { kind: "map", at, entries: new Map() }, json, problems);
   const parsed = schema.safeParse(toJS(given));
   if (!parsed.success) {
     problems.push(...schemaDiagnostics(parsed.error, given, json, { owner: `stage "${id}"`, type: spec.id, at }));

@@ -12,6 +12,7 @@ import {
   isUnset,
   merge,
   nest,
+  parseTyped,
   parseYaml,
   type Place,
   suggest,
@@ -76,7 +77,7 @@ export async function readTree(
 
 /** Real paths of the folders and files that a pipeline may read. */
 export async function rootsOf(file: string, { set = [], roots = [] }: SourceOptions): Promise<string[]> {
-  const named = set.map((text) => text.slice(text.indexOf("=") + 1).trim().replace(/^(["'])(.*)\1$/, "$2"));
+  const named = set.map((text) => parseTyped({ name: "--set", text }, text.indexOf("=") + 1).typed!.text);
   const paths = [".", dirname(file), ...roots, ...named.filter((text) => text && !text.includes("\0"))];
   const real = await Promise.all(paths.map((path) => Deno.realPath(path).catch(() => undefined)));
   return real.filter((path) => path !== undefined);
@@ -107,7 +108,7 @@ export class PipelineFileError extends InputError {
   override readonly name = "PipelineFileError";
 }
 
-/** Applies one `key=value`; the value is YAML. */
+/** Applies one `key=value`; the value is YAML, and a text where it goes to an option that takes one. */
 export function applySet(tree: Tree, text: string, problems: Diagnostic[]): Tree {
   const at: Place = { source: { name: "--set", text }, offset: 0 };
   const [, key, value] = /^([\w.-]+)=(.*)$/s.exec(text) ?? [];
@@ -115,16 +116,13 @@ export function applySet(tree: Tree, text: string, problems: Diagnostic[]): Tree
     problems.push({ at, message: `Cannot set "${text}" as it is not key=value`, hint: "write --set steps=100" });
     return tree;
   }
-  // Blanks instead of the key keep the columns right.
-  const leaf: Tree | null = value === ""
-    ? { kind: "scalar", at: { ...at, offset: text.length }, value: "" }
-    : parseYaml(at.source, problems, `${" ".repeat(key.length + 1)}${value}`);
-  if (!leaf) return tree;
+  const leaf = parseTyped(at.source, key.length + 1);
   const path = key.split("."), [first, second = ""] = path;
   const known = entriesOf(child(tree, "params")).map(([name]) => name);
-  if (path.length === 1 && known.includes(key)) return merge(tree, nest(["params", key], at, leaf));
+  if (path.length === 1 && known.includes(key)) return replaceAt(tree, ["params", key], at, leaf);
   if (key === "seed" || key === "jobs" || first === "stages" && path.length > 2 || first === "params") {
     const stages = entriesOf(child(tree, "stages")).map(([name]) => name);
+    if (first === "params") return replaceAt(tree, path, at, leaf);
     if (first !== "stages" || stages.includes(second)) return merge(tree, nest(path, at, leaf));
     const hint = suggest(second, stages, "its stages");
     problems.push({ at, message: `Cannot set "${key}" as the pipeline has no stage "${second}"`, hint });
@@ -134,6 +132,16 @@ export function applySet(tree: Tree, text: string, problems: Diagnostic[]): Tree
     " (options are set by stages.STAGE.with.OPTION=VALUE)";
   problems.push({ at, message: `Cannot set "${key}" as the pipeline has no such parameter`, hint });
   return tree;
+}
+
+/** The tree with another value at a path, whatever was there. */
+function replaceAt(tree: Tree, [key, ...rest]: readonly string[], at: Place, leaf: Tree): Tree {
+  if (key === undefined) return leaf;
+  const entries = new Map(entriesOf(tree));
+  const old = entries.get(key);
+  const under: Tree = old?.node ?? { kind: "map", at, entries: new Map() };
+  entries.set(key, { at: old?.at ?? at, node: replaceAt(under, rest, at, leaf) });
+  return { kind: "map", at: tree.at, entries };
 }
 
 /** A parameter's value; `need` says what it is when it is required and was not given. */
@@ -167,22 +175,33 @@ export function interpolate(tree: Tree, params: Map<string, Param>, problems: Di
     );
     return { ...tree, entries: new Map(entries) };
   }
-  if (typeof tree.value !== "string") return tree;
+  if (typeof tree.value !== "string" && !tree.typed) return tree;
   let missing = false;
   const find = (name: string) => {
     const param = params.get(name);
     if (param) return param.node;
-    const hint = suggest(name, [...params.keys()], "its parameters");
+    const hint = suggest(name, [...params.keys()]) ??
+      [suggest(name, [...params.keys()], "its parameters"), `$\${${name}} stands for the text itself`].filter(Boolean)
+        .join("; ");
     problems.push({ at: tree.at, message: `Cannot use "\${${name}}" as the pipeline has no such parameter`, hint });
     missing = true;
     return undefined;
   };
-  const [, whole] = /^\$\{(\w+)\}$/.exec(tree.value) ?? [];
+  const fill = (text: string) =>
+    text.replace(/\$?\$\{(\w+)\}/g, (use, name) => {
+      if (use.startsWith("$$")) return use.slice(1);
+      const node = missing ? undefined : find(name);
+      if (isUnset(node)) missing = true;
+      return node && !missing ? node.typed?.text ?? String(toJS(node)) : use;
+    });
+  const [, whole] = /^\$\{(\w+)\}$/.exec(String(tree.value)) ?? [];
   if (whole !== undefined) return find(whole) ?? { ...tree, value: unset };
-  const value = tree.value.replace(/\$\{(\w+)\}/g, (text, name) => {
-    const node = find(name);
-    if (isUnset(node)) missing = true;
-    return node && !missing ? String(toJS(node)) : text;
-  });
-  return { ...tree, value: missing ? unset : value };
+  const value = typeof tree.value === "string" ? fill(tree.value) : tree.value;
+  const typed = tree.typed && !missing ? { ...tree.typed, text: fill(tree.typed.text) } : undefined;
+  return { ...tree, value: missing ? unset : value, ...(typed && { typed }) };
+}
+
+/** The text that stands for `text` in a pipeline: {@linkcode interpolate} makes it the same again. */
+export function escapeText(text: string): string {
+  return text.replace(/\$\{\w+\}/g, (use) => `$${use}`);
 }

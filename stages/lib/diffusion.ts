@@ -113,7 +113,9 @@ export class Prompts {
 /** A prompt template with the style's name filled in; the record's own prompt when there is no template. */
 export function promptOf(record: { style: string; prompt?: string }, template: string | null): string {
   const style = record.style.replaceAll("_", " ");
-  return template === null ? record.prompt ?? `a portrait of ${style} style` : template.replaceAll("{style}", style);
+  return template === null
+    ? record.prompt ?? `a portrait of ${style} style`
+    : template.replaceAll("{style}", () => style);
 }
 
 /** Options of every training of a diffusion model. */

@@ -165,7 +165,7 @@ export function trainingCharts(stage: string, text: string): Html[] {
     if (!first) return [];
     const values = series.flatMap(({ y }) => y);
     const [low, high] = [values.reduce((a, b) => Math.min(a, b), Infinity), values.reduce((a, b) => Math.max(a, b), 0)];
-    const title = `${stage}: ${series.length > 1 ? unit : unit.replace(/^\w+/, first.name)}`;
+    const title = `${stage}: ${series.length > 1 ? unit : unit.replace(/^\w+/, () => first.name)}`;
     return [lineChart(series, { title, xLabel: "step", log: low > 0 && high / low > 20 })];
   });
 }

@@ -1,10 +1,108 @@
 import assert from "node:assert/strict";
-import { importFolder, inFolder, writeFace } from "./_lib.ts";
+import { openDataset } from "../../faces/data/dataset.ts";
+import { stylePrompt } from "../../faces/render/styles.ts";
+import { promptOf } from "../../stages/lib/diffusion.ts";
+import { type Ended, inFolder, run, writeFace } from "./_lib.ts";
 
-Deno.test("a folder of drawn faces imports: what the other tests of this folder start from", () =>
-  inFolder(async (dir) => {
-    await writeFace(`${dir}/faces/a`);
-    await writeFace(`${dir}/faces/b`, { ending: ".JPG", seed: 1, width: 120, at: [20, 0] });
-    const { code, dataset, bad, all } = await importFolder(dir, "faces");
-    assert.deepEqual([code, dataset?.records.length, bad], [0, 2, []], all);
+const IMPORT = `
+params: { dir: { required: a folder }, size: 32, style: photo }
+stages:
+  faces: { uses: dataset/import, with: { path: "\${dir}", size_px: "\${size}", style: "\${style}" } }
+`;
+
+/** Runs `use` in a folder with `imp.yaml`, and with a face in each of these folders. */
+function withFaces(names: readonly string[], use: (dir: string) => Promise<void>): Promise<void> {
+  return inFolder(async (dir) => {
+    await Deno.writeTextFile(`${dir}/imp.yaml`, IMPORT);
+    for (const [seed, name] of names.entries()) await writeFace(`${dir}/${name}/face${seed}`, { seed });
+    await use(dir);
+  });
+}
+
+/** Imports by `imp.yaml`; the names of the images that came in. */
+async function imported(dir: string, ...set: string[]): Promise<{ sources: (string | undefined)[]; ended: Ended }> {
+  const ended = await run(["run", "imp.yaml", ...set.flatMap((text) => ["--set", text])], dir);
+  if (ended.code !== 0) return { sources: [], ended };
+  return { sources: (await openDataset(`${dir}/runs/imp/faces`)).records.map(({ source }) => source), ended };
+}
+
+const ODD_FOLDERS = [
+  "My faces",
+  "My faces #2",
+  "faces: 2",
+  "300",
+  "007",
+  "1e3",
+  "true",
+  "null",
+  "[old] photos",
+  "{a}",
+  "*starred",
+  "&co",
+  "50% off!",
+  "it's",
+  'the "best"',
+  "-dash",
+  "a=b",
+  "${dir}",
+  "@home",
+  "ends with a blank ",
+];
+
+Deno.test("--set names a folder as it was typed, whatever its name means in YAML", () =>
+  withFaces(ODD_FOLDERS, async (dir) => {
+    for (const [seed, name] of ODD_FOLDERS.entries()) {
+      const { sources, ended } = await imported(dir, `dir=${name}`);
+      assert.deepEqual(sources, [`face${seed}`], `${name}: ${ended.all}`);
+    }
+    // Quotes around the whole value are those of YAML, as they were before.
+    assert.deepEqual((await imported(dir, `dir="My faces #2"`)).sources, ["face1"]);
+    assert.deepEqual((await imported(dir, `dir=${dir}/My faces #2`)).sources, ["face1"]);
   }));
+
+Deno.test("--set of an option that takes a text keeps digits, signs and what looks like YAML", () =>
+  withFaces(["in"], async (dir) => {
+    for (const style of ["007", "1e3", "true", "ink: wet", "no. 5 #2", "null", "[a", "$& $1 $$", "costs $5"]) {
+      for (const key of ["style", "stages.faces.with.style"]) {
+        if (style === "null" && key !== "style") continue; // takes an option out, as in a file
+        const { ended } = await imported(dir, "dir=in", `${key}=${style}`);
+        assert.equal(ended.code, 0, `${key}=${style}: ${ended.all}`);
+        const [record] = (await openDataset(`${dir}/runs/imp/faces`)).records;
+        assert.equal(record!.style, style);
+      }
+    }
+  }));
+
+Deno.test("--set of a number or a list is YAML, and nothing of it is left out in silence", () =>
+  withFaces(["in"], async (dir) => {
+    const { ended } = await imported(dir, "dir=in", "size=64 #2");
+    assert.equal(ended.code, 2);
+    assert.match(ended.notes, /--set:1:6: Cannot read the value as " #" begins a comment in YAML[^]*hint: .*quotes/);
+    const list = await imported(dir, "dir=in", "stages.faces.with.exclude=[a*, b*");
+    assert.equal(list.ended.code, 2);
+    assert.match(list.ended.notes, /--set:1:34: Cannot read YAML as flow sequence must end/);
+    assert.equal((await imported(dir, "dir=in", "stages.faces.with.exclude=[x*]")).ended.code, 0);
+    assert.equal((await imported(dir, "dir=in", "size=64")).ended.code, 0);
+  }));
+
+Deno.test("$${name} in a pipeline is the text ${name}, also in the pipeline that a run writes", () =>
+  withFaces(["in"], async (dir) => {
+    await Deno.writeTextFile(
+      `${dir}/text.yaml`,
+      `stages: { faces: { uses: dataset/import, with: { path: in, size_px: 32, style: "a $\${b} c" } } }`,
+    );
+    for (const file of ["text.yaml", "runs/text/pipeline.yaml"]) {
+      const ended = await run(["run", file], dir);
+      assert.equal(ended.code, 0, ended.all);
+      assert.equal((await openDataset(`${dir}/runs/text/faces`)).records[0]!.style, "a ${b} c");
+    }
+    await Deno.writeTextFile(`${dir}/bad.yaml`, (await Deno.readTextFile(`${dir}/text.yaml`)).replace("$$", "$"));
+    const { code, notes } = await run(["validate", "bad.yaml"], dir);
+    assert.equal(code, 2);
+    assert.match(notes, /no such parameter[^]*hint: \$\$\{b\} stands for the text itself/);
+  }));
+
+Deno.test("a style's name goes into its prompt as it is, dollar signs too", () => {
+  assert.equal(promptOf({ style: "$& and $1" }, "in {style} style"), "in $& and $1 style");
+  assert.equal(stylePrompt({ style: "$$5 bill", prompt: "{style}, {style}" }), "$$5 bill, $$5 bill");
+});
