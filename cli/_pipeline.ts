@@ -4,7 +4,7 @@
  * @module
  */
 import { Command, Option } from "@commander-js/extra-typings";
-import { type Pipeline, readPipeline } from "../runtime/pipeline/file.ts";
+import { type Pipeline, type ReadOptions, readPipeline } from "../runtime/pipeline/file.ts";
 import { collect, type Context } from "./command.ts";
 
 /** `--set`, for values of parameters. */
@@ -29,14 +29,14 @@ export const pipelineCommand = () =>
     .option("--from <STAGE>", "run this stage and all that depend on it, even if they are up to date")
     .option("--until <STAGE>", "run this stage and all that it needs");
 
-/** Reads the pipeline file; `allowUnset` accepts parameters without a value. */
+/** Reads the pipeline file; `more` accepts parameters without a value. */
 export function pipelineAt(
   file: string,
   { set = [] }: { readonly set?: readonly string[] | undefined },
   { registry }: Context,
-  allowUnset = false,
+  more: Pick<ReadOptions, "allowUnset" | "keepOptional"> = {},
 ): Promise<Pipeline> {
-  return readPipeline(file, registry, { set, allowUnset });
+  return readPipeline(file, registry, { set, ...more });
 }
 
 /** The flags for parameters that have no value yet. */

@@ -13,7 +13,7 @@ export const graph = (context: Context) =>
   pipelineCommand()
     .addHelpText("after", "\nExample:\n  deno task graph pipelines/full.yaml > full.svg")
     .action(async (file, options) => {
-      const pipeline = await pipelineAt(file, options, context, true);
+      const pipeline = await pipelineAt(file, options, context, { allowUnset: true });
       const planned = planRun(pipeline, "runs", options).filter(({ run }) => run !== null);
       context.print(drawPipeline(pipeline, new Set(planned.map(({ stage }) => stage.id))).trimEnd());
     });

@@ -27,7 +27,7 @@ interface PlanOptions extends Selection {
 /** Prints the plan of a pipeline: a table, or a JSON object. */
 export async function printPlan(file: string, options: PlanOptions, context: Context): Promise<void> {
   const { print } = context;
-  const pipeline = await pipelineAt(file, options, context, true);
+  const pipeline = await pipelineAt(file, options, context, { allowUnset: true });
   const planned = planRun(pipeline, "runs", options);
   const speeds = readTimings("runs");
   const rows = [], costs = [];

@@ -51,7 +51,7 @@ async function tuneFor(
   context: Context,
 ): Promise<void> {
   const { print } = context;
-  const pipeline = await pipelineAt(file, options, context, true);
+  const pipeline = await pipelineAt(file, options, context, { allowUnset: true });
   const part = percent / 100;
   const say = (line: string) => json ? print(JSON.stringify({ note: line })) : print(line);
 

@@ -17,7 +17,7 @@ export const validate = (context: Context) =>
       let wrong = 0;
       for (const file of paths.flatMap(pipelineFiles)) {
         try {
-          const { stages, unset } = await pipelineAt(file, {}, context, true);
+          const { stages, unset } = await pipelineAt(file, {}, context, { allowUnset: true, keepOptional: true });
           const missing = missingParameters(unset);
           context.print(`ok ${file}: ${stages.length} stages${missing && `, run with${missing}`}`);
         } catch (error) {

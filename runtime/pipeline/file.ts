@@ -25,6 +25,7 @@ import type { AnyStage } from "../stage.ts";
 import { checkStages } from "./check.ts";
 import { connect, type Draft, needsOf, sort } from "./inputs.ts";
 import { expandMatrix, type Variant } from "./matrix.ts";
+import { withoutOptional } from "./optional.ts";
 import { readOptions } from "./options.ts";
 import { applySet, escapeText, interpolate, readParams, readTree, rootsOf, type SourceOptions } from "./source.ts";
 
@@ -81,6 +82,8 @@ export interface Pipeline {
 export interface ReadOptions extends SourceOptions {
   /** Lets required parameters be left out, as in `validate`. */
   readonly allowUnset?: boolean;
+  /** Keeps the stages of optional parameters that are left out, as in `validate`. */
+  readonly keepOptional?: boolean;
 }
 
 const word = /^[a-z][a-z0-9_-]*$/;
@@ -136,7 +139,15 @@ export async function readPipeline(file: string, registry: Registry, options: Re
     problems.push(...schemaDiagnostics(shape.error, tree, pipelineJsonSchema, about));
   }
   const params = readParams(tree, options.allowUnset ?? false, problems);
-  const entries = entriesOf(child(tree, "stages"));
+  const wishes = [...params].flatMap(([name, { wish }]) => wish === undefined ? [] : [[name, wish] as const]);
+  const absent = new Set(options.keepOptional ? [] : wishes.map(([name]) => name));
+  const whole = entriesOf(child(tree, "stages"));
+  const entries = withoutOptional(whole, absent);
+  if (whole.length && !entries.length) {
+    const message = "Cannot run as no stage is left without the optional parameters";
+    const hint = `add --set ${wishes.map(([name, wish]) => `${name}=VALUE (${wish})`).join(" or ")}`;
+    problems.push({ at: tree.at, message, hint });
+  }
   for (const [id, { at }] of entries) {
     if (!word.test(id)) problems.push({ at, message: `Cannot name a stage "${id}" as ${wordRule}` });
   }

@@ -144,22 +144,24 @@ function replaceAt(tree: Tree, [key, ...rest]: readonly string[], at: Place, lea
   return { kind: "map", at: tree.at, entries };
 }
 
-/** A parameter's value; `need` says what it is when it is required and was not given. */
+/** A parameter's value; `need` or `wish` says what it is when it was not given and is required or optional. */
 export interface Param {
   readonly node: Tree;
   readonly need?: string;
+  readonly wish?: string;
 }
 
 export function readParams(tree: Tree, allowUnset: boolean, problems: Diagnostic[]): Map<string, Param> {
   const params = new Map<string, Param>();
   for (const [name, { at, node }] of entriesOf(child(tree, "params"))) {
-    const required = child(node, "required");
+    const required = child(node, "required"), optional = child(node, "optional");
+    const open = { kind: "scalar", at, value: unset } as const;
     if (!required) {
-      params.set(name, { node });
+      params.set(name, optional ? { node: open, wish: String(toJS(optional)) } : { node });
       continue;
     }
     const need = String(toJS(required));
-    params.set(name, { node: { kind: "scalar", at, value: unset }, need });
+    params.set(name, { node: open, need });
     const message = `Cannot run as parameter "${name}" is missing: it is ${need}`;
     if (!allowUnset) problems.push({ at, message, hint: `add --set ${name}=VALUE` });
   }

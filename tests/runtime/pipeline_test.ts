@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { readPipeline, type Registry } from "../../runtime/pipeline/file.ts";
+import { type ReadOptions, readPipeline, type Registry } from "../../runtime/pipeline/file.ts";
 import { drawPipeline } from "../../runtime/pipeline/diagram.ts";
 import { planRun, runPipeline, StageError, type Summary } from "../../runtime/run/run.ts";
 import { RunError, stageCosts } from "../../runtime/run/costs.ts";
@@ -123,6 +123,44 @@ Deno.test("required parameters are asked for in a run, and left open in validati
   const given = await readPipeline(file, registry, { set: [`faces=${faces}`] });
   assert.equal(given.stages[0]!.options["from"], faces);
   assert.deepEqual(given.unset, {});
+});
+
+Deno.test("stages of optional parameters are left out, with what takes from them alone", async () => {
+  using b = bench();
+  const file = join(b.dir, "optional.yaml");
+  Deno.writeTextFileSync(
+    file,
+    `params: { guest: { optional: "lines of another tool" } }
+stages:
+  own: { uses: fake/draw, with: { count: 1 } }
+  guest: { uses: fake/draw, with: { count: "\${guest}" } }
+  twice: { uses: fake/train, in: { data: guest }, matrix: { seed: [1, 2] }, with: { steps: 1 } }
+  alone: { uses: fake/train, in: { data: guest }, with: { steps: 1 } }
+  mixed: { uses: fake/train, in: { data: own, init: alone }, with: { steps: 1 } }
+  list: { uses: fake/collect, in: { all: [own, mixed, "twice@*"] } }
+  rest: { uses: fake/collect, in: { all: "*" } }
+`,
+  );
+  const needs = async (options: ReadOptions) => {
+    const { stages, unset } = await readPipeline(file, registry, options);
+    assert.deepEqual(unset, {});
+    return Object.fromEntries(stages.map(({ id, needs }) => [id, needs.toSorted().join(" ")]));
+  };
+  const own = { own: "", list: "own", rest: "list own" };
+  assert.deepEqual(await needs({}), own);
+  assert.deepEqual(await needs({ allowUnset: true }), own);
+  const all = {
+    own: "",
+    guest: "",
+    "twice@seed=1": "guest",
+    "twice@seed=2": "guest",
+    alone: "guest",
+    mixed: "alone own",
+    list: "mixed own twice@seed=1 twice@seed=2",
+    rest: "alone guest list mixed own twice@seed=1 twice@seed=2",
+  };
+  assert.deepEqual(await needs({ set: ["guest=2"] }), all);
+  assert.deepEqual(await needs({ keepOptional: true }), all);
 });
 
 Deno.test("a run leaves whole folders, a summary and the resolved pipeline", async () => {
