@@ -36,7 +36,7 @@ function uses(tree: Tree, names: ReadonlySet<string>): boolean {
   if (tree.kind === "list") return tree.items.some((item) => uses(item, names));
   if (tree.kind === "map") return [...tree.entries.values()].some(({ node }) => uses(node, names));
   return typeof tree.value === "string" &&
-    [...tree.value.matchAll(/\$?\$\{(\w+)\}/g)].some(([use, name = ""]) => !use.startsWith("$") && names.has(name));
+    [...tree.value.matchAll(/\$?\$\{(\w+)\}/g)].some(([use, name = ""]) => !use.startsWith("$$") && names.has(name));
 }
 
 /** The stage without inputs from stages that are gone; nothing if an input has none left. */

@@ -132,7 +132,7 @@ Deno.test("stages of optional parameters are left out, with what takes from them
     file,
     `params: { guest: { optional: "lines of another tool" } }
 stages:
-  own: { uses: fake/draw, with: { count: 1 } }
+  own: { uses: fake/draw, with: { count: 1, styles: ["$\${guest}"] } }
   guest: { uses: fake/draw, with: { count: "\${guest}" } }
   twice: { uses: fake/train, in: { data: guest }, matrix: { seed: [1, 2] }, with: { steps: 1 } }
   alone: { uses: fake/train, in: { data: guest }, with: { steps: 1 } }
