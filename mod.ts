@@ -127,6 +127,18 @@ export {
   uncertainty,
 } from "./models/detectors/detector.ts";
 export * from "./models/detectors/face_search.ts";
+export {
+  Finder as FaceFinder,
+  type FindOptions,
+  type FoundFace,
+  loadFinder,
+  readFinder,
+  saveFinder,
+  searchSizes,
+} from "./models/finder/finder.ts";
+export { type FaceCandidate } from "./models/finder/decode.ts";
+export { type FinderConfig } from "./models/finder/network.ts";
+export { faceAngle, type FacePlace, facePlace } from "./models/finder/targets.ts";
 export { hourglass, type HourglassConfig, hourglassLoss, type StackOutput } from "./models/detectors/hourglass.ts";
 export {
   type DetectorConfig,

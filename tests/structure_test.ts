@@ -57,7 +57,7 @@ Deno.test("imports go one way: formats < engine < ops < faces < models < stages 
 });
 
 /** Folders whose code runs in a browser too: it reaches files and the host through `formats/` alone. */
-const HOST_FREE = ["engine", "ops", "models/detectors", "models/diffusion", "faces"];
+const HOST_FREE = ["engine", "ops", "models/detectors", "models/diffusion", "models/finder", "faces"];
 /** Their files that are not free of the host: the codecs of images use Node's zlib. */
 const HOST_BOUND = ["faces/data/image_file.ts"];
 
@@ -76,7 +76,9 @@ Deno.test("engine, ops and networks reach none of the files that are bound to th
     reached.add(path);
     if (path.endsWith(".ts")) importsOf(path).forEach(visit);
   };
-  for (const folder of ["engine", "ops", "models/detectors", "models/diffusion"]) filesOf(folder, ".ts").forEach(visit);
+  for (const folder of ["engine", "ops", "models/detectors", "models/diffusion", "models/finder"]) {
+    filesOf(folder, ".ts").forEach(visit);
+  }
   assert.deepEqual(HOST_BOUND.filter((path) => reached.has(path)), []);
   const node = [...reached].filter((path) => path.endsWith(".ts")).filter((path) =>
     /from "node:/.test(Deno.readTextFileSync(new URL(path, root)).replace(/\/\*[^]*?\*\//g, ""))

@@ -132,6 +132,23 @@ export function resizeArea(image: Image, width: number, height: number): Image {
 }
 
 /**
+ * Enlarges an image, between its pixels.
+ *
+ * @param image The image.
+ * @param width Columns of the result, not fewer.
+ * @param height Rows of the result, not fewer.
+ * @returns A new image.
+ */
+export function enlarge(image: Image, width: number, height: number): Image {
+  return resample(
+    image,
+    taps("linear", -0.5, image.width / width, width),
+    taps("linear", -0.5, image.height / height, height),
+    "edge",
+  );
+}
+
+/**
  * Cuts a square out and resamples it: bilinear where it grows, with a triangle filter (antialiased) where it shrinks.
  *
  * @param image The image.

@@ -1,0 +1,266 @@
+/**
+ * Face finders: a folder with `config.json` and `model.safetensors`, and what finds the faces of a picture with it.
+ *
+ * @module
+ */
+
+import { InputError } from "../../formats/input_error.ts";
+import type { Device } from "../../engine/device.ts";
+import { Executable } from "../../engine/executable.ts";
+import { Graph } from "../../engine/graph.ts";
+import type { Parameters } from "../../engine/prepare.ts";
+import { disposing, type Tensor } from "../../engine/tensor.ts";
+import { enlarge, type Image, resizeArea } from "../../faces/data/image.ts";
+import { rescale } from "../../faces/landmarks.ts";
+import type { TensorData } from "../../formats/safetensors.ts";
+import { loadNetwork, loadNetworkConfig, saveNetwork } from "../io/network_folder.ts";
+import { createParameters, type HostTensors } from "../io/params.ts";
+import { type FaceCandidate, readCells, suppress } from "./decode.ts";
+import { CELL_PX, type FinderConfig, finderFormat, finderNetwork, finderSpecs, SIDE_STEP_PX } from "./network.ts";
+
+/** A face found in a picture. */
+export interface FoundFace {
+  /**
+   * Centre of the tight box of the face's 68 landmarks, as that box is when the face is turned upright; pixels of the
+   * picture, 0 is the centre of the first one.
+   */
+  x: number;
+  /** See `x`. */
+  y: number;
+  /** Longer side of that box, pixels of the picture. */
+  side: number;
+  /** Angle of the face in the picture, radians from -pi to pi: 0 is upright, above 0 is turned clockwise. */
+  angle: number;
+  /** Probability that it is a face, on pictures like those of the calibration: of scores of 0.8 four in five are right. */
+  score: number;
+}
+
+/** Options of {@linkcode Finder.find}. */
+export interface FindOptions {
+  /** Least score; by default 0.5. */
+  min_score?: number;
+  /** Most faces, those of the greatest scores; by default all. */
+  max_faces?: number;
+  /**
+   * Side of the smallest face to find, pixels of the picture; by default what a picture of about 640 x 480 pixels shows
+   * at 16 pixels. Smaller faces take more time, and none that is below 1/80 of the picture's longer side is found.
+   */
+  min_size_px?: number;
+}
+
+/** Default of {@linkcode FindOptions.min_score}. */
+export const MIN_SCORE = 0.5;
+/** Pixels of the copy of a picture that is searched by default. */
+const DEFAULT_PIXELS = 640 * 480;
+/** Its longer side, at least and at most; and the most for small faces. */
+const DEFAULT_SIDES = [640, 1280] as const, LONGEST_SIDE_PX = 1280;
+/** Most that a small picture is enlarged. */
+const LARGEST_SCALE = 2;
+/** Sides of faces that the network finds, pixels of its pictures. */
+const LEAST_FACE_PX = 16, FACES_PX = [11, 144] as const;
+/** The longer side of the smallest copy of a picture is at most this: a face that fills it is in reach of the network. */
+const SMALLEST_COPY_PX = 160;
+/** Sides of the network's pictures are rounded up to multiples of this, so that pictures share plans. */
+const PLAN_STEP_PX = 2 * SIDE_STEP_PX;
+/** Plans that are kept. */
+const MOST_PLANS = 12;
+
+/**
+ * Sizes of the copies of a picture that are searched, from the largest; each is half as large as the one before, and the
+ * longer side of the last is at most 160 pixels.
+ *
+ * The largest has about 640 x 480 pixels and a longer side from 640 to 1,280, so that long pictures keep their details;
+ * with `min_size_px`, as many as show a face of that side at 16 pixels, and a longer side of at most 1,280. No copy is
+ * more than twice as large as the picture, and no side is below a pixel.
+ */
+export function searchSizes(
+  { width, height }: Pick<Image, "width" | "height">,
+  min_size_px?: number,
+): { readonly width: number; readonly height: number }[] {
+  const longer = Math.max(width, height);
+  const area = Math.sqrt(DEFAULT_PIXELS / (width * height));
+  const standard = Math.max(DEFAULT_SIDES[0] / longer, Math.min(DEFAULT_SIDES[1] / longer, area));
+  const wanted = min_size_px === undefined ? standard : Math.min(LONGEST_SIDE_PX / longer, LEAST_FACE_PX / min_size_px);
+  const sizes: { width: number; height: number }[] = [];
+  const size = (length: number, scale: number) => Math.max(1, Math.round(length * scale));
+  for (let scale = Math.min(LARGEST_SCALE, wanted);; scale /= 2) {
+    sizes.push({ width: size(width, scale), height: size(height, scale) });
+    if (longer * scale <= SMALLEST_COPY_PX) return sizes;
+  }
+}
+
+/** A network planned for pictures of a size. */
+interface Planned {
+  readonly executable: Executable;
+  readonly width: number;
+  readonly height: number;
+}
+
+/**
+ * Finds the faces of pictures, of any size, number and angle.
+ *
+ * A picture is searched in copies of several sizes, see {@linkcode searchSizes}; of faces found at one place, the one that
+ * the network is surest of stays.
+ */
+export class Finder implements Disposable {
+  /** The network. */
+  readonly config: FinderConfig;
+  readonly #device: Device;
+  readonly #parameters: Parameters;
+  /** By size, the one used last at the end. */
+  readonly #plans = new Map<string, Planned>();
+  /** The parameters, if they are its own. */
+  readonly #owned: DisposableStack;
+
+  /**
+   * Takes a network.
+   *
+   * @param parameters The network's, by name below `finder/`.
+   * @param options `own` parameters are freed with the finder.
+   */
+  constructor(device: Device, config: FinderConfig, parameters: Parameters, { own = false }: { own?: boolean } = {}) {
+    this.config = config;
+    this.#device = device;
+    this.#parameters = parameters;
+    using owned = disposing(own ? parameters.values() : []);
+    this.#owned = owned.move();
+  }
+
+  /**
+   * Finds the faces of a picture.
+   *
+   * @returns From the greatest score to the least.
+   * @throws {InputError} If an option is out of range.
+   */
+  async find(image: Image, options: FindOptions = {}): Promise<FoundFace[]> {
+    const { min_score = MIN_SCORE, max_faces = Infinity, min_size_px } = options;
+    checkRange("min_score", min_score, 0, 1);
+    checkRange("max_faces", max_faces, 1, Infinity);
+    if (min_size_px !== undefined) checkRange("min_size_px", min_size_px, 1, Infinity);
+    const { slope, shift } = this.config.calibration;
+    const score = (logit: number) => 1 / (1 + Math.exp(-(slope * logit + shift)));
+    const least = (Math.log(min_score / (1 - min_score)) - shift) / slope;
+    const candidates = await this.candidates(image, least, min_size_px);
+    return candidates.slice(0, max_faces)
+      .map(({ x, y, side, angle, logit }) => ({ x, y, side, angle, score: score(logit) }));
+  }
+
+  /**
+   * Finds what may be faces, with the network's logits, for calibration.
+   *
+   * @param least Smallest logit.
+   * @returns From the greatest logit to the least.
+   */
+  async candidates(image: Image, least: number, min_size_px?: number): Promise<FaceCandidate[]> {
+    const sizes = searchSizes(image, min_size_px);
+    const all: FaceCandidate[] = [];
+    let small = image;
+    for (const [k, size] of sizes.entries()) {
+      const [first, last] = [k === 0, k === sizes.length - 1];
+      small = size.width > image.width ? enlarge(image, size.width, size.height) : shrunk(small, size);
+      const across = image.width / size.width, down = image.height / size.height;
+      for (const { x, y, side, angle, logit } of await this.#search(small, least)) {
+        // Every size of face is found best on one of the copies; those at the ends have no better one.
+        if ((side < FACES_PX[0] && !first) || (side > FACES_PX[1] && !last)) continue;
+        const face = {
+          x: rescale(x, across),
+          y: rescale(y, down),
+          side: side * Math.sqrt(across * down),
+          angle,
+          logit,
+        };
+        const outside = face.x < -0.5 || face.y < -0.5 || face.x > image.width - 0.5 || face.y > image.height - 0.5;
+        if (!outside && face.side >= (min_size_px ?? 0)) all.push(face);
+      }
+    }
+    return suppress(all);
+  }
+
+  /** What may be faces on one copy, in its pixels. */
+  async #search(image: Image, least: number): Promise<FaceCandidate[]> {
+    const { executable, width, height } = this.#planFor(image);
+    // Grey beyond the picture.
+    const images = new Float32Array(width * height * 3);
+    for (let row = 0; row < image.height; row++) {
+      const from = row * image.width * 3;
+      for (let k = 0; k < image.width * 3; k++) images[row * width * 3 + k] = image.data[from + k]! / 127.5 - 1;
+    }
+    executable.run({ images });
+    return readCells(await executable.read("cells"), width / CELL_PX, least);
+  }
+
+  /** The plan for a picture, kept for the next ones of its size. */
+  #planFor({ width: columns, height: rows }: Image): Planned {
+    const up = (px: number) => Math.ceil(px / PLAN_STEP_PX) * PLAN_STEP_PX;
+    const [width, height] = [up(columns), up(rows)];
+    const key = `${width}x${height}`;
+    let planned = this.#plans.get(key);
+    this.#plans.delete(key);
+    if (!planned) {
+      const [oldest] = this.#plans.keys();
+      if (oldest !== undefined && this.#plans.size >= MOST_PLANS) {
+        this.#plans.get(oldest)?.executable.destroy();
+        this.#plans.delete(oldest);
+      }
+      const { cells } = finderNetwork(new Graph(), this.config, [1, height, width]);
+      planned = { executable: new Executable(this.#device, { outputs: { cells } }, this.#parameters), width, height };
+    }
+    this.#plans.set(key, planned);
+    return planned;
+  }
+
+  /** Frees the plans, and the parameters if they are its own. */
+  [Symbol.dispose](): void {
+    for (const { executable } of this.#plans.values()) executable.destroy();
+    this.#plans.clear();
+    this.#owned.dispose();
+  }
+}
+
+/** A copy by area averages. */
+function shrunk(image: Image, { width, height }: { readonly width: number; readonly height: number }): Image {
+  return image.width === width && image.height === height ? image : resizeArea(image, width, height);
+}
+
+function checkRange(name: string, value: number, least: number, most: number): void {
+  if (value >= least && value <= most) return;
+  const range = most === Infinity ? `${least} or more` : `from ${least} to ${most}`;
+  throw new InputError(`Cannot find faces with ${name} ${value}: it must be ${range}`);
+}
+
+/**
+ * Reads a finder's folder, `config.json` and `model.safetensors`, into memory.
+ *
+ * @returns The network and its parameters' values, in the layout of the graph.
+ * @throws {InputError} If a file is missing or is not what it should be.
+ */
+export async function readFinder(dir: string): Promise<{ config: FinderConfig; tensors: HostTensors }> {
+  const config = await loadNetworkConfig(dir, finderFormat);
+  return { config, tensors: await loadNetwork(dir, finderSpecs(config)) };
+}
+
+/**
+ * Loads a finder onto a device.
+ *
+ * @param dir Its folder; `models/faces/finder` is the one that is shipped.
+ * @throws {InputError} As {@linkcode readFinder}.
+ */
+export async function loadFinder(device: Device, dir: string): Promise<Finder> {
+  const { config, tensors } = await readFinder(dir);
+  return new Finder(device, config, createParameters(device, finderSpecs(config), tensors), { own: true });
+}
+
+/**
+ * Writes a finder's folder.
+ *
+ * @param parameters The network's, on the device or in memory.
+ * @param options Element type of the weights; by default F32.
+ */
+export async function saveFinder(
+  dir: string,
+  config: FinderConfig,
+  parameters: ReadonlyMap<string, Tensor | TensorData>,
+  options: { dtype?: "F32" | "F16" } = {},
+): Promise<void> {
+  await saveNetwork(dir, finderFormat, config, finderSpecs(config), parameters, options);
+}
