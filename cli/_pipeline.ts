@@ -33,10 +33,10 @@ export const pipelineCommand = () =>
 export function pipelineAt(
   file: string,
   { set = [] }: { readonly set?: readonly string[] | undefined },
-  { registry }: Context,
+  { registry, from }: Context,
   more: Pick<ReadOptions, "allowUnset" | "keepOptional"> = {},
 ): Promise<Pipeline> {
-  return readPipeline(file, registry, { set, ...more });
+  return readPipeline(file, registry, { set, from, ...more });
 }
 
 /** The flags for parameters that have no value yet. */

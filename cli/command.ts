@@ -13,9 +13,11 @@ import {
   InvalidArgumentError,
   type Option,
 } from "@commander-js/extra-typings";
+import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { InputError } from "../formats/input_error.ts";
 import { suggest } from "../formats/yaml_tree.ts";
+import { pathFrom } from "../runtime/pipeline/source.ts";
 import type { Registry } from "../runtime/pipeline/file.ts";
 
 /** Everything that a command needs of the program around it. */
@@ -28,6 +30,11 @@ export interface Context {
   readonly registry: Registry;
   /** A module that runs stages in threads, see `RunOptions.thread`. */
   readonly thread?: URL;
+  /**
+   * Folder in which relative paths of the arguments lie, by default the current one. `deno task` runs commands in the
+   * project's folder, wherever the user is.
+   */
+  readonly from?: string | undefined;
 }
 
 /** Folder of the detector that commands take when none is named. */
@@ -80,7 +87,8 @@ export async function execute(
         getOutHasColors: () => false,
         getErrHasColors: () => false,
       })
-      .exitOverride();
+      .exitOverride()
+      .hook("preAction", (_, action) => resolvePaths(action, context.from));
   const command = make();
   const usage = `\nusage: ${name} ${command.usage()} (--help lists the options)`;
   try {
@@ -103,6 +111,32 @@ export async function execute(
 /** Text of `--help` for an option: its description, and whether it is required. */
 function optionDescription(this: Help, option: Option): string {
   return Help.prototype.optionDescription.call(this, option) + (option.mandatory ? " (required)" : "");
+}
+
+/** Words of an argument's or option's placeholder that say that its value is a path. */
+const PATH_WORDS = /\b(FILE|DIR|PATH|IMAGE|IN|OUT)\b/;
+
+/** Makes relative paths among the values that a user gave relative to the current folder. */
+function resolvePaths(command: CommandUnknownOpts, from: string | undefined): void {
+  if (from === undefined || resolve(from) === Deno.cwd()) return;
+  const at = (value: unknown): unknown => {
+    if (Array.isArray(value)) return value.map(at);
+    if (typeof value !== "string") return value;
+    const [, name = "", path = value] = /^([^/=]+=)(.+)$/.exec(value) ?? [];
+    return name + pathFrom(path, from);
+  };
+  for (const [k, argument] of command.registeredArguments.entries()) {
+    if (k < command.args.length && PATH_WORDS.test(argument.name())) {
+      command.processedArgs[k] = at(command.processedArgs[k]);
+    }
+  }
+  for (const option of command.options) {
+    const name = option.attributeName();
+    if (command.getOptionValueSource(name) !== "cli" || !PATH_WORDS.test(option.flags)) continue;
+    const value = command.getOptionValue(name);
+    const isWord = typeof value === "string" && option.flags.split(/[<>|]/).includes(value);
+    if (!isWord) command.setOptionValue(name, at(value));
+  }
 }
 
 /** Reads the values of an option that may be given several times. */

@@ -30,7 +30,7 @@ export const convert = ({ print }: Context) =>
         if (error instanceof Deno.errors.NotFound) throw new UsageError(`Cannot convert: ${error.message}`);
         if (error instanceof Deno.errors.NotCapable) {
           throw new UsageError(
-            `Cannot write ${to}: the command may write below this folder only, hint: move it from there`,
+            `Cannot write ${to}: the command may write below ${Deno.cwd()} only, hint: move it from there`,
           );
         }
         throw error;

@@ -4,6 +4,7 @@
  * @module
  */
 import { Option } from "@commander-js/extra-typings";
+import { resolve } from "node:path";
 import { openDevice } from "../engine/device.ts";
 import { formatTable, jsonReporter, reporterFor } from "../runtime/run/progress.ts";
 import { runPipeline } from "../runtime/run/run.ts";
@@ -26,7 +27,7 @@ export const run = (context: Context) =>
     .addHelpText("after", "\nExample:\n  deno task run pipelines/full.yaml --set size_px=128 --until synthetic")
     .action(async (file, { json, plan, tune, ...options }) => {
       if (plan) return await printPlan(file, { json, ...options }, context);
-      const { print, thread } = context;
+      const { print, thread, from } = context;
       const pipeline = await pipelineAt(file, options, context);
       const { signal, release } = stopSignal();
       const reporter = json ? jsonReporter(Deno.stdout) : reporterFor(Deno.stdout);
@@ -42,8 +43,10 @@ export const run = (context: Context) =>
         if (json) return;
         if (results.length) print(`\n${formatTable(results)}\n`);
         const reports = pipeline.stages.filter(({ spec }) => spec.output === "report").map(({ id }) => id);
-        for (const id of reports) print(`report: runs/${pipeline.name}/${id}/index.html`);
-        print(`summary: runs/${pipeline.name}/summary.json`);
+        // The user may be in another folder than the runs.
+        const home = from === undefined || resolve(from) === Deno.cwd() ? "runs" : resolve("runs");
+        for (const id of reports) print(`report: ${home}/${pipeline.name}/${id}/index.html`);
+        print(`summary: ${home}/${pipeline.name}/summary.json`);
       } finally {
         release();
       }

@@ -26,7 +26,7 @@ import { checkStages } from "./check.ts";
 import { connect, type Draft, needsOf, sort } from "./inputs.ts";
 import { expandMatrix, type Variant } from "./matrix.ts";
 import { withoutOptional } from "./optional.ts";
-import { readOptions } from "./options.ts";
+import { type Folders, readOptions } from "./options.ts";
 import { applySet, escapeText, interpolate, readParams, readTree, rootsOf, type SourceOptions } from "./source.ts";
 
 export { PipelineFileError } from "./source.ts";
@@ -128,6 +128,7 @@ export async function readPipeline(file: string, registry: Registry, options: Re
   const problems: Diagnostic[] = [];
   const fail = () => new PipelineError(problems, file);
   const roots = await rootsOf(file, options);
+  const folders = { roots, from: options.from ?? "." };
   let tree = await readTree(file, [], roots, problems);
   if (!tree) throw fail();
   for (const text of options.set ?? []) tree = applySet(tree, text, problems);
@@ -161,7 +162,7 @@ export async function readPipeline(file: string, registry: Registry, options: Re
   for (const variant of variants) {
     const found: Diagnostic[] = [];
     const given = new Map([...params, ...[...variant.values].map(([key, node]) => [key, { node }] as const)]);
-    drafts.push(await readStage(variant, interpolate(variant.node, given, found), registry, roots, found));
+    drafts.push(await readStage(variant, interpolate(variant.node, given, found), registry, folders, found));
     if (!faulty.has(variant.of)) problems.push(...found);
     if (found.length) faulty.add(variant.of);
   }
@@ -210,7 +211,7 @@ async function readStage(
   { id, of, at, values }: Variant,
   tree: Tree,
   registry: Registry,
-  roots: readonly string[],
+  folders: Folders,
   problems: Diagnostic[],
 ): Promise<Draft> {
   const seed = values.get("seed");
@@ -226,7 +227,7 @@ async function readStage(
     return { ...draft, spec: undefined, options: {} };
   }
   const spec = await load();
-  return { ...draft, spec, ...await readOptions(id, at, child(tree, "with"), spec, roots, problems) };
+  return { ...draft, spec, ...await readOptions(id, at, child(tree, "with"), spec, folders, problems) };
 }
 
 function finish(draft: Draft, runSeed: number): PipelineStage {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { dirname, join } from "node:path";
+import { dirname, isAbsolute, join, resolve } from "node:path";
 import { InputError } from "../../formats/input_error.ts";
 import {
   declaredPaths,
@@ -25,10 +25,18 @@ import {
   unset,
 } from "../../formats/yaml_tree.ts";
 import type { AnyOptions, AnyStage } from "../stage.ts";
-import { liesIn, outside } from "./source.ts";
+import { liesIn, outside, pathFrom } from "./source.ts";
+
+/** Folders that paths in options are about. */
+export interface Folders {
+  /** Real paths of the folders and files that may be read. */
+  readonly roots: readonly string[];
+  /** Folder in which relative paths of the command line lie. */
+  readonly from: string;
+}
 
 /** Values of the command line as their options take them: a text as it was typed, any other by its YAML. */
-function asTaken(tree: Tree, schema: JsonSchema | undefined, problems: Diagnostic[]): Tree {
+function asTaken(tree: Tree, schema: JsonSchema | undefined, folders: Folders, problems: Diagnostic[]): Tree {
   const { at, typed } = tree;
   if (typed && schema) {
     const value = toJS(tree);
@@ -36,18 +44,22 @@ function asTaken(tree: Tree, schema: JsonSchema | undefined, problems: Diagnosti
     const fits =
       (kind === "number" || kind === "boolean" || kind === "null" || kind === "array" || kind === "object") &&
       takes(schema, kind) && !typed.problem;
-    if (!fits && takes(schema, "string")) return { kind: "scalar", at, value: isUnset(tree) ? unset : typed.text };
+    if (!fits && takes(schema, "string")) {
+      const isPath = schema.path ?? (schema.anyOf ?? schema.oneOf)?.find((choice) => choice.path);
+      const text = isPath && typed.text ? pathFrom(typed.text, folders.from) : typed.text;
+      return { kind: "scalar", at, value: isUnset(tree) ? unset : text };
+    }
     if (typed.problem) {
       problems.push(typed.problem);
       return { kind: "scalar", at, value: unset };
     }
   }
   if (tree.kind === "list") {
-    return { ...tree, items: tree.items.map((item, i) => asTaken(item, schemaAt(schema, [i]), problems)) };
+    return { ...tree, items: tree.items.map((item, i) => asTaken(item, schemaAt(schema, [i]), folders, problems)) };
   }
   if (tree.kind !== "map") return tree;
   const entries = [...tree.entries].map(([key, { at, node }]) =>
-    [key, { at, node: asTaken(node, schemaAt(schema, [key]), problems) }] as const
+    [key, { at, node: asTaken(node, schemaAt(schema, [key]), folders, problems) }] as const
   );
   return { kind: "map", at, entries: new Map(entries) };
 }
@@ -58,12 +70,12 @@ export async function readOptions(
   at: Place,
   tree: Tree | undefined,
   spec: AnyStage,
-  roots: readonly string[],
+  folders: Folders,
   problems: Diagnostic[],
 ): Promise<{ options: AnyOptions; valid: boolean; files: string[] }> {
   const schema = optionsOf(spec);
   const json = jsonSchema(schema);
-  const given = asTaken(tree?.kind === "map" ? tree : { kind: "map", at, entries: new Map() }, json, problems);
+  const given = asTaken(tree?.kind === "map" ? tree : { kind: "map", at, entries: new Map() }, json, folders, problems);
   const parsed = schema.safeParse(toJS(given));
   if (!parsed.success) {
     problems.push(...schemaDiagnostics(parsed.error, given, json, { owner: `stage "${id}"`, type: spec.id, at }));
@@ -79,9 +91,14 @@ export async function readOptions(
     const is = info?.isDirectory ? "a folder" : info ? "a file" : "missing";
     const name = key.join("."), option = `"${name}" in stage "${id}"`;
     if (is !== `a ${what}`) {
-      const hint = "paths are relative to the folder in which the command is run";
+      const ofFile = place.source.name !== "--set" && resolve(folders.from) !== Deno.cwd();
+      const hint = isAbsolute(path)
+        ? undefined
+        : ofFile
+        ? `paths in a pipeline are relative to ${Deno.cwd()}`
+        : "paths are relative to the folder in which the command is run";
       refuse(place, option, `the ${what} is ${is}: current value is "${path}"`, hint);
-    } else if (!await liesIn(path, roots)) {
+    } else if (!await liesIn(path, folders.roots)) {
       const hint = `only the command line may name it: --set stages.${id.replace(/@.*/, "")}.with.${name}=${path}`;
       refuse(place, option, `${await outside(path)}: current value is "${path}"`, hint);
     }
@@ -94,7 +111,7 @@ export async function readOptions(
       if (!await Deno.stat(path).catch(() => undefined)) {
         const near = [...Deno.readDirSync(dirname(path))].map(({ name }) => join(dirname(path), name));
         refuse(at, needed, "there is no such file", suggest(path, near));
-      } else if (!await liesIn(path, roots)) refuse(at, needed, await outside(path));
+      } else if (!await liesIn(path, folders.roots)) refuse(at, needed, await outside(path));
     }
   } catch (error) {
     if (!(error instanceof InputError || error instanceof Deno.errors.NotFound)) throw error;

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { basename, dirname, join } from "node:path";
+import { basename, dirname, isAbsolute, join, relative, resolve } from "node:path";
 import { InputError } from "../../formats/input_error.ts";
 import {
   child,
@@ -30,6 +30,8 @@ export interface SourceOptions {
    * `set` names.
    */
   readonly roots?: readonly string[];
+  /** Folder in which relative paths of `set` lie, by default the current one. */
+  readonly from?: string | undefined;
 }
 
 /** The file's tree laid upon those it extends. The name is the file's own, by default its base name. */
@@ -76,11 +78,23 @@ export async function readTree(
 }
 
 /** Real paths of the folders and files that a pipeline may read. */
-export async function rootsOf(file: string, { set = [], roots = [] }: SourceOptions): Promise<string[]> {
+export async function rootsOf(file: string, { set = [], roots = [], from = "." }: SourceOptions): Promise<string[]> {
   const named = set.map((text) => parseTyped({ name: "--set", text }, text.indexOf("=") + 1).typed!.text);
-  const paths = [".", dirname(file), ...roots, ...named.filter((text) => text && !text.includes("\0"))];
+  const given = named.filter((text) => text && !text.includes("\0")).map((text) => resolve(from, text));
+  const paths = [".", dirname(file), ...roots, ...given];
   const real = await Promise.all(paths.map((path) => Deno.realPath(path).catch(() => undefined)));
   return real.filter((path) => path !== undefined);
+}
+
+/**
+ * The path of a file that `path` names in the folder `from`: as it is where that is the current folder, else relative to
+ * the current folder where it lies below it, and absolute elsewhere.
+ */
+export function pathFrom(path: string, from: string): string {
+  const folder = resolve(from);
+  if (folder === Deno.cwd() || isAbsolute(path)) return path;
+  const full = resolve(folder, path), below = relative(Deno.cwd(), full);
+  return below.startsWith("..") ? full : below || ".";
 }
 
 /** Tests if a path, with links followed, lies in one of the folders; a path that leads nowhere lies in all. */
@@ -199,7 +213,10 @@ export function interpolate(tree: Tree, params: Map<string, Param>, problems: Di
   const [, whole] = /^\$\{(\w+)\}$/.exec(String(tree.value)) ?? [];
   if (whole !== undefined) return find(whole) ?? { ...tree, value: unset };
   const value = typeof tree.value === "string" ? fill(tree.value) : tree.value;
-  const typed = tree.typed && !missing ? { ...tree.typed, text: fill(tree.typed.text) } : undefined;
+  // A path that begins with one of the command line is one of the command line.
+  const [, first = ""] = /^\$\{(\w+)\}/.exec(String(tree.value)) ?? [];
+  const begun = params.get(first)?.node.typed && { text: String(value) };
+  const typed = missing ? undefined : tree.typed ? { ...tree.typed, text: fill(tree.typed.text) } : begun;
   return { ...tree, value: missing ? unset : value, ...(typed && { typed }) };
 }
 

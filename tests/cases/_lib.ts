@@ -9,6 +9,7 @@ import { createImage, type Image, resizeArea } from "../../faces/data/image.ts";
 import { encodeJpeg, encodePng } from "../../faces/data/image_file.ts";
 import { type Landmarks, transformLandmarks } from "../../faces/landmarks.ts";
 import { formatPts } from "../../faces/pts.ts";
+import { stages } from "../../stages/mod.ts";
 import { runCommand } from "../cli/run_command.ts";
 import { neutralFace } from "../faces/neutral_face.ts";
 
@@ -176,12 +177,13 @@ export interface Ended {
  *
  * @param args Such as `["detect", "a.png"]`.
  * @param dir Folder in which it runs; relative paths and `runs/` are those of this folder.
+ * @param from Folder in which the user is, if it is another one.
  */
-export async function run(args: readonly string[], dir: string): Promise<Ended> {
+export async function run(args: readonly string[], dir: string, from?: string): Promise<Ended> {
   const before = Deno.cwd();
   Deno.chdir(dir);
   try {
-    const { code, lines, notes } = await runCommand(args);
+    const { code, lines, notes } = await runCommand(args, stages, from);
     return { code, lines, notes, all: [...lines, notes].join("\n") };
   } finally {
     Deno.chdir(before);

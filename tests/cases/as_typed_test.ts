@@ -106,3 +106,59 @@ Deno.test("a style's name goes into its prompt as it is, dollar signs too", () =
   assert.equal(promptOf({ style: "$& and $1" }, "in {style} style"), "in $& and $1 style");
   assert.equal(stylePrompt({ style: "$$5 bill", prompt: "{style}, {style}" }), "$$5 bill, $$5 bill");
 });
+
+Deno.test("paths on the command line are those of the folder that the user is in", () =>
+  withFaces(["in", "deep/in"], async (dir) => {
+    const deep = `${dir}/deep`;
+    const sources = async () => (await openDataset(`${dir}/runs/imp/faces`)).records.map(({ source }) => source);
+    // The pipeline is named from below, and so is the folder: deep/in, not in.
+    const ended = await run(["run", "../imp.yaml", "--set", "dir=in"], dir, deep);
+    assert.equal(ended.code, 0, ended.all);
+    assert.deepEqual(await sources(), ["face1"]);
+    assert.ok(ended.lines.includes(`summary: ${dir}/runs/imp/summary.json`), ended.all);
+    for (const set of ["dir=../in", `dir=${dir}/in`, "stages.faces.with.path=../in"]) {
+      const more = set.startsWith("dir") ? [] : ["--set", "dir=in"];
+      assert.equal((await run(["run", "../imp.yaml", ...more, "--set", set], dir, deep)).code, 0);
+      assert.deepEqual(await sources(), ["face0"]);
+    }
+    // A path that begins with a parameter, and a file of another place.
+    await Deno.writeTextFile(
+      `${deep}/sub.yaml`,
+      IMPORT.replace("${dir}", "${dir}/in").replace("stages", "name: imp\nstages"),
+    );
+    assert.equal((await run(["run", "sub.yaml", "--set", "dir=."], dir, deep)).code, 0);
+    assert.deepEqual(await sources(), ["face1"]);
+    // A path of the file itself is the project's.
+    await Deno.writeTextFile(
+      `${deep}/own.yaml`,
+      (await Deno.readTextFile(`${dir}/imp.yaml`)).replace("${dir}", "deep/in"),
+    );
+    assert.equal((await run(["validate", "own.yaml"], dir, deep)).code, 0);
+    await Deno.writeTextFile(
+      `${deep}/own.yaml`,
+      (await Deno.readTextFile(`${dir}/imp.yaml`)).replace("${dir}", "nowhere"),
+    );
+    assert.match(
+      (await run(["validate", "own.yaml"], dir, deep)).notes,
+      new RegExp(`paths in a pipeline are relative to ${dir}`),
+    );
+    // Options with a name before the path, and those that may be a word or a file.
+    const scored = await run(["score", "--data", "in", "--predicted", "them=in"], dir, deep);
+    assert.equal(scored.code, 0, scored.all);
+    assert.equal(JSON.parse(scored.lines[0]!).predicted, "deep/in");
+    assert.match(
+      (await run(["run", "../imp.yaml", "--set", "dir=in", "--tune", "none.json"], dir, deep)).notes,
+      /--tune=deep\/none\.json/,
+    );
+  }));
+
+Deno.test("deno task run from a folder of the project reads the files of that folder", async () => {
+  const { code, stdout } = await new Deno.Command("deno", {
+    args: ["task", "-q", "validate", "full.yaml"],
+    cwd: "pipelines",
+    env: { INIT_CWD: `${Deno.cwd()}/pipelines` },
+    stdout: "piped",
+    stderr: "piped",
+  }).output();
+  assert.deepEqual([code, new TextDecoder().decode(stdout).trim()], [0, "ok pipelines/full.yaml: 13 stages"]);
+});

@@ -6,10 +6,11 @@ import { stages } from "../../stages/mod.ts";
 export async function runCommand(
   args: readonly string[],
   registry: Registry = stages,
+  from?: string,
 ): Promise<{ code: number; lines: string[]; notes: string }> {
   const lines: string[] = [];
   const notes: string[] = [];
   const print = (line = "") => void lines.push(line);
-  const code = await main(args, { registry, print, note: (line) => void notes.push(line) });
+  const code = await main(args, { registry, from, print, note: (line) => void notes.push(line) });
   return { code, lines, notes: notes.join("\n") };
 }
