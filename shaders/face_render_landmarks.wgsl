@@ -8,6 +8,8 @@ const BROWS_AT: i32 = 2 * JAW_STEPS + 1;
 const FEATURES_AT: i32 = BROWS_AT + 2 * (BROW_STEPS + 1);
 const CURVE_POINTS: i32 = FEATURES_AT + 41;
 @group(0) @binding(1) var<storage, read_write> points: array<vec2f>;
+// true: where 300-W's annotators put eye corners, brows and nose; false: the ends of the lids, the middle of the brows
+override annotated: bool = true;
 
 // Where a point of the plain head is seen.
 fn project(p: vec3f) -> vec2f {
@@ -83,7 +85,7 @@ fn jaw_point(i: i32) -> vec3f {
 }
 fn eye_landmark(corners: vec4f, lids: vec4f, k: i32) -> vec2f { // k from the outer corner over the upper lid
   // corners where the white of the eye ends, a little inside the ends of the lids
-  let s = select(select(0.32, 0.69, k == 2 || k == 4), select(0.03, 0.985, k == 3), k == 0 || k == 3);
+  let s = select(select(0.32, 0.69, k == 2 || k == 4), select(select(0.0, 0.03, annotated), select(1.0, 0.985, annotated), k == 3), k == 0 || k == 3);
   let h = lid_heights(lids, s);
   return eye_point(corners, s, select(h.x, -h.y, k > 3) * select(1.0, 0.0, k == 0 || k == 3));
 }
@@ -107,6 +109,7 @@ fn mouth_landmark(k: i32) -> vec2f { // k from 0, the left corner, as 48 to 67
 
 // A point of the brow's upper edge, which annotators follow from tip to tip; s as in brow_point().
 fn brow_landmark(ends: vec4f, height: f32, s: f32) -> vec3f {
+  if (!annotated) { return onto_skin(brow_point(ends, height, s)); }
   return onto_skin(brow_point(ends, height, s) - vec2f(0.0, 0.75 * brow_thick(s) * smoothstep(0.0, 0.3, s)));
 }
 
@@ -124,10 +127,10 @@ fn curves(@builtin(global_invocation_id) id: vec3u) {
   } else if (at < FEATURES_AT) {
     p = brow_landmark(brow_right, arch.y, f32(FEATURES_AT - 1 - at) / f32(BROW_STEPS));
   } else if (i < 31) {
-    p = onto_skin(vec2f(0.0, mix(nose_line.x + 0.012, nose_line.z - 0.008, f32(i - 27) / 3.0)));
+    p = onto_skin(vec2f(0.0, mix(nose_line.x + select(-0.01, 0.012, annotated), nose_line.z - 0.008, f32(i - 27) / 3.0)));
   } else if (i < 36) {
     let k = f32(i - 33) * 0.5;
-    p = onto_skin(vec2f(k * (nose_wing.y + nose_wing.w * 0.75), nose_base.w + 0.02 - 0.05 * k * k));
+    p = onto_skin(vec2f(k * (nose_wing.y + nose_wing.w * 0.75), nose_base.w + select(0.0, 0.02, annotated) - 0.05 * k * k));
   } else if (i < 42) {
     p = onto_skin(eye_landmark(eye_left, lids_left, i - 36));
   } else if (i < 48) { // 42 is the inner corner

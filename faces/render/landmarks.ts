@@ -54,17 +54,29 @@ function even(line: Float32Array): Float32Array {
 }
 
 /**
+ * Places of the landmarks: where the annotators of 300-W put them, or at fixed heights of the jaw, the middle of brows and
+ * the ends of lids.
+ */
+export type Convention = "annotators" | "anatomy";
+
+/**
  * Finds the landmarks of a head.
  *
- * @param curves `[CURVE_POINTS, 2]`, in any plane unit.
+ * @param curves `[CURVE_POINTS, 2]`, in any plane unit; those of brows, eyes and nose follow the convention already.
+ * @param convention Places of the landmarks of the outline.
  * @returns The 68 landmarks in that unit.
  */
-export function landmarksOf(curves: Float32Array): Landmarks {
+export function landmarksOf(curves: Float32Array, convention: Convention = "annotators"): Landmarks {
   const part = (from: number, to: number): Float32Array => curves.subarray(from * 2, to * 2);
   const landmarks = new Float32Array(LANDMARK_COUNT * 2);
   const outline = even(part(0, BROWS_AT));
-  landmarks.set(spread(outline.subarray(0, (JAW_STEPS + 1) * 2), 9), 0);
-  landmarks.set(spread(outline.subarray(JAW_STEPS * 2), 9), 8 * 2);
+  if (convention === "anatomy") {
+    const EVERY = JAW_STEPS / 8; // points of the outline are at even steps of the jaw's height
+    for (let i = 0; i < 17; i++) landmarks.set(outline.subarray(i * EVERY * 2, i * EVERY * 2 + 2), i * 2);
+  } else {
+    landmarks.set(spread(outline.subarray(0, (JAW_STEPS + 1) * 2), 9), 0);
+    landmarks.set(spread(outline.subarray(JAW_STEPS * 2), 9), 8 * 2);
+  }
   landmarks.set(spread(part(BROWS_AT, BROWS_AT + BROW_POINTS), 5), 17 * 2);
   landmarks.set(spread(part(BROWS_AT + BROW_POINTS, FEATURES_AT), 5), 22 * 2);
   landmarks.set(part(FEATURES_AT, CURVE_POINTS), FIRST_FEATURE * 2);

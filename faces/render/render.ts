@@ -14,7 +14,7 @@ import styleSource from "../../shaders/face_render_style.wgsl" with { type: "tex
 import type { Image } from "../data/image.ts";
 import { CROP_SCALE, type Landmarks } from "../landmarks.ts";
 import { packHead, PARAM_TEXELS, setCrop } from "./head.ts";
-import { CURVE_POINTS, landmarksOf } from "./landmarks.ts";
+import { type Convention, CURVE_POINTS, landmarksOf } from "./landmarks.ts";
 import { clamp, type HeadParams, mix } from "./person.ts";
 import { KINDS, type StyleRender } from "./styles.ts";
 
@@ -33,6 +33,9 @@ export {
   type Worn,
 } from "./person.ts";
 
+export type { Convention } from "./landmarks.ts";
+export { type Part, PARTS, withoutParts } from "./parts.ts";
+
 /** A drawn face. */
 export interface RenderedFace {
   /** The image. */
@@ -50,7 +53,7 @@ const STYLE_FLOATS = 27 * 4;
 const MOST_FACES = 128;
 
 interface Pipelines {
-  curves: GPUComputePipeline;
+  curves: Record<Convention, () => GPUComputePipeline>;
   surface: GPUComputePipeline;
   shade: GPUComputePipeline;
   paint: GPUComputePipeline;
@@ -61,16 +64,28 @@ const compiled = new WeakMap<GPUDevice, Pipelines>();
 function pipelines(gpu: GPUDevice): Pipelines {
   let made = compiled.get(gpu);
   if (!made) {
-    const make = (file: string, code: string, entryPoint: string): GPUComputePipeline => {
+    const make = (
+      file: string,
+      code: string,
+      entryPoint: string,
+      constants: Record<string, number> = {},
+    ): GPUComputePipeline => {
       const label = `shaders/${file}.wgsl#${entryPoint}`;
       return gpu.createComputePipeline({
         label,
         layout: "auto",
-        compute: { module: gpu.createShaderModule({ label, code }), entryPoint },
+        compute: { module: gpu.createShaderModule({ label, code }), entryPoint, constants },
       });
     };
+    const curves = (annotated: boolean) => {
+      let pipeline: GPUComputePipeline | undefined;
+      return () =>
+        pipeline ??= make("face_render_landmarks", headSource + landmarkSource, "curves", {
+          annotated: Number(annotated),
+        });
+    };
     made = {
-      curves: make("face_render_landmarks", headSource + landmarkSource, "curves"),
+      curves: { annotators: curves(true), anatomy: curves(false) },
       surface: make("face_render_surface", headSource + surfaceSource, "surface"),
       shade: make("face_render_style", styleSource, "shade"),
       paint: make("face_render_style", styleSource, "paint"),
@@ -183,6 +198,7 @@ async function renderBatch(
   heads: readonly HeadParams[],
   styles: readonly StyleRender[],
   size_px: number,
+  convention: Convention,
 ): Promise<RenderedFace[]> {
   const count = heads.length;
   const side = size_px * SAMPLES;
@@ -210,12 +226,15 @@ async function renderBatch(
 
     upload();
     const pointBuffer = storage(count * CURVE_POINTS * 8);
+    const curves = made.curves[convention]();
     const found = new Float32Array(
       await submit(gpu, pointBuffer, [
-        [made.curves, bind(gpu, made.curves, { 0: params, 1: pointBuffer }), [Math.ceil(CURVE_POINTS / 8), count, 1]],
+        [curves, bind(gpu, curves, { 0: params, 1: pointBuffer }), [Math.ceil(CURVE_POINTS / 8), count, 1]],
       ]),
     );
-    const points = heads.map((_, i) => landmarksOf(found.subarray(i * CURVE_POINTS * 2, (i + 1) * CURVE_POINTS * 2)));
+    const points = heads.map((_, i) =>
+      landmarksOf(found.subarray(i * CURVE_POINTS * 2, (i + 1) * CURVE_POINTS * 2), convention)
+    );
     const crops = heads.map((head, i) => cropOf(points[i]!, head.shot.frame, size_px));
     crops.forEach((crop, i) => setCrop(texels[i]!, crop));
     upload();
@@ -278,6 +297,7 @@ async function renderBatch(
  * @param heads Who and how, see {@link samplePerson} and {@link sampleShot}.
  * @param style The recipe of a style file for all heads, or one for each.
  * @param size_px Side of the images, 16 to 1024.
+ * @param convention Places of the landmarks, by default those of 300-W's annotators.
  * @returns One image for each head, with its landmarks in pixels.
  * @throws {InputError} If the size is out of range.
  * @throws {RangeError} If there are recipes for more or fewer heads.
@@ -287,6 +307,7 @@ export async function renderFaces(
   heads: readonly HeadParams[],
   style: StyleRender | readonly StyleRender[],
   size_px: number,
+  convention: Convention = "annotators",
 ): Promise<RenderedFace[]> {
   if (!Number.isInteger(size_px) || size_px < 16 || size_px > 1024) {
     throw new InputError(`Cannot draw faces at size_px ${size_px}: it must be a whole number from 16 to 1024`);
@@ -300,7 +321,7 @@ export async function renderFaces(
   const batch = Math.max(1, Math.min(MOST_FACES, Math.floor(BATCH_SAMPLES / (size_px * SAMPLES) ** 2)));
   const faces: RenderedFace[] = [];
   for (let i = 0; i < heads.length; i += batch) {
-    faces.push(...await renderBatch(gpu, heads.slice(i, i + batch), styles.slice(i, i + batch), size_px));
+    faces.push(...await renderBatch(gpu, heads.slice(i, i + batch), styles.slice(i, i + batch), size_px, convention));
   }
   return faces;
 }

@@ -12,11 +12,13 @@ import { PicturePool } from "../../faces/data/pool.ts";
 import {
   DEFAULT_POSE,
   type HeadParams,
+  PARTS,
   type PoseRange,
   renderFaces,
   samplePerson,
   sampleShot,
   WIDE_POSE,
+  withoutParts,
 } from "../../faces/render/render.ts";
 import { loadStyle, type Style, styleFiles, stylePrompt, WILD } from "../../faces/render/styles.ts";
 import { drawWildStyle, turnWidely } from "../../faces/render/wild_style.ts";
@@ -53,6 +55,13 @@ const options = z.object({
   yaw_deg: degrees("yaw_deg", 80, "How far heads turn to the sides"),
   pitch_deg: degrees("pitch_deg", 35, "How far heads nod"),
   roll_deg: degrees("roll_deg", 60, "How far heads tilt"),
+  without: z.array(z.enum(PARTS)).optional().describe(
+    "Parts of the world to leave out of the same images, to see what each is worth",
+  ),
+  landmarks: z.enum(["annotators", "anatomy"]).optional().describe(
+    "annotators, unless given: where those of 300-W put landmarks; anatomy: at fixed heights of the jaw, the middle of " +
+      "brows and the ends of lids, to see what the difference is worth",
+  ),
 }).refine(({ styles, split }) => !(styles && split), { error: "give styles or split, not both", path: ["split"] })
   .refine(({ count, per_style }) => (count === undefined) !== (per_style === undefined), {
     error: "give count or per_style, one of them",
@@ -138,7 +147,7 @@ export const renderStage = stage({
   describeOutput: ({ size_px }) => ({ size_px }),
   cost: (given) => ({ images: imageCount(given) }),
   async run(ctx, _inputs, given) {
-    const { size_px, people, first_identity } = given;
+    const { size_px, people, first_identity, without = [], landmarks: convention } = given;
     const styles = await loadChosen(given, ctx.seed);
     const total = imageCount(given);
     const identities = given.identities ?? total;
@@ -160,11 +169,15 @@ export const renderStage = stage({
         const before = writer.count;
         const identityOf = (index: number) => first_identity + index % identities;
         const drawn = Array.from({ length: Math.min(CHUNK, mine - first) }, (_, i) =>
-          style.recipe({
-            person: samplePerson(persons.at(identityOf(before + i))),
-            shot: sampleShot(shots.at(before + i), pose),
-          }, before + i));
-        const faces = await renderFaces(gpu, drawn.map(({ head }) => head), drawn.map(({ render }) => render), size_px);
+          style.recipe(
+            withoutParts({
+              person: samplePerson(persons.at(identityOf(before + i))),
+              shot: sampleShot(shots.at(before + i), pose),
+            }, without),
+            before + i,
+          ));
+        const heads = drawn.map(({ head }) => head), renders = drawn.map(({ render }) => render);
+        const faces = await renderFaces(gpu, heads, renders, size_px, convention);
         await written;
         written = Promise.all(faces.map(({ image, landmarks }, i) => {
           if (first + i < onSheet) sheet.push(image);
