@@ -9,8 +9,11 @@ import { pointAt } from "./geometry.ts";
 import type { Landmarks } from "./landmarks.ts";
 import type { LandmarkSchema } from "./schema.ts";
 
-/** Origin of a file's coordinates: 0 when the top-left pixel's centre is (0, 0), 1 when it is (1, 1) as 300-W's own files do. */
-export type Origin = 0 | 1;
+/**
+ * Origin of a file's coordinates, which is that of the top-left pixel's centre: 0; 0.5 where they are measured from the
+ * image's corner, as CVAT and Label Studio do; 1 in 300-W's own files.
+ */
+export type Origin = 0 | 0.5 | 1;
 
 /**
  * Reads a `.pts` file: `version:` and `n_points:` in front, one `x y` a line between braces, any white space.

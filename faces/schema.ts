@@ -13,7 +13,11 @@ import { InputError } from "../formats/input_error.ts";
 import type { Colour } from "./data/image.ts";
 import { meanPoint } from "./landmarks.ts";
 import cofw29 from "./schemas/cofw29.yaml" with { type: "text" };
+import helen194 from "./schemas/helen194.yaml" with { type: "text" };
 import ibug68 from "./schemas/ibug68.yaml" with { type: "text" };
+import ibug70 from "./schemas/ibug70.yaml" with { type: "text" };
+import manga60 from "./schemas/manga60.yaml" with { type: "text" };
+import webcaricature17 from "./schemas/webcaricature17.yaml" with { type: "text" };
 import wflw98 from "./schemas/wflw98.yaml" with { type: "text" };
 
 /** A line through landmarks. */
@@ -173,10 +177,18 @@ function readSchema(text: string): LandmarkSchema {
   };
 }
 
-const FILES: Readonly<Record<SchemaName, string>> = { ibug68, wflw98, cofw29 };
+const FILES: Readonly<Record<SchemaName, string>> = {
+  ibug68,
+  wflw98,
+  cofw29,
+  ibug70,
+  helen194,
+  manga60,
+  webcaricature17,
+};
 
 /** Name of a schema. */
-export type SchemaName = "ibug68" | "wflw98" | "cofw29";
+export type SchemaName = "ibug68" | "wflw98" | "cofw29" | "ibug70" | "helen194" | "manga60" | "webcaricature17";
 
 /** Names of the schemas, for options and files. */
 export const schemaName = z.enum(Object.keys(FILES) as [SchemaName, ...SchemaName[]]);
@@ -192,6 +204,11 @@ export const SCHEMAS: Readonly<Record<SchemaName, LandmarkSchema>> = (() => {
   );
   return Object.defineProperties({}, Object.fromEntries(getters)) as Record<SchemaName, LandmarkSchema>;
 })();
+
+/** Names of the schemas with a number of landmarks. */
+export function schemasOf(count: number): SchemaName[] {
+  return schemaName.options.filter((name) => SCHEMAS[name].count === count);
+}
 
 /**
  * Converts landmarks of one schema to another.

@@ -42,6 +42,14 @@ export function fileNames(dir: string): string[] {
   return [...Deno.readDirSync(dir)].filter(({ isFile }) => isFile).map(({ name }) => name).sort();
 }
 
+/** Paths of the files in a folder and in those below it, sorted; without hidden ones and what links lead to. */
+export function filesBelow(dir: string): string[] {
+  const entries = [...Deno.readDirSync(dir)].filter(({ name }) => !name.startsWith("."));
+  return entries.flatMap(({ name, isFile, isDirectory }) =>
+    isFile ? [name] : isDirectory ? filesBelow(`${dir}/${name}`).map((path) => `${name}/${path}`) : []
+  ).sort();
+}
+
 /** Names of everything in a folder, sorted. */
 export async function namesIn(dir: string): Promise<string[]> {
   return (await Array.fromAsync(Deno.readDir(dir), ({ name }) => name)).sort();

@@ -42,8 +42,10 @@ export const importFaces = stage({
     annotations: file(z.string()).optional().describe(
       "The one file of those formats; its images are named relative to path",
     ),
-    origin: z.union([z.literal(0), z.literal(1)]).default(0)
-      .describe("Coordinate of the centre of the first pixel; 1 in 300-W's own files"),
+    origin: z.union([z.literal(0), z.literal(0.5), z.literal(1)]).optional().describe(
+      "Coordinate of the centre of the first pixel: 0, 1 in 300-W's own files, 0.5 where the image's corner is 0; by " +
+        "default that of the format",
+    ),
     style: z.string().min(1).default("photo").describe("Style of images that index.csv gives none"),
     crop: z.enum(["landmarks", "none"]).default("landmarks")
       .describe("landmarks: a square around the landmarks; none: the whole image, which must be square"),
@@ -56,7 +58,7 @@ export const importFaces = stage({
   }),
   check({ format = "pts", annotations, crop, schema }, _inputs, given) {
     const reader: ImageFormat | ListFormat = DATASET_FORMATS[format];
-    const own = reader.perImage ? undefined : reader.schema;
+    const own = reader.schema;
     return [
       !reader.perImage && annotations === undefined && {
         option: "format",
@@ -69,7 +71,7 @@ export const importFaces = stage({
       crop === "none" && given.has("crop_scale") && { option: "crop_scale", reason: `crop is "none"` },
       own !== undefined && own !== schema && SCHEMAS[own].maps[schema] === undefined && {
         option: "schema",
-        reason: `landmarks of ${own}, which ${format} has, do not contain ${schema}`,
+        reason: `landmarks of ${own}, which ${format} has, do not contain ${schema}, hint: schema: ${own}`,
       },
     ];
   },
@@ -81,7 +83,7 @@ export const importFaces = stage({
       schema: SCHEMAS[schema],
       ...(format && { format }),
       ...(annotations !== undefined && { annotations }),
-      origin,
+      ...(origin !== undefined && { origin }),
       style,
       filter: globFilter(include, exclude),
       on_bad,

@@ -41,7 +41,10 @@ for (const schema of Object.values<LandmarkSchema>(SCHEMAS)) {
 
   Deno.test(`${name}: no two contours have one colour, and a drawing shows each`, () => {
     assert.equal(new Set(contours.map(({ colour }) => colour.join())).size, contours.length);
-    const face = Float32Array.from({ length: 2 * count }, (_, i) => 8 + 5 * (i % 2 ? Math.floor(i / 24) : i / 2 % 12));
+    const face = Float32Array.from(
+      { length: 2 * count },
+      (_, i) => 8 + (i % 2 ? 3 * Math.floor(i / 24) : 5 * (i / 2 % 12)),
+    );
     const { data } = drawLandmarks(face, schema, 512, 64);
     const seen = new Set(Array.from({ length: 512 * 512 }, (_, i) => data.slice(3 * i, 3 * i + 3).join()));
     for (const { point_colour, points } of contours) {

@@ -1,33 +1,83 @@
 import { InputError } from "../../../formats/input_error.ts";
-import { type ListFormat, toLandmarks } from "./format.ts";
+import { boundingBox } from "../../landmarks.ts";
+import { coordinates, landmarkNames, type ListFormat, pairs, parseJsonText, toLandmarks } from "./format.ts";
 
-/** `annotations` with `keypoints`, or with `face_kpts` as COCO-WholeBody has them: x, y and visibility each. */
+/** A property, if it is a text that says something. */
+function textOf(record: unknown, key: string): string | undefined {
+  const value = (record as Record<string, unknown> | null | undefined)?.[key];
+  return typeof value === "string" && value !== "" ? value : undefined;
+}
+
+/**
+ * `annotations` with `keypoints`, or with `face_kpts` as COCO-WholeBody has them: x, y and visibility each. Images may have
+ * `style` and `group`, which COCO's own tools leave alone.
+ *
+ * Source: cocodataset.org, format-data, "Keypoint Detection"; jin-s13/COCO-WholeBody, README.md.
+ */
 export const coco: ListFormat = {
   name: "coco",
   doc: "COCO's JSON with keypoints, or COCO-WholeBody's with face_kpts",
   perImage: false,
+  file: "annotations.json",
+  matches: (start) => /^\s*\{/.test(start) && /"(images|annotations)"\s*:\s*\[/.test(start),
   parse(text, each, context) {
     const { count } = context.schema;
-    const { images, annotations }: Record<string, unknown> = JSON.parse(text) ?? {};
+    const { images, annotations }: Record<string, unknown> = parseJsonText(text) ?? {};
     if (!Array.isArray(images) || !Array.isArray(annotations)) {
       throw new InputError('"images" and "annotations" are expected');
     }
-    const names = new Map(images.map((image) => [image?.id, image?.file_name]));
+    const byId = new Map(images.map((image) => [image?.id, image]));
     annotations.forEach((annotation, i) => {
       // Without a face there is nothing to read, and nothing wrong.
       if (annotation?.face_valid === false) return;
       each(`annotations[${i}]`, () => {
         const { image_id, ...points } = (annotation ?? {}) as Record<string, unknown>;
         const given = points["face_kpts"] ?? points["keypoints"];
-        const image = names.get(image_id);
-        if (typeof image !== "string") throw new InputError(`there is no image with id ${JSON.stringify(image_id)}`);
+        const about = byId.get(image_id);
+        const image = textOf(about, "file_name"), style = textOf(about, "style"), group = textOf(about, "group");
+        if (image === undefined) throw new InputError(`there is no image with id ${JSON.stringify(image_id)}`);
         if (!Array.isArray(given) || given.length !== 3 * count) {
           throw new InputError(`${3 * count} numbers in "keypoints" or "face_kpts" are expected`);
         }
         const hidden = Array.from({ length: count }, (_, p) => p).filter((p) => given[3 * p + 2] === 0);
         if (hidden.length) throw new InputError(`landmarks ${hidden.slice(0, 5).join(", ")} are not labelled`);
-        return { image, landmarks: toLandmarks(given.filter((_, k) => k % 3 < 2), context) };
+        return {
+          image,
+          landmarks: toLandmarks(given.filter((_, k) => k % 3 < 2), context),
+          ...(style !== undefined && { style }),
+          ...(group !== undefined && { group }),
+        };
       });
     });
+  },
+  write(faces, { schema, origin }) {
+    const joined = schema.contours.flatMap(({ points, closed }) =>
+      [...points.keys()].slice(closed ? 0 : 1).map((k) => [(points.at(k - 1) ?? 0) + 1, (points[k] ?? 0) + 1])
+    );
+    return JSON.stringify({
+      images: faces.map(({ image, size_px, style, group }, id) => ({
+        id,
+        file_name: image,
+        width: size_px,
+        height: size_px,
+        style,
+        group,
+      })),
+      annotations: faces.map(({ landmarks }, id) => {
+        const { x, y, width, height } = boundingBox(landmarks);
+        const bbox = [x + origin, y + origin, width, height].map((px) => Number(px.toFixed(3)));
+        const keypoints = pairs(coordinates(landmarks, origin)).flatMap(([x, y]) => [x, y, 2]);
+        const area = Number((width * height).toFixed(3));
+        return { id, image_id: id, category_id: 1, keypoints, num_keypoints: schema.count, bbox, area, iscrowd: 0 };
+      }),
+      // COCO counts the landmarks of a skeleton from 1.
+      categories: [{
+        id: 1,
+        name: "face",
+        supercategory: "person",
+        keypoints: landmarkNames(schema),
+        skeleton: joined,
+      }],
+    }) + "\n";
   },
 };

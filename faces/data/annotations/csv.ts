@@ -1,7 +1,7 @@
 import { parseCsv } from "../../../formats/csv.ts";
 import { InputError } from "../../../formats/input_error.ts";
 import { itemAt } from "../../../engine/lookup.ts";
-import { type ListFormat, toLandmarks } from "./format.ts";
+import { coordinates, type ListFormat, toLandmarks } from "./format.ts";
 
 /**
  * A table with a header: the image as `name`, `file`, `file_name` or `image`, x0, y0, x1 and so on (or x_0 ...) in any
@@ -11,6 +11,8 @@ export const csv: ListFormat = {
   name: "csv",
   doc: "a CSV file with the columns name,x0,y0,x1,y1 and so on, and style,group if wanted",
   perImage: false,
+  file: "landmarks.csv",
+  matches: (start) => /^[^\n\t<{[]*,[^\n]*\bx_?0\b/i.test(start),
   parse(text, each, context) {
     const [first, ...rows] = parseCsv(text);
     const header = (first?.fields ?? []).map((field) => field.toLowerCase());
@@ -39,4 +41,16 @@ export const csv: ListFormat = {
       });
     }
   },
+  write(faces, { schema, origin }) {
+    const columns = Array.from({ length: 2 * schema.count }, (_, k) => `${k % 2 ? "y" : "x"}${k >> 1}`);
+    const rows = faces.map(({ image, style, group, landmarks }) =>
+      [...[image, style, group].map(quoted), ...coordinates(landmarks, origin)].join()
+    );
+    return [["name", "style", "group", ...columns].join(), ...rows, ""].join("\n");
+  },
 };
+
+/** A field of a CSV file, in quotes where it needs them. */
+export function quoted(field: string): string {
+  return /[",\r\n]|^\s|\s$/.test(field) ? `"${field.replaceAll('"', '""')}"` : field;
+}

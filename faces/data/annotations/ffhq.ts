@@ -1,14 +1,15 @@
 import { InputError } from "../../../formats/input_error.ts";
-import { type ListFormat, toLandmarks } from "./format.ts";
+import { type ListFormat, parseJsonText, toLandmarks } from "./format.ts";
 
 /** FFHQ's index of aligned images, by number. */
 export const ffhq: ListFormat = {
   name: "ffhq",
   doc: "ffhq-dataset-v2.json, the aligned images",
   perImage: false,
+  matches: (start) => /^\s*\{/.test(start) && start.includes('"face_landmarks"'),
   parse(text, each, context) {
     for (
-      const [key, entry] of Object.entries<{ image?: Record<string, unknown> }>(JSON.parse(text) ?? {})
+      const [key, entry] of Object.entries<{ image?: Record<string, unknown> }>(parseJsonText(text) ?? {})
     ) {
       each(`"${key}"`, () => {
         const { file_path, face_landmarks } = entry?.image ?? {};

@@ -7,20 +7,53 @@
 import { InputError } from "../../../formats/input_error.ts";
 import type { Origin } from "../../pts.ts";
 import { convertLandmarks, type LandmarkSchema, SCHEMAS } from "../../schema.ts";
+import { artface } from "./artface.ts";
 import { coco } from "./coco.ts";
 import { csv } from "./csv.ts";
+import { cvat } from "./cvat.ts";
+import { faceblit } from "./faceblit.ts";
+import { facesynthetics } from "./facesynthetics.ts";
 import { ffhq } from "./ffhq.ts";
 import type { ImageFormat, ListedFace, ListFormat } from "./format.ts";
-import { npy } from "./npy.ts";
-import { pts } from "./pts.ts";
+import { helen } from "./helen.ts";
+import { imglab } from "./imglab.ts";
+import { labelStudio } from "./label_studio.ts";
+import { ljson } from "./ljson.ts";
+import { manga } from "./manga.ts";
+import { metfaces } from "./metfaces.ts";
+import { cariface, npy } from "./npy.ts";
+import { pts, w300 } from "./pts.ts";
+import { star } from "./star.ts";
 import { text } from "./text.ts";
+import { webcaricature } from "./webcaricature.ts";
 import { wflw } from "./wflw.ts";
+import { yoloPose } from "./yolo_pose.ts";
 
 /** Every format, by its name; the first is the default. */
-export const DATASET_FORMATS = { pts, text, npy, wflw, coco, ffhq, csv } as const satisfies Record<
-  string,
-  ImageFormat | ListFormat
->;
+export const DATASET_FORMATS = {
+  pts,
+  "300w": w300,
+  text,
+  npy,
+  ljson,
+  yolo_pose: yoloPose,
+  artface,
+  cariface,
+  webcaricature,
+  facesynthetics,
+  faceblit,
+  manga,
+  coco,
+  csv,
+  cvat,
+  label_studio: labelStudio,
+  imglab,
+  star,
+  wflw,
+  ffhq,
+  metfaces,
+  helen,
+} as const satisfies Record<string, ImageFormat | ListFormat>;
 
 /** Name of a format. */
 export type FormatName = keyof typeof DATASET_FORMATS;
@@ -58,7 +91,7 @@ export interface Annotations {
  * @param text The file.
  * @param format Its format.
  * @param schema Schema wanted; landmarks of a format with its own are converted to it.
- * @param options `name` is the file's name for errors; `origin` is 0 unless it counts pixels from 1.
+ * @param options `name` is the file's name for errors; `origin` is the format's own unless it is given.
  * @returns Faces and bad ones.
  * @throws {InputError} If it is no such file at all.
  */
@@ -68,7 +101,7 @@ export function parseAnnotations(
   schema: LandmarkSchema,
   options: { name?: string; origin?: Origin } = {},
 ): Annotations {
-  const { name = "annotations", origin = 0 } = options;
+  const { name = "annotations", origin = format.origin ?? 0 } = options;
   const own = format.schema === undefined ? schema : SCHEMAS[format.schema];
   const faces: ListedFace[] = [], bad: BadFile[] = [];
   const each = (place: string | number, read: () => ListedFace) => {

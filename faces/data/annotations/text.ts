@@ -1,22 +1,34 @@
-import { InputError } from "../../../formats/input_error.ts";
-import { type ImageFormat, stem, toLandmarks } from "./format.ts";
+import type { Landmarks } from "../../landmarks.ts";
+import {
+  coordinates,
+  type ImageContext,
+  type ImageFormat,
+  inFile,
+  numbersIn,
+  pairs,
+  stem,
+  toLandmarks,
+} from "./format.ts";
+
+/** Reads bare numbers, two for each landmark, or three of which the last is a depth and is left out. */
+export function parseNumbers(bytes: Uint8Array<ArrayBuffer>, context: ImageContext): Landmarks[] {
+  const numbers = numbersIn(new TextDecoder().decode(bytes));
+  const flat = numbers.length === 3 * context.schema.count ? numbers.filter((_, k) => k % 3 < 2) : numbers;
+  return [inFile(context.name, () => toLandmarks(flat, context))];
+}
 
 /**
- * Bare numbers, as Caricature-Data has them.
+ * Bare numbers, as Caricature-Data and FaceBlit have them; MakeItTalk has a column of depths too.
  *
- * Source: QianyiWu/Caricature-Data, Caricature_w_landmark/1.txt.
+ * Source: QianyiWu/Caricature-Data, Caricature_w_landmark/1.txt; AnetaTexler/FaceBlit, README.md.
  */
 export const text: ImageFormat = {
   name: "text",
-  doc: "a .txt file beside each image with x and y of each landmark, as Caricature-Data",
+  doc: "a .txt file beside each image with x and y of each landmark, as Caricature-Data; a third column is left out",
   perImage: true,
+  lacks: ["style", "group"],
   files: (image) => [`${stem(image)}.txt`],
-  parse(bytes, context) {
-    const numbers = new TextDecoder().decode(bytes).trim().split(/[\s,]+/).map(Number);
-    try {
-      return toLandmarks(numbers, context);
-    } catch (error) {
-      throw new InputError(`Cannot read ${context.name}: ${(error as Error).message}`, { cause: error });
-    }
-  },
+  parse: parseNumbers,
+  write: ({ landmarks }, { origin }) =>
+    pairs(coordinates(landmarks, origin)).map((pair) => `${pair.join(" ")}\n`).join(""),
 };

@@ -98,18 +98,20 @@ Deno.test("wflw: all 98 points for who wants them, and no schema that they do no
   assert.equal(parseAnnotations(line, DATASET_FORMATS.wflw, SCHEMAS.cofw29).faces[0]!.landmarks.length, 58);
 });
 
-const context = { schema: ibug68, origin: 0 } as const;
+const context = { schema: ibug68, origin: 0, width: 80, height: 80 } as const;
 const bytesOf = (text: string) => new TextEncoder().encode(text);
 
 Deno.test("text: 68 times x and y", () => {
   const { parse } = DATASET_FORMATS.text;
   const text = pairs.map((pair) => pair.join(" ")).join("\r\n");
-  const found = parse(bytesOf(text), { ...context, name: "a.txt", origin: 1 });
-  found.forEach((px, i) => assert.ok(Math.abs(px - face[i]! + 1) < 1e-4));
+  const [found] = parse(bytesOf(text), { ...context, name: "a.txt", origin: 1 });
+  found!.forEach((px, i) => assert.ok(Math.abs(px - face[i]! + 1) < 1e-4));
   const wrong = (text: string, problem: RegExp) =>
     assert.throws(() => parse(bytesOf(text), { ...context, name: "a.txt" }), problem);
   wrong("1 2", /Cannot read a\.txt: there are 2 numbers instead of 136/);
   wrong(text.replace(/^\S+/, "x"), /landmark 0 is no pair of numbers/);
+  const deep = parse(bytesOf(pairs.map(([x, y]) => `${x}\t${y}\t-0.5`).join("\n")), { ...context, name: "a.txt" });
+  assert.deepEqual(deep, [face]);
 });
 
 Deno.test("npy: CariFace's arrays of both orders and four types, and others are named", () => {
@@ -124,8 +126,8 @@ Deno.test("npy: CariFace's arrays of both orders and four types, and others are 
     [whole, npy("<i4", "(68, 2)", bytes(Int32Array.from(whole)))],
     [whole, npy("<i8", "(68, 2)", bytes(BigInt64Array.from(whole, (px) => BigInt(px))))],
   ];
-  for (const [want, file] of good) assert.deepEqual(parse(file, { ...context, name: "a.npy" }), want);
-  assert.deepEqual(parse(good[0]![1], { ...context, name: "a.npy", origin: 1 }), face.map((px) => px - 1));
+  for (const [want, file] of good) assert.deepEqual(parse(file, { ...context, name: "a.npy" }), [want]);
+  assert.deepEqual(parse(good[0]![1], { ...context, name: "a.npy", origin: 1 }), [face.map((px) => px - 1)]);
   const data = bytes(Float32Array.from(face));
   const wrong = (file: Uint8Array<ArrayBuffer>, problem: RegExp) =>
     assert.throws(() => parse(file, { ...context, name: "a.npy" }), problem);

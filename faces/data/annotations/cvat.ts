@@ -1,0 +1,108 @@
+import { InputError } from "../../../formats/input_error.ts";
+import { escapeXml, parseXml, type XmlElement } from "../../../formats/xml.ts";
+import {
+  type AnnotationContext,
+  coordinates,
+  labelledLandmarks,
+  type ListedFace,
+  type ListFormat,
+  pairs,
+  toLandmarks,
+} from "./format.ts";
+
+/**
+ * CVAT's XML for images, version 1.1: a face is a `points` shape with all landmarks, a `skeleton`, or one `points` shape for
+ * each landmark, labelled with its number or name. Attributes `style` and `group` of a shape are taken.
+ *
+ * Source: docs.cvat.ai, docs/manual/advanced/xml_format.
+ */
+export const cvat: ListFormat = {
+  name: "cvat",
+  doc: "CVAT's XML for images, with points or skeletons",
+  perImage: false,
+  origin: 0.5,
+  file: "annotations.xml",
+  matches: (start) => /<annotations[\s>]/.test(start),
+  parse(text, each, context) {
+    const root = parseXml(text);
+    if (root.name !== "annotations") throw new InputError(`"annotations" is expected, not "${root.name}"`);
+    if (root.children.some(({ name }) => name === "track")) {
+      throw new InputError("it is of a video", { hint: "export the task as CVAT for images" });
+    }
+    for (const image of root.children.filter(({ name }) => name === "image")) {
+      const of = (name: string) => image.children.filter((child) => child.name === name);
+      const points = of("points");
+      const single = points.filter((shape) => !shape.attributes.get("points")?.includes(";"));
+      const add = (line: number, landmarks: () => ListedFace["landmarks"], ...shapes: readonly XmlElement[]) =>
+        each(line, () => {
+          const name = image.attributes.get("name");
+          if (!name) throw new InputError(`the image of line ${image.line} has no name`);
+          return { image: name, landmarks: landmarks(), ...aboutOf(shapes) };
+        });
+      for (const shape of points) {
+        if (single.includes(shape)) continue;
+        add(shape.line, () => toLandmarks(numbersOf(shape), context), shape);
+      }
+      for (const skeleton of of("skeleton")) {
+        add(
+          skeleton.line,
+          () => fromLabels(skeleton.children.filter(({ name }) => name === "points"), context),
+          skeleton,
+        );
+      }
+      if (single.length) add(single[0]?.line ?? image.line, () => fromLabels(single, context), ...single);
+    }
+  },
+  write(faces, { origin }) {
+    const label = (name: string) => `<attribute><name>${name}</name><input_type>text</input_type></attribute>`;
+    const images = faces.flatMap(({ image, size_px, landmarks, style, group }, id) => [
+      `  <image id="${id}" name="${escapeXml(image)}" width="${size_px}" height="${size_px}">`,
+      `    <points label="face" source="file" occluded="0" z_order="0" points="${
+        pairs(coordinates(landmarks, origin)).map((pair) => pair.join()).join(";")
+      }">`,
+      ...Object.entries({ style, group }).map(([name, value]) =>
+        `      <attribute name="${name}">${escapeXml(value)}</attribute>`
+      ),
+      "    </points>",
+      "  </image>",
+    ]);
+    return [
+      '<?xml version="1.0" encoding="utf-8"?>',
+      "<annotations>",
+      "  <version>1.1</version>",
+      `  <meta><task><size>${faces.length}</size><mode>annotation</mode><labels><label><name>face</name><type>points</type>` +
+      `<attributes>${label("style")}${label("group")}</attributes></label></labels></task></meta>`,
+      ...images,
+      "</annotations>",
+      "",
+    ].join("\n");
+  },
+};
+
+/** Numbers of the attribute `points`, as in `1.5,2;3,4`. */
+function numbersOf({ attributes }: XmlElement): number[] {
+  const text = attributes.get("points") ?? "";
+  return text.split(";").flatMap((pair) => {
+    const fields = pair.split(",");
+    return fields.length === 2 ? fields.map((field) => field.trim() === "" ? NaN : Number(field)) : [NaN];
+  });
+}
+
+function fromLabels(shapes: readonly XmlElement[], context: AnnotationContext): Float32Array {
+  const placed = shapes.filter(({ attributes }) => attributes.get("outside") !== "1");
+  return labelledLandmarks(
+    placed.map((shape) => {
+      const [x = NaN, y = NaN] = numbersOf(shape);
+      return { label: shape.attributes.get("label") ?? "", x, y };
+    }),
+    context,
+  );
+}
+
+/** Style and group in the attributes of shapes. */
+function aboutOf(shapes: readonly XmlElement[]): Pick<ListedFace, "style" | "group"> {
+  const values = shapes.flatMap(({ children }) => children).filter(({ name }) => name === "attribute")
+    .map(({ attributes, text }) => [attributes.get("name") ?? "", text] as const);
+  const [style, group] = ["style", "group"].map((key) => values.find(([name, text]) => name === key && text)?.[1]);
+  return { ...(style !== undefined && { style }), ...(group !== undefined && { group }) };
+}
