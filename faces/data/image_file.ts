@@ -1,36 +1,28 @@
 /**
- * PNG and JPEG files.
+ * Image files: PNG, JPEG, WebP, GIF, BMP and TIFF are read, PNG and JPEG are written.
  *
- * The codecs are imagescript's WebAssembly modules: no native addon, and no permission beyond those of the files that
- * are read.
+ * The codecs are WebAssembly modules of imagescript and libwebp, and JavaScript: no native addon, and no permission beyond
+ * those of the files that are read. Images are turned upright by their EXIF data, in whatever format.
  *
  * @module
  */
 import { crc32, deflateSync } from "node:zlib";
 import { fileSize, readBytes, writeFile } from "../../formats/files.ts";
 import { InputError } from "../../formats/input_error.ts";
-import { jpeg, png } from "./_codecs.js";
+import { decodeBmp } from "./_bmp.ts";
+import { decodeTiff } from "./_tiff.ts";
+import { gif, instantiateWebp, jpeg, png, type WebpDecoder } from "./_codecs.js";
 import type { Image } from "./image.ts";
+import {
+  animation,
+  IMAGE_FORMATS,
+  type ImageFormatName,
+  type ImageHeader,
+  type Orientation,
+  readImageHeader,
+} from "./image_header.ts";
 
-/** Header of an image file. */
-export interface ImageHeader {
-  /** The format, by the first bytes and not by the file's name. */
-  format: "png" | "jpeg";
-  /** Columns of the upright image. */
-  width: number;
-  /** Rows of the upright image. */
-  height: number;
-  /** Orientation of the stored pixels as in EXIF: 1 is upright. A PNG is always upright. */
-  orientation: Orientation;
-}
-
-/**
- * Turns and mirrors of EXIF: where the stored first row and first column are seen. 1 top, left; 2 top, right; 3 bottom,
- * right; 4 bottom, left; 5 left, top; 6 right, top; 7 right, bottom; 8 left, bottom.
- *
- * Source: JEITA CP-3451 (EXIF 2.3), tag 274.
- */
-export type Orientation = 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8;
+export { type ImageHeader, type Orientation, readImageHeader };
 
 /** Most pixels of an image by default: 64 megapixels, 192 MiB as RGB. */
 export const MAX_PIXELS = 1 << 26;
@@ -40,9 +32,17 @@ const MAX_BYTES = 4 * MAX_PIXELS;
 
 /**
  * Most pixels that a byte can stand for. PNG: 8 of one bit each, which deflate shortens to 1/1032 at best. JPEG: a bit is
- * the least that a block of 8 x 8 takes, so 512; twice that, to be safe.
+ * the least that a block of 8 x 8 takes, so 512; twice that, to be safe. GIF: 4096 in the 12 bits of the longest code.
+ * BMP: 8. WebP and TIFF have no such limit.
  */
-const PIXELS_PER_BYTE = { png: 8 * 1032, jpeg: 1024 } as const;
+const PIXELS_PER_BYTE: Readonly<Record<ImageFormatName, number>> = {
+  png: 8 * 1032,
+  jpeg: 1024,
+  gif: 4096,
+  bmp: 8,
+  webp: Infinity,
+  tiff: Infinity,
+};
 
 interface JpegExports {
   memory: WebAssembly.Memory;
@@ -67,95 +67,50 @@ interface PngExports {
   height(): number;
 }
 
+interface GifExports {
+  memory: WebAssembly.Memory;
+  walloc(bytes: number): number;
+  wlen(): number;
+  decoder_new(pointer: number, bytes: number, limit: number): number;
+  decoder_frame(decoder: number): number;
+  decoder_frame_x(frame: number): number;
+  decoder_frame_y(frame: number): number;
+  decoder_frame_width(frame: number): number;
+  decoder_frame_height(frame: number): number;
+  decoder_frame_buffer(frame: number): number;
+  decoder_frame_free(frame: number): void;
+  decoder_free(decoder: number): void;
+}
+
 /** One instance is kept for the next image, but not after a trap, and not when a large image has grown its memory. */
-function codec<T extends { memory: WebAssembly.Memory }>(module: WebAssembly.Module): <R>(use: (wasm: T) => R) => R {
+function kept<T>(make: () => T, bytesOf: (instance: T) => number): <R>(use: (instance: T) => R) => R {
   const KEEP_BYTES = 32 << 20;
   let instance: T | undefined;
   return (use) => {
-    const wasm = instance ??
-      new WebAssembly.Instance(module, { env: { emscripten_notify_memory_growth() {} } }).exports as unknown as T;
+    const wasm = instance ?? make();
     instance = undefined;
     const result = use(wasm);
-    if (wasm.memory.buffer.byteLength <= KEEP_BYTES) instance = wasm;
+    if (bytesOf(wasm) <= KEEP_BYTES) instance = wasm;
     return result;
   };
 }
 
-const withJpeg = codec<JpegExports>(jpeg);
-const withPng = codec<PngExports>(png);
-
-/**
- * Reads format and size from the header, decoding nothing.
- *
- * @param bytes A PNG or JPEG file.
- * @param name Says in errors which image it is.
- * @returns Format and size.
- * @throws {InputError} If the bytes are neither PNG nor JPEG, or end within the header.
- */
-export function readImageHeader(bytes: Uint8Array, name = "image"): ImageHeader {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (bytes.length >= 24 && view.getUint32(0) === 0x89504e47 && view.getUint32(4) === 0x0d0a1a0a) {
-    const type = new TextDecoder().decode(bytes.subarray(12, 16));
-    if (type !== "IHDR" || view.getUint32(8) !== 13) {
-      throw new InputError(`Cannot read ${name} as a PNG: it does not start with a header`, {
-        hint: "the file is damaged",
-      });
-    }
-    return { format: "png", width: view.getUint32(16), height: view.getUint32(20), orientation: 1 };
-  }
-  if (bytes.length >= 4 && view.getUint16(0) === 0xffd8) {
-    let orientation: Orientation = 1;
-    for (let at = 2; at + 9 <= bytes.length;) {
-      if (bytes[at] !== 0xff) break;
-      const marker = view.getUint8(at + 1);
-      if (marker === 0xff) at++; // padding
-      else if (marker === 0x01 || (marker >= 0xd0 && marker <= 0xd8)) at += 2; // no length follows
-      else if (marker >= 0xc0 && marker <= 0xcf && marker !== 0xc4 && marker !== 0xc8 && marker !== 0xcc) {
-        const [height, width] = [view.getUint16(at + 5), view.getUint16(at + 7)];
-        return {
-          format: "jpeg",
-          ...orientation > 4 ? { width: height, height: width } : { width, height },
-          orientation,
-        };
-      } else {
-        const end = at + 2 + view.getUint16(at + 2);
-        if (marker === 0xe1) orientation = exifOrientation(bytes.subarray(at + 4, end)) ?? orientation;
-        at = end;
-      }
-    }
-    throw new InputError(`Cannot read ${name} as a JPEG: no frame header in ${bytes.length} bytes`, {
-      hint: "is it cut short?",
-    });
-  }
-  const start = [...bytes.subarray(0, 4)].map((byte) => byte.toString(16).padStart(2, "0")).join(" ");
-  throw new InputError(
-    `Cannot read ${name} as an image: it starts with ${start ? `bytes ${start}` : "nothing (it is empty)"}`,
-    { hint: "PNG and JPEG are understood" },
+function codec<T extends { memory: WebAssembly.Memory }>(module: WebAssembly.Module): <R>(use: (wasm: T) => R) => R {
+  const env = { emscripten_notify_memory_growth() {}, push_to_stream() {} };
+  return kept(
+    () => new WebAssembly.Instance(module, { env }).exports as unknown as T,
+    ({ memory }) => memory.buffer.byteLength,
   );
 }
 
-/** The orientation in an APP1 segment; undefined if the segment is not EXIF, is damaged or has none. */
-function exifOrientation(segment: Uint8Array): Orientation | undefined {
-  const TAG = 274, SHORT = 3;
-  if (new TextDecoder().decode(segment.subarray(0, 6)) !== "Exif\0\0") return undefined;
-  const tiff = new DataView(segment.buffer, segment.byteOffset + 6, segment.byteLength - 6);
-  if (tiff.byteLength < 8) return undefined;
-  const order = tiff.getUint16(0);
-  if (order !== 0x4949 && order !== 0x4d4d) return undefined;
-  const little = order === 0x4949;
-  const directory = tiff.getUint32(4, little);
-  if (directory + 2 > tiff.byteLength) return undefined;
-  const entries = tiff.getUint16(directory, little);
-  for (let at = directory + 2, k = 0; k < entries && at + 12 <= tiff.byteLength; k++, at += 12) {
-    if (tiff.getUint16(at, little) !== TAG || tiff.getUint16(at + 2, little) !== SHORT) continue;
-    const value = tiff.getUint16(at + 8, little);
-    return value >= 1 && value <= 8 ? value as Orientation : undefined;
-  }
-  return undefined;
-}
+const withJpeg = codec<JpegExports>(jpeg);
+const withPng = codec<PngExports>(png);
+const withGif = codec<GifExports>(gif);
+const withWebp = kept<WebpDecoder>(instantiateWebp, ({ HEAPU8 }) => HEAPU8.length);
 
 /**
- * Decodes a PNG or a JPEG. A JPEG is turned upright by the orientation in its EXIF data. Transparency is laid over white; grey and palette images become RGB.
+ * Decodes an image file. The image is turned upright by the orientation in its EXIF data. Transparency is laid over white;
+ * grey, palette and CMYK images become RGB, and 16 bits a channel 8.
  *
  * @param bytes The file.
  * @param options `name` names the image in errors; `maxPixels` is the limit on width x height.
@@ -165,7 +120,7 @@ function exifOrientation(segment: Uint8Array): Orientation | undefined {
  */
 export function decodeImage(bytes: Uint8Array, options: { name?: string; maxPixels?: number } = {}): Image {
   const { name = "image", maxPixels = MAX_PIXELS } = options;
-  const { format, width, height, orientation } = readImageHeader(bytes, name);
+  const { format, width, height, orientation, cmyk } = readImageHeader(bytes, name);
   if (width === 0 || height === 0 || width * height > maxPixels) {
     throw new InputError(
       `Cannot decode ${name} as its size is ${width} x ${height}: at least 1 and at most ${maxPixels} pixels are allowed`,
@@ -175,17 +130,30 @@ export function decodeImage(bytes: Uint8Array, options: { name?: string; maxPixe
   // No encoder makes a file so small: it is damaged, or made to exhaust the memory.
   if (width * height > bytes.length * PIXELS_PER_BYTE[format]) {
     throw new InputError(
-      `Cannot decode ${name} as ${format.toUpperCase()}: its header claims ${width} x ${height} pixels and the file has ${bytes.length} ` +
+      `Cannot decode ${name} as ${
+        IMAGE_FORMATS[format]
+      }: its header claims ${width} x ${height} pixels and the file has ${bytes.length} ` +
         "bytes",
       { hint: "the file is damaged or cut short" },
     );
   }
+  const stored = orientation > 4 ? { width: height, height: width } : { width, height };
+  const decoders: Readonly<Record<ImageFormatName, () => Image>> = {
+    png: () => withPng((wasm) => decodePng(wasm, bytes)),
+    jpeg: () => withJpeg((wasm) => decodeJpeg(wasm, bytes, cmyk)),
+    webp: () => withWebp((wasm) => decodeWebp(wasm, bytes)),
+    gif: () => withGif((wasm) => decodeGif(wasm, bytes, stored, name)),
+    bmp: () => decodeBmp(bytes, stored),
+    tiff: () => overWhite(decodeTiff(bytes)),
+  };
   try {
-    if (format === "png") return withPng((wasm) => decodePng(wasm, bytes));
-    return upright(withJpeg((wasm) => decodeJpeg(wasm, bytes)), orientation);
+    return upright(decoders[format](), orientation);
   } catch (error) {
-    throw new InputError(`Cannot decode ${name} as ${format.toUpperCase()}: ${(error as Error).message}`, {
-      hint: "the file is damaged or cut short",
+    if (error instanceof InputError) throw error;
+    throw new InputError(`Cannot decode ${name} as ${IMAGE_FORMATS[format]}: ${(error as Error).message}`, {
+      hint: format === "tiff" || format === "bmp"
+        ? "the file is damaged, or of a kind that is not read: make a copy as PNG"
+        : "the file is damaged or cut short",
     });
   }
 }
@@ -197,20 +165,68 @@ function decodePng(wasm: PngExports, bytes: Uint8Array): Image {
   wasm.wfree(input);
   if (pixels <= 0) throw new Error(`decoder status ${pixels}`);
   const width = wasm.width(), height = wasm.height();
-  const rgba = new Uint8Array(wasm.memory.buffer, pixels, 4 * width * height);
+  const image = overWhite({ width, height, data: new Uint8Array(wasm.memory.buffer, pixels, 4 * width * height) });
+  wasm.wfree(pixels);
+  return image;
+}
+
+/** RGB of an RGBA image that lies on white. */
+function overWhite(
+  { width, height, data: rgba }: Pick<Image, "width" | "height"> & { data: ArrayLike<number> },
+): Image {
   const data = new Uint8Array(3 * width * height);
-  for (let from = 0, to = 0; from < rgba.length; from += 4, to += 3) {
+  for (let from = 0, to = 0; to < data.length; from += 4, to += 3) {
     const alpha = rgba[from + 3]!;
     for (let c = 0; c < 3; c++) {
       const value = rgba[from + c]!;
       data[to + c] = alpha === 255 ? value : Math.round(255 + (value - 255) * alpha / 255);
     }
   }
-  wasm.wfree(pixels);
   return { width, height, data };
 }
 
-function decodeJpeg(wasm: JpegExports, bytes: Uint8Array): Image {
+function decodeWebp(wasm: WebpDecoder, bytes: Uint8Array): Image {
+  const decoded = wasm.decode(bytes);
+  if (!decoded) throw new Error("the decoder refuses it");
+  return overWhite(decoded);
+}
+
+/** The one image of a GIF, which may cover a part of the canvas. */
+function decodeGif(wasm: GifExports, bytes: Uint8Array, size: Pick<Image, "width" | "height">, name: string): Image {
+  const END = 1;
+  const input = wasm.walloc(bytes.length);
+  new Uint8Array(wasm.memory.buffer).set(bytes, input);
+  const decoder = wasm.decoder_new(input, bytes.length, 0); // takes the input over; 0: no limit on memory
+  if (decoder === 0) throw new Error("the decoder refuses its header");
+  const frame = wasm.decoder_frame(decoder);
+  if (frame <= END) throw new Error("the decoder refuses its first image");
+  const width = wasm.decoder_frame_width(frame), height = wasm.decoder_frame_height(frame);
+  const left = wasm.decoder_frame_x(frame), top = wasm.decoder_frame_y(frame);
+  const pixels = new Uint8Array(wasm.memory.buffer, wasm.decoder_frame_buffer(frame), 4 * width * height);
+  const image = overWhite({ width, height, data: pixels });
+  wasm.decoder_frame_free(frame);
+  if (wasm.decoder_frame(decoder) !== END) throw animation(name, "GIF");
+  wasm.decoder_free(decoder);
+  if (left + width > size.width || top + height > size.height) throw new Error("its image is outside of its canvas");
+  if (width === size.width && height === size.height) return image;
+  const data = new Uint8Array(3 * size.width * size.height).fill(255);
+  for (let y = 0; y < height; y++) {
+    data.set(image.data.subarray(3 * y * width, 3 * (y + 1) * width), 3 * ((top + y) * size.width + left));
+  }
+  return { ...size, data };
+}
+
+/** Adobe's marker as in a JPEG whose colours are stored as they are: 14 bytes with its length, the last of them 0. */
+const ADOBE = [0xff, 0xee, 0, 14, 0x41, 0x64, 0x6f, 0x62, 0x65, 0, 100, 0, 0, 0, 0, 0];
+
+/**
+ * Decodes a JPEG. The decoder takes four colours for inverted ones and gives shares of ink; it refuses them without
+ * Adobe's marker. Of files that store shares of ink it therefore gives, with the marker put in, shares of light.
+ *
+ * Source: image-rs/jpeg-decoder, decoder.rs (color_convert_line_cmyk); Adobe technical note 5116, section 18.
+ */
+function decodeJpeg(wasm: JpegExports, file: Uint8Array, cmyk: ImageHeader["cmyk"]): Image {
+  const bytes = cmyk === "ink" ? Uint8Array.from([0xff, 0xd8, ...ADOBE, ...file.subarray(2)]) : file;
   const input = wasm.walloc(bytes.length);
   new Uint8Array(wasm.memory.buffer).set(bytes, input);
   const decoded = wasm.decode(input, bytes.length, 0, 0); // takes the input over; 0 x 0: do not scale
@@ -222,9 +238,9 @@ function decodeJpeg(wasm: JpegExports, bytes: Uint8Array): Image {
   if (format === 1) data.set(pixels.subarray(0, data.length));
   else if (format === 0) pixels.forEach((grey, i) => data.fill(grey, 3 * i, 3 * i + 3));
   else {
-    // CMYK, stored inverted as Adobe does it
+    const light = (at: number) => cmyk === "inverted" ? 255 - pixels[at]! : pixels[at]!;
     for (let i = 0; i < width * height; i++) {
-      for (let c = 0; c < 3; c++) data[3 * i + c] = pixels[4 * i + c]! * pixels[4 * i + 3]! / 255;
+      for (let c = 0; c < 3; c++) data[3 * i + c] = Math.round(light(4 * i + c) * light(4 * i + 3) / 255);
     }
   }
   wasm.decode_free(decoded);
@@ -254,7 +270,7 @@ function upright(image: Image, orientation: Orientation): Image {
 /**
  * Reads an image file.
  *
- * @param path A PNG or JPEG file.
+ * @param path The file.
  * @param options See {@linkcode decodeImage}.
  * @returns The image.
  * @throws {InputError} See {@linkcode decodeImage}.
@@ -268,9 +284,9 @@ export async function readImage(path: string, options: { maxPixels?: number } = 
 }
 
 /**
- * Reads format and size of an image file.
+ * Reads format, size, orientation and colour profile of an image file.
  *
- * @param path A PNG or JPEG file.
+ * @param path The file.
  * @returns Its header. A JPEG's size may come after metadata of any length, so the whole file is read.
  * @throws As {@linkcode readImageHeader}, and what reading a file throws.
  */
