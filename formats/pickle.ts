@@ -1,19 +1,30 @@
 /**
- * Reads Python's pickles of plain data: numbers, strings, lists, tuples, dictionaries and sets.
+ * Reads Python's pickles as data: numbers, strings, lists, tuples, dictionaries and sets, and names of other objects.
  *
  * A pickle is a program for a small stack machine, and Python's own reader runs any function that it names. This one
- * runs nothing: a name stands for an entry of a table, and a name that is not in the table is refused. What comes out
- * are `Map` for dictionaries, arrays for lists, tuples and sets, `Uint8Array`, numbers (`bigint` where they are too
- * large), strings, booleans and null, and what the table's entries make.
+ * runs nothing: a name stands for an entry of a table, and an object of any other name becomes a {@linkcode PickledObject},
+ * of which only the name, items and attributes are kept. Names that run code are refused all the same, as no checkpoint has
+ * them. The values are `Map` for dictionaries, arrays for lists, tuples and sets, `Uint8Array`, numbers (`bigint` where
+ * they are too large), strings, booleans and null, and what the table's entries make.
  *
- * The instructions are those that protocols 2 to 4 use for such data; memory grows with the pickle, not with what it claims.
+ * The instructions are those that protocols 2 to 5 use; memory grows with the pickle, not with what it claims.
  *
  * Source: CPython 3.12, Lib/pickletools.py.
  *
  * @module
  */
 
-import { integer, NumpyType, PICKLE_GLOBALS, PickleError, type PickleGlobal, show } from "./pickle_globals.ts";
+import {
+  integer,
+  labelOf,
+  NumpyType,
+  PICKLE_GLOBALS,
+  PickledObject,
+  PickleError,
+  type PickleGlobal,
+  runsCode,
+  show,
+} from "./pickle_globals.ts";
 
 /** Names and ids that a pickle may use. */
 export interface PickleOptions {
@@ -29,7 +40,7 @@ const INTEGER_LIMIT = 64;
 /**
  * Reads a pickle.
  *
- * @throws {PickleError} If it is damaged, or uses a name or an instruction that is not allowed; the message says which.
+ * @throws {PickleError} If it is damaged, or has a name that runs code or an instruction that is not known; it is named.
  */
 export function unpickle(bytes: Uint8Array<ArrayBuffer>, options: PickleOptions): unknown {
   return new Machine(bytes, options).run();
@@ -197,9 +208,11 @@ export class Machine {
 
   find(module: string, name: string): Callee {
     const label = `${module}.${name}`;
+    if (runsCode(module, name)) {
+      this.fail(`it calls for ${show(label)}, which runs code and is in no checkpoint: nothing of it was run`);
+    }
     // PyTorch's own names first, so that a caller can narrow none of the plain ones by accident.
-    const found = this.#globals.get(label) ?? PICKLE_GLOBALS.get(label) ??
-      this.fail(`it calls for ${show(label)}, which is neither a tensor nor a plain container: nothing of it was run`);
+    const found = this.#globals.get(label) ?? PICKLE_GLOBALS.get(label) ?? { call: () => new PickledObject(label) };
     return { ...found, label };
   }
 
@@ -208,11 +221,13 @@ export class Machine {
   }
 
   append(target: unknown, items: readonly unknown[]): void {
+    if (target instanceof PickledObject) return; // a subclass of a list
     if (!Array.isArray(target)) return this.fail("it appends to what is no list");
     for (const item of items) target.push(item);
   }
 
   put(target: unknown, items: readonly unknown[]): void {
+    if (target instanceof PickledObject) return this.put(target.items ??= new Map(), items);
     if (!(target instanceof Map)) return this.fail("it sets a key of what is no dictionary");
     if (items.length % 2) return this.fail("a key has no value");
     for (let k = 0; k < items.length; k += 2) {
@@ -224,7 +239,9 @@ export class Machine {
   /** Calls what a name stands for. */
   reduce(): void {
     const [callee, args] = this.popMany(2) as [Partial<Callee> | null, unknown];
+    if (args instanceof PickledObject) return this.push(args);
     if (!Array.isArray(args)) return this.fail("it calls without a list of arguments");
+    if (callee instanceof PickledObject) return this.push(new PickledObject(callee.label));
     if (typeof callee?.label !== "string") return this.fail("it calls what is no name");
     const { call, label } = callee;
     if (!call) return this.fail(`it calls ${label}, which is a value here`);
@@ -235,11 +252,12 @@ export class Machine {
   build(): void {
     const state = this.pop();
     const target = this.top();
-    if (target instanceof NumpyType && Array.isArray(state)) {
+    if (target instanceof PickledObject) target.state = state;
+    else if (target instanceof NumpyType && Array.isArray(state)) {
       if (state[1] !== "<" && state[1] !== "|") this.fail(`a number has the byte order ${show(state[1])}`);
     } else if (!(target instanceof Map && state instanceof Map)) {
       // Attributes of a dictionary, such as the versions of modules, say nothing that is needed.
-      this.fail("it sets the state of what is no dictionary");
+      this.fail("it sets the state of what has none");
     }
   }
 }
@@ -268,10 +286,13 @@ export const OPCODES: readonly Instruction[] = [
   ["BINUNICODE8", 0x8d, (m) => m.push(m.string(m.length64()))],
   ["BINBYTES", 0x42, (m) => m.push(m.binary(m.uint32()))],
   ["SHORT_BINBYTES", 0x43, (m) => m.push(m.binary(m.byte()))],
+  ["BINBYTES8", 0x8e, (m) => m.push(m.binary(m.length64()))],
+  ["BYTEARRAY8", 0x96, (m) => m.push(m.binary(m.length64()))],
   // Lists, tuples and sets
   ["EMPTY_LIST", 0x5d, (m) => m.push([])],
   ["EMPTY_TUPLE", 0x29, (m) => m.push([])],
   ["EMPTY_SET", 0x8f, (m) => m.push([])],
+  ["FROZENSET", 0x91, (m) => m.push(m.popMark())],
   ["TUPLE", 0x74, (m) => m.push(m.popMark())],
   ["LIST", 0x6c, (m) => m.push(m.popMark())],
   ["TUPLE1", 0x85, (m) => m.push(m.popMany(1))],
@@ -298,6 +319,7 @@ export const OPCODES: readonly Instruction[] = [
   ["STACK_GLOBAL", 0x93, stackGlobal],
   ["REDUCE", 0x52, (m) => m.reduce()],
   ["NEWOBJ", 0x81, (m) => m.reduce()],
+  ["NEWOBJ_EX", 0x92, (m) => (m.pop(), m.reduce())],
   ["BUILD", 0x62, (m) => m.build()],
   ["BINPERSID", 0x51, (m) => m.push(m.persistent(m.pop()))],
   ["INST", 0x69, inst],
@@ -324,10 +346,11 @@ function stackGlobal(m: Machine): void {
   m.push(m.find(module, name));
 }
 
-/** Names a class to make an instance of, which is refused after the name is. */
+/** An instance of a class that is named in place; its arguments are those after the mark. */
 function inst(m: Machine): void {
-  m.find(m.line(), m.line());
-  m.fail("it makes an instance");
+  const type = m.find(m.line(), m.line());
+  m.popMark();
+  m.push(new PickledObject(labelOf(type)));
 }
 
 function proto(m: Machine): void {

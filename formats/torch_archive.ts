@@ -5,13 +5,16 @@
  *     NAME/data/KEY          bytes of a storage
  *     NAME/byteorder         "little"; not there in files of old versions
  *
- * Tensors of all levels have names: the keys on the way to them, joined by dots. They are read when asked for.
+ * Tensors of all levels have names: the keys on the way to them, joined by dots. They are read when asked for. Attributes
+ * of objects are keys too, so that a module that was saved whole has the names of its state; `_parameters`, `_buffers` and
+ * `_modules` add nothing to a name. All else is left out.
  *
  * Nothing that a file names is run ({@linkcode unpickle}); a tensor must lie within its storage and a storage be as long as
  * its entry, and entries are checked against their checksums where the writer made some.
  *
  * Easy to get wrong:
- * - tensors may share a storage, be cut out of it or transposed: strides count, not only sizes;
+ * - tensors may share a storage, be cut out of it, transposed or repeated (a stride of 0): strides count, not only sizes;
+ * - what stands beside the weights may be anything, hold itself, and be of classes that nobody has;
  * - files of PyTorch before 1.6 are no archives, and not read.
  *
  * Source: PyTorch 2.13, torch/serialization.py and caffe2/serialize/inline_container.cc.
@@ -24,7 +27,7 @@ import { countElements, ELEMENT_BYTES, readFloat32, type SafetensorsDtype, toFlo
 import { readAt } from "./files.ts";
 import { InputError } from "./input_error.ts";
 import { unpickle } from "./pickle.ts";
-import { PickleError, type PickleGlobal, show } from "./pickle_globals.ts";
+import { labelOf, PickledObject, PickleError, type PickleGlobal, show } from "./pickle_globals.ts";
 import type { RawTensor, SafetensorsInfo, TensorData } from "./safetensors.ts";
 import { readZipDirectory, type ZipEntry } from "./zip.ts";
 
@@ -32,6 +35,10 @@ import { readZipDirectory, type ZipEntry } from "./zip.ts";
 const PICKLE_LIMIT = 8_000_000;
 /** Limits that no checkpoint of a network comes near: of names, nested containers, characters of a name and dimensions. */
 const LIMITS = { visits: 1_000_000, depth: 32, name: 1000, dimensions: 16 } as const;
+/** Most elements of a tensor that has more than its storage, by repeating some: 128 MiB as f32. */
+const REPEATED_LIMIT = 1 << 25;
+/** Most objects that are named among what is left out. */
+const OBJECTS_LIMIT = 100;
 
 const STORAGES: Readonly<Record<string, SafetensorsDtype>> = {
   BFloat16Storage: "BF16",
@@ -47,11 +54,10 @@ const STORAGES: Readonly<Record<string, SafetensorsDtype>> = {
 };
 
 /** Names that stand in published checkpoints as values or keys, and are never called. */
-const VALUES = [
-  ...["float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool"]
-    .map((name) => `torch.${name}`),
-  "pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint",
-];
+const VALUES = ["float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool"]
+  .map((name) => `torch.${name}`);
+/** Attributes of a module that its parameters' names do not have. */
+const MODULE_PARTS = new Set<unknown>(["_parameters", "_buffers", "_modules"]);
 
 /** The bytes of one or several tensors. */
 interface Storage {
@@ -81,12 +87,19 @@ export class TorchArchive implements Disposable {
   readonly path: string;
   readonly #file: Deno.FsFile;
   readonly #tensors: ReadonlyMap<string, Described>;
+  /** Objects without a tensor in them: classes by the keys on the way to them. */
+  readonly objects: ReadonlyMap<string, string>;
 
   /** Takes over an open file and its checked contents; use {@link readTorchArchive}. */
-  constructor(path: string, file: Deno.FsFile, tensors: ReadonlyMap<string, unknown>) {
+  constructor(
+    path: string,
+    file: Deno.FsFile,
+    { tensors, objects }: { tensors: ReadonlyMap<string, unknown>; objects: ReadonlyMap<string, string> },
+  ) {
     this.path = path;
     this.#file = file;
     this.#tensors = tensors as ReadonlyMap<string, Described>;
+    this.objects = objects;
   }
 
   /** Names of the tensors, in the order of the file. */
@@ -182,8 +195,8 @@ export class TorchArchive implements Disposable {
 /**
  * Opens a checkpoint of PyTorch and checks all of it but the tensors' bytes; reads no tensor yet.
  *
- * @throws {InputError} If the file is no such archive, is damaged, or asks for anything but tensors and plain containers;
- *   the message says where and how.
+ * @throws {InputError} If the file is no such archive, is damaged, holds no tensor or asks for code to be run; the message says
+ *   where and how.
  */
 export async function readTorchArchive(path: string): Promise<TorchArchive> {
   const file = await Deno.open(path);
@@ -229,17 +242,28 @@ const GLOBALS: ReadonlyMap<string, PickleGlobal> = new Map<string, PickleGlobal>
   ...Object.keys(STORAGES).map((name) => [`torch.${name}`, {}] as const),
   ["torch._utils._rebuild_tensor_v2", { call: describe }],
   ["torch._utils._rebuild_parameter", { call: ([data]) => data }],
+  ["torch._utils._rebuild_parameter_with_state", { call: ([data]) => data }],
+  // A subclass of a tensor: the function, the class, the function's arguments and a state.
+  ["torch._tensor._rebuild_from_type_v2", {
+    call: ([make, , args]) => {
+      const { call } = (make ?? {}) as PickleGlobal;
+      return call && Array.isArray(args) ? call(args) : new PickledObject(labelOf(make));
+    },
+  }],
   ["torch.Size", { call: ([sizes]) => sizes }],
   ["torch.device", { call: ([name]) => name }],
 ]);
 
-/** The storage of a persistent id, `("storage", type, key, location, elements)`. */
-function storageOf(id: unknown, entries: ReadonlyMap<string, ZipEntry>, folder: string): Storage {
+/** The storage of a persistent id, `("storage", type, key, location, elements)`; an object for one of a type that is not read. */
+function storageOf(id: unknown, entries: ReadonlyMap<string, ZipEntry>, folder: string): Storage | PickledObject {
   const [kind, type, key, , length] = Array.isArray(id) ? id : [];
-  const dtype = STORAGES[String(type?.label).replace(/^torch\./, "")];
-  if (kind !== "storage" || !dtype || typeof key !== "string" || !isSize(length)) {
-    throw new PickleError("a persistent id is no storage of a type that is read here");
+  const label = labelOf(type);
+  const name = label.replace(/^torch\./, "");
+  if (kind !== "storage" || !label.startsWith("torch.") || typeof key !== "string" || !isSize(length)) {
+    throw new PickleError("a persistent id is no storage of PyTorch");
   }
+  const dtype = Object.hasOwn(STORAGES, name) ? STORAGES[name] : undefined;
+  if (!dtype) return new PickledObject(label);
   const entry = entries.get(`${folder}data/${key}`);
   if (!entry) throw new PickleError(`storage ${show(key)} is not in the archive`);
   if (entry.size !== length * ELEMENT_BYTES[dtype]) {
@@ -249,14 +273,15 @@ function storageOf(id: unknown, entries: ReadonlyMap<string, ZipEntry>, folder: 
 }
 
 /** A tensor from the arguments of PyTorch's own function: storage, offset, sizes, strides, and more that says nothing. */
-function describe([storage, offset, shape, strides]: readonly unknown[]): Described {
+function describe([storage, offset, shape, strides]: readonly unknown[]): Described | PickledObject {
+  if (storage instanceof PickledObject) return new PickledObject(storage.label);
   const isStorage = typeof storage === "object" && storage !== null && "entry" in storage;
   if (!isStorage || !isSize(offset) || !isSizes(shape) || !isSizes(strides) || shape.length !== strides.length) {
     throw new PickleError("a tensor is not made of a storage, an offset, sizes and strides");
   }
   const { length, dtype } = storage as Storage;
   const [count, span] = [countElements(shape), spanOf(shape, strides)];
-  if (count > length || (count > 0 && offset + span > length)) {
+  if (count > Math.max(length, REPEATED_LIMIT) || (count > 0 && offset + span > length)) {
     const what = `a tensor of ${dtype} [${shape.join(", ")}] with strides [${strides.join(", ")}]`;
     throw new PickleError(`${what} at ${offset} does not lie in its storage of ${length} elements`);
   }
@@ -302,30 +327,53 @@ function gather(
   return new Uint8Array(to.buffer);
 }
 
-/** All tensors below a value, by the keys on the way joined by dots. */
-function nameTensors(root: unknown): Map<string, Described> {
-  const tensors = new Map<string, Described>();
+/** All tensors below a value by the keys on the way joined by dots, and the objects that have none in them. */
+function nameTensors(root: unknown): { tensors: Map<string, Described>; objects: Map<string, string> } {
+  const tensors = new Map<string, Described>(), objects = new Map<string, string>();
+  const path = new Set<unknown>();
   let visits = 0;
-  const visit = (value: unknown, name: string, depth: number) => {
+  const visit = (value: unknown, name: string, depth: number, inObject: boolean) => {
     if (++visits > LIMITS.visits) throw new PickleError(`its containers hold more than ${LIMITS.visits} values`);
     if (value instanceof Described) {
       if (tensors.has(name)) throw new PickleError(`two tensors are called ${show(name)}`);
       tensors.set(name, value);
       return;
     }
-    const entries = value instanceof Map || Array.isArray(value) ? value.entries() : [];
-    for (const [key, child] of entries) {
+    const isObject = value instanceof PickledObject;
+    // Objects may hold themselves and be of any depth: no weights are sought there.
+    if (inObject && (path.has(value) || depth > LIMITS.depth)) return;
+    const before = tensors.size;
+    path.add(value);
+    for (const [key, child] of isObject ? attributesOf(value) : entriesOf(value)) {
       if (typeof child !== "object") continue;
-      if (depth === LIMITS.depth) throw new PickleError(`containers lie more than ${depth} deep in each other`);
-      const label = typeof key === "string" ? key : show(key);
-      const full = name === "" ? label : `${name}.${label}`;
+      if (depth === LIMITS.depth && !inObject) {
+        throw new PickleError(`containers lie more than ${depth} deep in each other`);
+      }
+      const label = typeof key === "string" ? key : labelOf(key);
+      const full = isObject && MODULE_PARTS.has(key) ? name : name === "" ? label : `${name}.${label}`;
       if (full.length > LIMITS.name) throw new PickleError(`the name ${show(full)} has ${full.length} characters`);
-      visit(child, full, depth + 1);
+      visit(child, full, depth + 1, inObject || isObject);
+    }
+    path.delete(value);
+    if (isObject && !inObject && tensors.size === before && objects.size < OBJECTS_LIMIT) {
+      objects.set(name, value.label);
     }
   };
-  visit(root, "", 0);
-  if (!tensors.size) throw new PickleError("it holds no tensor");
-  return tensors;
+  visit(root, "", 0, false);
+  if (!tensors.size) {
+    const few = [...objects].slice(0, 3).map(([name, label]) => `${show(name)}, which is ${show(label)}`);
+    throw new PickleError(`it holds no tensor that can be read${few.length ? `, but ${few.join("; ")}` : ""}`);
+  }
+  return { tensors, objects };
+}
+
+function entriesOf(value: unknown): Iterable<[unknown, unknown]> {
+  return value instanceof Map || Array.isArray(value) ? value.entries() : [];
+}
+
+function* attributesOf({ items, state }: PickledObject): Iterable<[unknown, unknown]> {
+  if (items) yield* items;
+  if (state instanceof Map) yield* state;
 }
 
 function isSize(value: unknown): value is number {
