@@ -35,10 +35,15 @@ export const convert = ({ print }: Context) =>
         }
         throw error;
       }
-      const { parts, left_out } = converted;
-      for (const { folder, network, tensors, parameters } of parts) {
-        print(`${folder ? `${to}/${folder}` : to}: ${network}, ${tensors} tensors, ${parameters} parameters`);
+      const { parts, left_out, below } = converted;
+      for (const { folder, network, tensors, parameters, note } of parts) {
+        print(
+          `${folder ? `${to}/${folder}` : to}: ${network}, ${tensors} tensors, ${parameters} parameters${
+            note ? `; ${note}` : ""
+          }`,
+        );
       }
+      if (below) print(`weights below "${below}"`);
       if (left_out.length) print(`left out: ${left_out.join(", ")}`);
       if (parts.length > 1 && !await Deno.stat(`${to}/tokenizer`).then(() => true, () => false)) {
         print(`${to} has no tokenizer, which a checkpoint does not hold, hint: add --tokenizer DIR`);

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { FOREIGN_BYTES, foreignKind } from "./foreign.ts";
 import { InputError } from "./input_error.ts";
 
 /** True if there is something at a path. */
@@ -21,9 +22,9 @@ export function readTextIfExists(path: string): string | undefined {
   return exists(path) ? Deno.readTextFileSync(path) : undefined;
 }
 
-/** The text of a file. */
+/** The text of a file, without a byte order mark. */
 export async function readText(path: string): Promise<string> {
-  return await Deno.readTextFile(path);
+  return (await Deno.readTextFile(path)).replace(/^\uFEFF/, "");
 }
 
 /** The bytes of a file. */
@@ -159,7 +160,9 @@ export function parseJson(text: string, path: string): any {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new InputError(`Cannot read ${path} as JSON: ${(error as Error).message}`, { cause: error });
+    const foreign = foreignKind(new TextEncoder().encode(text.slice(0, FOREIGN_BYTES)));
+    const problem = foreign ? `it is ${foreign.what}` : (error as Error).message;
+    throw new InputError(`Cannot read ${path} as JSON: ${problem}`, { hint: foreign?.hint, cause: error });
   }
 }
 

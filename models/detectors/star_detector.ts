@@ -11,7 +11,7 @@ import { concat } from "../../ops/concat.ts";
 import { slice } from "../../ops/slice.ts";
 import { heatmapSpread } from "../../ops/star_loss.ts";
 import type { Value } from "../../engine/graph.ts";
-import { countIn, failToInfer, type NamedShapes, sizeIn } from "../io/named_shapes.ts";
+import { countIn, type Facts, failToInfer, type NamedShapes, sizeIn } from "../io/named_shapes.ts";
 import type { Scope } from "../io/params.ts";
 import { saveStarCheckpoint } from "../io/star_checkpoint.ts";
 import { type DetectorNetwork, schemaOf } from "./network.ts";
@@ -93,8 +93,16 @@ function build(scope: Scope, images: Value, config: StarDetectorConfig, training
   return { output, landmarks: affine(lastOf(output).landmarks, size_px / 2, (size_px - 1) / 2) };
 }
 
-/** Infers the configuration of a STAR checkpoint, whose schema follows from the number of its maps; images are as large as in all published ones. */
-export function inferStar(file: NamedShapes): StarDetectorConfig {
+/**
+ * Infers the configuration of a STAR checkpoint, whose schema follows from the number of its maps.
+ *
+ * @param facts Side of the images, which no tensor shows; without it they are as large as in all published ones.
+ */
+export function inferStar(
+  file: NamedShapes,
+  _original?: unknown,
+  { size_px = STAR_SIZES.star.size_px }: Facts = {},
+): StarDetectorConfig {
   const what = "STAR detector";
   const [P, E] = ["heatmaps", "edgemaps"].map((name) => sizeIn(file, what, `out_${name}.0.conv.weight`, 0));
   const schemas = Object.values(SCHEMAS);
@@ -106,15 +114,18 @@ export function inferStar(file: NamedShapes): StarDetectorConfig {
         schemas.map(({ name, contours }) => `${name} with ${contours.length} edges`).join(", ")
       }`,
     );
-  return {
+  const config = starDetectorConfig.safeParse({
     model_type: "star",
-    size_px: STAR_SIZES.star.size_px,
+    size_px,
     stacks: countIn(file, (k) => `out_heatmaps.${k}.conv.weight`),
     // Each level of an hourglass holds the next one as its low2.
     depth: countIn(file, (k) => `hgs.0.${"low2.".repeat(k)}up1.conv1.conv.weight`),
     channels: sizeIn(file, what, "out_heatmaps.0.conv.weight", 1),
     schema: schema.name,
-  };
+  });
+  if (config.success) return config.data;
+  const problems = config.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`);
+  return failToInfer(file, what, problems.join("; "));
 }
 
 const sizes = z.enum(Object.keys(STAR_SIZES) as [keyof typeof STAR_SIZES, ...(keyof typeof STAR_SIZES)[]]);
@@ -136,9 +147,12 @@ export const starDetector = {
   original: {
     prefixes: [""],
     mark: "hgs.0.coordconv.conv.weight",
-    trainer: { weights: "net.", average: "net_ema." },
     unused: STAR_DERIVED,
     infer: inferStar,
+    note: ({ size_px }, facts) =>
+      `images of ${size_px} pixels${
+        facts.size_px === size_px ? "" : ", as in all published ones: the file does not say, hint: --config for others"
+      }`,
     names: () => (name) => name,
   },
   exports: {

@@ -8,7 +8,7 @@
  * Tensors are read, checked and written one at a time. A folder is written under a temporary name and renamed when whole.
  *
  * Easy to get wrong:
- * - complete checkpoints carry a moving average of the UNet under `model_ema.`, its names without dots;
+ * - complete checkpoints carry a moving average of the UNet under `model_ema.`, its names without dots, and some nothing else;
  * - no checkpoint carries a tokenizer: it is taken from a folder that has one.
  *
  * @module
@@ -30,13 +30,30 @@ import { InputError } from "../../formats/input_error.ts";
 import { type TensorSource, writeSafetensors } from "../../formats/safetensors.ts";
 import { saveModelIndex } from "./pipeline_folder.ts";
 import { readConfig } from "./config.ts";
-import { DETECTOR_NETWORKS } from "../detectors/registry.ts";
-import { inferSchedule, type OriginalConfig, originalConfig } from "./infer_config.ts";
+import {
+  inferSchedule,
+  type OriginalConfig,
+  originalConfig,
+  PUBLISHED_SCALES,
+  restored,
+  roundingOf,
+} from "./infer_config.ts";
 import { FILE_METADATA, loadNetworkConfig, networkNames, saveConfig, weightsName } from "./network_folder.ts";
-import type { NamedShapes } from "./named_shapes.ts";
+import type { Facts } from "./named_shapes.ts";
 import { loadUnder, type Renaming } from "./original_names.ts";
 import { countParameters, type ParameterSpec } from "./params.ts";
 import { fileName, fileShape, findParameters, type LoadOptions } from "./parameter_files.ts";
+import {
+  below,
+  findPlace,
+  flat,
+  flatName,
+  hasFlat,
+  isAverage,
+  type Place,
+  type Section,
+  unwrapped,
+} from "./sections.ts";
 import { scheduleFormat } from "../diffusion/schedule.ts";
 import { openNetworkTensors, type OpenTensors, openTensors } from "./tensor_files.ts";
 import { loadTokenizer } from "../diffusion/tokenizer.ts";
@@ -56,8 +73,10 @@ export interface ConvertOptions {
 /** Result of a conversion. */
 export interface Converted {
   readonly parts: readonly ConvertedPart[];
-  /** Other contents of the checkpoint: folders, or first words of tensors' names. */
+  /** Other contents of the checkpoint: folders, first words of tensors' names, or objects with their classes. */
   readonly left_out: readonly string[];
+  /** Keys of the checkpoint that the weights lie below, such as `state_dict.`; empty for none. */
+  readonly below: string;
 }
 
 /** A network that was written. */
@@ -68,6 +87,8 @@ export interface ConvertedPart {
   readonly network: string;
   readonly tensors: number;
   readonly parameters: number;
+  /** A fact that users must know, such as the size of a detector's images. */
+  readonly note?: string | undefined;
 }
 
 /** A network to write: its configuration, and where its tensors are. */
@@ -76,6 +97,10 @@ interface Part {
   readonly config: object;
   readonly file: OpenTensors;
   readonly load: LoadOptions;
+  /** True if the weights are LitEma's moving average. */
+  readonly isAveraged?: boolean | undefined;
+  /** A fact that users must know. */
+  readonly note?: string | undefined;
 }
 
 /**
@@ -113,32 +138,51 @@ export async function convertCheckpoint(
 
 async function convertFile(from: string, to: string, options: ConvertOptions): Promise<Converted> {
   const given = options.config ? await readGiven(options.config) : undefined;
-  using whole = await openTensors(from);
-  const file = section(whole, from, options.ema ?? false);
+  using opened = await openTensors(from);
+  const whole = unwrapped(opened);
+  refuseOthers(whole);
+  const marks = ALL_KINDS.flatMap(({ original }) => original ?? []);
+  let place = findPlace(whole, marks, options.ema ?? false);
+  let { section: file } = place;
   const parts: Part[] = [];
-  const scale = file.has("scale_factor") ? (await file.read("scale_factor")).data[0] : undefined;
+  const facts = await readFacts(whole, file);
   for (const kind of ALL_KINDS) {
     if (!kind.original) continue;
     const { prefixes, mark, infer, names, unused } = kind.original;
-    const prefix = prefixes.find((prefix) => file.has(prefix + mark));
-    if (prefix === undefined) continue;
+    const plain = prefixes.find((prefix) => file.has(prefix + mark));
+    const averaged = prefixes.find((prefix) => file.has(flatName(prefix + mark)));
+    const prefix = options.ema ? averaged ?? plain : plain;
+    if (prefix === undefined) {
+      if (averaged === undefined) continue;
+      throw new InputError(`Cannot convert ${from}: its ${kind.format.name} is there as a moving average only`, {
+        hint: "add --ema",
+      });
+    }
+    const isAveraged = options.ema && averaged !== undefined;
+    const shapes = isAveraged ? flat(file, prefix) : below(file, prefix);
     const config = given?.network && isFor(kind, given.network)
       ? readConfig(kind.format, given.network, given.path)
-      : infer(below(file, prefix), given?.original, scale);
-    const load = kind === KINDS.unet && options.ema && prefix !== ""
-      ? averageNames(file, names(config))
-      : loadUnder(names(config), prefix, unused);
-    parts.push({ kind, config, file, load });
+      : infer(shapes, given?.original, facts);
+    const load = isAveraged ? averageNames(prefix, names(config)) : loadUnder(names(config), prefix, unused);
+    const known: Facts = given?.network ? { ...facts, ...config } : facts;
+    parts.push({ kind, config, file, load, isAveraged, note: kind.original.note?.(config, known) });
   }
-  if (!parts.length) parts.push(await diffusersPart(file, from, given?.network, options.config));
+  if (!parts.length) ({ part: parts[0], place } = await diffusersPart(whole, from, given, options));
+  file = place.section;
+  if (options.ema && !isAverage(place) && !parts.some(({ isAveraged }) => isAveraged)) {
+    const average = hasFlat(file) ? "moving average is of another network than" : "file has no moving average of";
+    const networks = parts.map((part) => networkName(part)).join(", ");
+    throw new InputError(`Cannot use --ema with ${from}: the ${average} its ${networks}`);
+  }
   if (file.names.some((name) => name.startsWith("cond_stage_model.model."))) {
     throw new InputError(`Cannot convert ${from}: its text encoder is OpenCLIP's, which is not built here`);
   }
+  const found = { left_out: leftOut(whole, place, parts), below: place.prefix };
   // A network alone is its own folder; tensors without a prefix may come from a part of a complete checkpoint.
   const [only, ...others] = parts;
   if (only && !others.length) {
     if (options.tokenizer) throw new InputError(`Cannot put a tokenizer beside ${from}: it has one network only`);
-    return { parts: [await writePart(only, to, "", options)], left_out: leftOut(file, parts) };
+    return { parts: [await writePart(only, to, "", options)], ...found };
   }
   const schedule = await inferSchedule(file, given?.original);
   const written = [];
@@ -151,20 +195,67 @@ async function convertFile(from: string, to: string, options: ConvertOptions): P
   await saveConfig(`${to}/scheduler`, scheduleFormat, schedule);
   if (options.tokenizer) await (await loadTokenizer(options.tokenizer)).save(`${to}/tokenizer`);
   await saveModelIndex(to);
-  return { parts: written, left_out: leftOut(file, parts) };
+  return { parts: written, ...found };
 }
 
-/** First words of the names that no network took; numbers of the noise schedule are not reported. */
-function leftOut(file: Section, parts: readonly Part[]): string[] {
-  const used = new Set(parts.flatMap(({ kind, config, load }) => {
-    const specs = [...declared(kind, config).values()];
-    return specs.map(load.nameOf ?? ((spec) => fileName(spec.name)));
-  }));
-  const words = file.names
-    .filter((name) => !used.has(name) && !DETECTOR_NETWORKS.some(({ original }) => original?.unused?.test(name)))
-    .filter((name) => file.info(name).shape.length > 1)
-    .map((name) => name.replace(/\..*/s, ""));
-  return [...new Set(words)];
+/** Files of tensors that are no weights, by names that they have: a network of them would compute nonsense. */
+const OTHERS: readonly (readonly [name: RegExp, what: string, hint: string])[] = [
+  [
+    /(^|\.)difference$/,
+    "the weights of its ControlNet less those of a Stable Diffusion UNet",
+    "add that UNet's weights to them, or take the ControlNet that is not a difference",
+  ],
+  [
+    /(^|\.)lora_controlnet$|[._]lora[._]?(up|down|A|B|mid)\.|(^|\.)lora_(unet|te)|\.hada_w1_a$|\.lokr_w1$/,
+    "a low-rank change (LoRA) of another network",
+    "merge it into that network's weights and convert those",
+  ],
+  [/^(emb_params|string_to_param\.|clip_[lg]$)/, "an embedding of words and no network", "convert the model it is for"],
+];
+
+/** @throws {InputError} If the tensors are no network's weights. */
+function refuseOthers({ names, path }: Section): void {
+  for (const [pattern, what, hint] of OTHERS) {
+    const name = names.find((name) => pattern.test(name));
+    if (name !== undefined) throw new InputError(`Cannot convert ${path}: by its "${name}" it is ${what}`, { hint });
+  }
+}
+
+/** Numbers beside the weights; the factor of latents is rounded where the weights are. */
+async function readFacts(whole: Section, file: Section): Promise<Facts> {
+  const read = async (from: Section, name: string) => from.has(name) ? (await from.read(name)).data : undefined;
+  const scales = await read(file, "scale_factor");
+  const scale = scales?.[0];
+  return {
+    scale: scales && scale !== undefined ? restored(scale, roundingOf(scales), PUBLISHED_SCALES) : undefined,
+    size_px: (await read(whole, "size_px"))?.[0],
+  };
+}
+
+/** Tensors beside the weights that are neither written nor missed: the schedule's numbers, and counters. */
+const NUMBERS =
+  /^((sqrt_|log_)?(one_minus_|recip_|recipm1_)?alphas_cumprod(_prev)?|betas|logvar|lvlb_weights|posterior_\w+|scale_factor|size_px|model_ema\.(decay|num_updates))$/;
+
+/** First words of the names that no network took, and other objects with their classes. */
+function leftOut(whole: Section, place: Place, parts: readonly Part[]): string[] {
+  const { prefix, section: { names } } = place;
+  const used = new Set(
+    parts.flatMap(({ kind, config, load: { nameOf = (spec) => fileName(spec.name) } }) =>
+      [...declared(kind, config).values()].map(nameOf)
+    ),
+  );
+  const known = (name: string) =>
+    used.has(name) || NUMBERS.test(name) ||
+    // What an autoencoder's training leaves is no part of it, but is something.
+    parts.filter(({ kind }) => kind !== KINDS.autoencoder).some(({ kind: { original } }) =>
+      original?.prefixes.some((prefix) => name.startsWith(prefix) && original.unused?.test(name.slice(prefix.length)))
+    );
+  const words = [
+    ...names.filter((name) => !known(name)),
+    ...prefix === "" ? [] : whole.names.filter((name) => !name.startsWith(prefix) && !NUMBERS.test(name)),
+  ].map((name) => name.replace(/\..*/s, ""));
+  const objects = [...whole.objects ?? []].map(([name, label]) => `${name || "an object"} (${label})`);
+  return [...new Set([...words, ...objects])];
 }
 
 async function convertFolder(from: string, to: string, options: ConvertOptions): Promise<Converted> {
@@ -174,7 +265,7 @@ async function convertFolder(from: string, to: string, options: ConvertOptions):
   if (there.has("config.json")) {
     const json = await readJson(`${from}/config.json`);
     const kind = kindOf(json, `${from}/config.json`);
-    return { parts: [await writeFolder(from, to, "", kind, options)], left_out: [] };
+    return { parts: [await writeFolder(from, to, "", kind, options)], left_out: [], below: "" };
   }
   const written = [];
   for (const kind of ALL_KINDS.filter((kind) => kind.folder({}) !== "detector")) {
@@ -198,7 +289,7 @@ async function convertFolder(from: string, to: string, options: ConvertOptions):
   if (tokenizer) await (await loadTokenizer(tokenizer)).save(`${to}/tokenizer`);
   await saveModelIndex(to);
   const known = new Set([...written.map(({ folder }) => folder), "scheduler", "tokenizer"]);
-  return { parts: written, left_out: (await folderNames(from)).filter((name) => !known.has(name)) };
+  return { parts: written, left_out: (await folderNames(from)).filter((name) => !known.has(name)), below: "" };
 }
 
 async function writeFolder(
@@ -224,33 +315,55 @@ async function writePart(part: Part, to: string, folder: string, { dtype = "F32"
   const dir = folder ? `${to}/${folder}` : to;
   await saveConfig(dir, kind.format, config);
   await writeSafetensors(`${dir}/${weightsName(kind.format)}`, sources, { dtype, metadata: FILE_METADATA });
+  const { note } = part;
+  return { folder, network: networkName(part), tensors: specs.size, parameters: countParameters(specs), note };
+}
+
+/** Class of a network. */
+function networkName({ kind, config }: Part): string {
   const { other } = kind.format;
-  const network = other?.is(config) ? other.format.name : kind.format.name;
-  return { folder, network, tensors: specs.size, parameters: countParameters(specs) };
+  return other?.is(config) ? other.format.name : kind.format.name;
 }
 
 /** The file of one network under diffusers' names, whose configuration is given or lies in the same folder. */
-async function diffusersPart(file: Section, from: string, given: unknown, path: string | undefined): Promise<Part> {
+async function diffusersPart(
+  whole: Section,
+  from: string,
+  given: Given | undefined,
+  { config: path, ema = false }: ConvertOptions,
+): Promise<{ part: Part; place: Place }> {
   const beside = `${from.slice(0, from.lastIndexOf("/") + 1)}config.json`;
   const where = path ?? beside;
-  const json = given ?? await readJson(beside).catch((error) => {
+  const json = given?.network ?? await readJson(beside).catch((error) => {
     if (!isMissing(error)) throw error;
-    const names = file.names.slice(0, 3).map((name) => `"${name}"`).join(", ");
-    throw new InputError(
-      `Cannot tell what ${from} is of: its tensors ${names}, ... are of no checkpoint that is known, ` +
-        "hint: give the network's config.json with --config",
-    );
+    const names = whole.names.slice(0, 3).map((name) => `"${name}"`).join(", ");
+    throw new InputError(`Cannot tell the network in ${from}: its tensors ${names}, ... are of none that is known`, {
+      hint: "give its config.json with --config",
+    });
   });
   const kind = kindOf(json, where);
-  return { kind, config: readConfig(kind.format, json, where), file, load: networkNames(file) };
+  const config = readConfig(kind.format, json, where);
+  const marks = [...declared(kind, config).values()].slice(0, 1).map(({ name }) => ({
+    mark: fileName(name),
+    prefixes: [""],
+  }));
+  const place = findPlace(whole, marks, ema);
+  return { part: { kind, config, file: place.section, load: networkNames(place.section) }, place };
 }
 
 async function readJson(path: string): Promise<unknown> {
   return parseJson(await readText(path), path);
 }
 
+/** Content of `--config`. */
+interface Given {
+  readonly path: string;
+  readonly original?: OriginalConfig;
+  readonly network?: object;
+}
+
 /** The file of `--config`: an original's YAML file or a network's `config.json`. */
-async function readGiven(path: string): Promise<{ path: string; original?: OriginalConfig; network?: object }> {
+async function readGiven(path: string): Promise<Given> {
   let given;
   try {
     given = parseYaml(await readText(path));
@@ -268,38 +381,10 @@ async function readGiven(path: string): Promise<{ path: string; original?: Origi
   );
 }
 
-type Section = OpenTensors & NamedShapes;
-
-/** The weights of a checkpoint, without the rest that trainers save. */
-function section(file: OpenTensors, path: string, ema: boolean): Section {
-  const starts = (prefix: string) => file.names.some((name) => name.startsWith(prefix));
-  const trainer = ALL_KINDS.map(({ original }) => original)
-    .find((original) => original?.trainer && starts(original.trainer.weights + original.mark))?.trainer;
-  const prefix = starts("state_dict.") ? "state_dict." : trainer ? ema ? trainer.average : trainer.weights : "";
-  const found = below(file, prefix);
-  const has = trainer ? found.names.length : found.names.some((name) => name.startsWith("model_ema."));
-  if (ema && !has) throw new InputError(`Cannot use --ema with ${path}: it has no moving average`);
-  return found;
-}
-
-/** The tensors whose names start with a prefix, without it. */
-function below(file: OpenTensors, prefix: string): Section {
-  const names = file.names.filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length));
-  const there = new Set(names);
-  return {
-    path: file.path,
-    names,
-    has: (name) => there.has(name),
-    info: (name) => file.info(prefix + name),
-    read: (name) => file.read(prefix + name),
-    [Symbol.dispose]: () => file[Symbol.dispose](),
-  };
-}
-
-/** Names of the moving average of a UNet: below another prefix, and without dots. */
-function averageNames(file: Section, names: Renaming): LoadOptions {
-  const prefix = "model_ema.";
-  const nameOf = (spec: ParameterSpec) => prefix + `diffusion_model.${names(fileName(spec.name))}`.replaceAll(".", "");
-  const used = new Set(file.names.filter((name) => name.startsWith(`${prefix}diffusion_model`)));
-  return { nameOf, ignore: { test: (name) => !used.has(name) } };
+/** Names of the moving average of a network, which lacks what no gradient moves. */
+function averageNames(prefix: string, names: Renaming): LoadOptions {
+  const nameOf = (spec: ParameterSpec) => flatName(prefix + names(fileName(spec.name)));
+  const first = flatName(prefix);
+  const isOther = (name: string) => !name.startsWith(first) || name.startsWith(flatName("loss.")) || NUMBERS.test(name);
+  return { nameOf, ignore: { test: isOther } };
 }

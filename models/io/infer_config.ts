@@ -13,7 +13,7 @@ import { z } from "zod";
 import { type AutoencoderConfig, autoencoderFormat, vqFormat } from "../diffusion/autoencoder.ts";
 import { type BertConfig, bertFormat } from "../diffusion/bert_text.ts";
 import type { ConfigFormat } from "./config.ts";
-import { countIn, failToInfer, type NamedShapes, sizeIn } from "./named_shapes.ts";
+import { countIn, type Facts, failToInfer, type NamedShapes, sizeIn } from "./named_shapes.ts";
 import { type ControlNetConfig, controlnetFormat } from "../diffusion/controlnet.ts";
 import { betas, LATENT_SCHEDULE, type ScheduleConfig } from "../diffusion/schedule.ts";
 import { type TextEncoderConfig, textEncoderFormat } from "../diffusion/clip_text.ts";
@@ -61,9 +61,11 @@ function inferEncoder(file: NamedShapes, what: string, given: Block = {}) {
   const levels = [first];
   let context = 0;
   let linear = false;
-  for (let k = 1; file.names.some((name) => name.startsWith(`input_blocks.${k}.`)); k++) {
+  for (let k = 1;; k++) {
     const at = `input_blocks.${k}`;
-    if (file.has(`${at}.0.op.weight`)) {
+    const isDownsampler = file.has(`${at}.0.op.weight`);
+    if (!isDownsampler && !file.has(`${at}.0.in_layers.0.weight`)) break;
+    if (isDownsampler) {
       level = { channels: [], depth: [] };
       levels.push(level);
       continue;
@@ -136,9 +138,13 @@ export function inferControlNet(file: NamedShapes, original?: OriginalConfig): C
 /**
  * Infers the configuration of an autoencoder under CompVis' names, with a codebook or without.
  *
- * @param scale Factor of the latents for the UNet, where the checkpoint has it.
+ * @param facts Factor of the latents for the UNet, where the checkpoint has it.
  */
-export function inferAutoencoder(file: NamedShapes, original?: OriginalConfig, scale?: number): AutoencoderConfig {
+export function inferAutoencoder(
+  file: NamedShapes,
+  original?: OriginalConfig,
+  { scale }: Facts = {},
+): AutoencoderConfig {
   const what = "autoencoder";
   const levels = countIn(file, (k) => `encoder.down.${k}.block.0.conv1.weight`);
   const attention = Array.from({ length: levels }, (_, k) => file.has(`encoder.down.${k}.attn.0.q.weight`));
@@ -216,17 +222,50 @@ export async function inferSchedule(file: NamedShapes, original?: OriginalConfig
   };
   if (!file.has("betas")) return config;
   const { data } = await file.read("betas");
-  const rounded = (value: number) => Number(value.toPrecision(6));
-  const [first, last] = [rounded(data.at(0) ?? 0), rounded(data.at(-1) ?? 0)];
-  for (const beta_schedule of ["scaled_linear", "linear", "squaredcos_cap_v2"] as const) {
-    const found = { ...config, beta_schedule, num_train_timesteps: data.length };
-    if (beta_schedule !== "squaredcos_cap_v2") Object.assign(found, { beta_start: first, beta_end: last });
-    const expected = first > 0 ? betas(found) : [];
-    if (expected.length && expected.every((beta, k) => Math.abs((data[k] ?? NaN) - beta) <= 1e-4 * beta)) return found;
-  }
-  return failToInfer(
+  const rounding = roundingOf(data);
+  const ends = [data.at(0), data.at(-1)].map((beta) => restored(beta ?? 0, rounding));
+  const found = { ...config, num_train_timesteps: data.length };
+  const [beta_start = 0, beta_end = 0] = ends;
+  const candidates: ScheduleConfig[] = [
+    ...original?.linear_start ? [{ ...found, beta_schedule: "scaled_linear" } as const] : [],
+    { ...found, beta_schedule: "scaled_linear", beta_start, beta_end },
+    { ...found, beta_schedule: "linear", beta_start, beta_end },
+    { ...found, beta_schedule: "squaredcos_cap_v2" },
+  ];
+  const tolerance = 1e-4 + 2 * rounding;
+  const fits = (candidate: ScheduleConfig) =>
+    candidate.beta_start > 0 &&
+    betas(candidate).every((beta, k) => Math.abs((data[k] ?? NaN) - beta) <= tolerance * beta);
+  return candidates.find(fits) ?? failToInfer(
     file,
     "noise schedule",
     "its betas are neither linear, in themselves or in their roots, nor of a cosine",
   );
+}
+
+/** Largest relative error of rounding to F16 and BF16. */
+const ROUNDING = { f16: 2 ** -11, bf16: 2 ** -8 } as const;
+
+/** Relative error of numbers that were rounded to F16 or BF16, whatever type they have now; 0 for others. */
+export function roundingOf(data: Float32Array): number {
+  // BF16 first: most of its numbers are numbers of F16 too.
+  const bits = new Uint32Array(data.buffer, data.byteOffset, data.length);
+  if (bits.every((word) => (word & 0xffff) === 0)) return ROUNDING.bf16;
+  return data.every((value) => Math.f16round(value) === value) ? ROUNDING.f16 : 0;
+}
+
+/** Factors of latents in published models: Stable Diffusion 1 and 2, and XL. */
+export const PUBLISHED_SCALES = [0.18215, 0.13025];
+
+/**
+ * The number that was rounded: one of those that are known, or the one with the fewest digits.
+ *
+ * @param rounding Relative error, see {@linkcode roundingOf}.
+ */
+export function restored(value: number, rounding: number, known: readonly number[] = []): number {
+  const digits = Array.from({ length: 5 }, (_, k) => Number(value.toPrecision(k + 1)));
+  const near = rounding === 0
+    ? undefined
+    : [...known, ...digits].find((number) => Math.abs(number - value) <= rounding * value);
+  return near ?? Number(value.toPrecision(6));
 }

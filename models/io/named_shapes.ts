@@ -23,18 +23,26 @@ export interface NamedShapes {
   read(name: string): Promise<TensorData>;
 }
 
+/** Numbers in a checkpoint beside its weights. */
+export interface Facts {
+  /** Factor of the latents for the UNet. */
+  readonly scale?: number | undefined;
+  /** Side of a detector's images, pixels. */
+  readonly size_px?: number | undefined;
+}
+
 /** Recognition and reading of a kind of network under its original names. */
 export interface OriginalNetwork<T> {
   /** Possible places in a checkpoint. */
   readonly prefixes: readonly string[];
   /** A tensor that no other kind has. */
   readonly mark: string;
-  /** Prefixes in the file of a trainer: of the weights, and of their moving average. */
-  readonly trainer?: { readonly weights: string; readonly average: string };
   /** Names below the prefix that have no use here. */
   readonly unused?: RegExp;
   /** The configuration, from the shapes and from the original configuration, if given. */
-  infer(file: NamedShapes, original: OriginalConfig | undefined, scale: number | undefined): T;
+  infer(file: NamedShapes, original: OriginalConfig | undefined, facts: Facts): T;
+  /** A fact of the configuration that users must know, such as one that no tensor shows. */
+  note?(config: T, facts: Facts): string;
   /** From the names here to the original ones. */
   names(config: T): Renaming;
 }

@@ -1,10 +1,11 @@
 /**
  * A detector of ours as a checkpoint of the original STAR code.
  *
- *     DIR/model/train.pkl: { net, net_ema, epoch }
+ *     DIR/model/train.pkl: { net, net_ema, epoch, size_px }
  *
  * `train.pkl` in `model` is what its tester opens; `net` and `net_ema` are the same weights. The optimizer's state is
- * left out, and its trainer then starts with a fresh one.
+ * left out, and its trainer then starts with a fresh one. The original does not read `size_px`, the side of the images,
+ * which no weight shows and which a conversion needs.
  *
  * Source: ZhenglinZhou/STAR at 9b12574, lib/utility.py, tester.py, trainer.py, lib/backbone/stackedHGNetV1.py.
  *
@@ -65,6 +66,8 @@ export async function saveStarCheckpoint(
   const net = starState(network, specs, tensors);
   const path = `${dir}/model/train.pkl`;
   makeFolderOf(path);
-  await writeTorchArchive(path, new Map<string, TorchValue>([["net", net], ["net_ema", net], ["epoch", 0]]));
+  const size: TorchTensor = { shape: [], data: BigInt64Array.of(BigInt(network.width)) };
+  const root: [string, TorchValue][] = [["net", net], ["net_ema", net], ["epoch", 0], ["size_px", size]];
+  await writeTorchArchive(path, new Map(root));
   return path;
 }

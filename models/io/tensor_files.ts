@@ -9,15 +9,19 @@
  */
 
 import { InputError } from "../../formats/input_error.ts";
-import { exists, firstBytes, readText } from "../../formats/files.ts";
+import { exists, firstBytes, isMissing, readText } from "../../formats/files.ts";
+import { FOREIGN_BYTES, foreignKind } from "../../formats/foreign.ts";
 import { readSafetensors, type SafetensorsInfo, type TensorData } from "../../formats/safetensors.ts";
 import { readTorchArchive } from "../../formats/torch_archive.ts";
 import type { TensorFile } from "./parameter_files.ts";
+import { type Section, unwrapped } from "./sections.ts";
 
 /** An open file of tensors; close it, or declare it with `using`. */
 export interface OpenTensors extends TensorFile, Disposable {
   /** Element type and shape of a tensor. */
   info(name: string): SafetensorsInfo;
+  /** Objects in the file that are no tensors: classes by names. */
+  readonly objects?: ReadonlyMap<string, string>;
 }
 
 /** Names of a network's weights in a folder of diffusers or transformers, the first that is there counts. */
@@ -82,9 +86,16 @@ export const CHECKPOINT_FORMATS: Readonly<Record<string, CheckpointFormat>> = {
  * @throws {InputError} If it is in no format that is known, or damaged.
  */
 export async function openTensors(path: string): Promise<OpenTensors> {
-  const start = String.fromCharCode(...await firstBytes(path, 9));
+  const bytes = await firstBytes(path, FOREIGN_BYTES);
+  const foreign = path.endsWith(".json") ? undefined : foreignKind(bytes);
+  if (foreign) throw new InputError(`Cannot read ${path} as tensors: it is ${foreign.what}`, { hint: foreign.hint });
+  const start = String.fromCharCode(...bytes.subarray(0, 9));
   for (const format of Object.values(CHECKPOINT_FORMATS)) {
-    if (format.is(path, start)) return await format.open(path);
+    if (!format.is(path, start)) continue;
+    const file = await format.open(path);
+    if (file.names.length) return file;
+    file[Symbol.dispose]();
+    throw new InputError(`Cannot read ${path}: it has no tensors`, { hint: "it may be the metadata of another file" });
   }
   throw new InputError(`Cannot read ${path}: it is in no format of tensors that is known`);
 }
@@ -94,10 +105,10 @@ export async function openTensors(path: string): Promise<OpenTensors> {
  *
  * @throws {InputError} If there are none.
  */
-export async function openNetworkTensors(dir: string): Promise<OpenTensors> {
+export async function openNetworkTensors(dir: string): Promise<Section> {
   for (const file of NETWORK_FILES) {
     const path = `${dir}/${file}`;
-    if (exists(path)) return await openTensors(path);
+    if (exists(path)) return unwrapped(await openTensors(path));
   }
   throw new InputError(`Cannot read the weights in ${dir}: it has none of ${NETWORK_FILES.join(", ")}`);
 }
@@ -154,7 +165,10 @@ async function openShards(path: string): Promise<OpenTensors> {
       if (typeof shard !== "string" || !/^[^/\\]+\.(safetensors|bin)$/.test(shard)) {
         return fail(`"${name}" is in ${JSON.stringify(shard)}, which is no .safetensors or .bin file beside it`);
       }
-      const file = opened.get(shard) ?? await openTensors(folder + shard);
+      const file = opened.get(shard) ?? await openTensors(folder + shard).catch((error) => {
+        if (!isMissing(error)) throw error;
+        throw new InputError(`Cannot read ${path}: its file ${shard} is missing`, { hint: "download all its files" });
+      });
       opened.set(shard, file);
       if (!file.names.includes(name)) fail(`"${name}" is not in ${shard}`);
       fileOf.set(name, file);

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { autoencoderFormat, decodeLatent, encodeImage } from "../../../models/diffusion/autoencoder.ts";
-import { bertFormat, encodeBert } from "../../../models/diffusion/bert_text.ts";
+import { autoencoderFormat } from "../../../models/diffusion/autoencoder.ts";
+import { bertFormat } from "../../../models/diffusion/bert_text.ts";
 import { openModel } from "../../../models/io/pipeline_folder.ts";
 import { readConfig } from "../../../models/io/config.ts";
-import { controlnet, controlnetConfigFor, controlnetFormat } from "../../../models/diffusion/controlnet.ts";
+import { controlnetFormat } from "../../../models/diffusion/controlnet.ts";
 import { runCommand } from "../../cli/run_command.ts";
 import { convertCheckpoint, type ConvertOptions } from "../../../models/io/convert.ts";
 import {
@@ -23,113 +23,32 @@ import {
   type Renaming,
   unetNames,
 } from "../../../models/io/original_names.ts";
-import { type HostTensors, initialise, type ParameterSpec, Scope } from "../../../models/io/params.ts";
+import { initialise, type ParameterSpec, Scope } from "../../../models/io/params.ts";
 import { fileName, fileShape, toFileLayout } from "../../../models/io/parameter_files.ts";
 import { schemaName } from "../../../faces/schema.ts";
-import { betas, LATENT_SCHEDULE } from "../../../models/diffusion/schedule.ts";
+import { LATENT_SCHEDULE } from "../../../models/diffusion/schedule.ts";
 import { inferStar, STAR_SIZES, starNetwork } from "../../../models/detectors/star_detector.ts";
 import { star } from "../../../models/detectors/star.ts";
-import { encodeText, textEncoderFormat } from "../../../models/diffusion/clip_text.ts";
+import { textEncoderFormat } from "../../../models/diffusion/clip_text.ts";
 import { trainTokenizer } from "../../../models/diffusion/tokenizer.ts";
-import { unet, unetFormat } from "../../../models/diffusion/unet.ts";
+import { unetFormat } from "../../../models/diffusion/unet.ts";
 import { Graph } from "../../../engine/graph.ts";
 import { readSafetensors, type TensorData, writeSafetensors } from "../../../formats/safetensors.ts";
 import { bytesOf, dictionary, tensor, torchFile } from "../../formats/torch_file.ts";
-
-const unetConfig = unetFormat.schema.parse({
-  block_out_channels: [32, 32],
-  down_block_types: ["CrossAttnDownBlock2D", "DownBlock2D"],
-  up_block_types: ["UpBlock2D", "CrossAttnUpBlock2D"],
-  layers_per_block: 1,
-  cross_attention_dim: 64,
-  attention_head_dim: 8,
-  sample_size: 64,
-});
-const controlConfig = controlnetConfigFor(unetConfig, { conditioning_embedding_out_channels: [4, 8] });
-const vaeConfig = autoencoderFormat.schema.parse({
-  block_out_channels: [32, 32],
-  down_block_types: ["DownEncoderBlock2D", "DownEncoderBlock2D"],
-  up_block_types: ["UpDecoderBlock2D", "UpDecoderBlock2D"],
-  sample_size: 512,
-});
-const textConfig = textEncoderFormat.schema.parse({
-  vocab_size: 300,
-  hidden_size: 64,
-  intermediate_size: 96,
-  num_hidden_layers: 2,
-  num_attention_heads: 1,
-  max_position_embeddings: 8,
-});
-const bertConfig = bertFormat.schema.parse({
-  vocab_size: 300,
-  max_position_embeddings: 8,
-  encoder_layers: 2,
-  encoder_ffn_dim: 96,
-  encoder_attention_heads: 2,
-  d_model: 64,
-});
-
-type Build = (scope: Scope) => void;
-const inputs = ({ graph }: Scope) => ({
-  sample: graph.input("sample", [1, 2, 2, 4]),
-  timesteps: graph.input("t", [1]),
-  context: graph.input("context", [1, 1, 64]),
-});
-const networks: Record<string, Build> = {
-  unet: (scope) => unet(scope, unetConfig, inputs(scope)),
-  controlnet: (scope) => controlnet(scope, controlConfig, inputs(scope), scope.graph.input("cond", [1, 4, 4, 3])),
-  vae: (scope) =>
-    decodeLatent(scope, vaeConfig, encodeImage(scope, vaeConfig, scope.graph.input("x", [1, 2, 2, 3])).mean),
-  text_encoder: (scope) => encodeText(scope, textConfig, scope.graph.input("ids", [1, 1])),
-  bert: (scope) => encodeBert(scope, bertConfig, scope.graph.input("ids", [1, 1])),
-};
-
-function specsOf(name: string) {
-  const specs = new Map<string, ParameterSpec>();
-  networks[name]!(new Scope(new Graph(), specs));
-  return specs;
-}
-
-const made = new Map<string, HostTensors>();
-
-/** First values of a network, made once. */
-function valuesOf(name: string, seed = 5): HostTensors {
-  const key = `${name} ${seed}`;
-  if (!made.has(key)) made.set(key, initialise(specsOf(name), seed));
-  return made.get(key)!;
-}
-
-/** Compares tensors quickly: many of the tests' own are large. */
-function sameTensors(found: ReadonlyMap<string, TensorData>, expected: ReadonlyMap<string, TensorData>) {
-  assert.deepEqual([...found.keys()].sort(), [...expected.keys()].sort());
-  for (const [name, { shape, data }] of expected) {
-    const other = found.get(name)!;
-    assert.deepEqual(other.shape, shape, name);
-    assert.ok(data.every((value, k) => value === other.data[k]), name);
-  }
-}
-
-/** Weights of a network as its file holds them, under other names. */
-function weights(name: string, prefix: string, rename: Renaming, seed = 5): [string, TensorData][] {
-  const specs = specsOf(name);
-  const host = valuesOf(name, seed);
-  return [...specs.values()].map((spec) => [
-    prefix + rename(fileName(spec.name)),
-    { shape: [...fileShape(spec)], data: toFileLayout(spec, host.get(spec.name)!.data).slice() },
-  ]);
-}
-
-const sd = () =>
-  new Map([
-    ...weights("unet", "model.diffusion_model.", unetNames(unetConfig)),
-    ...weights("controlnet", "control_model.", controlnetNames(controlConfig)),
-    ...weights("vae", "first_stage_model.", autoencoderNames(vaeConfig)),
-    ...weights("text_encoder", "cond_stage_model.transformer.", (name) => name),
-    ["betas", { shape: [1000], data: Float32Array.from(betas(LATENT_SCHEDULE)) }] as const,
-    ["cond_stage_model.transformer.text_model.embeddings.position_ids", values(0, 1)] as const,
-  ]);
-
-const values = (...data: number[]): TensorData => ({ shape: [data.length], data: new Float32Array(data) });
+import {
+  bertConfig,
+  controlConfig,
+  sameTensors,
+  sd,
+  specsOf,
+  textConfig,
+  unetConfig,
+  vaeConfig,
+  values,
+  valuesOf,
+  weights,
+  writeTorch,
+} from "./tiny_checkpoint.ts";
 
 async function withFolder(run: (dir: string) => Promise<void>) {
   const dir = await Deno.makeTempDir();
@@ -138,15 +57,6 @@ async function withFolder(run: (dir: string) => Promise<void>) {
   } finally {
     await Deno.remove(dir, { recursive: true });
   }
-}
-
-async function writeTorch(path: string, tensors: ReadonlyMap<string, TensorData>) {
-  const storages: Record<string, Uint8Array> = {};
-  const entries = [...tensors].map(([name, { shape, data }], k) => {
-    storages[k] = new Uint8Array(data.buffer);
-    return [name, tensor({ key: `${k}`, shape })] as const;
-  });
-  await Deno.writeFile(path, torchFile(dictionary([["state_dict", dictionary(entries)]]), storages));
 }
 
 Deno.test("convertCheckpoint() makes a pipeline's folder of a complete checkpoint", () =>
@@ -225,7 +135,7 @@ Deno.test("convertCheckpoint() makes a network's own folder, with the options of
     const unetOut = (options: ConvertOptions) => convertCheckpoint(`${dir}/unet.safetensors`, `${dir}/unet`, options);
     await assert.rejects(
       unetOut({}),
-      /Cannot tell what .* is of: .*, hint: give the network's config\.json with --config/,
+      /Cannot tell the network in .*: its tensors .* are of none that is known, hint: give its config\.json with --config/,
     );
     await Deno.writeTextFile(`${dir}/u.json`, JSON.stringify({ _class_name: unetFormat.name, ...unetConfig }));
     await unetOut({ config: `${dir}/u.json` });

@@ -28,19 +28,20 @@ Deno.test("a STAR detector exported as the original's checkpoint comes back the 
 
     assert.equal((await runCommand(["convert", file, `${dir}/back`])).code, 0);
     const back = await readDetector(`${dir}/back`);
-    assert.partialDeepStrictEqual(back.config, { channels: 16, stacks: 2 });
+    assert.partialDeepStrictEqual(back.config, { channels: 16, stacks: 2, size_px: 32 });
     for (const [name, { data }] of tensors) assert.deepEqual(back.tensors.get(name)!.data, data, name);
   }));
 
-Deno.test("a STAR checkpoint holds net, net_ema and epoch, and each weight once", () =>
+Deno.test("a STAR checkpoint holds net, net_ema, epoch and size_px, and each weight once", () =>
   inFolder(async (dir) => {
     const path = await saveStarCheckpoint(dir, starNetwork(config), detectorSpecs(config), tensors);
     using file = await readTorchArchive(path);
     const names = file.names.filter((name) => name.startsWith("net."));
     assert.deepEqual(
       file.names.filter((name) => !name.startsWith("net.")),
-      names.map((n) => n.replace("net", "net_ema")),
+      [...names.map((n) => n.replace("net", "net_ema")), "size_px"],
     );
+    assert.deepEqual((await file.read("size_px")).data, Float32Array.of(config.size_px));
     assert.deepEqual(file.info("net.pre.0.bn.num_batches_tracked"), { dtype: "I64", shape: [] });
     assert.deepEqual(file.info("net.pre.0.conv.weight"), { dtype: "F32", shape: [64, 6, 7, 7] });
     const { data } = await file.read("net.e2h_transform.weight");
