@@ -118,6 +118,7 @@ export {
 } from "./models/diffusion/layers.ts";
 export { type EncoderConfig, type Residuals, unet, type UNetConfig, type UNetInputs } from "./models/diffusion/unet.ts";
 export {
+  type BatchOptions,
   Detector,
   detectorSpecs,
   loadDetector,
@@ -127,6 +128,15 @@ export {
   uncertainty,
 } from "./models/detectors/detector.ts";
 export * from "./models/detectors/face_search.ts";
+export {
+  type Face,
+  findFaces,
+  findFacesOfEach,
+  type FindFacesOptions,
+  type LandmarkDetector,
+  type Picture,
+  type PlaceFinder,
+} from "./models/detectors/find_faces.ts";
 export {
   Finder as FaceFinder,
   type FindOptions,

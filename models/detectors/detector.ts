@@ -103,8 +103,19 @@ export function detectorOnnx(config: DetectorConfig, tensors: HostTensors): Uint
   });
 }
 
+/** Images that go through a detector's network at once. */
+export interface BatchOptions {
+  /** Images at once; by default 16. A batch takes the same time however few of its places are used. */
+  readonly batch?: number;
+  /**
+   * True if fewer images than a batch go through plans for 4 and for 1, which are made when they are first needed. By default
+   * false: all go through one plan, whose results are the same to the bit however many images there are.
+   */
+  readonly partial?: boolean;
+}
+
 /** Loads a detector onto a device. */
-export async function loadDetector(device: Device, dir: string, options: { batch?: number } = {}): Promise<Detector> {
+export async function loadDetector(device: Device, dir: string, options: BatchOptions = {}): Promise<Detector> {
   const { config, tensors } = await readDetector(dir);
   const parameters = createParameters(device, detectorSpecs(config), tensors);
   return new Detector(device, config, parameters, { ...options, own: true });
@@ -148,8 +159,8 @@ function covarianceAt(covariance: Float32Array, point: number): [xx: number, yy:
   return [xx, yy, xy];
 }
 
-/** Default of {@linkcode Detector.batch}. */
-const BATCH = 16;
+/** Default of {@linkcode Detector.batch}, and the sizes of partial batches. */
+const BATCH = 16, PARTIAL = [1, 4];
 
 /** Fetches of a detector for a number of images, for planning. */
 export function detectorFetches(config: DetectorConfig, batch: number = BATCH): Fetches {
@@ -166,28 +177,44 @@ export class Detector implements Disposable {
   readonly schema: LandmarkSchema;
   /** Images that go through the network at once. */
   readonly batch: number;
-  readonly #executable: Executable;
-  /** The plan, and the parameters if they are its own. */
+  readonly #plan: (batch: number) => Executable;
+  /** Plans by the number of images, from the smallest; those of partial batches are made when they are needed. */
+  readonly #executables: Map<number, Executable | undefined>;
+  /** The plans, and the parameters if they are its own. */
   readonly #owned: DisposableStack;
 
   /**
    * Plans the network.
    *
    * @param parameters The network's, by name below `detector/`.
-   * @param options `batch` images go through the network at once; `own` parameters are freed with the detector.
+   * @param options See {@linkcode BatchOptions}; `own` parameters are freed with the detector.
    */
   constructor(
     device: Device,
     config: DetectorConfig,
     parameters: Parameters,
-    { batch = BATCH, own = false }: { batch?: number; own?: boolean } = {},
+    { batch = BATCH, partial = false, own = false }: BatchOptions & { own?: boolean } = {},
   ) {
     this.config = config;
     this.schema = schemaOf(config);
     this.batch = batch;
     using owned = disposing(own ? parameters.values() : []);
-    this.#executable = owned.use(new Executable(device, detectorFetches(config, batch), parameters));
+    const smaller = partial ? PARTIAL.filter((count) => count < batch) : [];
+    this.#executables = new Map([...smaller, batch].map((count) => [count, undefined]));
+    this.#plan = (count) => new Executable(device, detectorFetches(config, count), parameters);
+    if (!partial) this.#executables.set(batch, owned.use(this.#plan(batch)));
     this.#owned = owned.move();
+  }
+
+  /** The smallest plan that takes so many images. */
+  #planFor(images: number): { readonly count: number; readonly executable: Executable } {
+    for (const [count, made] of this.#executables) {
+      if (count < images) continue;
+      const executable = made ?? this.#owned.use(this.#plan(count));
+      this.#executables.set(count, executable);
+      return { count, executable };
+    }
+    throw new RangeError(`Cannot put ${images} images through the network at once: a batch has ${this.batch}`);
   }
 
   /**
@@ -213,7 +240,8 @@ export class Detector implements Disposable {
     const stride = side * side * 3, ratio = size_px / side;
     for (let first = 0; first < count; first += this.batch) {
       const here = Math.min(this.batch, count - first);
-      const input = new Float32Array(this.batch * stride);
+      const { count: places, executable } = this.#planFor(here);
+      const input = new Float32Array(places * stride);
       for (let k = 0; k < here; k++) {
         const image = small.images.subarray(
           (first + k) * small.size_px ** 2 * 3,
@@ -221,9 +249,9 @@ export class Detector implements Disposable {
         );
         resample(image, small.size_px, side, input.subarray(k * stride, (k + 1) * stride));
       }
-      const once = await this.#run(input);
+      const once = await run(executable, input);
       const both = flip
-        ? average(once, unmirrored(await this.#run(mirrorImages(input, side)), this.schema, side), P)
+        ? average(once, unmirrored(await run(executable, mirrorImages(input, side)), this.schema, side), P)
         : once;
       const scaled = (values: Float32Array, width: number, scale: (value: number) => number) =>
         values.subarray(0, here * width).map(scale);
@@ -277,17 +305,7 @@ export class Detector implements Disposable {
     yield* finish(batch);
   }
 
-  async #run(images: Float32Array): Promise<Prediction> {
-    this.#executable.run({ images });
-    const found = await this.#executable.read("found");
-    const isPlace = (column: number) => column % 5 < 2;
-    return {
-      landmarks: found.filter((_, k) => isPlace(k)),
-      covariance: found.filter((_, k) => !isPlace(k)),
-    };
-  }
-
-  /** Frees the plan, and the parameters if they are its own. */
+  /** Frees the plans, and the parameters if they are its own. */
   destroy(): void {
     this.#owned.dispose();
   }
@@ -296,6 +314,14 @@ export class Detector implements Disposable {
   [Symbol.dispose](): void {
     this.destroy();
   }
+}
+
+/** Results for a batch of images, `[batch, size_px, size_px, 3]`, -1 to 1. */
+async function run(executable: Executable, images: Float32Array): Promise<Prediction> {
+  executable.run({ images });
+  const found = await executable.read("found");
+  const isPlace = (column: number) => column % 5 < 2;
+  return { landmarks: found.filter((_, k) => isPlace(k)), covariance: found.filter((_, k) => !isPlace(k)) };
 }
 
 /** Results for mirrored images, mirrored back. */

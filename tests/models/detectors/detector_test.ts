@@ -47,6 +47,11 @@ gpuTest(
       const alone = await one.predict(images, SIDE);
       assert.ok(far(found, alone.landmarks) < 1e-3 && far(covariance, alone.covariance) < 1e-2);
       assert.ok(far(found.subarray(0, 136), found.subarray(136, 272)) > 0.05, "it looks at the images");
+      using partial = await loadDetector(device, dir, { partial: true });
+      for (const count of [1, 3, 5]) {
+        const { landmarks } = await partial.predict(images.subarray(0, count * BYTES), SIDE);
+        assert.ok(far(landmarks, found.subarray(0, count * 136)) < 1e-3);
+      }
 
       // Twice as many pixels of the same picture: a pixel's centre (p + 0.5) becomes 2 (p + 0.5).
       const large = new Uint8Array(4 * BYTES);

@@ -1,0 +1,265 @@
+/**
+ * Every face of a whole picture, with its landmarks: a finder gives places, and a landmark detector looks at them in several
+ * passes.
+ *
+ *     picture ─ finder ─ places ─ turned crop ─ detector ─ landmarks ─ merge ─ faces
+ *                                     └─ next pass: place and angle ─┘
+ *
+ * The first crop follows the finder, each next one the landmarks of the pass before. So the last crop frames the face as in
+ * the detector's training, whatever the finder's error was, and is upright.
+ *
+ * @module
+ */
+
+import { cropTurned, faceAngle, Pyramid, turnedFaceBox, turnedTransform } from "../../faces/data/turned_crop.ts";
+import type { TurnedSquare } from "../../faces/data/turned_crop.ts";
+import type { Image } from "../../faces/data/image.ts";
+import { itemAt } from "../../engine/lookup.ts";
+import { pointAt } from "../../faces/geometry.ts";
+import { boundingBox, CROP_SCALE, invertAffine, type Landmarks, transformLandmarks } from "../../faces/landmarks.ts";
+import type { FacePlace } from "../finder/targets.ts";
+import type { Finder, FindOptions } from "../finder/finder.ts";
+import { type Detector, uncertainty } from "./detector.ts";
+
+/** The part of a finder that is needed here. */
+export type PlaceFinder = Pick<Finder, "find">;
+
+/** Options of {@linkcode findFaces}. */
+export interface FindFacesOptions extends FindOptions {
+  /**
+   * Passes of the detector at most, by default 3: the first by the finder's place, the second by the landmarks of the first,
+   * and another one where the second still moved the face.
+   */
+  readonly passes?: number;
+  /** True to average the landmarks of the crop and of its mirror image from the second pass on; twice the work, by default false. */
+  readonly flip?: boolean;
+}
+
+/** A face of a picture. */
+export interface Face {
+  /** Tight upright box of the landmarks, pixels; `x` and `y` are its left top corner. */
+  readonly box: { readonly x: number; readonly y: number; readonly width: number; readonly height: number };
+  /** Probability that it is a face, of the finder; null where the place was given. */
+  readonly score: number | null;
+  /** Angle by which the face is turned from upright, radians, clockwise on the screen. */
+  readonly angle: number;
+  /** `[P, 2]`, pixels of the picture; 0 is the centre of the first one. */
+  readonly landmarks: Landmarks;
+  /**
+   * Uncertainty of each landmark, `[P]`, pixels of the picture: {@linkcode uncertainty} of the last pass, and the distance
+   * by which the last pass moved the landmarks of the pass before, as the root of the sum of their squares.
+   */
+  readonly uncertainty_px: Float32Array;
+}
+
+/** A picture whose faces are wanted. */
+export interface Picture {
+  /** The pixels. */
+  readonly image: Image;
+  /** Places of its faces where they are known; without them the finder is asked. */
+  readonly places?: readonly FacePlace[];
+}
+
+/** The part of a detector that is needed here. */
+export type LandmarkDetector = Pick<Detector, "config" | "schema" | "batch" | "predict">;
+
+/** Pixels of pictures that wait for a full batch of faces, at most. */
+const HELD_PIXELS = 1 << 24;
+/** Boxes of two faces that overlap so much, intersection over union, are of the same face. */
+const SAME_FACE = 0.5;
+/** A pass that moves a face by less than this part of the crop's side, and turns it by less, radians, was the last. */
+const SETTLED = 0.03, SETTLED_RAD = 0.1;
+
+/**
+ * Finds the faces of a picture and their landmarks.
+ *
+ * @param finder See `loadFinder`.
+ * @param detector Finds the landmarks; see `loadDetector`.
+ * @param image The picture.
+ * @param options See {@linkcode FindFacesOptions}.
+ * @returns The faces, from the highest score down; none where there is no face.
+ */
+export async function findFaces(
+  finder: PlaceFinder,
+  detector: LandmarkDetector,
+  image: Image,
+  options: FindFacesOptions = {},
+): Promise<Face[]> {
+  for await (const [_, faces] of findFacesOfEach(finder, detector, [image], (image) => ({ image }), options)) {
+    return faces;
+  }
+  throw new RangeError("Cannot find the faces of no picture");
+}
+
+/**
+ * Finds the faces of pictures that come one after the other. Batches of the detector take faces of several pictures, and
+ * any number of pictures takes the memory of a few.
+ *
+ * @param finder Asked for pictures without places.
+ * @param detector Finds the landmarks.
+ * @param items Never read more than a batch of faces, or 16 megapixels, ahead of what is taken from the result.
+ * @param pictureOf The picture of an item; null for one that is only passed on.
+ * @param options See {@linkcode FindFacesOptions}.
+ * @returns The items in their order, each with the faces of its picture. Faces at given places are in the order of those.
+ */
+export async function* findFacesOfEach<T>(
+  finder: PlaceFinder,
+  detector: LandmarkDetector,
+  items: AsyncIterable<T> | Iterable<T>,
+  pictureOf: (item: T) => Picture | null,
+  options: FindFacesOptions = {},
+): AsyncGenerator<readonly [item: T, faces: Face[]]> {
+  const { min_score, max_faces = Infinity, min_size_px } = options;
+  const search: FindOptions = {
+    ...(min_score !== undefined && { min_score }),
+    ...(min_size_px !== undefined && { min_size_px }),
+    // Two of them may turn out to be one face.
+    ...(Number.isFinite(max_faces) && { max_faces: 2 * max_faces }),
+  };
+  let waiting: { item: T; candidates: Candidate[]; given: boolean }[] = [];
+  let faces = 0, pixels = 0;
+  async function* finish(): AsyncGenerator<readonly [T, Face[]]> {
+    const all = waiting.flatMap(({ candidates }) => candidates);
+    await look(detector, all, options);
+    for (const { item, candidates, given } of waiting) {
+      const found = candidates.map(faceOf);
+      yield [item, given ? found : apart(found).slice(0, max_faces)];
+    }
+    [waiting, faces, pixels] = [[], 0, 0];
+  }
+  for await (const item of items) {
+    const picture = pictureOf(item);
+    const candidates = picture ? await candidatesIn(picture, finder, search) : [];
+    waiting.push({ item, candidates, given: picture?.places !== undefined });
+    faces += candidates.length;
+    if (picture) pixels += picture.image.width * picture.image.height;
+    // Without a face there is nothing to wait for.
+    if (faces === 0 || faces >= detector.batch || pixels >= HELD_PIXELS) yield* finish();
+  }
+  yield* finish();
+}
+
+/** A turned square of a picture. */
+interface Crop {
+  readonly pyramid: Pyramid;
+  readonly square: TurnedSquare;
+}
+
+/** Landmarks that the detector finds in a crop. */
+interface Seen {
+  readonly square: TurnedSquare;
+  /** `[P, 2]`, pixels of the picture. */
+  readonly landmarks: Landmarks;
+  /** `[P]`, pixels of the picture. */
+  readonly uncertainty_px: Float32Array;
+}
+
+/** A face on its way through the passes. */
+interface Candidate {
+  readonly score: number | null;
+  /** The next crop. */
+  crop: Crop;
+  /** Result of the last pass. */
+  seen?: Pick<Seen, "landmarks" | "uncertainty_px">;
+}
+
+/** The faces that the passes begin with. */
+async function candidatesIn(
+  { image, places }: Picture,
+  finder: PlaceFinder,
+  search: FindOptions,
+): Promise<Candidate[]> {
+  const pyramid = new Pyramid(image);
+  const candidate = ({ x, y, side, angle }: FacePlace, score: number | null): Candidate => ({
+    score,
+    crop: { pyramid, square: { x, y, side: CROP_SCALE * side, angle } },
+  });
+  if (places) return places.map((place) => candidate(place, null));
+  return (await finder.find(image, search)).map((found) => candidate(found, found.score));
+}
+
+/** Passes of the detector over all candidates. */
+async function look(
+  detector: LandmarkDetector,
+  candidates: readonly Candidate[],
+  { passes = 3, flip = false }: FindFacesOptions,
+): Promise<void> {
+  let active = candidates;
+  for (let pass = 1; pass <= passes && active.length > 0; pass++) {
+    const crops = active.map(({ crop }) => crop);
+    const seen = await lookAt(detector, crops, flip && (pass > 1 || passes === 1));
+    active = active.filter((candidate, k) => !take(candidate, itemAt(seen, k, "results"), detector) || pass === 1);
+  }
+}
+
+/** Puts crops through the detector. */
+async function lookAt(detector: LandmarkDetector, crops: readonly Crop[], flip: boolean): Promise<Seen[]> {
+  const { schema: { count: P }, config: { size_px: side } } = detector;
+  const all: Seen[] = [];
+  for (let first = 0; first < crops.length; first += detector.batch) {
+    const batch = crops.slice(first, first + detector.batch);
+    const images = new Uint8Array(batch.length * side * side * 3);
+    batch.forEach(({ pyramid, square }, k) => images.set(cropTurned(pyramid, square, side).data, k * side * side * 3));
+    const found = await detector.predict(images, side, { flip });
+    const spread = uncertainty(found);
+    for (const [k, { square }] of batch.entries()) {
+      const landmarks = found.landmarks.subarray(2 * P * k, 2 * P * (k + 1));
+      all.push({
+        square,
+        landmarks: transformLandmarks(landmarks, invertAffine(turnedTransform(square, side))),
+        uncertainty_px: spread.subarray(P * k, P * (k + 1)).map((px) => px * square.side / side),
+      });
+    }
+  }
+  return all;
+}
+
+/** Notes the result of a pass; true if the next crop would be nearly the same. */
+function take(
+  candidate: Candidate,
+  { square, landmarks, uncertainty_px }: Seen,
+  { schema }: LandmarkDetector,
+): boolean {
+  const before = candidate.seen?.landmarks;
+  const squares = uncertainty_px.map((_, p) => before ? squaredDistance(landmarks, before, p) : 0);
+  const moved = Math.sqrt(squares.reduce((sum, value) => sum + value, 0) / squares.length);
+  candidate.seen = { landmarks, uncertainty_px: uncertainty_px.map((px) => Math.hypot(px, moved)) };
+  const next = turnedFaceBox(landmarks, faceAngle(landmarks, schema));
+  candidate.crop = { pyramid: candidate.crop.pyramid, square: next };
+  const turn = next.angle - square.angle;
+  const shift = Math.max(Math.abs(next.x - square.x), Math.abs(next.y - square.y), Math.abs(next.side - square.side));
+  return Math.abs(Math.atan2(Math.sin(turn), Math.cos(turn))) < SETTLED_RAD && shift < SETTLED * square.side;
+}
+
+function squaredDistance(a: Landmarks, b: Landmarks, point: number): number {
+  const [ax, ay] = pointAt(a, point), [bx, by] = pointAt(b, point);
+  return (ax - bx) ** 2 + (ay - by) ** 2;
+}
+
+function faceOf({ seen, score, crop: { square: { angle } } }: Candidate): Face {
+  if (!seen) throw new RangeError("Cannot give the landmarks of a face that no pass has seen");
+  const { landmarks, uncertainty_px } = seen;
+  const turn = Math.atan2(Math.sin(angle), Math.cos(angle));
+  return { box: boundingBox(landmarks), score, angle: turn, landmarks, uncertainty_px };
+}
+
+/** Leaves out faces that are at the place of one before. */
+function apart(faces: readonly Face[]): Face[] {
+  const kept: Face[] = [];
+  for (const face of faces) if (!kept.some(({ box }) => overlap(box, face.box) > SAME_FACE)) kept.push(face);
+  return kept;
+}
+
+/**
+ * Intersection over union of two upright boxes.
+ *
+ * @param a A box, pixels.
+ * @param b Another one.
+ * @returns 0 where they are apart, 1 where they are the same.
+ */
+export function overlap(a: Face["box"], b: Face["box"]): number {
+  const along = (p: number, length: number, q: number, other: number) =>
+    Math.max(0, Math.min(p + length, q + other) - Math.max(p, q));
+  const both = along(a.x, a.width, b.x, b.width) * along(a.y, a.height, b.y, b.height);
+  return both === 0 ? 0 : both / (a.width * a.height + b.width * b.height - both);
+}

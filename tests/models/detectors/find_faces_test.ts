@@ -1,0 +1,166 @@
+import assert from "node:assert/strict";
+import { Random } from "../../../engine/rng.ts";
+import { createImage, type Image } from "../../../faces/data/image.ts";
+import { faceAngle, turnedFaceBox } from "../../../faces/data/turned_crop.ts";
+import { interocular, type Landmarks, similarity, transformLandmarks } from "../../../faces/landmarks.ts";
+import { renderFaces, samplePerson, sampleShot } from "../../../faces/render/render.ts";
+import { loadStyle } from "../../../faces/render/styles.ts";
+import { SCHEMAS } from "../../../faces/schema.ts";
+import { loadDetector } from "../../../models/detectors/detector.ts";
+import { type Face, findFaces, findFacesOfEach, overlap } from "../../../models/detectors/find_faces.ts";
+import type { FoundFace } from "../../../models/finder/finder.ts";
+import { turnQuarter } from "../../faces/data/turn.ts";
+import { gpuTest } from "../../gpu.ts";
+import { slow } from "../../slow.ts";
+import { dotDetector, type DotFace, drawDots, finderOf, landmarksOf, placeOf } from "./dot_faces.ts";
+
+const FACES: readonly DotFace[] = [
+  { at: [80, 90], scale: 1, angle: 0.1 },
+  { at: [300, 160], scale: 2.5, angle: -2.8 },
+  { at: [190, 40], scale: 0.5, angle: 1.6 },
+];
+
+function page(faces: readonly DotFace[], width = 400, height = 300): Image {
+  const image = createImage(width, height);
+  faces.forEach((face) => drawDots(image, face));
+  return image;
+}
+
+/** Largest distance of a landmark from its true place, parts of the distance of the eyes. */
+function error({ landmarks }: Pick<Face, "landmarks">, face: DotFace): number {
+  const truth = landmarksOf(face);
+  const off = (p: number) => Math.hypot(landmarks[2 * p]! - truth[2 * p]!, landmarks[2 * p + 1]! - truth[2 * p + 1]!);
+  return Math.max(...Array.from({ length: 68 }, (_, p) => off(p))) / interocular(truth, SCHEMAS.ibug68);
+}
+
+/** The place that a finder gives which is wrong by up to a tenth of the face and 25 degrees. */
+function roughly(face: FoundFace, random: Random): FoundFace {
+  const off = () => 0.1 * (2 * random.uniform() - 1) * face.side;
+  const { x, y, side, angle, score } = face;
+  return { x: x + off(), y: y + off(), side: side + off(), angle: angle + 0.44 * (2 * random.uniform() - 1), score };
+}
+
+Deno.test("findFaces() gives every face in the picture's own coordinates, from a rough finder", async () => {
+  const random = new Random(2, "find_faces");
+  const places = FACES.map((face, k) => roughly(placeOf(face, 0.9 - k / 10), random));
+  const faces = await findFaces(finderOf(...places), dotDetector(), page(FACES));
+  assert.equal(faces.length, 3);
+  for (const [k, face] of faces.entries()) {
+    assert.ok(error(face, FACES[k]!) < 0.02, `face ${k}: ${error(face, FACES[k]!)}`);
+    assert.equal(face.score, 0.9 - k / 10);
+    assert.ok(Math.abs(face.angle - FACES[k]!.angle) < 0.02);
+    const xs = face.landmarks.filter((_, i) => i % 2 === 0), ys = face.landmarks.filter((_, i) => i % 2 === 1);
+    const { x, y, width, height } = face.box;
+    assert.deepEqual([x, y], [Math.min(...xs), Math.min(...ys)]);
+    assert.ok(Math.abs(x + width - Math.max(...xs)) + Math.abs(y + height - Math.max(...ys)) < 1e-4);
+    // The detector's own is a pixel of a crop of 64, and the last pass moves little.
+    const own = 1.54 * placeOf(FACES[k]!).side / 64;
+    assert.ok(face.uncertainty_px.every((px) => px > 0.95 * own && px < 1.5 * own));
+  }
+});
+
+Deno.test("findFaces() is less sure of a face that another pass moves far", async () => {
+  const image = page(FACES.slice(0, 1)), place = placeOf(FACES[0]!);
+  const doubt = async (passes: number, shift: number) => {
+    const [face] = await findFaces(finderOf({ ...place, x: place.x + shift }), dotDetector(), image, { passes });
+    return face!.uncertainty_px[0]!;
+  };
+  assert.ok(await doubt(2, 0) < 2);
+  // From outside, a part of the dots is in the first crop only.
+  assert.ok(await doubt(2, 45) > 5);
+  assert.ok(await doubt(6, 45) < 2, "the last passes are near each other");
+});
+
+Deno.test("findFaces() gives one face for two places that lead to the same, and keeps max_faces", async () => {
+  const [near, far] = [placeOf(FACES[0]!, 0.8), placeOf(FACES[1]!, 0.7)];
+  const twice = finderOf({ ...near, x: near.x - 9, score: 0.95 }, near, far);
+  const all = await findFaces(twice, dotDetector(), page(FACES));
+  assert.deepEqual(all.map(({ score }) => score), [0.95, 0.7]);
+  const two = await findFaces(twice, dotDetector(), page(FACES), { max_faces: 2 });
+  assert.equal(two.length, 2, "max_faces counts faces, not places");
+  assert.equal((await findFaces(twice, dotDetector(), page(FACES), { max_faces: 1 })).length, 1);
+  assert.deepEqual(await findFaces(finderOf(), dotDetector(), page([])), []);
+});
+
+Deno.test("findFacesOfEach() fills batches from several pictures, keeps their order and holds few", async () => {
+  const detector = dotDetector(4);
+  let read = 0;
+  const counts = [1, 0, 2, 0, 0, 3, 1, 1, 0];
+  function* items() {
+    for (const count of counts) {
+      read++;
+      yield count;
+    }
+  }
+  const finder = {
+    find: ({ data }: Image) => Promise.resolve(FACES.filter((_, k) => k < data[0]!).map((face) => placeOf(face))),
+  };
+  const pictureOf = (count: number) => {
+    const image = page(FACES.slice(0, count));
+    image.data[0] = count;
+    return { image };
+  };
+  const seen: number[] = [];
+  for await (const [item, faces] of findFacesOfEach(finder, detector, items(), pictureOf)) {
+    assert.equal(faces.length, item);
+    faces.forEach((face, k) => assert.ok(error(face, FACES[k]!) < 0.02));
+    seen.push(item);
+    assert.ok(read <= seen.length + 5, `${read} read at result ${seen.length}`);
+  }
+  assert.deepEqual(seen, counts);
+  // 1 + 2 + 3 faces wait for each other, and 1 + 1; each goes through two passes at least.
+  assert.deepEqual(detector.calls.slice(0, 4), [4, 2, 4, 2]);
+});
+
+Deno.test("findFacesOfEach() takes given places in their order, without the finder, and passes other items on", async () => {
+  const nobody = { find: () => Promise.reject(new Error("the finder was asked")) };
+  const image = page(FACES), places = FACES.map((face) => placeOf(face)).toReversed();
+  const items = ["none", "given"], results = [];
+  const pictureOf = (item: string) => item === "given" ? { image, places } : null;
+  for await (const result of findFacesOfEach(nobody, dotDetector(), items, pictureOf)) results.push(result);
+  assert.deepEqual(results.map(([item, faces]) => [item, faces.length]), [["none", 0], ["given", 3]]);
+  results[1]![1].forEach((face, k) => {
+    assert.equal(face.score, null);
+    assert.ok(error(face, FACES[2 - k]!) < 0.02);
+  });
+});
+
+Deno.test("overlap() is intersection over union", () => {
+  const box = { x: 0, y: 0, width: 4, height: 2 };
+  assert.equal(overlap(box, box), 1);
+  assert.equal(overlap(box, { x: 2, y: 1, width: 4, height: 2 }), 2 / 14);
+  assert.equal(overlap(box, { x: 4, y: 0, width: 1, height: 1 }), 0);
+});
+
+gpuTest("findFaces() gives the same points in a picture that is turned, from the shipped detector", async (device) => {
+  using detector = await loadDetector(device, "models/faces", { partial: true });
+  const { render } = await loadStyle("pipelines/styles/oil_painting.yaml");
+  const head = { person: samplePerson(new Random(4, "person")), shot: sampleShot(new Random(4, "shot")) };
+  const [face] = await renderFaces(device.gpu, [head], [render], 160);
+  let { image } = face!, truth = face!.landmarks, first: Face | undefined;
+  for (let quarters = 0; quarters < 4; quarters++) {
+    const angle = faceAngle(truth, SCHEMAS.ibug68);
+    // A finder's error, the same in each picture.
+    const { side, ...place } = turnedFaceBox(truth, angle, 1.1);
+    const [found] = await findFaces(finderOf({ ...place, side, score: 0.9 }), detector, image);
+    first ??= found!;
+    const iod = interocular(truth, SCHEMAS.ibug68);
+    assert.ok(nmeOf(found!.landmarks, truth) < 0.15, `${nmeOf(found!.landmarks, truth)} from the truth`);
+    const back = transformLandmarks(found!.landmarks, similarity([79.5, 79.5], 1, -quarters * Math.PI / 2));
+    assert.ok(
+      nmeOf(back, first.landmarks) < 0.01,
+      `${quarters} quarters: ${nmeOf(back, first.landmarks)} of ${iod} px`,
+    );
+    // A crop that stands on its head.
+    const [wrong] = await findFaces(finderOf({ ...place, side, angle: angle + Math.PI, score: 0.9 }), detector, image);
+    const doubt = (face: Face) => face.uncertainty_px.reduce((sum, px) => sum + px) / 68;
+    assert.ok(doubt(wrong!) > 1.5 * doubt(found!), `${doubt(wrong!)} and ${doubt(found!)} px`);
+    [image, truth] = [turnQuarter(image), transformLandmarks(truth, similarity([79.5, 79.5], 1, Math.PI / 2))];
+  }
+}, slow);
+
+/** Mean distance, parts of the distance of the eyes of the second. */
+function nmeOf(a: Landmarks, b: Landmarks): number {
+  const off = Array.from({ length: 68 }, (_, p) => Math.hypot(a[2 * p]! - b[2 * p]!, a[2 * p + 1]! - b[2 * p + 1]!));
+  return off.reduce((sum, px) => sum + px) / 68 / interocular(b, SCHEMAS.ibug68);
+}
