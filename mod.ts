@@ -166,12 +166,18 @@ export { STAR_SIZES, type StarDetectorConfig } from "./models/detectors/star_det
 // Faces
 export {
   type AnnotationContext,
+  type AnyFormat,
+  type FaceToWrite,
+  type ImageContext,
   type ImageFormat,
+  type Lack,
   type ListedFace,
   type ListFormat,
+  type WriteContext,
 } from "./faces/data/annotations/format.ts";
 export * from "./faces/data/annotations/registry.ts";
 export * from "./faces/data/dataset.ts";
+export * from "./faces/data/dataset_export.ts";
 export * from "./faces/data/dataset_writer.ts";
 export * from "./faces/data/face_folder.ts";
 export * from "./faces/data/image.ts";

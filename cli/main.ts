@@ -61,6 +61,10 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     doc: "Exports a detector for other programs.",
     load: async () => (await import("./export.ts")).exportDetector,
   },
+  "export-dataset": {
+    doc: "Writes a dataset for annotation tools and other trainings: COCO, CVAT, Label Studio and more.",
+    load: async () => (await import("./export_dataset.ts")).exportDataset,
+  },
   convert: {
     doc:
       "Converts a checkpoint (.ckpt, .pth, .bin, .pkl, .safetensors, a folder) to a folder in the layout of diffusers.",
@@ -142,7 +146,7 @@ function bugReport(error: unknown): string {
 }
 
 function help(): string {
-  const rows = Object.entries(COMMANDS).map(([name, { doc }]) => `  ${name.padEnd(10)}${doc}`);
+  const rows = Object.entries(COMMANDS).map(([name, { doc }]) => `  ${name.padEnd(16)}${doc}`);
   return [
     "Facewright trains landmark detectors for faces that are not photographs.",
     "",

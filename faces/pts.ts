@@ -7,7 +7,7 @@ import { readText } from "../formats/files.ts";
 import { InputError } from "../formats/input_error.ts";
 import { pointAt } from "./geometry.ts";
 import type { Landmarks } from "./landmarks.ts";
-import type { LandmarkSchema } from "./schema.ts";
+import { type LandmarkSchema, schemaHint } from "./schema.ts";
 
 /**
  * Origin of a file's coordinates, which is that of the top-left pixel's centre: 0; 0.5 where they are measured from the
@@ -61,7 +61,8 @@ export function parsePts(
   }
   if (!closed) throw fail(line, opened ? "the } is missing" : "there is no {");
   if (values.length !== 2 * count) {
-    throw fail(line, `there are ${values.length} numbers instead of ${2 * count}`);
+    const other = schemaHint(values.length / 2);
+    throw fail(line, `there are ${values.length} numbers instead of ${2 * count}${other ? ` (${other})` : ""}`);
   }
   if (announced !== count) throw fail(announcedAt, `n_points is ${announced} instead of ${count}`);
   return Float32Array.from(values);

@@ -205,9 +205,10 @@ export const SCHEMAS: Readonly<Record<SchemaName, LandmarkSchema>> = (() => {
   return Object.defineProperties({}, Object.fromEntries(getters)) as Record<SchemaName, LandmarkSchema>;
 })();
 
-/** Names of the schemas with a number of landmarks. */
-export function schemasOf(count: number): SchemaName[] {
-  return schemaName.options.filter((name) => SCHEMAS[name].count === count);
+/** A hint that names the schemas of a number of landmarks; undefined if there is none. */
+export function schemaHint(count: number): string | undefined {
+  const names = schemaName.options.filter((name) => SCHEMAS[name].count === count);
+  return names.length ? `${names.join(" and ")} has ${count} landmarks: set schema` : undefined;
 }
 
 /**

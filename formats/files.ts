@@ -103,6 +103,26 @@ export async function writeFolderAtomic<T>(path: string, fill: (dir: string) => 
   }
 }
 
+/**
+ * Writes files into a folder that is there: they are all written under another name first, and then take the places of
+ * those of the same names. Other files stay.
+ *
+ * @param path The folder.
+ * @param fill Writes into the folder that it is given.
+ */
+export async function replaceFiles(path: string, fill: (dir: string) => Promise<void>): Promise<void> {
+  const unfinished = await Deno.makeTempDir({ dir: path, prefix: ".unfinished-" });
+  try {
+    await fill(unfinished);
+    for (const file of filesBelow(unfinished)) {
+      makeFolderOf(`${path}/${file}`);
+      await Deno.rename(`${unfinished}/${file}`, `${path}/${file}`);
+    }
+  } finally {
+    await Deno.remove(unfinished, { recursive: true }).catch(() => {});
+  }
+}
+
 /** Length of a file, bytes. */
 export async function fileSize(path: string): Promise<number> {
   return (await Deno.stat(path)).size;

@@ -4,13 +4,14 @@
  * @module
  */
 import { z } from "zod";
-import type { ImageFormat, ListFormat } from "../../faces/data/annotations/format.ts";
+import { type ImageFormat, type ListFormat, stem } from "../../faces/data/annotations/format.ts";
 import { type BadFile, DATASET_FORMATS, FORMAT_NAMES, formatsDoc } from "../../faces/data/annotations/registry.ts";
 import { badFilesError, openFolder } from "../../faces/data/face_folder.ts";
 import { DatasetWriter } from "../../faces/data/dataset_writer.ts";
 import { contactSheet, overlayLandmarks } from "../../faces/draw.ts";
 import type { Image } from "../../faces/data/image.ts";
 import { writePng } from "../../faces/data/image_file.ts";
+import { readText } from "../../formats/files.ts";
 import { InputError } from "../../formats/input_error.ts";
 import { inOrder, PicturePool } from "../../faces/data/pool.ts";
 import { CROP_SCALE } from "../../faces/landmarks.ts";
@@ -53,6 +54,9 @@ export const importFaces = stage({
       .describe("Side of that square as a multiple of the longer side of the landmarks' box"),
     include: z.array(z.string()).default([]).describe("Names to include, with * and ?; all when empty"),
     exclude: z.array(z.string()).default([]).describe("Names to exclude, with * and ?"),
+    list: file(z.string()).optional().describe(
+      "A text file with the names of the images to take, one a line, such as test_list.txt of CariFace; by default all",
+    ),
     on_bad: z.enum(["stop", "skip"]).default("stop")
       .describe("stop: a bad file stops the import; skip: it is named in bad.jsonl and left out"),
   }),
@@ -77,21 +81,25 @@ export const importFaces = stage({
   },
   describeOutput: ({ size_px, schema }) => ({ size_px, schema }),
   async run(ctx, _inputs, options) {
-    const { path, size_px, format, schema, annotations, origin, style, crop, crop_scale, include, exclude, on_bad } =
-      options;
+    const { path, size_px, format, schema, annotations, origin, style, crop, crop_scale, list, on_bad } = options;
+    const chosen = globFilter(options.include, options.exclude);
+    const listed = list === undefined ? undefined : nameList(await readText(list));
     const source = await openFolder(path, {
       schema: SCHEMAS[schema],
       ...(format && { format }),
       ...(annotations !== undefined && { annotations }),
       ...(origin !== undefined && { origin }),
       style,
-      filter: globFilter(include, exclude),
+      filter: (name) => chosen(name) && (listed?.has(name) ?? true),
       on_bad,
     });
     const { records } = source;
+    const absent = listed?.unused().map((name) => ({ file: `${list}: ${name}`, reason: "there is no such image" })) ??
+      [];
+    if (absent.length > 0 && on_bad === "stop") throw badFilesError(path, absent, records.length + absent.length);
     using pool = new PicturePool(records.length * PHOTO_PIXELS);
     const writer = await DatasetWriter.create(ctx.dir, source.schema, pool);
-    const bad: BadFile[] = [...source.bad];
+    const bad: BadFile[] = [...source.bad, ...absent];
     const every = Math.ceil(records.length / SHEET);
     const shown: Image[] = [], labels: string[] = [];
     const how = { crop, scale: crop_scale, size_px };
@@ -130,3 +138,23 @@ export const importFaces = stage({
     ctx.log(`${writer.count} images of ${path}, ${cropped}, ${size_px} x ${size_px} pixels`);
   },
 });
+
+/** Names of a list, one a line, with or without endings and the folders above. */
+function nameList(text: string): { has(name: string): boolean; unused(): string[] } {
+  const names = text.split("\n").map((line) => line.trim()).filter((line) => line !== "");
+  const byStem = new Map(names.flatMap((name) => [[name, name], [stem(name), name]]));
+  const unused = new Set(names);
+  return {
+    has(name) {
+      const parts = name.split("/");
+      for (const first of parts.keys()) {
+        const found = byStem.get(parts.slice(first).join("/"));
+        if (found === undefined) continue;
+        unused.delete(found);
+        return true;
+      }
+      return false;
+    },
+    unused: () => [...unused],
+  };
+}

@@ -161,6 +161,24 @@ Deno.test("dataset/import reads NumPy files in a folder beside the images, as Ca
     );
   }));
 
+Deno.test("dataset/import takes the images of a list, and names those that are not there", () =>
+  inFolder(async (dir) => {
+    await writeFaces(`${dir}/in`, { a: face, b: face, "c.1": face, d: face });
+    await Deno.writeTextFile(`${dir}/list.txt`, "b.jpg\r\nimages/x.png\nc.1\n\n");
+    const use = (on_bad: string) =>
+      runStages(
+        dir,
+        `  faces: { uses: dataset/import, with: { path: ${dir}/in, size_px: 32, list: ${dir}/list.txt, on_bad: ${on_bad} } }`,
+      );
+    await assert.rejects(use("stop"), /1 of 3 files are bad[^]*list\.txt: images\/x\.png: there is no such image/);
+    const of = await use("skip");
+    assert.deepEqual((await openDataset(of("faces"))).records.map(({ source }) => source), ["b", "c.1"]);
+    assert.match(
+      await Deno.readTextFile(`${of("faces")}/bad.jsonl`),
+      /images\/x\.png","reason":"there is no such image"/,
+    );
+  }));
+
 Deno.test("dataset/import without a crop wants square images", () =>
   inFolder(async (dir) => {
     await writeFaces(`${dir}/in`, { a: face });

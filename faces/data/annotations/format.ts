@@ -6,7 +6,7 @@
 import { InputError } from "../../../formats/input_error.ts";
 import type { Landmarks } from "../../landmarks.ts";
 import type { Origin } from "../../pts.ts";
-import { type LandmarkSchema, type SchemaName, schemasOf } from "../../schema.ts";
+import { type LandmarkSchema, schemaHint, type SchemaName } from "../../schema.ts";
 
 /** Conventions by which the landmarks of a file are read. */
 export interface AnnotationContext {
@@ -44,7 +44,7 @@ export interface FaceToWrite {
 export type WriteContext = Pick<AnnotationContext, "schema" | "origin">;
 
 /** The members that all formats have. */
-interface AnyFormat {
+export interface AnyFormat {
   /** Name, for options. */
   readonly name: string;
   /** Description, for the documentation of options. */
@@ -139,12 +139,6 @@ export function toLandmarks(values: readonly unknown[], { schema: { count }, ori
   const wrong = values.findIndex((value) => typeof value !== "number" || !Number.isFinite(value));
   if (wrong >= 0) throw new InputError(`landmark ${Math.floor(wrong / 2)} is no pair of numbers`);
   return Float32Array.from(values as number[], (value) => value - origin);
-}
-
-/** A hint that names the schemas of a number of landmarks; undefined if there is none. */
-export function schemaHint(count: number): string | undefined {
-  const names = schemasOf(count);
-  return names.length ? `${names.join(" and ")} has ${count} landmarks: set schema` : undefined;
 }
 
 /**

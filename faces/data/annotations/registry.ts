@@ -61,6 +61,14 @@ export type FormatName = keyof typeof DATASET_FORMATS;
 /** Names of the formats. */
 export const FORMAT_NAMES = Object.keys(DATASET_FORMATS) as [FormatName, ...FormatName[]];
 
+/** Names of the formats that are written too. */
+export const EXPORT_NAMES: FormatName[] = FORMAT_NAMES.filter((name) => "write" in DATASET_FORMATS[name]);
+
+/** A sentence on the formats that are written, for options. */
+export function exportFormatsDoc(): string {
+  return EXPORT_NAMES.map((name) => `${name}: ${DATASET_FORMATS[name].doc}`).join("; ");
+}
+
 /** A sentence on the formats, for options. */
 export function formatsDoc(): string {
   const list = (perImage: boolean) =>
