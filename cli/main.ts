@@ -45,6 +45,10 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     doc: "Serves a page that follows a run, on 127.0.0.1 only.",
     load: async () => (await import("./watch.ts")).watch,
   },
+  slurm: {
+    doc: "Runs a pipeline as jobs of a Slurm cluster, or as several processes of this machine.",
+    load: async () => (await import("./slurm.ts")).slurm,
+  },
   stages: {
     doc: "Lists the stage types, or describes one of them with its options.",
     load: async () => (await import("./stages.ts")).stages,

@@ -69,6 +69,17 @@ export interface StageContext {
   summary(record: Readonly<Record<string, Field>>): void;
 }
 
+/** One of `count` parts of a stage's work, by its number from 0. */
+export interface Shard {
+  /** Its number. */
+  readonly index: number;
+  /** Number of parts. */
+  readonly count: number;
+}
+
+/** Context of a part of a stage's work: it writes to `work` alone, where those that make the other parts write, too. */
+export type ShardContext = Omit<StageContext, "dir" | "metric" | "resumeMetrics" | "summary">;
+
 /**
  * Cost of a run of a stage, for `plan`: each name ends in its unit, such as `parameters`, `gpu_bytes` or `step_flops`,
  * so that it is printed as people read it.
@@ -135,11 +146,16 @@ export interface Stage<I extends InputSpec, O extends object> {
   describeOutput?(options: O, inputs: InputsOf<I>): ArtifactInfo | Promise<ArtifactInfo>;
   /** Writes the artifact to `ctx.dir`. */
   run(ctx: StageContext, inputs: InputsOf<I>, options: O): Promise<void>;
+  /**
+   * Does a part of the work of `run`, beside others on other GPUs and machines: whole files in `ctx.work` that `run` finds
+   * there. With all parts, some or none done before, `run` writes the same bytes.
+   */
+  shard?(ctx: ShardContext, inputs: InputsOf<I>, options: O, shard: Shard): Promise<void>;
 }
 
 /** A stage whose specification alone is known; call its functions with inputs and options that were checked against it. */
 export interface AnyStage
-  extends Omit<Stage<InputSpec, AnyOptions>, "run" | "files" | "check" | "cost" | "describeOutput"> {
+  extends Omit<Stage<InputSpec, AnyOptions>, "run" | "shard" | "files" | "check" | "cost" | "describeOutput"> {
   /** See {@link Stage.files}. */
   files?(options: AnyOptions): string[];
   /** See {@link Stage.check}. */
@@ -150,6 +166,8 @@ export interface AnyStage
   describeOutput?(options: AnyOptions, inputs: AnyInputs): ArtifactInfo | Promise<ArtifactInfo>;
   /** See {@link Stage.run}. */
   run(ctx: StageContext, inputs: AnyInputs, options: AnyOptions): Promise<void>;
+  /** See {@link Stage.shard}. */
+  shard?(ctx: ShardContext, inputs: AnyInputs, options: AnyOptions, shard: Shard): Promise<void>;
 }
 
 /** A stage's inputs as its type takes them. */

@@ -1,58 +1,11 @@
 /**
- * A run's folder on disk: its lock, its log, and files that are whole at any moment.
+ * A run's folder on disk: its log, and folders that are whole at any moment.
  *
  * @module
  */
 import { join } from "node:path";
-import { exists, ignoreMissing, readJson, removeIfExists } from "../../formats/files.ts";
+import { exists, removeIfExists } from "../../formats/files.ts";
 import type { Reporter, RunEvent } from "./progress.ts";
-
-/** The process that holds a run's lock, `.lock`. */
-export interface Owner {
-  /** Its id. */
-  readonly process: number;
-  /** Time at which it took the lock, ISO 8601. */
-  readonly since: string;
-}
-
-/**
- * Takes a run's lock; undefined when another process holds it. The kernel frees it with the process, however that ends,
- * so no lock is ever stale.
- *
- * @param home The run's folder, made if it is not there.
- */
-export async function takeLock(home: string): Promise<Disposable | undefined> {
-  Deno.mkdirSync(home, { recursive: true });
-  const file = Deno.openSync(join(home, ".lock"), { read: true, write: true, create: true });
-  // Whoever asks for the owner holds the lock for a moment.
-  for (let left = 5; !file.tryLockSync(true); left--) {
-    if (left === 0) return void file.close();
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-  const owner: Owner = { process: Deno.pid, since: new Date().toISOString() };
-  try {
-    file.truncateSync();
-    file.writeSync(new TextEncoder().encode(`${JSON.stringify(owner)}\n`));
-  } catch (error) {
-    file.close(); // the disk is full: who tries again must not find it locked
-    throw error;
-  }
-  return { [Symbol.dispose]: () => file.close() };
-}
-
-/** The process that is running in a folder; undefined when none is, null when it is not known yet which. Reads only. */
-export function ownerOf(home: string): Owner | null | undefined {
-  let file: Deno.FsFile;
-  try {
-    file = Deno.openSync(join(home, ".lock"));
-  } catch (error) {
-    ignoreMissing(error);
-    return undefined;
-  }
-  using _file = file;
-  if (file.tryLockSync(false)) return undefined;
-  return readJson<Owner>(join(home, ".lock")) ?? null;
-}
 
 /** Interval of progress in the log. */
 const progressEveryMs = 10_000;

@@ -21,7 +21,10 @@ import { type Device, DeviceLostError } from "../../engine/device.ts";
 import { exists, removeIfExists, writeAtomic } from "../../formats/files.ts";
 import type { Pipeline } from "../pipeline/file.ts";
 import type { Reporter } from "./progress.ts";
-import { ownerOf, replaceFolder, RunLog, takeLock, tempDirOf } from "./folder.ts";
+import { replaceFolder, RunLog, tempDirOf } from "./folder.ts";
+import { describeOwner, LockedError, type Owner, takeLock } from "./lock.ts";
+import { removeSubmission } from "./submission.ts";
+import { liveTasks, tasksDir } from "./task_files.ts";
 import { recordTiming, workOf } from "./timings.ts";
 import { type Artifact, type ArtifactInfo, inputsOf, type Row } from "../stage.ts";
 import { type Manifest, readManifest, type StageState, stageStates } from "./cache.ts";
@@ -157,8 +160,10 @@ export async function runPipeline(pipeline: Pipeline, options: RunOptions): Prom
   const tuning = { root, mode: options.tune ?? "off" };
   checkTuning(tuning.mode);
   using _lock = await lockRun(pipeline.name, home);
+  // What was divided among processes is now made by this one.
+  prepare(() => removeSubmission(home));
   // Recovery comes after the lock, as the run before may just have ended.
-  prepare(() => recover(pipeline, home));
+  prepare(() => recover(pipeline.stages.map(({ id }) => id), home));
   const plan = prepare(() => planRun(pipeline, root, options));
   prepare(() => writeAtomic(join(home, "pipeline.yaml"), pipeline.resolved));
   using log = prepare(() => new RunLog(home, reporter));
@@ -202,6 +207,7 @@ export async function runPipeline(pipeline: Pipeline, options: RunOptions): Prom
     log.emit({ event: "run", pipeline: pipeline.name, file: pipeline.file, process: Deno.pid });
     await sideBySide(plan, lanes.free.length, make, () => failure.abort());
     const written = summary.write();
+    bestEffort(() => removeIfExists(tasksDir(home)));
     log.emit({ event: "end", status: "done" });
     return written;
   } catch (thrown) {
@@ -321,7 +327,7 @@ function checkTuning(mode: string): void {
 const LEAST_SECONDS = 2;
 
 /** Keeps what a stage took, for estimates. */
-async function keepTime(root: string, planned: PlannedStage, { adapter, seconds }: Manifest): Promise<void> {
+export async function keepTime(root: string, planned: PlannedStage, { adapter, seconds }: Manifest): Promise<void> {
   if (seconds < LEAST_SECONDS) return;
   try {
     recordTiming(root, adapter, planned.stage.spec.id, { seconds, ...workOf(await stageCosts(planned) ?? {}) });
@@ -339,23 +345,26 @@ function explained<T>({ name }: Pipeline, home: string, act: () => T): T {
 }
 
 async function lockRun(name: string, home: string): Promise<Disposable> {
-  let lock: Disposable | undefined;
+  const refuse = (owner: Owner | null, doing: string) => {
+    const who = owner ? describeOwner(owner) : "another process";
+    return new RunError(
+      `Cannot run pipeline "${name}" as ${who} is ${doing} in ${home}, hint: wait for it, or give a copy of the file ` +
+        "another name",
+    );
+  };
+  using taken = new DisposableStack();
   try {
-    lock = await takeLock(home);
+    taken.use(await takeLock(join(home, ".lock")));
   } catch (error) {
+    if (error instanceof LockedError) throw refuse(error.owner, "running it");
     throw new RunError(`Cannot run pipeline "${name}" as ${home} cannot be written: ${explain(error)}`);
   }
-  if (lock) return lock;
-  const owner = ownerOf(home);
-  throw new RunError(
-    `Cannot run pipeline "${name}" as ${
-      owner ? `process ${owner.process} (since ${owner.since})` : "another process"
-    } is ` +
-      `running it in ${home}, hint: wait for it, or give a copy of the file another name`,
-  );
+  for (const [task, owner] of await liveTasks(home)) throw refuse(owner, `making ${task}`);
+  return taken.move();
 }
 
-function describeFailure(error: unknown, { stage }: PlannedStage, home: string, resumed: boolean): string {
+/** What is reported of a stage that failed. */
+export function describeFailure(error: unknown, { stage }: PlannedStage, home: string, resumed: boolean): string {
   const work = join(home, ".work", stage.id);
   const lines = [`Cannot finish stage "${stage.id}" (${stage.spec.id}): ${explain(error)}`];
   if (error instanceof DeviceLostError) lines.push("hint: the same command continues from the last checkpoint");
@@ -383,9 +392,9 @@ function explain(error: unknown): string {
 
 const messageOf = (error: unknown) => error instanceof Error ? error.message : String(error);
 
-/** Ends a replacement that was cut off between its two renames. */
-function recover(pipeline: Pipeline, home: string): void {
-  for (const { id } of pipeline.stages) {
+/** Ends replacements of stages' folders that were cut off between their two renames. */
+export function recover(ids: readonly string[], home: string): void {
+  for (const id of ids) {
     const [draft, dir] = [tempDirOf(home, id), join(home, id)];
     if (readManifest(draft)) {
       replaceFolder(draft, dir);

@@ -7,16 +7,24 @@ import { join } from "node:path";
 import type { StageRunNote } from "./job.ts";
 import type { Status, Summary } from "./run.ts";
 import type { RunEvent } from "./progress.ts";
-import { LOG_BYTES, type Owner, ownerOf } from "./folder.ts";
+import { LOG_BYTES } from "./folder.ts";
+import { type Owner, ownerOf } from "./lock.ts";
+import { lookUp } from "../../engine/lookup.ts";
 import { ignoreMissing, readJson } from "../../formats/files.ts";
+import { readManifest } from "./cache.ts";
+import { readSubmission, type Submission } from "./submission.ts";
+import { partOf, readTask, taskNames, tasksDir } from "./task_files.ts";
 import type { Field } from "../stage.ts";
 
 /** A stage of a run on disk. */
 export interface StageProgress {
   /** Its id. */
   readonly stage: string;
-  /** Status as in `summary.json`; `running`, or `killed` when its process is gone without a word. */
-  readonly status: Status | "running" | "killed";
+  /**
+   * Status as in `summary.json`; `running`; `killed` when its process is gone without a word; `cancelled` when it waits
+   * for one that does not come.
+   */
+  readonly status: Status | "running" | "killed" | "cancelled";
   /** Time spent on it, in this run or an earlier one. */
   readonly seconds: number;
   /** Progress, while it runs. */
@@ -53,7 +61,9 @@ export type LoggedEvent = RunEvent & { readonly time: string };
  * @returns The state; undefined if no run left anything in the folder.
  */
 export function readRun(dir: string): RunState | undefined {
-  const owner = ownerOf(dir);
+  const owner = ownerOf(join(dir, ".lock"));
+  const submission = owner === undefined ? readSubmission(dir) : undefined;
+  if (submission) return submittedRun(dir, submission);
   const summary = readJson<Summary>(join(dir, "summary.json"));
   const events = readLog(dir);
   const start = events.findLast((event) => event.event === "run");
@@ -83,6 +93,61 @@ export function readRun(dir: string): RunState | undefined {
     message: ended && ended.status !== "done" && owner === undefined ? ended.message : null,
     stages,
     results: summary.results,
+  };
+}
+
+/** The state of a pipeline whose stages are made by processes of their own: by their notes and locks. */
+function submittedRun(dir: string, { pipeline, command, submitted, stages }: Submission): RunState {
+  const tasks = new Map(stages.map(({ id, key }) => [id, tasksOf(dir, id, key)]));
+  const lost = new Set<string>();
+  const progressOf = ({ id, key, needs }: Submission["stages"][number]): StageProgress => {
+    const manifest = readManifest(join(dir, id));
+    if (manifest?.key === key) return { stage: id, status: "done", seconds: manifest.seconds };
+    const { status, seconds, progress } = lookUp(tasks, id, "the tasks");
+    const isLost = status === "waiting" && needs.some((need) => lost.has(need));
+    if (isLost || ["failed", "killed", "interrupted"].includes(status)) lost.add(id);
+    return { stage: id, status: isLost ? "cancelled" : status, seconds, ...(progress && { progress }) };
+  };
+  const progress = stages.map(progressOf);
+  const has = (wanted: StageProgress["status"]) => progress.some(({ status }) => status === wanted);
+  const messages = stages.flatMap(({ id }) => lookUp(tasks, id, "the tasks").message ?? []);
+  const ended = (["failed", "killed", "interrupted"] as const).find(has);
+  return {
+    pipeline,
+    status: has("running") || !ended ? "running" : ended,
+    owner: null,
+    file: command.replace(/^slurm /, ""),
+    updated: submitted,
+    message: messages[0] ?? null,
+    stages: progress,
+    results: [],
+  };
+}
+
+/** The state of the tasks of a stage together, as far as they are for its key. */
+function tasksOf(dir: string, id: string, key: string): Omit<StageProgress, "stage"> & { readonly message?: string } {
+  const names = taskNames(dir).filter((name) => name === id || partOf(name, id));
+  const notes = names.flatMap((name) => {
+    const note = readTask(dir, name);
+    if (note?.key !== key) return [];
+    const isAlive = ownerOf(join(tasksDir(dir), `${name}.lock`)) !== undefined;
+    return [{ ...note, status: note.status !== "running" ? note.status : isAlive ? "running" : "killed" } as const];
+  });
+  const parts = [...new Set(["attempt", ...names.flatMap((name) => partOf(name, id) ?? [])])]
+    .flatMap((name) => readJson<StageRunNote>(join(dir, ".work", id, `${name}.json`)) ?? [])
+    .filter((note) => note.key === key);
+  const total = (of: (note: StageRunNote) => number) => parts.reduce((sum, note) => sum + of(note), 0);
+  const status = (["running", "failed", "killed", "interrupted"] as const).find((wanted) =>
+    notes.some((note) => note.status === wanted)
+  );
+  const message = notes.find((note) => note.message !== undefined)?.message;
+  return {
+    status: status ?? (notes.length ? "running" : "waiting"),
+    seconds: total(({ seconds }) => seconds),
+    ...(parts.some((note) => note.progress) && {
+      progress: { done: total((n) => n.progress?.done ?? 0), total: total((n) => n.progress?.total ?? 0), fields: {} },
+    }),
+    ...(message !== undefined && { message }),
   };
 }
 

@@ -9,7 +9,7 @@ import { loadDetector } from "../../models/detectors/detector.ts";
 import { itemAt, lookUp } from "../../engine/lookup.ts";
 import { Random } from "../../engine/rng.ts";
 import { formatSeconds } from "../../runtime/run/progress.ts";
-import type { Artifact, StageContext } from "../../runtime/stage.ts";
+import type { Artifact, ShardContext, StageContext } from "../../runtime/stage.ts";
 import { align, robustZScore, styleStatistics } from "../lib/alignment.ts";
 import type { Request } from "../lib/painting.ts";
 import type { Pairs } from "./_pairs.ts";
@@ -31,7 +31,7 @@ export class PictureStore implements Disposable {
   #generator: OpenGenerator | undefined;
 
   private constructor(
-    private readonly ctx: StageContext,
+    private readonly ctx: ShardContext,
     private readonly pairs: Pairs,
     private readonly open: () => Promise<OpenGenerator>,
     private readonly batch_size: number,
@@ -46,7 +46,7 @@ export class PictureStore implements Disposable {
    * @param open Opens the networks, for the first image that is missing.
    */
   static async open(
-    ctx: StageContext,
+    ctx: ShardContext,
     pairs: Pairs,
     open: () => Promise<OpenGenerator>,
     batch_size: number,

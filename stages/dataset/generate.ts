@@ -18,7 +18,7 @@ import { samplerFetches } from "../../models/diffusion/sampler.ts";
 import { itemAt } from "../../engine/lookup.ts";
 import { disposing } from "../../engine/tensor.ts";
 import type { Device } from "../../engine/device.ts";
-import { stage } from "../../runtime/stage.ts";
+import { type Artifact, type ShardContext, stage } from "../../runtime/stage.ts";
 import { rejection } from "../lib/alignment.ts";
 import { ifKnown, measuringSchemaConflicts, sizeConflicts } from "../lib/checks.ts";
 import { costsOf, datasetInfo, expectedControlnet, networksOf, schemaNameOf } from "../lib/estimates.ts";
@@ -116,13 +116,14 @@ export const generatePairs = stage({
       styles: `${chosenFiles(given).length} x ${given.per_style}`,
     };
   },
+  async shard(ctx, { model, landmarks }, given, { index, count }) {
+    const { pairs, open } = await preparePairs(ctx, model, landmarks, given);
+    using pictures = await PictureStore.open(ctx, pairs, open, given.batch_size);
+    await pictures.generate(pairs.all.filter((picture) => Math.floor(picture / given.batch_size) % count === index));
+  },
   async run(ctx, { model, landmarks, detector }, given) {
-    const styles = await Promise.all(chosenFiles(given).map(loadStyle));
-    const edits = await readEdits(given.edits.dir, given.edits.names);
-    const source = await openDataset(landmarks.dir);
-    const { size_px, schema } = source;
-    const pairs = planPairs(ctx.seed, source, styles, edits, given);
-    const open = async () => await openGenerator(await ctx.device(), model.dir, size_px, given);
+    const { pairs, open } = await preparePairs(ctx, model, landmarks, given);
+    const { size_px, schema } = pairs;
     using pictures = await PictureStore.open(ctx, pairs, open, given.batch_size);
     await pictures.generate(pairs.all);
     const redrawn = detector && given.redraw && await redrawRejected(ctx, pairs, pictures, detector, given.redraw);
@@ -138,11 +139,25 @@ export const generatePairs = stage({
     await writeContactSheet(`${ctx.dir}/contact.png`, pairs, pathOf);
     ctx.summary({
       images: pairs.total,
-      styles: styles.length,
+      styles: chosenFiles(given).length,
       ...(redrawn && { redrawn: redrawn.redrawn, doubtful: redrawn.doubtful }),
     });
   },
 });
+
+/** The pairs to generate, and what opens the networks. */
+async function preparePairs(
+  ctx: ShardContext,
+  model: Artifact,
+  landmarks: Artifact,
+  given: z.output<typeof options>,
+): Promise<{ pairs: Pairs; open: () => Promise<OpenGenerator> }> {
+  const styles = await Promise.all(chosenFiles(given).map(loadStyle));
+  const edits = await readEdits(given.edits.dir, given.edits.names);
+  const source = await openDataset(landmarks.dir);
+  const pairs = planPairs(ctx.seed, source, styles, edits, given);
+  return { pairs, open: async () => await openGenerator(await ctx.device(), model.dir, source.size_px, given) };
+}
 
 /** Pairs of a style on the contact sheet, at most. */
 const PAIRS_ON_SHEET = 5;

@@ -7,13 +7,15 @@ import { z } from "zod";
 import { DatasetWriter } from "../../faces/data/dataset_writer.ts";
 import { contactSheet } from "../../faces/draw.ts";
 import type { Image } from "../../faces/data/image.ts";
-import { writePng } from "../../faces/data/image_file.ts";
+import { readImage, writePng } from "../../faces/data/image_file.ts";
+import type { NewRecord } from "../../faces/data/dataset.ts";
 import { PicturePool } from "../../faces/data/pool.ts";
 import {
   DEFAULT_POSE,
   type HeadParams,
   PARTS,
   type PoseRange,
+  type RenderedFace,
   renderFaces,
   samplePerson,
   sampleShot,
@@ -24,7 +26,9 @@ import { loadStyle, type Style, styleFiles, stylePrompt, WILD } from "../../face
 import { drawWildStyle, turnWidely } from "../../faces/render/wild_style.ts";
 import { SCHEMAS } from "../../faces/schema.ts";
 import { Random } from "../../engine/rng.ts";
-import { stage } from "../../runtime/stage.ts";
+import { exists, readText, writeAtomic } from "../../formats/files.ts";
+import { itemAt } from "../../engine/lookup.ts";
+import { type ShardContext, stage } from "../../runtime/stage.ts";
 
 /** Images between two checks of the signal. */
 const CHUNK = 32;
@@ -146,58 +150,146 @@ export const renderStage = stage({
   },
   describeOutput: ({ size_px }) => ({ size_px }),
   cost: (given) => ({ images: imageCount(given) }),
+  async shard(ctx, _inputs, given, { index, count }) {
+    const drawing = await Drawing.open(ctx, given);
+    const mine = drawing.chunks.filter((_, k) => k % count === index);
+    const total = mine.reduce((sum, { indices }) => sum + indices.length, 0);
+    let done = 0;
+    for (const chunk of mine) {
+      ctx.signal.throwIfAborted();
+      if (!drawing.isKept(chunk)) await drawing.keep(chunk, await drawing.draw(chunk));
+      ctx.progress(done += chunk.indices.length, total, { style: chunk.style.name });
+    }
+  },
   async run(ctx, _inputs, given) {
-    const { size_px, people, first_identity, without = [], landmarks: convention } = given;
-    const styles = await loadChosen(given, ctx.seed);
-    const total = imageCount(given);
-    const identities = given.identities ?? total;
-    // People come from a seed of their own, so that one name is one face in every stage and pipeline.
-    const persons = new Random(0, `faces/render.people.${people}`);
-    const pose = poseOf(given);
-    const shots = new Random(ctx.seed, "faces/render.shots");
-    const { gpu } = await ctx.device();
+    const { size_px } = given;
+    const drawing = await Drawing.open(ctx, given);
+    const { chunks, total, styles } = drawing;
     using pool = new PicturePool(total * size_px ** 2);
     const writer = await DatasetWriter.create(ctx.dir, SCHEMAS.ibug68, pool);
     // The GPU draws while the images before are written.
     let written: Promise<unknown> = Promise.resolve();
     const sheet: Image[] = [];
-    const onSheet = Math.max(1, Math.floor(SHEET_IMAGES / styles.length));
-    for (const [at, style] of styles.entries()) {
-      const mine = Math.floor(total / styles.length) + (at < total % styles.length ? 1 : 0);
-      for (let first = 0; first < mine; first += CHUNK) {
-        ctx.signal.throwIfAborted();
-        const before = writer.count;
-        const identityOf = (index: number) => first_identity + index % identities;
-        const drawn = Array.from({ length: Math.min(CHUNK, mine - first) }, (_, i) =>
-          style.recipe(
-            withoutParts({
-              person: samplePerson(persons.at(identityOf(before + i))),
-              shot: sampleShot(shots.at(before + i), pose),
-            }, without),
-            before + i,
-          ));
-        const heads = drawn.map(({ head }) => head), renders = drawn.map(({ render }) => render);
-        const faces = await renderFaces(gpu, heads, renders, size_px, convention);
-        await written;
-        written = Promise.all(faces.map(({ image, landmarks }, i) => {
-          if (first + i < onSheet) sheet.push(image);
-          const index = before + i;
-          return writer.add(image, {
-            style: style.style,
-            group: `${people}-${identityOf(index)}`,
-            landmarks,
-            prompt: stylePrompt(style),
-            source: style.name,
-            seed: index,
-          });
-        }));
-        written.catch(() => {}); // a failure is thrown where it is awaited
-        ctx.progress(writer.count, total, { style: style.name });
-      }
+    const onSheet = Math.max(1, Math.floor(SHEET_IMAGES / styles));
+    for (const chunk of chunks) {
+      ctx.signal.throwIfAborted();
+      const faces = drawing.isKept(chunk) ? await drawing.read(chunk) : await drawing.draw(chunk);
+      await written;
+      written = Promise.all(faces.map(({ image, landmarks }, i) => {
+        if (chunk.first + i < onSheet) sheet.push(image);
+        return writer.add(image, { ...drawing.recordOf(chunk, i), landmarks });
+      }));
+      written.catch(() => {}); // a failure is thrown where it is awaited
+      ctx.progress(writer.count, total, { style: chunk.style.name });
     }
     await written;
     await writer.close();
     await writePng(`${ctx.dir}/contact.png`, contactSheet(sheet, Math.min(12, Math.max(onSheet, 4))));
-    ctx.summary({ images: total, styles: styles.length, people: Math.min(identities, total) });
+    ctx.summary({ images: total, styles, people: drawing.identities });
   },
 });
+
+/** Images that are drawn at once: of one style, with consecutive indices. */
+interface Chunk {
+  readonly style: DrawnStyle;
+  /** The first one's place among those of its style. */
+  readonly first: number;
+  /** Indices among all images. */
+  readonly indices: readonly number[];
+}
+
+/** The images of a stage, in chunks: drawn, or kept in the folder of work for another process. */
+class Drawing {
+  readonly #persons: Random;
+  readonly #shots: Random;
+  readonly #pose: PoseRange;
+  /** Number of people. */
+  readonly identities: number;
+
+  private constructor(
+    private readonly ctx: ShardContext,
+    private readonly given: Options,
+    /** Number of styles. */
+    readonly styles: number,
+    /** Number of images. */
+    readonly total: number,
+    readonly chunks: readonly Chunk[],
+  ) {
+    // People come from a seed of their own, so that one name is one face in every stage and pipeline.
+    this.#persons = new Random(0, `faces/render.people.${given.people}`);
+    this.#shots = new Random(ctx.seed, "faces/render.shots");
+    this.#pose = poseOf(given);
+    this.identities = Math.min(given.identities ?? total, total);
+  }
+
+  /** Reads the styles. */
+  static async open(ctx: ShardContext, given: Options): Promise<Drawing> {
+    const styles = await loadChosen(given, ctx.seed);
+    const total = imageCount(given);
+    const chunks: Chunk[] = [];
+    let index = 0;
+    for (const [at, style] of styles.entries()) {
+      const mine = Math.floor(total / styles.length) + (at < total % styles.length ? 1 : 0);
+      for (let first = 0; first < mine; first += CHUNK) {
+        const indices = Array.from({ length: Math.min(CHUNK, mine - first) }, () => index++);
+        chunks.push({ style, first, indices });
+      }
+    }
+    return new Drawing(ctx, given, styles.length, total, chunks);
+  }
+
+  /** Draws a chunk. */
+  async draw({ style, indices }: Chunk): Promise<RenderedFace[]> {
+    const { without = [], size_px, landmarks } = this.given;
+    const drawn = indices.map((index) => {
+      const person = samplePerson(this.#persons.at(this.#identityOf(index)));
+      const shot = sampleShot(this.#shots.at(index), this.#pose);
+      return style.recipe(withoutParts({ person, shot }, without), index);
+    });
+    const { gpu } = await this.ctx.device();
+    return await renderFaces(gpu, drawn.map(({ head }) => head), drawn.map(({ render }) => render), size_px, landmarks);
+  }
+
+  /** Everything about image `i` of a chunk but its landmarks. */
+  recordOf({ style, indices }: Chunk, i: number): Omit<NewRecord, "landmarks"> {
+    const index = itemAt(indices, i, "a chunk");
+    return {
+      style: style.style,
+      group: `${this.given.people}-${this.#identityOf(index)}`,
+      prompt: stylePrompt(style),
+      source: style.name,
+      seed: index,
+    };
+  }
+
+  /** True if a chunk was drawn before, whole. */
+  isKept({ indices }: Chunk): boolean {
+    return indices.every((index) => exists(this.#pathOf(index, "json")));
+  }
+
+  /** Keeps a chunk for {@linkcode read}. */
+  async keep({ indices }: Chunk, faces: readonly RenderedFace[]): Promise<void> {
+    for (const [i, { image, landmarks }] of faces.entries()) {
+      const index = itemAt(indices, i, "a chunk");
+      await writePng(this.#pathOf(index, "png"), image);
+      // Last: an image counts once its landmarks are there.
+      writeAtomic(this.#pathOf(index, "json"), JSON.stringify([...landmarks]));
+    }
+  }
+
+  /** Reads a chunk that was kept. */
+  async read({ indices }: Chunk): Promise<RenderedFace[]> {
+    return await Promise.all(indices.map(async (index) => ({
+      image: await readImage(this.#pathOf(index, "png")),
+      landmarks: Float32Array.from(JSON.parse(await readText(this.#pathOf(index, "json"))) as number[]),
+    })));
+  }
+
+  #pathOf(index: number, ending: string): string {
+    return `${this.ctx.work}/${String(index).padStart(6, "0")}.${ending}`;
+  }
+
+  #identityOf(index: number): number {
+    return this.given.first_identity + index % (this.given.identities ?? this.total);
+  }
+}

@@ -1,7 +1,7 @@
 /** Small stages that stand for the real ones in tests of the pipeline runtime. */
 import assert from "node:assert/strict";
 import { z } from "zod";
-import { exists } from "../../formats/files.ts";
+import { exists, writeAtomic } from "../../formats/files.ts";
 import type { Registry } from "../../runtime/pipeline/file.ts";
 import { type AnyStage, folder, stage } from "../../runtime/stage.ts";
 
@@ -115,7 +115,41 @@ const meet = stage({
   },
 });
 
-const stages: AnyStage[] = [draw, train, collect, meet];
+const parts = stage({
+  id: "fake/parts",
+  doc: "Writes numbered files, of which several processes can make parts.",
+  version: 1,
+  inputs: { data: "dataset" },
+  output: "dataset",
+  options: z.object({
+    count: z.int().min(1).describe("Files"),
+    fail_at: z.int().optional().describe("File at which it throws"),
+  }),
+  async shard(ctx, _inputs, { count, fail_at }, shard) {
+    ran.push(`${ctx.id} ${shard.index}`);
+    for (let i = shard.index; i < count; i += shard.count) {
+      if (i === fail_at) throw new RangeError(`Cannot write file ${i}`);
+      if (!exists(`${ctx.work}/${i}`)) writeAtomic(`${ctx.work}/${i}`, `${ctx.seed} ${i}`);
+      ctx.progress(Math.floor(i / shard.count) + 1, Math.ceil((count - shard.index) / shard.count));
+    }
+    await Promise.resolve();
+  },
+  async run(ctx, _inputs, { count }) {
+    let made = 0;
+    for (let i = 0; i < count; i++) {
+      const known = exists(`${ctx.work}/${i}`);
+      if (!known) made++;
+      await Deno.writeTextFile(
+        `${ctx.dir}/${i}`,
+        known ? Deno.readTextFileSync(`${ctx.work}/${i}`) : `${ctx.seed} ${i}`,
+      );
+    }
+    await Deno.writeTextFile(`${ctx.dir}/lines.txt`, `${ctx.seed}`);
+    ran.push(`${ctx.id}: ${made} of ${count}`);
+  },
+});
+
+const stages: AnyStage[] = [draw, train, collect, meet, parts];
 
 /** The fake stages by id. */
 export const registry: Registry = Object.fromEntries(stages.map((spec) => [spec.id, () => Promise.resolve(spec)]));

@@ -179,7 +179,7 @@ Deno.test("a run leaves whole folders, a summary and the resolved pipeline", asy
   assert.deepEqual([manifest.kind, manifest.adapter, manifest.output.files], ["model", null, 2]);
   const names = [...Deno.readDirSync(join(b.root, "test"))].map(({ name }) => name).sort();
   const folders = ["extra", "faces", "first", "report", "second"];
-  assert.deepEqual(names, [".lock", ".work", ...folders, "log.jsonl", "pipeline.yaml", "summary.json"].sort());
+  assert.deepEqual(names, [".work", ...folders, "log.jsonl", "pipeline.yaml", "summary.json"].sort());
   const events = readLog(join(b.root, "test"));
   assert.deepEqual([events[0]!.event, events.at(-1)!.event], ["run", "end"]);
   assert.equal(events.filter(({ event }) => event === "done").length, 5);
