@@ -61,6 +61,10 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     doc: "Scores detectors, and .pts files of other tools, against true landmarks.",
     load: async () => (await import("./score.ts")).score,
   },
+  benchmark: {
+    doc: "Scores detectors on several folders and writes the tables of Markdown pages.",
+    load: async () => (await import("./benchmark.ts")).benchmark,
+  },
   export: {
     doc: "Exports a detector for other programs.",
     load: async () => (await import("./export.ts")).exportDetector,

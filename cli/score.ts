@@ -22,12 +22,46 @@ import { exists } from "../formats/files.ts";
 import { formatTable } from "../runtime/run/progress.ts";
 import { Random } from "../engine/rng.ts";
 import { rates } from "../stages/lib/faces.ts";
-import { addResults, noResults, type Row, writeCed } from "../stages/report/_results.ts";
+import { globFilter } from "../stages/lib/glob.ts";
+import { addResults, noResults, type Results, type Row, writeCed } from "../stages/report/_results.ts";
 
 const NORMALISERS: readonly Normaliser[] = ["interocular", "interpupil", "box_diagonal"];
 
 /** Cropping of images for the detector. */
 type Crop = "none" | "landmarks";
+
+/** `--detector`. */
+export const detectorOption = () =>
+  new Option("--detector <[NAME=]DIR>", "a detector; may be given several times; models/faces if nothing is given")
+    .argParser<string[] | undefined>(collect);
+
+/** `--predicted`. */
+export const predictedOption = () =>
+  new Option(
+    "--predicted <[NAME=]DIR>",
+    "a folder of another tool's .pts files, named as the images; may be given several times",
+  ).argParser<string[] | undefined>(collect);
+
+/** `--origin`. */
+export const originOption = () =>
+  new Option("--origin <NUMBER>", "coordinate of the centre of the first pixel in .pts files: 1 in 300-W's own")
+    .choices(["0", "1"]).default("0");
+
+/** `--schema`. */
+export const schemaOption = () =>
+  new Option("--schema <NAME>", "schema of the landmarks in .pts files; datasets have their own")
+    .choices(schemaName.options).default(DEFAULT_SCHEMA);
+
+/** `--crop`. */
+export const cropOption = () =>
+  new Option(
+    "--crop <HOW>",
+    "input of the detector: the whole image, or a square around the true landmarks; " +
+      "without it, whole images if they are crops of faces already",
+  ).choices(["none", "landmarks"]);
+
+/** `--flip`. */
+export const flipOption = () => new Option("--flip", "average the landmarks of the image and of its mirror image");
 
 /**
  * Declares `score`: measures detectors, and folders of `.pts` files that other tools wrote and that are named as the
@@ -43,33 +77,12 @@ type Crop = "none" | "landmarks";
  */
 export const score = (context: Context) =>
   new Command()
-    .addOption(
-      new Option("--detector <[NAME=]DIR>", "a detector; may be given several times; models/faces if nothing is given")
-        .argParser<string[] | undefined>(collect),
-    )
-    .addOption(
-      new Option(
-        "--predicted <[NAME=]DIR>",
-        "a folder of another tool's .pts files, named as the images; may be given " +
-          "several times",
-      ).argParser<string[] | undefined>(collect),
-    )
+    .addOption(detectorOption())
+    .addOption(predictedOption())
     .requiredOption("--data <DIR>", "a dataset, or a folder of images with .pts files beside them")
-    .addOption(
-      new Option("--origin <NUMBER>", "coordinate of the centre of the first pixel in .pts files: 1 in 300-W's own")
-        .choices(["0", "1"]).default("0"),
-    )
-    .addOption(
-      new Option("--schema <NAME>", "schema of the landmarks in .pts files; datasets have their own")
-        .choices(schemaName.options).default(DEFAULT_SCHEMA),
-    )
-    .addOption(
-      new Option(
-        "--crop <HOW>",
-        "input of the detector: the whole image, or a square around the true landmarks; " +
-          "without it, whole images if they are crops of faces already",
-      ).choices(["none", "landmarks"]),
-    )
+    .addOption(originOption())
+    .addOption(schemaOption())
+    .addOption(cropOption())
     .addOption(
       new Option("--normaliser <LENGTH>", "length that errors are divided by").choices(NORMALISERS)
         .default("interocular" as const),
@@ -80,7 +93,7 @@ export const score = (context: Context) =>
       )
         .default([10], "10"),
     )
-    .option("--flip", "average the landmarks of the image and of its mirror image")
+    .addOption(flipOption())
     .option("--json", "print a JSON line for each tool")
     .option("--out <DIR>", "write results.json, and error curves as ced.svg and ced.png, to this folder")
     .addHelpText(
@@ -95,22 +108,71 @@ function thresholdsOf(text: string): number[] {
   throw new InvalidArgumentError("Numbers above 0 with commas between are expected.");
 }
 
-interface ScoreOptions {
+/** Tools as the command line names them. */
+export interface ToolOptions {
+  /** Detectors. */
   readonly detector?: readonly string[] | undefined;
+  /** Landmarks of other tools. */
   readonly predicted?: readonly string[] | undefined;
-  readonly data: string;
+}
+
+/** How folders are read. */
+export interface DataOptions {
+  /** Of `.pts` files. */
   readonly origin: "0" | "1";
+  /** Of `.pts` files. */
   readonly schema: SchemaName;
+  /** Names of images of folders to leave out, with * and ?. */
+  readonly exclude?: readonly string[] | undefined;
+}
+
+/** How errors are measured. */
+export interface MeasureOptions extends DataOptions {
+  /** By default `cropFor`. */
   readonly crop?: Crop | undefined;
+  /** Length that errors are divided by. */
   readonly normaliser: Normaliser;
+  /** Of failure rate and AUC, percent. */
   readonly thresholds: readonly number[];
+  /** True to average with the mirror image. */
   readonly flip?: boolean | undefined;
+}
+
+interface ScoreOptions extends ToolOptions, MeasureOptions {
+  readonly data: string;
   readonly json?: true | undefined;
   readonly out?: string | undefined;
 }
 
 async function scoreTools(options: ScoreOptions, { print }: Context): Promise<void> {
-  const { data: dir, detector = [], predicted = [], crop, normaliser, thresholds, flip = false, json, out } = options;
+  const { data: dir, json, out } = options;
+  const tools = toolsOf(options);
+  await orUsageError(async () => {
+    const data = await openData(dir, options);
+    const scores: Score[] = [];
+    for (const tool of tools) scores.push(await scoreTool(tool, data, options));
+    if (scores.length > 1 && !json) print(tables(scores));
+    else for (const one of scores) print(JSON.stringify({ ...summaryOf(one), data: dir }));
+    if (out !== undefined) await writeResults(out, basename(resolve(dir)), scores);
+  });
+}
+
+/** Runs an action; what it does not find is a wrong argument. */
+export async function orUsageError(action: () => Promise<void>): Promise<void> {
+  try {
+    await action();
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) throw new UsageError(`Cannot score: ${error.message}`);
+    throw error;
+  }
+}
+
+/**
+ * Reads the names of the tools; without any it is the detector that ships.
+ *
+ * @throws {UsageError} If two have one name.
+ */
+export function toolsOf({ detector = [], predicted = [] }: ToolOptions): Tool[] {
   const tools = [...detector.map(toolOf("detector")), ...predicted.map(toolOf("predicted"))];
   if (!tools.length) tools.push(toolOf("detector")(`faces=${SHIPPED_DETECTOR}`));
   const twice = tools.find(({ name }, i) => tools.findIndex((other) => other.name === name) < i);
@@ -119,53 +181,66 @@ async function scoreTools(options: ScoreOptions, { print }: Context): Promise<vo
       `Cannot score two tools called "${twice.name}", hint: name them: --${twice.kind} NAME=${twice.dir}`,
     );
   }
-  const origin = Number(options.origin) as Origin;
-  try {
-    const data = exists(`${dir}/metadata.jsonl`)
-      ? await openDataset(dir)
-      : await openFolder(dir, { origin, schema: SCHEMAS[options.schema] });
-    const scores: Score[] = [];
-    for (const tool of tools) {
-      const pairs = tool.kind === "detector"
-        ? await detect(tool.dir, data, crop, flip)
-        : await readPredicted(tool.dir, data, origin);
-      const evaluation = evaluate(pairs.found, pairs.truth, data.schema, new Random(0, "score"), {
-        normaliser,
-        thresholds,
-        styles: data.records.map(({ style }) => style),
-        groups: data.records.map(({ group }) => group),
-      });
-      scores.push({ tool, evaluation, ...(pairs.crop && { crop: pairs.crop }) });
-    }
-    if (scores.length > 1 && !json) print(tables(scores));
-    else for (const one of scores) print(JSON.stringify({ ...summaryOf(one), data: dir }));
-    if (out !== undefined) await writeResults(out, basename(resolve(dir)), scores);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) throw new UsageError(`Cannot score: ${error.message}`);
-    throw error;
-  }
+  return tools;
 }
 
-/** A detector or landmarks to measure. */
-interface Tool {
-  readonly kind: "detector" | "predicted";
+/** Opens a dataset, or a folder of images with `.pts` files. */
+export async function openData(dir: string, { origin, schema, exclude = [] }: DataOptions): Promise<Dataset> {
+  if (exists(`${dir}/metadata.jsonl`)) return await openDataset(dir);
+  const filter = globFilter([], exclude);
+  return await openFolder(dir, { origin: Number(origin) as Origin, schema: SCHEMAS[schema], filter });
+}
+
+/** Measures a tool on a dataset. */
+export async function scoreTool(
+  tool: Tool,
+  data: Dataset,
+  { origin, crop, normaliser, thresholds, flip = false }: MeasureOptions,
+): Promise<Score> {
+  const pairs = tool.kind === "detector"
+    ? await detect(tool.dir, data, crop, flip)
+    : await readPredicted(tool.dir, data, Number(origin) as Origin);
+  const evaluation = evaluate(pairs.found, pairs.truth, data.schema, new Random(0, "score"), {
+    normaliser,
+    thresholds,
+    styles: data.records.map(({ style }) => style),
+    groups: data.records.map(({ group }) => group),
+  });
+  return { tool, evaluation, ...(pairs.crop && { crop: pairs.crop }) };
+}
+
+/** A folder with a name. */
+export interface NamedFolder {
+  /** Name in tables. */
   readonly name: string;
+  /** Its path. */
   readonly dir: string;
 }
 
+/** A detector or landmarks to measure. */
+export interface Tool extends NamedFolder {
+  /** Kind of the folder. */
+  readonly kind: "detector" | "predicted";
+}
+
 /** Measured errors, and the cropping of the images. */
-interface Score {
+export interface Score {
+  /** Tool that was measured. */
   readonly tool: Tool;
+  /** Its errors. */
   readonly evaluation: Evaluation;
+  /** Cropping of the images, of detectors only. */
   readonly crop?: Crop;
 }
 
 /** Reads `NAME=DIR`, or `DIR` with the folder's own name. */
+export function namedFolder(text: string): NamedFolder {
+  const [, name = basename(resolve(text)), dir = text] = /^([^/=]+)=(.+)$/.exec(text) ?? [];
+  return { name, dir };
+}
+
 function toolOf(kind: Tool["kind"]): (text: string) => Tool {
-  return (text) => {
-    const [, name = basename(resolve(text)), dir = text] = /^([^/=]+)=(.+)$/.exec(text) ?? [];
-    return { kind, name, dir };
-  };
+  return (text) => ({ kind, ...namedFolder(text) });
 }
 
 /** The JSON line of a tool. */
@@ -217,8 +292,13 @@ async function writeResults(out: string, dataset: string, scores: readonly Score
   const results = noResults();
   for (const { tool, evaluation } of scores) addResults(results, tool.name, dataset, evaluation);
   await Deno.mkdir(out, { recursive: true });
-  await Deno.writeTextFile(join(out, "results.json"), JSON.stringify(results, null, 1) + "\n");
+  await saveResults(out, results);
   await writeCed(join(out, "ced"), dataset, results.ced);
+}
+
+/** Writes `results.json` to a folder. */
+export async function saveResults(dir: string, results: Results): Promise<void> {
+  await Deno.writeTextFile(join(dir, "results.json"), JSON.stringify(results, null, 1) + "\n");
 }
 
 /** Landmarks found and true ones, `[n, P, 2]`, in one unit. */

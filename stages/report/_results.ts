@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { z } from "zod";
 import { cedCurve, type Evaluation, type Measures, type Normaliser } from "../../faces/metrics.ts";
 import { roundTo } from "../../faces/statistics.ts";
 import type { Field } from "../../runtime/stage.ts";
@@ -59,6 +60,25 @@ export interface Example {
   /** `[P, 2]`, pixels. */
   readonly landmarks: readonly (readonly number[])[];
 }
+
+const cell = z.union([z.string(), z.number(), z.boolean(), z.null()]);
+const rows = z.array(z.record(z.string(), cell)).default([]);
+const named = { detector: z.string(), dataset: z.string() };
+const numbers = z.array(z.number());
+
+/** Reads a `results.json`: any table's, of which each part may be missing. */
+export const resultsFile: z.ZodType<Results> = z.object({
+  rows,
+  regions: rows,
+  groups: rows,
+  offsets: z.array(
+    z.object({ ...named, nme_without_offsets: z.number().nullable(), x: numbers, y: numbers }),
+  ).default([]),
+  ced: z.array(z.object({ ...named, x: numbers, y: numbers })).default([]),
+  examples: z.array(
+    z.object({ ...named, file_name: z.string(), nme: z.number(), landmarks: z.array(numbers) }),
+  ).default([]),
+});
 
 /** Images that a group has at least to be listed: the error of fewer says little of it. */
 const LEAST_IN_GROUP = 5;

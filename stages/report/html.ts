@@ -16,35 +16,15 @@ import { type Artifact, stage } from "../../runtime/stage.ts";
 import { type Manifest, readManifest } from "../../runtime/run/cache.ts";
 import { lineChart, trainingCharts } from "./_line_chart.ts";
 import { examples, gallery, imageFigure, imageNames, pairs } from "./_faces.ts";
-import { cedOptions } from "./_results.ts";
+import { cedOptions, type Results, resultsFile } from "./_results.ts";
 import { comparison, headlines, resultTables, type Row } from "./_tables.ts";
 import style from "./report.css" with { type: "text" };
 
 /** The part of a stage's folder that a report shows. */
 interface Source extends Artifact {
   readonly manifest: Manifest;
-  readonly results: z.infer<typeof resultsFile>;
+  readonly results: Results;
 }
-
-const cell = z.union([z.string(), z.number(), z.boolean(), z.null()]);
-
-const resultsFile = z.object({
-  rows: z.array(z.record(z.string(), cell)).default([]),
-  regions: z.array(z.looseObject({ detector: z.string(), dataset: z.string() })).default([]),
-  ced: z.array(z.object({
-    detector: z.string(),
-    dataset: z.string(),
-    x: z.array(z.number()),
-    y: z.array(z.number()),
-  })).default([]),
-  examples: z.array(z.object({
-    detector: z.string(),
-    dataset: z.string(),
-    file_name: z.string(),
-    nme: z.number(),
-    landmarks: z.array(z.array(z.number())),
-  })).default([]),
-});
 
 /** See the module. */
 export const report = stage({
@@ -72,7 +52,7 @@ export const report = stage({
     const sections: [string, Part][] = [
       ["Results", [headlines(rows), resultTables(rows)]],
       ["Error curves", grid(cedCharts(sources))],
-      ["Styles and regions", grid(sources.flatMap(comparisons))],
+      ["Styles, groups and regions", grid(sources.flatMap(comparisons))],
       ["Best and worst", await Promise.all(sources.map((source) => bestAndWorst(source, datasets)))],
       ["Generated pairs", made],
       [
@@ -119,7 +99,7 @@ export const report = stage({
 
 const anchor = (name: string) => name.toLowerCase().replaceAll(" ", "-");
 
-function resultsOf(dir: string): Source["results"] {
+function resultsOf(dir: string): Results {
   const text = readTextIfExists(join(dir, "results.json"));
   const parsed = text === undefined ? undefined : resultsFile.safeParse(JSON.parse(text));
   return parsed?.data ?? resultsFile.parse({});
@@ -152,7 +132,7 @@ function cedCharts(sources: readonly Source[]): Html[] {
   });
 }
 
-/** Errors by style of each dataset that has several, then by region. */
+/** Errors by style of each dataset that has several, by group, then by region. */
 function comparisons({ results }: Source): Html[] {
   const rows = results.rows.map((row): Row => row);
   const measure = Object.keys(rows[0] ?? {}).find((name) => /^nme_(?!low$|high$)/.test(name));
@@ -161,12 +141,15 @@ function comparisons({ results }: Source): Html[] {
   return [...new Set(datasets)].flatMap((dataset) => {
     const styles = rows.filter((row) => String(row["dataset"]).startsWith(`${dataset}/`))
       .map((row) => ({ ...row, name: String(row["dataset"]).slice(dataset.length + 1) }));
-    const regions = results.regions.filter((row) => row.dataset === dataset).flatMap((
-      { detector, dataset, ...errors },
+    const regions = results.regions.filter((row) => row["dataset"] === dataset).flatMap((
+      { detector = null, dataset = null, ...errors },
     ) => Object.entries(errors).map(([name, error]) => ({ name, detector, dataset, [measure]: Number(error) })));
+    const groups = results.groups.filter((row) => row["dataset"] === dataset)
+      .map((row) => ({ ...row, name: String(row["group"]) }));
     const several = new Set(styles.map(({ name }) => name)).size > 1;
     return [
       ...(several ? [comparison(`${dataset} by style`, styles, measure)] : []),
+      ...(groups.length ? [comparison(`${dataset} by group`, groups, measure)] : []),
       ...(regions.length ? [comparison(`${dataset} by region`, regions, measure)] : []),
     ];
   });
