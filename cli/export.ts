@@ -5,7 +5,7 @@
  */
 
 import { Command, Option } from "@commander-js/extra-typings";
-import { exists } from "../formats/files.ts";
+import { exists, writeFile } from "../formats/files.ts";
 import { detectorOnnx, detectorSpecs, readDetector } from "../models/detectors/detector.ts";
 import { DETECTOR_EXPORTS, exportDetector as exportAs } from "../models/detectors/registry.ts";
 import { type Context, UsageError } from "./command.ts";
@@ -35,7 +35,7 @@ export const exportDetector = ({ print }: Context) =>
           print(JSON.stringify(await exportAs(format, out, config, detectorSpecs(config), tensors)));
         } else {
           const model = detectorOnnx(config, tensors);
-          await Deno.writeFile(out, model, { createNew: true });
+          await writeFile(out, model);
           print(JSON.stringify({ file: out, bytes: model.length, size_px: config.size_px }));
         }
       } catch (error) {

@@ -6,6 +6,7 @@
  * @module
  */
 import { DeviceLostError, NoAdapterError } from "../engine/device.ts";
+import { diskHint } from "../formats/disk_error.ts";
 import { InputError } from "../formats/input_error.ts";
 import { suggest } from "../formats/yaml_tree.ts";
 import { StageError } from "../runtime/run/run.ts";
@@ -137,7 +138,9 @@ export function explain(error: unknown): { text: string; exit: number } {
     return { text: isBug(error.cause) ? `${error.message}\n\n${bugReport(error.cause)}` : error.message, exit: 1 };
   }
   if (isBug(error)) return { text: bugReport(error), exit: 1 };
-  return { text: (error as Error).message, exit: error instanceof InputError ? 2 : 1 };
+  const hint = diskHint(error);
+  const { message } = error as Error;
+  return { text: message + (hint ? `, hint: ${hint}` : ""), exit: error instanceof InputError ? 2 : 1 };
 }
 
 /** True if an error is neither what a user did nor what the machine did: no adapter, a lost GPU, a full disk. */

@@ -3,8 +3,26 @@
  *
  * @module
  */
+import { DiskError, readError, writeError } from "./disk_error.ts";
 import { FOREIGN_BYTES, foreignKind } from "./foreign.ts";
 import { InputError } from "./input_error.ts";
+
+/** Reads from a path; errors that a user can mend become `InputError`s. */
+export async function reading<T>(path: string, read: () => Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch (error) {
+    throw readError(error, path);
+  }
+}
+
+function readingSync<T>(path: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw readError(error, path);
+  }
+}
 
 /** True if there is something at a path. */
 export function exists(path: string): boolean {
@@ -13,39 +31,75 @@ export function exists(path: string): boolean {
     return true;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return false;
-    throw error;
+    throw readError(error, path);
   }
 }
 
 /** The text of a file, undefined where there is none. */
 export function readTextIfExists(path: string): string | undefined {
-  return exists(path) ? Deno.readTextFileSync(path) : undefined;
+  return exists(path) ? readingSync(path, () => Deno.readTextFileSync(path)) : undefined;
 }
 
 /** The text of a file, without a byte order mark. */
 export async function readText(path: string): Promise<string> {
-  return (await Deno.readTextFile(path)).replace(/^\uFEFF/, "");
+  return (await reading(path, () => Deno.readTextFile(path))).replace(/^\uFEFF/, "");
 }
 
 /** The bytes of a file. */
 export async function readBytes(path: string): Promise<Uint8Array<ArrayBuffer>> {
-  return await Deno.readFile(path);
+  return await reading(path, () => Deno.readFile(path));
 }
 
-/** Writes a file, text or bytes, for which the folder is made. */
+/** Writes a file, text or bytes, for which the folder is made; it is there whole or as it was before. */
 export async function writeFile(path: string, content: string | Uint8Array): Promise<void> {
-  makeFolderOf(path);
-  await (typeof content === "string" ? Deno.writeTextFile(path, content) : Deno.writeFile(path, content));
+  await writing(path, async () => {
+    makeFolderOf(path);
+    await Deno.writeFile(`${path}.tmp`, typeof content === "string" ? new TextEncoder().encode(content) : content);
+    await Deno.rename(`${path}.tmp`, path);
+  });
 }
 
-/** Names of the files in a folder, sorted; not those in folders below it. */
+/**
+ * Writes a path by way of `PATH.tmp`, which is removed where that fails.
+ *
+ * @throws {DiskError} If the system refuses; it names the path.
+ */
+export async function writing<T>(path: string, write: () => Promise<T>): Promise<T> {
+  try {
+    return await write();
+  } catch (error) {
+    removeUnfinished(path);
+    throw writeError(error, path);
+  }
+}
+
+/** What is left of a file or folder that could not be written is removed; the first error is the one to report. */
+function removeUnfinished(path: string): void {
+  try {
+    removeIfExists(`${path}.tmp`);
+  } catch { /* it may lie where nothing can be removed */ }
+}
+
+/** What an entry of a folder is; for a link, what it leads to. One that leads nowhere is a file, which cannot be read. */
+function isFolderEntry(dir: string, { name, isDirectory, isSymlink }: Deno.DirEntry): boolean {
+  if (!isSymlink) return isDirectory;
+  try {
+    return Deno.statSync(`${dir}/${name}`).isDirectory;
+  } catch {
+    return false;
+  }
+}
+
+/** Names of the files in a folder and of links to files, sorted; not those in folders below it. */
 export function fileNames(dir: string): string[] {
-  return [...Deno.readDirSync(dir)].filter(({ isFile }) => isFile).map(({ name }) => name).sort();
+  const entries = readingSync(dir, () => [...Deno.readDirSync(dir)]);
+  return entries.filter((entry) => (entry.isFile || entry.isSymlink) && !isFolderEntry(dir, entry))
+    .map(({ name }) => name).sort();
 }
 
 /** Paths of the files in a folder and in those below it, sorted; without hidden ones and what links lead to. */
 export function filesBelow(dir: string): string[] {
-  const entries = [...Deno.readDirSync(dir)].filter(({ name }) => !name.startsWith("."));
+  const entries = readingSync(dir, () => [...Deno.readDirSync(dir)]).filter(({ name }) => !name.startsWith("."));
   return entries.flatMap(({ name, isFile, isDirectory }) =>
     isFile ? [name] : isDirectory ? filesBelow(`${dir}/${name}`).map((path) => `${name}/${path}`) : []
   ).sort();
@@ -53,31 +107,33 @@ export function filesBelow(dir: string): string[] {
 
 /** Names of everything in a folder, sorted. */
 export async function namesIn(dir: string): Promise<string[]> {
-  return (await Array.fromAsync(Deno.readDir(dir), ({ name }) => name)).sort();
+  return (await reading(dir, () => Array.fromAsync(Deno.readDir(dir), ({ name }) => name))).sort();
 }
 
-/** Names of the folders in a folder, sorted. */
+/** Names of the folders in a folder and of links to folders, sorted. */
 export async function folderNames(dir: string): Promise<string[]> {
-  const entries = await Array.fromAsync(Deno.readDir(dir));
-  return entries.filter(({ isDirectory }) => isDirectory).map(({ name }) => name).sort();
+  const entries = await reading(dir, () => Array.fromAsync(Deno.readDir(dir)));
+  return entries.filter((entry) => isFolderEntry(dir, entry)).map(({ name }) => name).sort();
 }
 
 /** True if a path is of a folder; an error of {@linkcode isMissing} where there is nothing. */
 export async function isFolder(path: string): Promise<boolean> {
-  return (await Deno.stat(path)).isDirectory;
+  return (await reading(path, () => Deno.stat(path))).isDirectory;
 }
 
 /** The first bytes of a file, fewer where it is shorter. */
 export async function firstBytes(path: string, count: number): Promise<Uint8Array> {
-  using file = await Deno.open(path);
-  const bytes = new Uint8Array(count);
-  let filled = 0;
-  while (filled < count) {
-    const read = await file.read(bytes.subarray(filled));
-    if (read === null) break;
-    filled += read;
-  }
-  return bytes.subarray(0, filled);
+  return await reading(path, async () => {
+    using file = await Deno.open(path);
+    const bytes = new Uint8Array(count);
+    let filled = 0;
+    while (filled < count) {
+      const read = await file.read(bytes.subarray(filled));
+      if (read === null) break;
+      filled += read;
+    }
+    return bytes.subarray(0, filled);
+  });
 }
 
 /**
@@ -86,11 +142,14 @@ export async function firstBytes(path: string, count: number): Promise<Uint8Arra
  * @param path The folder, which is missing or empty; those above it are made.
  * @param fill Writes into the folder that it is given.
  * @returns Result of `fill`.
+ * @throws {DiskError} If the system refuses; it names the path.
  */
 export async function writeFolderAtomic<T>(path: string, fill: (dir: string) => Promise<T>): Promise<T> {
   const parent = path.includes("/") ? path.slice(0, path.lastIndexOf("/") + 1) : ".";
-  await Deno.mkdir(parent, { recursive: true });
-  const unfinished = await Deno.makeTempDir({ dir: parent, prefix: ".unfinished-" });
+  const unfinished = await writing(path, async () => {
+    await Deno.mkdir(parent, { recursive: true });
+    return await Deno.makeTempDir({ dir: parent, prefix: ".unfinished-" });
+  });
   try {
     const result = await fill(unfinished);
     await Deno.chmod(unfinished, 0o755);
@@ -99,7 +158,8 @@ export async function writeFolderAtomic<T>(path: string, fill: (dir: string) => 
     return result;
   } catch (error) {
     await Deno.remove(unfinished, { recursive: true }).catch(() => {});
-    throw error;
+    // The name of the unfinished folder says nothing to a user.
+    throw writeError(error instanceof DiskError ? error.cause : error, path);
   }
 }
 
@@ -125,7 +185,7 @@ export async function replaceFiles(path: string, fill: (dir: string) => Promise<
 
 /** Length of a file, bytes. */
 export async function fileSize(path: string): Promise<number> {
-  return (await Deno.stat(path)).size;
+  return (await reading(path, () => Deno.stat(path))).size;
 }
 
 /** True if an error says that a file or folder is missing. */
@@ -139,21 +199,23 @@ export function writeAtomic(path: string, text: string): void {
     Deno.writeTextFileSync(`${path}.tmp`, text);
     Deno.renameSync(`${path}.tmp`, path);
   } catch (error) {
-    try {
-      removeIfExists(`${path}.tmp`);
-    } catch { /* the first error is the one to report */ }
-    throw error;
+    removeUnfinished(path);
+    throw writeError(error, path);
   }
 }
 
 /** Makes a folder, and those above it, where they are missing. */
 export async function makeFolder(path: string): Promise<void> {
-  await Deno.mkdir(path, { recursive: true });
+  await writing(path, () => Deno.mkdir(path, { recursive: true }));
 }
 
 /** Makes the folder of a file, and those above it, where they are missing. */
 export function makeFolderOf(path: string): void {
-  Deno.mkdirSync(path.replace(/[^/\\]*$/, "."), { recursive: true });
+  try {
+    Deno.mkdirSync(path.replace(/[^/\\]*$/, "."), { recursive: true });
+  } catch (error) {
+    throw writeError(error, path);
+  }
 }
 
 /** Removes a file or a folder with all in it. */

@@ -14,7 +14,7 @@
  */
 
 import { countElements, ELEMENT_BYTES, readFloat32, type SafetensorsDtype } from "./elements.ts";
-import { readAt } from "./files.ts";
+import { readAt, reading, writing } from "./files.ts";
 import { InputError } from "./input_error.ts";
 
 /** Header entry of a tensor. */
@@ -150,7 +150,7 @@ export class SafetensorsFile implements Disposable {
  * ```
  */
 export async function readSafetensors(path: string): Promise<SafetensorsFile> {
-  const file = await Deno.open(path);
+  const file = await reading(path, () => Deno.open(path));
   try {
     const { size } = await file.stat();
     return new SafetensorsFile(path, file, readHeader(file, path, size));
@@ -208,7 +208,7 @@ export async function writeSafetensors(
   start.set(json, 8);
 
   const unfinished = `${path}.tmp`;
-  try {
+  await writing(path, async () => {
     {
       using file = await Deno.open(unfinished, { write: true, create: true, truncate: true });
       await writeAll(file, start);
@@ -220,10 +220,7 @@ export async function writeSafetensors(
       await file.sync();
     }
     await Deno.rename(unfinished, path);
-  } catch (error) {
-    await Deno.remove(unfinished).catch(() => {});
-    throw error;
-  }
+  });
 }
 
 function checkLength(path: string, name: string, shape: readonly number[], data: Float32Array): void {

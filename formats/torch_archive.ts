@@ -24,7 +24,7 @@
 
 import { crc32 } from "./crc32.ts";
 import { countElements, ELEMENT_BYTES, readFloat32, type SafetensorsDtype, toFloat32 } from "./elements.ts";
-import { readAt } from "./files.ts";
+import { readAt, reading } from "./files.ts";
 import { InputError } from "./input_error.ts";
 import { unpickle } from "./pickle.ts";
 import { labelOf, PickledObject, PickleError, type PickleGlobal, show } from "./pickle_globals.ts";
@@ -199,7 +199,7 @@ export class TorchArchive implements Disposable {
  *   where and how.
  */
 export async function readTorchArchive(path: string): Promise<TorchArchive> {
-  const file = await Deno.open(path);
+  const file = await reading(path, () => Deno.open(path));
   const fail = (problem: string): never => {
     throw new InputError(`Cannot read ${path} as a PyTorch checkpoint: ${problem}`);
   };

@@ -7,6 +7,7 @@
  */
 
 import { crc32 } from "./crc32.ts";
+import { writing } from "./files.ts";
 import { InputError } from "./input_error.ts";
 
 /** A tensor, row-major; one that is there twice is written once. */
@@ -44,14 +45,13 @@ export async function writeTorchArchive(path: string, root: ReadonlyMap<string, 
   const total = entries.reduce((sum, { bytes }) => sum + bytes.length + 2 * ALIGNMENT, 0);
   if (total > 0xffffffff) throw new InputError(`Cannot write ${path}: it would have ${total} bytes, more than 4 GiB`);
 
-  const beside = `${path}.part`;
-  {
-    using file = await Deno.open(beside, { write: true, create: true, truncate: true });
-    const writer = file.writable.getWriter();
+  const unfinished = `${path}.tmp`;
+  await writing(path, async () => {
+    using file = await Deno.open(unfinished, { write: true, create: true, truncate: true });
     const directory: Uint8Array[] = [];
     let at = 0;
     const put = async (bytes: Uint8Array) => {
-      await writer.write(bytes as Uint8Array<ArrayBuffer>);
+      for (let done = 0; done < bytes.length;) done += await file.write(bytes.subarray(done));
       at += bytes.length;
     };
     for (const { name, bytes } of entries) {
@@ -69,9 +69,9 @@ export async function writeTorchArchive(path: string, root: ReadonlyMap<string, 
     const listed = joined(...directory);
     const counts = [u16(0), u16(0), u16(entries.length), u16(entries.length)];
     await put(joined(listed, u32(END), ...counts, u32(listed.length), u32(at), u16(0)));
-    await writer.close();
-  }
-  await Deno.rename(beside, path);
+    await file.sync();
+    await Deno.rename(unfinished, path);
+  });
 }
 
 /** The pickle of a value; tensors' elements get keys in `storages`. */

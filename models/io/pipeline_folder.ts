@@ -21,6 +21,7 @@ import { type BertConfig, bertFormat, encodeBert } from "../diffusion/bert_text.
 import type { ConfigFormat } from "./config.ts";
 import { type ControlNetConfig, controlnetFormat } from "../diffusion/controlnet.ts";
 import { loadNetworkConfig, readNetwork, saveNetwork } from "./network_folder.ts";
+import { declared, KINDS } from "./network_kinds.ts";
 import { type HostTensors, type Scope, type Specs, specsUnder } from "./params.ts";
 import { makeSchedule, type Schedule, scheduleFormat } from "../diffusion/schedule.ts";
 import { encodeText, type TextEncoderConfig, textEncoderFormat } from "../diffusion/clip_text.ts";
@@ -132,6 +133,36 @@ export async function openModel(dir: string): Promise<Model> {
     tokenizer,
     folders,
   };
+}
+
+/**
+ * Checks the weights of all networks of a model: names, shapes, and that each is a number; every tensor is read.
+ *
+ * @param leave Folders that are not checked.
+ * @throws {InputError} If one cannot be used; every network's problem is named, with the file.
+ */
+export async function checkWeights(model: Model, leave: readonly string[] = []): Promise<void> {
+  const { dir, folders, vae, text, unet, controlnet } = model;
+  const kinds: readonly (readonly [folder: string, specs: Specs])[] = [
+    [folders.vae, declared(KINDS.autoencoder, vae)],
+    [
+      folders.text_encoder,
+      text.kind === "clip" ? declared(KINDS.clip, text.config) : declared(KINDS.bert, text.config),
+    ],
+    [folders.unet, declared(KINDS.unet, unet)],
+    ...controlnet ? [[folders.controlnet, declared(KINDS.controlnet, controlnet)] as const] : [],
+  ];
+  const problems: string[] = [];
+  for (const [folder, specs] of kinds) {
+    if (leave.includes(folder)) continue;
+    try {
+      for await (const _ of readNetwork(`${dir}/${folder}`, specs)) { /* reading is the check */ }
+    } catch (error) {
+      if (!(error instanceof InputError)) throw error;
+      problems.push(`\n  ${error.message}`);
+    }
+  }
+  if (problems.length) throw new InputError(`Cannot use the weights of ${dir}:${problems.join("")}`);
 }
 
 function tagged(kind: "clip", config: TextEncoderConfig | null): TextConfig | null;

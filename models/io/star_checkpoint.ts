@@ -12,7 +12,7 @@
  * @module
  */
 
-import { makeFolderOf } from "../../formats/files.ts";
+import { makeFolder, writeFolderAtomic } from "../../formats/files.ts";
 import { type TorchTensor, type TorchValue, writeTorchArchive } from "../../formats/torch_writer.ts";
 import type { StarConfig } from "../detectors/star.ts";
 import type { HostTensors, Specs } from "./params.ts";
@@ -53,7 +53,7 @@ export function starState(network: StarConfig, specs: Specs, tensors: HostTensor
 /**
  * Writes the folder.
  *
- * @param dir Where `model/train.pkl` goes; it is made if it is not there.
+ * @param dir Where `model/train.pkl` goes; it is missing or empty.
  * @param network As for {@linkcode starState}.
  * @returns The path of the checkpoint.
  */
@@ -64,10 +64,11 @@ export async function saveStarCheckpoint(
   tensors: HostTensors,
 ): Promise<string> {
   const net = starState(network, specs, tensors);
-  const path = `${dir}/model/train.pkl`;
-  makeFolderOf(path);
   const size: TorchTensor = { shape: [], data: BigInt64Array.of(BigInt(network.width)) };
   const root: [string, TorchValue][] = [["net", net], ["net_ema", net], ["epoch", 0], ["size_px", size]];
-  await writeTorchArchive(path, new Map(root));
-  return path;
+  await writeFolderAtomic(dir, async (unfinished) => {
+    await makeFolder(`${unfinished}/model`);
+    await writeTorchArchive(`${unfinished}/model/train.pkl`, new Map(root));
+  });
+  return `${dir}/model/train.pkl`;
 }

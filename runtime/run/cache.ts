@@ -6,7 +6,7 @@
 import { createHash } from "node:crypto";
 import { basename, dirname, join } from "node:path";
 import { z } from "zod";
-import { exists, readTextIfExists } from "../../formats/files.ts";
+import { exists, ignoreMissing, readTextIfExists } from "../../formats/files.ts";
 import { oldNames, renamedHint } from "../../formats/renamed.ts";
 import type { Pipeline, PipelineStage } from "../pipeline/file.ts";
 import { lookUp } from "../../engine/lookup.ts";
@@ -270,11 +270,21 @@ function hashPath(path: string): string {
 function listing(dir: string, prefix = ""): { name: string; size: number; time: number }[] {
   const out = [];
   for (const { name } of Deno.readDirSync(dir)) {
-    const info = Deno.statSync(join(dir, name));
+    const info = statAt(join(dir, name));
     if (info.isDirectory) out.push(...listing(join(dir, name), `${prefix}${name}/`));
     else out.push({ name: prefix + name, size: info.size, time: info.mtime?.getTime() ?? 0 });
   }
   return out;
+}
+
+/** Facts of what is at a path; of a link that leads nowhere its own, as whoever needs it will name it. */
+function statAt(path: string): Deno.FileInfo {
+  try {
+    return Deno.statSync(path);
+  } catch (error) {
+    ignoreMissing(error);
+    return Deno.lstatSync(path);
+  }
 }
 
 function digest(content: string | Uint8Array): string {

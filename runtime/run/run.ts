@@ -18,6 +18,7 @@ import { bestEffort, localExecutor, type StageExecutor, StageRunError } from "./
 import { lookUp } from "../../engine/lookup.ts";
 import { readTuned } from "../../engine/tuning/tuning_cache.ts";
 import { type Device, DeviceLostError } from "../../engine/device.ts";
+import { diskHint } from "../../formats/disk_error.ts";
 import { exists, removeIfExists, writeAtomic } from "../../formats/files.ts";
 import type { Pipeline } from "../pipeline/file.ts";
 import type { Reporter } from "./progress.ts";
@@ -211,7 +212,7 @@ export async function runPipeline(pipeline: Pipeline, options: RunOptions): Prom
     log.emit({ event: "end", status: "done" });
     return written;
   } catch (thrown) {
-    const error = thrown instanceof StageError || !hintOf(thrown) ? thrown : new StageError(
+    const error = thrown instanceof StageError || diskHint(thrown) === undefined ? thrown : new StageError(
       at,
       "failed",
       `Cannot go on with pipeline "${pipeline.name}" in ${home}: ${explain(thrown)}`,
@@ -373,21 +374,12 @@ export function describeFailure(error: unknown, { stage }: PlannedStage, home: s
   return lines.join("\n      ");
 }
 
-/** Hints for a disk that cannot be written, by the error's code. */
-const DISK_HINTS: Readonly<Record<string, string>> = {
-  ENOSPC: "free space on that disk; the same command continues from the last checkpoint",
-  EDQUOT: "free space within your quota; the same command continues from the last checkpoint",
-  EROFS: "the disk is mounted read-only; make it writable, or run elsewhere",
-  EACCES: "make the folder writable for you, or run elsewhere",
-  EPERM: "make the folder writable for you, or run elsewhere",
-};
-
-const hintOf = (error: unknown) => DISK_HINTS[(error as { code?: string } | null)?.code ?? ""];
-
-/** An error's message; of a disk that cannot be written also what to do. */
+/** An error's message; of a disk also what to do. */
 function explain(error: unknown): string {
-  const hint = hintOf(error);
-  return messageOf(error) + (hint ? `, hint: ${hint}` : "");
+  const hint = diskHint(error);
+  if (hint === undefined) return messageOf(error);
+  const full = /free space/.test(hint) ? "; the same command continues from the last checkpoint" : "";
+  return `${messageOf(error)}, hint: ${hint}${full}`;
 }
 
 const messageOf = (error: unknown) => error instanceof Error ? error.message : String(error);

@@ -6,6 +6,7 @@
 
 import type { LoadedDataset } from "../../faces/data/dataset.ts";
 import { z } from "zod";
+import { fileNames, folderNames, makeFolder, reading } from "../../formats/files.ts";
 import { autoencoderFormat, encodeLatent } from "../../models/diffusion/autoencoder.ts";
 import { loadNetworkConfig, readNetwork } from "../../models/io/network_folder.ts";
 import { type ParameterSpec, Scope, uploadParameters } from "../../models/io/params.ts";
@@ -25,13 +26,13 @@ import { share } from "../../engine/worker_pool.ts";
 import type { DiffusionBatches } from "./batches.ts";
 import { imageOf, toNetwork } from "./faces.ts";
 
-/** Copies folders of a model as they are, those that are there. */
+/** Copies folders of a model as they are, those that are there; of links, what they lead to. */
 export async function copyParts(from: string, to: string, leave: readonly string[] = []): Promise<void> {
-  for await (const part of Deno.readDir(from)) {
-    if (!part.isDirectory || leave.includes(part.name)) continue;
-    await Deno.mkdir(`${to}/${part.name}`, { recursive: true });
-    for await (const { name, isFile } of Deno.readDir(`${from}/${part.name}`)) {
-      if (isFile) await Deno.copyFile(`${from}/${part.name}/${name}`, `${to}/${part.name}/${name}`);
+  for (const part of await folderNames(from)) {
+    if (leave.includes(part)) continue;
+    await makeFolder(`${to}/${part}`);
+    for (const name of fileNames(`${from}/${part}`)) {
+      await reading(`${from}/${part}/${name}`, () => Deno.copyFile(`${from}/${part}/${name}`, `${to}/${part}/${name}`));
     }
   }
 }

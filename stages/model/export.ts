@@ -9,7 +9,7 @@ import { saveModelIndex } from "../../models/io/pipeline_folder.ts";
 import { FILE_METADATA } from "../../models/io/network_folder.ts";
 import { openNetworkTensors } from "../../models/io/tensor_files.ts";
 import { type TensorSource, writeSafetensors } from "../../formats/safetensors.ts";
-import { parseJson, readText } from "../../formats/files.ts";
+import { fileNames, folderNames, makeFolder, parseJson, readText } from "../../formats/files.ts";
 import { stage } from "../../runtime/stage.ts";
 import { networksOf } from "../lib/estimates.ts";
 
@@ -24,8 +24,8 @@ export const exportModel = stage({
   describeOutput: async (_options, { model }) => ({ networks: await networksOf(model) }),
   async run(ctx, { model, detector }, { dtype }) {
     const type = dtype === "f16" ? "F16" : "F32";
-    for await (const { name, isDirectory } of Deno.readDir(model.dir)) {
-      if (isDirectory) await convert(`${model.dir}/${name}`, `${ctx.dir}/${name}`, type);
+    for (const name of await folderNames(model.dir)) {
+      await convert(`${model.dir}/${name}`, `${ctx.dir}/${name}`, type);
     }
     if (detector) await convert(detector.dir, `${ctx.dir}/detector`, type);
     await saveModelIndex(ctx.dir);
@@ -34,10 +34,10 @@ export const exportModel = stage({
 
 /** Copies the files of a part; the weights of a network, in however many files, become one of the type wanted. */
 async function convert(from: string, to: string, dtype: "F16" | "F32"): Promise<void> {
-  await Deno.mkdir(to, { recursive: true });
+  await makeFolder(to);
   const copied = new Set<string>();
-  for await (const { name, isFile } of Deno.readDir(from)) {
-    if (!isFile || !/\.(json|txt)$/.test(name) || /^manifest\.json$|\.index\.json$/.test(name)) continue;
+  for (const name of fileNames(from)) {
+    if (!/\.(json|txt)$/.test(name) || /^manifest\.json$|\.index\.json$/.test(name)) continue;
     await Deno.copyFile(`${from}/${name}`, `${to}/${name}`);
     copied.add(name);
   }

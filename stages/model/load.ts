@@ -5,12 +5,12 @@
  */
 
 import { z } from "zod";
-import { openModel, saveModelIndex } from "../../models/io/pipeline_folder.ts";
+import { checkWeights, openModel, saveModelIndex } from "../../models/io/pipeline_folder.ts";
 import { folder, stage } from "../../runtime/stage.ts";
 import { countNetworks, networksOf } from "../lib/estimates.ts";
 import { copyParts } from "../lib/diffusion.ts";
 
-/** `model/load`: a folder in the layout of diffusers. */
+/** `model/load`: a folder in the layout of diffusers, every tensor of which is read, so that a wrong one is found here. */
 export const modelLoad = stage({
   id: "model/load",
   doc: "Loads a latent diffusion model from a folder in the layout of diffusers, with or without a ControlNet.",
@@ -30,8 +30,10 @@ export const modelLoad = stage({
   cost: async ({ path }) => countNetworks(await networksOf({ dir: path })),
   async run(ctx, _inputs, { path, controlnet = true }) {
     const model = await openModel(path);
+    const leave = controlnet ? ["detector"] : ["detector", "controlnet"];
+    await checkWeights(model, leave);
     ctx.log(controlnet && model.controlnet ? "a model with a ControlNet" : "a model without a ControlNet");
-    await copyParts(path, ctx.dir, controlnet ? ["detector"] : ["detector", "controlnet"]);
+    await copyParts(path, ctx.dir, leave);
     await saveModelIndex(ctx.dir);
   },
 });
