@@ -81,6 +81,20 @@ export function copyBufferOut(
 /** Encodes a command that is given again and again: what it takes is made once, and sizes by name, which cost least. */
 export type Encode = (encoder: GPUCommandEncoder) => void;
 
+/** A tensor that is larger than the adapter's limits allow. */
+export class AllocationError extends InputError {
+  /** The class. */
+  override readonly name = "AllocationError";
+
+  /**
+   * @param sentence What cannot be allocated.
+   * @param share The part of the tensor that the adapter allows, below 1.
+   */
+  constructor(sentence: string, readonly share: number) {
+    super(sentence, { hint: "use a smaller batch or size" });
+  }
+}
+
 /** Memory for texels: a storage texture of rows of 1,024 texels, or a storage buffer. */
 export class Storage implements Disposable {
   /** Element type. */
@@ -101,7 +115,7 @@ export class Storage implements Disposable {
    * @param device Where to allocate.
    * @param capacity Texels that must fit.
    * @param dtype Element type.
-   * @throws {RangeError} If the adapter's limits are too small.
+   * @throws {AllocationError} If the adapter's limits are too small.
    */
   constructor(device: Device, capacity: number, dtype: Dtype = "f32") {
     this.#device = device;
@@ -111,11 +125,12 @@ export class Storage implements Disposable {
     this.bytes = storageBytes(capacity, device.storage, dtype);
     if (device.storage === "texture") {
       const [width, height] = extent(capacity);
-      if (height > gpu.limits.maxTextureDimension2D) {
-        throw new InputError(
+      const most = gpu.limits.maxTextureDimension2D;
+      if (height > most) {
+        throw new AllocationError(
           `Cannot allocate a tensor of ${capacity * 4} elements: a storage texture of this adapter holds ` +
-            `${ROW_TEXELS * gpu.limits.maxTextureDimension2D * 4}`,
-          { hint: "use a smaller batch or size" },
+            `${ROW_TEXELS * most * 4}`,
+          most / height,
         );
       }
       this.#texture = gpu.createTexture({
@@ -127,9 +142,9 @@ export class Storage implements Disposable {
     } else {
       const most = Math.min(gpu.limits.maxBufferSize, gpu.limits.maxStorageBufferBindingSize);
       if (this.bytes > most) {
-        throw new InputError(
+        throw new AllocationError(
           `Cannot allocate a tensor of ${this.bytes} bytes: the adapter allows ${most} in a binding`,
-          { hint: "use a smaller batch or size" },
+          most / this.bytes,
         );
       }
       this.#buffer = gpu.createBuffer({

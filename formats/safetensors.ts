@@ -242,7 +242,9 @@ function readHeader(file: Deno.FsFile, path: string, size: number): Header {
   };
   if (size < 8) return fail(`it has ${size} bytes, fewer than the 8 of the header's length`);
   const length = Number(new DataView(readAt(file, path, 0, 8).buffer).getBigUint64(0, true));
-  if (length > size - 8) fail(`its header claims ${length} bytes and the file has ${size}`);
+  if (length > size - 8) {
+    fail(`its header claims ${length} bytes and the file has ${size}, hint: was it downloaded whole?`);
+  }
   if (length > HEADER_LIMIT) fail(`its header has ${length} bytes, more than ${HEADER_LIMIT}`);
 
   let text = "", json: unknown;

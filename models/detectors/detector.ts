@@ -18,7 +18,7 @@ import type { Fetches } from "../../engine/plan/records.ts";
 import { Executable } from "../../engine/executable.ts";
 import type { Parameters } from "../../engine/prepare.ts";
 import type { TensorData } from "../../formats/safetensors.ts";
-import { disposing, type Tensor } from "../../engine/tensor.ts";
+import { AllocationError, disposing, type Tensor } from "../../engine/tensor.ts";
 import type { ConfigFormat } from "../io/config.ts";
 import { schemaOf } from "./network.ts";
 import { type DetectorConfig, detectorNetwork, DETECTORS, networkOf } from "./registry.ts";
@@ -175,13 +175,12 @@ export class Detector implements Disposable {
   readonly config: DetectorConfig;
   /** Schema of the landmarks that it finds. */
   readonly schema: LandmarkSchema;
-  /** Images that go through the network at once. */
-  readonly batch: number;
+  #batch: number;
   readonly #plan: (batch: number) => Executable;
   /** Plans by the number of images, from the smallest; those of partial batches are made when they are needed. */
   readonly #executables: Map<number, Executable | undefined>;
   /** The plans, and the parameters if they are its own. */
-  readonly #owned: DisposableStack;
+  #owned: DisposableStack;
 
   /**
    * Plans the network.
@@ -197,24 +196,43 @@ export class Detector implements Disposable {
   ) {
     this.config = config;
     this.schema = schemaOf(config);
-    this.batch = batch;
+    this.#batch = batch;
     using owned = disposing(own ? parameters.values() : []);
     const smaller = partial ? PARTIAL.filter((count) => count < batch) : [];
     this.#executables = new Map([...smaller, batch].map((count) => [count, undefined]));
     this.#plan = (count) => new Executable(device, detectorFetches(config, count), parameters);
-    if (!partial) this.#executables.set(batch, owned.use(this.#plan(batch)));
+    this.#owned = owned;
+    if (!partial) this.#planFor(batch);
     this.#owned = owned.move();
   }
 
-  /** The smallest plan that takes so many images. */
+  /** Images that go through the network at once; fewer than asked for where the adapter's limits allow no more. */
+  get batch(): number {
+    return this.#batch;
+  }
+
+  /** The smallest plan that takes so many images, or as many of them as a batch has. */
   #planFor(images: number): { readonly count: number; readonly executable: Executable } {
-    for (const [count, made] of this.#executables) {
-      if (count < images) continue;
-      const executable = made ?? this.#owned.use(this.#plan(count));
-      this.#executables.set(count, executable);
-      return { count, executable };
+    for (;;) {
+      const count = [...this.#executables.keys()].find((count) => count >= images) ?? this.#batch;
+      try {
+        const executable = this.#executables.get(count) ?? this.#owned.use(this.#plan(count));
+        this.#executables.set(count, executable);
+        return { count, executable };
+      } catch (error) {
+        if (!(error instanceof AllocationError) || count === 1) throw error;
+        this.#shrink(count, error.share);
+      }
     }
-    throw new RangeError(`Cannot put ${images} images through the network at once: a batch has ${this.batch}`);
+  }
+
+  /** Replaces a batch that the adapter cannot hold by the largest power of two that may fit. */
+  #shrink(count: number, share: number): void {
+    this.#batch = 2 ** Math.floor(Math.log2(Math.min(count / 2, Math.max(1, count * share))));
+    for (const larger of [...this.#executables.keys()].filter((count) => count > this.#batch)) {
+      this.#executables.delete(larger);
+    }
+    if (!this.#executables.has(this.#batch)) this.#executables.set(this.#batch, undefined);
   }
 
   /**
@@ -238,9 +256,9 @@ export class Detector implements Disposable {
     const landmarks = new Float32Array(count * P * 2), covariance = new Float32Array(count * P * 3);
     const disagreement = new Float32Array(count);
     const stride = side * side * 3, ratio = size_px / side;
-    for (let first = 0; first < count; first += this.batch) {
-      const here = Math.min(this.batch, count - first);
-      const { count: places, executable } = this.#planFor(here);
+    for (let first = 0, here; first < count; first += here) {
+      const { count: places, executable } = this.#planFor(Math.min(this.#batch, count - first));
+      here = Math.min(places, count - first);
       const input = new Float32Array(places * stride);
       for (let k = 0; k < here; k++) {
         const image = small.images.subarray(

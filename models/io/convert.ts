@@ -202,12 +202,12 @@ async function convertFile(from: string, to: string, options: ConvertOptions): P
 const OTHERS: readonly (readonly [name: RegExp, what: string, hint: string])[] = [
   [
     /(^|\.)difference$/,
-    "the weights of its ControlNet less those of a Stable Diffusion UNet",
+    "differences from the weights of a Stable Diffusion UNet",
     "add that UNet's weights to them, or take the ControlNet that is not a difference",
   ],
   [
     /(^|\.)lora_controlnet$|[._]lora[._]?(up|down|A|B|mid)\.|(^|\.)lora_(unet|te)|\.hada_w1_a$|\.lokr_w1$/,
-    "a low-rank change (LoRA) of another network",
+    "a low-rank change (LoRA) of another network's weights",
     "merge it into that network's weights and convert those",
   ],
   [/^(emb_params|string_to_param\.|clip_[lg]$)/, "an embedding of words and no network", "convert the model it is for"],
@@ -217,7 +217,7 @@ const OTHERS: readonly (readonly [name: RegExp, what: string, hint: string])[] =
 function refuseOthers({ names, path }: Section): void {
   for (const [pattern, what, hint] of OTHERS) {
     const name = names.find((name) => pattern.test(name));
-    if (name !== undefined) throw new InputError(`Cannot convert ${path}: by its "${name}" it is ${what}`, { hint });
+    if (name !== undefined) throw new InputError(`Cannot convert ${path}: by its "${name}" it holds ${what}`, { hint });
   }
 }
 

@@ -159,7 +159,7 @@ export async function checkWeights(model: Model, leave: readonly string[] = []):
       for await (const _ of readNetwork(`${dir}/${folder}`, specs)) { /* reading is the check */ }
     } catch (error) {
       if (!(error instanceof InputError)) throw error;
-      problems.push(`\n  ${error.message}`);
+      problems.push(`\n  ${error.message.replaceAll("\n", "\n  ")}`);
     }
   }
   if (problems.length) throw new InputError(`Cannot use the weights of ${dir}:${problems.join("")}`);

