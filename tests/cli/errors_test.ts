@@ -4,6 +4,7 @@ import { explain } from "../../cli/main.ts";
 import { DeviceLostError, NoAdapterError } from "../../engine/device.ts";
 import { errorOf, textOf } from "../../engine/worker_pool.ts";
 import { PickleError } from "../../formats/pickle_globals.ts";
+import { writeError } from "../../formats/disk_error.ts";
 import { InputError } from "../../formats/input_error.ts";
 import { StageError } from "../../runtime/run/run.ts";
 
@@ -32,9 +33,13 @@ Deno.test("what the machine did is explained without a trace; exit code 1", () =
       return error as Error;
     }
   })() as Error;
-  for (const error of [full, missing, new NoAdapterError("no adapter"), new DeviceLostError("lost")]) {
+  for (const error of [missing, new NoAdapterError("no adapter"), new DeviceLostError("lost")]) {
     assert.deepEqual(explain(error), { text: error.message, exit: 1 });
   }
+  const text = "No space left on device (os error 28), hint: free space on that disk";
+  assert.deepEqual(explain(full), { text, exit: 1 });
+  const written = writeError(full, "a/b.json");
+  assert.deepEqual(explain(written), { text: `Cannot write a/b.json: ${text}`, exit: 1 });
 });
 
 Deno.test("any other error is a bug: its trace, and exit code 1", () => {
