@@ -4,4 +4,11 @@ import { stages } from "./stages/mod.ts";
 
 const thread = new URL("./stages/lib/stage_worker.ts", import.meta.url);
 // Exit at once: the driver's threads may outlive the work.
-Deno.exit(await main(Deno.args, { registry: stages, thread, from: Deno.env.get("INIT_CWD") }));
+Deno.exit(
+  await main(Deno.args, {
+    registry: stages,
+    thread,
+    from: Deno.env.get("INIT_CWD"),
+    ...(Deno.stderr.isTerminal() && { progress: Deno.stderr }),
+  }),
+);

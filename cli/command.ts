@@ -18,6 +18,7 @@ import { fileURLToPath } from "node:url";
 import { InputError } from "../formats/input_error.ts";
 import { suggest } from "../formats/yaml_tree.ts";
 import { pathFrom } from "../runtime/pipeline/source.ts";
+import type { Output } from "../runtime/run/progress.ts";
 import type { Registry } from "../runtime/pipeline/file.ts";
 
 /** Everything that a command needs of the program around it. */
@@ -35,10 +36,15 @@ export interface Context {
    * project's folder, wherever the user is.
    */
   readonly from?: string | undefined;
+  /** Terminal that shows the progress of commands that print their results; by default none. */
+  readonly progress?: Output;
 }
 
 /** Folder of the detector that commands take when none is named. */
 export const SHIPPED_DETECTOR: string = fileURLToPath(new URL("../models/faces", import.meta.url));
+
+/** Folder of the face finder that commands take when none is named. */
+export const SHIPPED_FINDER: string = fileURLToPath(new URL("../models/faces/finder", import.meta.url));
 
 /** Declares a command's arguments and options, and its action. Name and description are added by the table of commands. */
 export type Define = (context: Context) => CommandUnknownOpts;
@@ -113,6 +119,9 @@ function optionDescription(this: Help, option: Option): string {
   return Help.prototype.optionDescription.call(this, option) + (option.mandatory ? " (required)" : "");
 }
 
+/** The argument that stands for standard input. */
+export const STANDARD_INPUT = "-";
+
 /** Words of an argument's or option's placeholder that say that its value is a path. */
 const PATH_WORDS = /\b(FILE|DIR|PATH|IMAGE|IN|OUT)\b/;
 
@@ -121,7 +130,7 @@ function resolvePaths(command: CommandUnknownOpts, from: string | undefined): vo
   if (from === undefined || resolve(from) === Deno.cwd()) return;
   const at = (value: unknown): unknown => {
     if (Array.isArray(value)) return value.map(at);
-    if (typeof value !== "string") return value;
+    if (typeof value !== "string" || value === STANDARD_INPUT) return value;
     const [, name = "", path = value] = /^([^/=]+=)(.+)$/.exec(value) ?? [];
     return name + pathFrom(path, from);
   };

@@ -1,224 +1,292 @@
 /**
- * The command `detect`: landmarks of faces in images, as JSON lines, `.pts` files and overlays.
+ * The command `detect`: every face of pictures, with its landmarks, as JSON lines and files of many formats.
  *
  * @module
  */
 
-import { Command, Option } from "@commander-js/extra-typings";
-import { basename, dirname, extname, join, resolve } from "node:path";
-import { parseCsv } from "../formats/csv.ts";
-import { InputError } from "../formats/input_error.ts";
-import { overlayLandmarks } from "../faces/draw.ts";
-import { type Box, cropSquare, cropTransform, type Image } from "../faces/data/image.ts";
-import { readImage, writePng } from "../faces/data/image_file.ts";
-import { CROP_SCALE, invertAffine, transformLandmarks } from "../faces/landmarks.ts";
-import { formatPts } from "../faces/pts.ts";
-import { type Detector, loadDetector, uncertainty } from "../models/detectors/detector.ts";
-import { searchFace } from "../models/detectors/face_search.ts";
-import { type Context, Exit, SHIPPED_DETECTOR, UsageError } from "./command.ts";
+import { Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
+import { basename, extname, resolve } from "node:path";
 import { openDevice } from "../engine/device.ts";
+import { exists, readBytes } from "../formats/files.ts";
+import { InputError } from "../formats/input_error.ts";
+import type { Image } from "../faces/data/image.ts";
+import { decodeImage, readImage } from "../faces/data/image_file.ts";
+import { CROP_SCALE } from "../faces/landmarks.ts";
+import { loadDetector } from "../models/detectors/detector.ts";
+import { searchFace } from "../models/detectors/face_search.ts";
+import { findFacesOfEach, type Picture } from "../models/detectors/find_faces.ts";
+import { type Finder, loadFinder, MIN_SCORE } from "../models/finder/finder.ts";
+import type { FacePlace } from "../models/finder/targets.ts";
+import { reporterFor } from "../runtime/run/progress.ts";
+import { checkNames, type GivenBox, parseBox, placesIn, readBoxes, type Source, sourcesOf } from "./_detect_inputs.ts";
+import { RESULT_FORMATS, ResultFolder, type ResultFormat, type Row, rowOf } from "./_detect_results.ts";
+import { type Context, Exit, number, SHIPPED_DETECTOR, SHIPPED_FINDER, STANDARD_INPUT, UsageError } from "./command.ts";
 
-/** An image with the crop that goes to the detector. */
-interface Work {
-  readonly file: string;
-  readonly image: Image;
-  readonly crop: Box;
-  /** Facts about the crop in the output. */
-  readonly notes: Readonly<Record<string, unknown>>;
-}
+const FORMATS = Object.keys(RESULT_FORMATS) as ResultFormat[];
 
 /**
- * Declares `detect`, which prints a JSON line for each image:
+ * Declares `detect`, which prints a JSON line for each picture, see {@linkcode Row}: its faces, or the error of a file that
+ * is no picture. The other pictures are done all the same, and the exit code is 1.
  *
- * - `landmarks`, `[P, 2]`, and `uncertainty_px`, `[P]`, see {@linkcode uncertainty}. It is no calibrated error. On
- *   two sets of rendered faces, in five and in six styles and turned far, its rank correlation with models/tiny's error
- *   was 0.40 and 0.33 with `--flip` (0.63 and 0.45 between means of faces), and 0.20 and 0.14 without; with it, errors
- *   were on average 1.1 to 1.2 times as large;
- * - `crop`, left, top and side of the square that the detector saw, and `crop_from`: the flag `box`, the file `boxes`,
- *   `none` for the whole image, or `search`, see {@linkcode searchFace}, with `approximate: true`;
- * - or `error` in place of these. The other images are done all the same, and the exit code is 1.
- *
- * Pixels count from 0 at the centre of the first one. Boxes are around the face from brows to chin, ear to ear, as
- * `x,y,width,height` from the image's left top corner.
+ * The uncertainty of a landmark is no calibrated error, see {@linkcode uncertainty}: it ranks faces and points.
  */
 export const detect = (context: Context) =>
   new Command()
-    .argument("<IMAGE|DIR...>", "PNG and JPEG files, or folders of them")
+    .argument(
+      "<IMAGE|DIR...>",
+      "pictures, folders with all below them, patterns as in 'scans/**/*.jpg', or - for a picture on standard input",
+    )
     .addOption(new Option("--detector <DIR>", "folder of a detector").default(SHIPPED_DETECTOR, "models/faces"))
+    .addOption(new Option("--finder <DIR>", "folder of a face finder").default(SHIPPED_FINDER, "models/faces/finder"))
+    .addOption(
+      new Option("--min-score <SCORE>", `least score of a face; ${MIN_SCORE} unless given`)
+        .argParser(number("a number from 0 to 1", (value) => value >= 0 && value <= 1)),
+    )
+    .addOption(
+      new Option("--max-faces <COUNT>", "most faces of a picture, those of the highest score; all unless given")
+        .argParser(number("a whole number from 1", (value) => Number.isInteger(value) && value >= 1)),
+    )
+    .addOption(
+      new Option("--min-size <PX>", "least size of a face, brows to chin or ear to ear, in pixels of the picture")
+        .argParser(number("a number above 0", (value) => value > 0 && Number.isFinite(value))),
+    )
     .addOption(
       new Option(
         "--box <X,Y,W,H>",
-        "box of the face, brows to chin and ear to ear, in pixels; the same for every image",
-      )
-        .conflicts(["boxes", "crop"]),
-    )
-    .addOption(
-      new Option("--boxes <FILE>", "CSV file with a box for each image: name,x,y,width,height").conflicts("crop"),
+        "box of the face, brows to chin and ear to ear, in pixels; the same for every picture",
+      ).conflicts(["boxes", "crop"]),
     )
     .addOption(
       new Option(
-        "--crop <HOW>",
-        "none uses whole images that are crops of faces already; without --box, --boxes and --crop " +
-          "the detector searches for the face, which is approximate",
-      ).choices(["none"]),
+        "--boxes <FILE>",
+        "CSV file with a box for each face, several for a picture of several: name,x,y,width,height",
+      ).conflicts("crop"),
     )
-    .option("--flip", "average the landmarks of the image and of its mirror image")
-    .option("--out <DIR>", "write NAME.pts, and NAME.png with the landmarks drawn over the image, to this folder")
-    .addHelpText("after", "\nExample:\n  deno task detect face.jpg --flip --out found")
-    .action((paths, options) => detectPaths(paths, options, context));
+    .addOption(
+      new Option("--crop <HOW>", "none uses whole pictures that are crops of one face already").choices(["none"]),
+    )
+    .option("--flip", "average the landmarks of a face and of its mirror image: slower, more accurate")
+    .option("--out <DIR>", "write the rows to faces.jsonl in this folder, and files in the formats of --format")
+    .addOption(
+      new Option(
+        "--format <NAME,...>",
+        `files to write to --out: ${Object.entries(RESULT_FORMATS).map(([name, doc]) => `${name}: ${doc}`).join("; ")}`,
+      ).argParser(formatsOf).default(["pts", "png"] as ResultFormat[], "pts,png"),
+    )
+    .option("--overwrite", "begin anew in a folder that has results; without it they are kept, and the run goes on")
+    .addHelpText("after", "\nExample:\n  deno task detect scans --out found --format pts,csv,sheet")
+    .action((args, options) => detectAll(args, options, context));
+
+function formatsOf(text: string): ResultFormat[] {
+  return [...new Set(text.split(","))].map((name) => {
+    const format = FORMATS.find((format) => format === name.trim());
+    if (!format) throw new InvalidArgumentError(`"${name}" is none of ${FORMATS.join(", ")}.`);
+    return format;
+  });
+}
 
 interface DetectOptions {
   readonly detector: string;
+  readonly finder: string;
+  readonly minScore?: number | undefined;
+  readonly maxFaces?: number | undefined;
+  readonly minSize?: number | undefined;
   readonly box?: string | undefined;
   readonly boxes?: string | undefined;
   readonly crop?: "none" | undefined;
   readonly flip?: boolean | undefined;
   readonly out?: string | undefined;
+  readonly format: readonly ResultFormat[];
+  readonly overwrite?: boolean | undefined;
 }
 
-async function detectPaths(
-  paths: readonly string[],
-  { detector: dir, box, boxes, crop, flip = false, out }: DetectOptions,
-  { print, note }: Context,
-): Promise<void> {
+/** A picture on its way. */
+interface Work {
+  readonly source: Source;
+  readonly picture: Picture;
+  /** The file, where it cannot be read again. */
+  readonly bytes?: Uint8Array;
+}
+
+/** A file that is no picture. */
+interface Failed {
+  readonly source: Source;
+  readonly error: string;
+}
+
+async function detectAll(args: readonly string[], options: DetectOptions, context: Context): Promise<void> {
+  const { out, flip = false, minScore, maxFaces, minSize, crop } = options;
+  const sources = await sourcesOf(args, out);
+  const boxed = await boxesOf(options);
+  if (out !== undefined) checkNames(sources, out);
+  const whole = boxed !== undefined || crop !== undefined;
+  const unused = whole
+    ? Object.entries({ minScore, maxFaces, minSize }).find(([, value]) => value !== undefined)
+    : undefined;
+  if (unused) {
+    throw new UsageError(
+      `Cannot use --${unused[0].replace(/[A-Z]/, (c) => `-${c.toLowerCase()}`)} where boxes or crops are given`,
+    );
+  }
+  const device = await openDevice();
   try {
-    const fromFile = boxes === undefined ? undefined : await readBoxes(boxes);
-    const files = (await Promise.all(paths.map(imagesAt))).flat();
-    const flag = box === undefined ? undefined : faceSquare(box, "--box");
-    if (out !== undefined) await prepare(out, files);
-    const device = await openDevice();
-    try {
-      const detector = await loadDetector(device, dir);
-      const place = async (file: string, image: Image): Promise<Omit<Work, "file" | "image">> => {
-        if (crop) return { crop: wholeOf(file, image), notes: { crop_from: "none" } };
-        if (flag) return { crop: flag, notes: { crop_from: "box" } };
-        if (fromFile) {
-          const square = fromFile.get(basename(file)) ?? fromFile.get(stem(file));
-          if (!square) throw new InputError(`Cannot place the face: ${boxes} has no line for ${basename(file)}`);
-          return { crop: square, notes: { crop_from: "boxes" } };
-        }
-        const found = await searchFace(detector, image);
-        if (!found) {
-          throw new InputError("Cannot find a face in it", { hint: "give its place with --box x,y,width,height" });
-        }
-        const disagreement = Number(found.disagreement.toFixed(2));
-        return { crop: found.box, notes: { crop_from: "search", approximate: true, disagreement } };
-      };
-      const started = performance.now();
-      const failed = await detectAll(detector, files, { place, flip, out, print });
-      const seconds = (performance.now() - started) / 1000;
-      note(`${files.length} images, ${failed} failed, ${(files.length / seconds).toFixed(1)} images a second`);
-      detector.destroy();
-      if (failed) throw new Exit(1);
-    } finally {
-      device.destroy();
-    }
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) throw new UsageError(`Cannot detect: ${error.message}`);
-    throw error;
-  }
-}
-
-interface How {
-  place(file: string, image: Image): Promise<Omit<Work, "file" | "image">>;
-  readonly flip: boolean;
-  readonly out: string | undefined;
-  print(line: string): void;
-}
-
-/** Detects image by image, so that memory does not grow with their number; returns how many failed. */
-async function detectAll(detector: Detector, files: readonly string[], how: How): Promise<number> {
-  const side = detector.config.size_px;
-  type Item = Work | { readonly file: string; readonly error: string };
-  async function* works(): AsyncGenerator<Item> {
-    for (const file of files) {
-      try {
-        const image = await readImage(file);
-        yield { file, image, ...await how.place(file, image) };
-      } catch (error) {
-        if (!(error instanceof InputError)) throw error;
-        yield { file, error: error.message };
-      }
-    }
-  }
-  const cropOf = (item: Item) => "error" in item ? null : cropSquare(item.image, item.crop, side).data;
-  let failed = 0;
-  for await (const [item, found] of detector.each(works(), cropOf, side, { flip: how.flip })) {
-    if ("error" in item) {
-      failed++;
-      how.print(JSON.stringify(item));
-      continue;
-    }
-    const { file, image, crop, notes } = item;
-    const prediction = found!;
-    const face = transformLandmarks(prediction.landmarks, invertAffine(cropTransform(crop, side)));
-    const pointOf = (index: number) => Array.from(face.subarray(2 * index, 2 * index + 2), round);
-    const points = Array.from({ length: face.length / 2 }, (_, index) => pointOf(index));
-    const uncertainty_px = Array.from(uncertainty(prediction), (px) => round(px * crop.side / side));
-    const square = [crop.x, crop.y, crop.side].map(round);
-    how.print(JSON.stringify({ file, ...notes, crop: square, landmarks: points, uncertainty_px }));
-    if (how.out === undefined) continue;
-    await Deno.writeTextFile(join(how.out, `${stem(file)}.pts`), formatPts(face));
-    await writePng(join(how.out, `${stem(file)}.png`), overlayLandmarks(image, face, detector.schema));
-  }
-  return failed;
-}
-
-const round = (px: number) => Number(px.toFixed(3));
-const stem = (file: string) => basename(file, extname(file));
-
-/** The images of a folder, or the file itself. */
-async function imagesAt(path: string): Promise<string[]> {
-  if (!(await Deno.stat(path)).isDirectory) return [path];
-  const names = (await Array.fromAsync(Deno.readDir(path))).filter(({ isFile }) => isFile).map(({ name }) => name);
-  const images = names.filter((name) => /\.(png|jpe?g)$/i.test(name)).sort();
-  if (!images.length) throw new InputError(`Cannot detect in ${path}: there is no PNG or JPEG in the folder`);
-  return images.map((name) => join(path, name));
-}
-
-/** Makes the folder of the results; nothing that was there before the run is to be lost. */
-async function prepare(out: string, files: readonly string[]): Promise<void> {
-  const names = new Map<string, string>();
-  for (const file of files) {
-    const other = names.get(stem(file));
-    if (other !== undefined) {
-      throw new InputError(
-        `Cannot write the results of ${file} and ${other} to one folder: both would be ${stem(file)}.pts`,
+    using detector = await loadDetector(device, options.detector, { partial: true });
+    using finder = !whole && exists(options.finder) ? await loadFinder(device, options.finder) : undefined;
+    const settings = { images: args.map((arg) => resolve(arg)), ...await settingsOf(options) };
+    const results = out === undefined ? undefined : await ResultFolder.open(out, sources, {
+      formats: options.format,
+      settings,
+      schema: detector.schema,
+      overwrite: options.overwrite ?? false,
+      resumes: true,
+    });
+    const open = results ? sources.filter((source) => !results.has(source)) : sources;
+    if (results) await printKept(results, sources, context);
+    const works = worksOf(open, async (image, source) => {
+      if (boxed) return placesIn(boxed(source), image);
+      if (crop) return [wholeOf(source.file, image)];
+      if (finder) return undefined;
+      const found = await searchFace(detector, image);
+      return found ? [placeOf(found.box)] : [];
+    });
+    const counts = { faces: 0, failed: 0, done: sources.length - open.length };
+    const started = performance.now();
+    const progress = context.progress && reporterFor(context.progress);
+    const found = findFacesOfEach(
+      finder ?? nobody,
+      detector,
+      works,
+      (work) => "error" in work ? null : work.picture,
+      {
+        flip,
+        ...(crop && { passes: 1 }),
+        ...(minScore !== undefined && { min_score: minScore }),
+        ...(maxFaces !== undefined && { max_faces: maxFaces }),
+        ...(minSize !== undefined && { min_size_px: minSize }),
+      },
+    );
+    for await (const [work, faces] of found) {
+      const { source } = work;
+      const row: Row = "error" in work
+        ? { file: source.file, error: work.error }
+        : rowOf(source.file, work.picture.image, faces);
+      await results?.add(
+        source,
+        row,
+        "error" in work ? undefined : { image: work.picture.image, ...(work.bytes && { bytes: work.bytes }) },
       );
+      if ("error" in row) counts.failed++;
+      counts.faces += faces.length;
+      printRow(row, results, context);
+      const { faces: found, failed } = counts;
+      progress?.event({
+        event: "progress",
+        stage: "detect",
+        done: ++counts.done,
+        total: sources.length,
+        fields: { faces: found, ...(failed && { failed }) },
+      });
     }
-    names.set(stem(file), file);
-    if (resolve(dirname(file)) === resolve(out)) {
-      throw new InputError(`Cannot write to ${out}: it holds the images`, { hint: "--out with another folder" });
-    }
+    await results?.close();
+    const seconds = (performance.now() - started) / 1000;
+    progress?.event({ event: "done", stage: "detect", seconds });
+    context.note(
+      `${open.length} pictures, ${counts.faces} faces, ${counts.failed} failed, ` +
+        `${(open.length / seconds).toFixed(1)} pictures a second`,
+    );
+    if (counts.failed) throw new Exit(1);
+  } finally {
+    device.destroy();
   }
-  await Deno.mkdir(out, { recursive: true });
 }
 
-function wholeOf(file: string, { width, height }: Image): Box {
-  if (width === height) return { x: -0.5, y: -0.5, side: width };
+/** Stands for the finder where places are given. */
+const nobody: Pick<Finder, "find"> = {
+  find: () => Promise.reject(new RangeError("Cannot find faces without a finder")),
+};
+
+/** Prints the rows of an earlier run. */
+async function printKept(results: ResultFolder, sources: readonly Source[], context: Context): Promise<void> {
+  const wanted = new Set(sources.filter((source) => results.has(source)).map(({ file }) => file));
+  if (!wanted.size) return;
+  context.note(`${wanted.size} of ${sources.length} pictures are done already; --overwrite begins anew`);
+  for await (const row of results.rows()) if (wanted.has(row.file)) printRow(row, results, context);
+}
+
+/** Prints a row, unless it is in a file and a person looks on. */
+function printRow(row: Row, results: ResultFolder | undefined, { print, progress }: Context): void {
+  if (results && progress && Deno.stdout.isTerminal()) return;
+  print(JSON.stringify(row));
+}
+
+/** The pictures, read one by one, with the places of their faces where those are known. */
+async function* worksOf(
+  sources: readonly Source[],
+  places: (image: Image, source: Source) => Promise<FacePlace[] | undefined>,
+): AsyncGenerator<Work | Failed> {
+  for (const source of sources) {
+    try {
+      const bytes = source.file === STANDARD_INPUT ? await readStandardInput() : undefined;
+      const image = bytes ? decodeImage(bytes, { name: "standard input" }) : await readImage(source.file);
+      const known = await places(image, source);
+      yield { source, picture: { image, ...(known && { places: known }) }, ...(bytes && { bytes }) };
+    } catch (error) {
+      const isMissing = error instanceof Deno.errors.NotFound; // since the list was made
+      if (!(error instanceof InputError) && !isMissing) throw error;
+      yield { source, error: error.message };
+    }
+  }
+}
+
+async function readStandardInput(): Promise<Uint8Array> {
+  return new Uint8Array(await new Response(Deno.stdin.readable).arrayBuffer());
+}
+
+/** The boxes of a picture, where there are any. */
+async function boxesOf({ box, boxes }: DetectOptions): Promise<((source: Source) => GivenBox[]) | undefined> {
+  if (box !== undefined) {
+    const given = [parseBox(box, "--box")];
+    return () => given;
+  }
+  if (boxes === undefined) return undefined;
+  if (!exists(boxes)) throw new UsageError(`Cannot read ${boxes}: there is no such file`);
+  const listed = await readBoxes(boxes);
+  return ({ file, name }) => {
+    const name_ = basename(file);
+    const given = listed.get(file) ?? listed.get(name_) ?? listed.get(basename(file, extname(file))) ??
+      listed.get(name);
+    if (!given) throw new InputError(`Cannot place the face: ${boxes} has no line for ${name_}`);
+    return given;
+  };
+}
+
+/** All that rows depend on but the pictures. */
+async function settingsOf(options: DetectOptions): Promise<Record<string, unknown>> {
+  const { detector, finder, boxes, out: _, overwrite: __, format, ...rest } = options;
+  const weights = async (dir: string) =>
+    exists(`${dir}/model.safetensors`) ? await digest(`${dir}/model.safetensors`) : null;
+  return {
+    ...rest,
+    format: [...format].sort(),
+    detector: await weights(detector),
+    finder: await weights(finder),
+    ...(boxes !== undefined && { boxes: await digest(boxes) }),
+  };
+}
+
+/** SHA-256 of a file, its first 16 digits. */
+async function digest(path: string): Promise<string> {
+  const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", await readBytes(path)));
+  return Array.from(hash.subarray(0, 8), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** The place of a face that a whole picture is the crop of. */
+function wholeOf(file: string, { width, height }: Image): FacePlace {
+  if (width === height) return placeOf({ x: -0.5, y: -0.5, side: width });
   throw new InputError(`Cannot use ${file} whole: its size is ${width} x ${height}, and a square is expected`);
 }
 
-/** The square to cut out around a face given as `x,y,width,height`. */
-function faceSquare(text: string, where: string): Box {
-  const numbers = text.split(",").map((part) => part.trim() === "" ? NaN : Number(part));
-  const areFour = (list: number[]): list is [number, number, number, number] =>
-    list.length === 4 && list.every(Number.isFinite);
-  if (!areFour(numbers) || numbers[2] <= 0 || numbers[3] <= 0) {
-    throw new InputError(`Cannot read ${where} "${text}" as a box: x,y,width,height in pixels is expected`);
-  }
-  const [x, y, width, height] = numbers;
-  const side = CROP_SCALE * Math.max(width, height);
-  return { x: x + width / 2 - 0.5 - side / 2, y: y + height / 2 - 0.5 - side / 2, side };
-}
-
-/** Rows `name,x,y,width,height`; a first one that names the columns may be there. */
-async function readBoxes(path: string): Promise<Map<string, Box>> {
-  const boxes = new Map<string, Box>();
-  for (const [i, { line, fields: [name = "", ...box] }] of parseCsv(await Deno.readTextFile(path), path).entries()) {
-    if (i === 0 && name === "name") continue;
-    if (!box.length) throw new InputError(`Cannot read ${path}:${line}: name,x,y,width,height is expected`);
-    boxes.set(name, faceSquare(box.join(","), `${path}:${line}`));
-  }
-  return boxes;
+/** The place whose crop is a square. */
+function placeOf({ x, y, side }: { readonly x: number; readonly y: number; readonly side: number }): FacePlace {
+  return { x: x + side / 2, y: y + side / 2, side: side / CROP_SCALE, angle: 0 };
 }

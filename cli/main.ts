@@ -55,7 +55,7 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     load: async () => (await import("./stages.ts")).stages,
   },
   detect: {
-    doc: "Finds landmarks in images and prints a JSON line for each; with --out also .pts files and overlays.",
+    doc: "Finds every face of pictures and its landmarks: a JSON line for each picture, and files of several formats.",
     load: async () => (await import("./detect.ts")).detect,
   },
   score: {

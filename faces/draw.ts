@@ -5,7 +5,7 @@
  */
 import { type Colour, createImage, type Image, resizeArea } from "./data/image.ts";
 import { pointAt } from "./geometry.ts";
-import { type Landmarks, rescale } from "./landmarks.ts";
+import { boundingBox, type Landmarks, rescale } from "./landmarks.ts";
 import { roundTo } from "./statistics.ts";
 import type { LandmarkSchema } from "./schema.ts";
 
@@ -144,6 +144,35 @@ export function overlayLandmarks(
     Math.max(0.6, unit),
     Math.max(1, 2 * unit),
   );
+  return result;
+}
+
+/**
+ * Draws the landmarks of several faces over a picture, lines as wide as suits the size of each face.
+ *
+ * @param image The picture; it is not changed.
+ * @param faces `[P, 2]` each, pixels of the picture.
+ * @param schema Their schema.
+ * @param longest_px Longer side of the result at most: a larger picture is made smaller.
+ * @returns A new image.
+ */
+export function overlayFaces(
+  image: Image,
+  faces: readonly Landmarks[],
+  schema: LandmarkSchema,
+  longest_px: number = Infinity,
+): Image {
+  const scale = Math.min(1, longest_px / Math.max(image.width, image.height));
+  const size = (length: number) => Math.max(1, Math.round(length * scale));
+  const result = scale < 1
+    ? resizeArea(image, size(image.width), size(image.height))
+    : { ...image, data: image.data.slice() };
+  for (const face of faces) {
+    const placed = face.map((px) => rescale(px, scale));
+    const { width, height } = boundingBox(placed);
+    const unit = Math.max(width, height) / 160;
+    drawFace(result, placed, schema, Math.max(0.6, unit), Math.max(1, 2 * unit));
+  }
   return result;
 }
 
