@@ -212,7 +212,8 @@ export async function makeFolder(path: string): Promise<void> {
 /** Makes the folder of a file, and those above it, where they are missing. */
 export function makeFolderOf(path: string): void {
   try {
-    Deno.mkdirSync(path.replace(/[^/\\]*$/, "."), { recursive: true });
+    // Not `folder/.`: mkdir has no such folder to make.
+    Deno.mkdirSync(path.replace(/[^/\\]*$/, "") || ".", { recursive: true });
   } catch (error) {
     throw writeError(error, path);
   }

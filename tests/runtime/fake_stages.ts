@@ -124,15 +124,19 @@ const parts = stage({
   options: z.object({
     count: z.int().min(1).describe("Files"),
     fail_at: z.int().optional().describe("File at which it throws"),
+    sleep_ms: z.int().default(0).describe("Time of a file"),
   }),
-  async shard(ctx, _inputs, { count, fail_at }, shard) {
+  async shard(ctx, _inputs, { count, fail_at, sleep_ms }, shard) {
     ran.push(`${ctx.id} ${shard.index}`);
     for (let i = shard.index; i < count; i += shard.count) {
       if (i === fail_at) throw new RangeError(`Cannot write file ${i}`);
-      if (!exists(`${ctx.work}/${i}`)) writeAtomic(`${ctx.work}/${i}`, `${ctx.seed} ${i}`);
+      if (!exists(`${ctx.work}/${i}`)) {
+        await new Promise((resolve) => setTimeout(resolve, sleep_ms));
+        ctx.signal.throwIfAborted();
+        writeAtomic(`${ctx.work}/${i}`, `${ctx.seed} ${i}`);
+      }
       ctx.progress(Math.floor(i / shard.count) + 1, Math.ceil((count - shard.index) / shard.count));
     }
-    await Promise.resolve();
   },
   async run(ctx, _inputs, { count }) {
     let made = 0;
