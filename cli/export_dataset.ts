@@ -5,10 +5,9 @@
  */
 import { Command, Option } from "@commander-js/extra-typings";
 import { EXPORT_NAMES, exportFormatsDoc } from "../faces/data/annotations/registry.ts";
-import { openDataset } from "../faces/data/dataset.ts";
+import { isDataset, openDataset } from "../faces/data/dataset.ts";
 import { exportDataset as exportAs } from "../faces/data/dataset_export.ts";
 import type { Origin } from "../faces/pts.ts";
-import { exists } from "../formats/files.ts";
 import { type Context, UsageError } from "./command.ts";
 
 /** Declares `export-dataset`. */
@@ -31,7 +30,7 @@ export const exportDataset = ({ print }: Context) =>
       "\nExample:\n  deno task export-dataset runs/full/synthetic --format coco --out synthetic-coco",
     )
     .action(async (dir, { format, out, origin: asked, overwrite }) => {
-      if (!exists(`${dir}/metadata.jsonl`)) {
+      if (!await isDataset(dir)) {
         throw new UsageError(`Cannot export ${dir} as there is no ${dir}/metadata.jsonl`, {
           hint: "a folder of images with landmarks becomes a dataset by dataset/import",
         });

@@ -7,7 +7,7 @@
 import { Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { basename, join, resolve } from "node:path";
 import { InputError } from "../formats/input_error.ts";
-import { type Dataset, openDataset, type Sample } from "../faces/data/dataset.ts";
+import { type Dataset, isDataset, openDataset, type Sample } from "../faces/data/dataset.ts";
 import { openFolder } from "../faces/data/face_folder.ts";
 import { type Box, cropSquare, cropTransform } from "../faces/data/image.ts";
 import { boundingBox, CROP_SCALE, faceBox, transformLandmarks } from "../faces/landmarks.ts";
@@ -186,7 +186,7 @@ export function toolsOf({ detector = [], predicted = [] }: ToolOptions): Tool[] 
 
 /** Opens a dataset, or a folder of images with `.pts` files. */
 export async function openData(dir: string, { origin, schema, exclude = [] }: DataOptions): Promise<Dataset> {
-  if (exists(`${dir}/metadata.jsonl`)) return await openDataset(dir);
+  if (await isDataset(dir)) return await openDataset(dir);
   const filter = globFilter([], exclude);
   return await openFolder(dir, { origin: Number(origin) as Origin, schema: SCHEMAS[schema], filter });
 }

@@ -6,6 +6,7 @@
 import { DiskError, readError, writeError } from "./disk_error.ts";
 import { FOREIGN_BYTES, foreignKind } from "./foreign.ts";
 import { InputError } from "./input_error.ts";
+import { findEntry, readEntry } from "./tar.ts";
 
 /** Reads from a path; errors that a user can mend become `InputError`s. */
 export async function reading<T>(path: string, read: () => Promise<T>): Promise<T> {
@@ -45,9 +46,12 @@ export async function readText(path: string): Promise<string> {
   return (await reading(path, () => Deno.readTextFile(path))).replace(/^\uFEFF/, "");
 }
 
-/** The bytes of a file. */
+/** The bytes of a file, or of an entry of a tar archive, see `tar.ts`. */
 export async function readBytes(path: string): Promise<Uint8Array<ArrayBuffer>> {
-  return await reading(path, () => Deno.readFile(path));
+  return await reading(path, async () => {
+    const found = findEntry(path);
+    return found ? await readEntry(found.archive, found.entry) : await Deno.readFile(path);
+  });
 }
 
 /** Writes a file, text or bytes, for which the folder is made; it is there whole or as it was before. */
@@ -183,9 +187,9 @@ export async function replaceFiles(path: string, fill: (dir: string) => Promise<
   }
 }
 
-/** Length of a file, bytes. */
+/** Length of a file, or of an entry of a tar archive, bytes. */
 export async function fileSize(path: string): Promise<number> {
-  return (await reading(path, () => Deno.stat(path))).size;
+  return await reading(path, async () => findEntry(path)?.entry.size ?? (await Deno.stat(path)).size);
 }
 
 /** True if an error says that a file or folder is missing. */

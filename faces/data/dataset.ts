@@ -2,12 +2,14 @@
  * Datasets: the folder of faces with landmarks that every data stage writes and reads.
  *
  * A dataset is `metadata.jsonl` (the image-folder convention of Hugging Face: one line an image, with `file_name`) and
- * `images/000000.png` with `images/000000.pts` next to it. All its images are squares of one size.
+ * `images/000000.png` with `images/000000.pts` next to it; or, for very many images, tar archives of `000000.png` with
+ * `000000.json`, the shards of WebDataset (https://github.com/webdataset/webdataset). All its images are squares of one size.
  *
  * @module
  */
 import { z } from "zod";
-import { readText } from "../../formats/files.ts";
+import { exists, isFolder, namesIn, readText } from "../../formats/files.ts";
+import { readEntry, readTarDirectory } from "../../formats/tar.ts";
 import { InputError } from "../../formats/input_error.ts";
 import { itemAt } from "../../engine/lookup.ts";
 import type { AppliedEdit } from "../edits.ts";
@@ -149,7 +151,7 @@ export function datasetOf(
 /**
  * Opens a dataset that a `DatasetWriter` wrote. Images are read on demand.
  *
- * @param dir The folder with `metadata.jsonl`.
+ * @param dir The folder with `metadata.jsonl`, or with shards.
  * @returns The dataset.
  * @throws {InputError} Naming the line of `metadata.jsonl`, if one cannot be understood, or if there is no image.
  *
@@ -164,37 +166,35 @@ export function datasetOf(
  */
 export async function openDataset(dir: string): Promise<Dataset> {
   const path = `${dir}/metadata.jsonl`;
+  const lines = !exists(path) && await isDataset(dir) ? linesOfShards(dir) : linesOf(path);
   const records: DatasetRecord[] = [];
   let schema: LandmarkSchema | undefined;
-  for (const [i, text] of (await readText(path)).split("\n").entries()) {
-    if (text.trim() === "") continue;
+  for await (const { place, text, file_name } of lines) {
     let json: unknown;
     try {
       json = JSON.parse(text);
     } catch (error) {
-      throw new InputError(`Cannot read ${path}:${i + 1}: ${(error as Error).message}`);
+      throw new InputError(`Cannot read ${place}: ${(error as Error).message}`);
     }
-    const parsed = line.safeParse(json);
+    const parsed = line.safeParse(file_name === undefined ? json : { ...Object(json), file_name });
     if (!parsed.success) {
       const issue = itemAt(parsed.error.issues, 0, "the problems of a line");
-      throw new InputError(`Cannot read ${path}:${i + 1}: ${issue.path.join(".") || "the line"}: ${issue.message}`);
+      throw new InputError(`Cannot read ${place}: ${issue.path.join(".") || "the line"}: ${issue.message}`);
     }
     const { landmarks, schema: name = DEFAULT_SCHEMA, ...rest } = parsed.data;
     schema ??= SCHEMAS[name];
     if (name !== schema.name) {
-      throw new InputError(
-        `Cannot read ${path}:${i + 1}: its schema is ${name}, that of the first line is ${schema.name}`,
-      );
+      throw new InputError(`Cannot read ${place}: its schema is ${name}, that of the first image is ${schema.name}`);
     }
     if (landmarks.length !== schema.count) {
       throw new InputError(
-        `Cannot read ${path}:${i + 1}: landmarks: there are ${landmarks.length} and ${name} has ${schema.count}`,
+        `Cannot read ${place}: landmarks: there are ${landmarks.length} and ${name} has ${schema.count}`,
       );
     }
     records.push({ ...rest, landmarks: Float32Array.from(landmarks.flat()) } as DatasetRecord);
   }
   const [first] = records;
-  if (!schema || !first) throw new InputError(`Cannot use ${dir} as a dataset: ${path} names no image`);
+  if (!schema || !first) throw new InputError(`Cannot use ${dir} as a dataset: it names no image`);
   const { width, height } = await readImageSize(`${dir}/${first.file_name}`);
   if (width !== height) {
     throw new InputError(
@@ -203,3 +203,47 @@ export async function openDataset(dir: string): Promise<Dataset> {
   }
   return datasetOf(dir, schema, width, records);
 }
+
+/** The metadata of an image as text. */
+interface MetadataLine {
+  /** Place for errors. */
+  readonly place: string;
+  /** A JSON object. */
+  readonly text: string;
+  /** The image's path, where the text has none. */
+  readonly file_name?: string;
+}
+
+async function* linesOf(path: string): AsyncGenerator<MetadataLine> {
+  for (const [i, text] of (await readText(path)).split("\n").entries()) {
+    if (text.trim() !== "") yield { place: `${path}:${i + 1}`, text };
+  }
+}
+
+/** True if a folder is a dataset: it has `metadata.jsonl`, or tar shards. */
+export async function isDataset(dir: string): Promise<boolean> {
+  return exists(`${dir}/metadata.jsonl`) || (await shardsIn(dir)).length > 0;
+}
+
+async function shardsIn(dir: string): Promise<string[]> {
+  return exists(dir) && await isFolder(dir) ? (await namesIn(dir)).filter((name) => name.endsWith(".tar")) : [];
+}
+
+/** Samples of shards: a `.json` and an image of the same name, in the order of the archives. */
+async function* linesOfShards(dir: string): AsyncGenerator<MetadataLine> {
+  for (const shard of await shardsIn(dir)) {
+    const path = `${dir}/${shard}`;
+    const entries = readTarDirectory(path);
+    for (const [name, entry] of entries) {
+      if (!name.endsWith(".json")) continue;
+      const key = name.slice(0, -".json".length);
+      const image = IMAGE_ENDINGS.map((ending) => `${key}.${ending}`).find((image) => entries.has(image));
+      if (!image) throw new InputError(`Cannot read ${path}/${name}: there is no image of the same name beside it`);
+      const text = new TextDecoder().decode(await readEntry(path, entry));
+      yield { place: `${path}/${name}`, text, file_name: `${shard}/${image}` };
+    }
+  }
+}
+
+/** Endings of the images of shards. */
+const IMAGE_ENDINGS = ["png", "jpg", "jpeg", "webp"];

@@ -4,9 +4,11 @@
  * @module
  */
 import { makeFolder, readBytes, writeFile } from "../../formats/files.ts";
+import { TarWriter } from "../../formats/tar.ts";
 import { InputError } from "../../formats/input_error.ts";
 import { itemAt } from "../../engine/lookup.ts";
 import { pointAt } from "../geometry.ts";
+import type { Landmarks } from "../landmarks.ts";
 import { formatPts } from "../pts.ts";
 import { DEFAULT_SCHEMA, type LandmarkSchema } from "../schema.ts";
 import { roundTo } from "../statistics.ts";
@@ -15,18 +17,28 @@ import type { Image } from "./image.ts";
 import { encodePng } from "./image_file.ts";
 import type { PicturePool } from "./pool.ts";
 
-/** Writes a dataset. `metadata.jsonl` comes last, with `close()`: a folder without it is unfinished. */
+/** How a dataset is written. */
+export interface DatasetWriterOptions {
+  /** Makes PNG files of images; by default this thread. */
+  readonly encoder?: Pick<PicturePool, "encode"> | undefined;
+  /** Images of each tar archive, see `dataset.ts`; files of their own if it is not given. */
+  readonly shard_images?: number | undefined;
+}
+
+/** Writes a dataset, which is whole after `close()`. */
 export class DatasetWriter {
   readonly #dir: string;
   readonly #schema: LandmarkSchema;
-  readonly #lines: string[] = [];
   readonly #encode: (image: Image) => Promise<Uint8Array> | Uint8Array;
+  readonly #store: SampleStore;
+  #count = 0;
   #size_px = 0;
 
-  private constructor(dir: string, schema: LandmarkSchema, encoder: Pick<PicturePool, "encode"> | undefined) {
+  private constructor(dir: string, schema: LandmarkSchema, { encoder, shard_images }: DatasetWriterOptions) {
     this.#dir = dir;
     this.#schema = schema;
     this.#encode = encoder ? (image) => encoder.encode(image) : encodePng;
+    this.#store = shard_images === undefined ? new FileStore(dir) : new ShardStore(dir, shard_images);
   }
 
   /**
@@ -34,21 +46,20 @@ export class DatasetWriter {
    *
    * @param dir The folder, which is made when it is not there.
    * @param schema Schema of the landmarks.
-   * @param encoder Makes PNG files of images; by default this thread.
    * @returns The writer.
    */
   static async create(
     dir: string,
     schema: LandmarkSchema,
-    encoder?: Pick<PicturePool, "encode">,
+    options: DatasetWriterOptions = {},
   ): Promise<DatasetWriter> {
-    await makeFolder(`${dir}/images`);
-    return new DatasetWriter(dir, schema, encoder);
+    await makeFolder(dir);
+    return new DatasetWriter(dir, schema, options);
   }
 
   /** Images so far. */
   get count(): number {
-    return this.#lines.length;
+    return this.#count;
   }
 
   /**
@@ -77,7 +88,7 @@ export class DatasetWriter {
   }
 
   #check(width: number, height: number, { landmarks }: NewRecord): void {
-    const index = this.#lines.length;
+    const index = this.#count;
     this.#size_px ||= width;
     if (width !== this.#size_px || height !== this.#size_px) {
       throw new InputError(
@@ -119,20 +130,72 @@ export class DatasetWriter {
 
   async #write(read: () => Promise<Uint8Array>, record: NewRecord): Promise<void> {
     const { style, group, landmarks, ...rest } = record;
-    const name = `images/${String(this.#lines.length).padStart(6, "0")}`;
     const points = Array.from(
       { length: this.#schema.count },
       (_, p) => pointAt(landmarks, p).map((px) => roundTo(px, 3)),
     );
     // Lines without a schema are of the default one.
     const schema = this.#schema.name === DEFAULT_SCHEMA ? {} : { schema: this.#schema.name };
-    this.#lines.push(JSON.stringify({ file_name: `${name}.png`, style, group, ...schema, landmarks: points, ...rest }));
-    await writeFile(`${this.#dir}/${name}.png`, await read());
-    await writeFile(`${this.#dir}/${name}.pts`, formatPts(landmarks));
+    await this.#store.add(this.#count++, read, { style, group, ...schema, landmarks: points, ...rest }, landmarks);
   }
 
-  /** Writes `metadata.jsonl`. */
+  /** Ends the dataset: it is whole afterwards. */
   async close(): Promise<void> {
-    await writeFile(`${this.#dir}/metadata.jsonl`, this.#lines.map((line) => line + "\n").join(""));
+    await this.#store.close();
+  }
+}
+
+/** Place of a dataset's images and their metadata. */
+interface SampleStore {
+  /** Adds an image; calls are in the order of the indices, and may overlap. */
+  add(index: number, read: () => Promise<Uint8Array>, line: object, landmarks: Landmarks): Promise<void>;
+  /** Ends the dataset. */
+  close(): Promise<void>;
+}
+
+const nameOf = (index: number) => String(index).padStart(6, "0");
+
+/** Files of their own, and `metadata.jsonl`. */
+class FileStore implements SampleStore {
+  readonly #lines: string[] = [];
+
+  constructor(private readonly dir: string) {}
+
+  async add(index: number, read: () => Promise<Uint8Array>, line: object, landmarks: Landmarks): Promise<void> {
+    const name = `images/${nameOf(index)}`;
+    this.#lines.push(JSON.stringify({ file_name: `${name}.png`, ...line }));
+    await writeFile(`${this.dir}/${name}.png`, await read());
+    await writeFile(`${this.dir}/${name}.pts`, formatPts(landmarks));
+  }
+
+  async close(): Promise<void> {
+    await writeFile(`${this.dir}/metadata.jsonl`, this.#lines.map((line) => line + "\n").join(""));
+  }
+}
+
+/** Tar archives, each of so many images. */
+class ShardStore implements SampleStore {
+  #shard: TarWriter | undefined;
+  /** The entries before, as those of an archive are in order. */
+  #written: Promise<void> = Promise.resolve();
+
+  constructor(private readonly dir: string, private readonly shard_images: number) {}
+
+  async add(index: number, read: () => Promise<Uint8Array>, line: object): Promise<void> {
+    const image = read();
+    this.#written = this.#written.then(async () => {
+      if (index % this.shard_images === 0) {
+        await this.#shard?.close();
+        this.#shard = new TarWriter(`${this.dir}/${nameOf(index / this.shard_images)}.tar`);
+      }
+      await this.#shard?.add(`${nameOf(index)}.png`, await image);
+      await this.#shard?.add(`${nameOf(index)}.json`, new TextEncoder().encode(JSON.stringify(line)));
+    });
+    await this.#written;
+  }
+
+  async close(): Promise<void> {
+    await this.#written;
+    await this.#shard?.close();
   }
 }

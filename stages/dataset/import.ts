@@ -98,7 +98,7 @@ export const importFaces = stage({
       [];
     if (absent.length > 0 && on_bad === "stop") throw badFilesError(path, absent, records.length + absent.length);
     using pool = new PicturePool(records.length * PHOTO_PIXELS);
-    const writer = await DatasetWriter.create(ctx.dir, source.schema, pool);
+    const writer = await DatasetWriter.create(ctx.dir, source.schema, { encoder: pool });
     const bad: BadFile[] = [...source.bad, ...absent];
     const every = Math.ceil(records.length / SHEET);
     const shown: Image[] = [], labels: string[] = [];

@@ -30,17 +30,22 @@ export const mergeDatasets = stage({
       ),
     include: z.array(z.string()).default([]).describe("Styles to include, with * and ?; all when empty"),
     exclude: z.array(z.string()).default([]).describe("Styles to exclude, with * and ?"),
+    shard_images: z.int().min(1).max(1_000_000).optional().describe(
+      "Images of each tar archive, the form of WebDataset for very many images; by default files of their own",
+    ),
   }),
   check: async ({ limit }, { data }) => [
     Array.isArray(limit) && weightsConflict("limit", limit, data.length, "datasets"),
     ...await datasetsConflicts(data),
   ],
   describeOutput: async (_options, { data }) => await datasetInfo(data),
-  async run(ctx, { data }, { limit, include, exclude }) {
+  async run(ctx, { data }, { limit, include, exclude, shard_images }) {
     const random = new Random(ctx.seed, "limit");
     const isChosen = globFilter(include, exclude);
     const parts = await Promise.all(data.map(async ({ dir, stage }) => ({ stage, dataset: await openDataset(dir) })));
-    const writer = await DatasetWriter.create(ctx.dir, itemAt(parts, 0, "datasets").dataset.schema);
+    const writer = await DatasetWriter.create(ctx.dir, itemAt(parts, 0, "datasets").dataset.schema, {
+      shard_images,
+    });
     for (const [i, { stage, dataset }] of parts.entries()) {
       const most = Array.isArray(limit) ? limit[i] : limit;
       const chosen = dataset.records.flatMap(({ style }, index) => isChosen(style) ? [index] : []);

@@ -166,7 +166,7 @@ export const renderStage = stage({
     const drawing = await Drawing.open(ctx, given);
     const { chunks, total, styles } = drawing;
     using pool = new PicturePool(total * size_px ** 2);
-    const writer = await DatasetWriter.create(ctx.dir, SCHEMAS.ibug68, pool);
+    const writer = await DatasetWriter.create(ctx.dir, SCHEMAS.ibug68, { encoder: pool });
     // The GPU draws while the images before are written.
     let written: Promise<unknown> = Promise.resolve();
     const sheet: Image[] = [];

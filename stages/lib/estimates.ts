@@ -4,7 +4,7 @@
  * @module
  */
 
-import { openDataset } from "../../faces/data/dataset.ts";
+import { isDataset, openDataset } from "../../faces/data/dataset.ts";
 import { DEFAULT_SCHEMA, type SchemaName } from "../../faces/schema.ts";
 import {
   type AutoencoderConfig,
@@ -118,7 +118,7 @@ export async function schemaNameOf(data: readonly ArtifactRef[]): Promise<Schema
   const first = firstOf(data);
   const expected = await expectation(first, "schema");
   if (expected) return expected as SchemaName;
-  return exists(`${first.dir}/metadata.jsonl`) ? (await openDataset(first.dir)).schema.name : DEFAULT_SCHEMA;
+  return await isDataset(first.dir) ? (await openDataset(first.dir)).schema.name : DEFAULT_SCHEMA;
 }
 
 /** The first of datasets that are used as one. */

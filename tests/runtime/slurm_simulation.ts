@@ -69,7 +69,7 @@ async function send(): Promise<readonly string[]> {
       pipeline: "test",
       taskCommand: command("slurm"),
       lastCommand: command("run"),
-      sbatch: ["--ntasks=1"],
+      sbatch: ["--ntasks=1", "--mem=100"],
     },
     record,
     execute,
@@ -97,7 +97,8 @@ async function running(): Promise<{ job: string; process: number }[]> {
 
 const began = performance.now();
 let left = kills;
-for (let ids = await send(); readRun(home)?.status !== "done"; ids = await send()) {
+do {
+  const ids = await send();
   for (;;) {
     await setTimeout(2000);
     const { out } = await execute("squeue", ["--noheader", "--format=%T", `--jobs=${ids.join(",")}`]);
@@ -111,7 +112,7 @@ for (let ids = await send(); readRun(home)?.status !== "done"; ids = await send(
   }
   const states = readRun(home)?.stages.map(({ stage, status }) => `${stage} ${status}`);
   print(`the queue is empty after ${formatSeconds((performance.now() - began) / 1000)}: ${states?.join(", ")}`);
-}
+} while (readRun(home)?.status !== "done");
 
 using alone = bench(text.replace(`sleep_ms: ${values.sleep}`, "sleep_ms: 0"));
 await alone.run();

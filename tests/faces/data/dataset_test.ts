@@ -1,12 +1,14 @@
 import assert from "node:assert/strict";
 import { DatasetWriter } from "../../../faces/data/dataset_writer.ts";
-import { openDataset } from "../../../faces/data/dataset.ts";
+import { type DatasetRecord, openDataset } from "../../../faces/data/dataset.ts";
 import { openFolder } from "../../../faces/data/face_folder.ts";
 import { splitByGroup } from "../../../faces/data/split.ts";
-import { createImage } from "../../../faces/data/image.ts";
+import { createImage, type Image } from "../../../faces/data/image.ts";
 import { encodeJpeg, encodePng } from "../../../faces/data/image_file.ts";
 import { formatPts } from "../../../faces/pts.ts";
 import { SCHEMAS } from "../../../faces/schema.ts";
+import { namesIn } from "../../../formats/files.ts";
+import { TarWriter } from "../../../formats/tar.ts";
 import { neutralFace } from "../neutral_face.ts";
 
 async function inFolder(use: (dir: string) => Promise<void>): Promise<void> {
@@ -44,6 +46,44 @@ Deno.test("openDataset() reads what DatasetWriter wrote", () =>
     assert.deepEqual([folder.size_px, folder.records.length, folder.bad.length], [16, 2, 0]);
   }));
 
+Deno.test("a dataset in tar shards reads as one of files, in the order of the calls", () =>
+  inFolder(async (dir) => {
+    // Encoders that end out of order.
+    const encode = async (image: Image) => {
+      await new Promise((resolve) => setTimeout(resolve, image.data[0]! % 2 ? 0 : 5));
+      return encodePng(image);
+    };
+    const write = async (to: string, shard_images?: number) => {
+      const writer = await DatasetWriter.create(to, SCHEMAS.ibug68, { encoder: { encode }, shard_images });
+      await Promise.all(Array.from({ length: 7 }, (_, i) =>
+        writer.add(createImage(16, 16, [i, 0, 0]), {
+          style: "ink",
+          group: `${i}`,
+          landmarks: neutralFace(16),
+          seed: i,
+        })));
+      await writer.close();
+      return await openDataset(to);
+    };
+    const files = await write(`${dir}/files`), shards = await write(`${dir}/shards`, 3);
+    assert.deepEqual(await namesIn(`${dir}/shards`), ["000000.tar", "000001.tar", "000002.tar"]);
+    const bare = ({ file_name: _, ...record }: DatasetRecord) => record;
+    assert.deepEqual(shards.records.map(bare), files.records.map(bare));
+    assert.equal(shards.records[4]!.file_name, "000001.tar/000004.png");
+    assert.deepEqual((await shards.loadAll()).images, (await files.loadAll()).images);
+    const copy = await DatasetWriter.create(`${dir}/copy`, SCHEMAS.ibug68);
+    for (const index of [6, 2]) await copy.copy(shards, index);
+    await copy.close();
+    assert.deepEqual((await openDataset(`${dir}/copy`)).records.map(({ seed }) => seed), [6, 2]);
+    using tar = new TarWriter(`${dir}/shards/000002.tar`);
+    await tar.add("000006.json", new TextEncoder().encode("{}"));
+    await tar.close();
+    await assert.rejects(
+      () => openDataset(`${dir}/shards`),
+      /000002.tar\/000006.json: there is no image of the same name/,
+    );
+  }));
+
 Deno.test("DatasetWriter.add() refuses what does not fit", () =>
   inFolder(async (dir) => {
     const writer = await DatasetWriter.create(dir, SCHEMAS.ibug68);
@@ -58,7 +98,7 @@ Deno.test("openDataset() names the line of metadata.jsonl", () =>
   inFolder(async (dir) => {
     const good = { file_name: "a.png", style: "s", group: "g", landmarks: Array(68).fill([1, 2]) };
     const cases: [string, RegExp][] = [
-      ["", /metadata\.jsonl names no image/],
+      ["", /it names no image/],
       ["{", /metadata\.jsonl:1: .*JSON/],
       [JSON.stringify(good) + "\n" + JSON.stringify({ ...good, style: 3 }), /metadata\.jsonl:2: style: .*string/],
       [JSON.stringify({ ...good, landmarks: [[1, 2]] }), /metadata\.jsonl:1: landmarks: /],

@@ -74,7 +74,7 @@ Deno.test("results come in order, however many calls are under way, and so does 
 Deno.test("a dataset that threads encode and decode has its images in the order of the calls", async () => {
   await inFolder(async (dir) => {
     using pool = new PicturePool(0, 2);
-    const writer = await DatasetWriter.create(dir, SCHEMAS.ibug68, pool);
+    const writer = await DatasetWriter.create(dir, SCHEMAS.ibug68, { encoder: pool });
     // The first takes longest: an image of noise after one of a colour.
     const images = Array.from(
       { length: 12 },
