@@ -36,6 +36,26 @@ const TABLES: Readonly<Record<string, (results: Results, most: number) => Table>
       ]),
     };
   },
+  summary: ({ rows }) => {
+    const whole = rows.filter(({ dataset }) => !isStyle(dataset));
+    const datasets = [...new Set(whole.map(({ dataset }) => dataset))];
+    const detectors = Map.groupBy(whole, ({ detector }) => String(detector));
+    const [first = {}] = whole;
+    const measure = measureOf(first), failures = Object.keys(first).find((name) => name.startsWith("fr_")) ?? "";
+    return {
+      columns: [
+        ["detector", false],
+        ...datasets.flatMap((dataset) => [[`${dataset}: ${headingOf(measure)}`, true], numeric(failures)] as const),
+      ],
+      rows: [...detectors].map(([detector, own]) => [
+        detector,
+        ...datasets.flatMap((dataset) => {
+          const row = own.find((one) => one["dataset"] === dataset);
+          return row ? [Number(row[measure]).toFixed(2), Number(row[failures]).toFixed(1)] : ["", ""];
+        }),
+      ]),
+    };
+  },
   regions: ({ regions, offsets }) => {
     const names = Object.keys(regions[0] ?? {}).filter((name) => name !== "detector" && name !== "dataset");
     const left = (row: Row) =>

@@ -180,6 +180,8 @@ export interface Offsets {
   mean: Float64Array;
   /** The same of each image, `[n, P, 2]`. */
   per_image: Float64Array;
+  /** `[P, 2]`, the mean of the true landmarks in the same frame, from the middle of the outer eye corners. */
+  shape: Float64Array;
 }
 
 /**
@@ -197,7 +199,7 @@ export function meanOffsets(
 ): Offsets {
   const stride = 2 * count, images = truth.length / stride;
   const annotated = Float64Array.from(truth);
-  const per_image = new Float64Array(truth.length), mean = new Float64Array(stride);
+  const per_image = new Float64Array(truth.length), mean = new Float64Array(stride), shape = new Float64Array(stride);
   for (let image = 0; image < images; image++) {
     const face = annotated.subarray(image * stride, (image + 1) * stride);
     const [x0, y0] = meanPoint(face, left), [x1, y1] = meanPoint(face, right);
@@ -209,10 +211,13 @@ export function meanOffsets(
       const dx = predicted[at]! - annotated[at]!, dy = predicted[at + 1]! - annotated[at + 1]!;
       per_image[at] = dx * along + dy * down;
       per_image[at + 1] = dy * along - dx * down;
+      const x = annotated[at]! - (x0 + x1) / 2, y = annotated[at + 1]! - (y0 + y1) / 2;
+      shape[2 * point]! += (x * along + y * down) / images;
+      shape[2 * point + 1]! += (y * along - x * down) / images;
     }
     for (let k = 0; k < stride; k++) mean[k]! += per_image[image * stride + k]! / images;
   }
-  return { mean, per_image };
+  return { mean, per_image, shape };
 }
 
 /**
@@ -223,7 +228,10 @@ export function meanOffsets(
  * @param groups `[n]`.
  * @returns Percent; null if there is one group only.
  */
-export function nmeWithoutOffsets({ mean, per_image }: Offsets, groups: readonly string[]): number | null {
+export function nmeWithoutOffsets(
+  { mean, per_image }: Pick<Offsets, "mean" | "per_image">,
+  groups: readonly string[],
+): number | null {
   const stride = mean.length, images = groups.length;
   const members = [...Map.groupBy(groups.keys(), (image) => groups[image]!).values()];
   if (members.length < 2) return null;
@@ -292,8 +300,8 @@ export interface Evaluation {
   styles: Record<string, Measures>;
   /** Each group, in the order of the names. */
   groups: Record<string, GroupMeasures>;
-  /** Mean offset of each landmark, `[P, 2]`, see {@linkcode meanOffsets}. */
-  offsets: number[];
+  /** Mean offset of each landmark, and the mean of the true ones, `[P, 2]`, see {@linkcode Offsets}. */
+  offsets: { mean: number[]; shape: number[] };
   /** See {@linkcode nmeWithoutOffsets}. */
   nme_without_offsets: number | null;
   /** `[n]`, percent. */
@@ -348,7 +356,7 @@ export function evaluate(
       [...Map.groupBy(nme.keys(), (i) => itemAt(groups, i, "groups"))].sort(([a], [b]) => a < b ? -1 : 1)
         .map(([group, own]) => [group, { count: own.length, nme: mean(own.map((i) => nme[i]!)) }]),
     ),
-    offsets: [...offsets.mean],
+    offsets: { mean: [...offsets.mean], shape: [...offsets.shape] },
     nme_without_offsets: nmeWithoutOffsets(offsets, groups),
     per_image: [...nme],
   };

@@ -28,6 +28,7 @@ export const detectLandmarks = stage({
   output: "dataset",
   options: z.object({
     flip: z.boolean().default(true).describe("Average the landmarks of an image and of its mirror image"),
+    columns: z.int().min(1).max(SHEET).optional().describe("Images in a row of contact.png; by default 10"),
   }),
   describeOutput: async (_options, { detector, data }) => ({
     ...await datasetInfo([data]),
@@ -52,7 +53,7 @@ export const detectLandmarks = stage({
       ctx.progress(++done, mine.length);
     }
   },
-  async run(ctx, { detector: { dir }, data }, { flip }) {
+  async run(ctx, { detector: { dir }, data }, { flip, columns = 10 }) {
     const source = await openDataset(data.dir);
     using detector = await loadDetector(await ctx.device(), dir);
     const writer = await DatasetWriter.create(ctx.dir, detector.schema);
@@ -75,7 +76,7 @@ export const detectLandmarks = stage({
       ctx.progress(writer.count, count);
     }
     await writer.close();
-    await writePng(`${ctx.dir}/contact.png`, contactSheet(sheet, 10));
+    await writePng(`${ctx.dir}/contact.png`, contactSheet(sheet, columns));
   },
 });
 

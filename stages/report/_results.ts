@@ -40,6 +40,9 @@ export interface LandmarkOffsets {
   readonly x: readonly number[];
   /** `[P]`, the same at a right angle, down. */
   readonly y: readonly number[];
+  /** `[P]`, the mean of the true landmarks in the same frame, from the middle of the outer eye corners. */
+  readonly true_x: readonly number[];
+  readonly true_y: readonly number[];
 }
 
 /** A cumulative error distribution. */
@@ -72,7 +75,14 @@ export const resultsFile: z.ZodType<Results> = z.object({
   regions: rows,
   groups: rows,
   offsets: z.array(
-    z.object({ ...named, nme_without_offsets: z.number().nullable(), x: numbers, y: numbers }),
+    z.object({
+      ...named,
+      nme_without_offsets: z.number().nullable(),
+      x: numbers,
+      y: numbers,
+      true_x: numbers,
+      true_y: numbers,
+    }),
   ).default([]),
   ced: z.array(z.object({ ...named, x: numbers, y: numbers })).default([]),
   examples: z.array(
@@ -99,8 +109,18 @@ export function addResults(results: Results, detector: string, dataset: string, 
     if (count < LEAST_IN_GROUP || count === all.count) continue;
     results.groups.push({ detector, dataset, group, images: count, [`nme_${normaliser}`]: nme });
   }
-  const axis = (odd: number) => offsets.filter((_, k) => k % 2 === odd).map((percent) => roundTo(percent, 3));
-  results.offsets.push({ detector, dataset, nme_without_offsets, x: axis(0), y: axis(1) });
+  const axis = (list: readonly number[], odd: number) =>
+    list.filter((_, k) => k % 2 === odd).map((percent) => roundTo(percent, 3));
+  const { mean, shape } = offsets;
+  results.offsets.push({
+    detector,
+    dataset,
+    nme_without_offsets,
+    x: axis(mean, 0),
+    y: axis(mean, 1),
+    true_x: axis(shape, 0),
+    true_y: axis(shape, 1),
+  });
   const { error, share } = cedCurve(per_image);
   results.ced.push({ detector, dataset, x: error, y: share });
   return row;

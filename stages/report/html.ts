@@ -14,6 +14,7 @@ import { Html, markup, type Part } from "../../formats/html.ts";
 import { formatField, formatSeconds } from "../../runtime/run/progress.ts";
 import { type Artifact, stage } from "../../runtime/stage.ts";
 import { type Manifest, readManifest } from "../../runtime/run/cache.ts";
+import { offsetFigures } from "./_offsets.ts";
 import { lineChart, trainingCharts } from "./_line_chart.ts";
 import { examples, gallery, imageFigure, imageNames, pairs } from "./_faces.ts";
 import { cedOptions, type Results, resultsFile } from "./_results.ts";
@@ -151,6 +152,7 @@ function comparisons({ results }: Source): Html[] {
       ...(several ? [comparison(`${dataset} by style`, styles, measure)] : []),
       ...(groups.length ? [comparison(`${dataset} by group`, groups, measure)] : []),
       ...(regions.length ? [comparison(`${dataset} by region`, regions, measure)] : []),
+      ...offsetFigures(dataset, results.offsets.filter((one) => one.dataset === dataset)),
     ];
   });
 }

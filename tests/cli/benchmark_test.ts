@@ -44,6 +44,9 @@ Some text.
 <!-- benchmark: overall detector=foa data=art -->
 <!-- /benchmark -->
 
+<!-- benchmark: summary -->
+<!-- /benchmark -->
+
 <!-- benchmark: regions data=photos -->
 <!-- /benchmark -->
 
@@ -91,6 +94,11 @@ Deno.test("benchmark measures tools on several folders and writes the tables of 
       ["foa", "photos", "12", "2.00 (2.00, 2.00)", "0.0", "0.800", "0.0", "0.750"],
     ]);
     assert.deepEqual(section("overall detector=foa data=art").slice(2).map(([name]) => name), ["foa"]);
+    assert.deepEqual(section("summary").toSpliced(1, 1), [
+      ["detector", "art: NME, %", "FR10, %", "photos: NME, %", "FR10, %"],
+      ["dlib", "6.00", "0.0", "1.00", "0.0"],
+      ["foa", "2.00", "0.0", "2.00", "0.0"],
+    ]);
     assert.deepEqual(section("regions data=photos")[2], [
       "dlib",
       "photos",

@@ -172,10 +172,13 @@ function turnedFaces(offsetsOf: (image: number, point: number) => readonly [alon
 
 Deno.test("meanOffsets() are in the face's own frame", () => {
   const { truth, predicted } = turnedFaces((image, point) => [point === 8 ? 5 : 0, point === 8 ? image - 3 : 0]);
-  const { mean, per_image } = meanOffsets(predicted, truth, SCHEMAS.ibug68);
+  const { mean, per_image, shape } = meanOffsets(predicted, truth, SCHEMAS.ibug68);
   const close = (a: number, b: number) => assert.ok(Math.abs(a - b) < 1e-3, `${a} is not ${b}`);
   mean.forEach((percent, k) => close(percent, k === 16 ? 5 : k === 17 ? -1.5 : 0));
   for (let image = 0; image < 4; image++) close(per_image[image * 136 + 17]!, image - 3);
+  [36, 45].forEach((corner, k) => close(shape[2 * corner]!, 100 * k - 50));
+  const face = neutralFace(100);
+  close(shape[2 * 8 + 1]!, 100 * (face[17]! - (face[73]! + face[91]!) / 2) / 35.6);
 });
 
 Deno.test("nmeWithoutOffsets() takes off what other groups have in common", () => {

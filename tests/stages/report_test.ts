@@ -12,7 +12,15 @@ Deno.test("report/html writes one page that holds everything and escapes it", as
     assert.match(page, /<title>Faces &amp; &lt;more&gt; - Facewright<\/title>/);
     assert.match(page, /<td class="number best">6.12<small class="change">−24 %<\/small>/);
     assert.match(page, /<small class="ends">5.50 to 6.90<\/small>/);
-    assert.equal(count(page, /<figure class="card wide comparison">/g), 2 * 2, "styles and regions of each dataset");
+    assert.equal(
+      count(page, /<figure class="card wide comparison">/g),
+      2 * 3,
+      "styles, groups and regions of each dataset",
+    );
+    assert.match(page, /<td>schiele <small>8<\/small><\/td>/);
+    assert.equal(count(page, /<figure class="card offsets">/g), 2 * 2, "each detector on each dataset");
+    assert.match(page, /mean offsets of [^<]*, 5\.50 % without them</);
+    assert.equal(count(page, /<title>landmark 67: 5\.0 %<\/title>/g), 2 * 2);
     const faces = 2 * 6 + 2 * 6; // two styles and two edits
     const examples = 2 * 2;
     assert.equal(count(page, /<figure class="face"/g), faces + 16 + examples);
