@@ -148,7 +148,6 @@ export {
 } from "./models/finder/finder.ts";
 export { type FaceCandidate } from "./models/finder/decode.ts";
 export { type FinderConfig } from "./models/finder/network.ts";
-export { faceAngle, type FacePlace, facePlace } from "./models/finder/targets.ts";
 export { hourglass, type HourglassConfig, hourglassLoss, type StackOutput } from "./models/detectors/hourglass.ts";
 export {
   type DetectorConfig,
@@ -188,6 +187,7 @@ export * from "./faces/edit_file.ts";
 export * from "./faces/edits.ts";
 export * from "./faces/landmarks.ts";
 export * from "./faces/metrics.ts";
+export * from "./faces/place.ts";
 export * from "./faces/pts.ts";
 export {
   type Contour,

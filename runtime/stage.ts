@@ -8,7 +8,7 @@ import type { Device } from "../engine/device.ts";
 import type { PlanObserver } from "../engine/plan/records.ts";
 
 /** Kind of an artifact. */
-export type Kind = "dataset" | "model" | "detector" | "table" | "report";
+export type Kind = "dataset" | "model" | "detector" | "finder" | "table" | "report";
 
 /** Kind that an input takes; `any` takes every kind. */
 export type InputKind = Kind | "any";

@@ -215,11 +215,11 @@ function place(
   }
 }
 
-/** Brightness, contrast, saturation, a tint, and noise. */
-function recolour(
+/** Changes brightness, contrast and saturation, and adds a tint and noise, in place; values from -1 to 1. */
+export function recolour(
   out: Float32Array,
   random: Pick<RandomSource, "uniform" | "normal">,
-  { colour, grey, noise }: Augmentation,
+  { colour, grey, noise }: Pick<Augmentation, "colour" | "grey" | "noise">,
 ): void {
   const spread = () => (random.uniform() * 2 - 1) * colour;
   const contrast = Math.exp(spread()), brightness = spread();
@@ -242,8 +242,8 @@ function recolour(
   }
 }
 
-/** Gaussian blur, rows and then columns; the border is repeated outside. */
-function blur(out: Float32Array, side: number, sigma: number): void {
+/** Gaussian blur in place, rows and then columns; the border is repeated outside. */
+export function blur(out: Float32Array, side: number, sigma: number): void {
   const reach = Math.ceil(2.5 * sigma);
   if (sigma < 0.2) return; // the neighbours would weigh nothing
   const weights = Float64Array.from(
@@ -267,8 +267,8 @@ function blur(out: Float32Array, side: number, sigma: number): void {
   }
 }
 
-/** Raises brightness, from 0 to 1, to a power. */
-function raise(out: Float32Array, gamma: number): void {
+/** Raises brightness, from 0 to 1, to a power, in place; values from -1 to 1. */
+export function raise(out: Float32Array, gamma: number): void {
   for (let o = 0; o < out.length; o++) out[o] = 2 * Math.max(0, (out[o]! + 1) / 2) ** gamma - 1;
 }
 

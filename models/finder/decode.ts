@@ -4,8 +4,8 @@
  * @module
  */
 
+import type { FacePlace } from "../../faces/place.ts";
 import { CELL_PX, CELL_VALUES, REFERENCE_PX } from "./network.ts";
-import type { FacePlace } from "./targets.ts";
 
 /** A face with the network's logit. */
 export interface FaceCandidate extends FacePlace {
@@ -83,9 +83,11 @@ export function suppress(candidates: readonly FaceCandidate[]): FaceCandidate[] 
   return kept;
 }
 
+/** A face as a circle; `side` is the diameter. */
 type Circle = Pick<FacePlace, "x" | "y" | "side">;
 
-const circleArea = ({ side }: Circle) => Math.PI * side * side / 4;
+/** Area of the circle of a face. */
+export const circleArea = ({ side }: Circle): number => Math.PI * side * side / 4;
 
 /** Area that two circles share; `side` is the diameter. */
 export function circleIntersection(a: Circle, b: Circle): number {

@@ -7,9 +7,11 @@
 import { augment, type Augmentation } from "../../faces/data/augment.ts";
 import type { Faces } from "../../faces/data/dataset.ts";
 import { drawCondition } from "../../faces/draw.ts";
+import { composeScene } from "../../faces/scenes/scene.ts";
 import type { LandmarkSchema } from "../../faces/schema.ts";
 import { schemaOf } from "../../models/detectors/network.ts";
 import { type DetectorConfig, detectorTargets } from "../../models/detectors/registry.ts";
+import { finderTargets } from "../../models/finder/targets.ts";
 import { minSnrWeight, noiseLevel, type Schedule, targetFactors } from "../../models/diffusion/schedule.ts";
 import { Random } from "../../engine/rng.ts";
 import { pack } from "../../engine/tensor.ts";
@@ -67,8 +69,21 @@ export interface DiffusionBatches {
   readonly drawing_px: number | null;
 }
 
+/** Batches of `finder/train`. */
+export interface FinderBatches {
+  readonly kind: "finder";
+  readonly seed: number;
+  readonly batch_size: number;
+  /** Faces that scenes are composed of, with 68 landmarks. */
+  readonly datasets: readonly Faces[];
+  /** Weight of each dataset in scenes, in any unit. */
+  readonly data_weights: readonly number[];
+  /** Side of the scenes, pixels. */
+  readonly side: number;
+}
+
 /** Specification of a training's batches: plain data, as it goes to other threads. */
-export type BatchSpec = DetectorBatches | AutoencoderBatches | DiffusionBatches;
+export type BatchSpec = DetectorBatches | FinderBatches | AutoencoderBatches | DiffusionBatches;
 
 /** The inputs of a network by name. */
 export type Batch = Record<string, Float32Array>;
@@ -78,6 +93,8 @@ export function batchMaker(spec: BatchSpec): (index: number) => Batch {
   switch (spec.kind) {
     case "detector":
       return detectorBatches(spec);
+    case "finder":
+      return finderBatches(spec);
     case "autoencoder":
       return autoencoderBatches(spec);
     case "diffusion":
@@ -107,6 +124,21 @@ function detectorBatches({ datasets, data_weights, config, batch_size, augment: 
     // The thread of the training has no time to spare: as texels, images go to the GPU as they are.
     const texels = pack([batch_size, side, side, 3], images);
     return { images: texels, landmarks, ...detectorTargets(config, landmarks) };
+  };
+}
+
+/** Scenes, and what the loss is measured against. */
+function finderBatches({ datasets, data_weights, batch_size, side, seed }: FinderBatches) {
+  const random = new Random(seed, "finder/train");
+  return (index: number): Batch => {
+    const draw = random.at(index);
+    const scenes = Array.from({ length: batch_size }, () => composeScene(datasets, data_weights, draw, { side }));
+    const images = new Float32Array(batch_size * side * side * 3);
+    scenes.forEach(({ pixels }, k) => images.set(pixels, k * pixels.length));
+    return {
+      images: pack([batch_size, side, side, 3], images),
+      targets: finderTargets(scenes.map(({ faces }) => faces), side),
+    };
   };
 }
 

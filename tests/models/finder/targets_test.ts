@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { similarity, transformLandmarks } from "../../../faces/landmarks.ts";
 import { readCells } from "../../../models/finder/decode.ts";
 import { CELL_VALUES, TARGET_VALUES } from "../../../models/finder/network.ts";
-import { facePlace, finderTargets, type LabelledFace } from "../../../models/finder/targets.ts";
+import { facePlace } from "../../../faces/place.ts";
+import { finderTargets, type LabelledFace } from "../../../models/finder/targets.ts";
 import { neutralFace } from "../../faces/neutral_face.ts";
 
 const close = (got: number, want: number, tolerance: number, what: string) =>

@@ -1,0 +1,110 @@
+/**
+ * Measures a face finder on scenes of faces that it has not seen.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+import { contactSheet } from "../../faces/draw.ts";
+import type { Image } from "../../faces/data/image.ts";
+import { writePng } from "../../faces/data/image_file.ts";
+import { roundTo } from "../../faces/statistics.ts";
+import { loadFinder } from "../../models/finder/finder.ts";
+import { averagePrecision, rateAt, reliability } from "../../models/finder/measure.ts";
+import { stage } from "../../runtime/stage.ts";
+import { weightsConflict } from "../lib/checks.ts";
+import { drawPlace, judgeScenes, loadParts, sceneConflicts, scenes } from "../lib/scenes.ts";
+
+/** Scenes on the sheet. */
+const SHEET = 40, SHEET_COLUMNS = 8;
+/** Bounds of the sides of faces whose recall is listed, pixels. */
+const SIZES = [0, 24, 48, 96, Infinity] as const;
+
+/**
+ * `finder/evaluate`: writes `results.json` with recall, false ones, the recall of each size of face and the shares that
+ * are right of scores, and `scenes.png`.
+ */
+export const evaluateFinder = stage({
+  id: "finder/evaluate",
+  doc:
+    "Measures a face finder on scenes of faces that it has not seen: recall, false ones a scene, and what its scores mean.",
+  version: 1,
+  inputs: { finder: "finder", "data*": "dataset" },
+  output: "report",
+  options: z.object({
+    scenes: z.int().min(1).max(100_000).default(200).describe("Number of scenes"),
+    side_px: z.int().min(64).max(4096).default(480).describe("Their side, pixels"),
+    empty: z.number().min(0).max(1).default(0.25).describe("Share of the scenes without a face"),
+    data_weights: z.array(z.number().min(0)).optional().describe(
+      "Weight of each dataset in scenes, in any unit; by default its number of images",
+    ),
+    min_score: z.number().gt(0).lt(1).default(0.5).describe("Least score of what counts as found"),
+  }),
+  async check({ data_weights }, { data }) {
+    return [
+      weightsConflict("data_weights", data_weights, data.length, "datasets"),
+      ...await sceneConflicts(data, "data"),
+    ];
+  },
+  cost: ({ scenes }) => ({ images: scenes }),
+  async run(ctx, { finder: { dir, stage: name }, data }, options) {
+    const { side_px, empty, min_score, scenes: count } = options;
+    const { datasets, weights } = await loadParts(data, options.data_weights);
+    using finder = await loadFinder(await ctx.device(), dir);
+    const { slope, shift } = finder.config.calibration;
+    const scoreOf = (logit: number) => 1 / (1 + Math.exp(-(slope * logit + shift)));
+    const least = (Math.log(min_score / (1 - min_score)) - shift) / slope;
+    const sheet: Image[] = [];
+    const some = scenes(datasets, weights, { seed: ctx.seed, count, side: side_px, empty });
+    let done = 0;
+    const pictures = await judgeScenes(finder, some, ({ image, faces }, { found }) => {
+      ctx.signal.throwIfAborted();
+      ctx.progress(++done, count);
+      if (sheet.length >= SHEET) return;
+      for (const face of faces) drawPlace(image, face, face.counts ? [255, 255, 255] : [128, 128, 128]);
+      for (const place of found) {
+        if (place.logit >= least) drawPlace(image, place, place.face ? [0, 255, 0] : [255, 0, 0]);
+      }
+      sheet.push(image);
+    });
+    const rate = rateAt(pictures, least);
+    const faces = pictures.flatMap(({ faces }) => faces);
+    const found = new Set(
+      pictures.flatMap(({ found }) => found.filter(({ logit }) => logit >= least).map(({ face }) => face)),
+    );
+    const sizes = SIZES.slice(0, -1).map((from, k) => {
+      const to = SIZES[k + 1]!;
+      const those = faces.filter(({ side }) => side >= from && side < to);
+      return {
+        side_px: to === Infinity ? `${from} and more` : `${from} to ${to}`,
+        faces: those.length,
+        recall: those.length ? roundTo(those.filter((face) => found.has(face)).length / those.length, 4) : null,
+      };
+    });
+    const calibration = reliability(pictures.flatMap(({ found }) => found), scoreOf);
+    const row = {
+      finder: name,
+      scenes: count,
+      faces: faces.length,
+      min_score,
+      recall: roundTo(rate.recall, 4),
+      precision: roundTo(rate.precision, 4),
+      false_per_scene: roundTo(rate.false_per_picture, 4),
+      average_precision: roundTo(averagePrecision(pictures), 4),
+    };
+    for (const { side_px, faces, recall } of sizes) {
+      ctx.log(
+        `faces of ${side_px} px: ${recall === null ? "none" : `${(100 * recall).toFixed(1)} % of ${faces} found`}`,
+      );
+    }
+    for (const { from, to, count, score, right } of calibration) {
+      ctx.log(
+        `scores from ${from.toFixed(1)} to ${to.toFixed(1)}: ${count}, mean ${score.toFixed(2)}, ` +
+          `${(100 * right).toFixed(0)} % right`,
+      );
+    }
+    ctx.summary(row);
+    await Deno.writeTextFile(`${ctx.dir}/results.json`, JSON.stringify({ ...row, sizes, calibration }, null, 1) + "\n");
+    await writePng(`${ctx.dir}/scenes.png`, contactSheet(sheet, SHEET_COLUMNS));
+  },
+});

@@ -1,0 +1,85 @@
+/**
+ * Scenes of the stages of finders: datasets of rendered faces as their parts, and what a finder finds in them.
+ *
+ * @module
+ */
+
+import type { Faces, LoadedDataset } from "../../faces/data/dataset.ts";
+import { drawLine } from "../../faces/draw.ts";
+import type { Colour, Image } from "../../faces/data/image.ts";
+import type { FacePlace } from "../../faces/place.ts";
+import { composeScene, type Scene, sceneImage } from "../../faces/scenes/scene.ts";
+import type { Finder } from "../../models/finder/finder.ts";
+import { judge, type Judgement } from "../../models/finder/measure.ts";
+import { Random } from "../../engine/rng.ts";
+import type { Artifact, Conflicts } from "../../runtime/stage.ts";
+import { schemaNameOf } from "./estimates.ts";
+import { ifKnown } from "./checks.ts";
+import { loadFaces } from "./faces.ts";
+
+/** Schema of the landmarks that the place of a face is known by. */
+const SCHEMA = "ibug68";
+
+/** Datasets whose faces have landmarks of another schema. */
+export async function sceneConflicts(data: readonly Artifact[], input: string): Promise<Conflicts> {
+  const names = await Promise.all(data.map((artifact) => ifKnown(() => schemaNameOf([artifact]))));
+  const other = names.findIndex((name) => name !== undefined && name !== SCHEMA);
+  return [
+    other >= 0 && {
+      input,
+      reason: `the landmarks of "${data[other]!.stage}" are of ${
+        names[other]
+      }, and places of faces are known by ${SCHEMA}`,
+    },
+  ];
+}
+
+/** Datasets in memory, and the weight of each. */
+export async function loadParts(
+  data: readonly Artifact[],
+  data_weights: readonly number[] | undefined,
+): Promise<{ datasets: LoadedDataset[]; weights: readonly number[] }> {
+  const datasets = await Promise.all(data.map((artifact) => loadFaces([artifact])));
+  return { datasets, weights: data_weights ?? datasets.map(({ records }) => records.length) };
+}
+
+/** Scenes that are composed one after the other, each a function of the seed and its number alone. */
+export function* scenes(
+  datasets: readonly Faces[],
+  weights: readonly number[],
+  { seed, count, side, empty }: { seed: number; count: number; side: number; empty?: number },
+): Generator<Scene & { readonly image: Image }> {
+  const random = new Random(seed, "finder/scenes");
+  for (let k = 0; k < count; k++) {
+    const scene = composeScene(datasets, weights, random.at(k), { side, ...(empty !== undefined && { empty }) });
+    yield { ...scene, image: sceneImage(scene, side) };
+  }
+}
+
+/** Logit from which candidates are judged. */
+export const LEAST_LOGIT = -5;
+
+/** Judges what a finder finds in scenes. */
+export async function judgeScenes(
+  finder: Finder,
+  all: Iterable<Scene & { readonly image: Image }>,
+  each: (scene: Scene & { readonly image: Image }, judgement: Judgement) => void = () => {},
+): Promise<Judgement[]> {
+  const judgements: Judgement[] = [];
+  for (const scene of all) {
+    const judgement = judge(await finder.candidates(scene.image, LEAST_LOGIT), scene.faces);
+    judgements.push(judgement);
+    each(scene, judgement);
+  }
+  return judgements;
+}
+
+/** Draws the turned square of a face, with a line from its middle to its upper side. */
+export function drawPlace(image: Image, { x, y, side, angle }: FacePlace, colour: Colour): void {
+  const cos = Math.cos(angle) * side / 2, sin = Math.sin(angle) * side / 2;
+  const at = (u: number, v: number) => [x + u * cos - v * sin, y + u * sin + v * cos] as const;
+  const corners = [at(-1, -1), at(1, -1), at(1, 1), at(-1, 1)] as const;
+  const width = Math.max(1, side / 40);
+  for (const [k, from] of corners.entries()) drawLine(image, ...from, ...corners[(k + 1) % 4]!, width, colour);
+  drawLine(image, x, y, ...at(0, -1), width, colour);
+}

@@ -1,0 +1,54 @@
+import assert from "node:assert/strict";
+import { openDevice } from "../../engine/device.ts";
+import { readFinder } from "../../models/finder/finder.ts";
+import { readPipeline } from "../../runtime/pipeline/file.ts";
+import { runPipeline } from "../../runtime/run/run.ts";
+import { silent } from "../../runtime/run/progress.ts";
+import { stages } from "../../stages/mod.ts";
+import { inFolder } from "./run_stages.ts";
+
+const network = "{ stem: 4, c4: 8, c8: 8, c16: 8, c32: 8, neck: 8 }";
+const pipeline = (steps: number) => `
+stages:
+  faces: { uses: faces/render, with: { styles: [photo], count: 4, size_px: 32 } }
+  first:
+    uses: finder/train
+    in: { data: faces, val: faces }
+    with: { steps: ${steps}, batch_size: 2, side_px: 64, checkpoint_every: 2, val_every: 3, network: ${network} }
+  second:
+    uses: finder/train
+    in: { data: [faces, faces], val: faces, init: first }
+    with: { steps: 1, batch_size: 1, side_px: 64, data_weights: [1, 0], dtype: f16 }
+  table:
+    uses: finder/evaluate
+    in: { finder: second, data: faces }
+    with: { scenes: 6, side_px: 96 }
+`;
+
+Deno.test("finder/train trains, goes on from another finder and calibrates; finder/evaluate measures", async () => {
+  await inFolder(async (dir) => {
+    await Deno.writeTextFile(`${dir}/test.yaml`, pipeline(4));
+    await runPipeline(await readPipeline(`${dir}/test.yaml`, stages), {
+      root: `${dir}/runs`,
+      reporter: silent,
+      openDevice,
+    });
+    const at = (stage: string) => `${dir}/runs/test/${stage}`;
+    const { config, tensors } = await readFinder(at("first"));
+    assert.notDeepEqual(config.calibration, { slope: 1, shift: 0 });
+    assert.ok([...tensors.values()].every(({ data }) => data.every(Number.isFinite)));
+    const second = await readFinder(at("second"));
+    assert.equal(second.config.stem, 4);
+    assert.notDeepEqual(second.tensors, tensors);
+    assert.ok((await Deno.stat(`${at("first")}/scenes.png`)).isFile);
+    const lines = (await Deno.readTextFile(`${at("first")}/metrics.jsonl`)).trim().split("\n").map((line) =>
+      JSON.parse(line)
+    );
+    assert.deepEqual(lines.filter(({ loss }) => loss !== undefined).map(({ step }) => step), [1, 2, 3, 4]);
+    assert.equal(lines.filter(({ average_precision }) => average_precision !== undefined).length, 2);
+    const results = JSON.parse(await Deno.readTextFile(`${at("table")}/results.json`));
+    assert.equal(results.scenes, 6);
+    assert.equal(results.sizes.reduce((sum: number, { faces }: { faces: number }) => sum + faces, 0), results.faces);
+    assert.ok((await Deno.stat(`${at("table")}/scenes.png`)).isFile);
+  });
+});
