@@ -240,8 +240,9 @@ function drawSpots(draw: Draw, { side, empty = 0.12 }: SceneOptions): { faces: S
   const place = (low: number, high: number): Spot | null => {
     for (let attempt = 0; attempt < 10; attempt++) {
       const size = logBetween(draw, Math.min(low, high), Math.max(low, high));
-      // Centres may lie beyond the border by a little, so that faces are cut off.
-      const at = () => between(draw, -0.1 * size, side + 0.1 * size);
+      // Centres may lie beyond the border by a little, so that faces are cut off; most large ones are not.
+      const margin = between(draw, -0.1, 0.45) * size;
+      const at = () => between(draw, Math.min(margin, side / 2), side - Math.min(margin, side / 2));
       const spot = { x: at(), y: at(), side: size };
       const free = spots.every((other) => Math.hypot(other.x - spot.x, other.y - spot.y) > 0.42 * (other.side + size));
       if (free || draw.uniform() < 0.02) return spot;

@@ -28,8 +28,8 @@ import { formatCount, trainingCosts } from "../lib/estimates.ts";
 import { drawPlace, judgeScenes, loadParts, sceneConflicts, scenes } from "../lib/scenes.ts";
 import { train, trainingOptions } from "../lib/training.ts";
 
-/** Scenes of a validation during training, and those that scores are calibrated on; their side, pixels. */
-const VAL_SCENES = 40, CALIBRATION_SCENES = 400, VAL_PX = 320;
+/** Scenes of a validation during training, and the side of those and of a calibration's, pixels. */
+const VAL_SCENES = 40, VAL_PX = 320;
 /** Share of the scenes of a calibration without a face; others have clutter beside their faces. */
 const EMPTY = 0.25;
 /** Scenes on the sheet. */
@@ -55,6 +55,9 @@ export const trainFinder = stage({
       "Side of the scenes, pixels",
     ),
     network: z.strictObject(finderOptions).optional().describe("The network; only without init, which has its own"),
+    calibration_scenes: z.int().min(1).max(100_000).default(400).describe(
+      "Scenes of val that scores are calibrated on at the end",
+    ),
     val_every: z.int().min(1).default(200).describe("Validation interval, in steps"),
     dtype: z.enum(["f32", "f16"]).default("f32").describe("Element type of the file"),
   }),
@@ -111,7 +114,7 @@ export const trainFinder = stage({
         scenes(validation.datasets, validation.weights, { seed, count, side: VAL_PX, empty: EMPTY }),
       );
     const evaluate = async (step: number) => {
-      const pictures = await judged(VAL_SCENES, 0);
+      const pictures = await judged(Math.min(VAL_SCENES, options.calibration_scenes), 0);
       const precision = averagePrecision(pictures), { recall, false_per_picture } = rateAt(pictures, 0);
       ctx.metric({ step, average_precision: precision, recall, false_per_picture });
       ctx.log(
@@ -121,11 +124,11 @@ export const trainFinder = stage({
       return false;
     };
     await train(ctx, trainer, options, batches, [{ every: options.val_every, evaluate }]);
-    const pictures = await judged(CALIBRATION_SCENES, 1);
+    const pictures = await judged(options.calibration_scenes, 1);
     const calibration = calibrate(pictures.flatMap(({ found }) => found));
     const average_precision = averagePrecision(pictures);
     ctx.metric({ step: trainer.steps, average_precision });
-    ctx.log(`average precision ${average_precision.toFixed(3)} in ${CALIBRATION_SCENES} scenes of held-out faces`);
+    ctx.log(`average precision ${average_precision.toFixed(3)} in ${options.calibration_scenes} scenes of val`);
     const dtype = options.dtype === "f16" ? "F16" : "F32";
     await saveFinder(ctx.dir, { ...config, calibration }, trainer.averaged(), { dtype });
   },

@@ -14,11 +14,11 @@ stages:
   first:
     uses: finder/train
     in: { data: faces, val: faces }
-    with: { steps: ${steps}, batch_size: 2, side_px: 64, checkpoint_every: 2, val_every: 3, network: ${network} }
+    with: { steps: ${steps}, batch_size: 2, side_px: 64, checkpoint_every: 2, val_every: 3, calibration_scenes: 4, network: ${network} }
   second:
     uses: finder/train
     in: { data: [faces, faces], val: faces, init: first }
-    with: { steps: 1, batch_size: 1, side_px: 64, data_weights: [1, 0], dtype: f16 }
+    with: { steps: 1, batch_size: 1, side_px: 64, data_weights: [1, 0], calibration_scenes: 3, dtype: f16 }
   table:
     uses: finder/evaluate
     in: { finder: second, data: faces }
