@@ -54,8 +54,8 @@ export const MIN_SCORE = 0.5;
 const DEFAULT_PIXELS = 640 * 480;
 /** Its longer side, at least and at most; and the most for small faces. */
 const DEFAULT_SIDES = [640, 1280] as const, LONGEST_SIDE_PX = 1280;
-/** Most that a small picture is enlarged. */
-const LARGEST_SCALE = 2;
+/** Longer side that smaller pictures are enlarged to, and the most that any is. */
+const SMALL_PX = 256, LARGEST_SCALE = 2;
 /** Sides of faces that the network finds, pixels of its pictures. */
 const LEAST_FACE_PX = 16, FACES_PX = [11, 144] as const;
 /** The longer side of the smallest copy of a picture is at most this: a face that fills it is in reach of the network. */
@@ -69,9 +69,9 @@ const MOST_PLANS = 12;
  * Sizes of the copies of a picture that are searched, from the largest; each is half as large as the one before, and the
  * longer side of the last is at most 160 pixels.
  *
- * The largest has about 640 x 480 pixels and a longer side from 640 to 1,280, so that long pictures keep their details;
- * with `min_size_px`, as many as show a face of that side at 16 pixels, and a longer side of at most 1,280. No copy is
- * more than twice as large as the picture, and no side is below a pixel.
+ * The largest has about 640 x 480 pixels and a longer side from 640 to 1,280, so that long pictures keep their details,
+ * and those of a smaller picture where it has fewer; with `min_size_px`, as many as show a face of that side at 16 pixels,
+ * and a longer side of at most 1,280. Pictures are enlarged at most twice, by default only to a longer side of 256.
  */
 export function searchSizes(
   { width, height }: Pick<Image, "width" | "height">,
@@ -79,7 +79,8 @@ export function searchSizes(
 ): { readonly width: number; readonly height: number }[] {
   const longer = Math.max(width, height);
   const area = Math.sqrt(DEFAULT_PIXELS / (width * height));
-  const standard = Math.max(DEFAULT_SIDES[0] / longer, Math.min(DEFAULT_SIDES[1] / longer, area));
+  const full = Math.max(DEFAULT_SIDES[0] / longer, Math.min(DEFAULT_SIDES[1] / longer, area));
+  const standard = Math.min(full, Math.max(1, SMALL_PX / longer));
   const wanted = min_size_px === undefined ? standard : Math.min(LONGEST_SIDE_PX / longer, LEAST_FACE_PX / min_size_px);
   const sizes: { width: number; height: number }[] = [];
   const size = (length: number, scale: number) => Math.max(1, Math.round(length * scale));

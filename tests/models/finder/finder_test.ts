@@ -34,6 +34,9 @@ Deno.test("searchSizes() bounds the copies of pictures of any size and shape", (
   assert.deepEqual(sizes(800, 600), ["640x480", "320x240", "160x120"]);
   assert.deepEqual(sizes(40_000, 30_000), ["640x480", "320x240", "160x120"]);
   assert.deepEqual(sizes(12_800, 100), ["1280x10", "640x5", "320x3", "160x1"]);
+  assert.deepEqual(sizes(400, 300), ["400x300", "200x150", "100x75"]);
+  assert.deepEqual(sizes(400, 300, 8), ["800x600", "400x300", "200x150", "100x75"]);
+  assert.deepEqual(sizes(160, 90), ["256x144", "128x72"]);
   assert.deepEqual(sizes(100, 60), ["200x120", "100x60"]);
   assert.deepEqual(sizes(1, 1), ["2x2"]);
   assert.deepEqual(sizes(2000, 1500, 20), ["1280x960", "640x480", "320x240", "160x120"]);
