@@ -17,7 +17,7 @@ import type { Image } from "../../faces/data/image.ts";
 import { itemAt } from "../../engine/lookup.ts";
 import { pointAt } from "../../faces/geometry.ts";
 import { boundingBox, CROP_SCALE, invertAffine, type Landmarks, transformLandmarks } from "../../faces/landmarks.ts";
-import type { FacePlace } from "../finder/targets.ts";
+import type { FacePlace } from "../../faces/place.ts";
 import type { Finder, FindOptions } from "../finder/finder.ts";
 import { type Detector, uncertainty } from "./detector.ts";
 
