@@ -9,7 +9,7 @@ import { parseCsv } from "../formats/csv.ts";
 import { exists, fileNames, filesBelow, folderNames, isFolder } from "../formats/files.ts";
 import { InputError } from "../formats/input_error.ts";
 import { IMAGE_FORMATS, READABLE } from "../faces/data/image_header.ts";
-import type { FacePlace } from "../models/finder/targets.ts";
+import type { FacePlace } from "../faces/place.ts";
 import { STANDARD_INPUT, UsageError } from "./command.ts";
 
 /** A picture to look at. */

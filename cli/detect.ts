@@ -16,7 +16,7 @@ import { loadDetector } from "../models/detectors/detector.ts";
 import { searchFace } from "../models/detectors/face_search.ts";
 import { findFacesOfEach, type Picture } from "../models/detectors/find_faces.ts";
 import { type Finder, loadFinder, MIN_SCORE } from "../models/finder/finder.ts";
-import type { FacePlace } from "../models/finder/targets.ts";
+import type { FacePlace } from "../faces/place.ts";
 import { reporterFor } from "../runtime/run/progress.ts";
 import { checkNames, type GivenBox, parseBox, placesIn, readBoxes, type Source, sourcesOf } from "./_detect_inputs.ts";
 import { RESULT_FORMATS, ResultFolder, type ResultFormat, type Row, rowOf } from "./_detect_results.ts";
