@@ -6,7 +6,7 @@
 
 import { basename, dirname, extname, join, resolve, sep } from "node:path";
 import { parseCsv } from "../formats/csv.ts";
-import { exists, fileNames, filesBelow, folderNames, isFolder } from "../formats/files.ts";
+import { exists, fileNames, filesBelow, folderNames, isFolder, readText } from "../formats/files.ts";
 import { InputError } from "../formats/input_error.ts";
 import { IMAGE_FORMATS, READABLE } from "../faces/data/image_header.ts";
 import type { FacePlace } from "../faces/place.ts";
@@ -163,7 +163,7 @@ export function parseBox(text: string, where: string): GivenBox {
 /** Reads rows `name,x,y,width,height`, one for each face; a first one that names the columns may be there. */
 export async function readBoxes(path: string): Promise<Map<string, GivenBox[]>> {
   const boxes = new Map<string, GivenBox[]>();
-  for (const [i, { line, fields: [name = "", ...box] }] of parseCsv(await Deno.readTextFile(path), path).entries()) {
+  for (const [i, { line, fields: [name = "", ...box] }] of parseCsv(await readText(path), path).entries()) {
     if (i === 0 && ["name", "file", "image"].includes(name.toLowerCase())) continue;
     if (!box.length) throw new InputError(`Cannot read ${path}:${line}: name,x,y,width,height is expected`);
     boxes.set(name, [...boxes.get(name) ?? [], parseBox(box.join(","), `${path}:${line}`)]);

@@ -5,6 +5,7 @@
  */
 import { Command, Option } from "@commander-js/extra-typings";
 import { type Pipeline, type ReadOptions, readPipeline } from "../runtime/pipeline/file.ts";
+import { shellWord } from "../runtime/pipeline/source.ts";
 import { collect, type Context } from "./command.ts";
 
 /** `--set`, for values of parameters. */
@@ -39,7 +40,14 @@ export function pipelineAt(
   return readPipeline(file, registry, { set, from, ...more });
 }
 
-/** The flags for parameters that have no value yet. */
-export function missingParameters(unset: Readonly<Record<string, string>>): string {
-  return Object.keys(unset).map((name) => ` --set ${name}=…`).join("");
+/** The flags of a command that a hint names: those that the user gave, and parameters that have no value yet. */
+export function missingParameters(unset: Readonly<Record<string, string>>, set: readonly string[] = []): string {
+  const missing = Object.keys(unset);
+  if (!missing.length) return "";
+  return setFlags(set) + missing.map((name) => ` --set ${name}=…`).join("");
+}
+
+/** The values that a user set, as flags for a shell. */
+export function setFlags(set: readonly string[] = []): string {
+  return set.map((text) => ` --set ${shellWord(text)}`).join("");
 }

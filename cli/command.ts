@@ -15,7 +15,7 @@ import {
 } from "@commander-js/extra-typings";
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { InputError } from "../formats/input_error.ts";
+import { type ErrorCode, InputError } from "../formats/input_error.ts";
 import { suggest } from "../formats/yaml_tree.ts";
 import { pathFrom } from "../runtime/pipeline/source.ts";
 import type { Output } from "../runtime/run/progress.ts";
@@ -25,6 +25,8 @@ import type { Registry } from "../runtime/pipeline/file.ts";
 export interface Context {
   /** Prints a line of the result. */
   print(line?: string): void;
+  /** Receives events of runs as they come, on standard output. */
+  readonly output: Output;
   /** Prints a line for people only: progress and errors. */
   note(line: string): void;
   /** Stage types by id. */
@@ -53,6 +55,8 @@ export type Define = (context: Context) => CommandUnknownOpts;
 export class UsageError extends InputError {
   /** The class. */
   override readonly name = "UsageError";
+  /** See {@linkcode InputError}. */
+  override readonly code: ErrorCode = "usage";
 }
 
 /** Thrown by an action that ends with another exit code than 0 after it printed why. */

@@ -5,11 +5,9 @@
  *
  * @module
  */
-import { DeviceLostError, NoAdapterError } from "../engine/device.ts";
-import { diskHint } from "../formats/disk_error.ts";
-import { InputError } from "../formats/input_error.ts";
+import { printable } from "../formats/printable.ts";
 import { suggest } from "../formats/yaml_tree.ts";
-import { StageError } from "../runtime/run/run.ts";
+import { explain, reportOf } from "./_error_report.ts";
 import { type Context, type Define, execute, Exit, note, print } from "./command.ts";
 
 /** A command, loaded when it is called, so that each pays for its own imports only. */
@@ -102,7 +100,13 @@ export async function main(
   args: readonly string[],
   given: Pick<Context, "registry"> & Partial<Context>,
 ): Promise<number> {
-  const context: Context = { print, note, ...given };
+  const { print: out = print, note: notes = note, output = Deno.stdout } = given;
+  const context: Context = {
+    ...given,
+    output,
+    print: (line = "") => out(printable(line)),
+    note: (line) => notes(printable(line)),
+  };
   const [name, ...rest] = args;
   if (name === undefined || name === "help" || name === "--help" || name === "-h") {
     context.print(help());
@@ -115,11 +119,20 @@ export async function main(
     return 2;
   }
   const { doc, load } = command;
-  return await guard(context, async () => execute(await load(), { name: `deno task ${name}`, doc }, rest, context));
+  const run = async () => execute(await load(), { name: `deno task ${name}`, doc }, rest, context);
+  return await guard(context, run, rest.includes("--json"));
 }
 
-/** Runs an action; prints the error it throws, if any, and resolves to the exit code. */
-export async function guard({ note }: Pick<Context, "note">, action: () => Promise<void>): Promise<number> {
+/**
+ * Runs an action; prints the error it throws, if any, and resolves to the exit code.
+ *
+ * @param json True to print an {@linkcode ErrorReport} too, as the last line of the result.
+ */
+export async function guard(
+  { note, print }: Pick<Context, "note" | "print">,
+  action: () => Promise<void>,
+  json = false,
+): Promise<number> {
   try {
     await action();
     return 0;
@@ -127,33 +140,9 @@ export async function guard({ note }: Pick<Context, "note">, action: () => Promi
     if (error instanceof Exit) return error.code;
     const { text, exit } = explain(error);
     note(text);
+    if (json) print(JSON.stringify({ error: reportOf(error) }));
     return exit;
   }
-}
-
-/** The text that is printed for an error, and the exit code. The one place that parts mistakes of users from bugs. */
-export function explain(error: unknown): { text: string; exit: number } {
-  if (error instanceof StageError) {
-    if (error.status === "interrupted") return { text: error.message, exit: 130 };
-    return { text: isBug(error.cause) ? `${error.message}\n\n${bugReport(error.cause)}` : error.message, exit: 1 };
-  }
-  if (isBug(error)) return { text: bugReport(error), exit: 1 };
-  const hint = diskHint(error);
-  const { message } = error as Error;
-  return { text: message + (hint ? `, hint: ${hint}` : ""), exit: error instanceof InputError ? 2 : 1 };
-}
-
-/** True if an error is neither what a user did nor what the machine did: no adapter, a lost GPU, a full disk. */
-function isBug(error: unknown): boolean {
-  if ([InputError, NoAdapterError, DeviceLostError, Deno.errors.NotCapable].some((kind) => error instanceof kind)) {
-    return false;
-  }
-  // The codes of the operating system, of which EBADF is no fault of the machine.
-  return !/^E(?!BADF$)[A-Z0-9]+$/.test((error as { code?: string } | null)?.code ?? "");
-}
-
-function bugReport(error: unknown): string {
-  return `${error instanceof Error ? error.stack ?? error.message : String(error)}\nthis is a bug in Facewright`;
 }
 
 function help(): string {

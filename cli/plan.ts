@@ -56,7 +56,7 @@ export async function printPlan(file: string, options: PlanOptions, context: Con
   } else {
     print([rows, costs].filter(({ length }) => length).map(formatTable).join("\n\n"));
     if (times.length) print(`\n${totalTime(seconds, unknown, times.length, speeds?.adapter)}`);
-    if (Object.keys(pipeline.unset).length) print(`\nrun with${missingParameters(pipeline.unset)}`);
+    if (Object.keys(pipeline.unset).length) print(`\nrun with${missingParameters(pipeline.unset, options.set)}`);
   }
 }
 

@@ -27,10 +27,10 @@ export const run = (context: Context) =>
     .addHelpText("after", "\nExample:\n  deno task run pipelines/full.yaml --set size_px=128 --until synthetic")
     .action(async (file, { json, plan, tune, ...options }) => {
       if (plan) return await printPlan(file, { json, ...options }, context);
-      const { print, thread, from } = context;
+      const { print, output, thread, from } = context;
       const pipeline = await pipelineAt(file, options, context);
       const { signal, release } = stopSignal();
-      const reporter = json ? jsonReporter(Deno.stdout) : reporterFor(Deno.stdout);
+      const reporter = json ? jsonReporter(output) : reporterFor(output);
       try {
         const { results } = await runPipeline(pipeline, {
           ...options,

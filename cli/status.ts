@@ -7,6 +7,8 @@ import { Command } from "@commander-js/extra-typings";
 import { exists } from "../formats/files.ts";
 import { formatField, formatSeconds, formatTable } from "../runtime/run/progress.ts";
 import { readRun, type RunState } from "../runtime/run/status.ts";
+import { setFlags } from "./_pipeline.ts";
+import { shellWord } from "../runtime/pipeline/source.ts";
 import { type Context, UsageError } from "./command.ts";
 
 /** Declares `status`. */
@@ -75,7 +77,7 @@ function describe(state: RunState): string {
   lines.push("", formatTable(rows));
   if (state.results.length) lines.push("", formatTable(state.results));
   if (state.status !== "running" && state.status !== "done" && state.file) {
-    lines.push("", `hint: go on with deno task run ${state.file}`);
+    lines.push("", `hint: go on with deno task run ${shellWord(state.file)}${setFlags(state.set)}`);
   }
   return lines.join("\n");
 }

@@ -4,25 +4,31 @@
  * @module
  */
 import { Command } from "@commander-js/extra-typings";
-import { PipelineError } from "../formats/yaml_tree.ts";
-import { missingParameters, pipelineAt } from "./_pipeline.ts";
+import { InputError } from "../formats/input_error.ts";
+import { missingParameters, pipelineAt, setOption } from "./_pipeline.ts";
 import { type Context, Exit, UsageError } from "./command.ts";
+import { reportOf } from "./_error_report.ts";
 
 /** Declares `validate`. */
 export const validate = (context: Context) =>
   new Command()
     .argument("<FILE|DIR...>", "pipeline files, or folders of them")
+    .addOption(setOption())
+    .option("--json", "print a JSON line for each file")
     .addHelpText("after", "\nExample:\n  deno task validate pipelines")
-    .action(async (paths) => {
+    .action(async (paths, { set, json }) => {
+      const { print, note } = context;
       let wrong = 0;
       for (const file of paths.flatMap(pipelineFiles)) {
         try {
-          const { stages, unset } = await pipelineAt(file, {}, context, { allowUnset: true, keepOptional: true });
-          const missing = missingParameters(unset);
-          context.print(`ok ${file}: ${stages.length} stages${missing && `, run with${missing}`}`);
+          const { stages, unset } = await pipelineAt(file, { set }, context, { allowUnset: true, keepOptional: true });
+          const missing = missingParameters(unset, set);
+          if (json) print(JSON.stringify({ file, stages: stages.length, unset: Object.keys(unset) }));
+          else print(`ok ${file}: ${stages.length} stages${missing && `, run with${missing}`}`);
         } catch (error) {
-          if (!(error instanceof PipelineError)) throw error;
-          context.note(error.message);
+          if (!(error instanceof InputError)) throw error;
+          note(error.message);
+          if (json) print(JSON.stringify({ file, error: reportOf(error) }));
           wrong++;
         }
       }

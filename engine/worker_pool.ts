@@ -36,6 +36,8 @@ export interface ErrorText {
   readonly stack: string | undefined;
   /** Code of an error of the system, such as `ENOSPC`. */
   readonly code: string | undefined;
+  /** Parts of an {@linkcode InputError}. */
+  readonly input?: Pick<InputError, "sentence" | "code" | "place" | "hint">;
 }
 
 /** A call that waits for its answer. */
@@ -120,10 +122,10 @@ const ERRORS: Readonly<Record<string, new (message: string) => Error>> = {
 };
 
 /** The error again; those of users, of Deno and of JavaScript keep their class. */
-export function errorOf({ name, message, stack, code }: ErrorText): Error {
-  const error = new (ERRORS[name] ?? Error)(message);
+export function errorOf({ name, message, stack, code, input }: ErrorText): Error {
+  const error = input ? new InputError(input.sentence, input) : new (ERRORS[name] ?? Error)(message);
   if (stack !== undefined) error.stack = stack;
-  return code === undefined ? error : Object.assign(error, { code });
+  return input || code === undefined ? error : Object.assign(error, { code });
 }
 
 /** The part of a thrown value that goes to another thread. */
@@ -131,8 +133,10 @@ export function textOf(thrown: unknown): ErrorText {
   const { name, message, stack, code }: Error & { code?: string } = thrown instanceof Error
     ? thrown
     : new Error(String(thrown));
+  if (!(thrown instanceof InputError)) return { name, message, stack, code };
   // Classes derived from it are not distinguished on the other side.
-  return { name: thrown instanceof InputError ? "InputError" : name, message, stack, code };
+  const { sentence, place, hint } = thrown;
+  return { name: "InputError", message, stack, code, input: { sentence, code: thrown.code, place, hint } };
 }
 
 /** The part of a worker's global scope that is used. */

@@ -46,6 +46,7 @@ export function parseCsv(text: string, name?: string): CsvRow[] {
     const problem = PROBLEMS[error.code] ?? error.message;
     throw new InputError(
       name === undefined ? `line ${error.lines}: ${problem}` : `Cannot read ${name}:${error.lines}: ${problem}`,
+      { code: "format" },
     );
   }
 }

@@ -7,6 +7,7 @@ import { DiskError, readError, writeError } from "./disk_error.ts";
 import { FOREIGN_BYTES, foreignKind } from "./foreign.ts";
 import { InputError } from "./input_error.ts";
 import { findEntry, readEntry } from "./tar.ts";
+import { decodeText } from "./text.ts";
 
 /** Reads from a path; errors that a user can mend become `InputError`s. */
 export async function reading<T>(path: string, read: () => Promise<T>): Promise<T> {
@@ -41,9 +42,13 @@ export function readTextIfExists(path: string): string | undefined {
   return exists(path) ? readingSync(path, () => Deno.readTextFileSync(path)) : undefined;
 }
 
-/** The text of a file, without a byte order mark. */
+/**
+ * The text of a file.
+ *
+ * @throws {InputError} As {@linkcode decodeText}, and what reading a file throws.
+ */
 export async function readText(path: string): Promise<string> {
-  return (await reading(path, () => Deno.readTextFile(path))).replace(/^\uFEFF/, "");
+  return decodeText(await reading(path, () => Deno.readFile(path)), path);
 }
 
 /** The bytes of a file, or of an entry of a tar archive, see `tar.ts`. */
@@ -249,7 +254,11 @@ export function parseJson(text: string, path: string): any {
   } catch (error) {
     const foreign = foreignKind(new TextEncoder().encode(text.slice(0, FOREIGN_BYTES)));
     const problem = foreign ? `it is ${foreign.what}` : (error as Error).message;
-    throw new InputError(`Cannot read ${path} as JSON: ${problem}`, { hint: foreign?.hint, cause: error });
+    throw new InputError(`Cannot read ${path} as JSON: ${problem}`, {
+      code: "format",
+      hint: foreign?.hint,
+      cause: error,
+    });
   }
 }
 

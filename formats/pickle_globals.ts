@@ -4,7 +4,7 @@
  * @module
  */
 
-import { InputError } from "./input_error.ts";
+import { type ErrorCode, InputError } from "./input_error.ts";
 
 /** Meaning of a name in a pickle. */
 export interface PickleGlobal {
@@ -29,6 +29,8 @@ export class PickledObject {
 /** A pickle that is damaged, or asks for what is not allowed. */
 export class PickleError extends InputError {
   override readonly name = "PickleError";
+  /** See {@linkcode InputError}. */
+  override readonly code: ErrorCode = "format";
 }
 
 /** Type of a number of numpy, such as `f8`. */

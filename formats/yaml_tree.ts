@@ -4,7 +4,7 @@
  * @module
  */
 import { type Document, isAlias, isMap, isScalar, isSeq, Lexer, parseDocument, type Range } from "yaml";
-import { InputError } from "./input_error.ts";
+import { type ErrorCode, InputError } from "./input_error.ts";
 import { renamedHint } from "./renamed.ts";
 
 /** A text that positions refer to. */
@@ -66,6 +66,8 @@ export interface Diagnostic {
 export class PipelineError extends InputError {
   /** The class. */
   override readonly name = "PipelineError";
+  /** See {@linkcode InputError}. */
+  override readonly code: ErrorCode = "pipeline";
 
   /** Formats the problems in the order of their places. */
   constructor(/** All errors. */ readonly problems: readonly Diagnostic[], file: string) {

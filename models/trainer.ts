@@ -4,7 +4,7 @@
  * @module
  */
 
-import { InputError } from "../formats/input_error.ts";
+import { type ErrorCode, InputError } from "../formats/input_error.ts";
 import { gradients } from "../ops/autodiff.ts";
 import { add } from "../ops/add.ts";
 import { mul } from "../ops/mul.ts";
@@ -60,6 +60,8 @@ export interface TrainerSpec {
 export class NonFiniteLossError extends InputError {
   /** The class. */
   override readonly name = "NonFiniteLossError";
+  /** See {@linkcode InputError}. */
+  override readonly code: ErrorCode = "loss";
 
   /**
    * Makes the message.

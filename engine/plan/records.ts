@@ -4,7 +4,7 @@
  * @module
  */
 
-import { InputError } from "../../formats/input_error.ts";
+import { type ErrorCode, InputError } from "../../formats/input_error.ts";
 import type { AnyOp, Node, Target, Value } from "../graph.ts";
 import type { Program } from "../wgsl.ts";
 
@@ -109,6 +109,8 @@ export const UNIFORM_BYTES = 256;
 /** Raised when a plan does not fit a budget of memory; the message names the least memory found. */
 export class MemoryError extends InputError {
   override readonly name = "MemoryError";
+  /** See {@linkcode InputError}. */
+  override readonly code: ErrorCode = "memory";
 }
 
 /** Available memory. */

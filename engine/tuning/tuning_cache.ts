@@ -8,7 +8,7 @@
  */
 
 import { z } from "zod";
-import { InputError } from "../../formats/input_error.ts";
+import { type ErrorCode, InputError } from "../../formats/input_error.ts";
 import { makeFolderOf, readTextIfExists, writeAtomic } from "../../formats/files.ts";
 import type { Candidate, KernelSelector } from "../graph.ts";
 import { showCandidate } from "./select.ts";
@@ -30,6 +30,8 @@ export type TunedKernels = Readonly<Record<string, Tuned>>;
 export class TuningFileError extends InputError {
   /** The class. */
   override readonly name = "TuningFileError";
+  /** See {@linkcode InputError}. */
+  override readonly code: ErrorCode = "format";
 }
 
 /** Selects the kernels that were tuned, and records which were used. */

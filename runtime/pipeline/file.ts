@@ -70,6 +70,8 @@ export interface Pipeline {
   readonly jobs: number;
   /** The file it came from. */
   readonly file: string;
+  /** Values that were set, `key=value`. */
+  readonly set: readonly string[];
   /** Stages, in an order in which they can run. */
   readonly stages: readonly PipelineStage[];
   /** Required parameters that were not given, with what they are; empty unless `allowUnset`. */
@@ -184,7 +186,7 @@ export async function readPipeline(file: string, registry: Registry, options: Re
     { uses: spec.id, in: inputs, with: escapeTexts(options) },
   ]);
   const resolved = stringify({ name, seed, jobs, stages: Object.fromEntries(steps) });
-  return { name, doc, seed, jobs, file, stages, unset: missing, resolved };
+  return { name, doc, seed, jobs, file, set: options.set ?? [], stages, unset: missing, resolved };
 }
 
 /** A value of which each text is written as pipelines write it. */

@@ -25,7 +25,7 @@ import {
   unset,
 } from "../../formats/yaml_tree.ts";
 import type { AnyOptions, AnyStage } from "../stage.ts";
-import { liesIn, outside, pathFrom } from "./source.ts";
+import { liesIn, outside, pathFrom, shellWord } from "./source.ts";
 
 /** Folders that paths in options are about. */
 export interface Folders {
@@ -99,7 +99,9 @@ export async function readOptions(
         : "paths are relative to the folder in which the command is run";
       refuse(place, option, `the ${what} is ${is}: current value is "${path}"`, hint);
     } else if (!await liesIn(path, folders.roots)) {
-      const hint = `only the command line may name it: --set stages.${id.replace(/@.*/, "")}.with.${name}=${path}`;
+      const hint = `only the command line may name it: --set ${
+        shellWord(`stages.${id.replace(/@.*/, "")}.with.${name}=${path}`)
+      }`;
       refuse(place, option, `${await outside(path)}: current value is "${path}"`, hint);
     }
   }

@@ -4,6 +4,7 @@
  * @module
  */
 import { basename, dirname, isAbsolute, join, relative, resolve } from "node:path";
+import { readText } from "../../formats/files.ts";
 import { InputError } from "../../formats/input_error.ts";
 import {
   child,
@@ -41,7 +42,7 @@ export async function readTree(
   roots: readonly string[],
   problems: Diagnostic[],
 ): Promise<Tree | null> {
-  const tree = parseYaml({ name: file, text: await readText(file) }, problems);
+  const tree = parseYaml({ name: file, text: await readPipelineText(file) }, problems);
   if (!tree) return null;
   if (tree.kind !== "map") {
     problems.push({ at: tree.at, message: `Cannot read ${file} as it is not a map with "name" and "stages"` });
@@ -97,6 +98,11 @@ export function pathFrom(path: string, from: string): string {
   return below.startsWith("..") ? full : below || ".";
 }
 
+/** A text as one word of a shell. */
+export function shellWord(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}
+
 /** Tests if a path, with links followed, lies in one of the folders; a path that leads nowhere lies in all. */
 export async function liesIn(path: string, roots: readonly string[]): Promise<boolean> {
   const real = await Deno.realPath(path).catch(() => undefined);
@@ -107,12 +113,16 @@ export async function outside(path: string): Promise<string> {
   return `it leads to ${await Deno.realPath(path)}, outside of the project`;
 }
 
-async function readText(file: string): Promise<string> {
+async function readPipelineText(file: string): Promise<string> {
   try {
-    return await Deno.readTextFile(file);
+    return await readText(file);
   } catch (error) {
-    const reason = error instanceof Deno.errors.NotFound ? "there is no such file" : (error as Error).message;
-    throw new PipelineFileError(`Cannot read pipeline ${file} as ${reason}`);
+    if (error instanceof InputError) {
+      throw new PipelineFileError(error.sentence, { code: error.code, hint: error.hint, cause: error });
+    }
+    const missing = error instanceof Deno.errors.NotFound;
+    const reason = missing ? "there is no such file" : (error as Error).message;
+    throw new PipelineFileError(`Cannot read pipeline ${file} as ${reason}`, { code: missing ? "missing" : "disk" });
   }
 }
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { InputError } from "../../formats/input_error.ts";
+import { type ErrorCode, InputError } from "../../formats/input_error.ts";
 import type { PipelineStage } from "../pipeline/file.ts";
 import { MemoryError, type PlanObserver } from "../../engine/plan/records.ts";
 import { ignoreMissing } from "../../formats/files.ts";
@@ -13,6 +13,8 @@ import { type Artifact, type Costs, inputsOf } from "../stage.ts";
 export class RunError extends InputError {
   /** The class. */
   override readonly name = "RunError";
+  /** See {@linkcode InputError}. */
+  override readonly code: ErrorCode = "run";
 }
 
 /**

@@ -4,12 +4,20 @@
  * @module
  */
 import { formatBytes, formatCount } from "../../formats/numbers.ts";
+import { printable } from "../../formats/printable.ts";
 import type { Field } from "../stage.ts";
 import { itemAt } from "../../engine/lookup.ts";
 
 /** Event of a run: the lines of `log.jsonl` and of `run --json`, which have a `time` as well. */
 export type RunEvent =
-  | { readonly event: "run"; readonly pipeline: string; readonly file: string; readonly process: number }
+  | {
+    readonly event: "run";
+    readonly pipeline: string;
+    readonly file: string;
+    /** Values of `--set`, as they were given. */
+    readonly set: readonly string[];
+    readonly process: number;
+  }
   | { readonly event: "skip"; readonly stage: string; readonly number: number; readonly of: number }
   | {
     readonly event: "stage";
@@ -68,7 +76,7 @@ export function jsonReporter(out: Output, now: () => number = () => performance.
         told.set(event.stage, now());
       }
       const line = { time: new Date().toISOString(), ...event };
-      out.writeSync(new TextEncoder().encode(`${JSON.stringify(line)}\n`));
+      out.writeSync(new TextEncoder().encode(`${printable(JSON.stringify(line))}\n`));
     },
   };
 }
@@ -87,7 +95,7 @@ export function reporterFor(out: Output, now: () => number = () => performance.n
   const terminal = out.isTerminal();
   const print = (text: string) => void out.writeSync(new TextEncoder().encode(text));
   const clear = terminal ? "\r\x1b[K" : "";
-  const line = (text: string) => print(`${clear}${text}\n`);
+  const line = (text: string) => print(`${clear}${printable(text)}\n`);
   const going = new Map<string, Course>();
   // A line names its stage only where several are on their way.
   const about = (name: string) => going.size > 1 ? `${name}: ` : "";
@@ -114,14 +122,14 @@ export function reporterFor(out: Output, now: () => number = () => performance.n
       rate > 0 && done < total ? `${formatSeconds((total - done) / rate)} left` : "",
       ...Object.entries(fields).map(([key, value]) => `${key} ${formatField(value, key)}`),
     ].filter(Boolean);
-    if (!terminal) return print(`      ${name}  ${words.join("  ")}\n`);
+    if (!terminal) return line(`      ${name}  ${words.join("  ")}`);
     const width = Deno.consoleSize().columns;
     const share = done / Math.max(1, total);
     course.brief = `${name} ${drawBar(share, 12)} ${words.slice(0, 3).join("  ")}`;
     const bars = going.size > 1
       ? [...going.values()].map(({ brief }) => brief).join("   ")
       : `${name} ${drawBar(share, 24)} ${words.join("  ")}`;
-    print(`${clear}${bars.slice(0, width - 1)}`);
+    print(`${clear}${printable(bars).slice(0, width - 1)}`);
   };
   return {
     event(event) {

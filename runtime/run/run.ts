@@ -205,7 +205,7 @@ export async function runPipeline(pipeline: Pipeline, options: RunOptions): Prom
     }
   };
   try {
-    log.emit({ event: "run", pipeline: pipeline.name, file: pipeline.file, process: Deno.pid });
+    log.emit({ event: "run", pipeline: pipeline.name, file: pipeline.file, set: pipeline.set, process: Deno.pid });
     await sideBySide(plan, lanes.free.length, make, () => failure.abort());
     const written = summary.write();
     bestEffort(() => removeIfExists(tasksDir(home)));

@@ -41,6 +41,8 @@ export interface RunState {
   readonly owner: Owner | null;
   /** The pipeline's file, as the command named it. */
   readonly file: string | null;
+  /** Values of `--set` that the command had. */
+  readonly set: readonly string[];
   /** Time of the last event, ISO 8601. */
   readonly updated: string | null;
   /** Reason that it stopped. */
@@ -89,6 +91,7 @@ export function readRun(dir: string): RunState | undefined {
     status,
     owner: owner ?? null,
     file: start?.event === "run" ? start.file : null,
+    set: start?.event === "run" ? start.set ?? [] : [],
     updated: last?.time ?? null,
     message: ended && ended.status !== "done" && owner === undefined ? ended.message : null,
     stages,

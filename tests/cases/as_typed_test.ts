@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { openDataset } from "../../faces/data/dataset.ts";
 import { stylePrompt } from "../../faces/render/styles.ts";
 import { promptOf } from "../../stages/lib/diffusion.ts";
-import { type Ended, inFolder, run, writeFace } from "./_lib.ts";
+import { encodeText, type Ended, importFolder, inFolder, run, writeFace } from "./_lib.ts";
 
 const IMPORT = `
 params: { dir: { required: a folder }, size: 32, style: photo }
@@ -162,3 +162,134 @@ Deno.test("deno task run from a folder of the project reads the files of that fo
   }).output();
   assert.deepEqual([code, new TextDecoder().decode(stdout).trim()], [0, "ok pipelines/full.yaml: 13 stages"]);
 });
+
+Deno.test("text files of other editors and shells are read, or their encoding is named", () =>
+  inFolder(async (dir) => {
+    for (const [seed, encoding] of (["utf-8-bom", "utf-16le", "utf-16be"] as const).entries()) {
+      await writeFace(`${dir}/in/${encoding}`, { seed, encoding });
+    }
+    const index = 'name,style,group\nutf-16le,"encre à pois",g\nutf-16be,b,h\nutf-8-bom,c,i\n';
+    for (const encoding of ["utf-8", "utf-16le", "utf-16be"] as const) {
+      await Deno.writeFile(`${dir}/in/index.csv`, encodeText(index, encoding));
+      const { dataset, all } = await importFolder(dir, "in");
+      assert.deepEqual(dataset?.records.map(({ style }) => style).sort(), ["b", "c", "encre à pois"], all);
+    }
+    await Deno.writeFile(`${dir}/in/index.csv`, encodeText(index, "latin1"));
+    const { code, all } = await importFolder(dir, "in");
+    assert.equal(code, 1);
+    assert.match(all, /index\.csv:2:17 as UTF-8: byte e0/);
+
+    const boxes = "name,x,y,width,height\nutf-16le,10,10,60,60\nutf-16be,10,10,60,60\nutf-8-bom,10,10,60,60\n";
+    const pipeline = 'stages: { faces: { uses: dataset/import, with: { path: in, size_px: 32, style: "à" } } }';
+    await Deno.remove(`${dir}/in/index.csv`);
+    for (const encoding of ["utf-8-bom", "utf-16le", "utf-16be"] as const) {
+      await Deno.writeFile(`${dir}/encoded.yaml`, encodeText(pipeline, encoding));
+      const ended = await run(["validate", "encoded.yaml"], dir);
+      assert.equal(ended.code, 0, ended.all);
+      await Deno.writeFile(`${dir}/boxes.csv`, encodeText(boxes, encoding));
+      // A detector that is not there: the boxes are read before it.
+      const { notes } = await run(["detect", "in", "--boxes", "boxes.csv", "--detector", "none"], dir);
+      assert.match(notes, /none/);
+      assert.doesNotMatch(notes, /boxes\.csv/);
+    }
+    await Deno.writeFile(`${dir}/encoded.yaml`, encodeText(pipeline, "latin1"));
+    const ended = await run(["plan", "encoded.yaml", "--json"], dir);
+    assert.equal(ended.code, 2);
+    assert.equal(JSON.parse(ended.lines.at(-1)!).error.code, "encoding");
+  }));
+
+Deno.test("a binary .pts file is called so", () =>
+  inFolder(async (dir) => {
+    const { landmarks } = await writeFace(`${dir}/in/a`);
+    const binary = new Uint8Array(4 + landmarks.byteLength);
+    new DataView(binary.buffer).setInt32(0, 68, true);
+    binary.set(new Uint8Array(landmarks.buffer), 4);
+    await Deno.writeFile(`${dir}/in/a.pts`, binary);
+    const { code, all } = await importFolder(dir, "in");
+    assert.equal(code, 1);
+    assert.match(all, /a\.pts as text: it is binary/);
+  }));
+
+/** Sets a title, colours text, moves up and clears, the same by one character, and turns the text's direction. */
+const ESCAPES = "\x1b]0;title\x07\x1b[31mred\x9b2A\x7f\u202Etxt";
+// deno-lint-ignore no-control-regex
+const RAW = /[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/;
+
+Deno.test("control characters of names and files reach no terminal", () =>
+  inFolder(async (dir) => {
+    await writeFace(`${dir}/text/a`, { pts: () => `version: 1\nn_points: 68\n{\n${ESCAPES} 1\n}\n` });
+    await writeFace(`${dir}/name/x${ESCAPES}`, { pts: () => "" });
+    await Deno.writeTextFile(`${dir}/x${ESCAPES}.yaml`, `stages: { "${"\\x1b"}[31m": { uses: "${"\\x9b"}" } }\n`);
+    await Deno.writeTextFile(`${dir}/boxes.csv`, `name,x,y,width,height\na,${ESCAPES},1,2`);
+    const all = [
+      (await importFolder(dir, "text")).all,
+      (await importFolder(dir, "name")).all,
+      (await run(["status", "runs/imports"], dir)).all,
+      (await run(["status", "runs/imports", "--json"], dir)).all,
+      (await run(["validate", `x${ESCAPES}.yaml`], dir)).all,
+      (await run(["validate", `x${ESCAPES}.yaml`, "--json"], dir)).all,
+      (await run(["plan", "imports.yaml", "--set", `${ESCAPES}=1`], dir)).all,
+      (await run(["plan", "imports.yaml", "--only", ESCAPES, "--json"], dir)).all,
+      (await run(["run", "imports.yaml", "--json"], dir)).all,
+      (await run(["detect", "name", "--boxes", "boxes.csv"], dir)).all,
+      (await run(["score", "--data", "name"], dir)).all,
+      (await run([ESCAPES], dir)).all,
+      (await run(["export", "--detector", ESCAPES, "--format", "onnx", "--out", "x"], dir)).all,
+    ];
+    for (const text of all) assert.doesNotMatch(text, RAW);
+    for (const text of all) assert.match(text, /\\u00(1b|9b)/);
+    // Still JSON, with the characters.
+    const listed = (await run(["validate", `x${ESCAPES}.yaml`, "--json"], dir)).lines.map((line) => JSON.parse(line));
+    assert.equal(listed[0].file, `x${ESCAPES}.yaml`);
+  }));
+
+Deno.test("hints of commands have the values that the user set, as words of a shell", () =>
+  withFaces(["My faces #2"], async (dir) => {
+    await Deno.writeTextFile(`${dir}/imp.yaml`, IMPORT.replace("params: {", "params: { more: { required: x },"));
+    const set = ["--set", "dir=My faces #2", "--set", "style=it's"];
+    const hint = `run with --set 'dir=My faces #2' --set 'style=it'\\''s' --set more=…`;
+    for (const command of ["plan", "validate"]) {
+      const { code, all } = await run([command, "imp.yaml", ...set], dir);
+      assert.equal(code, 0, all);
+      assert.ok(all.includes(hint), all);
+    }
+    await Deno.writeTextFile(`${dir}/My faces #2/face0.pts`, "");
+    assert.equal((await run(["run", "imp.yaml", ...set, "--set", "more=1"], dir)).code, 1);
+    const { all } = await run(["status", "runs/imp"], dir);
+    assert.ok(
+      all.includes(`go on with deno task run imp.yaml --set 'dir=My faces #2' --set 'style=it'\\''s' --set more=1`),
+      all,
+    );
+    await Deno.writeTextFile(
+      `${dir}/far.yaml`,
+      `stages: { faces: { uses: dataset/import, with: { path: "/usr/share", size_px: 32 } } }`,
+    );
+    assert.match(
+      (await run(["validate", "far.yaml"], dir)).notes,
+      /only the command line may name it: --set stages\.faces/,
+    );
+  }));
+
+Deno.test("plan and validate find the same mistakes, with the same exit code", () =>
+  withFaces(["in"], async (dir) => {
+    const files = {
+      "missing.yaml": IMPORT.replace("${dir}", "nowhere"),
+      "number.yaml": IMPORT.replace("${size}", "many"),
+      "broken.yaml": "stages: [",
+      "empty.yaml": "",
+      "list.yaml": "- 1",
+      "none.yaml": "stages: {}",
+      "loop.yaml": "extends: loop.yaml\nstages: {}",
+    };
+    for (const [name, text] of Object.entries(files)) await Deno.writeTextFile(`${dir}/${name}`, text);
+    for (
+      const args of [...Object.keys(files).map((name) => [name]), ["imp.yaml", "--set", "size=-1"], [
+        "imp.yaml",
+        "--set",
+        "siz=1",
+      ]]
+    ) {
+      const [plan, validate] = [await run(["plan", ...args], dir), await run(["validate", ...args], dir)];
+      assert.deepEqual([plan.code, plan.notes], [validate.code, validate.notes], args.join(" "));
+    }
+  }));

@@ -115,7 +115,7 @@ Deno.test("a log that is full goes on in a new file, which tells the run and the
     Deno.writeTextFileSync(join(home, "log.jsonl"), "x".repeat(LOG_BYTES));
     Deno.writeTextFileSync(join(home, "summary.json"), '{ "stages": { "faces": { "status": "waiting" } } }');
     using log = new RunLog(home, silent);
-    log.emit({ event: "run", pipeline: "test", file: "test.yaml", process: 1 });
+    log.emit({ event: "run", pipeline: "test", file: "test.yaml", set: [], process: 1 });
     log.emit({ event: "stage", stage: "extra", uses: "fake/draw", reason: "new", number: 1, of: 2 });
     log.emit({ event: "stage", stage: "faces", uses: "fake/draw", reason: "new", number: 2, of: 2 });
     log.emit({ event: "done", stage: "extra", seconds: 1 });

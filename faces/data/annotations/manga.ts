@@ -1,3 +1,4 @@
+import { decodeText } from "../../../formats/text.ts";
 import { InputError } from "../../../formats/input_error.ts";
 import { folderOf, type ImageFormat, inFile, numbersIn, stem, toLandmarks } from "./format.ts";
 
@@ -26,7 +27,7 @@ export const manga: ImageFormat = {
   },
   parse: (bytes, { name, schema, origin, width, height }) => [
     inFile(name, () => {
-      const shares = numbersIn(new TextDecoder().decode(bytes));
+      const shares = numbersIn(decodeText(bytes, name));
       if (shares.some((share) => share < -1 || share > 2)) {
         throw new InputError("its numbers are no shares of the image's sides, from 0 to 1");
       }

@@ -1,3 +1,4 @@
+import { decodeText } from "../../../formats/text.ts";
 import { formatPts, parsePts } from "../../pts.ts";
 import { type ImageFormat, stem } from "./format.ts";
 
@@ -8,7 +9,7 @@ export const pts: ImageFormat = {
   perImage: true,
   lacks: ["style", "group"],
   files: (image) => [`${stem(image)}.pts`],
-  parse: (bytes, { schema, ...options }) => [parsePts(new TextDecoder().decode(bytes), schema, options)],
+  parse: (bytes, { schema, ...options }) => [parsePts(decodeText(bytes, options.name), schema, options)],
   write: ({ landmarks }, { origin }) => formatPts(origin === 0 ? landmarks : landmarks.map((px) => px + origin)),
 };
 

@@ -1,3 +1,4 @@
+import { decodeText } from "../../../formats/text.ts";
 import type { Landmarks } from "../../landmarks.ts";
 import {
   coordinates,
@@ -12,7 +13,7 @@ import {
 
 /** Reads bare numbers, two for each landmark, or three of which the last is a depth and is left out. */
 export function parseNumbers(bytes: Uint8Array<ArrayBuffer>, context: ImageContext): Landmarks[] {
-  const numbers = numbersIn(new TextDecoder().decode(bytes));
+  const numbers = numbersIn(decodeText(bytes, context.name));
   const flat = numbers.length === 3 * context.schema.count ? numbers.filter((_, k) => k % 3 < 2) : numbers;
   return [inFile(context.name, () => toLandmarks(flat, context))];
 }
