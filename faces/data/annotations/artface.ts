@@ -1,3 +1,4 @@
+import { decodeText } from "../../../formats/text.ts";
 import { folderOf, type ImageFormat } from "./format.ts";
 import { ljson, parseLjson } from "./ljson.ts";
 import { isNpy, npyFiles, parseNpy } from "./npy.ts";
@@ -17,6 +18,6 @@ export const artface: ImageFormat = {
     return artist === undefined || artist === "images" ? {} : { style: artist };
   },
   parse: (bytes, context) => [
-    isNpy(bytes) ? parseNpy(bytes, context) : parseLjson(new TextDecoder().decode(bytes), context),
+    isNpy(bytes) ? parseNpy(bytes, context) : parseLjson(decodeText(bytes, context.name), context),
   ],
 };

@@ -1,3 +1,4 @@
+import { decodeText } from "../../../formats/text.ts";
 import { InputError } from "../../../formats/input_error.ts";
 import type { LandmarkSchema } from "../../schema.ts";
 import {
@@ -23,7 +24,7 @@ export const ljson: ImageFormat = {
   perImage: true,
   lacks: ["style", "group"],
   files: (image) => [`${stem(image)}.ljson`],
-  parse: (bytes, context) => [parseLjson(new TextDecoder().decode(bytes), context)],
+  parse: (bytes, context) => [parseLjson(decodeText(bytes, context.name), context)],
   write: ({ landmarks }, { schema, origin }) =>
     JSON.stringify({
       labels: schema.contours.map(({ name, points }) => ({ label: name, mask: points })),

@@ -1,3 +1,4 @@
+import { decodeText } from "../../../formats/text.ts";
 import { InputError } from "../../../formats/input_error.ts";
 import { boundingBox } from "../../landmarks.ts";
 import { coordinates, type ImageContext, type ImageFormat, inFile, pairs, stem, toLandmarks } from "./format.ts";
@@ -21,7 +22,7 @@ export const yoloPose: ImageFormat = {
     return [file.split("/").with(at, "labels").join("/"), file];
   },
   parse(bytes, context) {
-    const lines = new TextDecoder().decode(bytes).split("\n").map((line) => line.trim());
+    const lines = decodeText(bytes, context.name).split("\n").map((line) => line.trim());
     const faces = lines.flatMap((line, i) =>
       line === "" ? [] : [inFile(`${context.name}:${i + 1}`, () => parseLine(line, context))]
     );
