@@ -138,5 +138,10 @@ if (import.meta.main) {
   const doc = "Times other engines on the same adapter; prints how many times as fast as each this one is.";
   const entry = { name: "deno task bench --peers", doc };
   // Exit at once: workers and drivers' threads outlive the work.
-  Deno.exit(await guard({ note, print }, () => execute(peers, entry, Deno.args, { print, note, output: Deno.stdout, registry: {} })));
+  Deno.exit(
+    await guard(
+      { note, print },
+      () => execute(peers, entry, Deno.args, { print, note, output: Deno.stdout, registry: {} }),
+    ),
+  );
 }
