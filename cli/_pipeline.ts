@@ -5,7 +5,7 @@
  */
 import { Command, Option } from "@commander-js/extra-typings";
 import { type Pipeline, type ReadOptions, readPipeline } from "../runtime/pipeline/file.ts";
-import { shellWord } from "../runtime/pipeline/source.ts";
+import { setFlags } from "../runtime/pipeline/shell.ts";
 import { collect, type Context } from "./command.ts";
 
 /** `--set`, for values of parameters. */
@@ -45,9 +45,4 @@ export function missingParameters(unset: Readonly<Record<string, string>>, set: 
   const missing = Object.keys(unset);
   if (!missing.length) return "";
   return setFlags(set) + missing.map((name) => ` --set ${name}=…`).join("");
-}
-
-/** The values that a user set, as flags for a shell. */
-export function setFlags(set: readonly string[] = []): string {
-  return set.map((text) => ` --set ${shellWord(text)}`).join("");
 }

@@ -18,6 +18,7 @@ import { runTask } from "../runtime/run/task.ts";
 import type { Task } from "../runtime/run/task_files.ts";
 import type { Shard } from "../runtime/stage.ts";
 import { pipelineAt, setOption } from "./_pipeline.ts";
+import { shellWord } from "../runtime/pipeline/shell.ts";
 import { type Context, Exit, number, stopSignal, UsageError } from "./command.ts";
 
 /** Options that are sbatch's own, by their names here. */
@@ -79,7 +80,7 @@ export const slurm = (context: Context) => {
       };
       const record = {
         pipeline: pipeline.name,
-        command: ["slurm", ...place.args].join(" "),
+        command: ["slurm", ...place.args.map(shellWord)].join(" "),
         submitted: new Date().toISOString(),
         stages: stagesOf(plan),
       };

@@ -7,8 +7,6 @@ import { Command } from "@commander-js/extra-typings";
 import { exists } from "../formats/files.ts";
 import { formatField, formatSeconds, formatTable } from "../runtime/run/progress.ts";
 import { readRun, type RunState } from "../runtime/run/status.ts";
-import { setFlags } from "./_pipeline.ts";
-import { shellWord } from "../runtime/pipeline/source.ts";
 import { type Context, UsageError } from "./command.ts";
 
 /** Declares `status`. */
@@ -76,8 +74,8 @@ function describe(state: RunState): string {
   });
   lines.push("", formatTable(rows));
   if (state.results.length) lines.push("", formatTable(state.results));
-  if (state.status !== "running" && state.status !== "done" && state.file) {
-    lines.push("", `hint: go on with deno task run ${shellWord(state.file)}${setFlags(state.set)}`);
+  if (state.status !== "running" && state.status !== "done" && state.command) {
+    lines.push("", `hint: go on with deno task ${state.command}`);
   }
   return lines.join("\n");
 }

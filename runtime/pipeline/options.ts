@@ -25,7 +25,8 @@ import {
   unset,
 } from "../../formats/yaml_tree.ts";
 import type { AnyOptions, AnyStage } from "../stage.ts";
-import { liesIn, outside, pathFrom, shellWord } from "./source.ts";
+import { liesIn, outside, pathFrom } from "./source.ts";
+import { shellWord } from "./shell.ts";
 
 /** Folders that paths in options are about. */
 export interface Folders {

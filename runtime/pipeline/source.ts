@@ -98,11 +98,6 @@ export function pathFrom(path: string, from: string): string {
   return below.startsWith("..") ? full : below || ".";
 }
 
-/** A text as one word of a shell. */
-export function shellWord(text: string): string {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
-}
-
 /** Tests if a path, with links followed, lies in one of the folders; a path that leads nowhere lies in all. */
 export async function liesIn(path: string, roots: readonly string[]): Promise<boolean> {
   const real = await Deno.realPath(path).catch(() => undefined);

@@ -14,6 +14,7 @@ import { ignoreMissing, readJson } from "../../formats/files.ts";
 import { readManifest } from "./cache.ts";
 import { readSubmission, type Submission } from "./submission.ts";
 import { partOf, readTask, taskNames, tasksDir } from "./task_files.ts";
+import { setFlags, shellWord } from "../pipeline/shell.ts";
 import type { Field } from "../stage.ts";
 
 /** A stage of a run on disk. */
@@ -41,8 +42,8 @@ export interface RunState {
   readonly owner: Owner | null;
   /** The pipeline's file, as the command named it. */
   readonly file: string | null;
-  /** Values of `--set` that the command had. */
-  readonly set: readonly string[];
+  /** The command that goes on with it, behind `deno task`. */
+  readonly command: string | null;
   /** Time of the last event, ISO 8601. */
   readonly updated: string | null;
   /** Reason that it stopped. */
@@ -91,7 +92,7 @@ export function readRun(dir: string): RunState | undefined {
     status,
     owner: owner ?? null,
     file: start?.event === "run" ? start.file : null,
-    set: start?.event === "run" ? start.set ?? [] : [],
+    command: start?.event === "run" ? `run ${shellWord(start.file)}${setFlags(start.set)}` : null,
     updated: last?.time ?? null,
     message: ended && ended.status !== "done" && owner === undefined ? ended.message : null,
     stages,
@@ -120,6 +121,7 @@ function submittedRun(dir: string, { pipeline, command, submitted, stages }: Sub
     status: has("running") || !ended ? "running" : ended,
     owner: null,
     file: command.replace(/^slurm /, ""),
+    command,
     updated: submitted,
     message: messages[0] ?? null,
     stages: progress,
