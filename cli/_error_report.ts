@@ -4,7 +4,7 @@
  * @module
  */
 import { DeviceLostError, NoAdapterError } from "../engine/device.ts";
-import { diskHint } from "../formats/disk_error.ts";
+import { diskHint, isSystemError } from "../formats/disk_error.ts";
 import { type ErrorCode, InputError } from "../formats/input_error.ts";
 import { lineOf, PipelineError } from "../formats/yaml_tree.ts";
 import { StageError } from "../runtime/run/run.ts";
@@ -73,8 +73,7 @@ function codeOf(error: unknown): ErrorCode {
   if (error instanceof DeviceLostError) return "device_lost";
   if (error instanceof Deno.errors.NotCapable) return "permission";
   if (error instanceof Deno.errors.NotFound) return "missing";
-  // The codes of the operating system, of which EBADF is no fault of the machine.
-  return /^E(?!BADF$)[A-Z0-9]+$/.test((error as { code?: string } | null)?.code ?? "") ? "disk" : "bug";
+  return isSystemError(error) ? "disk" : "bug";
 }
 
 function bugReport(error: unknown): string {

@@ -7,6 +7,7 @@
 import { Command, Option } from "@commander-js/extra-typings";
 import { type Context, Exit, UsageError } from "./command.ts";
 import { type Device, openDevice } from "../engine/device.ts";
+import { makeFolder } from "../formats/files.ts";
 import { recordTiming } from "../runtime/run/timings.ts";
 import { globFilter } from "../stages/lib/glob.ts";
 import { CASES } from "../bench/cases.ts";
@@ -58,7 +59,7 @@ async function timeCases(only: string | undefined, json: boolean, print: Print):
     const measured = await figure(device, one);
     print((json ? jsonRow : tableRow)(measured));
     if (one.name !== PLANNED_BY) continue;
-    Deno.mkdirSync("runs", { recursive: true });
+    await makeFolder("runs");
     recordTiming("runs", device.name, "bench", { seconds: 60, flops: measured.gflops * 60e9 });
   }
   device.destroy();

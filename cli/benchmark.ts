@@ -5,7 +5,7 @@
  */
 import { Command, Option } from "@commander-js/extra-typings";
 import { join } from "node:path";
-import { exists, readText } from "../formats/files.ts";
+import { exists, makeFolder, readText, writeFile } from "../formats/files.ts";
 import { formatTable } from "../runtime/run/progress.ts";
 import { addResults, noResults, type Results, resultsFile, writeCed } from "../stages/report/_results.ts";
 import { fillPage, marksOf, TABLE_NAMES } from "./_pages.ts";
@@ -95,13 +95,13 @@ async function run(options: BenchmarkOptions, { print, note }: Context): Promise
   const filled = texts.map(({ path, text }) => ({ path, text: fillPage(text, results, path) }));
   print(formatTable(results.rows.filter(({ dataset }) => !String(dataset).includes("/"))));
   if (out !== undefined) {
-    await Deno.mkdir(out, { recursive: true });
+    await makeFolder(out);
     await saveResults(out, results);
     for (const dataset of new Set(results.ced.map(({ dataset }) => dataset))) {
       await writeCed(join(out, `${dataset}_ced`), dataset, results.ced);
     }
   }
-  for (const { path, text } of filled) await Deno.writeTextFile(path, text);
+  for (const { path, text } of filled) await writeFile(path, text);
 }
 
 /** A Markdown page. */

@@ -18,7 +18,7 @@ import { loadDetector } from "../models/detectors/detector.ts";
 import { collect, type Context, SHIPPED_DETECTOR, UsageError } from "./command.ts";
 import { itemAt } from "../engine/lookup.ts";
 import { openDevice } from "../engine/device.ts";
-import { exists } from "../formats/files.ts";
+import { exists, makeFolder, writeFile } from "../formats/files.ts";
 import { formatTable } from "../runtime/run/progress.ts";
 import { Random } from "../engine/rng.ts";
 import { rates } from "../stages/lib/faces.ts";
@@ -291,14 +291,14 @@ function tables(scores: readonly Score[]): string {
 async function writeResults(out: string, dataset: string, scores: readonly Score[]): Promise<void> {
   const results = noResults();
   for (const { tool, evaluation } of scores) addResults(results, tool.name, dataset, evaluation);
-  await Deno.mkdir(out, { recursive: true });
+  await makeFolder(out);
   await saveResults(out, results);
   await writeCed(join(out, "ced"), dataset, results.ced);
 }
 
 /** Writes `results.json` to a folder. */
 export async function saveResults(dir: string, results: Results): Promise<void> {
-  await Deno.writeTextFile(join(dir, "results.json"), JSON.stringify(results, null, 1) + "\n");
+  await writeFile(join(dir, "results.json"), JSON.stringify(results, null, 1) + "\n");
 }
 
 /** Landmarks found and true ones, `[n, P, 2]`, in one unit. */

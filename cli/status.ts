@@ -4,20 +4,21 @@
  * @module
  */
 import { Command } from "@commander-js/extra-typings";
-import { exists } from "../formats/files.ts";
+import { exists, folderNames } from "../formats/files.ts";
+import { InputError } from "../formats/input_error.ts";
 import { formatField, formatSeconds, formatTable } from "../runtime/run/progress.ts";
 import { readRun, type RunState } from "../runtime/run/status.ts";
 import { type Context, UsageError } from "./command.ts";
 
 /** Declares `status`. */
-export const status = ({ print }: Context) =>
+export const status = ({ print, note }: Context) =>
   new Command()
     .argument("[DIR]", "folder of a run; all in runs/ without one")
     .option("--json", "print one JSON value")
     .addHelpText("after", "\nExample:\n  deno task status runs/full")
-    .action((dir, { json }) => {
+    .action(async (dir, { json }) => {
       if (dir === undefined) {
-        const states = allRuns();
+        const states = await allRuns(note);
         if (json) print(JSON.stringify(states));
         else if (!states.length) print("there is no run in runs/");
         else print(formatTable(states.map((state) => ({ run: state.pipeline, ...headline(state) }))));
@@ -32,10 +33,18 @@ export const status = ({ print }: Context) =>
       print(json ? JSON.stringify(state) : describe(state));
     });
 
-function allRuns(): RunState[] {
-  const entries = exists("runs") ? [...Deno.readDirSync("runs")] : [];
-  const names = entries.filter(({ isDirectory }) => isDirectory).map(({ name }) => name).sort();
-  return names.flatMap((name) => readRun(`runs/${name}`) ?? []);
+/** The state of every run; one that cannot be read is noted. */
+async function allRuns(note: Context["note"]): Promise<RunState[]> {
+  const names = exists("runs") ? await folderNames("runs") : [];
+  return names.flatMap((name) => {
+    try {
+      return readRun(`runs/${name}`) ?? [];
+    } catch (error) {
+      if (!(error instanceof InputError)) throw error;
+      note(error.message);
+      return [];
+    }
+  });
 }
 
 /** A run in a few words. */

@@ -4,6 +4,8 @@
  * @module
  */
 import { Command } from "@commander-js/extra-typings";
+import { readError } from "../formats/disk_error.ts";
+import { fileNames, isMissing } from "../formats/files.ts";
 import { InputError } from "../formats/input_error.ts";
 import { missingParameters, pipelineAt, setOption } from "./_pipeline.ts";
 import { type Context, Exit, UsageError } from "./command.ts";
@@ -40,11 +42,11 @@ function pipelineFiles(path: string): string[] {
   try {
     info = Deno.statSync(path);
   } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    if (!isMissing(error)) throw readError(error, path);
     throw new UsageError(`Cannot validate "${path}" as there is no such file or folder`);
   }
   if (!info.isDirectory) return [path];
-  const names = [...Deno.readDirSync(path)].map(({ name }) => name).filter((name) => /\.ya?ml$/.test(name)).sort();
+  const names = fileNames(path).filter((name) => /\.ya?ml$/.test(name));
   if (!names.length) throw new UsageError(`Cannot validate "${path}" as the folder holds no .yaml file`);
   return names.map((name) => `${path.replace(/\/$/, "")}/${name}`);
 }

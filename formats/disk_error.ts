@@ -27,6 +27,8 @@ const HINTS: Readonly<Record<string, string>> = {
   EROFS: "the disk is mounted read-only; make it writable, or write elsewhere",
   EACCES: "make the folder writable for you, or write elsewhere",
   EPERM: "make the folder writable for you, or write elsewhere",
+  EEXIST: "a file lies where a folder is expected; name another place",
+  ENOTDIR: "a file lies where a folder is expected; name another place",
   ENAMETOOLONG: "give it a shorter name",
   EFBIG: "the disk or a limit (ulimit -f) allows no file of that size; write elsewhere",
   EMFILE: "too many files are open; raise the limit (ulimit -n)",
@@ -43,6 +45,11 @@ export function diskHint(error: unknown): string | undefined {
   return HINTS[code];
 }
 
+/** True if the system refused something: a full disk, missing rights. A closed file (EBADF) is no fault of the system. */
+export function isSystemError(error: unknown): boolean {
+  return /^E(?!BADF$)[A-Z0-9]+$/.test(codeOf(error) ?? "");
+}
+
 function codeOf(error: unknown): string | undefined {
   const { code } = (error ?? {}) as { code?: unknown };
   return typeof code === "string" ? code : undefined;
@@ -55,9 +62,8 @@ function reasonOf({ message }: Error): string {
 
 /** The error to throw for one that came while a path was written: a {@linkcode DiskError} for those of the system. */
 export function writeError(error: unknown, path: string): unknown {
-  const code = codeOf(error);
-  if (!(error instanceof Error) || error instanceof DiskError || !code || !/^E[A-Z0-9]+$/.test(code)) return error;
-  return new DiskError(path, Object.assign(error, { code }));
+  if (!(error instanceof Error) || error instanceof DiskError || !isSystemError(error)) return error;
+  return new DiskError(path, error as Error & { readonly code: string });
 }
 
 /** The error to throw for one that came while a path was read: an `InputError` for what a user can mend. */
@@ -81,6 +87,7 @@ export function readError(error: unknown, path: string): unknown {
     const target = linkAt(path);
     if (target !== undefined) {
       return new InputError(`Cannot read ${path}: it is a link to ${target}, which is missing`, {
+        code: "missing",
         hint: "copy or download what it leads to",
         cause: error,
       });

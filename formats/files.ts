@@ -18,7 +18,8 @@ export async function reading<T>(path: string, read: () => Promise<T>): Promise<
   }
 }
 
-function readingSync<T>(path: string, read: () => T): T {
+/** As {@linkcode reading}, without giving up the turn; the system's own error would not name the path. */
+export function readingSync<T>(path: string, read: () => T): T {
   try {
     return read();
   } catch (error) {

@@ -12,6 +12,7 @@ import type { Device } from "../../engine/device.ts";
 import { dims, elements, Graph, type Value } from "../../engine/graph.ts";
 import { Executable } from "../../engine/executable.ts";
 import type { Tensor } from "../../engine/tensor.ts";
+import { parseJson, readText } from "../../formats/files.ts";
 import { InputError } from "../../formats/input_error.ts";
 import { readSafetensors, type TensorData } from "../../formats/safetensors.ts";
 
@@ -78,7 +79,7 @@ export async function openCase(dir: string, name: string): Promise<GoldenCase> {
   return {
     name,
     dir,
-    json: JSON.parse(await Deno.readTextFile(`${dir}/${name}.json`)),
+    json: parseJson(await readText(`${dir}/${name}.json`), `${dir}/${name}.json`),
     async tensors(file) {
       using opened = await readSafetensors(`${dir}/${file}`);
       const all = new Map<string, TensorData>();

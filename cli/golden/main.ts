@@ -9,6 +9,8 @@
  */
 
 import { type Device, openDevice } from "../../engine/device.ts";
+import { isSystemError } from "../../formats/disk_error.ts";
+import { namesIn } from "../../formats/files.ts";
 import { InputError } from "../../formats/input_error.ts";
 import { DOCUMENTATION, type GoldenCase, type GoldenCheck, type GoldenResult, openCase } from "./case.ts";
 
@@ -144,7 +146,7 @@ export async function runGolden(dir: string, { filter = "", print }: GoldenOptio
   // deno-lint-ignore no-console
   print ??= console.log;
   const names: string[] = [];
-  for await (const { name } of Deno.readDir(dir)) {
+  for (const name of await namesIn(dir)) {
     if (name.endsWith(".json") && name.includes(filter)) names.push(name.slice(0, -".json".length));
   }
   let device: Device | undefined;
@@ -161,8 +163,8 @@ export async function runGolden(dir: string, { filter = "", print }: GoldenOptio
       passed = results.length > 0 && results.every(passes);
       detail = results.filter((r) => passed || !passes(r)).map(show).join(", ") || "nothing was compared";
     } catch (error) {
-      detail = error instanceof InputError || error instanceof SyntaxError
-        ? error.message
+      detail = error instanceof InputError || error instanceof SyntaxError || isSystemError(error)
+        ? (error as Error).message
         : `${(error as Error).stack}`;
     }
     if (!passed) failed++;

@@ -5,6 +5,7 @@
  */
 
 import { z } from "zod";
+import { readText } from "../../formats/files.ts";
 import { readConfig } from "../../models/io/config.ts";
 import { encodeText, textEncoderFormat } from "../../models/diffusion/clip_text.ts";
 import { Tokenizer } from "../../models/diffusion/tokenizer.ts";
@@ -90,7 +91,7 @@ const bertConfig = z.strictObject({ cls: z.int(), sep: z.int(), pad: z.int(), un
 /** BERT's WordPiece. */
 export const wordPieceCheck: GoldenCheck = async (c) => {
   const config = parsePart(c, bertConfig);
-  const words = (await Deno.readTextFile(`${c.dir}/${c.json["vocab_file"]}`)).split("\n").filter((line) => line);
+  const words = (await readText(`${c.dir}/${c.json["vocab_file"]}`)).split("\n").filter((line) => line);
   const word = (id: number) => words[id] ?? "";
   const tokenizer = new Tokenizer({
     vocab: Object.fromEntries(words.map((word, id) => [word, id])),

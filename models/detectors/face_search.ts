@@ -12,6 +12,7 @@
  */
 
 import { type Box, cropSquare, cropTransform, type Image, mirrorImages, resizeArea } from "../../faces/data/image.ts";
+import { InputError } from "../../formats/input_error.ts";
 import { pointAt } from "../../faces/geometry.ts";
 import {
   boxDiagonal,
@@ -49,16 +50,32 @@ export interface FaceFound {
 /** The part of a detector that the search needs. */
 export type Finder = Pick<Detector, "config" | "schema" | "batch" | "predict">;
 
-/** The windows to search, as squares of the image, those of one size together. */
+/** Most windows: those of an image three times as long as wide. Longer ones are searched for larger faces only. */
+const MOST_WINDOWS = 800;
+
+/**
+ * The windows to search, as squares of the image, those of one size together.
+ *
+ * @throws {InputError} If the image is so long and thin that even the largest are too many.
+ */
 export function searchWindows(width: number, height: number): Box[][] {
   const sizes: Box[][] = [];
+  let count = 0;
   const shorter = Math.min(width, height);
   const places = (length: number, side: number) => {
     const count = Math.ceil(Math.max(0, length - side) / (STRIDE * side)) + 1;
     return Array.from({ length: count }, (_, k) => (count > 1 ? k / (count - 1) : 0.5) * (length - side) - 0.5);
   };
   for (let side = shorter; side >= SMALLEST * shorter; side /= SIZE_STEP) {
-    sizes.push(places(height, side).flatMap((y) => places(width, side).map((x) => ({ x, y, side }))));
+    const boxes = places(height, side).flatMap((y) => places(width, side).map((x) => ({ x, y, side })));
+    count += boxes.length;
+    if (count > MOST_WINDOWS) break;
+    sizes.push(boxes);
+  }
+  if (!sizes.length) {
+    throw new InputError(`Cannot search an image of ${width} x ${height} pixels for a face: it is too long and thin`, {
+      hint: "give the place of the face with --box x,y,width,height",
+    });
   }
   return sizes;
 }

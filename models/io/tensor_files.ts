@@ -88,14 +88,22 @@ export const CHECKPOINT_FORMATS: Readonly<Record<string, CheckpointFormat>> = {
 export async function openTensors(path: string): Promise<OpenTensors> {
   const bytes = await firstBytes(path, FOREIGN_BYTES);
   const foreign = path.endsWith(".json") ? undefined : foreignKind(bytes);
-  if (foreign) throw new InputError(`Cannot read ${path} as tensors: it is ${foreign.what}`, { hint: foreign.hint });
+  if (foreign) {
+    throw new InputError(`Cannot read ${path} as tensors: it is ${foreign.what}`, {
+      code: "format",
+      hint: foreign.hint,
+    });
+  }
   const start = String.fromCharCode(...bytes.subarray(0, 9));
   for (const format of Object.values(CHECKPOINT_FORMATS)) {
     if (!format.is(path, start)) continue;
     const file = await format.open(path);
     if (file.names.length) return file;
     file[Symbol.dispose]();
-    throw new InputError(`Cannot read ${path}: it has no tensors`, { hint: "it may be the metadata of another file" });
+    throw new InputError(`Cannot read ${path}: it has no tensors`, {
+      code: "format",
+      hint: "it may be the metadata of another file",
+    });
   }
   throw new InputError(`Cannot read ${path}: it is in no format of tensors that is known`);
 }
@@ -167,7 +175,10 @@ async function openShards(path: string): Promise<OpenTensors> {
       }
       const file = opened.get(shard) ?? await openTensors(folder + shard).catch((error) => {
         if (!isMissing(error)) throw error;
-        throw new InputError(`Cannot read ${path}: its file ${shard} is missing`, { hint: "download all its files" });
+        throw new InputError(`Cannot read ${path}: its file ${shard} is missing`, {
+          code: "missing",
+          hint: "download all its files",
+        });
       });
       opened.set(shard, file);
       if (!file.names.includes(name)) fail(`"${name}" is not in ${shard}`);

@@ -6,7 +6,8 @@
 import { createHash } from "node:crypto";
 import { basename, dirname, join } from "node:path";
 import { z } from "zod";
-import { exists, ignoreMissing, readTextIfExists } from "../../formats/files.ts";
+import { readError } from "../../formats/disk_error.ts";
+import { exists, isMissing, readingSync, readTextIfExists } from "../../formats/files.ts";
 import { oldNames, renamedHint } from "../../formats/renamed.ts";
 import type { Pipeline, PipelineStage } from "../pipeline/file.ts";
 import { lookUp } from "../../engine/lookup.ts";
@@ -260,16 +261,16 @@ function hashPath(path: string): string {
     info = Deno.statSync(path);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return "missing";
-    throw error;
+    throw readError(error, path);
   }
-  if (info.isFile) return digest(Deno.readFileSync(path));
+  if (info.isFile) return digest(readingSync(path, () => Deno.readFileSync(path)));
   const files = listing(path).map(({ name, size, time }) => `${name} ${size} ${time}`);
   return digest(files.sort().join("\n"));
 }
 
 function listing(dir: string, prefix = ""): { name: string; size: number; time: number }[] {
   const out = [];
-  for (const { name } of Deno.readDirSync(dir)) {
+  for (const { name } of readingSync(dir, () => [...Deno.readDirSync(dir)])) {
     const info = statAt(join(dir, name));
     if (info.isDirectory) out.push(...listing(join(dir, name), `${prefix}${name}/`));
     else out.push({ name: prefix + name, size: info.size, time: info.mtime?.getTime() ?? 0 });
@@ -282,7 +283,7 @@ function statAt(path: string): Deno.FileInfo {
   try {
     return Deno.statSync(path);
   } catch (error) {
-    ignoreMissing(error);
+    if (!isMissing(error)) throw readError(error, path);
     return Deno.lstatSync(path);
   }
 }

@@ -10,7 +10,7 @@ import type { RunEvent } from "./progress.ts";
 import { LOG_BYTES } from "./folder.ts";
 import { type Owner, ownerOf } from "./lock.ts";
 import { lookUp } from "../../engine/lookup.ts";
-import { ignoreMissing, readJson } from "../../formats/files.ts";
+import { ignoreMissing, readingSync, readJson } from "../../formats/files.ts";
 import { readManifest } from "./cache.ts";
 import { readSubmission, type Submission } from "./submission.ts";
 import { partOf, readTask, taskNames, tasksDir } from "./task_files.ts";
@@ -171,7 +171,7 @@ function goingOn(events: readonly LoggedEvent[]): Set<string> {
 export function readLog(dir: string): LoggedEvent[] {
   let file: Deno.FsFile;
   try {
-    file = Deno.openSync(join(dir, "log.jsonl"));
+    file = readingSync(join(dir, "log.jsonl"), () => Deno.openSync(join(dir, "log.jsonl")));
   } catch (error) {
     ignoreMissing(error);
     return [];

@@ -9,6 +9,7 @@ import { drawLine, drawText, LETTER_PX } from "../../faces/draw.ts";
 import type { Colour } from "../../faces/data/image.ts";
 import { createImage, type Image } from "../../faces/data/image.ts";
 import { writePng } from "../../faces/data/image_file.ts";
+import { writeFile } from "../../formats/files.ts";
 import { type Html, markup } from "../../formats/html.ts";
 import { type ChartOptions, height, layOut, type Series, width } from "./_line_chart.ts";
 
@@ -131,6 +132,6 @@ function toImage({ height, lines, texts }: Drawing): Image {
  */
 export async function writeChart(path: string, series: readonly Series[], options: ChartOptions): Promise<void> {
   const drawing = draw(series, options);
-  await Deno.writeTextFile(`${path}.svg`, toSvg(drawing).text);
+  await writeFile(`${path}.svg`, toSvg(drawing).text);
   await writePng(`${path}.png`, toImage(drawing));
 }

@@ -56,6 +56,21 @@ Deno.test("searchFace() finds a face anywhere, of any size, and says so when the
   assert.equal(await searchFace(finder, createImage(90, 60)), null);
 });
 
+Deno.test("searchWindows() has a bound: long thin pictures have fewer sizes, and none at all is an error", () => {
+  const sizesOf = (width: number, height: number) => searchWindows(width, height).length;
+  assert.deepEqual([sizesOf(300, 300), sizesOf(900, 300), sizesOf(300, 1500)], [5, 5, 4]);
+  for (const [width, height] of [[300, 3000], [20, 1000], [8, 400], [1, 100]] as const) {
+    const windows = searchWindows(width, height);
+    assert.equal(windows[0]![0]!.side, width);
+    assert.ok(windows.flat().length <= 800, `${width} x ${height}`);
+  }
+  assert.throws(() => searchWindows(4, 4000), {
+    name: "InputError",
+    message: "Cannot search an image of 4 x 4000 pixels for a face: it is too long and thin, " +
+      "hint: give the place of the face with --box x,y,width,height",
+  });
+});
+
 Deno.test("searchWindows() covers the picture at every size", () => {
   const sizes = searchWindows(300, 200);
   assert.equal(sizes[0]![0]!.side, 200);
