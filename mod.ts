@@ -25,6 +25,13 @@
 
 // Engine
 export * from "./engine/graph.ts";
+export {
+  type Adapter,
+  type AdapterFacts,
+  type AdapterRequest,
+  chooseAdapters,
+  listAdapters,
+} from "./engine/adapters.ts";
 export { type Device, DeviceLostError, type DeviceOptions, NoAdapterError, openDevice } from "./engine/device.ts";
 export { Executable } from "./engine/executable.ts";
 export type { NonFiniteResult } from "./engine/non_finite.ts";

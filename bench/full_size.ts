@@ -8,7 +8,7 @@ import { controlnet, controlnetConfigFor } from "../models/diffusion/controlnet.
 import { loadNetworkConfig } from "../models/io/network_folder.ts";
 import { countParameters, type ParameterSpec, Scope } from "../models/io/params.ts";
 import { unet, unetFormat } from "../models/diffusion/unet.ts";
-import { type Device, openDevice } from "../engine/device.ts";
+import type { Device } from "../engine/device.ts";
 import { elements, Graph, type Value } from "../engine/graph.ts";
 import { Random } from "../engine/rng.ts";
 import { Executable } from "../engine/executable.ts";
@@ -46,8 +46,7 @@ function randomParameters(device: Device, specs: ReadonlyMap<string, ParameterSp
  *
  * @throws {Error} If it is not finite.
  */
-export async function fullSize(print: (line: string) => void): Promise<void> {
-  const device = await openDevice();
+export async function fullSize(device: Device, print: (line: string) => void): Promise<void> {
   const seconds = (since: number) => `${((performance.now() - since) / 1000).toFixed(1)} s`;
   const GB = (bytes: number) => `${(bytes / 1e9).toFixed(2)} GB`;
   print(`${device.name}, ${device.storage} class`);
@@ -93,5 +92,4 @@ export async function fullSize(print: (line: string) => void): Promise<void> {
     print(`prediction (${which}): ${(elapsed / 1000).toFixed(1)} s, ${speed}, root mean square ${rms.toFixed(3)}`);
   }
   print(`memory: ${GB(device.memory.peak)} of the device, ${GB(Deno.memoryUsage().rss)} of the process`);
-  device.destroy();
 }

@@ -7,7 +7,7 @@
 import { createParameters, initialise, type ParameterSpec, Scope } from "../models/io/params.ts";
 import { Trainer } from "../models/trainer.ts";
 import { unet, unetFormat } from "../models/diffusion/unet.ts";
-import { openDevice } from "../engine/device.ts";
+import type { Device } from "../engine/device.ts";
 import { elements, Graph } from "../engine/graph.ts";
 import { Random } from "../engine/rng.ts";
 import { denoisingLoss } from "../stages/lib/diffusion.ts";
@@ -23,8 +23,7 @@ const ALLOWED = 1.05;
  *
  * @returns True if it grew by 5 % at most.
  */
-export async function soak(json: boolean, print: (line: string) => void): Promise<boolean> {
-  const device = await openDevice();
+export async function soak(device: Device, json: boolean, print: (line: string) => void): Promise<boolean> {
   const config = unetFormat.schema.parse({
     block_out_channels: [16, 32],
     down_block_types: ["DownBlock2D", "CrossAttnDownBlock2D"],
@@ -71,7 +70,6 @@ export async function soak(json: boolean, print: (line: string) => void): Promis
   const { rss } = Deno.memoryUsage();
   trainer.destroy();
   for (const tensor of parameters.values()) tensor.destroy();
-  device.destroy();
 
   const ratio = rss / settled;
   const MB = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`;

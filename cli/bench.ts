@@ -6,7 +6,8 @@
 
 import { Command, Option } from "@commander-js/extra-typings";
 import { type Context, Exit, UsageError } from "./command.ts";
-import { type Device, openDevice } from "../engine/device.ts";
+import type { Device } from "../engine/device.ts";
+import { gpuOption, openChosen } from "./_device.ts";
 import { makeFolder } from "../formats/files.ts";
 import { recordTiming } from "../runtime/run/timings.ts";
 import { globFilter } from "../stages/lib/glob.ts";
@@ -37,22 +38,25 @@ export const bench = (context: Context) =>
         "json",
       ]),
     )
+    .addOption(gpuOption())
     .option("--json", "print a JSON line for each case")
     .addHelpText("after", '\nExample:\n  deno task bench --only "conv2d.*"')
-    .action(async ({ only, json = false, peers, soak, fullSize }) => {
-      if (fullSize) return await (await import("../bench/full_size.ts")).fullSize(context.print);
-      if (soak) {
-        const kept = await (await import("../bench/soak.ts")).soak(json, context.print);
-        if (!kept) throw new Exit(1);
-        return;
+    .action(async ({ only, json = false, peers, soak, fullSize, gpu }) => {
+      if (peers) return await timePeers(only, json, gpu, context);
+      const device = await openChosen(gpu, context);
+      try {
+        if (fullSize) return await (await import("../bench/full_size.ts")).fullSize(device, context.print);
+        if (soak) {
+          const kept = await (await import("../bench/soak.ts")).soak(device, json, context.print);
+          if (!kept) throw new Exit(1);
+        } else await timeCases(device, only, json, context.print);
+      } finally {
+        device.destroy();
       }
-      if (peers) return await timePeers(only, json, context);
-      await timeCases(only, json, context.print);
     });
 
-async function timeCases(only: string | undefined, json: boolean, print: Print): Promise<void> {
+async function timeCases(device: Device, only: string | undefined, json: boolean, print: Print): Promise<void> {
   const chosen = chooseCases(only);
-  const device = await openDevice();
   printCeilings(device, await measureCeilings(device), json, print);
   if (!json) print(row("case", ["ms", "low", "high", "cores", "speed", "share", "MB", "host us"]));
   for (const one of chosen) {
@@ -62,16 +66,22 @@ async function timeCases(only: string | undefined, json: boolean, print: Print):
     await makeFolder("runs");
     recordTiming("runs", device.name, "bench", { seconds: 60, flops: measured.gflops * 60e9 });
   }
-  device.destroy();
 }
 
 /** Runs the task `bench:peers`, which has a lock file of its own: what is in one is downloaded before anything runs. */
-async function timePeers(only: string | undefined, json: boolean, { note }: Context): Promise<void> {
+async function timePeers(
+  only: string | undefined,
+  json: boolean,
+  gpu: string | undefined,
+  { note }: Context,
+): Promise<void> {
   note(
     "TensorFlow.js, jax-js and ONNX Runtime Web are timed too. Deno downloads them now unless it has them: 190 MB, " +
       "which nothing else here needs",
   );
-  const args = ["task", "-q", "bench:peers", ...only === undefined ? [] : ["--only", only], ...json ? ["--json"] : []];
+  const options = { only, gpu };
+  const given = Object.entries(options).flatMap(([name, value]) => value === undefined ? [] : [`--${name}`, value]);
+  const args = ["task", "-q", "bench:peers", ...given, ...json ? ["--json"] : []];
   const { code } = await new Deno.Command("deno", { args }).spawn().status;
   if (code) throw new Exit(code);
 }

@@ -9,6 +9,7 @@ import { exists, makeFolder, readText, writeFile } from "../formats/files.ts";
 import { formatTable } from "../runtime/run/progress.ts";
 import { addResults, noResults, type Results, resultsFile, writeCed } from "../stages/report/_results.ts";
 import { fillPage, marksOf, TABLE_NAMES } from "./_pages.ts";
+import { gpuOption, LazyDevice } from "./_device.ts";
 import { collect, type Context, UsageError } from "./command.ts";
 import {
   cropOption,
@@ -56,6 +57,7 @@ export const benchmark = (context: Context) =>
     .addOption(originOption())
     .addOption(schemaOption())
     .addOption(cropOption())
+    .addOption(gpuOption())
     .addOption(flipOption())
     .addOption(
       new Option(
@@ -81,7 +83,7 @@ Example:
     )
     .action((options) => orUsageError(() => run(options, context)));
 
-interface BenchmarkOptions extends ToolOptions, DataOptions, Pick<MeasureOptions, "crop" | "flip"> {
+interface BenchmarkOptions extends ToolOptions, DataOptions, Pick<MeasureOptions, "crop" | "flip" | "gpu"> {
   readonly data?: readonly string[] | undefined;
   readonly results?: string | undefined;
   readonly page?: readonly string[] | undefined;
@@ -124,10 +126,11 @@ async function measure(
   const names = { detector: tools.map(({ name }) => name), data: folders.map(({ name }) => name) };
   for (const { path, text } of pages) marksOf(text, names, path);
   const results = noResults();
+  await using gpu = new LazyDevice(options.gpu, note);
   for (const { name, dir } of folders) {
     const data = await openData(dir, options);
     for (const tool of tools) {
-      const { evaluation } = await scoreTool(forData(tool, name), data, { ...options, ...PAPERS });
+      const { evaluation } = await scoreTool(forData(tool, name), data, { ...options, ...PAPERS }, gpu);
       note(`${tool.name} on ${name}: ${evaluation.all.nme.toFixed(2)} % on ${evaluation.all.count} faces`);
       addResults(results, tool.name, name, evaluation);
     }

@@ -6,7 +6,6 @@
 
 import { Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { basename, extname, resolve } from "node:path";
-import { openDevice } from "../engine/device.ts";
 import { exists, readBytes } from "../formats/files.ts";
 import { InputError } from "../formats/input_error.ts";
 import type { Image } from "../faces/data/image.ts";
@@ -20,6 +19,7 @@ import type { FacePlace } from "../faces/place.ts";
 import { reporterFor } from "../runtime/run/progress.ts";
 import { checkNames, type GivenBox, parseBox, placesIn, readBoxes, type Source, sourcesOf } from "./_detect_inputs.ts";
 import { RESULT_FORMATS, ResultFolder, type ResultFormat, type Row, rowOf } from "./_detect_results.ts";
+import { gpuOption, openChosen } from "./_device.ts";
 import { type Context, Exit, number, SHIPPED_DETECTOR, SHIPPED_FINDER, STANDARD_INPUT, UsageError } from "./command.ts";
 
 const FORMATS = Object.keys(RESULT_FORMATS) as ResultFormat[];
@@ -65,6 +65,7 @@ export const detect = (context: Context) =>
     .addOption(
       new Option("--crop <HOW>", "none uses whole pictures that are crops of one face already").choices(["none"]),
     )
+    .addOption(gpuOption())
     .option("--flip", "average the landmarks of a face and of its mirror image: slower, more accurate")
     .option("--out <DIR>", "write the rows to faces.jsonl in this folder, and files in the formats of --format")
     .addOption(
@@ -94,6 +95,7 @@ interface DetectOptions {
   readonly box?: string | undefined;
   readonly boxes?: string | undefined;
   readonly crop?: "none" | undefined;
+  readonly gpu?: string | undefined;
   readonly flip?: boolean | undefined;
   readonly out?: string | undefined;
   readonly format: readonly ResultFormat[];
@@ -128,7 +130,7 @@ async function detectAll(args: readonly string[], options: DetectOptions, contex
       `Cannot use --${unused[0].replace(/[A-Z]/, (c) => `-${c.toLowerCase()}`)} where boxes or crops are given`,
     );
   }
-  const device = await openDevice();
+  const device = await openChosen(options.gpu, context);
   try {
     using detector = await loadDetector(device, options.detector, { partial: true });
     using finder = !whole && exists(options.finder) ? await loadFinder(device, options.finder) : undefined;

@@ -3,14 +3,16 @@
  *
  * @module
  */
-import { Command } from "@commander-js/extra-typings";
+import { Command, Option } from "@commander-js/extra-typings";
 import { add } from "../ops/add.ts";
 import { conv2d } from "../ops/conv2d.ts";
 import { matmul } from "../ops/matmul.ts";
 import { silu } from "../ops/silu.ts";
 import { sum } from "../ops/sum.ts";
 import { itemAt, lookUp } from "../engine/lookup.ts";
-import { type Device, openDevice } from "../engine/device.ts";
+import { listAdapters, missingDrivers } from "../engine/adapters.ts";
+import { type Device, NoAdapterError, noAdapterMessage } from "../engine/device.ts";
+import { gpuOption, openChosen } from "./_device.ts";
 import { elements, type F64, Graph, topological, type Value } from "../engine/graph.ts";
 import { Executable } from "../engine/executable.ts";
 import { type Context, Exit } from "./command.ts";
@@ -39,23 +41,41 @@ const checks: readonly Check[] = [
 /** Declares `doctor`; the exit code is 1 if a kernel is wrong. */
 export const doctor = (context: Context) =>
   new Command()
-    .addHelpText("after", "\nExample:\n  deno task doctor")
-    .action(() => examine(context));
+    .option("--list", "list the adapters of this machine, and compute nothing")
+    .addOption(new Option("--json", "print the list as JSON").implies({ list: true }))
+    .addOption(gpuOption())
+    .addHelpText("after", "\nExample:\n  deno task doctor --list")
+    .action(({ list, json, gpu }) => list ? printAdapters(json ?? false, context) : examine(gpu, context));
 
-async function examine({ print }: Context): Promise<void> {
-  const device = await openDevice();
-  const { gpu } = device;
+/** Prints the adapters with the numbers that `--gpu` takes. */
+async function printAdapters(json: boolean, { print }: Context): Promise<void> {
+  const adapters = await listAdapters();
+  if (json) return print(JSON.stringify(adapters));
+  for (const path of missingDrivers()) print(`VK_DRIVER_FILES names ${path}, where there is nothing\n`);
+  if (!adapters.length) throw new NoAdapterError(noAdapterMessage());
+  for (const [k, adapter] of adapters.entries()) {
+    const { description, software, driver, driver_version, address, memory, limits, features, selection } = adapter;
+    const from = [driver ?? "chosen by the host", driver_version && `version ${driver_version}`, address];
+    print(`${k}: ${description}${software ? ", a software driver" : ""}`);
+    print(`   driver    ${from.filter(Boolean).join(", ")}`);
+    print(
+      `   memory    ${memory === null ? "unknown" : mib(memory)}${software ? " of the machine" : ""}; ${sizes(limits)}`,
+    );
+    print(`   workgroup ${workgroup(limits)}`);
+    print(`   features  ${features.join(", ") || "none"}`);
+    if (!selection) print("   cannot be chosen: Vulkan does not tell it from others of its model, see docs/servers.md");
+  }
+}
+
+async function examine(gpu: string | undefined, context: Context): Promise<void> {
+  const { print } = context;
+  const device = await openChosen(gpu, context);
+  const { features, limits } = device.gpu;
   print(`adapter   ${device.name}`);
   print(`storage   ${device.storage} class, ${device.bindings} tensors a dispatch`);
-  print(`features  ${[...gpu.features].sort().join(", ") || "none"}`);
-  const { maxBufferSize, maxStorageBufferBindingSize, maxTextureDimension2D } = gpu.limits;
-  const { maxComputeInvocationsPerWorkgroup, maxComputeWorkgroupStorageSize } = gpu.limits;
-  print(
-    `memory    buffers to ${mib(maxBufferSize)}, bindings to ${
-      mib(maxStorageBufferBindingSize)
-    }, textures to ${maxTextureDimension2D} px`,
-  );
-  print(`workgroup ${maxComputeInvocationsPerWorkgroup} invocations, ${maxComputeWorkgroupStorageSize} bytes`);
+  print(`features  ${[...features].sort().join(", ") || "none"}`);
+  print(`memory    ${sizes(limits)}`);
+  print(`workgroup ${workgroup(limits)}`);
   let wrong = 0;
   try {
     for (const check of checks) {
@@ -73,6 +93,17 @@ async function examine({ print }: Context): Promise<void> {
       : "all is well",
   );
   if (wrong) throw new Exit(1);
+}
+
+type Limits = Readonly<Record<string, number>> | GPUSupportedLimits;
+
+function sizes({ maxBufferSize, maxStorageBufferBindingSize, maxTextureDimension2D }: Limits): string {
+  const bindings = mib(maxStorageBufferBindingSize!);
+  return `buffers to ${mib(maxBufferSize!)}, bindings to ${bindings}, textures to ${maxTextureDimension2D} px`;
+}
+
+function workgroup({ maxComputeInvocationsPerWorkgroup, maxComputeWorkgroupStorageSize }: Limits): string {
+  return `${maxComputeInvocationsPerWorkgroup} invocations, ${maxComputeWorkgroupStorageSize} bytes`;
 }
 
 const mib = (bytes: number) => `${Math.floor(bytes / 2 ** 20)} MiB`;

@@ -3,6 +3,9 @@
  *
  * @module
  */
+import { type AdapterFacts, adapterMemory, chooseAdapters } from "../engine/adapters.ts";
+import { describeAdapter, NoAdapterError } from "../engine/device.ts";
+import { formatBytes } from "../formats/numbers.ts";
 import { stageCosts } from "../runtime/run/costs.ts";
 import { formatSeconds, formatTable } from "../runtime/run/progress.ts";
 import { type PlannedStage, planRun, type Selection } from "../runtime/run/run.ts";
@@ -14,6 +17,7 @@ import { lookUp } from "../engine/lookup.ts";
 /** Declares `plan`. */
 export const plan = (context: Context) =>
   pipelineCommand()
+    .option("--gpu <LIST>", "GPUs whose memory is compared with what stages take, as those of deno task run")
     .option("--json", "print one JSON object")
     .addHelpText("after", "\nExample:\n  deno task plan pipelines/full.yaml")
     .action((file, options) => printPlan(file, options, context));
@@ -21,6 +25,7 @@ export const plan = (context: Context) =>
 /** Options of the command. */
 interface PlanOptions extends Selection {
   readonly set?: readonly string[] | undefined;
+  readonly gpu?: string | undefined;
   readonly json?: true | undefined;
 }
 
@@ -31,10 +36,12 @@ export async function printPlan(file: string, options: PlanOptions, context: Con
   const planned = planRun(pipeline, "runs", options);
   const speeds = readTimings("runs");
   const rows = [], costs = [];
+  const needs: Need[] = [];
   const times: { stage: string; time: Estimate | undefined }[] = [];
   for (const state of planned) {
     const { stage, run, reason, manifest } = state;
     const takes = run === null ? {} : await stageCosts(state);
+    if (typeof takes?.gpu_bytes === "number") needs.push({ stage: stage.id, bytes: takes.gpu_bytes });
     if (takes === undefined) costs.push({ stage: stage.id, takes: "is known once its inputs are made" });
     else if (Object.keys(takes).length) costs.push({ stage: stage.id, ...takes });
     const time = takes && estimate(stage.spec.id, takes, speeds);
@@ -51,13 +58,46 @@ export async function printPlan(file: string, options: PlanOptions, context: Con
   const each = new Map(times.map(({ stage, time }) => [stage, time?.seconds ?? 0]));
   const seconds = makespan(planned.filter(({ run }) => run !== null), pipeline.jobs, each);
   const unknown = times.flatMap(({ stage, time }) => time ? [] : [stage]);
+  const short = await tooLarge(needs, options.gpu?.split(",") ?? pipeline.device);
   if (options.json) {
-    print(JSON.stringify({ stages: rows, costs, seconds, unknown, adapter: speeds?.adapter ?? null }));
+    print(
+      JSON.stringify({ stages: rows, costs, seconds, unknown, adapter: speeds?.adapter ?? null, too_large: short }),
+    );
   } else {
     print([rows, costs].filter(({ length }) => length).map(formatTable).join("\n\n"));
     if (times.length) print(`\n${totalTime(seconds, unknown, times.length, speeds?.adapter)}`);
+    for (const { stage, bytes, device, memory } of short) {
+      print(
+        `\nstage "${stage}" takes ${formatBytes(bytes)} on the device, and ${device} has ${formatBytes(memory)}, ` +
+          "hint: a smaller batch_size or size_px; memory_limit, where the stage has it",
+      );
+    }
     if (Object.keys(pipeline.unset).length) print(`\nrun with${missingParameters(pipeline.unset, options.set)}`);
   }
+}
+
+/** Memory that a stage takes on the device. */
+interface Need {
+  readonly stage: string;
+  readonly bytes: number;
+}
+
+/** The stages that take more memory than a device has; none where that is not known. */
+async function tooLarge(needs: readonly Need[], gpus: readonly string[]) {
+  if (!needs.length) return [];
+  const facts: AdapterFacts[] = gpus.length ? await chooseAdapters(gpus) : await describeAdapter().then(
+    (found) => [found],
+    (error) => {
+      if (error instanceof NoAdapterError) return [];
+      throw error;
+    },
+  );
+  const short = [];
+  for (const one of facts) {
+    const memory = await adapterMemory(one) ?? Infinity;
+    for (const need of needs) if (need.bytes > memory) short.push({ ...need, device: one.description, memory });
+  }
+  return short;
 }
 
 /** Seconds of stages that run side by side, each as fast as alone. */

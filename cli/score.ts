@@ -17,7 +17,8 @@ import { type Origin, readPts } from "../faces/pts.ts";
 import { loadDetector } from "../models/detectors/detector.ts";
 import { collect, type Context, SHIPPED_DETECTOR, UsageError } from "./command.ts";
 import { itemAt } from "../engine/lookup.ts";
-import { openDevice } from "../engine/device.ts";
+import type { Device } from "../engine/device.ts";
+import { gpuOption, LazyDevice } from "./_device.ts";
 import { exists, makeFolder, writeFile } from "../formats/files.ts";
 import { formatTable } from "../runtime/run/progress.ts";
 import { Random } from "../engine/rng.ts";
@@ -93,6 +94,7 @@ export const score = (context: Context) =>
       )
         .default([10], "10"),
     )
+    .addOption(gpuOption())
     .addOption(flipOption())
     .option("--json", "print a JSON line for each tool")
     .option("--out <DIR>", "write results.json, and error curves as ced.svg and ced.png, to this folder")
@@ -134,6 +136,8 @@ export interface MeasureOptions extends DataOptions {
   readonly normaliser: Normaliser;
   /** Of failure rate and AUC, percent. */
   readonly thresholds: readonly number[];
+  /** See `--gpu`. */
+  readonly gpu?: string | undefined;
   /** True to average with the mirror image. */
   readonly flip?: boolean | undefined;
 }
@@ -144,13 +148,14 @@ interface ScoreOptions extends ToolOptions, MeasureOptions {
   readonly out?: string | undefined;
 }
 
-async function scoreTools(options: ScoreOptions, { print }: Context): Promise<void> {
+async function scoreTools(options: ScoreOptions, { print, note }: Context): Promise<void> {
   const { data: dir, json, out } = options;
   const tools = toolsOf(options);
   await orUsageError(async () => {
     const data = await openData(dir, options);
+    await using gpu = new LazyDevice(options.gpu, note);
     const scores: Score[] = [];
-    for (const tool of tools) scores.push(await scoreTool(tool, data, options));
+    for (const tool of tools) scores.push(await scoreTool(tool, data, options, gpu));
     if (scores.length > 1 && !json) print(tables(scores));
     else for (const one of scores) print(JSON.stringify({ ...summaryOf(one), data: dir }));
     if (out !== undefined) await writeResults(out, basename(resolve(dir)), scores);
@@ -196,9 +201,10 @@ export async function scoreTool(
   tool: Tool,
   data: Dataset,
   { origin, crop, normaliser, thresholds, flip = false }: MeasureOptions,
+  gpu: LazyDevice,
 ): Promise<Score> {
   const pairs = tool.kind === "detector"
-    ? await detect(tool.dir, data, crop, flip)
+    ? await detect(await gpu.open(), tool.dir, data, crop, flip)
     : await readPredicted(tool.dir, data, Number(origin) as Origin);
   const evaluation = evaluate(pairs.found, pairs.truth, data.schema, new Random(0, "score"), {
     normaliser,
@@ -308,12 +314,17 @@ interface Pairs {
   readonly crop?: Crop;
 }
 
-async function detect(dir: string, data: Dataset, asked: Crop | undefined, flip: boolean): Promise<Pairs> {
+async function detect(
+  device: Device,
+  dir: string,
+  data: Dataset,
+  asked: Crop | undefined,
+  flip: boolean,
+): Promise<Pairs> {
   const CHUNK = 64;
   const crop = asked ?? await cropFor(data);
-  const device = await openDevice();
+  const detector = await loadDetector(device, dir);
   try {
-    const detector = await loadDetector(device, dir);
     const side = detector.config.size_px;
     const count = data.records.length;
     const stride = 2 * data.schema.count;
@@ -330,10 +341,9 @@ async function detect(dir: string, data: Dataset, asked: Crop | undefined, flip:
       const { landmarks } = await detector.predict(images, side, { flip });
       found.set(convertLandmarks(landmarks, detector.schema, data.schema), first * stride);
     }
-    detector.destroy();
     return { found, truth, crop };
   } finally {
-    device.destroy();
+    detector.destroy();
   }
 }
 

@@ -9,7 +9,7 @@ import { showCandidate } from "../engine/tuning/select.ts";
 import { tuningFile } from "../engine/tuning/tuning_cache.ts";
 import { pipelineAt, setOption } from "./_pipeline.ts";
 import { type Context, Exit, number, stopSignal, UsageError } from "./command.ts";
-import { openDevice } from "../engine/device.ts";
+import { gpuOption, openChosen } from "./_device.ts";
 import type { Pipeline } from "../runtime/pipeline/file.ts";
 import { planRun } from "../runtime/run/run.ts";
 import { RunError, stageCosts } from "../runtime/run/costs.ts";
@@ -32,6 +32,7 @@ export const tune = (context: Context) =>
         number("a number over 0, up to 100", (percent) => percent > 0 && percent <= 100),
       ).default(100 * TUNED_PART),
     )
+    .addOption(gpuOption())
     .option("--again", "measure again what was measured before")
     .option("--json", "print a JSON line for each kernel")
     .addHelpText("after", "\nExample:\n  deno task tune pipelines/full.yaml --only detector")
@@ -41,13 +42,14 @@ interface TuneOptions {
   readonly set?: readonly string[] | undefined;
   readonly only?: string | undefined;
   readonly percent: number;
+  readonly gpu?: string | undefined;
   readonly again?: boolean | undefined;
   readonly json?: true | undefined;
 }
 
 async function tuneFor(
   file: string,
-  { only, percent, again = false, json, ...options }: TuneOptions,
+  { only, percent, gpu, again = false, json, ...options }: TuneOptions,
   context: Context,
 ): Promise<void> {
   const { print } = context;
@@ -56,7 +58,7 @@ async function tuneFor(
   const say = (line: string) => json ? print(JSON.stringify({ note: line })) : print(line);
 
   const work = await workOf(pipeline, only, say);
-  const device = await openDevice();
+  const device = await openChosen(gpu ?? pipeline.device[0], context);
   const { signal, release } = stopSignal("candidate");
   const path = tuningFile("runs", device.name);
   try {

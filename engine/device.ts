@@ -4,7 +4,16 @@
  * @module
  */
 
-import { environment, HOST } from "../formats/host.ts";
+import {
+  type Adapter,
+  type AdapterFacts,
+  chooseAdapters,
+  driverEnvironment,
+  factsOf,
+  isSame,
+  missingDrivers,
+} from "./adapters.ts";
+import { environment, HOST, setEnvironment } from "../formats/host.ts";
 import { InputError } from "../formats/input_error.ts";
 import type { KernelSelector } from "./graph.ts";
 
@@ -14,6 +23,10 @@ export interface Device {
   readonly gpu: GPUDevice;
   /** Vendor, device and description of the adapter with the host: the key of tuning caches and manifests. */
   readonly name: string;
+  /** Name of the adapter alone. */
+  readonly description: string;
+  /** True if a processor computes for it: a software driver. */
+  readonly software: boolean;
   /** Storage class of every tensor. */
   readonly storage: "texture" | "buffer";
   /** True if reading outside a storage texture gave zeros on this adapter. */
@@ -41,6 +54,11 @@ export interface Device {
 
 /** Options of {@linkcode openDevice}. */
 export interface DeviceOptions {
+  /**
+   * The adapter, one of `listAdapters`; unless given, the one that the environment variable `FACEWRIGHT_GPU` chooses, or
+   * WebGPU's for high performance, which is a software driver's only where there is no other.
+   */
+  adapter?: Adapter | undefined;
   /** Storage class; `auto` takes textures on software drivers, which read texels faster, and buffers on hardware. */
   storage?: "auto" | "texture" | "buffer";
   /** True if kernels tile in workgroup memory; unless given, those of the buffer class on hardware do. */
@@ -61,22 +79,74 @@ export class DeviceLostError extends Error {
   override name = "DeviceLostError";
 }
 
+/** The adapter that this thread chose: its WebGPU keeps the drivers that it opened at the first request. */
+let chosen: Adapter | undefined;
+let requested = false;
+
+/** Requests an adapter with the drivers that it needs. */
+async function requestAdapter(wanted: Adapter | undefined): Promise<GPUAdapter> {
+  if (requested && wanted && !(chosen && isSame(chosen, wanted) && chosen.address === wanted.address)) {
+    throw new InputError(
+      `Cannot open ${wanted.description} as this thread has opened ${chosen?.description ?? "another adapter"}: ` +
+        "a thread has one choice",
+    );
+  }
+  // Without a choice one that was made before goes on: the environment has no effect on a later request.
+  const { environment: drivers, powerPreference } = (wanted ?? chosen)?.selection ??
+    { environment: driverEnvironment(), powerPreference: "high-performance" };
+  const restore = requested ? () => {} : setEnvironment(drivers);
+  try {
+    chosen ??= wanted;
+    requested = true;
+    const adapter = await navigator.gpu?.requestAdapter({ powerPreference });
+    if (!adapter) throw new NoAdapterError(noAdapterMessage());
+    const found = factsOf(adapter);
+    if (chosen && !isSame(found, chosen)) {
+      throw new Error(`Cannot open ${chosen.description} as its driver gave ${found.description} in its place`);
+    }
+    return adapter;
+  } finally {
+    restore();
+  }
+}
+
+/** The message where WebGPU finds no adapter. */
+export function noAdapterMessage(): string {
+  const missing = missingDrivers();
+  if (missing.length) {
+    return `Cannot open a GPU as VK_DRIVER_FILES or VK_ICD_FILENAMES names ${missing.join(" and ")}, where there is ` +
+      "nothing, hint: unset it, or name the manifest of a Vulkan driver";
+  }
+  return "Cannot open a GPU as WebGPU finds no adapter, hint: install a Vulkan driver, or the software driver with " +
+    "`apt-get install libvulkan1 mesa-vulkan-drivers`; docs/servers.md has what GPUs of NVIDIA need";
+}
+
+/**
+ * Facts about the adapter that {@linkcode openDevice} would open, without opening it.
+ *
+ * @throws {NoAdapterError} If WebGPU finds no adapter.
+ */
+export async function describeAdapter({ adapter }: DeviceOptions = {}): Promise<AdapterFacts> {
+  return factsOf(await requestAdapter(adapter ?? await preferredAdapter()));
+}
+
+/** The adapter that the environment variable `FACEWRIGHT_GPU` chooses. */
+async function preferredAdapter(): Promise<Adapter | undefined> {
+  const text = environment("FACEWRIGHT_GPU");
+  return requested || !text ? chosen : (await chooseAdapters([text]))[0];
+}
+
 /**
  * Opens the GPU with all the limits that its adapter offers.
  *
  * The storage class can be forced by the environment variable `FACEWRIGHT_STORAGE` (`texture` or `buffer`).
  *
  * @throws {NoAdapterError} If WebGPU finds no adapter.
- * @throws {InputError} If the requested storage class is not available.
+ * @throws {InputError} If the requested storage class is not available, or the thread has opened another adapter.
  */
 export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
-  const adapter = await navigator.gpu?.requestAdapter();
-  if (!adapter) {
-    throw new NoAdapterError(
-      "Cannot open a GPU as WebGPU finds no adapter, hint: install a Vulkan driver, or the software driver with " +
-        "`apt-get install libvulkan1 mesa-vulkan-drivers`",
-    );
-  }
+  const adapter = await requestAdapter(options.adapter ?? await preferredAdapter());
+  const { description, vendor, device, software } = factsOf(adapter);
   const limits: Record<string, number> = {};
   for (const key in adapter.limits) {
     const value = (adapter.limits as unknown as Record<string, unknown>)[key];
@@ -102,21 +172,22 @@ export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
     throw new InputError(`Cannot use storage class "${asked}": it is auto, texture or buffer`);
   }
   if (asked === "texture" && !textures) {
-    throw new InputError(`Cannot use storage class "texture" on ${adapter.info.description}`, { hint: `use "buffer"` });
+    throw new InputError(`Cannot use storage class "texture" on ${description}`, { hint: `use "buffer"` });
   }
   const zeroOutside = textures ? await readsZeroOutside(gpu) : false;
-  const storage = asked !== "auto" ? asked : textures && isSoftware(adapter) ? "texture" : "buffer";
-  const { vendor, device, description } = adapter.info;
+  const storage = asked !== "auto" ? asked : textures && software ? "texture" : "buffer";
   return {
     gpu,
     name: `${vendor} ${device} ${description} ${HOST}`.replace(/\s+/g, " ").trim(),
+    description,
+    software,
     storage,
     zeroOutside,
     bindings: storage === "texture"
       ? gpu.limits.maxStorageTexturesPerShaderStage
       : gpu.limits.maxStorageBuffersPerShaderStage,
-    tiled: options.tiled ?? (storage === "buffer" && !isSoftware(adapter)),
-    staged: storage === "texture" && (options.staged ?? isSoftware(adapter)),
+    tiled: options.tiled ?? (storage === "buffer" && !software),
+    staged: storage === "texture" && (options.staged ?? software),
     check() {
       if (failure) throw failure;
     },
@@ -164,11 +235,6 @@ async function readsZeroOutside(gpu: GPUDevice): Promise<boolean> {
   const zeros = new Float32Array(back.getMappedRange()).every((v) => v === 0);
   for (const resource of [texture, out, back]) resource.destroy();
   return zeros;
-}
-
-/** True if a processor computes for the adapter. `isFallbackAdapter` is missing in Deno's types (2.9.6). */
-function isSoftware({ info }: GPUAdapter): boolean {
-  return (info as GPUAdapterInfo & { isFallbackAdapter?: boolean }).isFallbackAdapter ?? false;
 }
 
 /** `GPU.wgslLanguageFeatures`, which Deno has and its types lack (Deno 2.9.6). */

@@ -8,7 +8,8 @@
 import { Command } from "@commander-js/extra-typings";
 import { type Context, execute, note, print, UsageError } from "../../cli/command.ts";
 import { guard } from "../../cli/main.ts";
-import { type Device, openDevice } from "../../engine/device.ts";
+import type { Device } from "../../engine/device.ts";
+import { gpuOption, openChosen } from "../../cli/_device.ts";
 import { chooseCases, printCeilings, row } from "../../cli/bench.ts";
 import type { Case } from "../cases.ts";
 import { Loaded } from "../figures.ts";
@@ -35,13 +36,23 @@ type Answer = { readonly ms: number; readonly ratio: number } | { readonly reaso
 const reasonOf = (error: unknown): string =>
   error instanceof CannotDo ? error.message : `it fails: ${`${error}`.replace(/\n.*/s, "").slice(0, 200)}`;
 
-const peers = ({ print }: Context) =>
+const peers = (context: Context) =>
   new Command()
     .option("--only <PATTERN>", "cases whose names fit it; * and ? fit any text and any letter")
+    .addOption(gpuOption())
     .option("--json", "print a JSON line for each engine and case")
-    .action(({ only, json = false }) => timePeers(only, json, print));
+    .action(async ({ only, json = false, gpu }) => {
+      const chosen = peerCases(only);
+      const device = await openChosen(gpu, context);
+      try {
+        await timePeers(device, chosen, json, context.print);
+      } finally {
+        device.destroy();
+      }
+    });
 
-async function timePeers(only: string | undefined, json: boolean, print: Context["print"]): Promise<void> {
+/** The cases that other engines are asked for, by a pattern. */
+function peerCases(only: string | undefined): Case[] {
   const chosen = chooseCases(only).filter(({ name }) => ASKED.test(name));
   if (!chosen.length) {
     throw new UsageError(
@@ -49,7 +60,15 @@ async function timePeers(only: string | undefined, json: boolean, print: Context
         "convolutions, matmul, attention and unet.forward",
     );
   }
-  const device = await openDevice();
+  return chosen;
+}
+
+async function timePeers(
+  device: Device,
+  chosen: readonly Case[],
+  json: boolean,
+  print: Context["print"],
+): Promise<void> {
   printCeilings(device, await measureCeilings(device), json, print);
   const opened: [Peer, OpenPeer][] = [];
   for (const peer of PEERS) {
@@ -82,7 +101,6 @@ async function timePeers(only: string | undefined, json: boolean, print: Context
     if (!json) print(row(one.name, [ours.ms, ...cells]));
   }
   if (!json) reasons.forEach((line) => print(line));
-  device.destroy();
 }
 
 /** A case done by us, and what others need to do it. */

@@ -133,6 +133,8 @@ export interface GoldenOptions {
   filter?: string;
   /** Receives the lines; by default the console. */
   print?: (line: string) => void;
+  /** Opens the GPU, for the first case that there is. */
+  open?: () => Promise<Device>;
 }
 
 /**
@@ -142,7 +144,10 @@ export interface GoldenOptions {
  * @param dir Folder of the cases.
  * @returns Exit code: 0 when there is a case and every one passed, else 1.
  */
-export async function runGolden(dir: string, { filter = "", print }: GoldenOptions = {}): Promise<number> {
+export async function runGolden(
+  dir: string,
+  { filter = "", print, open = openDevice }: GoldenOptions = {},
+): Promise<number> {
   // deno-lint-ignore no-console
   print ??= console.log;
   const names: string[] = [];
@@ -158,7 +163,7 @@ export async function runGolden(dir: string, { filter = "", print }: GoldenOptio
     try {
       const c = await openCase(dir, name);
       const { load } = kindOf(c);
-      device ??= await openDevice();
+      device ??= await open();
       const results = await (await load())(c, device);
       passed = results.length > 0 && results.every(passes);
       detail = results.filter((r) => passed || !passes(r)).map(show).join(", ") || "nothing was compared";

@@ -68,6 +68,8 @@ export interface Pipeline {
   readonly seed: number;
   /** Most stages that run side by side. */
   readonly jobs: number;
+  /** GPUs to compute on, each by its number or a part of its name; none for the default one. */
+  readonly device: readonly string[];
   /** The file it came from. */
   readonly file: string;
   /** Values that were set, `key=value`. */
@@ -104,6 +106,7 @@ const stageSchema = z.strictObject({
   ),
   with: z.record(z.string(), z.unknown()).nullish().describe("Options"),
 });
+const gpu = z.union([z.int().min(0), z.string().min(1)]);
 const fileSchema = z.strictObject({
   name: z.string().regex(word, wordRule).optional().describe("Folder of the run; by default the name of the file"),
   doc: z.string().optional().describe("What the pipeline is for"),
@@ -111,6 +114,10 @@ const fileSchema = z.strictObject({
   seed: z.int().min(0).max(2 ** 32 - 1).optional().describe("What all random numbers are made from"),
   jobs: z.int().min(1).max(16).optional().describe(
     "Most stages that run side by side, each with the GPU's memory that it takes; by default 1",
+  ),
+  device: z.union([gpu, z.array(gpu).min(1)]).optional().describe(
+    "GPU to compute on, by its number in deno task doctor --list or a part of its name; a list shares out the stages that " +
+      "run side by side. --gpu takes precedence",
   ),
   params: z.record(z.string(), z.unknown()).nullish().describe("Values that ${name} stands for, changed by --set"),
   stages: z.record(z.string(), stageSchema).describe("Stages by name"),
@@ -178,6 +185,7 @@ export async function readPipeline(file: string, registry: Registry, options: Re
   const name = String(toJS(child(tree, "name")!));
   const seed = Number(plainAt(tree, "seed") ?? 0);
   const jobs = Number(plainAt(tree, "jobs") ?? 1);
+  const device = [plainAt(tree, "device") ?? []].flat().map(String);
   const stages = order.map((draft) => finish(draft, seed));
   const doc = String(plainAt(tree, "doc") ?? "");
   const missing = Object.fromEntries([...params].flatMap(([key, { need }]) => need ? [[key, need]] : []));
@@ -185,8 +193,8 @@ export async function readPipeline(file: string, registry: Registry, options: Re
     id,
     { uses: spec.id, in: inputs, with: escapeTexts(options) },
   ]);
-  const resolved = stringify({ name, seed, jobs, stages: Object.fromEntries(steps) });
-  return { name, doc, seed, jobs, file, set: options.set ?? [], stages, unset: missing, resolved };
+  const resolved = stringify({ name, seed, jobs, ...(device.length && { device }), stages: Object.fromEntries(steps) });
+  return { name, doc, seed, jobs, device, file, set: options.set ?? [], stages, unset: missing, resolved };
 }
 
 /** A value of which each text is written as pipelines write it. */

@@ -17,6 +17,7 @@ export type RunEvent =
     /** Values of `--set`, as they were given. */
     readonly set: readonly string[];
     readonly process: number;
+    readonly device?: string;
   }
   | { readonly event: "skip"; readonly stage: string; readonly number: number; readonly of: number }
   | {
@@ -134,6 +135,8 @@ export function reporterFor(out: Output, now: () => number = () => performance.n
   return {
     event(event) {
       switch (event.event) {
+        case "run":
+          return event.device === undefined ? undefined : line(`device: ${event.device}`);
         case "skip":
           return line(`[${event.number}/${event.of}] ${event.stage}: up to date`);
         case "stage":

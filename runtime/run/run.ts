@@ -17,6 +17,7 @@ import { join, resolve } from "node:path";
 import { bestEffort, localExecutor, type StageExecutor, StageRunError } from "./job.ts";
 import { lookUp } from "../../engine/lookup.ts";
 import { readTuned } from "../../engine/tuning/tuning_cache.ts";
+import type { Adapter } from "../../engine/adapters.ts";
 import { type Device, DeviceLostError } from "../../engine/device.ts";
 import { diskHint } from "../../formats/disk_error.ts";
 import { exists, removeIfExists, writeAtomic } from "../../formats/files.ts";
@@ -59,6 +60,10 @@ export interface RunOptions extends Selection {
   readonly tune?: string | undefined;
   /** Opens the GPU at a stage's first call of `ctx.device()`; with `thread`, the devices of the threads are opened alike. */
   readonly openDevice: () => Promise<Device>;
+  /** Name of the device that computes, for the event `run`. */
+  readonly device?: string | undefined;
+  /** Adapters that the threads open, shared out among them; without any, they open the one of `openDevice`. */
+  readonly adapters?: readonly Adapter[] | undefined;
   /**
    * A module that calls `serveStages`, with the types of the pipeline's stages: what makes stages side by side, a thread
    * each. Without it they are made one after the other.
@@ -154,7 +159,8 @@ export function planRun(pipeline: Pipeline, root: string, { only, from, until }:
  * @throws {RunError} If another run of the pipeline is going on.
  */
 export async function runPipeline(pipeline: Pipeline, options: RunOptions): Promise<Summary> {
-  const { root = "runs", reporter, signal = new AbortController().signal } = options;
+  const { root = "runs", reporter, signal = new AbortController().signal, device, adapters = [] } = options;
+  checkSpread(pipeline, adapters);
   const home = resolve(root, pipeline.name);
   const prepare = <T>(act: () => T) => explained(pipeline, home, act);
   prepare(() => planRun(pipeline, root, options));
@@ -205,7 +211,14 @@ export async function runPipeline(pipeline: Pipeline, options: RunOptions): Prom
     }
   };
   try {
-    log.emit({ event: "run", pipeline: pipeline.name, file: pipeline.file, set: pipeline.set, process: Deno.pid });
+    log.emit({
+      event: "run",
+      pipeline: pipeline.name,
+      file: pipeline.file,
+      set: pipeline.set,
+      process: Deno.pid,
+      ...device && { device },
+    });
     await sideBySide(plan, lanes.free.length, make, () => failure.abort());
     const written = summary.write();
     bestEffort(() => removeIfExists(tasksDir(home)));
@@ -226,6 +239,13 @@ export async function runPipeline(pipeline: Pipeline, options: RunOptions): Prom
   } finally {
     await lanes.close();
   }
+}
+
+/** @throws {RunError} If there are more adapters than stages that run side by side. */
+function checkSpread({ name, jobs }: Pipeline, adapters: readonly Adapter[]): void {
+  if (adapters.length <= Math.max(1, jobs)) return;
+  const hint = `--set jobs=${adapters.length} runs as many stages side by side, a GPU each`;
+  throw new RunError(`Cannot run "${name}" on ${adapters.length} GPUs as its jobs are ${jobs}, hint: ${hint}`);
 }
 
 /** States and results of a run, and the file that has them. */
@@ -261,13 +281,13 @@ class SummaryFile {
 /** Opens an executor for each stage that runs side by side. */
 function openLanes(
   jobs: number,
-  { thread, openDevice }: RunOptions,
+  { thread, openDevice, adapters = [] }: RunOptions,
 ): { free: StageExecutor[]; close(): Promise<void> | void } {
   if (!thread || jobs === 1) {
     const { make, close } = localExecutor(openDevice);
     return { free: [make], close };
   }
-  const threads = new StageThreads(thread, jobs, openDevice);
+  const threads = new StageThreads(thread, jobs, openDevice, adapters);
   return { free: [...threads.executors], close: () => threads.close() };
 }
 

@@ -7,6 +7,7 @@
  * @module
  */
 import { localExecutor, type StageExecutor, type StageJob, StageRunError } from "./job.ts";
+import type { Adapter } from "../../engine/adapters.ts";
 import { type Device, DeviceLostError, type DeviceOptions, NoAdapterError } from "../../engine/device.ts";
 import type { PipelineStage, Registry } from "../pipeline/file.ts";
 import type { RunEvent } from "./progress.ts";
@@ -30,6 +31,7 @@ type Command =
 type Reply =
   | { readonly event: RunEvent }
   | { readonly asks: "device" }
+  | { readonly opened: true }
   | { readonly made: Manifest }
   | { readonly failed: ErrorText; readonly resumed: boolean; readonly seconds: number };
 
@@ -57,30 +59,45 @@ export class StageThreads {
   readonly #workers: Worker[] = [];
   readonly #unshare: () => void;
   #device: Promise<DeviceOptions> | undefined;
+  /** Ends when the thread before has opened its device: the choice of an adapter is in the environment of the process. */
+  #turn: Promise<void> = Promise.resolve();
 
   /**
    * @param module A module that calls {@linkcode serveStages}.
    * @param count Number of threads.
    * @param open Opens the GPU; all threads open theirs alike.
+   * @param adapters Adapters to share out among the threads in its place.
    */
-  constructor(module: URL, count: number, private readonly open: () => Promise<Device>) {
+  constructor(
+    module: URL,
+    count: number,
+    private readonly open: () => Promise<Device>,
+    private readonly adapters: readonly Adapter[] = [],
+  ) {
     this.#unshare = shareCores(count);
-    this.executors = Array.from({ length: count }, () => {
+    this.executors = Array.from({ length: count }, (_, thread) => {
       let worker: Worker | undefined;
       return async (job, signal, emit) => {
         if (!worker) this.#workers.push(worker = new Worker(module, { type: "module" }));
-        return await this.#make(worker, job, signal, emit);
+        return await this.#make(worker, thread, job, signal, emit);
       };
     });
   }
 
-  #make(worker: Worker, job: StageJob, signal: AbortSignal, emit: (event: RunEvent) => void): Promise<Manifest> {
+  #make(
+    worker: Worker,
+    thread: number,
+    job: StageJob,
+    signal: AbortSignal,
+    emit: (event: RunEvent) => void,
+  ): Promise<Manifest> {
     const send = (command: Command) => worker.postMessage(command);
     const begun = performance.now();
     const { promise, resolve, reject } = Promise.withResolvers<Manifest>();
     const abort = () => send({ abort: true });
     // Reporting an event may itself fail, as on a full disk; the stage ends before that error is thrown.
     let failure: { error: unknown } | undefined;
+    let opened = () => {};
     worker.onmessage = async ({ data: reply }: MessageEvent<Reply>) => {
       if ("event" in reply) {
         try {
@@ -90,8 +107,14 @@ export class StageThreads {
           abort();
         }
       } else if ("asks" in reply) {
-        send(await this.#likeFirst().then((device) => ({ device }), (error) => ({ noDevice: textOf(error) })));
-      } else if (failure) reject(new StageRunError(failure.error, false, (performance.now() - begun) / 1000));
+        const before = this.#turn;
+        const turn = Promise.withResolvers<void>();
+        this.#turn = turn.promise;
+        opened = turn.resolve;
+        await before;
+        send(await this.#optionsOf(thread).then((device) => ({ device }), (error) => ({ noDevice: textOf(error) })));
+      } else if ("opened" in reply) opened();
+      else if (failure) reject(new StageRunError(failure.error, false, (performance.now() - begun) / 1000));
       else if ("made" in reply) resolve(reply.made);
       else reject(new StageRunError(knownError(reply.failed), reply.resumed, reply.seconds));
     };
@@ -104,7 +127,17 @@ export class StageThreads {
     send({ job: { ...rest, uses: spec.id, state: { stage, key, recipe, dir } } });
     signal.addEventListener("abort", abort);
     if (signal.aborted) abort();
-    return promise.finally(() => signal.removeEventListener("abort", abort));
+    return promise.finally(() => {
+      opened();
+      signal.removeEventListener("abort", abort);
+    });
+  }
+
+  /** Options of the device of a thread. */
+  async #optionsOf(thread: number): Promise<DeviceOptions> {
+    const adapter = this.adapters[thread % this.adapters.length];
+    if (this.adapters.length > 1) return { adapter };
+    return { ...await this.#likeFirst(), ...adapter && { adapter } };
   }
 
   /** Properties measured when the first device is opened: a measurement while another stage computes would differ. */
@@ -147,7 +180,11 @@ export function serveStages(registry: Registry, openDevice: (options: DeviceOpti
   const { make } = localExecutor(async () => {
     answered = Promise.withResolvers();
     scope.postMessage({ asks: "device" });
-    return await openDevice(await answered.promise);
+    try {
+      return await openDevice(await answered.promise);
+    } finally {
+      scope.postMessage({ opened: true });
+    }
   });
   scope.onmessage = async ({ data: command }) => {
     if ("abort" in command) stop.abort();

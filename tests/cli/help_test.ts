@@ -23,8 +23,8 @@ Deno.test("docs/cli.md has the text of --help of every command", async () => {
   let written = text.slice(0, text.indexOf("```")) + await block(["--help"]);
   for (const name of Object.keys(COMMANDS)) written += `\n## ${name}\n\n${await block([name, "--help"])}`;
   written +=
-    "\n## Errors\n\nExit codes: 0 done, 1 failed, 2 wrong arguments or a wrong file (nothing was written), 130 interrupted. With `--json` the\n" +
-    'last line is `{ "error": { "code", "message", "hint", "where" } }`; `stage` names the stage that failed, and\n' +
+    "\n## Errors\n\nExit codes: 0 done, 1 failed, 2 wrong arguments or a wrong file (nothing was written), 130 interrupted. With `--json`\n" +
+    'the last line is `{ "error": { "code", "message", "hint", "where" } }`; `stage` names the stage that failed, and\n' +
     "`problems` has the mistakes of a pipeline. Codes do not change:\n\n";
   const rows = Object.entries(ERROR_CODES).map(([code, doc]) => [`\`${code}\``, doc] as const);
   const [codes, docs] = [0, 1].map((k) => Math.max(7, ...rows.map((row) => row[k]!.length)));

@@ -4,6 +4,7 @@ import { type ReadOptions, readPipeline, type Registry } from "../../runtime/pip
 import { drawPipeline } from "../../runtime/pipeline/diagram.ts";
 import { planRun, runPipeline, StageError, type Summary } from "../../runtime/run/run.ts";
 import { RunError, stageCosts } from "../../runtime/run/costs.ts";
+import type { Adapter } from "../../engine/adapters.ts";
 import { type Device, DeviceLostError } from "../../engine/device.ts";
 import { jsonReporter, type RunEvent, silent } from "../../runtime/run/progress.ts";
 import type { AnyStage } from "../../runtime/stage.ts";
@@ -608,6 +609,18 @@ Deno.test("stages side by side have a thread and a device each, opened like one 
     assert.equal(b.at(`${id}/device.txt`), JSON.stringify(like));
     assert.equal(JSON.parse(b.at(`${id}/manifest.json`)).adapter, JSON.stringify(like));
   }
+});
+
+Deno.test("stages side by side share out the adapters of a run, which must not be more", async () => {
+  using b = meeting("device", "device");
+  const adapters = ["one", "two"].map((description) => ({ description })) as unknown as Adapter[];
+  await b.run([], { thread, adapters });
+  const used = ["left", "right"].map((id) => JSON.parse(b.at(`${id}/device.txt`)).adapter.description);
+  assert.deepEqual(used.sort(), ["one", "two"]);
+  await assert.rejects(
+    b.run([], { thread, adapters: [...adapters, ...adapters] }),
+    /on 4 GPUs as its jobs are 2, hint/,
+  );
 });
 
 Deno.test("a stage that fails stops those beside it, and is the one that is named, with what to do", async () => {
