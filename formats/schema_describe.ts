@@ -25,7 +25,7 @@ export interface JsonSchema {
   maxItems?: number;
   default?: unknown;
   description?: string;
-  path?: "folder" | "file";
+  path?: "folder" | "file" | "file or folder";
 }
 
 /** The schema of a stage's options, with unknown keys refused. */
@@ -109,7 +109,7 @@ function lengths({ minItems, maxItems }: JsonSchema): string {
 export interface DeclaredPath {
   readonly key: readonly PropertyKey[];
   readonly path: string;
-  readonly what: "folder" | "file";
+  readonly what: "folder" | "file" | "file or folder";
 }
 
 /** Finds values whose schema says that they are paths (`folder()`, `file()` of stage.ts). */

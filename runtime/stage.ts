@@ -227,6 +227,15 @@ export function file<S extends TextSchema<S>>(schema: S): S {
   return schema.min(1).meta({ path: "file" });
 }
 
+/**
+ * An option that names a file or a folder which must exist; as {@linkcode file} or {@linkcode folder}.
+ *
+ * @param schema `z.string()`.
+ */
+export function fileOrFolder<S extends TextSchema<S>>(schema: S): S {
+  return schema.min(1).meta({ path: "file or folder" });
+}
+
 /** A zod schema of a text: the part of it that {@linkcode folder} and {@linkcode file} need. */
 export interface TextSchema<S> {
   /** The same schema for texts of this length and more. */

@@ -91,7 +91,7 @@ export async function readOptions(
     const info = await Deno.stat(path).catch(() => undefined);
     const is = info?.isDirectory ? "a folder" : info ? "a file" : "missing";
     const name = key.join("."), option = `"${name}" in stage "${id}"`;
-    if (is !== `a ${what}`) {
+    if (what === "file or folder" ? !info : is !== `a ${what}`) {
       const ofFile = place.source.name !== "--set" && resolve(folders.from) !== Deno.cwd();
       const hint = isAbsolute(path)
         ? undefined

@@ -16,7 +16,7 @@ import { InputError } from "../../formats/input_error.ts";
 import { inOrder, PicturePool } from "../../faces/data/pool.ts";
 import { CROP_SCALE } from "../../faces/landmarks.ts";
 import { DEFAULT_SCHEMA, schemaName, SCHEMAS } from "../../faces/schema.ts";
-import { file, folder, stage } from "../../runtime/stage.ts";
+import { file, fileOrFolder, folder, stage } from "../../runtime/stage.ts";
 import { globFilter } from "../lib/glob.ts";
 import { itemAt } from "../../engine/lookup.ts";
 
@@ -40,8 +40,8 @@ export const importFaces = stage({
     schema: schemaName.default(DEFAULT_SCHEMA).describe(
       "Schema of the landmarks that are written, and of formats that have none of their own",
     ),
-    annotations: file(z.string()).optional().describe(
-      "The one file of those formats; its images are named relative to path",
+    annotations: fileOrFolder(z.string()).optional().describe(
+      "The one file of those formats, or a folder of such files; their images are named relative to path",
     ),
     origin: z.union([z.literal(0), z.literal(0.5), z.literal(1)]).optional().describe(
       "Coordinate of the centre of the first pixel: 0, 1 in 300-W's own files, 0.5 where the image's corner is 0; by " +
@@ -60,15 +60,15 @@ export const importFaces = stage({
     on_bad: z.enum(["stop", "skip"]).default("stop")
       .describe("stop: a bad file stops the import; skip: it is named in bad.jsonl and left out"),
   }),
-  check({ format = "pts", annotations, crop, schema }, _inputs, given) {
+  check({ format = "pts", crop, schema }, _inputs, given) {
     const reader: ImageFormat | ListFormat = DATASET_FORMATS[format];
     const own = reader.schema;
     return [
-      !reader.perImage && annotations === undefined && {
+      !reader.perImage && !given.has("annotations") && {
         option: "format",
         reason: `"annotations", the file with the landmarks, is missing`,
       },
-      reader.perImage && annotations !== undefined && {
+      reader.perImage && given.has("annotations") && {
         option: "annotations",
         reason: `format ${format} has a file beside each image`,
       },

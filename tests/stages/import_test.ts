@@ -179,6 +179,30 @@ Deno.test("dataset/import takes the images of a list, and names those that are n
     );
   }));
 
+Deno.test("dataset/import reads a folder of annotation files, as HELEN has them", () =>
+  inFolder(async (dir) => {
+    await Deno.mkdir(`${dir}/in/train_1`, { recursive: true });
+    await Deno.mkdir(`${dir}/in/annotation`);
+    for (const [i, name] of ["10_1", "20_1"].entries()) {
+      await Deno.writeFile(`${dir}/in/train_1/${name}.jpg`, encodeJpeg(picture()));
+      const lines = Array.from({ length: 194 }, (_, k) => `${(k * 7) % 79} , ${(k * 11) % 77}`);
+      await Deno.writeTextFile(`${dir}/in/annotation/${i + 1}.txt`, [name, ...lines].join("\n"));
+    }
+    const use = (annotations: string) =>
+      runStages(
+        dir,
+        "  faces: { uses: dataset/import, with: { size_px: 32, format: helen, schema: helen194, " +
+          `path: ${dir}/in, annotations: ${dir}/in/${annotations} } }`,
+      );
+    const { records, schema } = await openDataset((await use("annotation"))("faces"));
+    assert.deepEqual([schema.name, ...records.map(({ source }) => source)], [
+      "helen194",
+      "train_1/10_1",
+      "train_1/20_1",
+    ]);
+    await assert.rejects(use("nowhere"), /Cannot read "annotations" .* as the file or folder is missing/);
+  }));
+
 Deno.test("dataset/import without a crop wants square images", () =>
   inFolder(async (dir) => {
     await writeFaces(`${dir}/in`, { a: face });
