@@ -12,7 +12,10 @@ export const csv: ListFormat = {
   doc: "a CSV file with the columns name,x0,y0,x1,y1 and so on, and style,group if wanted",
   perImage: false,
   file: "landmarks.csv",
-  matches: (start) => /^[^\n\t<{[]*,[^\n]*\bx_?0\b/i.test(start),
+  matches(start) {
+    const [header = ""] = start.split("\n", 1);
+    return header.includes(",") && !/[\t<{[]/.test(header) && /\bx_?0\b/i.test(header);
+  },
   parse(text, each, context) {
     const [first, ...rows] = parseCsv(text);
     const header = (first?.fields ?? []).map((field) => field.toLowerCase());

@@ -11,7 +11,7 @@ export const helen: ListFormat = {
   doc: "HELEN's folder annotation/, 194 landmarks; 300-W's 68 for the same images are of format 300w",
   perImage: false,
   schema: "helen194",
-  matches: (start) => /^[^\s,]+\s*\n\s*-?[\d.]+\s*,\s*-?[\d.]+\s*\n/.test(start),
+  matches: (start) => /^[^\s,]+[^\S\n]*\n[^\S\n]*-?[\d.]+[^\S\n]*,[^\S\n]*-?[\d.]+[^\S\n]*\n/.test(start),
   parse(text, each, context) {
     const end = text.indexOf("\n");
     const name = text.slice(0, Math.max(0, end)).trim();
