@@ -57,13 +57,13 @@ async function writePublished(dir: string, config: StarDetectorConfig): Promise<
   }
   await write(`${dir}/test.txt`, "0a\n2c\n");
   const specs = detectorSpecs(config);
-  await saveStarCheckpoint(dir, starNetwork(config), specs, initialise(specs, 3));
+  await saveStarCheckpoint(`${dir}/star`, starNetwork(config), specs, initialise(specs, 3));
 }
 
 /** The pipeline with the stand-in's files. */
 async function published(dir: string, set: readonly string[]): Promise<Pipeline> {
   const at = {
-    star: `${dir}/model/train.pkl`,
+    star: `${dir}/star/model/train.pkl`,
     art: `${dir}/art`,
     caricatures: `${dir}/cari`,
     caricature_list: `${dir}/test.txt`,
@@ -84,7 +84,7 @@ Deno.test("published.yaml: the checkpoint's network is known before a run, and b
       assert.deepEqual([size_px, schema.name], [64, "ibug68"]);
       return records;
     };
-    assert.deepEqual(await detectorConfigIn(`${dir}/model/train.pkl`), tiny);
+    assert.deepEqual(await detectorConfigIn(`${dir}/star/model/train.pkl`), tiny);
     const table = await of("pairs_by_table", `pairs=${dir}/pairs`, `table=${dir}/pairs.tsv`);
     const pts = await of("pairs_by_pts", `pairs_pts=${dir}/pts`);
     assert.deepEqual(table.map(({ source }) => source), ["anime/0", "ukiyo_e/1"]);
