@@ -18,28 +18,39 @@ interface Table {
   readonly rows: readonly (readonly string[])[];
 }
 
+/** Choices of a mark that go beyond its rows. */
+interface Choice {
+  /** Names of detectors in the order that is asked for; none for all as they come. */
+  readonly detectors: readonly string[];
+  /** Number of offsets. */
+  readonly most: number;
+}
+
 /** Largest mean offsets that a table lists unless `most` is given. */
 const MOST_OFFSETS = 10;
 
 /** Tables that a page may ask for. */
-const TABLES: Readonly<Record<string, (results: Results, most: number) => Table>> = {
+const TABLES: Readonly<Record<string, (results: Results, choice: Choice) => Table>> = {
   overall: ({ rows }) => {
     const [first = {}] = rows;
-    const measures = Object.keys(first).filter((name) => /^(fr|auc)_/.test(name));
+    const measures = [...new Set(rows.flatMap(Object.keys))].filter((name) => /^(fr|auc)_/.test(name));
     return {
-      columns: [...NAMES, ["faces", true], [headingOf(measureOf(first)), true], ...measures.map(numeric)],
+      columns: [...NAMES, ["images", true], [headingOf(measureOf(first)), true], ...measures.map(numeric)],
       rows: rows.filter(({ dataset }) => !isStyle(dataset)).map((row) => [
-        ...namesOf(row),
+        ...pairOf(row),
         String(row["images"]),
         withInterval(row),
-        ...measures.map((name) => Number(row[name]).toFixed(name.startsWith("auc_") ? 3 : 1)),
+        ...measures.map((name) =>
+          row[name] === undefined ? "" : Number(row[name]).toFixed(name.startsWith("auc_") ? 3 : 1)
+        ),
       ]),
     };
   },
-  summary: ({ rows }) => {
+  summary: ({ rows }, { detectors: order }) => {
     const whole = rows.filter(({ dataset }) => !isStyle(dataset));
     const datasets = [...new Set(whole.map(({ dataset }) => dataset))];
-    const detectors = Map.groupBy(whole, ({ detector }) => String(detector));
+    const detectors = [...Map.groupBy(whole, ({ detector }) => String(detector))]
+      .sort(([a], [b]) => order.indexOf(a) - order.indexOf(b));
     const [first = {}] = whole;
     const measure = measureOf(first), failures = Object.keys(first).find((name) => name.startsWith("fr_")) ?? "";
     return {
@@ -47,7 +58,7 @@ const TABLES: Readonly<Record<string, (results: Results, most: number) => Table>
         ["detector", false],
         ...datasets.flatMap((dataset) => [[`${dataset}: ${headingOf(measure)}`, true], numeric(failures)] as const),
       ],
-      rows: [...detectors].map(([detector, own]) => [
+      rows: detectors.map(([detector, own]) => [
         detector,
         ...datasets.flatMap((dataset) => {
           const row = own.find((one) => one["dataset"] === dataset);
@@ -64,7 +75,7 @@ const TABLES: Readonly<Record<string, (results: Results, most: number) => Table>
     return {
       columns: [...NAMES, ...names.map((name) => [name, true] as const), ["without mean offsets", true]],
       rows: regions.map((row) => [
-        ...namesOf(row),
+        ...pairOf(row),
         ...names.map((name) => Number(row[name]).toFixed(1)),
         left(row)?.toFixed(2) ?? "",
       ]),
@@ -79,7 +90,7 @@ const TABLES: Readonly<Record<string, (results: Results, most: number) => Table>
       }),
     ),
   groups: ({ groups }) => sideBySide("group", groups.map((row) => ({ ...row, name: String(row["group"]) }))),
-  offsets: ({ offsets }, most) => ({
+  offsets: ({ offsets }, { most }) => ({
     columns: [...NAMES, numeric("landmark"), ["along the eyes, %", true], ["down, %", true]],
     rows: offsets.flatMap(({ detector, dataset, x, y }) =>
       x.map((along, landmark) => ({ landmark, along, down: y[landmark]! }))
@@ -95,7 +106,7 @@ export const TABLE_NAMES: readonly string[] = Object.keys(TABLES);
 
 const NAMES: Table["columns"] = [["detector", false], ["measured on", false]];
 const numeric = (name: string) => [headingOf(name), true] as const;
-const namesOf = (row: Row) => [String(row["detector"]), String(row["dataset"])];
+const pairOf = (row: Row) => [String(row["detector"]), String(row["dataset"])];
 const isStyle = (dataset: unknown) => String(dataset).includes("/");
 const signed = (percent: number) => `${percent < 0 ? "" : "+"}${percent.toFixed(1)}`;
 
@@ -128,7 +139,7 @@ function sideBySide(
     columns: [
       ["measured on", false],
       [kind, false],
-      ["faces", true],
+      ["images", true],
       ...detectors.map((name) => [name, true] as const),
     ],
     rows: [...lines.values()].map((own) => [
@@ -150,21 +161,24 @@ function markdown({ columns, rows }: Table): string {
   return [line(columns.map(([heading]) => heading)), line(rule), ...cells.map(line)].join("\n");
 }
 
-/** The results of some detectors on some datasets. */
+/** The results of some detectors on some datasets, in the order of their names. */
 function select(results: Results, detectors: readonly string[], datasets: readonly string[]): Results {
-  const isChosen = (detector: unknown, dataset: unknown) =>
-    (!detectors.length || detectors.includes(String(detector))) &&
-    (!datasets.length || datasets.includes(String(dataset).replace(/\/.*$/s, "")));
-  const some = (rows: readonly Row[]) => rows.filter((row) => isChosen(row["detector"], row["dataset"]));
-  const named = <R extends { readonly detector: string; readonly dataset: string }>(rows: readonly R[]) =>
-    rows.filter(({ detector, dataset }) => isChosen(detector, dataset));
+  /** Place of a name in a list; all are in front of an empty one. */
+  const placeIn = (names: readonly string[], name: unknown) => names.length ? names.indexOf(String(name)) : 0;
+  const some = <R extends { readonly detector?: unknown; readonly dataset?: unknown }>(rows: readonly R[]): R[] =>
+    rows.map((row) => ({
+      row,
+      dataset: placeIn(datasets, String(row.dataset).replace(/\/.*$/s, "")),
+      detector: placeIn(detectors, row.detector),
+    })).filter(({ dataset, detector }) => dataset >= 0 && detector >= 0)
+      .sort((a, b) => a.dataset - b.dataset || a.detector - b.detector).map(({ row }) => row);
   return {
     rows: some(results.rows),
     regions: some(results.regions),
     groups: some(results.groups),
-    offsets: named(results.offsets),
-    ced: named(results.ced),
-    examples: named(results.examples),
+    offsets: some(results.offsets),
+    ced: [],
+    examples: [],
   };
 }
 
@@ -174,6 +188,14 @@ export interface Measured {
   readonly detector: readonly string[];
   /** Datasets. */
   readonly data: readonly string[];
+}
+
+/** Names of the detectors and datasets of results. */
+export function namesOf({ rows }: Results): Measured {
+  return {
+    detector: [...new Set(rows.map(({ detector }) => String(detector)))],
+    data: [...new Set(rows.map(({ dataset }) => String(dataset)))].filter((name) => !isStyle(name)),
+  };
 }
 
 /** A mark of a page, and the lines up to the one that closes it. */
@@ -254,13 +276,9 @@ function wrongMark(place: string, what: string, hint?: string): InputError {
  * @throws {InputError} As {@linkcode marksOf}, and if a table has no row.
  */
 export function fillPage(text: string, results: Results, path: string): string {
-  const measured = {
-    detector: [...new Set(results.rows.map(({ detector }) => String(detector)))],
-    data: [...new Set(results.rows.map(({ dataset }) => String(dataset)))].filter((name) => !isStyle(name)),
-  };
-  return marksOf(text, measured, path).reduceRight((page, mark) => {
-    const { start, section, place, name, detectors, datasets, most } = mark;
-    const table = TABLES[name]!(select(results, detectors, datasets), most);
+  return marksOf(text, namesOf(results), path).reduceRight((page, mark) => {
+    const { start, section, place, name, detectors, datasets } = mark;
+    const table = TABLES[name]!(select(results, detectors, datasets), mark);
     if (!table.rows.length) throw wrongMark(place, `there is nothing to list by ${name}`);
     const whole = [section.slice(0, section.indexOf("\n")), markdown(table), "<!-- /benchmark -->"].join("\n\n");
     return page.slice(0, start) + whole + page.slice(start + section.length);

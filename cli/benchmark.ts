@@ -7,8 +7,8 @@ import { Command, Option } from "@commander-js/extra-typings";
 import { join } from "node:path";
 import { exists, makeFolder, readText, writeFile } from "../formats/files.ts";
 import { formatTable } from "../runtime/run/progress.ts";
-import { addResults, noResults, type Results, resultsFile, writeCed } from "../stages/report/_results.ts";
-import { fillPage, marksOf, TABLE_NAMES } from "./_pages.ts";
+import { addResults, joinResults, noResults, type Results, resultsFile, writeCed } from "../stages/report/_results.ts";
+import { fillPage, marksOf, namesOf, TABLE_NAMES } from "./_pages.ts";
 import { gpuOption, LazyDevice } from "./_device.ts";
 import { collect, type Context, UsageError } from "./command.ts";
 import {
@@ -62,9 +62,9 @@ export const benchmark = (context: Context) =>
     .addOption(
       new Option(
         "--results <FILE>",
-        "results.json of an earlier --out, or of a stage detector/evaluate, instead of --data",
-      )
-        .conflicts(["detector", "predicted", "data"]),
+        "results.json of an earlier --out or of a stage detector/evaluate, or published figures in its form, beside or " +
+          "instead of --data; may be given several times",
+      ).argParser<string[] | undefined>(collect),
     )
     .addOption(
       new Option("--page <FILE>", "a Markdown page whose tables are written anew; may be given several times")
@@ -85,15 +85,17 @@ Example:
 
 interface BenchmarkOptions extends ToolOptions, DataOptions, Pick<MeasureOptions, "crop" | "flip" | "gpu"> {
   readonly data?: readonly string[] | undefined;
-  readonly results?: string | undefined;
+  readonly results?: readonly string[] | undefined;
   readonly page?: readonly string[] | undefined;
   readonly out?: string | undefined;
 }
 
 async function run(options: BenchmarkOptions, { print, note }: Context): Promise<void> {
-  const { results: file, page: pages = [], out } = options;
+  const { results: files = [], page: pages = [], out } = options;
   const texts = await Promise.all(pages.map(async (path) => ({ path, text: await readText(path) })));
-  const results = file === undefined ? await measure(options, texts, note) : await readResults(file);
+  const known = await Promise.all(files.map(readResults));
+  const measured = files.length && !options.data ? noResults() : await measure(options, texts, known, note);
+  const results = joinResults([...known, measured]);
   const filled = texts.map(({ path, text }) => ({ path, text: fillPage(text, results, path) }));
   print(formatTable(results.rows.filter(({ dataset }) => !String(dataset).includes("/"))));
   if (out !== undefined) {
@@ -115,6 +117,7 @@ interface Page {
 async function measure(
   options: BenchmarkOptions,
   pages: readonly Page[],
+  known: readonly Results[],
   note: Context["note"],
 ): Promise<Results> {
   const folders = (options.data ?? []).map(namedFolder);
@@ -123,7 +126,11 @@ async function measure(
   if (twice) throw new UsageError(`Cannot use two folders called "${twice.name}", hint: --data NAME=${twice.dir}`);
   const tools = toolsOf(options);
   // Marks that are wrong are found before anything is measured.
-  const names = { detector: tools.map(({ name }) => name), data: folders.map(({ name }) => name) };
+  const before = namesOf(joinResults(known));
+  const names = {
+    detector: [...before.detector, ...tools.map(({ name }) => name)],
+    data: [...before.data, ...folders.map(({ name }) => name)],
+  };
   for (const { path, text } of pages) marksOf(text, names, path);
   const results = noResults();
   await using gpu = new LazyDevice(options.gpu, note);

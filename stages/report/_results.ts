@@ -96,6 +96,30 @@ const LEAST_IN_GROUP = 5;
 /** Results without a row. */
 export const noResults = (): Results => ({ rows: [], regions: [], groups: [], offsets: [], ced: [], examples: [] });
 
+/** Puts results together; those of a detector on a dataset take the place of earlier ones of the same names. */
+export function joinResults(list: readonly Results[]): Results {
+  const all = noResults();
+  for (const [at, { rows, regions, groups, offsets, ced, examples }] of list.entries()) {
+    const later = new Set(list.slice(at + 1).flatMap(({ rows }) => rows.map(pairOf)));
+    const last = <R extends Named>(one: R) => !later.has(pairOf(one));
+    all.rows.push(...rows.filter(last));
+    all.regions.push(...regions.filter(last));
+    all.groups.push(...groups.filter(last));
+    all.offsets.push(...offsets.filter(last));
+    all.ced.push(...ced.filter(last));
+    all.examples.push(...examples.filter(last));
+  }
+  return all;
+}
+
+/** Something of a detector on a dataset, or on a style of it. */
+interface Named {
+  readonly detector?: unknown;
+  readonly dataset?: unknown;
+}
+
+const pairOf = ({ detector, dataset }: Named) => JSON.stringify([detector, String(dataset).replace(/\/.*$/s, "")]);
+
 /** Adds the errors of a detector on a dataset; returns the row of the whole dataset. */
 export function addResults(results: Results, detector: string, dataset: string, evaluation: Evaluation): Row {
   const { all, styles, groups, offsets, nme_without_offsets, per_image, normaliser } = evaluation;
