@@ -28,7 +28,7 @@ import {
 } from "../../formats/files.ts";
 import { InputError } from "../../formats/input_error.ts";
 import { type TensorSource, writeSafetensors } from "../../formats/safetensors.ts";
-import { saveModelIndex } from "./pipeline_folder.ts";
+import { refuseCache, saveModelIndex } from "./pipeline_folder.ts";
 import { readConfig } from "./config.ts";
 import {
   inferSchedule,
@@ -262,6 +262,7 @@ async function convertFolder(from: string, to: string, options: ConvertOptions):
   if (options.config) throw new InputError(`Cannot use --config with ${from}: a folder has its own configurations`);
   if (options.ema) throw new InputError(`Cannot use --ema with ${from}: diffusers' folders hold one set of weights`);
   const there = new Set(await namesIn(from));
+  await refuseCache(from, there);
   if (there.has("config.json")) {
     const json = await readJson(`${from}/config.json`);
     const kind = kindOf(json, `${from}/config.json`);

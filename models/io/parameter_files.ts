@@ -29,7 +29,12 @@ export interface TensorFile {
   info(name: string): { readonly shape: Shape; readonly dtype?: SafetensorsDtype };
   /** Reads a tensor as f32. */
   read(name: string): Promise<TensorData>;
+  /** Objects in the file that are not read: classes by names. */
+  readonly objects?: ReadonlyMap<string, string>;
 }
+
+/** Classes of tensors that are in a file and not read, such as complex or sparse ones. */
+const UNREAD_TENSOR = /^torch\.(\w*Storage|_utils\._rebuild|_tensor\.|storage\.)/;
 
 /** Mapping between names in a file and those of the network. */
 export interface LoadOptions {
@@ -82,6 +87,10 @@ export function findParameters(
     [...wanted].filter((name) => there.has(name) && !/F/.test(file.info(name).dtype ?? "F32"))
       .map((name) => `\n  "${name}" is of ${file.info(name).dtype}, not of F16, BF16, F32 or F64`),
   ));
+  const unread = [...file.objects ?? []].filter(([, label]) => UNREAD_TENSOR.test(label));
+  if (wrong.length) {
+    wrong.push(...few(unread.map(([name, label]) => `\n  "${name}" is of ${label}, which is not read here`)));
+  }
   if (wrong.length) throw new InputError(`Cannot read the parameters from ${file.path}:${wrong.join("")}`);
   return new Map([...specs.values()].map((spec) => [spec.name, {
     spec,

@@ -240,5 +240,21 @@ async function partsOf(dir: string): Promise<Set<string>> {
       hint: `deno task convert ${dir} OUT`,
     });
   }
-  return new Set(await folderNames(dir));
+  const parts = new Set(await folderNames(dir));
+  await refuseCache(dir, parts);
+  return parts;
+}
+
+/**
+ * Refuses the folder that Hugging Face's cache keeps for all versions of a model.
+ *
+ * @param names Names of the folders in it.
+ * @throws {InputError} If it is one; the hint has the path of a version.
+ */
+export async function refuseCache(dir: string, names: ReadonlySet<string>): Promise<void> {
+  if (!names.has("snapshots") || !names.has("blobs")) return;
+  const [version = "VERSION"] = await folderNames(`${dir}/snapshots`);
+  throw new InputError(`Cannot open ${dir} as a model's folder: it is the cache of Hugging Face for all its versions`, {
+    hint: `name ${dir}/snapshots/${version}`,
+  });
 }

@@ -20,8 +20,6 @@ import { type Section, unwrapped } from "./sections.ts";
 export interface OpenTensors extends TensorFile, Disposable {
   /** Element type and shape of a tensor. */
   info(name: string): SafetensorsInfo;
-  /** Objects in the file that are no tensors: classes by names. */
-  readonly objects?: ReadonlyMap<string, string>;
 }
 
 /** Names of a network's weights in a folder of diffusers or transformers, the first that is there counts. */
@@ -29,8 +27,10 @@ const NETWORK_FILES = [
   ...["diffusion_pytorch_model", "model"].map((name) => `${name}.safetensors`),
   ...["diffusion_pytorch_model", "model"].map((name) => `${name}.safetensors.index.json`),
   ...["diffusion_pytorch_model", "model"].map((name) => `${name}.fp16.safetensors`),
+  ...["diffusion_pytorch_model", "model"].map((name) => `${name}.safetensors.index.fp16.json`),
   ...["diffusion_pytorch_model", "pytorch_model"].map((name) => `${name}.bin`),
   ...["diffusion_pytorch_model", "pytorch_model"].map((name) => `${name}.bin.index.json`),
+  ...["diffusion_pytorch_model", "pytorch_model"].map((name) => `${name}.fp16.bin`),
 ];
 
 /** A format of checkpoints: one row of {@linkcode CHECKPOINT_FORMATS}. */

@@ -13,7 +13,7 @@ import {
   encodeLatent,
 } from "../../models/diffusion/autoencoder.ts";
 import { bertFormat } from "../../models/diffusion/bert_text.ts";
-import { encodePrompt, type Model, type TextConfig } from "../../models/io/pipeline_folder.ts";
+import { encodePrompt, type Model, refuseCache, type TextConfig } from "../../models/io/pipeline_folder.ts";
 import { type ControlNetConfig, controlnetConfigFor, controlnetFormat } from "../../models/diffusion/controlnet.ts";
 import { readDetectorConfig } from "../../models/detectors/detector.ts";
 import type { DetectorConfig } from "../../models/detectors/registry.ts";
@@ -75,6 +75,7 @@ export async function networksOf(model: ArtifactRef): Promise<Networks> {
   const { dir } = model;
   const there = new Set<string>();
   for await (const { name } of Deno.readDir(dir)) there.add(name);
+  await refuseCache(dir, there);
   const read = async <T>(folder: string, format: Parameters<typeof loadNetworkConfig<T>>[1]) =>
     await loadNetworkConfig(`${dir}/${folder}`, format);
   const text: TextConfig = there.has("bert")

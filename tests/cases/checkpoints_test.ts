@@ -288,6 +288,12 @@ Deno.test("weights that lie in several places, and only as a moving average, are
     await writeSafetensors(`${dir}/unknown.safetensors`, new Map([["state_dict.a.b", values(1)]]));
     await refused("no network that is known", `${dir}/unknown.safetensors`);
     const none: TorchOptions = { keys: ["a"], beside: [["weights", array]] };
+    const key = [...vae().keys()].find((name) => name.endsWith("conv2.bias"));
+    const fewer = vae();
+    fewer.delete(key!);
+    const complex = tensor({ key: "0", shape: [2], storage: "ComplexFloatStorage" });
+    await writeTorch(`${dir}/complex.ckpt`, fewer, { keys: [], beside: [[key!, complex]] });
+    await refused("a tensor of a type that is not read", `${dir}/complex.ckpt`);
     await writeTorch(`${dir}/arrays.ckpt`, new Map(), none);
     await refused("arrays of numpy in place of tensors", `${dir}/arrays.ckpt`);
 

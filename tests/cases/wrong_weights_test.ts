@@ -34,7 +34,7 @@ async function load(dir: string, uses: "model/load" | "detector/load"): Promise<
   await Deno.writeTextFile(`${dir}/load.yaml`, JSON.stringify({ stages: { m: { uses, with: { path: "given" } } } }));
   await Deno.remove(`${dir}/runs`, { recursive: true }).catch(() => {});
   const { code, all } = await run(["run", "load.yaml"], dir);
-  return `exit ${code}: ${code ? all.slice(all.indexOf("Cannot finish stage")).replace(/\n *trace: .*/s, "") : "done"}`;
+  return `exit ${code}: ${code ? all.slice(all.indexOf("Cannot ")).replace(/\n *trace: .*/s, "") : "done"}`;
 }
 
 Deno.test("tensors that are no weights, and averages that are not there, are refused by name", () =>
@@ -142,6 +142,17 @@ Deno.test("model/load takes a model of links, as Hugging Face's cache keeps it",
     }
     const { code, all } = await run(["convert", "given", "out"], dir);
     assert.equal(code, 0, all);
+
+    // The folder of all versions in place of one.
+    await Deno.mkdir(`${dir}/cache/snapshots`, { recursive: true });
+    await Deno.mkdir(`${dir}/cache/blobs`);
+    await Deno.rename(`${dir}/given`, `${dir}/cache/snapshots/0123`);
+    await makeLinks([["cache", `${dir}/given`]]);
+    const hint = /it is the cache of Hugging Face for all its versions, hint: name given\/snapshots\/0123\n?/;
+    assert.match(await load(dir, "model/load"), hint);
+    assert.match(await refusal(["convert", "given", "other"], dir), hint);
+    await Deno.remove(`${dir}/given`);
+    await Deno.rename(`${dir}/cache/snapshots/0123`, `${dir}/given`);
 
     // A cache from which a blob is gone.
     await Deno.remove(`${dir}/blobs/unet/diffusion_pytorch_model.safetensors`);
