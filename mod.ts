@@ -155,6 +155,7 @@ export {
 } from "./models/finder/finder.ts";
 export { type FaceCandidate } from "./models/finder/decode.ts";
 export { type FinderConfig } from "./models/finder/network.ts";
+export { FaceTracker, type TrackedFace, type TrackOptions } from "./models/detectors/track_faces.ts";
 export { hourglass, type HourglassConfig, hourglassLoss, type StackOutput } from "./models/detectors/hourglass.ts";
 export {
   type DetectorConfig,
@@ -194,6 +195,7 @@ export * from "./faces/edit_file.ts";
 export * from "./faces/edits.ts";
 export * from "./faces/landmarks.ts";
 export * from "./faces/metrics.ts";
+export * from "./faces/one_euro.ts";
 export * from "./faces/place.ts";
 export * from "./faces/pts.ts";
 export {

@@ -14,6 +14,7 @@ import { CROP_SCALE } from "../faces/landmarks.ts";
 import { loadDetector } from "../models/detectors/detector.ts";
 import { searchFace } from "../models/detectors/face_search.ts";
 import { findFacesOfEach, type Picture } from "../models/detectors/find_faces.ts";
+import { FaceTracker } from "../models/detectors/track_faces.ts";
 import { type Finder, loadFinder, MIN_SCORE } from "../models/finder/finder.ts";
 import type { FacePlace } from "../faces/place.ts";
 import { reporterFor } from "../runtime/run/progress.ts";
@@ -22,6 +23,8 @@ import { RESULT_FORMATS, ResultFolder, type ResultFormat, type Row, rowOf } from
 import { gpuOption, openChosen } from "./_device.ts";
 import { type Context, Exit, number, SHIPPED_DETECTOR, SHIPPED_FINDER, STANDARD_INPUT, UsageError } from "./command.ts";
 
+/** Frames a second of a video. */
+const FPS = 25;
 const FORMATS = Object.keys(RESULT_FORMATS) as ResultFormat[];
 
 /**
@@ -67,6 +70,15 @@ export const detect = (context: Context) =>
     )
     .addOption(gpuOption())
     .option("--flip", "average the landmarks of a face and of its mirror image: slower, more accurate")
+    .option(
+      "--frames",
+      "the pictures are a video's frames in the order of their names: faces keep their numbers, and landmarks are " +
+        "smoothed over time",
+    )
+    .addOption(
+      new Option("--fps <RATE>", `frames a second of --frames; ${FPS} unless given`)
+        .argParser(number("a number above 0", (value) => value > 0 && Number.isFinite(value))),
+    )
     .option("--out <DIR>", "write the rows to faces.jsonl in this folder, and files in the formats of --format")
     .addOption(
       new Option(
@@ -97,6 +109,8 @@ interface DetectOptions {
   readonly crop?: "none" | undefined;
   readonly gpu?: string | undefined;
   readonly flip?: boolean | undefined;
+  readonly frames?: boolean | undefined;
+  readonly fps?: number | undefined;
   readonly out?: string | undefined;
   readonly format: readonly ResultFormat[];
   readonly overwrite?: boolean | undefined;
@@ -117,8 +131,10 @@ interface Failed {
 }
 
 async function detectAll(args: readonly string[], options: DetectOptions, context: Context): Promise<void> {
-  const { out, flip = false, minScore, maxFaces, minSize, crop } = options;
+  const { out, flip = false, minScore, maxFaces, minSize, crop, frames = false, fps } = options;
+  if (fps !== undefined && !frames) throw new UsageError("Cannot use --fps without --frames");
   const sources = await sourcesOf(args, out);
+  if (frames) sources.sort((a, b) => byNumber.compare(a.path, b.path));
   const boxed = await boxesOf(options);
   if (out !== undefined) checkNames(sources, out);
   const whole = boxed !== undefined || crop !== undefined;
@@ -140,7 +156,7 @@ async function detectAll(args: readonly string[], options: DetectOptions, contex
       settings,
       schema: detector.schema,
       overwrite: options.overwrite ?? false,
-      resumes: true,
+      resumes: !frames,
     });
     const open = results ? sources.filter((source) => !results.has(source)) : sources;
     if (results) await printKept(results, sources, context);
@@ -167,8 +183,10 @@ async function detectAll(args: readonly string[], options: DetectOptions, contex
         ...(minSize !== undefined && { min_size_px: minSize }),
       },
     );
-    for await (const [work, faces] of found) {
+    const tracker = frames ? new FaceTracker(detector.schema, { fps: fps ?? FPS }) : undefined;
+    for await (const [work, untracked] of found) {
       const { source } = work;
+      const faces = tracker?.next(untracked) ?? untracked;
       const row: Row = "error" in work
         ? { file: source.file, error: work.error }
         : rowOf(source.file, work.picture.image, faces);
@@ -201,6 +219,9 @@ async function detectAll(args: readonly string[], options: DetectOptions, contex
     device.destroy();
   }
 }
+
+/** Orders frame_9 before frame_10. */
+const byNumber = new Intl.Collator("en", { numeric: true });
 
 /** Stands for the finder where places are given. */
 const nobody: Pick<Finder, "find"> = {

@@ -20,7 +20,14 @@ interface Line {
   error?: string;
   width: number;
   height: number;
-  faces: { box: number[]; score: number | null; angle: number; landmarks: number[][]; uncertainty_px: number[] }[];
+  faces: {
+    box: number[];
+    score: number | null;
+    angle: number;
+    landmarks: number[][];
+    uncertainty_px: number[];
+    track?: number;
+  }[];
 }
 type Run = (...args: string[]) => Promise<{ code: number; lines: Line[]; notes: string }>;
 
@@ -261,6 +268,7 @@ Deno.test("detect says what is wrong with its arguments, before anything is writ
       [[`${dir}/in`, "--box", "1,2,3,4", "--crop", "none"], /cannot be used with option '--crop <HOW>'/],
       [[`${dir}/in`, "--box", "1,2,3,4", "--max-faces", "2"], /Cannot use --max-faces where boxes or crops are given/],
       [[`${dir}/in`, "--crop", "face"], /'face' is invalid. Allowed choices are none/],
+      [[`${dir}/in`, "--fps", "30"], /Cannot use --fps without --frames/],
       [[`${dir}/in`, "--min-score", "80"], /It must be a number from 0 to 1/],
       [[`${dir}/in`, "--format", "pts,xml"], /"xml" is none of pts, json, svg, png, csv, coco, sheet/],
       [[`${dir}/in/a.png`, "--out", `${dir}/in`], /it holds the images/],
@@ -286,6 +294,46 @@ Deno.test("detect says what is wrong with its arguments, before anything is writ
     const outside = await run(`${dir}/in/a.png`, "--box", "900,10,50,50");
     assert.equal(outside.code, 1);
     assert.match(outside.lines[0]!.error!, /Cannot use box 900,10,50,50: its centre is outside .* 60 x 60/);
+  }));
+
+Deno.test("detect --frames numbers the faces of a video and smooths them, in the order of its frames", () =>
+  setUp(async (dir, run) => {
+    await Deno.mkdir(`${dir}/video`);
+    for (let k = 8; k < 12; k++) {
+      const image = createImage(60, 60, [40, 90, 30]);
+      image.data.fill(250, 3 * 60 * 3 * k, 3 * 60 * 3 * (k + 4));
+      await Deno.writeFile(`${dir}/video/frame${k}.png`, encodePng(image));
+    }
+    const args = [`${dir}/video`, "--box", "15,15,30,30"];
+    const raw = await run(...args),
+      smooth = await run(...args, "--frames", "--fps", "100", "--out", `${dir}/out`, "--format", "pts");
+    assert.deepEqual(smooth.lines.map(({ file }) => file), [8, 9, 10, 11].map((k) => `${dir}/video/frame${k}.png`));
+    const ofFrame = ({ lines }: typeof raw, k: number) =>
+      lines.find(({ file }) => file.endsWith(`frame${k}.png`))!.faces[0]!;
+    assert.ok(
+      smooth.lines.every(({ faces: [face] }) => face!.track === 1) && raw.lines[0]!.faces[0]!.track === undefined,
+    );
+    assert.deepEqual(ofFrame(smooth, 8).landmarks, ofFrame(raw, 8).landmarks, "the first frame is as it is");
+    let [step, smoothStep] = [0, 0];
+    for (let k = 9; k < 12; k++) {
+      const change = (result: typeof raw) =>
+        ofFrame(result, k).landmarks.flat().reduce(
+          (sum, px, i) => sum + Math.abs(px - ofFrame(result, k - 1).landmarks.flat()[i]!),
+          0,
+        );
+      [step, smoothStep] = [step + change(raw), smoothStep + change(smooth)];
+    }
+    assert.ok(smoothStep < 0.7 * step, `${smoothStep} of ${step}`);
+    assert.deepEqual(
+      (await readPts(`${dir}/out/frame9.pts`, SCHEMAS.ibug68))[1],
+      Math.fround(ofFrame(smooth, 9).landmarks[0]![1]!),
+    );
+    // A part of a video is not gone on with, as smoothing depends on the frames before.
+    const rows = await Deno.readTextFile(`${dir}/out/faces.jsonl`);
+    await Deno.writeTextFile(`${dir}/out/faces.jsonl`, rows.split("\n").slice(0, 2).join("\n") + "\n");
+    const again = await run(...args, "--frames", "--fps", "100", "--out", `${dir}/out`, "--format", "pts");
+    assert.deepEqual(again.lines, smooth.lines);
+    assert.match(again.notes, /4 pictures, 4 faces/);
   }));
 
 Deno.test("detect shows its progress with an estimate on a terminal", () =>
