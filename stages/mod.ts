@@ -11,6 +11,7 @@ export const stages: Registry = {
   "dataset/generate": async () => (await import("./dataset/generate.ts")).generatePairs,
   "dataset/import": async () => (await import("./dataset/import.ts")).importFaces,
   "dataset/merge": async () => (await import("./dataset/merge.ts")).mergeDatasets,
+  "dataset/propose": async () => (await import("./dataset/propose.ts")).proposeLandmarks,
   "dataset/review": async () => (await import("./dataset/review.ts")).reviewPairs,
   "dataset/split": async () => (await import("./dataset/split.ts")).splitDataset,
   "detector/average": async () => (await import("./detector/average.ts")).averageDetectors,

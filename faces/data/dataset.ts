@@ -35,6 +35,9 @@ const line = z.looseObject({
   source: z.string().optional(),
   seed: z.number().optional(),
   edits: z.array(appliedEdit).optional(),
+  uncertainty_px: z.array(z.number()).optional(),
+  doubt: z.number().optional(),
+  score: z.number().optional(),
 });
 
 /** Metadata of an image except its name. */
@@ -53,6 +56,12 @@ export interface NewRecord {
   seed?: number;
   /** The landmark edits that were applied before it was drawn. */
   edits?: AppliedEdit[];
+  /** Uncertainty of each landmark, `[P]`, pixels of the image, where a detector found them. */
+  uncertainty_px?: number[];
+  /** Mean of these, percent of the diagonal of the landmarks' box. */
+  doubt?: number;
+  /** Probability that it is a face, where a finder found it. */
+  score?: number;
 }
 
 /** One image of a dataset. */

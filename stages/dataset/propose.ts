@@ -1,0 +1,151 @@
+/**
+ * Proposes landmarks for pictures that have none: a dataset to correct by hand.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+import { DatasetWriter } from "../../faces/data/dataset_writer.ts";
+import type { Image } from "../../faces/data/image.ts";
+import { readImage, writePng } from "../../faces/data/image_file.ts";
+import { cropTurned, Pyramid, turnedFaceBox, turnedTransform } from "../../faces/data/turned_crop.ts";
+import { contactSheet, overlayLandmarks } from "../../faces/draw.ts";
+import { boxDiagonal, transformLandmarks } from "../../faces/landmarks.ts";
+import { DEFAULT_SCHEMA } from "../../faces/schema.ts";
+import { mean, roundTo } from "../../faces/statistics.ts";
+import { filesBelow } from "../../formats/files.ts";
+import { InputError } from "../../formats/input_error.ts";
+import { loadDetector } from "../../models/detectors/detector.ts";
+import { type Face, findFacesOfEach } from "../../models/detectors/find_faces.ts";
+import { loadFinder, MIN_SCORE } from "../../models/finder/finder.ts";
+import { folder, stage } from "../../runtime/stage.ts";
+import { detectorOf } from "../lib/estimates.ts";
+import { globFilter } from "../lib/glob.ts";
+
+/** Images on the contact sheet, at most. */
+const SHEET = 60;
+
+/** A picture, or why it is none. */
+type Item = { readonly path: string; readonly image: Image } | { readonly path: string; readonly reason: string };
+
+/**
+ * `dataset/propose`: crops of the faces that a finder and a detector find. Each line of `metadata.jsonl` has the
+ * `uncertainty_px` of the landmarks, `doubt`, their mean as percent of the diagonal of the landmarks' box, and the finder's
+ * `score`; `contact.png` has the most doubtful faces, `bad.jsonl` the files that are no pictures, and `empty.txt` the pictures without a
+ * face.
+ */
+export const proposeLandmarks = stage({
+  id: "dataset/propose",
+  doc:
+    "Finds the faces of pictures without landmarks, and makes a dataset of their crops with landmarks to be corrected.",
+  version: 1,
+  inputs: { detector: "detector" },
+  output: "dataset",
+  options: z.object({
+    path: folder(z.string()).describe("Folder of the pictures; those in folders below it count too"),
+    size_px: z.int().min(8).max(2048).describe("Side of the images that are written, pixels"),
+    finder: folder(z.string()).default("models/faces/finder").describe("The face finder's folder"),
+    min_score: z.number().min(0).max(1).default(MIN_SCORE).describe("Least score of a face"),
+    max_faces: z.int().min(1).optional().describe("Most faces of a picture; by default all"),
+    min_size_px: z.number().positive().optional().describe(
+      "Least size of a face, pixels of the picture; by default as small as the finder finds them quickly",
+    ),
+    flip: z.boolean().default(true).describe("Average the landmarks of a face and of its mirror image"),
+    style: z.string().min(1).default("photo").describe("Style of the images"),
+    include: z.array(z.string()).default([]).describe("Names to include, with * and ?; all when empty"),
+    exclude: z.array(z.string()).default([]).describe("Names to exclude, with * and ?"),
+  }),
+  describeOutput: async ({ size_px }, { detector }) => ({
+    size_px,
+    schema: (await detectorOf(detector)).schema ?? DEFAULT_SCHEMA,
+  }),
+  async run(ctx, { detector: { dir } }, { path, size_px, style, include, exclude, flip, ...options }) {
+    const chosen = globFilter(include, exclude);
+    const files = filesBelow(path).filter((file) => IMAGE_NAME.test(file) && chosen(nameOf(file)));
+    if (files.length === 0) throw new InputError(`Cannot use ${path}: no picture was chosen in it`);
+    const device = await ctx.device();
+    using detector = await loadDetector(device, dir, { partial: true });
+    using finder = await loadFinder(device, options.finder);
+    const writer = await DatasetWriter.create(ctx.dir, detector.schema);
+    const bad: { file: string; reason: string }[] = [], empty: string[] = [];
+    let doubtful: { readonly doubt: number; readonly label: string; readonly image: Image }[] = [];
+    const { min_score, max_faces, min_size_px } = options;
+    const search = {
+      flip,
+      min_score,
+      ...(max_faces !== undefined && { max_faces }),
+      ...(min_size_px !== undefined && { min_size_px }),
+    };
+    async function* items(): AsyncGenerator<Item> {
+      for (const file of files) {
+        ctx.signal.throwIfAborted();
+        try {
+          yield { path: file, image: await readImage(`${path}/${file}`) };
+        } catch (error) {
+          if (!(error instanceof InputError)) throw error;
+          yield { path: file, reason: error.message };
+        }
+      }
+    }
+    let done = 0;
+    const pictureOf = (item: Item) => "image" in item ? item : null;
+    for await (const [item, faces] of findFacesOfEach(finder, detector, items(), pictureOf, search)) {
+      ctx.progress(++done, files.length);
+      if ("reason" in item) bad.push({ file: item.path, reason: item.reason });
+      else if (!faces.length) empty.push(item.path);
+      else {
+        const pyramid = new Pyramid(item.image), name = nameOf(item.path);
+        for (const [k, face] of faces.entries()) {
+          const { image, landmarks, uncertainty_px } = cropOf(pyramid, face, size_px);
+          const doubt = roundTo(100 * mean(uncertainty_px) / boxDiagonal(landmarks), 2);
+          const source = k === 0 ? name : `${name}#${k + 1}`;
+          const doubts = { doubt, uncertainty_px, ...(face.score !== null && { score: roundTo(face.score, 4) }) };
+          await writer.add(image, { style, group: name, landmarks, source, ...doubts });
+          doubtful.push({
+            doubt,
+            label: `${doubt} ${source}`,
+            image: overlayLandmarks(image, landmarks, detector.schema),
+          });
+        }
+        doubtful = doubtful.sort((a, b) => b.doubt - a.doubt).slice(0, SHEET);
+      }
+    }
+    if (writer.count === 0) {
+      throw new InputError(`Cannot propose landmarks for ${path}: there is no face in ${files.length} pictures`, {
+        hint: "a lower min_score",
+      });
+    }
+    await writer.close();
+    if (bad.length) {
+      await Deno.writeTextFile(
+        `${ctx.dir}/bad.jsonl`,
+        bad.map((file) => JSON.stringify(file) + "\n").join(""),
+      );
+    }
+    if (empty.length) await Deno.writeTextFile(`${ctx.dir}/empty.txt`, empty.map((file) => file + "\n").join(""));
+    const labels = doubtful.map(({ label }) => label);
+    await writePng(`${ctx.dir}/contact.png`, contactSheet(doubtful.map(({ image }) => image), 10, { labels }));
+    ctx.log(
+      `${writer.count} faces in ${files.length} pictures of ${path}` +
+        (empty.length ? `, none in ${empty.length}, see empty.txt` : "") +
+        (bad.length ? `; ${bad.length} files are no pictures, see bad.jsonl` : ""),
+    );
+  },
+});
+
+const IMAGE_NAME = /\.(jpg|jpeg|png|webp|gif|bmp|tiff?)$/i;
+const nameOf = (path: string) => path.replace(/\.[^./]*$/, "");
+
+/** The crop of a face, turned by quarters only: a face on its side or its head is upright, and its tilt stays. */
+function cropOf(
+  pyramid: Pyramid,
+  { landmarks, angle, uncertainty_px }: Face,
+  size_px: number,
+): { readonly image: Image; readonly landmarks: Float32Array; readonly uncertainty_px: number[] } {
+  const square = turnedFaceBox(landmarks, Math.round(angle / (Math.PI / 2)) * (Math.PI / 2));
+  return {
+    image: cropTurned(pyramid, square, size_px),
+    landmarks: transformLandmarks(landmarks, turnedTransform(square, size_px)),
+    uncertainty_px: Array.from(uncertainty_px, (px) => roundTo(px * size_px / square.side, 2)),
+  };
+}
