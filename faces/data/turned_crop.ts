@@ -3,8 +3,7 @@
  *
  * @module
  */
-import { type Affine, boundingBox, CROP_SCALE, type Landmarks, meanPoint, transformLandmarks } from "../landmarks.ts";
-import type { LandmarkSchema } from "../schema.ts";
+import { type Affine, boundingBox, CROP_SCALE, type Landmarks, transformLandmarks } from "../landmarks.ts";
 import type { Image } from "./image.ts";
 
 /** A square of an image that is turned about its centre. */
@@ -35,29 +34,11 @@ export function turnedTransform({ x, y, side, angle }: TurnedSquare, size_px: nu
 }
 
 /**
- * Angle of a face in an image: 0 is upright, and a positive angle is a face that is turned clockwise on the screen.
- *
- * It is the direction of the sum of two vectors that point to the right of an upright face: the one from the left eye to
- * the right one, and the one from the eyes to the mean of all landmarks, turned by -90 degrees. The first is short in
- * profiles, the second never.
- *
- * @param landmarks `[P, 2]`.
- * @param schema Their schema.
- * @returns Radians, from -pi to pi.
- */
-export function faceAngle(landmarks: Landmarks, { normalisers: { interpupil } }: LandmarkSchema): number {
-  const [x0, y0] = meanPoint(landmarks, interpupil.left), [x1, y1] = meanPoint(landmarks, interpupil.right);
-  const [x, y] = meanPoint(landmarks, Array.from({ length: landmarks.length / 2 }, (_, p) => p));
-  const downX = x - (x0 + x1) / 2, downY = y - (y0 + y1) / 2;
-  return Math.atan2(y1 - y0 - downX, x1 - x0 + downY);
-}
-
-/**
  * The turned square around a face that crops are made with: `scale` times the longer side of the tight box of its
  * landmarks when the face is upright.
  *
  * @param landmarks `[P, 2]`.
- * @param angle Angle of the face, see {@linkcode faceAngle}.
+ * @param angle Angle of the face, radians, clockwise on the screen.
  * @param scale Its side as a multiple of the longer side of that box.
  * @returns For {@linkcode cropTurned}.
  */

@@ -11,13 +11,13 @@
  * @module
  */
 
-import { cropTurned, faceAngle, Pyramid, turnedFaceBox, turnedTransform } from "../../faces/data/turned_crop.ts";
+import { cropTurned, Pyramid, turnedTransform } from "../../faces/data/turned_crop.ts";
 import type { TurnedSquare } from "../../faces/data/turned_crop.ts";
 import type { Image } from "../../faces/data/image.ts";
 import { itemAt } from "../../engine/lookup.ts";
 import { pointAt } from "../../faces/geometry.ts";
 import { boundingBox, CROP_SCALE, invertAffine, type Landmarks, transformLandmarks } from "../../faces/landmarks.ts";
-import type { FacePlace } from "../../faces/place.ts";
+import { type FacePlace, facePlace } from "../../faces/place.ts";
 import type { Finder, FindOptions } from "../finder/finder.ts";
 import { type Detector, uncertainty } from "./detector.ts";
 
@@ -163,6 +163,9 @@ interface Candidate {
   seen?: Pick<Seen, "landmarks" | "uncertainty_px">;
 }
 
+/** The square that shows a face as in the detector's training. */
+const cropAround = ({ side, ...place }: FacePlace): TurnedSquare => ({ ...place, side: CROP_SCALE * side });
+
 /** The faces that the passes begin with. */
 async function candidatesIn(
   { image, places }: Picture,
@@ -170,9 +173,9 @@ async function candidatesIn(
   search: FindOptions,
 ): Promise<Candidate[]> {
   const pyramid = new Pyramid(image);
-  const candidate = ({ x, y, side, angle }: FacePlace, score: number | null): Candidate => ({
+  const candidate = (place: FacePlace, score: number | null): Candidate => ({
     score,
-    crop: { pyramid, square: { x, y, side: CROP_SCALE * side, angle } },
+    crop: { pyramid, square: cropAround(place) },
   });
   if (places) return places.map((place) => candidate(place, null));
   return (await finder.find(image, search)).map((found) => candidate(found, found.score));
@@ -224,7 +227,7 @@ function take(
   const squares = uncertainty_px.map((_, p) => before ? squaredDistance(landmarks, before, p) : 0);
   const moved = Math.sqrt(squares.reduce((sum, value) => sum + value, 0) / squares.length);
   candidate.seen = { landmarks, uncertainty_px: uncertainty_px.map((px) => Math.hypot(px, moved)) };
-  const next = turnedFaceBox(landmarks, faceAngle(landmarks, schema));
+  const next = cropAround(facePlace(landmarks, schema));
   candidate.crop = { pyramid: candidate.crop.pyramid, square: next };
   const turn = next.angle - square.angle;
   const shift = Math.max(Math.abs(next.x - square.x), Math.abs(next.y - square.y), Math.abs(next.side - square.side));

@@ -7,7 +7,7 @@
 import { OneEuroFilter } from "../../faces/one_euro.ts";
 import { boundingBox } from "../../faces/landmarks.ts";
 import type { LandmarkSchema } from "../../faces/schema.ts";
-import { faceAngle } from "../../faces/data/turned_crop.ts";
+import { faceAngle } from "../../faces/place.ts";
 import { type Face, overlap } from "./find_faces.ts";
 
 /** A face of a frame. */

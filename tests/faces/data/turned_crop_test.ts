@@ -3,13 +3,13 @@ import { Random } from "../../../engine/rng.ts";
 import { createImage, cropSquare, cropTransform, type Image } from "../../../faces/data/image.ts";
 import {
   cropTurned,
-  faceAngle,
   Pyramid,
   turnedFaceBox,
   type TurnedSquare,
   turnedTransform,
 } from "../../../faces/data/turned_crop.ts";
 import { boundingBox, CROP_SCALE, faceBox, similarity, transformLandmarks } from "../../../faces/landmarks.ts";
+import { faceAngle, facePlace } from "../../../faces/place.ts";
 import { SCHEMAS } from "../../../faces/schema.ts";
 import { turnQuarter } from "./turn.ts";
 import { neutralFace } from "../neutral_face.ts";
@@ -73,11 +73,24 @@ Deno.test("faceAngle() follows the face all around, and turnedFaceBox() stays th
   for (const angle of [-3, -1.5, -0.2, 0.5, 2, 3.1]) {
     const turn = similarity([20, 70], 1.5, angle), turned = transformLandmarks(face, turn);
     assert.ok(Math.abs(faceAngle(turned, schema) - angle) < 1e-5);
+    assert.ok(Math.abs(facePlace(turned).side * CROP_SCALE - 1.5 * upright.side) < 1e-3);
     const { x, y, side } = turnedFaceBox(turned, angle);
     const centre = Float32Array.of(upright.x + upright.side / 2, upright.y + upright.side / 2);
     const [u, v] = transformLandmarks(centre, turn);
     assert.ok(Math.hypot(x - u!, y - v!) < 1e-3 && Math.abs(side - 1.5 * upright.side) < 1e-3);
     const cropped = boundingBox(transformLandmarks(turned, turnedTransform({ x, y, side, angle }, 128)));
     assert.ok(Math.abs(Math.max(cropped.width, cropped.height) - 128 / CROP_SCALE) < 1e-3);
+  }
+});
+
+Deno.test("faceAngle() knows the eyes and the mouth of every schema", () => {
+  for (const schema of Object.values(SCHEMAS)) {
+    const landmarks = new Float32Array(2 * schema.count).map((_, i) => i % 2);
+    for (const [side, x] of [["left", -1], ["right", 1]] as const) {
+      for (const point of schema.normalisers.interpupil[side]) landmarks.set([x, 0], 2 * point);
+    }
+    const turned = transformLandmarks(landmarks, similarity([3, 4], 2, 1.1));
+    assert.ok(Math.abs(faceAngle(landmarks, schema)) < 1e-6, schema.name);
+    assert.ok(Math.abs(faceAngle(turned, schema) - 1.1) < 1e-5, schema.name);
   }
 });

@@ -5,7 +5,7 @@
  * @module
  */
 import { type Affine, type Landmarks, similarity, transformLandmarks } from "../../../faces/landmarks.ts";
-import { faceAngle, turnedFaceBox } from "../../../faces/data/turned_crop.ts";
+import { facePlace } from "../../../faces/place.ts";
 import type { Image } from "../../../faces/data/image.ts";
 import { pointAt } from "../../../faces/geometry.ts";
 import { SCHEMAS } from "../../../faces/schema.ts";
@@ -54,8 +54,7 @@ export function drawDots(image: Image, face: DotFace): void {
 
 /** The place of a face, as a finder without error gives it. */
 export function placeOf(face: DotFace, score = 0.9): FoundFace {
-  const landmarks = landmarksOf(face), angle = faceAngle(landmarks, schema);
-  return { ...turnedFaceBox(landmarks, angle, 1), score };
+  return { ...facePlace(landmarksOf(face)), score };
 }
 
 /** A finder that gives the same places for every picture. */

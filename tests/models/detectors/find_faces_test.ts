@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Random } from "../../../engine/rng.ts";
 import { createImage, type Image } from "../../../faces/data/image.ts";
-import { faceAngle, turnedFaceBox } from "../../../faces/data/turned_crop.ts";
+import { facePlace } from "../../../faces/place.ts";
 import { interocular, type Landmarks, similarity, transformLandmarks } from "../../../faces/landmarks.ts";
 import { renderFaces, samplePerson, sampleShot } from "../../../faces/render/render.ts";
 import { loadStyle } from "../../../faces/render/styles.ts";
@@ -139,9 +139,8 @@ gpuTest("findFaces() gives the same points in a picture that is turned, from the
   const [face] = await renderFaces(device.gpu, [head], [render], 160);
   let { image } = face!, truth = face!.landmarks, first: Face | undefined;
   for (let quarters = 0; quarters < 4; quarters++) {
-    const angle = faceAngle(truth, SCHEMAS.ibug68);
     // A finder's error, the same in each picture.
-    const { side, ...place } = turnedFaceBox(truth, angle, 1.1);
+    const place = facePlace(truth), side = 1.1 * place.side;
     const [found] = await findFaces(finderOf({ ...place, side, score: 0.9 }), detector, image);
     first ??= found!;
     const iod = interocular(truth, SCHEMAS.ibug68);
@@ -152,7 +151,11 @@ gpuTest("findFaces() gives the same points in a picture that is turned, from the
       `${quarters} quarters: ${nmeOf(back, first.landmarks)} of ${iod} px`,
     );
     // A crop that stands on its head.
-    const [wrong] = await findFaces(finderOf({ ...place, side, angle: angle + Math.PI, score: 0.9 }), detector, image);
+    const [wrong] = await findFaces(
+      finderOf({ ...place, side, angle: place.angle + Math.PI, score: 0.9 }),
+      detector,
+      image,
+    );
     const doubt = (face: Face) => face.uncertainty_px.reduce((sum, px) => sum + px) / 68;
     assert.ok(doubt(wrong!) > 1.5 * doubt(found!), `${doubt(wrong!)} and ${doubt(found!)} px`);
     [image, truth] = [turnQuarter(image), transformLandmarks(truth, similarity([79.5, 79.5], 1, Math.PI / 2))];
