@@ -53,7 +53,7 @@ export function parsePts(
       if (key === "n_points") [announced, announcedAt] = [Number(value), line];
     } else {
       const value = closed ? NaN : Number(token);
-      if (!Number.isFinite(value)) {
+      if (!Number.isFinite(Math.fround(value))) {
         throw fail(line, closed ? `"${token}" stands after the }` : `"${token}" is no number`);
       }
       values.push(value - origin);

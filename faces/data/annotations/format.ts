@@ -136,7 +136,7 @@ export function toLandmarks(values: readonly unknown[], { schema: { count }, ori
       hint: schemaHint(values.length / 2),
     });
   }
-  const wrong = values.findIndex((value) => typeof value !== "number" || !Number.isFinite(value));
+  const wrong = values.findIndex((value) => typeof value !== "number" || !Number.isFinite(Math.fround(value)));
   if (wrong >= 0) throw new InputError(`landmark ${Math.floor(wrong / 2)} is no pair of numbers`);
   return Float32Array.from(values as number[], (value) => value - origin);
 }

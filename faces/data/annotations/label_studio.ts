@@ -42,6 +42,11 @@ export const labelStudio: ListFormat = {
         });
         return;
       }
+      if (!results.length && !isSkipped(task)) {
+        each(place, () => {
+          throw new InputError("it has no key points");
+        });
+      }
       for (const face of Map.groupBy(results, ({ parentID }) => parentID).values()) {
         each(place, () => ({
           ...imageOf(task),
@@ -93,6 +98,12 @@ function keyPoints(task: Json): readonly Json[] {
     });
   }
   return only ? points(only) : [];
+}
+
+/** True for a task that an annotator left out by Label Studio's button for it. */
+function isSkipped(task: Json): boolean {
+  const all = list(task.annotations ?? task.completions);
+  return all.length > 0 && all.every(({ was_cancelled }) => was_cancelled === true);
 }
 
 function pointOf(

@@ -122,7 +122,7 @@ export function parseAnnotations(
     }
   };
   try {
-    format.parse(text, each, { name, origin, schema: own });
+    format.parse(text.replace(/\r\n?/g, "\n"), each, { name, origin, schema: own });
   } catch (error) {
     if (!(error instanceof InputError || error instanceof SyntaxError)) throw error;
     throw new InputError(`Cannot read ${name} as ${format.name}: ${error.message}`);

@@ -5,6 +5,9 @@ import { baseName, coordinates, type ListFormat, numbersIn, toLandmarks } from "
 
 const HEADER = ["image_path", "landmarks_5pts", "landmarks", "scale", "center_w", "center_h"];
 
+/** Name of an image. */
+const IMAGE = /\.(png|jpe?g|bmp|webp)\b/i;
+
 /**
  * STAR's tables, tab-separated, a face a line: the image's path, 5 points, all landmarks, scale and centre of the box,
  * and tags if there are any. The first line is a header: STAR's reader leaves it out, whatever it holds.
@@ -24,11 +27,13 @@ export const star: ListFormat = {
     text.split("\n").forEach((line, i) => {
       const fields = line.trimEnd().split("\t");
       const [path = "", five = "", all = ""] = fields;
-      if (line.trim() === "" || (i === 0 && !numbersIn(five).some(Number.isFinite))) return;
+      const isHeader = i === 0 && !numbersIn(five).some(Number.isFinite) && !IMAGE.test(line);
+      if (line.trim() === "" || isHeader) return;
       each(i + 1, () => {
         if (fields.length < HEADER.length) {
           throw new InputError(`there are ${fields.length} fields instead of ${HEADER.length}, with tabs between`);
         }
+        if (fields.slice(HEADER.length).some((tag) => IMAGE.test(tag))) throw new InputError("it has two faces");
         const image = path.replaceAll("\\", "/").replace(/^(\.\/)?rawImages\/|^\.\//, "");
         return { image, aliases: [baseName(image)], landmarks: toLandmarks(numbersIn(all), context) };
       });
