@@ -8,7 +8,7 @@
  * @module
  */
 import { z } from "zod";
-import { exists, isFolder, namesIn, readText } from "../../formats/files.ts";
+import { exists, isFolder, isMissing, namesIn, readText } from "../../formats/files.ts";
 import { readEntry, readTarDirectory } from "../../formats/tar.ts";
 import { InputError } from "../../formats/input_error.ts";
 import { itemAt } from "../../engine/lookup.ts";
@@ -157,6 +157,11 @@ export function datasetOf(
   return { dir, schema, size_px, records, load: (index) => load(index), loadAll };
 }
 
+/** True for a path that may lead out of the folder that it is relative to. */
+export function leavesFolder(path: string): boolean {
+  return /^([a-z]:)?[\\/]/i.test(path) || path.split(/[\\/]/).includes("..");
+}
+
 /**
  * Opens a dataset that a `DatasetWriter` wrote. Images are read on demand.
  *
@@ -195,6 +200,12 @@ export async function openDataset(dir: string): Promise<Dataset> {
     if (name !== schema.name) {
       throw new InputError(`Cannot read ${place}: its schema is ${name}, that of the first image is ${schema.name}`);
     }
+    if (leavesFolder(rest.file_name)) {
+      throw new InputError(`Cannot read ${place}: its image ${rest.file_name} is outside of the folder`);
+    }
+    if (landmarks.flat().some((px) => !Number.isFinite(Math.fround(px)))) {
+      throw new InputError(`Cannot read ${place}: landmarks: a number is too large`);
+    }
     if (landmarks.length !== schema.count) {
       throw new InputError(
         `Cannot read ${place}: landmarks: there are ${landmarks.length} and ${name} has ${schema.count}`,
@@ -204,7 +215,14 @@ export async function openDataset(dir: string): Promise<Dataset> {
   }
   const [first] = records;
   if (!schema || !first) throw new InputError(`Cannot use ${dir} as a dataset: it names no image`);
-  const { width, height } = await readImageSize(`${dir}/${first.file_name}`);
+  const { width, height } = await readImageSize(`${dir}/${first.file_name}`).catch((error) => {
+    if (!isMissing(error)) throw error;
+    throw new InputError(`Cannot use ${dir} as a dataset: its image ${first.file_name} is missing`, {
+      code: "missing",
+      hint: "copy the whole folder",
+      cause: error,
+    });
+  });
   if (width !== height) {
     throw new InputError(
       `Cannot use ${dir} as a dataset: images must be square, current value is ${width} x ${height}`,

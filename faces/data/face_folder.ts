@@ -20,7 +20,7 @@ import type { Origin } from "../pts.ts";
 import { convertLandmarks, DEFAULT_SCHEMA, type LandmarkSchema, SCHEMAS } from "../schema.ts";
 import { baseName, type ImageFormat, type ListedFace, type ListFormat, stem } from "./annotations/format.ts";
 import { type BadFile, DATASET_FORMATS, type FormatName, parseAnnotations } from "./annotations/registry.ts";
-import { type Dataset, datasetOf, type DatasetRecord } from "./dataset.ts";
+import { type Dataset, datasetOf, type DatasetRecord, leavesFolder } from "./dataset.ts";
 import { readImageSize } from "./image_file.ts";
 
 /** Options of a plain folder. */
@@ -154,11 +154,6 @@ async function listedFaces(
   }
   if (images.length + bad.length === 0) throw new InputError(`Cannot use ${annotations}: no face was chosen in it`);
   return { images, bad };
-}
-
-/** True for a path that may lead out of the folder that it is relative to. */
-function leavesFolder(path: string): boolean {
-  return /^([a-z]:)?[\\/]/i.test(path) || path.split(/[\\/]/).includes("..");
 }
 
 /** Finds the one image of a name in the folders below; its listing is made at the first question. */

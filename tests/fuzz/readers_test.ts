@@ -77,7 +77,7 @@ const weights = bytesOf(...[1, 2, 3, 4, 5, 6].map((value) => new Uint8Array(Floa
 const archive = torchFile(
   dictionary([
     ["a.weight", tensor({ key: "0", shape: [2, 3] })],
-    ["state_dict", dictionary([["b", tensor({ key: "0", shape: [3], strides: [2] })]])],
+    ["state_dict", dictionary([["b", tensor({ key: "0", shape: [3], strides: [2], elements: 6 })]])],
     ["epoch", bytesOf("J", little(7, 4))],
   ]),
   { "0": weights },
