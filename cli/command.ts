@@ -83,6 +83,12 @@ export async function execute(
   args: readonly string[],
   context: Context,
 ): Promise<void> {
+  // A value that begins with a minus sign is no option.
+  const words = args.reduce<string[]>((all, word) => {
+    const last = all.at(-1);
+    if (last?.startsWith("--") && !last.includes("=") && /^-[\d.]/.test(word)) return all.with(-1, `${last}=${word}`);
+    return [...all, word];
+  }, []);
   const make = () =>
     define(context)
       .name(name)
@@ -103,13 +109,13 @@ export async function execute(
   const usage = `\nusage: ${name} ${command.usage()} (--help lists the options)`;
   try {
     // Looked for first: a misspelt option that must be given would be reported as missing.
-    const [unknown] = make().parseOptions([...args]).unknown;
+    const [unknown] = make().parseOptions(words).unknown;
     if (unknown !== undefined && unknown !== "--help" && unknown !== "-h") {
       const given = unknown.replace(/=.*$/s, "");
       const hint = suggest(given, command.options.flatMap(({ long }) => long ?? []), "options");
       throw new UsageError(`Cannot use option ${given} as there is no such option` + (hint ? `, hint: ${hint}` : ""));
     }
-    await command.parseAsync([...args], { from: "user" });
+    await command.parseAsync(words, { from: "user" });
   } catch (error) {
     if (error instanceof UsageError) throw new UsageError(error.message + usage);
     if (!(error instanceof CommanderError)) throw error;

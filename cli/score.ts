@@ -104,9 +104,15 @@ export const score = (context: Context) =>
     )
     .action((options) => scoreTools(options, context));
 
+/** Least error, percent, that a threshold is set for; smaller numbers are fractions. */
+const MIN_THRESHOLD = 0.5;
+
 function thresholdsOf(text: string): number[] {
   const thresholds = text.split(",").map(Number);
-  if (thresholds.every((threshold) => threshold > 0)) return thresholds;
+  if (thresholds.every((threshold) => threshold > 0)) {
+    if (thresholds.some((threshold) => threshold >= MIN_THRESHOLD)) return thresholds;
+    throw new InvalidArgumentError(`They are percent: ${thresholds.map((part) => part * 100)} for these fractions?`);
+  }
   throw new InvalidArgumentError("Numbers above 0 with commas between are expected.");
 }
 

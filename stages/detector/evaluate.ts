@@ -41,7 +41,7 @@ export const evaluateDetectors = stage({
       .describe(
         "Length that errors are divided by: outer eye corners, centres of the eyes, diagonal of the landmarks' box",
       ),
-    thresholds: z.array(z.number().positive()).min(1).optional()
+    thresholds: z.array(z.number().min(0.5)).min(1).optional()
       .describe("Errors above which a face counts as a failure, percent; by default only 10"),
     flip: z.boolean().default(false).describe("Average the landmarks of an image and of its mirror image"),
   }),

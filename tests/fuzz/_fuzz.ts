@@ -239,7 +239,8 @@ export function fuzz(
   read: (bytes: Uint8Array<ArrayBuffer>, name: string) => unknown,
   { isText = true, share = 1 }: FuzzOptions = {},
 ): void {
-  Deno.test(`fuzz: ${name}`, async () => {
+  const runs = Math.max(20, Math.round(INPUTS * share));
+  Deno.test(`fuzz: ${name}, ${runs} inputs`, async () => {
     // The files themselves are good.
     for (const file of files) await read(file.slice(), name);
     await fc.assert(
@@ -260,7 +261,7 @@ export function fuzz(
           assert(ms < MOST_MS, `it took ${ms.toFixed()} ms`);
         },
       ),
-      { numRuns: Math.max(20, Math.round(INPUTS * share)) },
+      { numRuns: runs },
     );
   });
 }
