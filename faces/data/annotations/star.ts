@@ -33,7 +33,7 @@ export const star: ListFormat = {
         if (fields.length < HEADER.length) {
           throw new InputError(`there are ${fields.length} fields instead of ${HEADER.length}, with tabs between`);
         }
-        if (fields.slice(HEADER.length).some((tag) => IMAGE.test(tag))) throw new InputError("it has two faces");
+        if (fields.slice(2).some((tag) => IMAGE.test(tag))) throw new InputError("it has two faces");
         const image = path.replaceAll("\\", "/").replace(/^(\.\/)?rawImages\/|^\.\//, "");
         return { image, aliases: [baseName(image)], landmarks: toLandmarks(numbersIn(all), context) };
       });
