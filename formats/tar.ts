@@ -117,7 +117,7 @@ export function readTarDirectory(path: string): Map<string, TarEntry> {
     }
     long = undefined;
   }
-  return entries;
+  return fail(end, "its end is missing");
 }
 
 /** Longest name that is read from a header of its own, bytes. */

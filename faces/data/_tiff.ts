@@ -22,6 +22,7 @@ export function decodeTiff(bytes: Uint8Array): Image {
   const [page] = decode(imageAlone(bytes), { pages: [0] });
   if (!page) throw new Error("there is no image in it");
   const { width, height, data: samples, samplesPerPixel: stride, bitsPerSample: bits, palette } = page;
+  if (!(width > 0 && height > 0 && stride > 0)) throw new Error("it has no size");
   if (!(samples instanceof Uint8Array || samples instanceof Uint16Array)) {
     throw new Error(`samples of ${bits} bits are not read`);
   }

@@ -157,9 +157,9 @@ export function datasetOf(
   return { dir, schema, size_px, records, load: (index) => load(index), loadAll };
 }
 
-/** True for a path that may lead out of the folder that it is relative to. */
+/** True for a path that may lead out of the folder that it is relative to, or that no file can have. */
 export function leavesFolder(path: string): boolean {
-  return /^([a-z]:)?[\\/]/i.test(path) || path.split(/[\\/]/).includes("..");
+  return path.includes("\0") || /^([a-z]:)?[\\/]/i.test(path) || path.split(/[\\/]/).includes("..");
 }
 
 /**
@@ -216,9 +216,10 @@ export async function openDataset(dir: string): Promise<Dataset> {
   const [first] = records;
   if (!schema || !first) throw new InputError(`Cannot use ${dir} as a dataset: it names no image`);
   const { width, height } = await readImageSize(`${dir}/${first.file_name}`).catch((error) => {
-    if (!isMissing(error)) throw error;
-    throw new InputError(`Cannot use ${dir} as a dataset: its image ${first.file_name} is missing`, {
-      code: "missing",
+    if (error instanceof InputError || !/^E[A-Z]/.test((error as { code?: string }).code ?? "")) throw error;
+    const problem = isMissing(error) ? "is missing" : `cannot be read: ${(error as Error).message}`;
+    throw new InputError(`Cannot use ${dir} as a dataset: its image ${first.file_name} ${problem}`, {
+      code: isMissing(error) ? "missing" : "disk",
       hint: "copy the whole folder",
       cause: error,
     });

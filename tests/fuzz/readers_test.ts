@@ -9,6 +9,7 @@ import { parseCsv } from "../../formats/csv.ts";
 import { readSafetensors, writeSafetensors } from "../../formats/safetensors.ts";
 import { PipelineError } from "../../formats/yaml_tree.ts";
 import { decodeText } from "../../formats/text.ts";
+import { TarWriter } from "../../formats/tar.ts";
 import { readTorchArchive } from "../../formats/torch_archive.ts";
 import type { TensorFile } from "../../models/io/parameter_files.ts";
 import { openTensors } from "../../models/io/tensor_files.ts";
@@ -16,6 +17,7 @@ import { readPipeline } from "../../runtime/pipeline/file.ts";
 import { readManifest } from "../../runtime/run/cache.ts";
 import { stages } from "../../stages/mod.ts";
 import { drawFace } from "../cases/_lib.ts";
+import { encodeBmp, encodeGif, encodeTiff, encodeWebp } from "../cases/_pictures.ts";
 import { withOrientation } from "../faces/data/exif.ts";
 import { bytesOf, dictionary, little, tensor, torchFile } from "../formats/torch_file.ts";
 import { bytesOfText, fuzz } from "./_fuzz.ts";
@@ -32,8 +34,18 @@ async function at(name: string, bytes: Uint8Array): Promise<string> {
 const read = (path: string) => Deno.readFile(path);
 const face = drawFace({ width: 40, height: 32 });
 
-for (const [name, file] of [["PNG", encodePng(face.image)], ["JPEG", encodeJpeg(face.image)]] as const) {
-  fuzz(name, name === "PNG" ? [file] : [file, withOrientation(file, 6)], (bytes) => {
+const LOSSY_WEBP = "UklGRjYAAABXRUJQVlA4ICoAAABwAQCdASoQABAAAIAIJaACdAF1AAD++nkuIP/+uif//Wjn//rRz/1xAAA=";
+const jpeg = encodeJpeg(face.image);
+const pictures: Readonly<Record<string, readonly Uint8Array<ArrayBuffer>[]>> = {
+  PNG: [encodePng(face.image)],
+  JPEG: [jpeg, withOrientation(jpeg, 6)],
+  WebP: [encodeWebp(face.image), Uint8Array.fromBase64(LOSSY_WEBP)],
+  BMP: [encodeBmp(face.image)],
+  TIFF: [encodeTiff(face.image)],
+  GIF: [encodeGif(face.image)],
+};
+for (const [name, files] of Object.entries(pictures)) {
+  fuzz(name, files, (bytes) => {
     const { width, height, data } = decodeImage(bytes, { maxPixels: 1 << 22 });
     assert.equal(data.length, 3 * width * height);
   }, { isText: false });
@@ -202,3 +214,23 @@ fuzz(
   },
   { share: 0.5 },
 );
+
+const shard = `${dir}/shard.tar`;
+{
+  const writer = new TarWriter(shard);
+  for (const k of [0, 1, 2]) {
+    const { file_name: _, ...rest } = record;
+    await writer.add(`00000${k}.json`, bytesOfText(JSON.stringify({ ...rest, group: `g${k}` })));
+    await writer.add(`00000${k}.png`, encodePng(drawFace({ width: 32, height: 32 }).image));
+  }
+  await writer.close();
+}
+await Deno.mkdir(`${dir}/shards`, { recursive: true });
+fuzz("tar shards of datasets", [await read(shard)], async (bytes) => {
+  await at("shards/000000.tar", bytes);
+  const { records, load } = await openDataset(`${dir}/shards`);
+  // Names of metadata that are whole in the file are those of its entries.
+  const names = new TextDecoder("latin1").decode(bytes).match(/00000[0-2]\.json/g) ?? [];
+  assert(records.length >= new Set(names).size, `${records.length} images of ${names}`);
+  await load(0);
+}, { isText: false, share: 0.5 });
