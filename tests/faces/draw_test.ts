@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { contactSheet, drawCondition, drawLandmarks, overlayLandmarks } from "../../faces/draw.ts";
+import { contactSheet, drawCondition, drawLandmarks, overlayFaces, overlayLandmarks } from "../../faces/draw.ts";
 import { createImage, type Image } from "../../faces/data/image.ts";
-import { mirrorLandmarks } from "../../faces/landmarks.ts";
+import { mirrorLandmarks, transformLandmarks } from "../../faces/landmarks.ts";
 import { SCHEMAS } from "../../faces/schema.ts";
 import { neutralFace } from "./neutral_face.ts";
 
@@ -70,4 +70,26 @@ Deno.test("contactSheet() lays out cells, shrinks what is too large and writes l
   );
   assert.deepEqual(letter.map((row) => row.join("")), [".###.", "#...#", "#...#", "#...#", "#####", "#...#", "#...#"]);
   assert.throws(() => contactSheet([], 3), /contact sheet of 0 images/);
+});
+
+Deno.test("overlayFaces() draws each face as wide as suits its size, on a copy of at most the size asked for", () => {
+  const picture = createImage(400, 200, [10, 20, 30]);
+  const small = transformLandmarks(neutralFace(40), [1, 0, 20, 0, 1, 20]);
+  const large = transformLandmarks(neutralFace(180), [1, 0, 200, 0, 1, 10]);
+  const drawn = overlayFaces(picture, [small, large], SCHEMAS.ibug68);
+  assert.deepEqual([drawn.width, drawn.height], [400, 200]);
+  assert.ok(picture.data.every((value, i) => value === [10, 20, 30][i % 3]), "the picture is as before");
+  const changed = (image: Image, from: number, to: number) => {
+    let count = 0;
+    for (let i = 0; i < image.width * image.height; i++) {
+      const x = i % image.width;
+      if (x >= from && x < to && image.data[3 * i] !== 10) count++;
+    }
+    return count;
+  };
+  const [few, many] = [changed(drawn, 0, 100), changed(drawn, 200, 400)];
+  assert.ok(few > 100 && many > 4 * few, `${few} and ${many} pixels`);
+  const half = overlayFaces(picture, [small, large], SCHEMAS.ibug68, 200);
+  assert.deepEqual([half.width, half.height], [200, 100]);
+  assert.ok(changed(half, 100, 200) > 0.15 * many && changed(half, 100, 200) < 0.6 * many);
 });
