@@ -85,6 +85,10 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     doc: "Times kernels and whole steps, and prints them as shares of the adapter's limits.",
     load: async () => (await import("./bench.ts")).bench,
   },
+  bundle: {
+    doc: "Packs the product with Deno and its packages into one archive, for machines without a network.",
+    load: async () => (await import("./bundle.ts")).bundle,
+  },
   doctor: {
     doc: "Prints the adapter and runs known-answer kernels on it.",
     load: async () => (await import("./doctor.ts")).doctor,

@@ -33,11 +33,12 @@ export class TarWriter implements Disposable {
   /**
    * Adds a file.
    *
-   * @param name Its path in the archive, 100 bytes at most.
+   * @param name Its path in the archive: 100 bytes at most, or 255 that a `/` divides into 155 and 100.
+   * @param options `executable`: true if it may be executed.
    * @throws {RangeError} If the name is longer.
    */
-  async add(name: string, bytes: Uint8Array): Promise<void> {
-    await this.#write(headerOf(name, bytes.length));
+  async add(name: string, bytes: Uint8Array, { executable = false } = {}): Promise<void> {
+    await this.#write(headerOf(name, bytes.length, executable ? 0o755 : 0o644));
     await this.#write(bytes);
     await this.#write(new Uint8Array(padding(bytes.length)));
   }
@@ -62,25 +63,36 @@ export class TarWriter implements Disposable {
 
 const padding = (size: number) => (BLOCK - size % BLOCK) % BLOCK;
 
-function headerOf(name: string, size: number): Uint8Array {
+function headerOf(path: string, size: number, mode: number): Uint8Array {
   const block = new Uint8Array(BLOCK);
   const put = (text: string, at: number) => block.set(new TextEncoder().encode(text), at);
   const octal = (value: number, length: number, at: number) =>
     put(`${value.toString(8).padStart(length - 1, "0")}\0`, at);
-  if (new TextEncoder().encode(name).length > 100) {
-    throw new RangeError(`Cannot add ${name} to an archive: it is too long`);
-  }
+  const [prefix, name] = splitName(path);
+  put(prefix, 345);
   put(name, 0);
-  octal(0o644, 8, 100);
+  octal(mode, 8, 100);
   octal(0, 8, 108);
   octal(0, 8, 116);
   octal(size, 12, 124);
   octal(0, 12, 136);
   put("        ", 148);
-  put("0ustar\0" + "00", 156);
+  put("0", 156);
+  put("ustar\0" + "00", 257);
   // The checksum is that of the header with blanks in its place.
   octal(block.reduce((sum, byte) => sum + byte, 0), 7, 148);
   return block;
+}
+
+/** Divides a path into the prefix and the name of a header. */
+function splitName(path: string): [prefix: string, name: string] {
+  const length = (text: string) => new TextEncoder().encode(text).length;
+  if (length(path) <= 100) return ["", path];
+  for (let at = path.indexOf("/"); at >= 0; at = path.indexOf("/", at + 1)) {
+    const [prefix, name] = [path.slice(0, at), path.slice(at + 1)];
+    if (length(prefix) <= 155 && length(name) <= 100) return [prefix, name];
+  }
+  throw new RangeError(`Cannot add ${path} to an archive: it is too long`);
 }
 
 /**

@@ -39,6 +39,19 @@ Deno.test("files of an archive come back, in order, and by a path that leads thr
   });
 });
 
+Deno.test("paths of more than 100 bytes are divided, and files may be executable", async () => {
+  await inFolder(async (dir) => {
+    const path = `${"folder/".repeat(20)}${"n".repeat(90)}`;
+    using tar = new TarWriter(`${dir}/a.tar`);
+    await tar.add(path, Uint8Array.of(1), { executable: true });
+    await assert.rejects(() => tar.add(`${"n".repeat(101)}`, Uint8Array.of(1)), /it is too long/);
+    await tar.close();
+    assert.deepEqual([...readTarDirectory(`${dir}/a.tar`).keys()], [path]);
+    const mode = (await Deno.readFile(`${dir}/a.tar`)).subarray(100, 107);
+    assert.equal(new TextDecoder().decode(mode), "0000755");
+  });
+});
+
 Deno.test("archives of other programs: folders, long names and ./ in front", async () => {
   await inFolder(async (dir) => {
     // What GNU tar writes of a name of 150 bytes: an entry of type L with the name, then the file.
