@@ -19,7 +19,8 @@ import { type Finder, loadFinder, MIN_SCORE } from "../models/finder/finder.ts";
 import type { FacePlace } from "../faces/place.ts";
 import { reporterFor } from "../runtime/run/progress.ts";
 import { checkNames, type GivenBox, parseBox, placesIn, readBoxes, type Source, sourcesOf } from "./_detect_inputs.ts";
-import { RESULT_FORMATS, ResultFolder, type ResultFormat, type Row, rowOf } from "./_detect_results.ts";
+import { RESULT_FORMATS, ResultFolder, type ResultFormat, type Row } from "./_detect_results.ts";
+import { rowOf } from "../models/detectors/face_rows.ts";
 import { gpuOption, openChosen } from "./_device.ts";
 import { type Context, Exit, number, SHIPPED_DETECTOR, SHIPPED_FINDER, STANDARD_INPUT, UsageError } from "./command.ts";
 

@@ -56,6 +56,10 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     doc: "Finds every face of pictures and its landmarks: a JSON line for each picture, and files of several formats.",
     load: async () => (await import("./detect.ts")).detect,
   },
+  page: {
+    doc: "Writes a web page that finds faces and landmarks in the browser.",
+    load: async () => (await import("./page.ts")).page,
+  },
   score: {
     doc: "Scores detectors, and .pts files of other tools, against true landmarks.",
     load: async () => (await import("./score.ts")).score,

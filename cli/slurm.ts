@@ -180,7 +180,7 @@ const describe = ({ stage, shard }: Task) => shard ? `${stage}, part ${shard.ind
 /** Runs a task of deno.json in a process; resolves to its exit code. */
 async function start(args: readonly string[], cwd: string, signal: AbortSignal): Promise<number> {
   if (signal.aborted) return 130;
-  const child = new Deno.Command(Deno.execPath(), {
+  const child = new Deno.Command("deno", {
     args: ["task", "-q", "--config", `${root}/deno.json`, ...args],
     cwd,
     stdin: "null",

@@ -53,13 +53,13 @@ export class Page {
     return (answer["result"] as { value: T }).value;
   }
 
-  /** Waits until an expression is true, half a minute at most. */
-  async until(expression: string): Promise<void> {
+  /** Waits until an expression is true, at most so many seconds. */
+  async until(expression: string, seconds = 30): Promise<void> {
     const condition = `new Promise((resolve, reject) => {
       const started = Date.now();
       (function look() {
         if (${expression}) return resolve(true);
-        if (Date.now() - started > 30000) return reject(new Error(${JSON.stringify(expression)}));
+        if (Date.now() - started > ${1000 * seconds}) return reject(new Error(${JSON.stringify(expression)}));
         setTimeout(look, 20);
       })();
     })`;
@@ -112,11 +112,13 @@ export class Browser implements AsyncDisposable {
     socket.onmessage = ({ data }) => this.receive(JSON.parse(data));
   }
 
-  static async open(): Promise<Browser> {
+  /** Starts the browser; `webgpu` for one with WebGPU, on SwiftShader. */
+  static async open({ webgpu = false }: { webgpu?: boolean } = {}): Promise<Browser> {
     const profile = await Deno.makeTempDir({ prefix: "facewright_" });
     // A container's root cannot have the sandbox, and needs none for pages of our own.
     const args = ["--headless", "--no-sandbox", "--remote-debugging-port=0", `--user-data-dir=${profile}`];
-    args.push("--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars", "--no-first-run", "about:blank");
+    args.push(...webgpu ? ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"] : ["--disable-gpu"]);
+    args.push("--disable-dev-shm-usage", "--hide-scrollbars", "--no-first-run", "about:blank");
     const process = new Deno.Command("chromium", { args, stdout: "null", stderr: "piped" }).spawn();
     const reader = process.stderr.pipeThrough(new TextDecoderStream()).getReader();
     let text = "", address: string | undefined;
