@@ -40,7 +40,7 @@ export { type Dtype, readAll, Tensor } from "./engine/tensor.ts";
 export { type Budget, type Fetches, type PlanObserver, type Update } from "./engine/plan/records.ts";
 export { Random, type RandomSource, type RandomState } from "./engine/rng.ts";
 export { type TensorData } from "./formats/safetensors.ts";
-export { InputError, type InputErrorOptions } from "./formats/input_error.ts";
+export { ERROR_CODES, type ErrorCode, InputError, type InputErrorOptions } from "./formats/input_error.ts";
 export * as ops from "./ops/mod.ts";
 
 // Networks, their weights and their training
@@ -189,6 +189,8 @@ export * from "./faces/data/dataset_writer.ts";
 export * from "./faces/data/face_folder.ts";
 export * from "./faces/data/image.ts";
 export * from "./faces/data/image_file.ts";
+export { type ImageFormatName } from "./faces/data/image_header.ts";
+export { type PictureCall, PicturePool } from "./faces/data/pool.ts";
 export * from "./faces/data/split.ts";
 export * from "./faces/draw.ts";
 export * from "./faces/edit_file.ts";
@@ -228,6 +230,8 @@ export {
   type Kind,
   type OptionsSchema,
   type Row,
+  type Shard,
+  type ShardContext,
   type Stage,
   stage,
   type StageContext,

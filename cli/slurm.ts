@@ -6,7 +6,6 @@
 import { Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { openDevice } from "../engine/device.ts";
 import { type Job, jobsOf } from "../runtime/cluster/jobs.ts";
 import { runJobs } from "../runtime/cluster/local.ts";
 import { argumentsOf, type Execute, jobProbe, LAST, submit } from "../runtime/cluster/slurm.ts";
@@ -20,6 +19,7 @@ import type { Shard } from "../runtime/stage.ts";
 import { pipelineAt, setOption } from "./_pipeline.ts";
 import { shellWord } from "../runtime/pipeline/shell.ts";
 import { type Context, Exit, number, stopSignal, UsageError } from "./command.ts";
+import { openChosen } from "./_device.ts";
 
 /** Options that are sbatch's own, by their names here. */
 const SBATCH = {
@@ -52,6 +52,13 @@ export const slurm = (context: Context) => {
       ),
     )
     .addOption(new Option("--local", "processes on this machine in place of Slurm's jobs"))
+    .addOption(
+      new Option(
+        "--gpu <LIST>",
+        "with --local or --task: GPU to compute on, its number in deno task doctor --list or a part of its name; several, " +
+          "with commas between, take the processes in turn",
+      ),
+    )
     .addOption(new Option("--task <STAGE>", "make this stage now, whose inputs are up to date: what the jobs do"))
     .addOption(
       new Option("--shard <I/N>", "with --task: do part I of the N parts of its work").argParser(shardOf),
@@ -65,7 +72,8 @@ export const slurm = (context: Context) => {
     )
     .action(async (file, options) => {
       const pipeline = await pipelineAt(file, options, context);
-      if (options.task !== undefined) return await makeTask(pipeline, options.task, options.shard);
+      const gpus = options.gpu?.split(",") ?? pipeline.device;
+      if (options.task !== undefined) return await makeTask(pipeline, options.task, options.shard, gpus, context);
       if (options.shard) throw new UsageError("Cannot use --shard without --task, hint: --shards divides a pipeline");
       const plan = planRun(pipeline, RUNS);
       const jobs = jobsOf(plan, options.shards);
@@ -84,7 +92,7 @@ export const slurm = (context: Context) => {
         submitted: new Date().toISOString(),
         stages: stagesOf(plan),
       };
-      if (options.local) await runLocally(pipeline, jobs, options.shards, place, record, context);
+      if (options.local) await runLocally(pipeline, jobs, { processes: options.shards, gpus }, place, record, context);
       else await submitJobs(pipeline, jobs, [...sbatch, ...options.sbatch ?? []], place, record, context);
     });
 };
@@ -97,7 +105,13 @@ interface Place {
 
 type SubmissionRecord = Omit<Submission, "jobs">;
 
-async function makeTask(pipeline: Pipeline, stage: string, shard: Shard | undefined): Promise<void> {
+async function makeTask(
+  pipeline: Pipeline,
+  stage: string,
+  shard: Shard | undefined,
+  gpus: readonly string[],
+  context: Context,
+): Promise<void> {
   const found = pipeline.stages.find(({ id }) => id === stage);
   if (!found) throw new UsageError(`Cannot make stage "${stage}" as ${pipeline.file} has no such stage`);
   if (shard && !found.spec.shard) {
@@ -110,7 +124,7 @@ async function makeTask(pipeline: Pipeline, stage: string, shard: Shard | undefi
       signal,
       reporter: reporterFor(Deno.stdout),
       tune: "cached",
-      openDevice,
+      openDevice: () => openChosen(gpus[0], context),
       isJobAlive: jobProbe(execute),
     });
   } finally {
@@ -153,7 +167,7 @@ async function submitJobs(
 async function runLocally(
   pipeline: Pipeline,
   jobs: readonly Job[],
-  processes: number,
+  { processes, gpus }: { readonly processes: number; readonly gpus: readonly string[] },
   place: Place,
   record: SubmissionRecord,
   { note }: Context,
@@ -161,9 +175,10 @@ async function runLocally(
   writeSubmission(resolve(RUNS, pipeline.name), { ...record, jobs: {} });
   const { signal, release } = stopSignal();
   try {
-    const failed = await runJobs(jobs, processes, (task) => {
-      note(`${describe(task)}`);
-      return start(["slurm", ...place.args, ...argumentsOf(task)], place.from, signal);
+    const failed = await runJobs(jobs, processes, (task, lane) => {
+      note(describe(task));
+      const gpu = gpus.length ? ["--gpu", gpus[lane % gpus.length] ?? ""] : [];
+      return start(["slurm", ...place.args, ...argumentsOf(task), ...gpu], place.from, signal);
     });
     for (const { task, code } of failed) note(`${task} ended with exit code ${code}`);
     if (failed.length) throw new Exit(signal.aborted ? 130 : 1);

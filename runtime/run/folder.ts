@@ -5,6 +5,7 @@
  */
 import { join } from "node:path";
 import { exists, removeIfExists } from "../../formats/files.ts";
+import { readManifest } from "./cache.ts";
 import type { Reporter, RunEvent } from "./progress.ts";
 
 /** Interval of progress in the log. */
@@ -94,3 +95,16 @@ export function replaceFolder(from: string, to: string): void {
 
 /** Folder of a stage's artifact while it is made. */
 export const tempDirOf = (home: string, id: string): string => join(home, `.${id}.tmp`);
+
+/** Ends replacements of stages' folders that were cut off between their two renames. */
+export function recover(ids: readonly string[], home: string): void {
+  for (const id of ids) {
+    const [draft, dir] = [tempDirOf(home, id), join(home, id)];
+    if (readManifest(draft)) {
+      replaceFolder(draft, dir);
+      removeIfExists(join(home, ".work", id));
+    }
+    removeIfExists(draft);
+    removeIfExists(`${draft}.old`);
+  }
+}

@@ -18,19 +18,19 @@ import { bestEffort, localExecutor, type StageExecutor, StageRunError } from "./
 import { lookUp } from "../../engine/lookup.ts";
 import { readTuned } from "../../engine/tuning/tuning_cache.ts";
 import type { Adapter } from "../../engine/adapters.ts";
-import { type Device, DeviceLostError } from "../../engine/device.ts";
+import type { Device } from "../../engine/device.ts";
 import { diskHint } from "../../formats/disk_error.ts";
 import { exists, removeIfExists, writeAtomic } from "../../formats/files.ts";
 import type { Pipeline } from "../pipeline/file.ts";
 import type { Reporter } from "./progress.ts";
-import { replaceFolder, RunLog, tempDirOf } from "./folder.ts";
+import { recover, RunLog } from "./folder.ts";
 import { describeOwner, LockedError, type Owner, takeLock } from "./lock.ts";
 import { removeSubmission } from "./submission.ts";
 import { liveTasks, tasksDir } from "./task_files.ts";
-import { recordTiming, workOf } from "./timings.ts";
+import { describeFailure, explain, keepTime, messageOf } from "./outcome.ts";
 import { type Artifact, type ArtifactInfo, inputsOf, type Row } from "../stage.ts";
-import { type Manifest, readManifest, type StageState, stageStates } from "./cache.ts";
-import { RunError, stageCosts } from "./costs.ts";
+import { type StageState, stageStates } from "./cache.ts";
+import { RunError } from "./costs.ts";
 import { StageThreads } from "./worker.ts";
 import { suggest } from "../../formats/yaml_tree.ts";
 
@@ -344,17 +344,6 @@ function checkTuning(mode: string): void {
   }
 }
 
-/** Shortest time, in seconds, that is recorded: less says nothing about speed. */
-const LEAST_SECONDS = 2;
-
-/** Keeps what a stage took, for estimates. */
-export async function keepTime(root: string, planned: PlannedStage, { adapter, seconds }: Manifest): Promise<void> {
-  if (seconds < LEAST_SECONDS) return;
-  try {
-    recordTiming(root, adapter, planned.stage.spec.id, { seconds, ...workOf(await stageCosts(planned) ?? {}) });
-  } catch { /* the artifact is what counts */ }
-}
-
 /** Prepares a run; errors of the disk become errors of the run. */
 function explained<T>({ name }: Pipeline, home: string, act: () => T): T {
   try {
@@ -382,37 +371,4 @@ async function lockRun(name: string, home: string): Promise<Disposable> {
   }
   for (const [task, owner] of await liveTasks(home)) throw refuse(owner, `making ${task}`);
   return taken.move();
-}
-
-/** What is reported of a stage that failed. */
-export function describeFailure(error: unknown, { stage }: PlannedStage, home: string, resumed: boolean): string {
-  const work = join(home, ".work", stage.id);
-  const lines = [`Cannot finish stage "${stage.id}" (${stage.spec.id}): ${explain(error)}`];
-  if (error instanceof DeviceLostError) lines.push("hint: the same command continues from the last checkpoint");
-  else if (resumed) lines.push(`hint: it went on from a checkpoint; should that be damaged, remove ${work}`);
-  if (exists(join(work, "error.txt"))) lines.push(`trace: ${join(work, "error.txt")}`);
-  return lines.join("\n      ");
-}
-
-/** An error's message; of a disk also what to do. */
-function explain(error: unknown): string {
-  const hint = diskHint(error);
-  if (hint === undefined) return messageOf(error);
-  const full = /free space/.test(hint) ? "; the same command continues from the last checkpoint" : "";
-  return `${messageOf(error)}, hint: ${hint}${full}`;
-}
-
-const messageOf = (error: unknown) => error instanceof Error ? error.message : String(error);
-
-/** Ends replacements of stages' folders that were cut off between their two renames. */
-export function recover(ids: readonly string[], home: string): void {
-  for (const id of ids) {
-    const [draft, dir] = [tempDirOf(home, id), join(home, id)];
-    if (readManifest(draft)) {
-      replaceFolder(draft, dir);
-      removeIfExists(join(home, ".work", id));
-    }
-    removeIfExists(draft);
-    removeIfExists(`${draft}.old`);
-  }
 }

@@ -15,7 +15,9 @@ import { RunError } from "./costs.ts";
 import { localExecutor, noteOf, type StageJob, StageRunError, type StageRunNote } from "./job.ts";
 import { describeOwner, type JobProbe, liveOwnerOf, LockedError, type Owner, takeLock } from "./lock.ts";
 import type { Reporter } from "./progress.ts";
-import { describeFailure, keepTime, planRun, recover, StageError } from "./run.ts";
+import { recover } from "./folder.ts";
+import { describeFailure, keepTime } from "./outcome.ts";
+import { planRun, StageError } from "./run.ts";
 import { liveTasks, partOf, type Task, taskName, type TaskNote, tasksDir } from "./task_files.ts";
 
 /** Options of {@linkcode runTask}. */
