@@ -15,12 +15,17 @@ import { roundTo } from "../statistics.ts";
 import type { Dataset, NewRecord } from "./dataset.ts";
 import type { Image } from "./image.ts";
 import { encodePng } from "./image_file.ts";
-import type { PicturePool } from "./pool.ts";
+
+/** Makes PNG files of images, in whatever thread. */
+export interface ImageEncoder {
+  /** The file of an image. */
+  encode(image: Image): Promise<Uint8Array>;
+}
 
 /** How a dataset is written. */
 export interface DatasetWriterOptions {
   /** Makes PNG files of images; by default this thread. */
-  readonly encoder?: Pick<PicturePool, "encode"> | undefined;
+  readonly encoder?: ImageEncoder | undefined;
   /** Images of each tar archive, see `dataset.ts`; files of their own if it is not given. */
   readonly shard_images?: number | undefined;
 }

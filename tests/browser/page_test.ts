@@ -5,7 +5,6 @@
  */
 import assert from "node:assert/strict";
 import { pathToFileURL } from "node:url";
-import { page } from "../../cli/page.ts";
 import { openDevice } from "../../engine/device.ts";
 import { createImage, type Image } from "../../faces/data/image.ts";
 import { encodePng } from "../../faces/data/image_file.ts";
@@ -17,6 +16,7 @@ import { type PictureRow, rowOf } from "../../models/detectors/face_rows.ts";
 import { findFaces } from "../../models/detectors/find_faces.ts";
 import { loadFinder } from "../../models/finder/finder.ts";
 import { SHIPPED_DETECTOR, SHIPPED_FINDER } from "../../cli/command.ts";
+import { runCommand } from "../cli/run_command.ts";
 import { Browser, hasChromium } from "../report_chromium.ts";
 import { slowTest } from "../slow.ts";
 
@@ -66,7 +66,8 @@ const saved = (text: string) =>
 async function withPage(use: (url: string) => Promise<void>): Promise<void> {
   const dir = await Deno.makeTempDir({ prefix: "facewright_" });
   try {
-    await page({ print() {}, note() {}, registry: {} }).parseAsync([`${dir}/site`], { from: "user" });
+    const { code, notes } = await runCommand(["page", `${dir}/site`]);
+    assert.deepEqual([code, notes], [0, ""]);
     await use(pathToFileURL(`${dir}/site/index.html`).href);
   } finally {
     await Deno.remove(dir, { recursive: true });
