@@ -8,7 +8,8 @@ import { basename, dirname, extname, join, resolve, sep } from "node:path";
 import { parseCsv } from "../formats/csv.ts";
 import { exists, fileNames, filesBelow, folderNames, isFolder, readText } from "../formats/files.ts";
 import { InputError } from "../formats/input_error.ts";
-import { IMAGE_FORMATS, READABLE } from "../faces/data/image_header.ts";
+import { isImageName, isUnreadImageName } from "../faces/data/folder_files.ts";
+import { READABLE } from "../faces/data/image_header.ts";
 import type { FacePlace } from "../faces/place.ts";
 import { STANDARD_INPUT, UsageError } from "./command.ts";
 
@@ -22,8 +23,11 @@ export interface Source {
   readonly name: string;
 }
 
-/** Endings of pictures in folders; files that are named are read whatever their ending is. */
-const ENDINGS = new RegExp(`\\.(jpg|tif|${Object.keys(IMAGE_FORMATS).join("|")})$`, "i");
+/**
+ * True for files of folders that are looked at: in formats that are not read too, which are named as such. Files that are
+ * named are read whatever their ending is.
+ */
+const isPicture = (name: string) => isImageName(name) || isUnreadImageName(name);
 
 /**
  * The pictures of arguments, in the order of these and sorted within folders and patterns.
@@ -40,7 +44,7 @@ export async function sourcesOf(args: readonly string[], out?: string): Promise<
     if (arg === STANDARD_INPUT) sources.push({ file: arg, path: arg, name: "stdin" });
     else if (exists(arg)) {
       if (await isFolder(arg)) {
-        const files = filesBelow(arg).filter((file) => ENDINGS.test(file) && !isResult(join(arg, file)));
+        const files = filesBelow(arg).filter((file) => isPicture(file) && !isResult(join(arg, file)));
         if (!files.length) throw new InputError(`Cannot detect in ${arg}: there is no ${READABLE} below the folder`);
         sources.push(...files.map((path) => sourceAt(join(arg, path), path)));
       } else sources.push(sourceAt(arg, basename(arg)));

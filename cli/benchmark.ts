@@ -135,7 +135,7 @@ async function measure(
   const results = noResults();
   await using gpu = new LazyDevice(options.gpu, note);
   for (const { name, dir } of folders) {
-    const data = await openData(dir, options);
+    const data = await openData(dir, options, note);
     for (const tool of tools) {
       const { evaluation } = await scoreTool(forData(tool, name), data, { ...options, ...PAPERS }, gpu);
       note(`${tool.name} on ${name}: ${evaluation.all.nme.toFixed(2)} % on ${evaluation.all.count} faces`);

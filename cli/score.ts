@@ -8,7 +8,9 @@ import { Command, InvalidArgumentError, Option } from "@commander-js/extra-typin
 import { basename, join, resolve } from "node:path";
 import { InputError } from "../formats/input_error.ts";
 import { type Dataset, isDataset, openDataset, type Sample } from "../faces/data/dataset.ts";
-import { openFolder } from "../faces/data/face_folder.ts";
+import { accountLine, accountOf, openFolder } from "../faces/data/face_folder.ts";
+import { findOne, listFolder, NameFinder } from "../faces/data/folder_files.ts";
+import { noteLine } from "../faces/data/index_file.ts";
 import { type Box, cropSquare, cropTransform } from "../faces/data/image.ts";
 import { boundingBox, CROP_SCALE, faceBox, transformLandmarks } from "../faces/landmarks.ts";
 import { convertLandmarks, DEFAULT_SCHEMA, type SchemaName, schemaName, SCHEMAS } from "../faces/schema.ts";
@@ -19,11 +21,11 @@ import { collect, type Context, SHIPPED_DETECTOR, UsageError } from "./command.t
 import { itemAt } from "../engine/lookup.ts";
 import type { Device } from "../engine/device.ts";
 import { gpuOption, LazyDevice } from "./_device.ts";
-import { exists, makeFolder, writeFile } from "../formats/files.ts";
+import { makeFolder, writeFile } from "../formats/files.ts";
 import { formatTable } from "../runtime/run/progress.ts";
 import { Random } from "../engine/rng.ts";
 import { rates } from "../stages/lib/faces.ts";
-import { globFilter } from "../stages/lib/glob.ts";
+import { fitsPath, globFilter } from "../stages/lib/glob.ts";
 import { addResults, noResults, type Results, type Row, writeCed } from "../stages/report/_results.ts";
 
 const NORMALISERS: readonly Normaliser[] = ["interocular", "interpupil", "box_diagonal"];
@@ -158,7 +160,7 @@ async function scoreTools(options: ScoreOptions, { print, note }: Context): Prom
   const { data: dir, json, out } = options;
   const tools = toolsOf(options);
   await orUsageError(async () => {
-    const data = await openData(dir, options);
+    const data = await openData(dir, options, note);
     await using gpu = new LazyDevice(options.gpu, note);
     const scores: Score[] = [];
     for (const tool of tools) scores.push(await scoreTool(tool, data, options, gpu));
@@ -196,10 +198,22 @@ export function toolsOf({ detector = [], predicted = [] }: ToolOptions): Tool[] 
 }
 
 /** Opens a dataset, or a folder of images with `.pts` files. */
-export async function openData(dir: string, { origin, schema, exclude = [] }: DataOptions): Promise<Dataset> {
+export async function openData(
+  dir: string,
+  { origin, schema, exclude = [] }: DataOptions,
+  note: Context["note"],
+): Promise<Dataset> {
   if (await isDataset(dir)) return await openDataset(dir);
-  const filter = globFilter([], exclude);
-  return await openFolder(dir, { origin: Number(origin) as Origin, schema: SCHEMAS[schema], filter });
+  const filter = globFilter([], exclude, fitsPath);
+  const folder = await openFolder(dir, {
+    origin: Number(origin) as Origin,
+    schema: SCHEMAS[schema],
+    filter,
+    remedy: "mend them, or move them to another folder",
+  });
+  for (const one of folder.notes) note(noteLine(one));
+  note(`${dir}: ${accountLine(accountOf(folder))}`);
+  return folder;
 }
 
 /** Measures a tool on a dataset. */
@@ -378,24 +392,38 @@ function boxOf({ image: { width, height }, landmarks, record }: Sample, crop: Cr
   });
 }
 
+/** Reads the file of each image: of the same path, or of the same name if there are no folders. */
 async function readPredicted(dir: string, { records, schema }: Dataset, origin: Origin): Promise<Pairs> {
   const stride = 2 * schema.count;
   const [found, truth] = [new Float32Array(records.length * stride), new Float32Array(records.length * stride)];
-  const files = records.map(({ file_name, landmarks }) => {
-    return { path: `${dir}/${file_name.replace(/^.*\//, "").replace(/\.[^.]*$/, "")}.pts`, landmarks };
+  const finder = new NameFinder(listFolder(dir).paths);
+  const files = records.map(({ file_name }) => {
+    const path = file_name.replace(/\.[^.]*$/, ".pts"), name = basename(path);
+    return { name, file_name, file: findOne(finder, path) ?? findOne(finder, name) };
   });
-  const missing = files.map(({ path }) => path).filter((path) => !exists(path));
+  const missing = files.flatMap(({ name, file }) => file === undefined ? [name] : []);
   if (missing.length) {
     throw new UsageError(
       `Cannot score ${dir} as ${
-        missing[0]
+        join(dir, itemAt(missing, 0, "missing files"))
       } is missing, one of ${missing.length} of ${files.length}, hint: a mean error ` +
         "needs landmarks of every image; leave out of --data those that a tool finds no face in, for all tools",
     );
   }
-  for (const [k, { path, landmarks }] of files.entries()) {
-    found.set(await readPts(path, schema, origin), k * stride);
-    truth.set(landmarks, k * stride);
+  const imageOf = new Map<string, string>();
+  for (const { file = "", file_name } of files) {
+    const other = imageOf.get(file) ?? file_name;
+    if (other !== file_name) {
+      throw new UsageError(
+        `Cannot score ${dir}: ${file} would be the landmarks of ${other} and of ${file_name}, hint: use the same folders ` +
+          "as --data",
+      );
+    }
+    imageOf.set(file, file_name);
+  }
+  for (const [k, { file = "" }] of files.entries()) {
+    found.set(await readPts(`${dir}/${file}`, schema, origin), k * stride);
+    truth.set(itemAt(records, k, "records").landmarks, k * stride);
   }
   return { found, truth };
 }

@@ -107,12 +107,18 @@ export function fileNames(dir: string): string[] {
     .map(({ name }) => name).sort();
 }
 
-/** Paths of the files in a folder and in those below it, sorted; without hidden ones and what links lead to. */
+/** Paths of the files in a folder and in those below it, sorted, without hidden ones; folders are entered once. */
 export function filesBelow(dir: string): string[] {
-  const entries = readingSync(dir, () => [...Deno.readDirSync(dir)]).filter(({ name }) => !name.startsWith("."));
-  return entries.flatMap(({ name, isFile, isDirectory }) =>
-    isFile ? [name] : isDirectory ? filesBelow(`${dir}/${name}`).map((path) => `${name}/${path}`) : []
-  ).sort();
+  const seen = new Set<string>();
+  const walk = (folder: string): string[] => {
+    const real = realPath(folder);
+    if (seen.has(real)) return [];
+    seen.add(real);
+    return entriesIn(folder).filter(({ name }) => !name.startsWith(".")).flatMap(({ name, kind }) =>
+      kind === "file" ? [name] : kind === "folder" ? walk(`${folder}/${name}`).map((path) => `${name}/${path}`) : []
+    );
+  };
+  return walk(dir).sort();
 }
 
 /** Names of everything in a folder, sorted. */
@@ -300,4 +306,36 @@ export function readInto(file: Deno.FsFile, path: string, position: number, byte
     }
     done += read;
   }
+}
+
+/** An entry of a folder; a link stands for what it leads to. */
+export interface FolderEntry {
+  /** Name in the folder. */
+  readonly name: string;
+  /** Kind of what is there; `missing` for a link that leads nowhere, `other` for devices, sockets and pipes. */
+  readonly kind: "file" | "folder" | "missing" | "other";
+  /** True for a link. */
+  readonly link: boolean;
+}
+
+/** Entries of a folder, sorted by name. */
+export function entriesIn(dir: string): FolderEntry[] {
+  const kindOf = ({ isFile, isDirectory }: { isFile: boolean; isDirectory: boolean }) =>
+    isFile ? "file" : isDirectory ? "folder" : "other";
+  const entries = readingSync(dir, () => [...Deno.readDirSync(dir)]).map((entry): FolderEntry => {
+    const { name, isSymlink: link } = entry;
+    if (!link) return { name, kind: kindOf(entry), link };
+    try {
+      return { name, kind: kindOf(Deno.statSync(`${dir}/${name}`)), link };
+    } catch (error) {
+      if (error instanceof Deno.errors.NotCapable) throw error;
+      return { name, kind: "missing", link };
+    }
+  });
+  return entries.sort((a, b) => a.name < b.name ? -1 : 1);
+}
+
+/** A path without links in it. */
+export function realPath(path: string): string {
+  return readingSync(path, () => Deno.realPathSync(path));
 }

@@ -1,27 +1,33 @@
 /**
  * Plain folders of images with landmarks, in any of the formats of `annotations/registry.ts`.
  *
+ * All that is in a folder is used, passed over by a rule, or named as bad; see {@linkcode accountOf}.
+ *
  * @module
  */
-import { parseCsv } from "../../formats/csv.ts";
-import {
-  exists,
-  fileNames,
-  filesBelow,
-  firstBytes,
-  isFolder,
-  isMissing,
-  readBytes,
-  readText,
-} from "../../formats/files.ts";
+import { exists, fileNames, firstBytes, isFolder, isMissing, readBytes, readText } from "../../formats/files.ts";
 import { InputError } from "../../formats/input_error.ts";
-import { itemAt } from "../../engine/lookup.ts";
+import { boundingBox, type Landmarks } from "../landmarks.ts";
 import type { Origin } from "../pts.ts";
 import { convertLandmarks, DEFAULT_SCHEMA, type LandmarkSchema, SCHEMAS } from "../schema.ts";
 import { baseName, type ImageFormat, type ListedFace, type ListFormat, stem } from "./annotations/format.ts";
 import { type BadFile, DATASET_FORMATS, type FormatName, parseAnnotations } from "./annotations/registry.ts";
 import { type Dataset, datasetOf, type DatasetRecord, leavesFolder } from "./dataset.ts";
-import { readImageSize } from "./image_file.ts";
+import {
+  findOne,
+  type FolderFiles,
+  isImageName,
+  isUnreadImageName,
+  listFolder,
+  NameFinder,
+  type PassedOver,
+  plainPath,
+  someOf,
+} from "./folder_files.ts";
+import { type ImageHeader, readImageSize, readImageSum } from "./image_file.ts";
+import { READABLE } from "./image_header.ts";
+import { type FolderIndex, type Note, readIndex } from "./index_file.ts";
+import { checkLandmarks } from "./landmark_checks.ts";
 
 /** Options of a plain folder. */
 export interface FolderOptions {
@@ -39,37 +45,55 @@ export interface FolderOptions {
   filter?: (name: string) => boolean;
   /** "stop" (unless given): throw when a file is bad, naming all of them. "skip": list them in `bad`. */
   on_bad?: "stop" | "skip";
+  /** What a user can do about bad files, for the error; by default that of `dataset/import`. */
+  remedy?: string;
+}
+
+/** A plain folder that was opened. */
+export interface FaceFolder extends Dataset {
+  /** Files and faces that cannot be used, with their reasons. */
+  readonly bad: readonly BadFile[];
+  /** Files and faces that are passed over, with the rule. */
+  readonly passed: readonly PassedOver[];
+  /** What a person should know about the set. */
+  readonly notes: readonly Note[];
+  /** Files that are used and are no images: those with landmarks by image, index files, and the file of annotations. */
+  readonly beside: ReadonlyMap<string, string>;
+  /** Files that are about the whole folder: `index.csv`, and the file of annotations where it is in the folder. */
+  readonly common: readonly string[];
 }
 
 /**
- * Opens any folder of images (PNG, JPEG) with a 300-W `.pts` file of the same name next to each, or with landmarks in
- * another format.
+ * Opens any folder of images with a 300-W `.pts` file of the same name next to each, or with landmarks in another format.
+ * Folders below it are read too.
  *
- * An `index.csv` in the folder may give `style` and `group` by `name` (the file's name without ending). Without it every
- * image is a group of its own, named for its file.
+ * An `index.csv` in the folder may give `style` and `group` by `name`, see {@linkcode readIndex}. Without it every image is
+ * a group of its own, named for its file.
  *
  * @param dir The folder.
  * @param options See {@linkcode FolderOptions}.
- * @returns The dataset, in the order of the names or of the file, and the files and faces that were set aside.
+ * @returns The dataset, in the order of the names or of the file, and an account of everything else in the folder.
  * @throws {InputError} If there is no image, if files are bad and `on_bad` is "stop", or if `annotations` are missing or
  * not for this format.
  */
-export async function openFolder(dir: string, options: FolderOptions = {}): Promise<Dataset & { bad: BadFile[] }> {
+export async function openFolder(dir: string, options: FolderOptions = {}): Promise<FaceFolder> {
   const { schema = SCHEMAS[DEFAULT_SCHEMA], style = "photo", on_bad = "stop" } = options;
-  const found = await facesIn(dir, options);
-  const index = await readIndex(`${dir}/index.csv`);
-  const records: DatasetRecord[] = [], bad = [...found.bad];
-  const sizes = new Set<string>();
+  const files = listFolder(dir);
+  const found = await facesIn(files, options);
+  const index = await readIndex(files, files.paths.filter((path) => isImageName(path) || isUnreadImageName(path)));
+  const records: DatasetRecord[] = [], bad = [...found.bad], passed = [...files.passed, ...found.passed];
+  const ungrouped: string[] = [], unlisted: string[] = [];
+  const headers = new Map<string, ImageHeader>(), sums = new Map<string, string>();
   const seen = new Map<string, number>();
-  let size_px = 0;
   for (const { image: file_name, described, read } of found.images) {
     const name = stem(file_name);
     try {
-      const { width, height } = await readImageSize(`${dir}/${file_name}`);
-      sizes.add(`${width} x ${height}`);
-      size_px = width === height ? width : 0;
-      for (const { landmarks, ...given } of await read(width, height)) {
-        const listed = { ...described, ...index.get(name), ...given };
+      const { sum, ...header } = await readImageSum(`${dir}/${file_name}`);
+      const row = index.rows.get(file_name);
+      const faces = await read(header.width, header.height);
+      for (const { landmarks, ...given } of faces) {
+        refuseShares(landmarks);
+        const listed = { ...described, ...row, ...given };
         const count = (seen.get(name) ?? 0) + 1; // faces of the image so far
         seen.set(name, count);
         records.push({
@@ -79,20 +103,179 @@ export async function openFolder(dir: string, options: FolderOptions = {}): Prom
           landmarks,
           source: count === 1 ? name : `${name}#${count}`,
         });
+        if (listed.group === undefined) ungrouped.push(file_name);
       }
+      if (faces.length === 0) passed.push({ file: file_name, rule: "images in which no face is marked" });
+      if (!row) unlisted.push(file_name);
+      headers.set(file_name, header);
+      sums.set(file_name, sum);
     } catch (error) {
-      if (isMissing(error)) {
-        bad.push({ file: file_name, reason: "there is no such image" });
-      } else if (error instanceof InputError) {
-        bad.push({ file: file_name, reason: error.message });
-      } else throw error;
+      bad.push({ file: file_name, reason: reasonOf(error) });
     }
   }
   const total = found.images.length + found.bad.length;
   if (bad.length > 0 && (on_bad === "stop" || records.length === 0)) {
-    throw badFilesError(dir, bad, total, records.length === 0 ? await formatHint(dir, options) : undefined);
+    const hint = found.images.length > 0 && records.length === 0 ? await formatHint(files, options) : undefined;
+    throw badFilesError(dir, bad, total, hint ?? options.remedy);
   }
-  return { ...datasetOf(dir, schema, sizes.size === 1 ? size_px : 0, records), bad };
+  const faces = records.flatMap(({ file_name: file, landmarks }) => {
+    const header = headers.get(file);
+    return header ? [{ file, landmarks, header }] : [];
+  });
+  const notes = [
+    ...index.notes,
+    ...groupNotes(index, records, { ungrouped, unlisted }),
+    ...copyNotes(records, sums),
+    ...profileNotes(headers),
+    ...originNotes(records, options),
+    ...checkLandmarks(faces, schema, options.origin ?? DATASET_FORMATS[options.format ?? "pts"].origin ?? 0),
+  ];
+  const sizes = new Set([...headers.values()].map(({ width, height }) => width === height ? width : 0));
+  const [size_px = 0] = sizes.size === 1 ? sizes : [];
+  const common = [...index.files, ...found.common];
+  const accounted = new Set([
+    ...found.images.map(({ image }) => image),
+    ...found.beside.values(),
+    ...found.bad.map(({ file }) => file),
+    ...found.passed.map(({ file }) => file),
+    ...common,
+  ]);
+  passed.push(...files.paths.filter((path) => !accounted.has(path)).map((file) => ({ file, rule: "other files" })));
+  return { ...datasetOf(dir, schema, size_px, records), bad, passed, notes, beside: found.beside, common };
+}
+
+/** The reason for which an image cannot be used; a bug is thrown on. */
+function reasonOf(error: unknown): string {
+  if (isMissing(error)) return "there is no such image";
+  if (error instanceof InputError) return error.message;
+  throw error;
+}
+
+/** Refuses landmarks that are all in a pixel or two, though not all at one place, which cropping explains better. */
+function refuseShares(landmarks: Landmarks): void {
+  const { width, height } = boundingBox(landmarks), side = Math.max(width, height);
+  if (side >= 2 || side === 0) return;
+  throw new InputError(
+    `its landmarks span ${width.toFixed(2)} x ${height.toFixed(2)} pixels: are they shares of the image's sides?`,
+  );
+}
+
+/** A note on files that are named as those of 300-W, which count from 1, and are read as if they counted from 0. */
+function originNotes(records: readonly DatasetRecord[], { format = "pts", origin }: FolderOptions): Note[] {
+  if (format !== "pts" || origin === 1) return [];
+  const of300w =
+    /(^|\/)(0[12]_(Indoor|Outdoor)|(helen|lfpw)\/(train|test)set|afw|ibug)\/|(^|\/)(in|out)door_\d{3}\.[a-z]+$/i;
+  const files = records.map(({ file_name }) => file_name).filter((name) => of300w.test(name));
+  return files.length === 0 ? [] : [{
+    code: "landmarks_origin",
+    message:
+      `${files.length} images are named as in 300-W, whose files count from 1: if these do too, set format: 300w; ` +
+      `they were read as counted from 0: ${someOf(files)}`,
+    files,
+  }];
+}
+
+/** Notes on groups that were not given by any file: they decide on which side of a split a person is. */
+function groupNotes(
+  { files, rows }: FolderIndex,
+  records: readonly DatasetRecord[],
+  { ungrouped, unlisted }: { readonly ungrouped: readonly string[]; readonly unlisted: readonly string[] },
+): Note[] {
+  const notes: Note[] = [];
+  const alone = new Set(ungrouped);
+  const missing = files.length && rows.size ? unlisted.filter((file) => alone.has(file)) : [];
+  const known = new Set(missing);
+  if (missing.length) {
+    notes.push({
+      code: "index_missing",
+      message: `${known.size} of ${new Set(records.map(({ file_name }) => file_name)).size} images have no row in ` +
+        `index.csv and are groups of their own: ${someOf(missing)}`,
+      files: missing,
+    });
+  }
+  const others = ungrouped.filter((file) => !known.has(file));
+  if (others.length === 0) return notes;
+  const all = others.length === records.length;
+  notes.push({
+    code: "groups",
+    message:
+      `no group is given for ${all ? "any image" : `${others.length} of ${records.length} faces`}: each image is ` +
+      `a group of its own, and images of one person may come to both sides of a split${
+        all ? "" : `, as in ${someOf(others)}`
+      }`,
+    files: all ? [] : others,
+  });
+  return notes;
+}
+
+/** Notes on images that are the same to the byte, in different groups. */
+function copyNotes(records: readonly DatasetRecord[], sums: ReadonlyMap<string, string>): Note[] {
+  const first = new Map<string, DatasetRecord>(), copies: string[] = [];
+  for (const record of records) {
+    const sum = sums.get(record.file_name) ?? "", other = first.get(sum);
+    if (!other) first.set(sum, record);
+    else if (other.group !== record.group) copies.push(`${record.file_name} of ${other.file_name}`);
+  }
+  return copies.length === 0 ? [] : [{
+    code: "copies",
+    message:
+      `${copies.length} images are copies of others in another group, which may come to both sides of a split: ` +
+      someOf(copies),
+    files: copies,
+  }];
+}
+
+/** Notes on colour profiles, which are not applied. */
+function profileNotes(headers: ReadonlyMap<string, ImageHeader>): Note[] {
+  const odd = [...headers].flatMap(([file, { profile }]) => profile === undefined ? [] : [{ file, profile }]);
+  return [...Map.groupBy(odd, ({ profile }) => profile)].map(([profile, images]) => ({
+    code: "colours",
+    message: `${images.length} ${images.length === 1 ? "image has" : "images have"} the colour profile "${profile}"; ` +
+      `colours are taken as sRGB: ${someOf(images.map(({ file }) => file))}`,
+    files: images.map(({ file }) => file),
+  }));
+}
+
+/** Files of a folder by what became of them. Each is in one list. */
+export interface Account {
+  /** Images that are used, files with their landmarks, and those about the whole folder. */
+  readonly used: readonly string[];
+  /** Files that are passed over, with the rule. */
+  readonly passed: readonly PassedOver[];
+  /** Files and faces that cannot be used. */
+  readonly bad: readonly BadFile[];
+}
+
+/**
+ * Says what became of the files of a folder.
+ *
+ * @param folder The folder.
+ * @param later Images that were found to be bad after the folder was opened.
+ * @returns Each file in one list.
+ */
+export function accountOf(
+  { records, bad, passed, beside, common }: FaceFolder,
+  later: readonly BadFile[] = [],
+): Account {
+  const failed = new Set(later.map(({ file }) => file));
+  const used = new Set(records.map(({ file_name }) => file_name).filter((image) => !failed.has(image)));
+  for (const image of [...used]) {
+    const file = beside.get(image);
+    if (file !== undefined) used.add(file);
+  }
+  for (const file of common) used.add(file);
+  const left = [...new Set(beside.values())].filter((file) => !used.has(file))
+    .map((file) => ({ file, rule: "landmarks of an image that is left out" }));
+  return { used: [...used], passed: [...passed, ...left], bad: [...bad, ...later] };
+}
+
+/** One line on the files of a folder: how many are used, passed over and named as bad. */
+export function accountLine({ used, passed, bad }: Account): string {
+  const rules = [...Map.groupBy(passed, ({ rule }) => rule)].map(([rule, files]) => `${files.length} ${rule}`);
+  const named = bad.length ? `${bad.length} left out and named in bad.jsonl` : "none left out";
+  return `${used.length} files used, ${passed.length} passed over${
+    rules.length ? ` (${rules.join(", ")})` : ""
+  }, ${named}`;
 }
 
 /** Face of an image: what its file says. */
@@ -107,87 +290,262 @@ interface ImageWithFaces {
   read(width: number, height: number): readonly FaceOfImage[] | Promise<readonly FaceOfImage[]>;
 }
 
-async function facesIn(dir: string, options: FolderOptions): Promise<{ images: ImageWithFaces[]; bad: BadFile[] }> {
+/** Images to read, and what became of the other files of a folder. */
+interface FoundImages {
+  readonly images: ImageWithFaces[];
+  readonly bad: BadFile[];
+  readonly passed: PassedOver[];
+  /** Files with landmarks, by image. */
+  readonly beside: ReadonlyMap<string, string>;
+  /** Files about all images. */
+  readonly common: readonly string[];
+}
+
+async function facesIn(files: FolderFiles, options: FolderOptions): Promise<FoundImages> {
   const { format = "pts", annotations } = options;
   const reader: ImageFormat | ListFormat = DATASET_FORMATS[format];
   if (reader.perImage) {
-    if (annotations === undefined) return { images: besideImages(dir, reader, options), bad: [] };
+    if (annotations === undefined) return await besideImages(files, reader, options);
     throw new InputError(`Cannot use ${annotations} as ${format}: this format has a file beside each image`);
   }
   if (annotations === undefined) {
-    throw new InputError(`Cannot read ${dir} as ${format}: annotations, the file with the landmarks, is not given`);
+    throw new InputError(
+      `Cannot read ${files.dir} as ${format}: annotations, the file with the landmarks, is not given`,
+    );
   }
-  return await listedFaces(dir, annotations, reader, options);
+  return await listedFaces(files, annotations, reader, options);
 }
 
+const NOT_CHOSEN = "not chosen by include, exclude or list";
+const LINKS = "links to files that are there already";
+
 async function listedFaces(
-  dir: string,
+  files: FolderFiles,
   annotations: string,
   reader: ListFormat,
   options: FolderOptions,
-): Promise<{ images: ImageWithFaces[]; bad: BadFile[] }> {
+): Promise<FoundImages> {
   const { schema = SCHEMAS[DEFAULT_SCHEMA], filter = () => true } = options;
+  const { dir } = files;
   const origin = options.origin ?? reader.origin ?? 0;
-  const files = await isFolder(annotations)
+  const lists = await isFolder(annotations)
     ? fileNames(annotations).filter((name) => !name.startsWith(".")).map((name) => `${annotations}/${name}`)
     : [annotations];
-  const images: ImageWithFaces[] = [], bad: BadFile[] = [];
-  const byName = imagesByName(dir);
-  for (const name of files) {
+  const bad: BadFile[] = [...files.bad], passed: PassedOver[] = [];
+  const finder = new ImageFinder(files);
+  const faces: { readonly image: string; readonly face: FaceOfImage }[] = [];
+  const keys = new Set<string>(), unchosen = new Set<string>();
+  for (const name of lists) {
     let found;
     try {
       found = parseAnnotations(await readText(name), reader, schema, { name, origin });
     } catch (error) {
       if (!(error instanceof InputError)) throw error;
-      const hint = await formatHint(dir, options);
+      const hint = await formatHint(files, options);
       throw hint === undefined ? error : new InputError(error.message, { hint, cause: error });
     }
     bad.push(...found.bad);
     for (const { image, aliases = [], ...face } of found.faces) {
-      if (leavesFolder(image)) {
-        bad.push({ file: image, reason: `it is outside of ${dir}` });
-        continue;
+      try {
+        const path = finder.find(image, aliases) ?? plainPath(image);
+        const key = [path, ...face.landmarks].join();
+        if (!filter(stem(path))) unchosen.add(path);
+        else if (keys.has(key)) passed.push({ file: path, rule: "faces that are listed twice" });
+        else faces.push({ image: path, face });
+        keys.add(key);
+      } catch (error) {
+        if (!(error instanceof InputError)) throw error;
+        bad.push({ file: image, reason: error.message });
       }
-      const path = [image, ...aliases].find((path) => exists(`${dir}/${path}`)) ?? byName(image) ?? image;
-      if (filter(stem(path))) images.push({ image: path, read: () => [face] });
     }
   }
+  passed.push(...Array.from(unchosen, (file) => ({ file, rule: NOT_CHOSEN })));
+  bad.push(...finder.confused());
+  const confused = new Set(bad.map(({ file }) => file));
+  const images = faces.filter(({ image }) => !confused.has(image))
+    .map(({ image, face }) => ({ image, read: () => [face] }));
   if (images.length + bad.length === 0) throw new InputError(`Cannot use ${annotations}: no face was chosen in it`);
-  return { images, bad };
-}
-
-/** Finds the one image of a name in the folders below; its listing is made at the first question. */
-function imagesByName(dir: string): (path: string) => string | undefined {
-  let paths: ReadonlyMap<string, readonly string[]> | undefined;
-  return (path) => {
-    paths ??= Map.groupBy(imagesBelow(dir), baseName);
-    const [only, ...more] = paths.get(baseName(path)) ?? [];
-    return more.length ? undefined : only;
-  };
-}
-
-/** Paths of the images in a folder and those below it. */
-function imagesBelow(dir: string): string[] {
-  return filesBelow(dir).filter((path) => /\.(png|jpe?g)$/i.test(path));
-}
-
-function besideImages(dir: string, format: ImageFormat, options: FolderOptions): ImageWithFaces[] {
-  const { schema = SCHEMAS[DEFAULT_SCHEMA], filter = () => true } = options;
-  const names = imagesBelow(dir).filter((path) => (format.accepts?.(path) ?? true) && filter(stem(path)));
-  if (names.length === 0) {
-    throw new InputError(`Cannot use ${dir} as a folder of faces: no PNG or JPEG was chosen in it`);
+  const listed = new Set([...faces.map(({ image }) => image), ...passed.map(({ file }) => file)]);
+  for (const file of files.paths) {
+    if (!isImageName(file) && !isUnreadImageName(file) || listed.has(file)) continue;
+    passed.push({ file, rule: `images that ${baseName(plainPath(annotations))} does not list` });
   }
-  return names.map((image) => ({
-    image,
-    ...(format.describe && { described: format.describe(image) }),
-    read: (width, height) => readBeside(dir, image, format, { schema, width, height, origin: options.origin }),
-  }));
+  const own = new Set(lists.map(plainPath)), start = plainPath(dir);
+  const common = files.paths.filter((path) => own.has(`${start}/${path}`));
+  return { images, bad, passed, beside: new Map(), common };
+}
+
+/** Finds the images that a list names. */
+class ImageFinder {
+  readonly #dir: string;
+  readonly #all: NameFinder;
+  readonly #byBase: ReadonlyMap<string, readonly string[]>;
+  readonly #bases: NameFinder;
+  /** Names that stood for an image by the last part of their paths, by image. */
+  readonly #guessed = new Map<string, Set<string>>();
+
+  constructor({ dir, paths }: FolderFiles) {
+    this.#dir = dir;
+    this.#all = new NameFinder(paths);
+    this.#byBase = Map.groupBy(paths.filter((path) => isImageName(path) || isUnreadImageName(path)), baseName);
+    this.#bases = new NameFinder([...this.#byBase.keys()]);
+  }
+
+  /**
+   * The path of an image: as the list has it, or by one of its aliases, or the one image of that name in the folder.
+   *
+   * @throws {InputError} If it is outside of the folder, or there are several.
+   */
+  find(image: string, aliases: readonly string[]): string | undefined {
+    if (leavesFolder(image)) throw new InputError(`it is outside of ${this.#dir}, and only images in it are read`);
+    for (const path of [image, ...aliases.filter((alias) => !leavesFolder(alias))]) {
+      const found = findOne(this.#all, plainPath(path));
+      if (found !== undefined) return found;
+    }
+    const [only, ...more] = this.#bases.find(baseName(plainPath(image))).flatMap((base) =>
+      this.#byBase.get(base) ?? []
+    );
+    if (only === undefined || more.length) return undefined;
+    const names = this.#guessed.get(only) ?? new Set();
+    this.#guessed.set(only, names.add(plainPath(image)));
+    return only;
+  }
+
+  /** Images for which paths in different folders stood. */
+  confused(): BadFile[] {
+    return [...this.#guessed].filter(([, names]) => names.size > 1).map(([file, names]) => ({
+      file,
+      reason: `${someOf([...names])} would all be this image`,
+    }));
+  }
+}
+
+async function besideImages(files: FolderFiles, format: ImageFormat, options: FolderOptions): Promise<FoundImages> {
+  const { schema = SCHEMAS[DEFAULT_SCHEMA], filter = () => true } = options;
+  const bad: BadFile[] = [...files.bad], passed: PassedOver[] = [];
+  const candidates = files.paths.filter((path) => isImageName(path) || isUnreadImageName(path));
+  const chosen = candidates.filter((path) => {
+    const rule = !(format.accepts?.(path) ?? true)
+      ? `images that are no faces in format ${format.name}`
+      : !filter(stem(path))
+      ? NOT_CHOSEN
+      : isCopy(files, path)
+      ? LINKS
+      : undefined;
+    if (rule !== undefined) passed.push({ file: path, rule });
+    return rule === undefined;
+  });
+  const fileOf = landmarkFiles(files, candidates.filter((path) => format.accepts?.(path) ?? true), format);
+  const beside = new Map<string, string>();
+  const images: ImageWithFaces[] = [];
+  const sharing = Map.groupBy(chosen.filter((path) => !isUnreadImageName(path)), (path) => fileOf.get(path) ?? path);
+  for (const image of chosen) {
+    const file = fileOf.get(image);
+    const [other, ...more] = (file === undefined ? [] : sharing.get(file) ?? []).filter((path) => path !== image);
+    if (other !== undefined && isUnreadImageName(image)) {
+      passed.push({ file: image, rule: "images in a format that is not read, beside one that is" });
+      continue;
+    }
+    if (file instanceof InputError) bad.push({ file: image, reason: file.message });
+    else if (other !== undefined) {
+      bad.push({ file: image, reason: `${[other, ...more].join(" and ")} has the same file of landmarks, ${file}` });
+    } else {
+      images.push({
+        image,
+        ...(format.describe && { described: format.describe(image) }),
+        read: (width, height) =>
+          readBeside(files.dir, image, file, format, { schema, width, height, origin: options.origin }),
+      });
+    }
+    if (typeof file === "string") beside.set(image, file);
+  }
+  // The landmarks of images that are passed over.
+  const read = new Set(beside.values());
+  for (const { file: image, rule } of [...passed]) {
+    const file = fileOf.get(image);
+    if (typeof file === "string" && !read.has(file)) passed.push({ file, rule });
+    if (typeof file === "string") read.add(file);
+  }
+  const claimed = new Set([...fileOf.values()].filter((file) => typeof file === "string"));
+  await addOrphans(files, claimed, format, options, bad, passed);
+  if (images.length === 0 && bad.length === 0) {
+    const found = candidates.length ? `none of its ${candidates.length} images is chosen` : "there is no image in it";
+    throw new InputError(`Cannot use ${files.dir} as a folder of faces: ${found}`, {
+      hint: candidates.length ? "include and exclude have names without endings" : `${READABLE} are read`,
+    });
+  }
+  return { images, bad, passed, beside, common: [] };
+}
+
+/** True for a link to an image that is in the folder under another path. */
+function isCopy({ same }: FolderFiles, path: string): boolean {
+  const other = same.get(path);
+  return other !== undefined && isImageName(other);
+}
+
+/** The file with the landmarks of each image that has one; an error where several may be it. */
+function landmarkFiles(
+  { dir, paths }: FolderFiles,
+  images: readonly string[],
+  format: ImageFormat,
+): Map<string, string | InputError> {
+  const there = new Set(paths), result = new Map<string, string | InputError>();
+  for (const image of images) {
+    const file = format.files(image).find((file) =>
+      there.has(file) || file.startsWith("../") && exists(`${dir}/${file}`)
+    );
+    if (file !== undefined) result.set(image, file);
+  }
+  const finder = new NameFinder(paths);
+  const taken = new Set([...result.values()].filter((file) => typeof file === "string"));
+  for (const image of images) {
+    if (result.has(image)) continue;
+    try {
+      const file = format.files(image).map((name) => findOne(finder, name, taken)).find((file) => file !== undefined);
+      if (file !== undefined) result.set(image, file);
+    } catch (error) {
+      if (!(error instanceof InputError)) throw error;
+      result.set(image, error);
+    }
+  }
+  return result;
+}
+
+/** Adds files with landmarks for which there is no image; text files that have no landmarks are other files. */
+async function addOrphans(
+  { dir, paths, same }: FolderFiles,
+  claimed: ReadonlySet<string>,
+  format: ImageFormat,
+  { schema = SCHEMAS[DEFAULT_SCHEMA], filter = () => true }: FolderOptions,
+  bad: BadFile[],
+  passed: PassedOver[],
+): Promise<void> {
+  const endings = format.files("a.png").map((file) => file.replace(/^.*\./, ".").toLowerCase());
+  for (const file of paths) {
+    if (claimed.has(file) || !endings.some((ending) => file.toLowerCase().endsWith(ending))) continue;
+    if (!filter(stem(file))) passed.push({ file, rule: NOT_CHOSEN });
+    else if (claimed.has(same.get(file) ?? "")) passed.push({ file, rule: LINKS });
+    else if (!file.toLowerCase().endsWith(".txt") || await hasLandmarks(`${dir}/${file}`, format, schema)) {
+      bad.push({ file, reason: "there is no image beside these landmarks" });
+    }
+  }
+}
+
+async function hasLandmarks(name: string, format: ImageFormat, given: LandmarkSchema): Promise<boolean> {
+  const schema = format.schema === undefined ? given : SCHEMAS[format.schema];
+  try {
+    return format.parse(await readBytes(name), { name, origin: 0, schema, width: 1, height: 1 }).length > 0;
+  } catch (error) {
+    if (error instanceof InputError) return false;
+    throw error;
+  }
 }
 
 /** Reads the file with the landmarks of an image. */
 async function readBeside(
   dir: string,
   image: string,
+  file: string | undefined,
   format: ImageFormat,
   { schema, origin = format.origin ?? 0, ...size }: {
     readonly schema: LandmarkSchema;
@@ -196,12 +554,10 @@ async function readBeside(
     readonly height: number;
   },
 ): Promise<FaceOfImage[]> {
-  const files = format.files(image);
-  const file = files.find((file) => exists(`${dir}/${file}`));
-  if (file === undefined) throw new InputError(`there is no ${files.join(", ")} beside it`);
+  if (file === undefined) throw new InputError(`there is no ${format.files(image).join(", ")} beside it`);
   const name = `${dir}/${file}`;
   const own = format.schema === undefined ? schema : SCHEMAS[format.schema];
-  const faces = format.parse(await readBytes(name), { name, origin, schema: own, ...size });
+  const faces: Landmarks[] = format.parse(await readBytes(name), { name, origin, schema: own, ...size });
   return faces.map((landmarks) => ({ landmarks: convertLandmarks(landmarks, own, schema) }));
 }
 
@@ -212,7 +568,7 @@ const START = 1 << 16;
 
 /** A hint that names the formats which a folder's files fit, other than the one given; undefined if there is none. */
 async function formatHint(
-  dir: string,
+  files: FolderFiles,
   { format = "pts", annotations, schema }: FolderOptions,
 ): Promise<string | undefined> {
   const all = Object.values<ImageFormat | ListFormat>(DATASET_FORMATS).filter(({ name }) => name !== format);
@@ -224,15 +580,18 @@ async function formatHint(
     const [name] = await isFolder(annotations) ? [] : await listed(annotations);
     return name && `it looks like format ${name}`;
   }
-  const images = imagesBelow(dir);
+  const { dir, paths } = files;
+  const images = paths.filter(isImageName);
   for (const one of all) {
     if (!one.perImage) continue;
     const sample = images.filter((image) => one.accepts?.(image) ?? true).slice(0, SAMPLE);
+    const fileOf = landmarkFiles(files, sample, one);
     const fits = await Promise.all(sample.map(async (image) => {
       const own = one.schema === undefined ? schema ?? SCHEMAS[DEFAULT_SCHEMA] : SCHEMAS[one.schema];
       try {
-        const size = await readImageSize(`${dir}/${image}`);
-        return (await readBeside(dir, image, one, { schema: own, ...size })).length > 0;
+        const size = await readImageSize(`${dir}/${image}`), file = fileOf.get(image);
+        if (file === undefined || file instanceof InputError) return false;
+        return (await readBeside(dir, image, file, one, { schema: own, ...size })).length > 0;
       } catch (error) {
         if (error instanceof InputError) return false;
         throw error;
@@ -242,7 +601,7 @@ async function formatHint(
       return `its files fit format ${one.name}${one.schema === undefined ? "" : `, whose schema is ${one.schema}`}`;
     }
   }
-  for (const path of filesBelow(dir).filter((path) => /\.(json|xml|csv|tsv|txt)$/i.test(path)).slice(0, 20)) {
+  for (const path of paths.filter((path) => /\.(json|xml|csv|tsv|txt)$/i.test(path)).slice(0, 20)) {
     const [name] = path === "index.csv" ? [] : await listed(`${dir}/${path}`);
     if (name !== undefined) return `${path} looks like format ${name}: name it in annotations`;
   }
@@ -264,24 +623,4 @@ export function badFilesError(dir: string, bad: readonly BadFile[], total: numbe
   return new InputError(`Cannot use ${dir}: ${bad.length} of ${total} files are bad`, {
     hint: `${hint ?? 'mend them or set on_bad to "skip"'}\n${lines.join("\n")}`,
   });
-}
-
-/** Rows of `index.csv` by name; no rows when there is no such file. */
-async function readIndex(path: string): Promise<Map<string, { style?: string; group?: string }>> {
-  if (!exists(path)) return new Map();
-  const [first, ...rows] = parseCsv(await readText(path), path);
-  const header = first?.fields ?? [];
-  const name = header.indexOf("name"), style = header.indexOf("style"), group = header.indexOf("group");
-  if (name < 0) throw new InputError(`Cannot read ${path}:1: there is no column "name", current value is "${header}"`);
-  return new Map(rows.map(({ line, fields }) => {
-    if (fields.length !== header.length) {
-      throw new InputError(
-        `Cannot read ${path}:${line}: there are ${fields.length} fields instead of ${header.length}`,
-      );
-    }
-    return [itemAt(fields, name, "the fields of a line"), {
-      ...(fields[style] && { style: fields[style] }),
-      ...(fields[group] && { group: fields[group] }),
-    }];
-  }));
 }

@@ -134,7 +134,7 @@ export function decodeImage(bytes: Uint8Array, options: { name?: string; maxPixe
         IMAGE_FORMATS[format]
       }: its header claims ${width} x ${height} pixels and the file has ${bytes.length} ` +
         "bytes",
-      { hint: "the file is damaged or cut short" },
+      { code: "format", hint: "the file is damaged or cut short" },
     );
   }
   const stored = orientation > 4 ? { width: height, height: width } : { width, height };
@@ -151,6 +151,7 @@ export function decodeImage(bytes: Uint8Array, options: { name?: string; maxPixe
   } catch (error) {
     if (error instanceof InputError) throw error;
     throw new InputError(`Cannot decode ${name} as ${IMAGE_FORMATS[format]}: ${(error as Error).message}`, {
+      code: "format",
       hint: format === "tiff" || format === "bmp"
         ? "the file is damaged, or of a kind that is not read: make a copy as PNG"
         : "the file is damaged or cut short",
@@ -292,6 +293,18 @@ export async function readImage(path: string, options: { maxPixels?: number } = 
  */
 export async function readImageSize(path: string): Promise<ImageHeader> {
   return readImageHeader(await readBytes(path), path);
+}
+
+/**
+ * Reads the header of an image file, and a sum by which copies of a file are found.
+ *
+ * @param path The file.
+ * @returns Header, and length and CRC-32 of the file.
+ * @throws As {@linkcode readImageSize}.
+ */
+export async function readImageSum(path: string): Promise<ImageHeader & { readonly sum: string }> {
+  const bytes = await readBytes(path);
+  return { ...readImageHeader(bytes, path), sum: `${bytes.length}:${crc32(bytes)}` };
 }
 
 /**

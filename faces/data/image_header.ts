@@ -61,7 +61,7 @@ const UNREAD: readonly (readonly [name: string, start: RegExp])[] = [
   ["a PNM image", /^P[1-7]\s/],
   ["BigTIFF", /^II\x2b\0|^MM\0\x2b/],
   ["a PDF file", /^%PDF/],
-  ["a Git LFS pointer, whose image was not downloaded", /^version https:\/\/git-lfs/],
+  ["a Git LFS pointer to an image that was not downloaded", /^version https:\/\/git-lfs/],
   ["a web page or another XML file", /^(\xef\xbb\xbf)?\s*<(!doctype|html|\?xml|svg)/i],
 ];
 
@@ -93,13 +93,14 @@ export function readImageHeader(bytes: Uint8Array, name = "image"): ImageHeader 
   const unread = UNREAD.find(([, pattern]) => pattern.test(start));
   if (unread) {
     throw new InputError(`Cannot read ${name} as an image: it is ${unread[0]}, which is not read`, {
+      code: "format",
       hint: `${READABLE} are read: make a copy in one of these`,
     });
   }
   const first = [...bytes.subarray(0, 4)].map((byte) => byte.toString(16).padStart(2, "0")).join(" ");
   throw new InputError(
     `Cannot read ${name} as an image: it starts with ${first ? `bytes ${first}` : "nothing (it is empty)"}`,
-    { hint: `${READABLE} are read` },
+    { code: "format", hint: `${READABLE} are read` },
   );
 }
 
@@ -107,6 +108,7 @@ export function readImageHeader(bytes: Uint8Array, name = "image"): ImageHeader 
 function pngHeader(bytes: Uint8Array, view: DataView, name: string): ImageHeader {
   if (latin1(bytes.subarray(12, 16)) !== "IHDR" || view.getUint32(8) !== 13) {
     throw new InputError(`Cannot read ${name} as a PNG: it does not start with a header`, {
+      code: "format",
       hint: "the file is damaged",
     });
   }
@@ -143,6 +145,7 @@ function jpegHeader(bytes: Uint8Array, view: DataView, name: string): ImageHeade
     }
   }
   throw new InputError(`Cannot read ${name} as a JPEG: no frame header in ${bytes.length} bytes`, {
+    code: "format",
     hint: "is it cut short?",
   });
 }
@@ -208,6 +211,7 @@ function tiffHeader(view: DataView, name: string): ImageHeader {
     const SMALLER_OR_MASK = 0b101;
     if (!((page.get(254) ?? 0) & SMALLER_OR_MASK)) {
       throw new InputError(`Cannot read ${name} as an image: this TIFF has several pages`, {
+        code: "format",
         hint: "make an image of each",
       });
     }
@@ -297,12 +301,14 @@ function headerOf(
 /** Error of an image that moves. */
 export function animation(name: string, format: string): InputError {
   return new InputError(`Cannot read ${name} as an image: this ${format} is an animation`, {
+    code: "format",
     hint: "make an image of one frame",
   });
 }
 
 function cutShort(name: string, format: string): InputError {
   return new InputError(`Cannot read ${name} as a ${format}: there is no size in its header`, {
+    code: "format",
     hint: "is it cut short?",
   });
 }

@@ -6,18 +6,20 @@
 import { z } from "zod";
 import { type ImageFormat, type ListFormat, stem } from "../../faces/data/annotations/format.ts";
 import { type BadFile, DATASET_FORMATS, FORMAT_NAMES, formatsDoc } from "../../faces/data/annotations/registry.ts";
-import { badFilesError, openFolder } from "../../faces/data/face_folder.ts";
+import { accountLine, accountOf, badFilesError, openFolder } from "../../faces/data/face_folder.ts";
 import { DatasetWriter } from "../../faces/data/dataset_writer.ts";
 import { contactSheet, overlayLandmarks } from "../../faces/draw.ts";
 import type { Image } from "../../faces/data/image.ts";
+import { READABLE } from "../../faces/data/image_header.ts";
 import { writePng } from "../../faces/data/image_file.ts";
 import { readText } from "../../formats/files.ts";
+import { type Note, noteLine } from "../../faces/data/index_file.ts";
 import { InputError } from "../../formats/input_error.ts";
 import { inOrder, PicturePool } from "../../faces/data/pool.ts";
 import { CROP_SCALE } from "../../faces/landmarks.ts";
 import { DEFAULT_SCHEMA, schemaName, SCHEMAS } from "../../faces/schema.ts";
 import { file, fileOrFolder, folder, stage } from "../../runtime/stage.ts";
-import { globFilter } from "../lib/glob.ts";
+import { fitsPath, globFilter } from "../lib/glob.ts";
 import { itemAt } from "../../engine/lookup.ts";
 
 /** Images on the contact sheet, at most. */
@@ -29,12 +31,14 @@ const PHOTO_PIXELS = 1 << 18;
 /** `dataset/import`: crops, resizes, and draws `contact.png` with the landmarks on the images. */
 export const importFaces = stage({
   id: "dataset/import",
-  doc: "Imports a folder of PNG or JPEG images with a 300-W .pts file beside each, or with landmarks in other formats.",
-  version: 1,
+  doc: "Imports a folder of images with a 300-W .pts file beside each, or with landmarks in other formats.",
+  version: 2,
   inputs: {},
   output: "dataset",
   options: z.object({
-    path: folder(z.string()).describe("Folder of the images; an index.csv in it may give style and group by name"),
+    path: folder(z.string()).describe(
+      `Folder of the images, ${READABLE}, and of folders of them; an index.csv in it may give style and group by name`,
+    ),
     size_px: z.int().min(8).max(2048).describe("Side of the images that are written, pixels"),
     format: z.enum(FORMAT_NAMES).optional().describe(`Format of the landmarks; by default pts. ${formatsDoc()}`),
     schema: schemaName.default(DEFAULT_SCHEMA).describe(
@@ -52,8 +56,10 @@ export const importFaces = stage({
       .describe("landmarks: a square around the landmarks; none: the whole image, which must be square"),
     crop_scale: z.number().min(1).max(5).default(CROP_SCALE)
       .describe("Side of that square as a multiple of the longer side of the landmarks' box"),
-    include: z.array(z.string()).default([]).describe("Names to include, with * and ?; all when empty"),
-    exclude: z.array(z.string()).default([]).describe("Names to exclude, with * and ?"),
+    include: z.array(z.string()).default([]).describe(
+      "Names to include, without endings, with * and ?; all when empty",
+    ),
+    exclude: z.array(z.string()).default([]).describe("Names to exclude, without endings, with * and ?"),
     list: file(z.string()).optional().describe(
       "A text file with the names of the images to take, one a line, such as test_list.txt of CariFace; by default all",
     ),
@@ -82,15 +88,20 @@ export const importFaces = stage({
   describeOutput: ({ size_px, schema }) => ({ size_px, schema }),
   async run(ctx, _inputs, options) {
     const { path, size_px, format, schema, annotations, origin, style, crop, crop_scale, list, on_bad } = options;
-    const chosen = globFilter(options.include, options.exclude);
+    const patterns = [...options.include, ...options.exclude];
+    const chosen = globFilter(options.include, options.exclude, fitsPath), names: string[] = [];
     const listed = list === undefined ? undefined : nameList(await readText(list));
+    const filter = (name: string) => {
+      names.push(name);
+      return chosen(name) && (listed?.has(name) ?? true);
+    };
     const source = await openFolder(path, {
       schema: SCHEMAS[schema],
       ...(format && { format }),
       ...(annotations !== undefined && { annotations }),
       ...(origin !== undefined && { origin }),
       style,
-      filter: (name) => chosen(name) && (listed?.has(name) ?? true),
+      filter,
       on_bad,
     });
     const { records } = source;
@@ -127,15 +138,25 @@ export const importFaces = stage({
       }
       ctx.progress(++done, records.length);
     }
+    const account = accountOf(source, bad.slice(source.bad.length));
     if (bad.length > 0) {
       if (on_bad === "stop" || writer.count === 0) throw badFilesError(path, bad, source.records.length);
       await Deno.writeTextFile(`${ctx.dir}/bad.jsonl`, bad.map((file) => JSON.stringify(file) + "\n").join(""));
-      ctx.log(`${bad.length} bad files were left out, see bad.jsonl`);
     }
     await writer.close();
     await writePng(`${ctx.dir}/contact.png`, contactSheet(shown, 10, { labels }));
+    const notes = [...patternNotes(patterns, names), ...source.notes];
+    for (const note of notes) ctx.log(noteLine(note));
+    const rules = Map.groupBy(account.passed, ({ rule }) => rule);
+    const passed_over = Array.from(rules, ([rule, files]) => ({ rule, files: files.map(({ file }) => file) }));
+    const counts = { images: writer.count, files_used: account.used.length, left_out: account.bad.length };
+    await Deno.writeTextFile(
+      `${ctx.dir}/import.json`,
+      JSON.stringify({ ...counts, passed_over, notes }, null, 1) + "\n",
+    );
     const cropped = crop === "none" ? "whole" : `cropped to ${crop_scale} x the landmarks' box`;
     ctx.log(`${writer.count} images of ${path}, ${cropped}, ${size_px} x ${size_px} pixels`);
+    ctx.log(`${path}: ${accountLine(account)}`);
   },
 });
 
@@ -157,4 +178,12 @@ function nameList(text: string): { has(name: string): boolean; unused(): string[
     },
     unused: () => [...unused],
   };
+}
+
+/** A note on patterns that fit no name, which may be misspelt. */
+function patternNotes(patterns: readonly string[], names: readonly string[]): Note[] {
+  const files = patterns.filter((pattern) => !names.some(fitsPath(pattern)));
+  if (files.length === 0) return [];
+  const message = `include and exclude have patterns that fit no name: ${files.join(", ")}; names are without endings`;
+  return [{ code: "patterns", message, files }];
 }

@@ -140,7 +140,8 @@ Deno.test("detector/train learns, detector/evaluate measures, score agrees", () 
     ]);
     assert.ok(more.fr_20 <= more.fr_5 && more.auc_20 >= more.auc_5);
     assert.deepEqual(Object.values<{ images: number }>(more.styles).map(({ images }) => images), [10, 10]);
-    assert.match((await runCommand([...args.slice(0, 3), "--data", dir])).notes, /no PNG or JPEG/);
+    await Deno.mkdir(`${dir}/empty`);
+    assert.match((await runCommand([...args.slice(0, 3), "--data", `${dir}/empty`])).notes, /there is no image in it/);
   }));
 
 Deno.test("detector/train goes on after an interruption to the same bytes", () =>

@@ -99,7 +99,9 @@ Deno.test("dataset/import reads a list of faces, several of one image, and names
     await Deno.mkdir(`${dir}/in/sub`, { recursive: true });
     await Deno.writeFile(`${dir}/in/sub/a.png`, encodePng(picture()));
     const columns = Array.from(face, (_, i) => `${i % 2 ? "y" : "x"}${i >> 1}`);
-    const rows = ["sub/a.png", "sub/a.png", "sub/none.png"].map((name) => `${name},${[...face].join()}`);
+    const rows = ["sub/a.png", "sub/a.png", "sub/none.png"].map((name, i) =>
+      `${name},${face.map((px) => px + i).join()}`
+    );
     await Deno.writeTextFile(`${dir}/faces.csv`, [`name,${columns}`, ...rows, "sub/a.png,1"].join("\n"));
     const use = (more: string) =>
       runStages(

@@ -101,6 +101,10 @@ Deno.test("openDataset() names the line of metadata.jsonl", () =>
       ["", /it names no image/],
       ["{", /metadata\.jsonl:1: .*JSON/],
       [JSON.stringify(good) + "\n" + JSON.stringify({ ...good, style: 3 }), /metadata\.jsonl:2: style: .*string/],
+      [
+        JSON.stringify({ ...good, file_name: "../b.png" }),
+        /metadata\.jsonl:1: its image \.\.\/b\.png is outside of the folder/,
+      ],
       [JSON.stringify({ ...good, landmarks: [[1, 2]] }), /metadata\.jsonl:1: landmarks: /],
     ];
     for (const [text, message] of cases) {
