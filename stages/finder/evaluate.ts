@@ -9,7 +9,7 @@ import { contactSheet } from "../../faces/draw.ts";
 import type { Image } from "../../faces/data/image.ts";
 import { writePng } from "../../faces/data/image_file.ts";
 import { roundTo } from "../../faces/statistics.ts";
-import { loadFinder } from "../../models/finder/finder.ts";
+import { loadFinder, MIN_SCORE } from "../../models/finder/finder.ts";
 import { averagePrecision, rateAt, reliability } from "../../models/finder/measure.ts";
 import { stage } from "../../runtime/stage.ts";
 import { weightsConflict } from "../lib/checks.ts";
@@ -38,7 +38,7 @@ export const evaluateFinder = stage({
     data_weights: z.array(z.number().min(0)).optional().describe(
       "Weight of each dataset in scenes, in any unit; by default its number of images",
     ),
-    min_score: z.number().gt(0).lt(1).default(0.5).describe("Least score of what counts as found"),
+    min_score: z.number().gt(0).lt(1).default(MIN_SCORE).describe("Least score of what counts as found"),
   }),
   async check({ data_weights }, { data }) {
     return [
