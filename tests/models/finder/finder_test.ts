@@ -68,8 +68,45 @@ gpuTest("a finder takes pictures of any size, and is the same when it is read fr
       assert.deepEqual(await finder.find(image, { min_score: 1 }), []);
     }
     await assert.rejects(() => finder.find(createImage(9, 9), { min_score: 2 }), /min_score 2: it must be from 0 to 1/);
+    await assert.rejects(() => finder.find(createImage(9, 9), { turns: 3 as 4 }), /turns 3: it must be 1, 2 or 4/);
     await assert.rejects(() => finder.find(createImage(9, 9), { max_faces: 0 }), /max_faces 0: it must be 1 or more/);
   });
+});
+
+gpuTest("a finder that searches all turns finds the same in a picture that is turned", async (device) => {
+  const specs = finderSpecs(CONFIG);
+  using finder = new Finder(device, CONFIG, createParameters(device, specs, initialise(specs, 3)), { own: true });
+  const [width, height] = [70, 40];
+  const image = createImage(width, height);
+  image.data.forEach((_, k) => image.data[k] = (k * 7919) % 251);
+  const turned = createImage(height, width);
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      const from = (y * width + x) * 3;
+      turned.data.set(image.data.subarray(from, from + 3), (x * height + height - 1 - y) * 3);
+    }
+  }
+  const options = { min_score: 0.001, turns: 4 } as const;
+  const [found, again] = [await finder.find(image, options), await finder.find(turned, options)];
+  assert.ok(found.length > 0 && found.length === again.length);
+  const round = (value: number) => Number(value.toFixed(3));
+  const quarter = found.map(({ x, y, side, angle, score }) => ({
+    x: round(height - 1 - y),
+    y: round(x),
+    side: round(side),
+    cos: round(Math.cos(angle + Math.PI / 2)),
+    score: round(score),
+  }));
+  const places = again.map(({ x, y, side, angle, score }) => ({
+    x: round(x),
+    y: round(y),
+    side: round(side),
+    cos: round(Math.cos(angle)),
+    score: round(score),
+  }));
+  assert.deepEqual(places, quarter);
+  const most = await finder.find(image, { min_score: 0.001 });
+  assert.ok(most.every(({ score }) => score <= found[0]!.score));
 });
 
 gpuTest("a finder gives back what it took, and keeps few plans", async (device) => {
