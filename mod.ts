@@ -134,7 +134,6 @@ export {
   saveDetector,
   uncertainty,
 } from "./models/detectors/detector.ts";
-export * from "./models/detectors/face_search.ts";
 export {
   type Face,
   findFaces,

@@ -12,7 +12,6 @@ import type { Image } from "../faces/data/image.ts";
 import { decodeImage, readImage } from "../faces/data/image_file.ts";
 import { CROP_SCALE } from "../faces/landmarks.ts";
 import { loadDetector } from "../models/detectors/detector.ts";
-import { searchFace } from "../models/detectors/face_search.ts";
 import { findFacesOfEach, type Picture } from "../models/detectors/find_faces.ts";
 import { FaceTracker } from "../models/detectors/track_faces.ts";
 import { type Finder, loadFinder, MIN_SCORE } from "../models/finder/finder.ts";
@@ -150,7 +149,7 @@ async function detectAll(args: readonly string[], options: DetectOptions, contex
   const device = await openChosen(options.gpu, context);
   try {
     using detector = await loadDetector(device, options.detector, { partial: true });
-    using finder = !whole && exists(options.finder) ? await loadFinder(device, options.finder) : undefined;
+    using finder = whole ? undefined : await loadFinder(device, options.finder);
     const settings = { images: args.map((arg) => resolve(arg)), ...await settingsOf(options) };
     const results = out === undefined ? undefined : await ResultFolder.open(out, sources, {
       formats: options.format,
@@ -161,12 +160,10 @@ async function detectAll(args: readonly string[], options: DetectOptions, contex
     });
     const open = results ? sources.filter((source) => !results.has(source)) : sources;
     if (results) await printKept(results, sources, context);
-    const works = worksOf(open, async (image, source) => {
+    const works = worksOf(open, (image, source) => {
       if (boxed) return placesIn(boxed(source), image);
       if (crop) return [wholeOf(source.file, image)];
-      if (finder) return undefined;
-      const found = await searchFace(detector, image);
-      return found ? [placeOf(found.box)] : [];
+      return undefined;
     });
     const counts = { faces: 0, failed: 0, done: sources.length - open.length };
     const started = performance.now();
@@ -246,13 +243,13 @@ function printRow(row: Row, results: ResultFolder | undefined, { print, progress
 /** The pictures, read one by one, with the places of their faces where those are known. */
 async function* worksOf(
   sources: readonly Source[],
-  places: (image: Image, source: Source) => Promise<FacePlace[] | undefined>,
+  places: (image: Image, source: Source) => FacePlace[] | undefined,
 ): AsyncGenerator<Work | Failed> {
   for (const source of sources) {
     try {
       const bytes = source.file === STANDARD_INPUT ? await readStandardInput() : undefined;
       const image = bytes ? decodeImage(bytes, { name: "standard input" }) : await readImage(source.file);
-      const known = await places(image, source);
+      const known = places(image, source);
       yield { source, picture: { image, ...(known && { places: known }) }, ...(bytes && { bytes }) };
     } catch (error) {
       const isMissing = error instanceof Deno.errors.NotFound; // since the list was made
@@ -306,11 +303,6 @@ async function digest(path: string): Promise<string> {
 
 /** The place of a face that a whole picture is the crop of. */
 function wholeOf(file: string, { width, height }: Image): FacePlace {
-  if (width === height) return placeOf({ x: -0.5, y: -0.5, side: width });
+  if (width === height) return { x: (width - 1) / 2, y: (width - 1) / 2, side: width / CROP_SCALE, angle: 0 };
   throw new InputError(`Cannot use ${file} whole: its size is ${width} x ${height}, and a square is expected`);
-}
-
-/** The place whose crop is a square. */
-function placeOf({ x, y, side }: { readonly x: number; readonly y: number; readonly side: number }): FacePlace {
-  return { x: x + side / 2, y: y + side / 2, side: side / CROP_SCALE, angle: 0 };
 }

@@ -8,6 +8,8 @@ import { SCHEMAS } from "../../faces/schema.ts";
 import { withOrientation } from "../faces/data/exif.ts";
 import { detectorSpecs, saveDetector } from "../../models/detectors/detector.ts";
 import { hourglassConfig } from "../../models/detectors/hourglass.ts";
+import { saveFinder } from "../../models/finder/finder.ts";
+import { finderConfig, finderSpecs } from "../../models/finder/network.ts";
 import { initialise } from "../../models/io/params.ts";
 import { slowTest } from "../slow.ts";
 import { inFolder } from "../stages/run_stages.ts";
@@ -118,9 +120,16 @@ Deno.test("detect has several faces of a picture in every format, which dataset/
 
 Deno.test("detect has a row without faces where there is none, and that is no failure", () =>
   setUp(async (dir, run) => {
-    const { code, lines, notes } = await run(`${dir}/in/b.png`, "--finder", `${dir}/none`);
+    const config = finderConfig.parse({ stem: 4, c4: 4, c8: 8, c16: 8, c32: 8, neck: 8 });
+    await saveFinder(`${dir}/finder`, config, initialise(finderSpecs(config), 3));
+    const args = [`${dir}/in/b.png`, "--finder", `${dir}/finder`];
+    const { code, lines, notes } = await run(...args, "--min-score", "1");
     assert.deepEqual([code, lines], [0, [{ file: `${dir}/in/b.png`, width: 90, height: 60, faces: [] }]]);
     assert.match(notes, /1 pictures, 0 faces, 0 failed/);
+    // It is not trained, and sees faces everywhere.
+    const two = await run(...args, "--min-score", "0.001", "--max-faces", "2");
+    const scores = two.lines[0]!.faces.map(({ score }) => score!);
+    assert.ok(scores.length >= 1 && scores.length <= 2 && scores.every((score) => score > 0 && score <= scores[0]!));
   }));
 
 Deno.test("detect sees a photograph of a phone upright", () =>
