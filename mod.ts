@@ -144,7 +144,7 @@ export {
   type PlaceFinder,
 } from "./models/detectors/find_faces.ts";
 export {
-  Finder as FaceFinder,
+  Finder,
   type FindOptions,
   type FoundFace,
   loadFinder,
