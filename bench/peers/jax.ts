@@ -141,18 +141,23 @@ function prepare(jax: Jax, task: Task): Ready {
   const recipe = recipeOf(jax, task);
   const args = recipe.args.map(({ data, shape }) => jax.numpy.array(data, { shape }));
   const program = jax.jit(recipe.program);
-  let results: JaxArray[] = [];
-  const free = () => results.forEach((array) => array.dispose());
+  // Arrays are lazy: those that are disposed of before something waits for them are never computed. So the results of
+  // all runs are kept until they are waited for.
+  const runs: JaxArray[][] = [];
+  const free = (keep: number) =>
+    runs.splice(0, runs.length - keep).forEach((results) => results.forEach((array) => array.dispose()));
   return {
     run() {
-      free();
-      results = program(...args.map((array) => array.ref));
+      runs.push(program(...args.map((array) => array.ref)));
     },
-    wait: () => jax.blockUntilReady(results),
+    async wait() {
+      await jax.blockUntilReady(runs.flat());
+      free(1);
+    },
     async read() {
       const read: Record<string, Float32Array> = {};
       for (const [k, { name, order }] of recipe.results.entries()) {
-        const result = itemAt(results, k, "results");
+        const result = itemAt(itemAt(runs, runs.length - 1, "runs"), k, "results");
         const { shape } = result;
         const data = await result.ref.data();
         read[name] = order ? turned({ data, shape }, order).data : data;
@@ -160,7 +165,7 @@ function prepare(jax: Jax, task: Task): Ready {
       return read;
     },
     destroy() {
-      free();
+      free(0);
       args.forEach((array) => array.dispose());
       program.dispose();
     },
