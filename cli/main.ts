@@ -97,6 +97,10 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     doc: "Prints the adapter and runs known-answer kernels on it.",
     load: async () => (await import("./doctor.ts")).doctor,
   },
+  hardware: {
+    doc: "Checks a GPU in five minutes: kernels, golden numbers, speed, a training; one JSON file and one page.",
+    load: async () => (await import("./hardware.ts")).hardware,
+  },
   golden: {
     doc: "Checks networks, schedules, losses and metrics against the golden numbers in a folder.",
     load: async () => (await import("./golden.ts")).golden,
