@@ -511,6 +511,8 @@ function landmarkFiles(
   return result;
 }
 
+const endingOf = (path: string) => path.replace(/^.*\./, ".").toLowerCase();
+
 /** Adds files with landmarks for which there is no image; text files that have no landmarks are other files. */
 async function addOrphans(
   { dir, paths, same }: FolderFiles,
@@ -520,10 +522,12 @@ async function addOrphans(
   bad: BadFile[],
   passed: PassedOver[],
 ): Promise<void> {
-  const endings = format.files("a.png").map((file) => file.replace(/^.*\./, ".").toLowerCase());
+  const examples = ["a.png", ...paths.filter(isImageName)];
+  const endings = new Set(examples.flatMap((image) => format.files(image)).map(endingOf));
   for (const file of paths) {
-    if (claimed.has(file) || !endings.some((ending) => file.toLowerCase().endsWith(ending))) continue;
-    if (!filter(stem(file))) passed.push({ file, rule: NOT_CHOSEN });
+    if (claimed.has(file) || isImageName(file) || !endings.has(endingOf(file))) continue;
+    if (format.others?.files.test(file)) passed.push({ file, rule: format.others.rule });
+    else if (!filter(stem(file))) passed.push({ file, rule: NOT_CHOSEN });
     else if (claimed.has(same.get(file) ?? "")) passed.push({ file, rule: LINKS });
     else if (!file.toLowerCase().endsWith(".txt") || await hasLandmarks(`${dir}/${file}`, format, schema)) {
       bad.push({ file, reason: "there is no image beside these landmarks" });

@@ -136,7 +136,7 @@ Deno.test("animations and formats that are not read are named", () => {
     [[0xff, 0x0a, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], /it is JPEG XL, which is not read/],
     ["8BPS\0\x01", /it is a Photoshop file, which is not read/],
     ["P6\n1 1\n255\nabc", /it is a PNM image, which is not read/],
-    ["version https://git-lfs.github.com/spec/v1\noid", /it is a Git LFS pointer, whose image was not downloaded/],
+    ["version https://git-lfs.github.com/spec/v1\noid", /it is a Git LFS pointer to an image that was not downloaded/],
     ["<!DOCTYPE html><html>", /it is a web page or another XML file/],
     ["nothing of an image", /it starts with bytes 6e 6f 74 68, hint: PNG, JPEG, WebP, GIF, BMP and TIFF are read/],
     [encodeTiff(face, { 259: 7 }), /Cannot decode a\.png as TIFF: .*Compression.* make a copy as PNG/],

@@ -131,7 +131,10 @@ Deno.test("a dataset line of another schema than the first is refused", () =>
       });
     const write = (...lines: string[]) => Deno.writeTextFile(`${dir}/metadata.jsonl`, lines.join("\n"));
     await write(line("wflw98", 98), line("ibug68", 68));
-    await assert.rejects(openDataset(dir), /metadata\.jsonl:2: its schema is ibug68, that of the first line is wflw98/);
+    await assert.rejects(
+      openDataset(dir),
+      /metadata\.jsonl:2: its schema is ibug68, that of the first image is wflw98/,
+    );
     await write(line("cofw29", 68));
     await assert.rejects(openDataset(dir), /metadata\.jsonl:1: landmarks: there are 68 and cofw29 has 29/);
   }));

@@ -72,6 +72,8 @@ export interface ImageFormat extends AnyFormat {
    * @param image Path of the image in the folder.
    */
   files(image: string): readonly string[];
+  /** Files beside these that look like the format's landmarks and are others, with the rule by which they are passed over. */
+  readonly others?: { readonly files: RegExp; readonly rule: string };
   /** False for images that are no faces, such as masks. By default every image is one. */
   accepts?(image: string): boolean;
   /** Style and group that an image's path gives it. `index.csv` comes first. */

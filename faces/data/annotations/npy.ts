@@ -75,6 +75,7 @@ export const cariface: ImageFormat = {
   name: "cariface",
   doc: "CariFace's NumPy files in ../landmarks_gt or ../landmarks",
   perImage: true,
+  others: { files: /(^|\/)landmarks\/[^/]*_l\.npy$/, rule: "predictions of CariFace's authors" },
   files: (image) => npyFiles(image, ["landmarks_gt", "landmarks"]),
   parse: (bytes, context) => [parseNpy(bytes, context)],
 };

@@ -189,9 +189,9 @@ Deno.test("openFolder() finds listed images by other names, and none outside of 
     });
     assert.deepEqual(records.map(({ file_name }) => file_name), ["sub/a.png", "sub/b.png"]);
     assert.deepEqual(bad.map(({ file, reason }) => [file.replace(dir, ""), reason.replace(dir, "")]), [
-      ["../secret.png", "it is outside of /in"],
-      ["/secret.png", "it is outside of /in"],
-      ["C:\\secret.png", "it is outside of /in"],
+      ["../secret.png", "it is outside of /in, and only images in it are read"],
+      ["/secret.png", "it is outside of /in, and only images in it are read"],
+      ["C:\\secret.png", "it is outside of /in, and only images in it are read"],
       ["twice.png", "there is no such image"],
     ]);
   }));
