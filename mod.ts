@@ -187,7 +187,7 @@ export * from "./faces/data/dataset_export.ts";
 export * from "./faces/data/dataset_writer.ts";
 export * from "./faces/data/face_folder.ts";
 export { type PassedOver } from "./faces/data/folder_files.ts";
-export { type Note } from "./faces/data/index_file.ts";
+export { type Note, type NoteCode } from "./faces/data/index_file.ts";
 export * from "./faces/data/image.ts";
 export * from "./faces/data/image_file.ts";
 export { IMAGE_FORMATS, type ImageFormatName } from "./faces/data/image_header.ts";
