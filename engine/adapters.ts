@@ -223,7 +223,7 @@ function chooseAmong(adapters: readonly Adapter[], wanted: string): Adapter {
   const adapter = text === "" ? undefined : adapters[index];
   if (!adapter) {
     const names = adapters.map(({ description }, k) => `${k}: ${description}`).join(", ") || "none";
-    throw new InputError(`Cannot use GPU "${wanted}" as there is no such adapter`, { hint: `there are ${names}` });
+    throw new InputError(`Cannot use GPU "${wanted}" as there is no such adapter`, { hint: `adapters: ${names}` });
   }
   if (!adapter.selection) {
     throw new InputError(

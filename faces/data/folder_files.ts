@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { entriesIn, realPath } from "../../formats/files.ts";
+import { entriesIn, exists, realPath } from "../../formats/files.ts";
 import { InputError } from "../../formats/input_error.ts";
 import type { BadFile } from "./annotations/registry.ts";
 
@@ -86,6 +86,7 @@ export interface FolderFiles {
  * @returns Its files.
  */
 export function listFolder(dir: string, deep = true): FolderFiles {
+  if (!exists(dir)) throw new InputError(`Cannot read ${dir}: there is no such folder`, { code: "missing" });
   const paths: string[] = [], passed: PassedOver[] = [], bad: BadFile[] = [];
   const same = new Map<string, string>(), byReal = new Map<string, string>();
   const folders = new Set<string>();

@@ -44,7 +44,7 @@ Deno.test({
     assert.match(errors, /^device: llvmpipe .*, a software driver: the processor computes\n$/);
     const wrong = await program(["doctor", "--gpu", "H100"], drivers);
     assert.equal(wrong.code, 2);
-    assert.match(wrong.errors, /^Cannot use GPU "H100" as .*, hint: there are 0: SwiftShader .*, 1: llvmpipe /);
+    assert.match(wrong.errors, /^Cannot use GPU "H100" as .*, hint: adapters: 0: SwiftShader .*, 1: llvmpipe /);
   },
 });
 

@@ -114,7 +114,7 @@ Deno.test("--json: an error is the last line, with exit code and text as without
     [["plan", "pipelines/full.yaml", "--only", "x", "--json"], "run"],
     [["status", "nowhere", "--json"], "usage"],
     [["tune", "--percent", "-3", "--json"], "usage"],
-    [["score", "--data", "tests/nowhere", "--json"], "usage"],
+    [["score", "--data", "tests/nowhere", "--json"], "missing"],
     [["bench", "--onyl", "x", "--json"], "usage"],
   ];
   for (const [args, code] of commands) {
