@@ -15,7 +15,8 @@ const both = { ignore: ![SWIFTSHADER, LAVAPIPE].every(exists) };
 async function program(args: string[], VK_DRIVER_FILES: string, cwd?: string) {
   const root = new URL("../../", import.meta.url).pathname;
   const flags = ["--no-prompt", "-q", `--config=${root}deno.json`, "-P=cli", "--allow-write=runs"];
-  const env = { VK_DRIVER_FILES, DENO_WEBGPU_BACKEND: "vulkan", NO_COLOR: "1", XDG_RUNTIME_DIR: "/tmp" };
+  const shown = { NO_COLOR: "1", XDG_RUNTIME_DIR: "/tmp", ...cwd && { INIT_CWD: cwd } };
+  const env = { VK_DRIVER_FILES, DENO_WEBGPU_BACKEND: "vulkan", ...shown };
   const command = new Deno.Command("deno", {
     args: ["run", ...flags, `${root}main.ts`, ...args],
     env,

@@ -43,7 +43,9 @@ function start(dir: string): Deno.ChildProcess {
   const [config, script] = ["deno.json", "main.ts"].map((name) => new URL(`../../${name}`, import.meta.url).pathname);
   const permissions = ["--no-prompt", "--allow-read", "--allow-write=runs", "--allow-env"];
   const args = ["run", "-q", ...permissions, `--config=${config}`, script!, "run", "test.yaml", "--json"];
-  return new Deno.Command("deno", { args, cwd: dir, stdout: "piped", stderr: "piped" }).spawn();
+  // A user who calls the command in that folder; the tests' own may be another.
+  const env = { INIT_CWD: dir };
+  return new Deno.Command("deno", { args, cwd: dir, env, stdout: "piped", stderr: "piped" }).spawn();
 }
 
 /** Waits until a stage began; false if the run ended without it. */
