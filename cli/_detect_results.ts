@@ -47,7 +47,7 @@ const ROWS = "faces.jsonl", SETTINGS = "detect.json";
 /** Longer side of overlays, pixels, at most; pictures on the contact sheet, at most, and the side of its cells. */
 const OVERLAY_PX = 2048, SHEET = 60, CELL_PX = 320;
 
-/** What a folder of results is for. */
+/** Settings of a folder of results. */
 export interface ResultOptions {
   /** Files to write beside the rows. */
   readonly formats: readonly ResultFormat[];

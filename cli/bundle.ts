@@ -129,6 +129,7 @@ async function* filesOf(root: string, packages: readonly Package[], tests: boole
     for await (const path of filesBelow(root, part)) yield { path, from: join(root, path) };
   }
   yield { path: ".deno/bin/deno", from: Deno.execPath() };
+  // The place at which Deno looks for packages of npm in its cache.
   const cache = ".deno/cache/npm/registry.npmjs.org";
   const names = new Set<string>();
   for (const { path, dir } of packages) {

@@ -126,7 +126,7 @@ export interface ToolOptions {
   readonly predicted?: readonly string[] | undefined;
 }
 
-/** How folders are read. */
+/** Options of reading folders. */
 export interface DataOptions {
   /** Of `.pts` files. */
   readonly origin: "0" | "1";
@@ -136,7 +136,7 @@ export interface DataOptions {
   readonly exclude?: readonly string[] | undefined;
 }
 
-/** How errors are measured. */
+/** Options of measuring errors. */
 export interface MeasureOptions extends DataOptions {
   /** By default `cropFor`. */
   readonly crop?: Crop | undefined;

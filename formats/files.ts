@@ -83,14 +83,14 @@ export async function writing<T>(path: string, write: () => Promise<T>): Promise
   }
 }
 
-/** What is left of a file or folder that could not be written is removed; the first error is the one to report. */
+/** Removes the rest of a file or folder that could not be written; the first error is the one to report. */
 function removeUnfinished(path: string): void {
   try {
     removeIfExists(`${path}.tmp`);
   } catch { /* it may lie where nothing can be removed */ }
 }
 
-/** What an entry of a folder is; for a link, what it leads to. One that leads nowhere is a file, which cannot be read. */
+/** True if an entry of a folder is a folder, or a link to one. A link that leads nowhere is a file, which cannot be read. */
 function isFolderEntry(dir: string, { name, isDirectory, isSymlink }: Deno.DirEntry): boolean {
   if (!isSymlink) return isDirectory;
   try {

@@ -37,7 +37,7 @@ export interface ExportOptions {
   readonly overwrite?: boolean | undefined;
 }
 
-/** What an export wrote, and what the format has no place for. */
+/** Result of an export, with the properties that the format has no place for. */
 export interface ExportedDataset {
   /** Number of images. */
   readonly images: number;

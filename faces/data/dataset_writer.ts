@@ -22,7 +22,7 @@ export interface ImageEncoder {
   encode(image: Image): Promise<Uint8Array>;
 }
 
-/** How a dataset is written. */
+/** Options of {@linkcode DatasetWriter.create}. */
 export interface DatasetWriterOptions {
   /** Makes PNG files of images; by default this thread. */
   readonly encoder?: ImageEncoder | undefined;

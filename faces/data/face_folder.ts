@@ -45,7 +45,7 @@ export interface FolderOptions {
   filter?: (name: string) => boolean;
   /** "stop" (unless given): throw when a file is bad, naming all of them. "skip": list them in `bad`. */
   on_bad?: "stop" | "skip";
-  /** What a user can do about bad files, for the error; by default that of `dataset/import`. */
+  /** Next step for a user with bad files, for the error; by default that of `dataset/import`. */
   remedy?: string;
 }
 
@@ -55,7 +55,7 @@ export interface FaceFolder extends Dataset {
   readonly bad: readonly BadFile[];
   /** Files and faces that are passed over, with the rule. */
   readonly passed: readonly PassedOver[];
-  /** What a person should know about the set. */
+  /** Facts about the set for a person to know. */
   readonly notes: readonly Note[];
   /** Files that are used and are no images: those with landmarks by image, index files, and the file of annotations. */
   readonly beside: ReadonlyMap<string, string>;

@@ -73,7 +73,7 @@ export interface FolderFiles {
   readonly same: ReadonlyMap<string, string>;
   /** Hidden files, and links to folders that are listed already. */
   readonly passed: readonly PassedOver[];
-  /** What cannot be read: links that lead nowhere, devices, folders without the right to read them. */
+  /** Paths that cannot be read: links that lead nowhere, devices, folders without the right to read them. */
   readonly bad: readonly BadFile[];
 }
 

@@ -273,6 +273,7 @@ function oddProfile(read: () => Uint8Array): string | undefined {
     }
     return unknown;
   } catch (error) {
+    // Damaged profiles end in RangeErrors of views and in errors of zlib, which have a code.
     if (error instanceof RangeError || error instanceof Error && "code" in error) return unknown;
     throw error;
   }

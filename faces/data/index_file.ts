@@ -52,7 +52,7 @@ export interface IndexRow {
   readonly group?: string;
 }
 
-/** What the index files of a folder say. */
+/** Contents of the index files of a folder. */
 export interface FolderIndex {
   /** Paths of the index files. */
   readonly files: readonly string[];

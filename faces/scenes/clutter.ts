@@ -1,5 +1,5 @@
 /**
- * What is in pictures beside faces: grounds, ornaments, folds, hands and text.
+ * Contents of pictures beside faces: grounds, ornaments, folds, hands and text.
  *
  * @module
  */

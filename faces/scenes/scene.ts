@@ -92,7 +92,7 @@ function drawAngle(draw: Draw): number {
   return between(draw, -Math.PI, Math.PI);
 }
 
-/** How an image is cut out, in its own pixels. */
+/** Outline by which an image is cut out, in its own pixels. */
 interface Cut {
   readonly shape: Shape;
   /** Width of the soft edge, pixels of the image. */

@@ -176,7 +176,7 @@ export class Finder implements Disposable {
     return suppress(all);
   }
 
-  /** What may be faces in a picture as it stands. */
+  /** Candidates in a picture as it stands. */
   async #searchCopies(image: Image, least: number, min_size_px: number | undefined): Promise<FaceCandidate[]> {
     const sizes = searchSizes(image, min_size_px);
     const all: FaceCandidate[] = [];
@@ -202,7 +202,7 @@ export class Finder implements Disposable {
     return all;
   }
 
-  /** What may be faces on one copy, in its pixels. */
+  /** Candidates in one copy, in its pixels. */
   async #search(image: Image, least: number): Promise<FaceCandidate[]> {
     const { executable, width, height } = this.#planFor(image);
     // Grey beyond the picture.

@@ -22,7 +22,7 @@ export type Outcome = Pick<Judged, "logit" | "face">;
 
 /** Result of {@linkcode judge}. */
 export interface Judgement {
-  /** What was found, but for what lies at faces that do not count. */
+  /** Detections, without those at faces that do not count. */
   readonly found: readonly Judged[];
   /** Faces that count. */
   readonly faces: readonly LabelledFace[];
@@ -134,7 +134,7 @@ export interface Bin {
   readonly from: number;
   /** Greatest score. */
   readonly to: number;
-  /** How many there are. */
+  /** Number of them. */
   readonly count: number;
   /** Mean score. */
   readonly score: number;

@@ -11,7 +11,7 @@ import type { Task } from "../run/task_files.ts";
 export interface Job {
   /** Name of the stage in the file; with `.parts` for the parts of its work. */
   readonly name: string;
-  /** What it does: a stage, the variants of one with a matrix, or parts of these. */
+  /** Its tasks: a stage, the variants of one with a matrix, or parts of these. */
   readonly tasks: readonly Task[];
   /** Names of the jobs that must be done before. */
   readonly needs: readonly string[];

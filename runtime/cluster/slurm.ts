@@ -21,7 +21,7 @@ export type Execute = (
   args: readonly string[],
 ) => Promise<{ readonly code: number; readonly out: string; readonly err: string }>;
 
-/** What all jobs of a submission share. */
+/** Settings that all jobs of a submission share. */
 export interface SlurmSettings {
   /** Folder in which the commands run. */
   readonly from: string;
@@ -40,7 +40,7 @@ export interface SlurmSettings {
 /** The last job: a run of the whole pipeline, which finds everything up to date and writes the summary. */
 export const LAST = "summary";
 
-/** How often a task that was stopped or killed goes back to the queue. */
+/** Most times that a task which was stopped or killed goes back to the queue. */
 const MOST_REQUEUES = 20;
 
 /** Time before the end of a job's time limit at which its task is told to stop, seconds. */

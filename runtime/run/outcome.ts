@@ -1,5 +1,5 @@
 /**
- * What the end of a stage leaves: the report of a failure, and the time that it took.
+ * The end of a stage: the report of a failure, and the time that it took.
  *
  * @module
  */
@@ -23,7 +23,7 @@ export async function keepTime(root: string, planned: PlannedStage, { adapter, s
   } catch { /* the artifact is what counts */ }
 }
 
-/** What is reported of a stage that failed. */
+/** The report of a stage that failed. */
 export function describeFailure(error: unknown, { stage }: PlannedStage, home: string, resumed: boolean): string {
   const work = join(home, ".work", stage.id);
   const lines = [`Cannot finish stage "${stage.id}" (${stage.spec.id}): ${explain(error)}`];

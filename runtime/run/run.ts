@@ -7,8 +7,9 @@
  * - `.<stage>.tmp/`: the artifact while it is made;
  * - `.work/<stage>/`: checkpoints and metrics of an unfinished stage;
  * - `summary.json`, `pipeline.yaml`: states and results, and the pipeline with everything resolved;
- * - `../.speeds.json`: how fast stages were on this machine, see `speed.ts`;
+ * - `../.speeds.json`: how fast stages were on this machine, see `timings.ts`;
  * - `../.tuning/`: kernels that were tuned, a file for each adapter, see `engine/tuning`;
+ * - `.tasks/`: tasks that processes of their own do, see `task.ts`;
  * - `log.jsonl`, `log.1.jsonl`, `.lock`: what happened when, what happened before, and the process that is running.
  *
  * @module

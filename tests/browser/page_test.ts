@@ -76,7 +76,8 @@ async function withPage(use: (url: string) => Promise<void>): Promise<void> {
 
 const test = hasChromium()
   ? slowTest
-  : (name: string, fn: () => Promise<void>) => Deno.test({ name, fn, ignore: true });
+  : (name: string, fn: () => Promise<void>) =>
+    Deno.test({ name: `${name}: skipped, as there is no Chromium`, fn, ignore: true });
 
 test("the page finds the faces that detect finds, says what it cannot read, and asks for nothing from elsewhere", async () => {
   const image = await twoFaces();
