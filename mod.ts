@@ -95,6 +95,7 @@ export type {
   MethodOptions,
   SamplerStep,
   SamplingMethod,
+  Spacing,
   StepBuilder,
   StepResult,
 } from "./models/diffusion/samplers/method.ts";

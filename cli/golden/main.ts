@@ -86,7 +86,7 @@ const KINDS: Readonly<Record<string, GoldenKind>> = {
   "ops": { keys: ["ops"], load: async () => (await import("./ops.ts")).opsCheck },
   "optimizers": { keys: ["clip", "lr_schedules"], load: async () => (await import("./ops.ts")).optimizersCheck },
   "sampler-loop": {
-    keys: ["sampler", "num_inference_steps", "eta", "model_function", "guidance", "timesteps"],
+    keys: ["sampler", "num_inference_steps", "eta", "spacing", "model_function", "guidance", "timesteps"],
     load: async () => (await import("./schedule.ts")).samplerLoopCheck,
   },
   "star-crop": { keys: ["crops"], load: async () => (await import("./star.ts")).starCropCheck },

@@ -21,7 +21,7 @@ import {
 import { clipOf, Sampler } from "../../models/diffusion/sampler.ts";
 import { ddimVariance } from "../../models/diffusion/samplers/ddim.ts";
 import { ddpmStep, ddpmVariance } from "../../models/diffusion/samplers/ddpm.ts";
-import type { SamplerStep, SamplingMethod } from "../../models/diffusion/samplers/method.ts";
+import { type SamplerStep, type SamplingMethod, SPACING_NAMES } from "../../models/diffusion/samplers/method.ts";
 import { SAMPLER_NAMES, SAMPLERS } from "../../models/diffusion/samplers/registry.ts";
 import { readConfig } from "../../models/io/config.ts";
 import { readSafetensors, type TensorData } from "../../formats/safetensors.ts";
@@ -135,7 +135,8 @@ export const samplerLoopCheck: GoldenCheck = async (c, device) => {
   const schedule = scheduleOf(c);
   const method = SAMPLERS[parsePart(c, z.enum(SAMPLER_NAMES).default("ddim"), "sampler")];
   const eta = parsePart(c, z.number().default(0), "eta");
-  const steps = method.steps(schedule, parsePart(c, z.int(), "num_inference_steps"), { eta });
+  const spacing = parsePart(c, z.enum(SPACING_NAMES).optional(), "spacing");
+  const steps = method.steps(schedule, parsePart(c, z.int(), "num_inference_steps"), { eta, spacing });
   const got = await sample(device, {
     method,
     schedule,

@@ -160,13 +160,21 @@ export function roundEven(x: number): number {
 }
 
 /** Factors of the clean sample and of the noise in a noisy one: `x_t = signal x_0 + noise e`. */
-export function noiseLevel({ alphas_cumprod }: Schedule, t: number): { signal: number; noise: number } {
+export interface NoiseLevel {
+  /** Factor of the clean sample. */
+  readonly signal: number;
+  /** Factor of the noise. */
+  readonly noise: number;
+}
+
+/** Noise of a time step. */
+export function noiseLevel({ alphas_cumprod }: Schedule, t: number): NoiseLevel {
   const a = alphas_cumprod[t] ?? NaN;
   return { signal: Math.sqrt(a), noise: Math.sqrt(1 - a) };
 }
 
 /** Target of the network's prediction, as factors: `target = signal x_0 + noise e`. */
-export function targetFactors(schedule: Schedule, t: number): { signal: number; noise: number } {
+export function targetFactors(schedule: Schedule, t: number): NoiseLevel {
   switch (schedule.config.prediction_type) {
     case "epsilon":
       return { signal: 0, noise: 1 };

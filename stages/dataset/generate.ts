@@ -62,7 +62,7 @@ export const generatePairs = stage({
   options,
   files: (given) => [...chosenFiles(given), ...editFiles(given.edits)],
   async check(given, { model, landmarks, detector }, set) {
-    const { edits: { pick, names, dir }, redraw, styles_dir, sampler = "ddim" } = given;
+    const { edits: { pick, names, dir }, redraw, spacing, styles_dir, sampler = "ddim" } = given;
     // A wrong style or edit is found here, not after hours.
     const styles = await Promise.all(chosenFiles(given).map(loadStyle));
     const edits = await readEdits(dir, names);
@@ -74,6 +74,8 @@ export const generatePairs = stage({
       detector && !redraw && { input: "detector", reason: `"redraw" is missing`, hint: "redraw: {}" },
       !heedsEta(SAMPLERS[sampler]) && set.has("eta") &&
       { option: "eta", reason: `it is for sampler ddim: current value is ${sampler}` },
+      spacing !== undefined && !SAMPLERS[sampler].continuous &&
+      { option: "spacing", reason: `it is for sampler dpmpp_2m: current value is ${sampler}` },
       styles.length === 0 && { option: "styles_dir", reason: `${styles_dir} has no style to train on` },
       pick > 0 && edits.length === 0 && {
         option: "edits",

@@ -15,7 +15,12 @@ import { type ParameterSpec, Scope } from "../../models/io/params.ts";
 import { clipOf, Sampler, type SamplerSpec } from "../../models/diffusion/sampler.ts";
 import { SAMPLER_NAMES, SAMPLERS } from "../../models/diffusion/samplers/registry.ts";
 import type { Schedule } from "../../models/diffusion/schedule.ts";
-import type { SamplerStep, SamplingMethod } from "../../models/diffusion/samplers/method.ts";
+import {
+  type SamplerStep,
+  type SamplingMethod,
+  SPACING_NAMES,
+  SPACINGS,
+} from "../../models/diffusion/samplers/method.ts";
 import { unet } from "../../models/diffusion/unet.ts";
 import { affine } from "../../ops/affine.ts";
 import { pad, slice } from "../../ops/slice.ts";
@@ -34,6 +39,11 @@ export const samplingOptions = {
     }`,
   ),
   steps: z.int().min(1).max(1000).default(20).describe("Steps of the sampler"),
+  spacing: z.enum(SPACING_NAMES).optional().describe(
+    `Spacing of the noise levels of dpmpp_2m: ${
+      SPACING_NAMES.map((name) => `${name}, ${SPACINGS[name]}`).join("; ")
+    }; by default time steps are spaced as the model's schedule says`,
+  ),
   guidance: z.number().min(1).max(30).default(2).describe("Scale of classifier-free guidance; 1 is none"),
   eta: z.number().min(0).max(1).default(0).describe("Fresh noise in each step of DDIM; 0 is deterministic"),
   control_scale: z.number().min(0).max(3).default(1).describe("Strength of the landmarks' influence"),

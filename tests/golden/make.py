@@ -445,7 +445,7 @@ def samplers():
     def model(x, t, k):
         return torch.tanh(0.7 * x + 0.4 * math.sin(0.01 * t) + k)
 
-    def loop(case, sampler, cls, config, options, steps, guidance=None, noise=False, seed=71):
+    def loop(case, sampler, cls, config, options, steps, guidance=None, noise=False, seed=71, **more_json):
         def run(dtype):
             scheduler = cls(**{k: v for k, v in config.items() if k not in ("clip_sample", "clip_sample_range",
                                                                              "set_alpha_to_one") or cls is not
@@ -479,7 +479,7 @@ def samplers():
         write(case, "sampler-loop", diffusers_peer(cls.__name__), config, {**given, **want},
               "x = x_T; for each time step: output = model; x = step(output, t, x); output/x[i] after step i", near,
               sampler=sampler, num_inference_steps=steps, timesteps=ts, guidance=guidance, seed=seed,
-              peer_options=options, model_function="eps(x,t,k) = tanh(0.7*x + 0.4*sin(0.01*t) + k)")
+              peer_options=options, model_function="eps(x,t,k) = tanh(0.7*x + 0.4*sin(0.01*t) + k)", **more_json)
 
     from diffusers import DDPMScheduler, DPMSolverMultistepScheduler
 
@@ -491,6 +491,11 @@ def samplers():
     loop("dpmpp-2m-cfg-vpred-20", "dpmpp_2m", DPMSolverMultistepScheduler, spaced, multistep, 20, guided, seed=75)
     spaced = {**latent, "timestep_spacing": "linspace"}
     loop("dpmpp-2m-linspace-7", "dpmpp_2m", DPMSolverMultistepScheduler, spaced, multistep, 7, seed=77)
+    v_linear = {**latent, "prediction_type": "v_prediction"}
+    loop("dpmpp-2m-karras-10", "dpmpp_2m", DPMSolverMultistepScheduler, latent,
+         {**multistep, "use_karras_sigmas": True}, 10, guided, seed=87, spacing="karras")
+    loop("dpmpp-2m-log-snr-9", "dpmpp_2m", DPMSolverMultistepScheduler, v_linear,
+         {**multistep, "use_lu_lambdas": True}, 9, seed=89, spacing="log_snr")
     ddpm = {k: v for k, v in latent.items() if k != "set_alpha_to_one"}
     loop("ddpm-loop-20", "ddpm", DDPMScheduler, ddpm, {}, 20, noise=True, seed=79)
     clipped = {**ddpm, "clip_sample": True, "clip_sample_range": 1.5}

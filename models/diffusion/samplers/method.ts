@@ -11,7 +11,7 @@ import { add } from "../../../ops/add.ts";
 import { clamp } from "../../../ops/clamp.ts";
 import { mul } from "../../../ops/mul.ts";
 import type { Value } from "../../../engine/graph.ts";
-import { noiseLevel, type Schedule } from "../schedule.ts";
+import { type NoiseLevel, noiseLevel, type Schedule } from "../schedule.ts";
 
 /** A step of a run: its time step, and the numbers that the graph of a step reads. */
 export interface SamplerStep {
@@ -21,10 +21,24 @@ export interface SamplerStep {
   readonly numbers: Readonly<Record<string, number>>;
 }
 
+/** Spacings of the noise levels of a run, other than by time steps. */
+export const SPACINGS = {
+  log_snr: "uniform in the logarithm of the signal-to-noise ratio (Lu et al. 2022, arXiv 2206.00927, section 3.2)",
+  karras: "denser where there is little noise (Karras et al. 2022, arXiv 2206.00364, eq. 5, rho 7)",
+} as const;
+
+/** Name of a spacing. */
+export type Spacing = keyof typeof SPACINGS;
+
+/** Names of all spacings. */
+export const SPACING_NAMES: readonly [Spacing, ...Spacing[]] = Object.keys(SPACINGS) as [Spacing, ...Spacing[]];
+
 /** Options of a run. */
 export interface MethodOptions {
   /** Fresh noise in each step of `ddim`: 0 is deterministic, 1 adds as much as DDPM. */
   readonly eta: number;
+  /** Spacing of the noise levels, for methods that take one; by default the schedule's `timestep_spacing`. */
+  readonly spacing?: Spacing | undefined;
 }
 
 /** A step under construction. */
@@ -57,6 +71,8 @@ export interface StepResult {
 export interface SamplingMethod {
   /** Name and source in a few words. */
   readonly doc: string;
+  /** True if it takes noise levels between time steps, and so the option `spacing`; by default false. */
+  readonly continuous?: boolean;
   /** True if a run with these options adds fresh noise. */
   noisy(options: MethodOptions): boolean;
   /**
@@ -83,10 +99,18 @@ export interface Predictions {
   readonly noise: readonly [number, number];
 }
 
-/** Estimates of x_0 and of the noise from the network's prediction, by its type in the schedule. */
-export function predictions(schedule: Schedule, t: number): Predictions {
-  const { signal, noise } = noiseLevel(schedule, t);
-  switch (schedule.config.prediction_type) {
+/**
+ * Estimates of x_0 and of the noise from the network's prediction, by its type in the schedule.
+ *
+ * @param t Time step.
+ * @param level Noise of the sample, where it is not that of a time step.
+ */
+export function predictions(
+  { config, alphas_cumprod }: Schedule,
+  t: number,
+  { signal, noise }: NoiseLevel = noiseLevel({ config, alphas_cumprod }, t),
+): Predictions {
+  switch (config.prediction_type) {
     case "epsilon":
       return { x0: [1 / signal, -noise / signal], noise: [0, 1] };
     case "sample":

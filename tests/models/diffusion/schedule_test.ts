@@ -47,6 +47,71 @@ Deno.test("DDIM with a perfect network ends at x_0, whatever it predicts", () =>
   ));
 });
 
+/**
+ * DPM-Solver++ (2M) as the paper has it (algorithm 2), on normal data N(mu, s^2), for which the best network and the
+ * solution of the probability flow are known: `(x - alpha mu) / sqrt(alpha^2 s^2 + sigma^2)` does not change.
+ *
+ * @returns Results of the sampler's numbers and of the paper's formula, and the distance from the solution.
+ */
+function solveNormal(count: number, spacing: "log_snr" | "karras") {
+  const [mu, s, start] = [0.7, 0.3, 1.2];
+  const ends = [999, 0].map((t) => {
+    const { signal, noise } = noiseLevel(schedule, t);
+    return noise / signal;
+  });
+  const sigmas = Array.from({ length: count }, (_, k) => {
+    const [most, least] = ends as [number, number], share = k / (count - 1);
+    return spacing === "log_snr"
+      ? most ** (1 - share) * least ** share
+      : (most ** (1 / 7) * (1 - share) + least ** (1 / 7) * share) ** 7;
+  });
+  const levels = [...sigmas, 0].map((ratio) => ({
+    alpha: 1 / Math.hypot(1, ratio),
+    sigma: ratio / Math.hypot(1, ratio),
+  }));
+  const clean = (x: number, { alpha, sigma }: { alpha: number; sigma: number }) =>
+    mu + alpha * s ** 2 / (alpha ** 2 * s ** 2 + sigma ** 2) * (x - alpha * mu);
+  const lambda = ({ alpha, sigma }: { alpha: number; sigma: number }) => Math.log(alpha / sigma);
+  const steps = SAMPLERS.dpmpp_2m.steps(schedule, count, { eta: 0, spacing });
+  let [numbers, formula] = [start, start];
+  let [last, before, error] = [0, 0, NaN];
+  // The share of the spread in the sample stays the same on the way.
+  const place = (x: number, { alpha, sigma }: { alpha: number; sigma: number }) =>
+    (x - alpha * mu) / Math.hypot(alpha * s, sigma);
+  for (const [k, level] of levels.slice(0, -1).entries()) {
+    const [next, previous] = [levels[k + 1]!, levels[k - 1]];
+    const n = (name: string) => steps[k]!.numbers[name]!;
+    // The last step, which ends at the estimate of x_0, is of first order.
+    if (k === count - 1) error = Math.abs(place(numbers, level) - place(start, levels[0]!));
+    const x0 = clean(numbers, level);
+    numbers = n("next.x") * numbers + n("next.x0") * x0 + n("next.last") * last;
+    last = x0;
+
+    const h = lambda(next) - lambda(level), now = clean(formula, level);
+    const r = previous && next.sigma > 0 ? (lambda(level) - lambda(previous)) / h : Infinity;
+    const D = (1 + 1 / (2 * r)) * now - before / (2 * r);
+    formula = next.sigma / level.sigma * formula - next.alpha * (Math.exp(-h) - 1) * D;
+    before = now;
+  }
+  return { numbers, formula, error, times: steps.map(({ t }) => t) };
+}
+
+Deno.test("DPM-Solver++ is the paper's algorithm 2 in f64, and of second order", () => {
+  for (const spacing of ["log_snr", "karras"] as const) {
+    const [ten, twenty, forty] = [10, 20, 40].map((count) => solveNormal(count, spacing));
+    for (const { numbers, formula } of [ten!, twenty!, forty!]) assert.ok(Math.abs(numbers - formula) < 1e-12);
+    // Half the steps' length is a quarter of the error.
+    const gain = twenty!.error / forty!.error;
+    assert.ok(twenty!.error < 0.02 && gain > 3 && gain < 6, `${spacing}: ${twenty!.error}, ${gain} times that of 40`);
+    const { times } = forty!;
+    assert.equal(times[0], 999);
+    assert.equal(times.at(-1), 0);
+    assert.ok(times.every((t, k) => t <= (times[k - 1] ?? 999)));
+  }
+  const one = SAMPLERS.dpmpp_2m.steps(schedule, 1, { eta: 0, spacing: "karras" });
+  assert.deepEqual(one.map(({ t, numbers }) => [t, numbers["next.x"], numbers["next.x0"]]), [[999, 0, 1]]);
+});
+
 Deno.test("timesteps() refuses more steps than there are", () => {
   assert.throws(() => timesteps(schedule, 1001), { message: "Cannot sample in 1001 steps: the schedule has 1000" });
 });
