@@ -183,9 +183,11 @@ export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
     software,
     storage,
     zeroOutside,
-    bindings: storage === "texture"
-      ? gpu.limits.maxStorageTexturesPerShaderStage
-      : gpu.limits.maxStorageBuffersPerShaderStage,
+    bindings: Math.min(
+      storage === "texture" ? gpu.limits.maxStorageTexturesPerShaderStage : gpu.limits.maxStorageBuffersPerShaderStage,
+      // The uniforms take one.
+      gpu.limits.maxBindingsPerBindGroup - 1,
+    ),
     tiled: options.tiled ?? (storage === "buffer" && !software),
     staged: storage === "texture" && (options.staged ?? software),
     check() {

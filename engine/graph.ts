@@ -182,10 +182,10 @@ export interface Op<A, I extends number, O extends number = 1> {
   /** Its form on the GPU. */
   readonly lowering: Lowering<A, I, O>;
   /**
-   * Rewrites the op into other ops that compute its one output, where that is faster on a target; null where it is not.
+   * Rewrites the op into other ops that compute its outputs, where that is faster on a target; null where it is not.
    * The choice is by shape unless a tuned candidate overrides it.
    */
-  decompose?(node: Node<A, I, O>, candidate: Candidate, target: Target): Value | null;
+  decompose?(node: Node<A, I, O>, candidate: Candidate, target: Target): Tuple<Value, O> | null;
   /** True to keep the outputs from run to run while the inputs are frozen: for transformed weights. */
   readonly cached?: boolean;
   /** "memory": cheap, may be recomputed. "compute": keep its output. */

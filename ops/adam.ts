@@ -1,4 +1,5 @@
-import { elements, type F64, type Op, sameShape, showShape, texels, type Value } from "../engine/graph.ts";
+import { elements, type F64, type Op, sameShape, showShape, type Target, texels, type Value } from "../engine/graph.ts";
+import { itemAt } from "../engine/lookup.ts";
 import source from "../shaders/adam.wgsl" with { type: "text" };
 import { reader } from "./_reference.ts";
 
@@ -41,81 +42,148 @@ function hyperSource(): string {
   return `struct Hyper { ${fields} }\nfn hyper() -> Hyper { ${loads} return Hyper(${values}); }`;
 }
 
-const names = (ema: boolean) => ema ? ["p", "m", "v", "ema"] : ["p", "m", "v"];
+/** Inputs of a tensor, behind those that all share. */
+const STATE = ["p", "g", "m", "v", "ema"] as const;
+/** Outputs of a tensor. */
+const NEXT = ["p", "m", "v", "ema"] as const;
 
-/** The inputs by name: the last is there where an average is kept. */
-function named<T>(inputs: readonly T[]) {
-  const [p, g, m, v, hyper, ema] = inputs as readonly [T, T, T, T, T, T?];
-  return { p, g, m, v, hyper, ema };
+/** The names of a tensor's inputs or outputs: the average comes last, where one is kept. */
+const kept = <Name extends string>(names: readonly Name[], ema: boolean) => ema ? names : names.slice(0, -1);
+
+/** Tensors of a dispatch where the adapter binds as many; more would take long to compile. */
+const TOGETHER = 32;
+/** Bindings that a dispatch's tensors share: the hyper-parameters, and the factor of clipping in the loads of gradients. */
+const SHARED = 2;
+/** Invocations in a workgroup, which belong to one tensor. */
+const WORKGROUP = 64;
+
+/** A tensor's inputs by name; the average is there where one is kept. */
+interface Tensors<T> {
+  readonly p: T;
+  readonly g: T;
+  readonly m: T;
+  readonly v: T;
+  readonly ema?: T | undefined;
+}
+
+/** The inputs of each tensor, which follow the hyper-parameters. */
+function tensorsOf<T>(inputs: readonly T[], ema: boolean): Tensors<T>[] {
+  const size = kept(STATE, ema).length;
+  return Array.from({ length: (inputs.length - 1) / size }, (_, n) => {
+    const [p, g, m, v, average] = inputs.slice(1 + n * size, 1 + (n + 1) * size) as unknown as [T, T, T, T, T?];
+    return { p, g, m, v, ema: average };
+  });
+}
+
+/** The hyper-parameters and the tensors as inputs. */
+function inputsOf<T>(hyper: T, tensors: readonly Tensors<T>[]): T[] {
+  return [hyper, ...tensors.flatMap(({ p, g, m, v, ema }) => [p, g, m, v, ...(ema === undefined ? [] : [ema])])];
+}
+
+/** Tensors in a dispatch: on hardware as many as it binds, as the host takes as long to encode a small one as a large one. */
+function together(ema: boolean, { tiled, bindings }: Target): number {
+  const each = kept(STATE, ema).length + kept(NEXT, ema).length;
+  return tiled ? Math.max(1, Math.min(TOGETHER, Math.floor((bindings - SHARED) / each))) : 1;
+}
+
+/** The invocations of each tensor, from whole workgroups on. */
+function spansOf(tensors: readonly Tensors<Value>[]): { readonly first: number; readonly end: number }[] {
+  let next = 0;
+  return tensors.map(({ p }) => {
+    const first = next;
+    const end = first + texels(p.shape);
+    next = Math.ceil(end / WORKGROUP) * WORKGROUP;
+    return { first, end };
+  });
 }
 
 /**
- * One step of Adam or AdamW on one tensor: parameter, gradient, first and second moment, hyper-parameters (and moving
- * average) give the new parameter, moments (and average).
+ * One step of Adam or AdamW on any number of tensors: hyper-parameters, then parameter, gradient, first and second moment
+ * (and moving average) of each give the new parameter, moments (and average) of each.
  */
 export const adamOp: Op<AdamAttrs, number, number> = {
   name: "adam",
   bound: "memory",
   shapes: (inputs, { ema }) => {
-    const { p, g, m, v, hyper, ema: average } = named(inputs);
-    const state = ema ? [g, m, v, average] : [g, m, v];
-    if (!state.every((s) => s && sameShape(s, p)) || elements(hyper) !== HYPER.length) {
+    const tensors = tensorsOf(inputs, ema);
+    const [hyper] = inputs;
+    const wrong = tensors.find(({ p, g, m, v, ema }) => ![g, m, v, ema ?? p].every((shape) => sameShape(shape, p)));
+    if (!hyper || elements(hyper) !== HYPER.length || wrong) {
+      const given = inputsOf(hyper ?? [], wrong ? [wrong] : tensors);
       throw new TypeError(
-        `Cannot apply adam to ${[p, ...state, hyper].map((s) => showShape(s ?? [])).join(", ")}: ` +
-          `all must be ${showShape(p)}, the last [${HYPER.length}]`,
+        `Cannot apply adam to ${given.map(showShape).join(", ")}: the first must be [${HYPER.length}], ` +
+          "and those of a tensor equal",
       );
     }
-    return names(ema).map(() => p);
+    return tensors.flatMap(({ p }) => kept(NEXT, ema).map(() => p));
   },
   lowering: {
     kind: "kernel",
-    kernel: ({ inputs, attrs: { ema, l2 } }) => ({
-      source: `${source}\n${hyperSource()}`,
-      label: "shaders/adam.wgsl",
-      entry: "forward",
-      reads: ["p", "g", "m", "v", "hyper", ...(ema ? ["ema"] : [])],
-      writes: names(ema).map((name) => `${name}_new`),
-      fusable: ["g"],
-      constants: { E: Number(ema), L2: Number(l2) },
-      threads: texels(named(inputs).p.shape),
-    }),
+    kernel: ({ inputs, attrs: { ema, l2 } }) => {
+      const tensors = tensorsOf(inputs, ema);
+      const spans = spansOf(tensors);
+      const each = (name: (n: number) => readonly string[]) => tensors.flatMap((_, n) => name(n));
+      return {
+        source: `${source}\n${hyperSource()}`,
+        label: "shaders/adam.wgsl",
+        entry: "forward",
+        reads: ["hyper", ...each((n) => kept(STATE, ema).map((name) => `${name}${n}`))],
+        writes: each((n) => kept(NEXT, ema).map((name) => `${name}_new${n}`)),
+        fusable: each((n) => [`g${n}`]),
+        constants: { E: Number(ema), L2: Number(l2), N: tensors.length },
+        ints: Object.fromEntries(spans.flatMap(({ first, end }, n) => [[`first${n}`, first], [`end${n}`, end]])),
+        threads: itemAt(spans, spans.length - 1, "tensors").end,
+        workgroup: WORKGROUP,
+      };
+    },
   },
-  flops: ({ inputs, attrs: { ema } }) => (ema ? 16 : 13) * elements(named(inputs).p.shape),
-  reference(inputs, { ema, l2 }) {
-    const { p, g, m, v, hyper, ema: average } = named(inputs);
-    const h = hyperOf(hyper);
+  decompose({ inputs, attrs }, _, target) {
+    const tensors = tensorsOf(inputs, attrs.ema);
+    const most = together(attrs.ema, target);
+    if (tensors.length <= most) return null;
+    const hyper = itemAt(inputs, 0, "inputs");
+    return Array.from(
+      { length: Math.ceil(tensors.length / most) },
+      (_, k) => hyper.graph.apply(adamOp, inputsOf(hyper, tensors.slice(k * most, (k + 1) * most)), attrs),
+    ).flat();
+  },
+  flops: ({ inputs, attrs: { ema } }) =>
+    tensorsOf(inputs, ema).reduce((sum, { p }) => sum + (ema ? 16 : 13) * elements(p.shape), 0),
+  reference(inputs, { ema: averaged, l2 }) {
+    const h = hyperOf(itemAt(inputs, 0, "inputs"));
     const flat = (x: F64) => reader(x, [x.data.length]);
-    const [P, G, M, V, E] = [flat(p), flat(g), flat(m), flat(v), flat(average ?? p)];
-    const grad = (k: number) => h.grad_scale * G(k) + (l2 ? h.weight_decay * P(k) : 0);
-    const first = (k: number) => h.beta1 * M(k) + h.m_rate * grad(k);
-    const second = (k: number) => h.beta2 * V(k) + h.v_rate * grad(k) ** 2;
-    const next = (k: number) =>
-      P(k) * (l2 ? 1 : 1 - h.lr * h.weight_decay) -
-      h.lr * h.m_correction * first(k) / (Math.sqrt(h.v_correction * second(k)) + h.eps);
-    const blended = (k: number) => E(k) + h.ema_rate * (next(k) - E(k));
-    return [next, first, second, ...(ema ? [blended] : [])].map((f) => ({ ...p, data: p.data.map((_, k) => f(k)) }));
+    return tensorsOf(inputs, averaged).flatMap(({ p, g, m, v, ema }) => {
+      const [P, G, M, V, E] = [flat(p), flat(g), flat(m), flat(v), flat(ema ?? p)];
+      const grad = (k: number) => h.grad_scale * G(k) + (l2 ? h.weight_decay * P(k) : 0);
+      const first = (k: number) => h.beta1 * M(k) + h.m_rate * grad(k);
+      const second = (k: number) => h.beta2 * V(k) + h.v_rate * grad(k) ** 2;
+      const next = (k: number) =>
+        P(k) * (l2 ? 1 : 1 - h.lr * h.weight_decay) -
+        h.lr * h.m_correction * first(k) / (Math.sqrt(h.v_correction * second(k)) + h.eps);
+      const blended = (k: number) => E(k) + h.ema_rate * (next(k) - E(k));
+      return [next, first, second, ...(ema ? [blended] : [])].map((f) => ({ ...p, data: p.data.map((_, k) => f(k)) }));
+    });
   },
 };
 
 /**
- * One step of Adam on one tensor; `adamUpdates` of optimizer.ts does it for a whole model.
+ * One step of Adam on some tensors; `adamUpdates` of optimizer.ts does it for a whole model.
  *
  * @param hyper The numbers of {@linkcode HYPER}, from `adamHyper`.
- * @param ema Moving average of `p`, if one is kept.
- * @returns New `p`, `m`, `v` and, with `ema`, its new value.
+ * @param tensors Parameter, gradient and moments of each, and for all or for none of them the moving average `ema`.
+ * @param l2 True for weight decay as an L2 term of the gradient.
+ * @returns By tensor: new `p`, `m`, `v` and, with `ema`, its new value.
  */
 export function adam(
-  { p, g, m, v, hyper, ema }: {
-    readonly p: Value;
-    readonly g: Value;
-    readonly m: Value;
-    readonly v: Value;
-    readonly hyper: Value;
-    readonly ema?: Value;
-  },
+  hyper: Value,
+  tensors: readonly Tensors<Value>[],
   l2 = false,
-): { readonly p: Value; readonly m: Value; readonly v: Value; readonly ema?: Value } {
-  const next = p.graph.apply(adamOp, [p, g, m, v, hyper, ...(ema ? [ema] : [])], { ema: ema !== undefined, l2 });
-  const [new_p, new_m, new_v, new_ema] = next as readonly [Value, Value, Value, Value?];
-  return { p: new_p, m: new_m, v: new_v, ...(new_ema ? { ema: new_ema } : {}) };
+): { readonly p: Value; readonly m: Value; readonly v: Value; readonly ema?: Value | undefined }[] {
+  const ema = tensors.some((tensor) => tensor.ema !== undefined);
+  const next = hyper.graph.apply(adamOp, inputsOf(hyper, tensors), { ema, l2 });
+  const size = kept(NEXT, ema).length;
+  return tensors.map((_, n) => {
+    const [p, m, v, average] = next.slice(n * size, (n + 1) * size) as unknown as [Value, Value, Value, Value?];
+    return { p, m, v, ema: average };
+  });
 }

@@ -5,6 +5,8 @@ import { sum } from "./sum.ts";
 
 /** Tensors that one dispatch takes: with the two accumulators they fit the smallest binding limit. */
 const TOGETHER = 4;
+/** Tensors that one dispatch takes on hardware, where it binds as many: the host takes as long to encode a small one. */
+const TOGETHER_ON_HARDWARE = 64;
 /** Partial sums, enough invocations to fill a GPU. */
 const PARTS = 1024;
 
@@ -34,6 +36,15 @@ export const addSquaresOp: Op<NoAttrs, number> = {
       };
     },
   },
+  decompose({ inputs }, _, { tiled, bindings }) {
+    const [a, ...xs] = split(inputs);
+    const most = tiled ? Math.min(TOGETHER_ON_HARDWARE, bindings - 2) : TOGETHER;
+    if (xs.length <= most) return null;
+    // One after the other, so that the sum is the same however many a dispatch takes.
+    let total = a;
+    for (let k = 0; k < xs.length; k += most) total = apply(addSquaresOp, [total, ...xs.slice(k, k + most)], {});
+    return [total];
+  },
   flops: ({ inputs: [, ...xs] }) => xs.reduce((n, x) => n + 2 * elements(x.shape), 0),
   reference(inputs) {
     const [a, ...xs] = split(inputs);
@@ -48,12 +59,9 @@ export const addSquaresOp: Op<NoAttrs, number> = {
   },
 };
 
-/** Sum of the squares of all elements of all `xs`, `[1]`; a quarter as many dispatches as there are tensors. */
+/** Sum of the squares of all elements of all `xs`, `[1]`; a dispatch takes many of them. */
 export function sumOfSquares(xs: readonly Value[]): Value {
   const [first] = split(xs);
-  let total = first.graph.constant(new Float32Array(PARTS * 4), [PARTS, 4]);
-  for (let k = 0; k < xs.length; k += TOGETHER) {
-    total = apply(addSquaresOp, [total, ...xs.slice(k, k + TOGETHER)], {});
-  }
-  return sum(total);
+  const zeros = first.graph.constant(new Float32Array(PARTS * 4), [PARTS, 4]);
+  return sum(apply(addSquaresOp, [zeros, ...xs], {}));
 }

@@ -40,7 +40,7 @@ export const attentionOp: Op<AttentionAttrs, 4> = {
   decompose({ inputs: [, q, k, v], attrs: { heads, causal } }, _, { tiled }) {
     if (!tiled || !fitsTiles(q, { heads, causal })) return null;
     const [y] = q.graph.apply(attentionTilesOp, [q, k, v], { heads, causal });
-    return y;
+    return [y];
   },
   gradient({ inputs: [, q, k, v], attrs }, [dy]) {
     const { heads, causal, rows } = attrs;

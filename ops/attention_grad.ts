@@ -31,7 +31,7 @@ export const attentionGradOp: Op<AttentionTilesGradAttrs, 5> = {
     if (!tiled || !fitsTiles(q, attrs)) return null;
     const { heads, causal } = attrs;
     const [y, logs] = q.graph.apply(attentionTilesOp, [q, k, v], { heads, causal });
-    return apply(attentionTilesGradOp, [q, k, v, dy, logs, rowDot(y, dy, heads)], attrs);
+    return [apply(attentionTilesGradOp, [q, k, v, dy, logs, rowDot(y, dy, heads)], attrs)];
   },
   flops: () => 0,
   reference([, q, k, v, dy], attrs) {

@@ -103,10 +103,10 @@ export const conv2dOp: Op<Conv2dAttrs, 2> = {
     const [convolution, frozen] = [{ maps: x.shape, filters: f.shape, ...attrs }, target.isFrozen?.(f) ?? false];
     const { I, O } = dims(f, "KH KW I O");
     if (prefersIm2col(convolution)) {
-      return reshape(matmul(im2col(x, f.shape, attrs), reshape(f, [elements(f.shape) / O, O])), y.shape);
+      return [reshape(matmul(im2col(x, f.shape, attrs), reshape(f, [elements(f.shape) / O, O])), y.shape)];
     }
     const wanted = decided(candidate, () => prefersWinograd(convolution, [I, O], frozen));
-    return wanted && supportsWinograd(convolution) ? winograd(x, f, { transposed: false, frozen }) : null;
+    return wanted && supportsWinograd(convolution) ? [winograd(x, f, { transposed: false, frozen })] : null;
   },
   gradient: ({ inputs: [x, f], attrs }, [dy]) => [
     conv2dBackwardInput(dy, f, x.shape, attrs),

@@ -63,7 +63,7 @@ export const conv2dBackwardInputOp: Op<Conv2dBackwardInputAttrs, 2> = {
     const [convolution, frozen] = [{ maps: dx.shape, filters: f.shape, ...attrs }, target.isFrozen?.(f) ?? false];
     const { I, O } = dims(f, "KH KW I O");
     const wanted = decided(candidate, () => prefersWinograd(convolution, [O, I], frozen));
-    return wanted && supportsWinograd(convolution) ? winograd(dy, f, { transposed: true, frozen }) : null;
+    return wanted && supportsWinograd(convolution) ? [winograd(dy, f, { transposed: true, frozen })] : null;
   },
   // Linear in dy, whose gradient is the convolution; dx and dy change places in that of the filters.
   gradient: ({ inputs: [dy, f], attrs: { stride, padding } }, [g]) => [

@@ -69,7 +69,7 @@ export const conv2dBackwardWeightOp: Op<Conv2dBackwardWeightAttrs, 2> = {
     const filters = [KH, KW, I, O];
     const convolution = { maps: x.shape, filters, stride, padding };
     const wanted = decided(candidate, () => !target.tiled && prefersWinogradGradient(convolution));
-    if (wanted && !target.keepComposite) return reshape(winogradGradient(x, dy), df.shape);
+    if (wanted && !target.keepComposite) return [reshape(winogradGradient(x, dy), df.shape)];
     // Few filters have a long sum, which is split into parts that run side by side.
     const { N, HO, WO } = dims(dy, "N HO WO O");
     const im2cols = prefersIm2col(convolution) && !target.keepComposite;
@@ -78,7 +78,7 @@ export const conv2dBackwardWeightOp: Op<Conv2dBackwardWeightAttrs, 2> = {
     const most = target.tiled ? splitFor(tiles, N * HO * WO) : Math.min(32, Math.ceil(192 / threads));
     const split = largestDivisor(N * HO, most);
     const total = target.tiled ? (some: Value) => sumInPasses(some, 1) : sumMiddle;
-    const sum = (some: Value) => reshape(total(reshape(some, [1, split, ...filters])), df.shape);
+    const sum = (some: Value) => [reshape(total(reshape(some, [1, split, ...filters])), df.shape)] as const;
     if (im2cols) {
       const rows = (v: Value) => reshape(v, [split, N * HO * WO / split, elements(v.shape) / (N * HO * WO)]);
       return sum(matmul(rows(im2col(x, filters, attrs)), rows(dy), { transpose_a: true }));

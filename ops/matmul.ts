@@ -216,7 +216,7 @@ export const matmulOp: Op<MatmulAttrs, 2> = {
     const split = largestDivisor(K, splitFor(n * Math.ceil(M / 64) * Math.ceil(N / 64), K));
     if (split === 1 || lb.n !== n) return null;
     const some = apply(matmulOp, [reshape(a, [n * split, K / split, M]), reshape(b, [n * split, K / split, N])], attrs);
-    return reshape(sumInPasses(reshape(some, [n, split, M, N]), 1), [n, M, N]);
+    return [reshape(sumInPasses(reshape(some, [n, split, M, N]), 1), [n, M, N])];
   },
   gradient({ inputs: [a, b], attrs }, [dy]) {
     const { ta, tb, heads, merged_a, merged_b, merged_y } = attrs;

@@ -7,6 +7,7 @@
  */
 
 import type { Graph, Value } from "../engine/graph.ts";
+import { itemAt } from "../engine/lookup.ts";
 import { adam, HYPER, type Hyper } from "./adam.ts";
 import { add } from "./add.ts";
 import { sumOfSquares } from "./add_squares.ts";
@@ -72,13 +73,17 @@ export function adamUpdates(
   const hyper = graph.input("adam.hyper", [HYPER.length]);
   const squared_norm = clip_norm === undefined ? undefined : sumOfSquares(grads);
   const factor = squared_norm && clip_norm !== undefined ? clipFactor(squared_norm, clip_norm) : undefined;
-  const updates: [Value, Value][] = [];
-  for (const { p, g, state } of trained(graph, parameters, grads, factor)) {
-    const [m, v, average] = [state("adam.m"), state("adam.v"), ema ? state("ema") : undefined];
-    const next = adam({ p, g, m, v, hyper, ...(average ? { ema: average } : {}) }, l2);
-    updates.push([p, next.p], [m, next.m], [v, next.v]);
-    if (average && next.ema) updates.push([average, next.ema]);
-  }
+  const tensors = [...trained(graph, parameters, grads, factor)].map(({ p, g, state }) => ({
+    p,
+    g,
+    m: state("adam.m"),
+    v: state("adam.v"),
+    ema: ema ? state("ema") : undefined,
+  }));
+  const updates = adam(hyper, tensors, l2).flatMap((next, k): [Value, Value][] => {
+    const { p, m, v, ema } = itemAt(tensors, k, "tensors");
+    return [[p, next.p], [m, next.m], [v, next.v], ...(ema && next.ema ? [[ema, next.ema] as [Value, Value]] : [])];
+  });
   return squared_norm ? { updates, squared_norm } : { updates };
 }
 

@@ -46,7 +46,7 @@ export const sumOp: Op<SumAttrs, 1> = {
     }),
   },
   decompose({ inputs: [x], attrs: { parts } }, _, target) {
-    return target.tiled && !target.keepComposite && passesFor(x, parts) > 1 ? sumInPasses(x, parts) : null;
+    return target.tiled && !target.keepComposite && passesFor(x, parts) > 1 ? [sumInPasses(x, parts)] : null;
   },
   gradient: ({ inputs: [x], attrs: { parts } }, [dy]) => {
     const { A, B } = dims(x, "A B ...");

@@ -48,6 +48,5 @@ function rewrite(node: Node, inputs: readonly Value[], target: Target): readonly
   const same = inputs.every((value, k) => value === node.inputs[k]);
   const outputs = same ? node.outputs : first.graph.apply(op, inputs, attrs);
   const moved = itemAt(outputs, 0, "an op's outputs").node;
-  const replacement = op.decompose?.(moved, candidateOf(moved, target), target);
-  return replacement ? [replacement] : outputs;
+  return op.decompose?.(moved, candidateOf(moved, target), target) ?? outputs;
 }

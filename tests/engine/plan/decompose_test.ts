@@ -10,7 +10,7 @@ const target: Target = { storage: "buffer", bindings: 16, tiled: false };
 const composite: Op<NoAttrs, 1> = {
   ...siluOp,
   name: "composite",
-  decompose: ({ inputs: [x] }, _candidate, { keepComposite }) => keepComposite ? null : silu(x),
+  decompose: ({ inputs: [x] }, _candidate, { keepComposite }) => keepComposite ? null : [silu(x)],
 };
 
 Deno.test("decompose() replaces an op and what it is read by, and drops what nothing reads any more", () => {
