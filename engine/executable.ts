@@ -19,7 +19,7 @@ import {
   type PreparedDispatch,
   prepareDispatches,
 } from "./prepare.ts";
-import { copyBufferOut, type Encode, mapped, unpack } from "./tensor.ts";
+import { copyBufferOut, type Encode, mapped, Storage, storageBytes, unpack } from "./tensor.ts";
 import type { Step } from "./wgsl.ts";
 
 /** True if the results of a dispatch are there from an earlier run; otherwise counts the dispatch as executed. */
@@ -107,7 +107,7 @@ export class Executable implements Disposable {
     };
     dispatches.forEach((dispatch, k) => {
       copyUntil(k);
-      const { pipeline, group, workgroups, staged, flushBefore } = dispatch;
+      const { pipeline, group, workgroups, staged, flushBefore, replaced } = dispatch;
       if (flushBefore && pending.length) flush();
       if (skip(dispatch)) return;
       pass ??= encoder.beginComputePass();
@@ -115,6 +115,7 @@ export class Executable implements Disposable {
       pass.setBindGroup(0, group);
       pass.dispatchWorkgroups(workgroups[0], workgroups[1]);
       if (staged.length) pending.push(...staged);
+      for (const storage of replaced) storage.changed();
     });
     copyUntil(dispatches.length);
     flush();
@@ -142,6 +143,7 @@ export class Executable implements Disposable {
    */
   async profile(): Promise<Float64Array> {
     const { gpu } = this.#device;
+    using _kept = this.#keepParameters();
     // A wait costs about 12 ms whatever the work, so a timing spans as many repetitions as fill much more.
     const LEAST_MS = 40;
     const known = new Map<string, number>();
@@ -180,6 +182,7 @@ export class Executable implements Disposable {
    */
   async firstNonFinite(inputs: Readonly<Record<string, ArrayLike<number>>> = {}): Promise<NonFiniteResult | null> {
     this.#write(inputs);
+    using _kept = this.#keepParameters();
     const search = new NonFiniteSearch(this.#device);
     const { storage } = this.#memory;
     for (const value of this.plan.leaves) {
@@ -197,6 +200,29 @@ export class Executable implements Disposable {
       if (found) return found;
     }
     return await search.check(true);
+  }
+
+  /** Copies the parameters that dispatches write in place; when it is disposed of they have these values again. */
+  #keepParameters(): Disposable {
+    const { gpu } = this.#device;
+    const written = new Set(this.#dispatches.flatMap(({ replaced }) => replaced));
+    const copies = [...written].map((storage) => {
+      const count = storage.bytes / storageBytes(1, "buffer");
+      const copy = new Storage(this.#device, count);
+      return { copy, keep: storage.copyTo(copy, count), restore: copy.copyTo(storage, count) };
+    });
+    const submit = (encodes: readonly Encode[]) => {
+      const encoder = gpu.createCommandEncoder();
+      for (const encode of encodes) encode(encoder);
+      gpu.queue.submit([encoder.finish()]);
+    };
+    submit(copies.map(({ keep }) => keep));
+    return {
+      [Symbol.dispose]() {
+        submit(copies.map(({ restore }) => restore));
+        for (const { copy } of copies) copy.destroy();
+      },
+    };
   }
 
   /** Encodes a dispatch, and copies of its results out of the device; new values of parameters stay in the staging buffer. */

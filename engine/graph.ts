@@ -128,6 +128,10 @@ export interface Kernel {
   readonly workgroup?: number;
   /** Inputs whose texels the kernel reads at most once or twice, so that a producer may be fused into the load. */
   readonly fusable?: readonly string[];
+  /**
+   * Inputs whose memory a result may have, by the result: only the invocation that writes a texel reads the texel before it.
+   */
+  readonly inPlace?: Readonly<Record<string, string>>;
 }
 
 /** Lowering of an op to WGSL. */

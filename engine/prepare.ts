@@ -36,6 +36,8 @@ export interface PreparedDispatch {
   readonly staged: readonly Encode[];
   /** True if the staging buffer is copied to the textures before it. */
   readonly flushBefore: boolean;
+  /** Parameters that it writes in place. */
+  readonly replaced: readonly Storage[];
 }
 
 /** A copy of a new value to its parameter, after so many dispatches. */
@@ -94,10 +96,15 @@ export function prepareDispatches(
   owned: DisposableStack,
 ): PreparedDispatch[] {
   const stagings = plan.dispatches.map((_, k) => itemAt(plan.staging, k, "staging"));
+  const replacing = plan.dispatches.map(({ reads, writes }, k) => {
+    const { slices } = itemAt(stagings, k, "staging");
+    const replaced = writes.map((value, j) => slices[j] ? undefined : plan.inPlaceUpdates.get(value));
+    return reads.map((value) => replaced.indexOf(value));
+  });
   const programs = plan.dispatches.map(({ program, reads }, k) => {
     const staged = itemAt(stagings, k, "staging").slices.map((slice) => slice !== null);
     const dtypes = reads.map((value) => lookUp(memory.storage, value, "storage").dtype);
-    return assemble(program, device.storage, device.zeroOutside, dtypes, staged);
+    return assemble(program, device.storage, device.zeroOutside, dtypes, staged, itemAt(replacing, k, "dispatches"));
   });
   const uniforms = uploadUniforms(device, programs, owned);
   return plan.dispatches.map((dispatch, k) =>
@@ -105,6 +112,7 @@ export function prepareDispatches(
       dispatch,
       memory,
       staging: itemAt(stagings, k, "staging"),
+      inPlace: itemAt(replacing, k, "dispatches"),
       assembled: itemAt(programs, k, "programs"),
       uniforms: itemAt(uniforms, k, "uniforms"),
     })
@@ -132,12 +140,15 @@ interface Ingredients {
   readonly dispatch: Dispatch;
   readonly memory: PlanMemory;
   readonly staging: Staging;
+  /** By read, the result that is written to its buffer; -1 without one. */
+  readonly inPlace: readonly number[];
   readonly assembled: Assembled;
   readonly uniforms: GPUBufferBinding;
 }
 
 function prepareDispatch(device: Device, given: Ingredients): PreparedDispatch {
-  const { dispatch: { reads, writes, program, cached }, memory, staging: { flushBefore, slices }, assembled } = given;
+  const { dispatch: { reads, writes, program, cached }, memory, staging: { flushBefore, slices }, inPlace, assembled } =
+    given;
   const storageOf = (value: Value) => lookUp(memory.storage, value, "storage");
   const layout = bindGroupLayout(device, given);
   const staged: Encode[] = [];
@@ -149,50 +160,44 @@ function prepareDispatch(device: Device, given: Ingredients): PreparedDispatch {
     return { buffer, ...slice };
   };
   const from = reads.map(storageOf);
-  const resources = [given.uniforms, ...from.map(({ resource }) => resource), ...writes.map(result)];
+  const entries = [
+    { binding: 0, resource: given.uniforms },
+    ...from.map(({ resource }, k) => ({ binding: 1 + k, resource })).filter((_, k) => itemAt(inPlace, k, "reads") < 0),
+    ...writes.map((value, j) => ({ binding: 1 + reads.length + j, resource: result(value, j) })),
+  ];
   return {
     pipeline: pipelineOf(device, program.kernel.entry, assembled, layout),
-    group: device.gpu.createBindGroup({
-      layout,
-      entries: resources.map((resource, binding) => ({ binding, resource })),
-    }),
+    group: device.gpu.createBindGroup({ layout, entries }),
     workgroups: assembled.workgroups,
     staged,
     flushBefore,
+    replaced: from.filter((_, k) => itemAt(inPlace, k, "reads") >= 0),
     cached: cached ? { from, versions: -1 } : null,
   };
 }
 
 function bindGroupLayout(
   device: Device,
-  { dispatch: { reads, writes }, memory, staging: { slices } }: Ingredients,
+  { dispatch: { reads, writes }, memory, staging: { slices }, inPlace }: Ingredients,
 ): GPUBindGroupLayout {
   const texture = device.storage === "texture";
+  const visibility = GPUShaderStage.COMPUTE;
+  const bound = (value: Value, access: "read-only" | "write-only"): Omit<GPUBindGroupLayoutEntry, "binding"> => {
+    const { dtype } = lookUp(memory.storage, value, "storage");
+    return { visibility, storageTexture: { access, format: TEXEL_FORMATS[dtype] } };
+  };
   const entries = [
-    { buffer: { type: "uniform" } } as const,
+    { visibility, buffer: { type: "uniform" } } as const,
     ...reads.map((value) =>
-      texture
-        ? {
-          storageTexture: {
-            access: "read-only",
-            format: TEXEL_FORMATS[lookUp(memory.storage, value, "storage").dtype],
-          },
-        } as const
-        : { buffer: { type: "read-only-storage" } } as const
+      texture ? bound(value, "read-only") : { visibility, buffer: { type: "read-only-storage" } } as const
     ),
     ...writes.map((value, k) =>
-      texture && !slices[k]
-        ? {
-          storageTexture: {
-            access: "write-only",
-            format: TEXEL_FORMATS[lookUp(memory.storage, value, "storage").dtype],
-          },
-        } as const
-        : { buffer: { type: "storage" } } as const
+      texture && !slices[k] ? bound(value, "write-only") : { visibility, buffer: { type: "storage" } } as const
     ),
   ];
   return device.gpu.createBindGroupLayout({
-    entries: entries.map((entry, binding) => ({ binding, visibility: GPUShaderStage.COMPUTE, ...entry })),
+    entries: entries.map((entry, binding) => ({ binding, ...entry }))
+      .filter((_, binding) => (inPlace[binding - 1] ?? -1) < 0),
   });
 }
 

@@ -156,9 +156,14 @@ export class Storage implements Disposable {
     countBytes(device, this.bytes);
   }
 
-  /** Number of writes by uploads and copies: values computed from it are valid while this is the same. */
+  /** Number of writes by uploads, copies and in place: values computed from it are valid while this is the same. */
   get version(): number {
     return this.#version;
+  }
+
+  /** Counts a write in place, by a dispatch. */
+  changed(): void {
+    this.#version++;
   }
 
   /** Uploads texels from the start on; f16 rounds them. */

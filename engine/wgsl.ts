@@ -295,6 +295,11 @@ function readAccessor(k: number, dtype: keyof typeof TEXEL_FORMATS, texture: boo
   };
 }
 
+/** Reads what a dispatch writes in place. */
+function inPlaceAccessor(k: number, write: number): Accessor {
+  return { binding: "", access: `fn r${k}(i: i32) -> vec4f { return W${write}[i]; }` };
+}
+
 function writeAccessor(k: number, binding: number, texture: boolean): Accessor {
   const [declaration, write] = texture
     ? [` W${k}: texture_storage_2d<rgba32float, write>;`, `textureStore(W${k}, ${TEXEL_XY}, v)`]
@@ -346,6 +351,7 @@ function calledFunctions({ loads, stores }: Program): Iterable<string> {
  *
  * @param dtypes Element types of the tensors bound for reading.
  * @param staged For each of the results, true if it is written to a buffer in every storage class.
+ * @param inPlace For each of the tensors bound for reading, the result that is written to its buffer; -1 without one.
  */
 export function assemble(
   program: Program,
@@ -353,6 +359,7 @@ export function assemble(
   zeroOutside: boolean,
   dtypes: readonly (keyof typeof TEXEL_FORMATS)[],
   staged: readonly boolean[] = [],
+  inPlace: readonly number[] = [],
 ): Assembled {
   const { kernel } = program;
   const uniforms = new Uniforms();
@@ -366,7 +373,10 @@ export function assemble(
 
   const texture = storage === "texture";
   const accessors = [
-    ...Array.from({ length: program.reads }, (_, k) => readAccessor(k, itemAt(dtypes, k, "element types"), texture)),
+    ...Array.from({ length: program.reads }, (_, k) => {
+      const write = inPlace[k] ?? -1;
+      return write < 0 ? readAccessor(k, itemAt(dtypes, k, "element types"), texture) : inPlaceAccessor(k, write);
+    }),
     ...kernel.writes.map((_, k) => writeAccessor(k, 1 + program.reads + k, texture && !staged[k])),
   ];
   const access = [...loadFunctions(program, uniforms, texture && zeroOutside), ...storeFunctions(program, uniforms)];

@@ -122,7 +122,7 @@ export const adamOp: Op<AdamAttrs, number, number> = {
     kernel: ({ inputs, attrs: { ema, l2 } }) => {
       const tensors = tensorsOf(inputs, ema);
       const spans = spansOf(tensors);
-      const each = (name: (n: number) => readonly string[]) => tensors.flatMap((_, n) => name(n));
+      const each = <T>(names: (n: number) => readonly T[]) => tensors.flatMap((_, n) => names(n));
       return {
         source: `${source}\n${hyperSource()}`,
         label: "shaders/adam.wgsl",
@@ -130,6 +130,7 @@ export const adamOp: Op<AdamAttrs, number, number> = {
         reads: ["hyper", ...each((n) => kept(STATE, ema).map((name) => `${name}${n}`))],
         writes: each((n) => kept(NEXT, ema).map((name) => `${name}_new${n}`)),
         fusable: each((n) => [`g${n}`]),
+        inPlace: Object.fromEntries(each((n) => kept(NEXT, ema).map((name) => [`${name}_new${n}`, `${name}${n}`]))),
         constants: { E: Number(ema), L2: Number(l2), N: tensors.length },
         ints: Object.fromEntries(spans.flatMap(({ first, end }, n) => [[`first${n}`, first], [`end${n}`, end]])),
         threads: itemAt(spans, spans.length - 1, "tensors").end,

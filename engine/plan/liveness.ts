@@ -4,9 +4,9 @@
  * @module
  */
 
-import { texels, type Value } from "../graph.ts";
+import { type Target, texels, type Value } from "../graph.ts";
 import { itemAt, lookUp } from "../lookup.ts";
-import { stagedBytes } from "../wgsl.ts";
+import { stagedBytes, type Step } from "../wgsl.ts";
 import type { ComputeGraph, Copy, Dispatch, Update } from "./records.ts";
 
 /** Least bytes of new values that are copied together, because the compute pass ends for each group of copies. */
@@ -39,9 +39,8 @@ export function liveness(
 ): Liveness {
   const { made, last } = lifeSpans(dispatches);
   const resolved = updates.map(([parameter, value]): Update => [parameter, resolve(value)]);
-  const inPlaceUpdates = target.staged
-    ? findInPlaceUpdates(dispatches, { outputs: outputs.map(resolve), updates: resolved, target }, made, last)
-    : new Map<Value, Value>();
+  const fetched = { outputs: outputs.map(resolve), updates: resolved, target };
+  const inPlaceUpdates = findInPlaceUpdates(dispatches, fetched, made, last);
   const others = updates.filter(([, value]) => !inPlaceUpdates.has(resolve(value)));
   const copies = scheduleCopies(others, dispatches.length, made, last, resolve);
   // A new value of a parameter is free once it is copied; outputs stay.
@@ -69,8 +68,8 @@ export function lifeSpans(
 }
 
 /**
- * New values that are written to their parameters from the staging buffer: nothing else reads the new value, and nothing
- * reads the old one once the new one is there.
+ * New values that are written to their parameters, from the staging buffer or by a kernel that replaces what it reads:
+ * nothing else reads the new value, and nothing reads the old one once the new one is there.
  *
  * @param fetched Outputs and updates, resolved.
  */
@@ -87,7 +86,10 @@ function findInPlaceUpdates(
   const inPlace = new Map<Value, Value>();
   for (const [parameter, value] of updates) {
     const at = made.get(value);
-    if (at === undefined || itemAt(dispatches, at, "dispatches").cached || !stagedBytes(value.shape, true)) continue;
+    if (at === undefined) continue;
+    const dispatch = itemAt(dispatches, at, "dispatches");
+    const writable = target.staged ? stagedBytes(value.shape, true) > 0 : replaces(dispatch, value, parameter, target);
+    if (dispatch.cached || !writable) continue;
     const { leaf } = parameter.node;
     if (leaf?.kind === "parameter" && target.isF16?.(leaf.name)) continue;
     const read = Math.max(lookUp(last, value, "last reads"), last.get(parameter) ?? 0) > at;
@@ -95,6 +97,20 @@ function findInPlaceUpdates(
     if (texels(parameter.shape) === texels(value.shape)) inPlace.set(value, parameter);
   }
   return inPlace;
+}
+
+/** True if a dispatch can write a result where it reads a parameter: a texture of floats is never written and read at once. */
+function replaces({ program, reads, writes }: Dispatch, value: Value, parameter: Value, { storage }: Target): boolean {
+  const { kernel, loads, stores } = program;
+  if (storage !== "buffer" || !kernel.inPlace) return false;
+  const input = kernel.inPlace[itemAt(kernel.writes, writes.indexOf(value), "results")];
+  const own = input === undefined ? undefined : loads[kernel.reads.indexOf(input)];
+  const slot = reads.indexOf(parameter);
+  if (!own || !("slot" in own) || own.slot !== slot) return false;
+  const readElsewhere = (steps: readonly Step[]) => steps.some((step) => "slot" in step && step.slot === slot);
+  return [...loads, ...stores].every((part) =>
+    part === own || !("steps" in part ? readElsewhere(part.steps) : part.slot === slot)
+  );
 }
 
 /**

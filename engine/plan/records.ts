@@ -70,7 +70,10 @@ export interface Plan {
   readonly dispatches: readonly Dispatch[];
   /** Updates by copy, in the order in which they are carried out. */
   readonly copies: readonly Copy[];
-  /** Parameters by new values that are copied there from the staging buffer, and are stored nowhere else. */
+  /**
+   * Parameters by new values that are stored nowhere else: they are copied there from the staging buffer, or a kernel
+   * writes them where it reads the old ones.
+   */
   readonly inPlaceUpdates: ReadonlyMap<Value, Value>;
   /** Slices of the staging buffer, by dispatch. */
   readonly staging: readonly Staging[];

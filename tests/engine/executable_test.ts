@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { add } from "../../ops/add.ts";
 import { log } from "../../ops/log.ts";
+import { adamHyper, adamUpdates } from "../../ops/optimizer.ts";
 import { sum } from "../../ops/sum.ts";
 import { affine } from "../../ops/affine.ts";
 import { softmaxOp } from "../../ops/softmax.ts";
@@ -69,6 +70,28 @@ gpuTest(
     assert.deepEqual([...await tensor.read()], [1, 1, 1, 1]);
   },
 );
+
+gpuTest("profile() and firstNonFinite() leave parameters as they are that a run writes in place", async (device) => {
+  const graph = new Graph();
+  const { updates } = adamUpdates(graph, new Map([["p", graph.parameter("p", [5])]]), [graph.input("g", [5])]);
+  using p = new Tensor(device, [5], [1, 2, 3, 4, 5]);
+  using m = new Tensor(device, [5], [1, 1, 1, 1, 1]);
+  using v = new Tensor(device, [5], [1, 1, 1, 1, 1]);
+  using exe = new Executable(
+    device,
+    { outputs: {}, updates },
+    new Map([["p", p], ["adam.m/p", m], ["adam.v/p", v]]),
+  );
+  assert.equal(exe.plan.copies.length, 0);
+  const inputs = { g: [1, 1, 1, 1, 1], "adam.hyper": adamHyper(0, { lr: 1 }) };
+  assert.equal(await exe.firstNonFinite(inputs), null);
+  await exe.profile();
+  assert.deepEqual([...await p.read()], [1, 2, 3, 4, 5]);
+  const { version } = p.storage;
+  exe.run(inputs);
+  assert.ok([...await p.read()].every((value, k) => value < k + 1));
+  assert.equal(p.storage.version, version + 1);
+}, { storage: "buffer" });
 
 gpuTest("an executable that cannot be made leaves no memory allocated", (device) => {
   const { live } = device.memory;

@@ -88,6 +88,26 @@ Deno.test("plan() has new values of parameters go straight to them from the stag
   assert.equal(bytes.stagingBuffer, 3 * size);
 });
 
+Deno.test("plan() has a kernel write new values where it reads the old ones, unless something else reads either", () => {
+  const g = new Graph();
+  const [p, q] = ["p", "q"].map((name) => g.parameter(name, [8])) as [Value, Value];
+  const parameters = new Map([["p", p], ["q", q]]);
+  const grads = [g.input("grad", [8]), mul(g.input("grad", [8]), p)];
+  const { updates } = adamUpdates(g, parameters, grads);
+  const replaced = (outputs: Record<string, Value>, on: Partial<Target> = {}) => {
+    const { inPlaceUpdates, copies } = plan({ outputs, updates }, { ...target, ...on });
+    const names = [...inPlaceUpdates.values()].map(({ node: { leaf } }) => leaf?.kind === "parameter" ? leaf.name : "");
+    assert.equal(names.length + copies.length, 6);
+    return names;
+  };
+  const moments = ["adam.m/p", "adam.v/p", "adam.m/q", "adam.v/q"];
+  // The gradient of q reads p after p has its new value; together with p where a dispatch takes both.
+  assert.deepEqual(replaced({}), [...moments.slice(0, 2), "q", ...moments.slice(2)]);
+  assert.deepEqual(replaced({}, { tiled: true, bindings: 32 }), [...moments.slice(0, 2), "q", ...moments.slice(2)]);
+  assert.deepEqual(replaced({ q: updates.find(([of]) => of === q)![1] }), moments);
+  assert.deepEqual(replaced({}, { storage: "texture" }), []);
+});
+
 gpuTest("updates see the values that parameters had before a run", async (device) => {
   const g = new Graph();
   const tensors = new Map(["p", "q", "r"].map((name, k) => [name, new Tensor(device, [3], [k, k, k])]));
