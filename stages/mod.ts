@@ -24,6 +24,7 @@ export const stages: Registry = {
   "diffusion/train": async () => (await import("./diffusion/train.ts")).trainDiffusion,
   "faces/render": async () => (await import("./faces/render.ts")).renderStage,
   "finder/evaluate": async () => (await import("./finder/evaluate.ts")).evaluateFinder,
+  "finder/load": async () => (await import("./finder/load.ts")).loadFinderStage,
   "finder/train": async () => (await import("./finder/train.ts")).trainFinder,
   "model/export": async () => (await import("./model/export.ts")).exportModel,
   "model/load": async () => (await import("./model/load.ts")).modelLoad,

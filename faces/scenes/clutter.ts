@@ -1,5 +1,5 @@
 /**
- * Contents of pictures beside faces: grounds, ornaments, folds, hands and text.
+ * Contents of pictures beside faces: grounds, ornaments, folds, hands, round things and text.
  *
  * @module
  */
@@ -237,6 +237,64 @@ function drawFolds(canvas: Canvas, draw: Draw, { x, y, reach }: Bounds, owner: n
 }
 
 /**
+ * Paints a round thing lit from a side, as knees, balls, mugs, bags and the backs of heads are, most with something on it.
+ *
+ * @param bounds About where and how large.
+ * @param image To take textures from.
+ * @param owner Its number.
+ */
+export function drawRound(
+  canvas: Canvas,
+  draw: Draw,
+  { x, y, reach }: Bounds,
+  image: Image,
+  owner: number,
+): void {
+  const angle = between(draw, 0, 2 * Math.PI), cos = Math.cos(angle), sin = Math.sin(angle);
+  const [a, b] = [reach * between(draw, 0.6, 1), reach * between(draw, 0.6, 1)];
+  // Parts of the half axes, along and across.
+  const along = (px: number, py: number) => ((px - x) * cos + (py - y) * sin) / a;
+  const across = (px: number, py: number) => ((py - y) * cos - (px - x) * sin) / b;
+  const angular = draw.uniform() < 0.3;
+  const outline: Shape = (px, py) => {
+    const u = along(px, py) ** 2, v = across(px, py) ** 2;
+    return ((angular ? Math.sqrt(Math.sqrt(u * u + v * v)) : Math.sqrt(u + v)) - 1) * Math.min(a, b);
+  };
+  const feather = draw.uniform() < 0.7 ? 1 : between(draw, 1, 1 + 0.3 * reach);
+  // Corners of angular ones lie further out.
+  const area = { x, y, reach: (angular ? 1.2 : 1) * reach + feather / 2 + 1 };
+  const skin = draw.uniform() < 0.55;
+  if (draw.uniform() < 0.25) { // a handle
+    const handle = ring(ellipse(x + cos * a, y + sin * a, 0.45 * a, 0.55 * b, angle), Math.max(0.7, 0.09 * reach));
+    fill(canvas, { ...area, reach: 1.6 * reach + 1 }, handle, plain(drawColour(draw)), { owner });
+  }
+  const base = skin ? plain(skinColour(draw)) : drawPaint(draw, reach, image);
+  const light = between(draw, 0, 2 * Math.PI), [lx, ly] = [Math.cos(light), Math.sin(light)];
+  const [depth, tilt] = [between(draw, 0.1, 1.1), between(draw, 0.2, 1)];
+  const lit: Paint = (px, py, out) => {
+    base(px, py, out);
+    const u = along(px, py), v = across(px, py);
+    const shade = depth * (Math.sqrt(Math.max(0, 1 - u * u - v * v)) + tilt * (u * lx + v * ly) - 0.7);
+    for (let c = 0; c < 3; c++) out[c] = Math.max(-1, Math.min(1, out[c]! + shade));
+  };
+  fill(canvas, area, outline, lit, { owner, feather });
+  if (draw.uniform() < 0.45) { // hair, a hat, a lid
+    const level = between(draw, -0.7, 0.5), bent = between(draw, -0.4, 0.8), paint = drawPaint(draw, reach, image);
+    const cap: Shape = (px, py) => Math.max(outline(px, py), (across(px, py) - level - bent * along(px, py) ** 2) * b);
+    fill(canvas, area, cap, paint, { owner });
+  }
+  // Buttons, holes, seams, folds: at random, so that they are seldom where eyes and a mouth would be.
+  const marks = draw.uniform() < 0.4 ? 0 : wholeBetween(draw, 1, 6), mark = plain(drawColour(draw));
+  const fine = logBetween(draw, 0.04, 0.16) * reach;
+  for (let k = 0; k < marks; k++) {
+    const far = 0.75 * Math.sqrt(draw.uniform()) * Math.min(a, b), at = between(draw, 0, 2 * Math.PI);
+    const from: [number, number] = [x + far * Math.cos(at), y + far * Math.sin(at)];
+    const long = draw.uniform() < 0.5 ? 0.5 : between(draw, 0.1, 0.7) * reach;
+    stroke(canvas, from, between(draw, 0, 2 * Math.PI), long, Math.max(0.5, fine), mark, owner);
+  }
+}
+
+/**
  * Paints one thing that is no face.
  *
  * @param bounds About where and how large.
@@ -247,25 +305,33 @@ export function drawThing(canvas: Canvas, draw: Draw, bounds: Bounds, image: Ima
   const { x, y, reach } = bounds;
   const kind = draw.uniform();
   if (kind < 0.1) return drawHand(canvas, draw, bounds, owner);
-  if (kind < 0.22) return drawText(canvas, draw, bounds, owner);
-  if (kind < 0.32) return drawFolds(canvas, draw, bounds, owner);
+  if (kind < 0.2) return drawText(canvas, draw, bounds, owner);
+  if (kind < 0.28) return drawFolds(canvas, draw, bounds, owner);
+  if (kind < 0.44) return drawRound(canvas, draw, bounds, image, owner);
   const paint = drawPaint(draw, reach, image), angle = between(draw, 0, Math.PI);
   const options = { owner, feather: draw.uniform() < 0.8 ? 1 : logBetween(draw, 1, 1 + reach), opacity: 1 };
   const b = reach * logBetween(draw, 0.15, 1);
   let shape: Shape;
-  if (kind < 0.5) shape = ellipse(x, y, reach, b, angle);
-  else if (kind < 0.72) shape = rectangle(x, y, reach, b, draw.uniform() < 0.6 ? 0 : angle);
-  else if (kind < 0.84) {
+  let far = reach + options.feather / 2 + 1;
+  if (kind < 0.58) shape = ellipse(x, y, reach, b, angle);
+  else if (kind < 0.76) {
+    shape = rectangle(x, y, reach, b, draw.uniform() < 0.6 ? 0 : angle);
+    far += (Math.SQRT2 - 1) * reach;
+  } else if (kind < 0.86) {
     const length = reach * 0.9;
     const [u, v] = [Math.cos(angle) * length, Math.sin(angle) * length];
-    shape = capsule(x - u, y - v, x + u, y + v, reach * between(draw, 0.02, 0.2) + 0.5);
+    shape = capsule(x - u, y - v, x + u, y + v, reach * between(draw, 0.02, 0.1) + 0.5);
   } else shape = rosette(x, y, reach, wholeBetween(draw, 3, 12), between(draw, 0, 0.45), angle);
-  if (draw.uniform() < 0.2) shape = ring(shape, Math.max(0.6, reach * between(draw, 0.02, 0.12)));
-  fill(canvas, { x, y, reach: reach * 1.45 + 2 }, shape, paint, options);
+  if (draw.uniform() < 0.2) {
+    const thickness = Math.max(0.6, reach * between(draw, 0.02, 0.12));
+    shape = ring(shape, thickness);
+    far += thickness;
+  }
+  fill(canvas, { x, y, reach: far }, shape, paint, options);
   // Circles in circles and outlines, as ornaments have them.
   for (let k = 0; k < 2 && draw.uniform() < 0.25; k++) {
     const within = shape, line = plain(drawColour(draw)), depth = between(draw, 0, 0.6) * b;
     const inner: Shape = ring((px, py) => within(px, py) + depth, Math.max(0.5, reach * 0.03));
-    fill(canvas, { x, y, reach: reach * 1.45 + 2 }, inner, line, { owner });
+    fill(canvas, { x, y, reach: far }, inner, line, { owner });
   }
 }

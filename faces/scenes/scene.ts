@@ -34,7 +34,7 @@ import {
   type Shape,
   wholeBetween,
 } from "./canvas.ts";
-import { drawPaint, drawThing } from "./clutter.ts";
+import { drawPaint, drawRound, drawThing } from "./clutter.ts";
 import { spoil } from "./spoil.ts";
 
 /** A face of a scene. */
@@ -63,8 +63,8 @@ export interface SceneOptions {
 
 /** Side of the smallest face that counts, pixels. */
 const LEAST_FACE_PX = 11;
-/** Side of the largest face, parts of the scene's. */
-const LARGEST_FACE = 0.95;
+/** Sides of faces that fill much of the picture, parts of its shorter side; and of the largest, pixels. */
+const LARGE_FACE = [0.3, 1.1] as const, LARGEST_FACE_PX = 190;
 /** Share of a face that must be seen for it to count. */
 const LEAST_VISIBLE = 0.5;
 
@@ -83,12 +83,11 @@ function pick({ images, landmarks, size_px, schema }: Faces, draw: Draw): Source
   };
 }
 
-/** An angle: most are near upright, some of any kind. */
+/** An angle: two in three are of any kind, so that what a face shows decides it and not what is usual. */
 function drawAngle(draw: Draw): number {
   const kind = draw.uniform();
-  if (kind < 0.5) return 0.2 * draw.normal();
-  if (kind < 0.7) return 0.7 * draw.normal();
-  if (kind < 0.85) return wholeBetween(draw, 1, 3) * Math.PI / 2 + 0.15 * draw.normal();
+  if (kind < 0.2) return 0.2 * draw.normal();
+  if (kind < 0.35) return 0.6 * draw.normal();
   return between(draw, -Math.PI, Math.PI);
 }
 
@@ -225,25 +224,42 @@ interface Spot {
   readonly side: number;
 }
 
+/** Width and height of a picture on the canvas, pixels. */
+interface Extent {
+  readonly width: number;
+  readonly height: number;
+}
+
+/** Share of the scenes that are smaller than the canvas. */
+const SMALLER = 0.3;
+
+/** Most scenes fill the canvas; others leave grey beyond the right and the lower border, as a finder fills pictures up. */
+function drawExtent(draw: Draw, side: number): Extent {
+  const part = () => Math.round(side * between(draw, 0.45, 1));
+  return draw.uniform() < SMALLER ? { width: part(), height: part() } : { width: side, height: side };
+}
+
 /** Places for the things of a scene, faces and others: one large, some, or many that are small; few overlap far. */
-function drawSpots(draw: Draw, { side, empty = 0.12 }: SceneOptions): { faces: Spot[]; others: Spot[] } {
+function drawSpots(draw: Draw, { width, height }: Extent, empty: number): { faces: Spot[]; others: Spot[] } {
+  const side = Math.min(width, height);
   const kind = draw.uniform();
   const share = (kind - empty) / (1 - empty);
+  const large = share >= 0 && share < 0.3;
   const [count, low, high] = share < 0
     ? [0, 12, 60]
-    : share < 0.3
-    ? [1, 0.28 * side, LARGEST_FACE * side]
+    : large
+    ? [1, ...LARGE_FACE.map((part) => Math.min(part * side, LARGEST_FACE_PX)) as [number, number]]
     : share < 0.7
     ? [wholeBetween(draw, 1, 4), 16, 0.4 * side]
     : [wholeBetween(draw, 3, 12), 11, 0.2 * side];
   const spots: Spot[] = [];
   const place = (low: number, high: number): Spot | null => {
     for (let attempt = 0; attempt < 10; attempt++) {
-      const size = logBetween(draw, Math.min(low, high), Math.max(low, high));
+      const size = (large ? between : logBetween)(draw, Math.min(low, high), Math.max(low, high));
       // Centres may lie beyond the border by a little, so that faces are cut off; most large ones are not.
       const margin = between(draw, -0.1, 0.45) * size;
-      const at = () => between(draw, Math.min(margin, side / 2), side - Math.min(margin, side / 2));
-      const spot = { x: at(), y: at(), side: size };
+      const at = (length: number) => between(draw, Math.min(margin, length / 2), length - Math.min(margin, length / 2));
+      const spot = { x: at(width), y: at(height), side: size };
       const free = spots.every((other) => Math.hypot(other.x - spot.x, other.y - spot.y) > 0.42 * (other.side + size));
       if (free || draw.uniform() < 0.02) return spot;
     }
@@ -292,9 +308,9 @@ function visibleShare({ side, owners }: Canvas, landmarks: Landmarks, owner: num
 }
 
 /** Shares of scenes with each change at the end. */
-const FINISH = { blur: 0.2, gamma: 0.3, posterise: 0.06, low_res: 0.15, jpeg: 0.25, margin: 0.08 };
+const FINISH = { blur: 0.2, gamma: 0.3, posterise: 0.06, low_res: 0.15, jpeg: 0.25 };
 
-/** Changes of the whole scene: tones, noise, resolution, compression; and grey beyond its border, as a finder sees it. */
+/** Changes of the whole scene: tones, noise, resolution, compression. */
 function finish({ side, pixels }: Canvas, draw: Draw): void {
   const some = (share: number) => draw.uniform() < share;
   if (some(FINISH.blur)) blur(pixels, side, between(draw, 0.2, 1.2));
@@ -310,6 +326,9 @@ function finish({ side, pixels }: Canvas, draw: Draw): void {
   if (some(FINISH.jpeg)) compress(pixels, side, draw);
 }
 
+/** Shares of faces, and of what is none, with a body; and of what is none that are round things and no spoilt faces. */
+const BODY = 0.3, ROUND = 0.35;
+
 /**
  * Composes a scene.
  *
@@ -323,7 +342,8 @@ export function composeScene(
   draw: Draw,
   options: SceneOptions,
 ): Scene {
-  const { side } = options;
+  const { side, empty = 0.12 } = options;
+  const extent = drawExtent(draw, side);
   const total = weights.reduce((a, b) => a + b, 0);
   const sourceList = (): Faces => {
     let at = draw.uniform() * total;
@@ -343,9 +363,20 @@ export function composeScene(
   const busy = draw.uniform();
   for (let k = Math.floor(16 * busy * busy); k > 0; k--) thing(anywhere(0.03, 0.6));
 
-  const { faces: spots, others } = drawSpots(draw, options);
+  const { faces: spots, others } = drawSpots(draw, extent, empty);
   const pasted: { landmarks: Landmarks; owner: number; spot: Spot }[] = [];
+  const body = ({ x, y, side: size }: Spot, angle: number) => {
+    const far = size * between(draw, 0.9, 1.4), reach = size * between(draw, 0.7, 1.2);
+    const [cx, cy] = [x - Math.sin(angle) * far, y + Math.cos(angle) * far];
+    const shape: Shape = (px, py) => Math.hypot(px - cx, py - cy) - reach;
+    fill(canvas, { x: cx, y: cy, reach }, shape, drawPaint(draw, reach, texture()), { owner: ++owner });
+  };
   for (const spot of others) {
+    if (draw.uniform() < BODY) body(spot, drawAngle(draw));
+    if (draw.uniform() < ROUND) {
+      drawRound(canvas, draw, { ...spot, reach: 0.65 * spot.side }, texture(), ++owner);
+      continue;
+    }
     const source = pick(sourceList(), draw);
     const affine = drawPlacement(draw, source, spot);
     const cut = drawCut(draw, source.image.width, source.landmarks);
@@ -356,13 +387,7 @@ export function composeScene(
     const source = pick(list, draw);
     const affine = drawPlacement(draw, source, spot);
     const landmarks = placed(source, list.schema, affine);
-    if (draw.uniform() < 0.3) { // a body
-      const angle = faceAngle(landmarks), far = spot.side * between(draw, 0.9, 1.4);
-      const [x, y] = [spot.x - Math.sin(angle) * far, spot.y + Math.cos(angle) * far];
-      const reach = spot.side * between(draw, 0.7, 1.2);
-      const body: Shape = (px, py) => Math.hypot(px - x, py - y) - reach;
-      fill(canvas, { x, y, reach }, body, drawPaint(draw, reach, texture()), { owner: ++owner });
-    }
+    if (draw.uniform() < BODY) body(spot, faceAngle(landmarks));
     paste(canvas, draw, source.image, affine, drawCut(draw, source.image.width, source.landmarks), ++owner);
     pasted.push({ landmarks, owner, spot });
   }
@@ -378,11 +403,11 @@ export function composeScene(
   }
   for (let k = Math.floor(4 * draw.uniform() ** 2); k > 0; k--) thing(anywhere(0.02, 0.12));
   finish(canvas, draw);
-  if (draw.uniform() < FINISH.margin) addMargin(canvas, draw);
+  addMargin(canvas, extent);
 
   const found = pasted.map(({ landmarks, owner }): SceneFace => {
     const place = facePlace(landmarks), visible = visibleShare(canvas, landmarks, owner);
-    const centred = Math.min(place.x, place.y) >= 0 && Math.max(place.x, place.y) <= side - 1;
+    const centred = Math.min(place.x, place.y) >= 0 && place.x <= extent.width - 1 && place.y <= extent.height - 1;
     return { ...place, visible, counts: centred && visible >= LEAST_VISIBLE && place.side >= LEAST_FACE_PX };
   });
   return { pixels: canvas.pixels, faces: found.filter(({ visible }) => visible > 0) };
@@ -391,16 +416,12 @@ export function composeScene(
 /** Number of a pixel beyond the picture. */
 const BEYOND = -1;
 
-/** Grey beyond the right or the lower border, as where a finder fills up a picture. */
-function addMargin({ side, pixels, owners }: Canvas, draw: Draw): void {
-  const across = draw.uniform() < 0.5;
-  const from = Math.floor(side * between(draw, 0.5, 0.95));
+/** Grey beyond the right and the lower border of a picture that is smaller than the canvas. */
+function addMargin({ side, pixels, owners }: Canvas, { width, height }: Extent): void {
   for (let y = 0; y < side; y++) {
-    for (let x = 0; x < side; x++) {
-      if ((across ? x : y) < from) continue;
-      pixels.fill(0, (y * side + x) * 3, (y * side + x + 1) * 3);
-      owners[y * side + x] = BEYOND;
-    }
+    const from = y < height ? width : 0;
+    pixels.fill(0, (y * side + from) * 3, (y + 1) * side * 3);
+    owners.fill(BEYOND, y * side + from, (y + 1) * side);
   }
 }
 

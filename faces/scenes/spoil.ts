@@ -120,8 +120,8 @@ function emptied(image: Image, landmarks: Landmarks): Image {
 export function spoil(image: Image, landmarks: Landmarks, draw: Draw): Image {
   const kind = draw.uniform();
   const { x, y, width, height } = boundingBox(landmarks);
-  if (kind < 0.3) return zoomed(image, draw, landmarks) ?? shuffled(image, draw);
-  if (kind < 0.65) return shuffled(image, draw);
-  if (kind < 0.85) return swirled(image, draw, [x + width / 2, y + height / 2], 0.85 * Math.max(width, height));
+  if (kind < 0.28) return zoomed(image, draw, landmarks) ?? shuffled(image, draw);
+  if (kind < 0.52) return shuffled(image, draw);
+  if (kind < 0.68) return swirled(image, draw, [x + width / 2, y + height / 2], 0.85 * Math.max(width, height));
   return emptied(image, landmarks);
 }

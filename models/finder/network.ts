@@ -18,6 +18,8 @@
  * Easy to get wrong:
  * - a cell covers 8 pixels, so its centre lies at `(j + 0.5) 8 - 0.5`;
  * - sine and cosine are not normalised: only their direction is read;
+ * - the loss of sine and cosine is the squared error, whose least is at the mean of the angles that a face may have: the
+ *   absolute error's is at their median, which is upright for every face where most are;
  * - weights of cells contain the division by the number of faces of the batch: the loss is a plain sum.
  *
  * @module
@@ -35,6 +37,7 @@ import { relu } from "../../ops/relu.ts";
 import { sigmoid } from "../../ops/sigmoid.ts";
 import { slice } from "../../ops/slice.ts";
 import { smoothL1 } from "../../ops/smooth_l1.ts";
+import { sub } from "../../ops/sub.ts";
 import { sum } from "../../ops/sum.ts";
 import { upsampleNearest } from "../../ops/upsample_nearest.ts";
 import { extent, Graph, type Value } from "../../engine/graph.ts";
@@ -64,6 +67,7 @@ export const finderOptions = {
   c16: channels("16", 96),
   c32: channels("32", 128),
   neck: z.int().min(4).max(512).default(64).describe("Channels of the maps that the outputs are read from"),
+  blocks: z.int().min(1).max(8).default(1).describe("Residual blocks at 1/16 of the side, and at 1/32"),
 };
 
 const slope = z.number().positive().default(1).describe("Factor of a logit");
@@ -94,6 +98,8 @@ export interface FinderConfig {
   c32: number;
   /** Channels of the maps that the outputs are read from. */
   neck: number;
+  /** Residual blocks at 1/16 of the side, and at 1/32; there is one at 1/8. */
+  blocks: number;
   /** Map of logits to scores (Platt 1999): `1 / (1 + exp(-(slope logit + shift)))`. */
   calibration: { slope: number; shift: number };
 }
@@ -137,15 +143,17 @@ function build(scope: Scope, images: Value, config: FinderConfig, training: bool
     const h = conv(at.at("1"), relu(conv(at.at("0"), x, extent(x, 3))), extent(x, 3));
     return relu(add(x, h));
   };
-  const level = (name: string, x: Value, width: number): Value => {
+  const level = (name: string, x: Value, width: number, blocks: number): Value => {
     const at = scope.at(name);
-    return block(at.at("block"), relu(conv(at.at("down"), x, width, { stride: 2 })));
+    let y = block(at.at("block"), relu(conv(at.at("down"), x, width, { stride: 2 })));
+    for (let k = 1; k < blocks; k++) y = block(at.at(`block${k}`), y);
+    return y;
   };
   const half = relu(conv(scope.at("stem"), images, config.stem, { stride: 2 }));
   const quarter = relu(conv(scope.at("c4"), half, config.c4, { stride: 2 }));
-  const c8 = level("c8", quarter, config.c8);
-  const c16 = level("c16", c8, config.c16);
-  const c32 = level("c32", c16, config.c32);
+  const c8 = level("c8", quarter, config.c8, 1);
+  const c16 = level("c16", c8, config.c16, config.blocks);
+  const c32 = level("c32", c16, config.c32, config.blocks);
   const pointwise = (name: string, x: Value, width: number) => conv(scope.at(name), x, width, { kernel: 1 });
   const merged = (name: string, x: Value, above: Value): Value => {
     const width = extent(above, 3);
@@ -205,18 +213,21 @@ export function finderTraining(graph: Graph, config: FinderConfig, batch: number
 export const TARGET_VALUES = 8;
 /** Logits beyond this have no gradient, so that logarithms are finite. */
 export const LOGIT_LIMIT = 9;
-/** Difference below which the loss of a face's values is quadratic. */
+/** Values of a face that are lengths: the offset and the size. */
+const LENGTHS = 3;
+/** Difference of lengths below which their loss is quadratic. */
 export const BOX_BETA = 0.1;
-/** Weight of the values of faces beside that of centres. */
-export const BOX_WEIGHT = 1;
+/** Weight of the squared error of sine and cosine beside the other parts. */
+export const ANGLE_WEIGHT = 2;
 
 /**
- * The loss: penalty-reduced focal loss of the centres and smooth L1 of the faces' values.
+ * The loss: penalty-reduced focal loss of the centres, smooth L1 of the faces' offsets and sizes, and the squared error of
+ * their sines and cosines.
  *
- * `-sum(c (1 - p)^2 log p + b p^2 log(1 - p)) + sum(w smooth_l1(v - t))`, with `p = sigmoid(logit)`.
+ * `-sum(c (1 - p)^2 log p + b p^2 log(1 - p)) + sum(w (smooth_l1(v - t) + (u - s)^2))`, with `p = sigmoid(logit)`.
  *
  * @param cells As the network gives them, `[N, h, w, 6]`.
- * @param targets `[N, h, w, 8]`: weights c, b and w, then the five values t.
+ * @param targets `[N, h, w, 8]`: weights c, b and w, then the three values t and the two values s.
  * @returns `[1]`.
  *
  * Source: Zhou et al. 2019, arXiv 1904.07850, eq. 1.
@@ -227,7 +238,8 @@ export function finderLoss(cells: Value, targets: Value): Value {
   const q = affine(p, -1, 1);
   const centres = mul(target(0), mul(mul(q, q), log(p)));
   const background = mul(target(1), mul(mul(p, p), log(q)));
-  const values = smoothL1(slice(cells, 3, 1, CELL_VALUES - 1), target(3, CELL_VALUES - 1), BOX_BETA);
-  const boxes = sum(mul(target(2), values));
-  return add(affine(sum(add(centres, background)), -1), affine(boxes, BOX_WEIGHT));
+  const lengths = smoothL1(slice(cells, 3, 1, LENGTHS), target(3, LENGTHS), BOX_BETA);
+  const directions = sub(slice(cells, 3, 1 + LENGTHS, 2), target(3 + LENGTHS, 2));
+  const angles = affine(sum(mul(target(2), mul(directions, directions))), ANGLE_WEIGHT);
+  return add(add(affine(sum(add(centres, background)), -1), sum(mul(target(2), lengths))), angles);
 }

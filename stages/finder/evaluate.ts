@@ -28,7 +28,7 @@ export const evaluateFinder = stage({
   id: "finder/evaluate",
   doc:
     "Measures a face finder on scenes of faces that it has not seen: recall, false ones a scene, and what its scores mean.",
-  version: 1,
+  version: 2,
   inputs: { finder: "finder", "data*": "dataset" },
   output: "report",
   options: z.object({

@@ -40,7 +40,7 @@ export const trainFinder = stage({
   id: "finder/train",
   doc:
     "Trains a face finder on scenes that are composed of rendered faces, and calibrates its scores on scenes of val.",
-  version: 1,
+  version: 2,
   inputs: { "data*": "dataset", "val*": "dataset", "init?": "finder" },
   output: "finder",
   options: z.object({

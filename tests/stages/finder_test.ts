@@ -19,6 +19,9 @@ stages:
     uses: finder/train
     in: { data: [faces, faces], val: faces, init: first }
     with: { steps: 1, batch_size: 1, side_px: 64, data_weights: [1, 0], calibration_scenes: 3, dtype: f16 }
+  copy:
+    uses: finder/load
+    with: { path: models/faces/finder }
   table:
     uses: finder/evaluate
     in: { finder: second, data: faces }
@@ -40,6 +43,8 @@ Deno.test("finder/train trains, goes on from another finder and calibrates; find
     const second = await readFinder(at("second"));
     assert.equal(second.config.stem, 4);
     assert.notDeepEqual(second.tensors, tensors);
+    const [copy, shipped] = await Promise.all([at("copy"), "models/faces/finder"].map(readFinder));
+    assert.deepEqual(copy, shipped);
     assert.ok((await Deno.stat(`${at("first")}/scenes.png`)).isFile);
     const lines = (await Deno.readTextFile(`${at("first")}/metrics.jsonl`)).trim().split("\n").map((line) =>
       JSON.parse(line)

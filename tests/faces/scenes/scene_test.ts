@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { Random } from "../../../engine/rng.ts";
 import type { Faces } from "../../../faces/data/dataset.ts";
 import { similarity, transformLandmarks } from "../../../faces/landmarks.ts";
+import { createCanvas } from "../../../faces/scenes/canvas.ts";
+import { drawRound } from "../../../faces/scenes/clutter.ts";
 import { composeScene, sceneImage } from "../../../faces/scenes/scene.ts";
 import { spoil } from "../../../faces/scenes/spoil.ts";
 import { SCHEMAS } from "../../../faces/schema.ts";
@@ -75,6 +77,47 @@ Deno.test("composeScene() makes scenes without a face, and with many", () => {
   assert.ok(counts(1).every((count) => count === 0));
   const some = counts(0);
   assert.ok(some.filter((count) => count === 0).length <= 1 && Math.max(...some) > 5);
+});
+
+Deno.test("composeScene() turns faces by any angle, fills pictures with some, and leaves grey beside others", () => {
+  const faces = [twoTone(3)], side = 96;
+  const all = Array.from({ length: 200 }, (_, k) => composeScene(faces, [1], random.at(1000 + k), { side, empty: 0 }));
+  const counted = all.flatMap(({ faces }) => faces.filter(({ counts }) => counts));
+  const share = (fits: (face: (typeof counted)[number]) => boolean) => counted.filter(fits).length / counted.length;
+  for (const [low, high] of [[45, 135], [-135, -45], [135, 225]] as const) {
+    const within = share(({ angle }) => {
+      const degrees = angle * 180 / Math.PI;
+      return [degrees, degrees + 360].some((at) => at >= low && at < high);
+    });
+    assert.ok(within > 0.1 && within < 0.25, `${within} of the angles are from ${low} to ${high} degrees`);
+  }
+  assert.ok(share(({ side: size }) => size > 0.7 * side) > 0.02);
+  const grey = all.filter(({ pixels }) => pixels.subarray(-3).every((value) => value === 0)).length / all.length;
+  assert.ok(grey > 0.2 && grey < 0.4, `${grey} of the scenes are smaller`);
+  for (const { faces, pixels } of all) {
+    for (const { counts, x, y } of faces) {
+      const at = (Math.round(y) * side + Math.round(x)) * 3;
+      if (counts) assert.ok(pixels.subarray(at, at + 3).some((value) => value !== 0), "a face is beyond the picture");
+    }
+  }
+});
+
+Deno.test("drawRound() paints something round within its bounds, and nothing elsewhere", () => {
+  const { images } = twoTone(1), side = 64;
+  const image = { width: PX, height: PX, data: images };
+  for (let k = 0; k < 30; k++) {
+    const canvas = createCanvas(side);
+    drawRound(canvas, random.at(k), { x: 32, y: 32, reach: 12 }, image, 5);
+    const painted = canvas.owners.reduce((sum, owner) => sum + (owner === 5 ? 1 : 0), 0);
+    assert.ok(painted > 0.25 * Math.PI * 12 * 12, `${painted} pixels`);
+    assert.equal(canvas.owners[32 * side + 32], 5);
+    for (let y = 0; y < side; y++) {
+      for (let x = 0; x < side; x++) {
+        if (Math.hypot(x - 32, y - 32) > 30) assert.equal(canvas.owners[y * side + x], 0);
+      }
+    }
+    assert.ok(canvas.pixels.every((value) => value >= -1 && value <= 1));
+  }
 });
 
 Deno.test("spoil() leaves the size, and changes the middle of the face", () => {

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { Graph } from "../../../engine/graph.ts";
 import {
+  ANGLE_WEIGHT,
   BOX_BETA,
-  BOX_WEIGHT,
   CELL_VALUES,
   finderConfig,
   finderLoss,
@@ -20,6 +20,9 @@ Deno.test("a finder has the shapes and the number of parameters of its config", 
   assert.deepEqual(cells.shape, [2, 8, 12, CELL_VALUES]);
   assert.equal(countParameters(specs), 783_606);
   assert.deepEqual(specs.get("finder/c8.block.0.conv.weight")?.shape, [3, 3, 48, 48]);
+  const deeper = finderNetwork(new Graph(), finderConfig.parse({ blocks: 2 }), [2, 64, 96]).specs;
+  // Two more blocks of two convolutions without bias, each with a norm of four vectors.
+  assert.equal(countParameters(deeper), 783_606 + 2 * (9 * 96 * 96 + 4 * 96) + 2 * (9 * 128 * 128 + 4 * 128));
 });
 
 Deno.test("a finder's training has the same parameters, and updates all running statistics", () => {
@@ -59,7 +62,8 @@ check(
         loss -= c * (1 - p) ** 2 * Math.log(p) + b * p ** 2 * Math.log(1 - p);
         values.forEach((value, j) => {
           const d = Math.abs(value - wanted[j]!);
-          loss += BOX_WEIGHT * w * (d < BOX_BETA ? d * d / (2 * BOX_BETA) : d - BOX_BETA / 2);
+          const length = d < BOX_BETA ? d * d / (2 * BOX_BETA) : d - BOX_BETA / 2;
+          loss += w * (j < 3 ? length : ANGLE_WEIGHT * d * d);
         });
       }
       return [{ shape: [1], data: Float64Array.of(loss) }];
