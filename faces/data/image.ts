@@ -217,3 +217,15 @@ export function mirrorImages<T extends Float32Array | Uint8Array>(images: T, sid
   }
   return out;
 }
+
+/** The image turned clockwise by a quarter: its left side becomes the upper one. */
+export function turnQuarter({ width, height, data }: Image): Image {
+  const turned = createImage(height, width);
+  for (let y = 0, o = 0; y < width; y++) {
+    for (let x = 0; x < height; x++, o += 3) {
+      const from = ((height - 1 - x) * width + y) * 3;
+      for (let c = 0; c < 3; c++) turned.data[o + c] = data[from + c]!;
+    }
+  }
+  return turned;
+}

@@ -5,6 +5,9 @@
  *     picture ─ finder ─ places ─ turned crop ─ detector ─ landmarks ─ merge ─ faces
  *                                     └─ next pass: place and angle ─┘
  *
+ * A picture most of whose faces lie on their side, or stand on their head, is turned by quarters first, and the finder looks
+ * again: so a picture and the same one turned have the same faces and landmarks.
+ *
  * The first crop follows the finder, each next one the landmarks of the pass before. So the last crop frames the face as in
  * the detector's training, whatever the finder's error was, and is upright.
  *
@@ -13,12 +16,20 @@
 
 import { cropTurned, Pyramid, turnedTransform } from "../../faces/data/turned_crop.ts";
 import type { TurnedSquare } from "../../faces/data/turned_crop.ts";
-import type { Image } from "../../faces/data/image.ts";
+import { type Image, turnQuarter } from "../../faces/data/image.ts";
 import { itemAt } from "../../engine/lookup.ts";
 import { pointAt } from "../../faces/geometry.ts";
-import { boundingBox, CROP_SCALE, invertAffine, type Landmarks, transformLandmarks } from "../../faces/landmarks.ts";
+import {
+  type Affine,
+  boundingBox,
+  composeAffine,
+  CROP_SCALE,
+  invertAffine,
+  type Landmarks,
+  transformLandmarks,
+} from "../../faces/landmarks.ts";
 import { type FacePlace, facePlace } from "../../faces/place.ts";
-import type { Finder, FindOptions } from "../finder/finder.ts";
+import type { Finder, FindOptions, FoundFace } from "../finder/finder.ts";
 import { type Detector, uncertainty } from "./detector.ts";
 
 /** The part of a finder that is needed here. */
@@ -154,9 +165,20 @@ interface Seen {
   readonly uncertainty_px: Float32Array;
 }
 
+/** A picture turned by quarters. */
+interface Turned {
+  readonly image: Image;
+  /** Angle by which it is turned, radians, clockwise. */
+  readonly angle: number;
+  /** From its points to those of the picture. */
+  readonly back: Affine;
+}
+
 /** A face on its way through the passes. */
 interface Candidate {
   readonly score: number | null;
+  /** What its crops are cut from. */
+  readonly turned: Turned;
   /** The next crop. */
   crop: Crop;
   /** Result of the last pass. */
@@ -172,13 +194,36 @@ async function candidatesIn(
   finder: PlaceFinder,
   search: FindOptions,
 ): Promise<Candidate[]> {
-  const pyramid = new Pyramid(image);
-  const candidate = (place: FacePlace, score: number | null): Candidate => ({
-    score,
-    crop: { pyramid, square: cropAround(place) },
-  });
-  if (places) return places.map((place) => candidate(place, null));
-  return (await finder.find(image, search)).map((found) => candidate(found, found.score));
+  const asItIs: Turned = { image, angle: 0, back: [1, 0, 0, 0, 1, 0] };
+  const candidates = (found: readonly (FacePlace & { score: number | null })[], turned: Turned): Candidate[] => {
+    const pyramid = new Pyramid(turned.image);
+    return found.map(({ score, ...place }) => ({ score, turned, crop: { pyramid, square: cropAround(place) } }));
+  };
+  if (places) return candidates(places.map((place) => ({ ...place, score: null })), asItIs);
+  const found = await finder.find(image, search);
+  const quarters = quartersToUpright(found);
+  if (quarters === 0) return candidates(found, asItIs);
+  const turned = turnedBy(image, quarters);
+  const again = await finder.find(turned.image, search);
+  return quartersToUpright(again) === 0 ? candidates(again, turned) : candidates(found, asItIs);
+}
+
+/** Quarters by which a picture is to be turned clockwise so that its faces, by their scores, are upright; 0 if they differ. */
+function quartersToUpright(found: readonly FoundFace[]): number {
+  const votes = [0, 0, 0, 0];
+  for (const { angle, score } of found) votes[(4 - Math.round(2 * angle / Math.PI)) % 4]! += score;
+  const most = Math.max(...votes);
+  return votes[0] === most ? 0 : votes.indexOf(most);
+}
+
+/** The picture turned clockwise by 1, 2 or 3 quarters. */
+function turnedBy(image: Image, quarters: number): Turned {
+  let turned = image, back: Affine = [1, 0, 0, 0, 1, 0];
+  for (let k = 0; k < quarters; k++) {
+    back = composeAffine(back, [0, 1, 0, -1, 0, turned.height - 1]);
+    turned = turnQuarter(turned);
+  }
+  return { image: turned, angle: quarters * Math.PI / 2, back };
 }
 
 /** Passes of the detector over all candidates. */
@@ -239,11 +284,17 @@ function squaredDistance(a: Landmarks, b: Landmarks, point: number): number {
   return (ax - bx) ** 2 + (ay - by) ** 2;
 }
 
-function faceOf({ seen, score, crop: { square: { angle } } }: Candidate): Face {
+function faceOf({ seen, score, turned, crop: { square } }: Candidate): Face {
   if (!seen) throw new RangeError("Cannot give the landmarks of a face that no pass has seen");
-  const { landmarks, uncertainty_px } = seen;
-  const turn = Math.atan2(Math.sin(angle), Math.cos(angle));
-  return { box: boundingBox(landmarks), score, angle: turn, landmarks, uncertainty_px };
+  const landmarks = transformLandmarks(seen.landmarks, turned.back);
+  const angle = square.angle - turned.angle;
+  return {
+    box: boundingBox(landmarks),
+    score,
+    angle: Math.atan2(Math.sin(angle), Math.cos(angle)),
+    landmarks,
+    uncertainty_px: seen.uncertainty_px,
+  };
 }
 
 /** Leaves out faces that are at the place of one before. */

@@ -10,7 +10,7 @@ import { Executable } from "../../engine/executable.ts";
 import { Graph } from "../../engine/graph.ts";
 import type { Parameters } from "../../engine/prepare.ts";
 import { disposing, type Tensor } from "../../engine/tensor.ts";
-import { enlarge, type Image, resizeArea } from "../../faces/data/image.ts";
+import { enlarge, type Image, resizeArea, turnQuarter } from "../../faces/data/image.ts";
 import { rescale } from "../../faces/landmarks.ts";
 import type { TensorData } from "../../formats/safetensors.ts";
 import { loadNetwork, loadNetworkConfig, saveNetwork } from "../io/network_folder.ts";
@@ -167,7 +167,7 @@ export class Finder implements Disposable {
     const all: FaceCandidate[] = [];
     let turned = image;
     for (let quarters = 0; quarters < 4; quarters++) {
-      if (quarters > 0) turned = turnedClockwise(turned);
+      if (quarters > 0) turned = turnQuarter(turned);
       if (quarters % (4 / turns) !== 0) continue;
       for (const face of await this.#searchCopies(turned, least, min_size_px)) {
         all.push(turnedBack(face, quarters, turned));
@@ -241,18 +241,6 @@ export class Finder implements Disposable {
     this.#plans.clear();
     this.#owned.dispose();
   }
-}
-
-/** A picture turned by a quarter: its left side becomes the upper one. */
-function turnedClockwise({ width, height, data }: Image): Image {
-  const out = new Uint8Array(data.length);
-  for (let y = 0, o = 0; y < width; y++) {
-    for (let x = 0; x < height; x++, o += 3) {
-      const from = ((height - 1 - x) * width + y) * 3;
-      for (let c = 0; c < 3; c++) out[o + c] = data[from + c]!;
-    }
-  }
-  return { width: height, height: width, data: out };
 }
 
 /** A face of a picture that was turned clockwise, in the picture before. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Random } from "../../../engine/rng.ts";
-import { createImage, cropSquare, cropTransform, type Image } from "../../../faces/data/image.ts";
+import { createImage, cropSquare, cropTransform, type Image, turnQuarter } from "../../../faces/data/image.ts";
 import {
   cropTurned,
   Pyramid,
@@ -11,7 +11,6 @@ import {
 import { boundingBox, CROP_SCALE, faceBox, similarity, transformLandmarks } from "../../../faces/landmarks.ts";
 import { faceAngle, facePlace } from "../../../faces/place.ts";
 import { SCHEMAS } from "../../../faces/schema.ts";
-import { turnQuarter } from "./turn.ts";
 import { neutralFace } from "../neutral_face.ts";
 
 function noise(width: number, height: number): Image {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Random } from "../../../engine/rng.ts";
-import { createImage, type Image } from "../../../faces/data/image.ts";
+import { createImage, type Image, turnQuarter } from "../../../faces/data/image.ts";
 import { facePlace } from "../../../faces/place.ts";
 import { interocular, type Landmarks, similarity, transformLandmarks } from "../../../faces/landmarks.ts";
 import { renderFaces, samplePerson, sampleShot } from "../../../faces/render/render.ts";
@@ -9,7 +9,6 @@ import { SCHEMAS } from "../../../faces/schema.ts";
 import { loadDetector } from "../../../models/detectors/detector.ts";
 import { type Face, findFaces, findFacesOfEach, overlap } from "../../../models/detectors/find_faces.ts";
 import type { FoundFace } from "../../../models/finder/finder.ts";
-import { turnQuarter } from "../../faces/data/turn.ts";
 import { gpuTest } from "../../gpu.ts";
 import { slow } from "../../slow.ts";
 import { dotDetector, type DotFace, drawDots, finderOf, landmarksOf, placeOf } from "./dot_faces.ts";
@@ -123,6 +122,72 @@ Deno.test("findFacesOfEach() takes given places in their order, without the find
     assert.equal(face.score, null);
     assert.ok(error(face, FACES[2 - k]!) < 0.02);
   });
+});
+
+/** A finder of the faces of a picture with a white pixel in its left top corner, however that is turned. */
+function seeingTurns(faces: readonly FoundFace[]) {
+  const turns: number[] = [];
+  return {
+    turns,
+    find({ width, height, data }: Image) {
+      const corners = [[0, 0], [width - 1, 0], [width - 1, height - 1], [0, height - 1]] as const;
+      const quarters = corners.findIndex(([x, y]) => data[(y * width + x) * 3] === 255);
+      turns.push(quarters);
+      const upright = quarters % 2 === 0 ? { width, height } : { width: height, height: width };
+      return Promise.resolve(faces.map((face) => {
+        let [x, y, angle] = [face.x, face.y, face.angle];
+        for (let k = 0; k < quarters; k++) {
+          [x, y] = [(k % 2 === 0 ? upright.height : upright.width) - 1 - y, x];
+          angle += Math.PI / 2;
+        }
+        return { ...face, x, y, angle: Math.atan2(Math.sin(angle), Math.cos(angle)) };
+      }));
+    },
+  };
+}
+
+Deno.test("findFaces() gives the same faces in a picture that is turned by quarters", async () => {
+  const two = [FACES[0]!, { at: [250, 160], scale: 1.5, angle: -0.2 }] as const;
+  let image = page(two);
+  image.data.fill(255, 0, 3);
+  const { width, height } = image;
+  const random = new Random(3, "turned"), rough = two.map((face) => roughly(placeOf(face), random));
+  const upright = await findFaces(seeingTurns(rough), dotDetector(), image);
+  for (let quarters = 1; quarters < 4; quarters++) {
+    image = turnQuarter(image);
+    const finder = seeingTurns(rough);
+    const faces = await findFaces(finder, dotDetector(), image);
+    assert.deepEqual(finder.turns, [quarters, 0], "the finder looks at it as it is, then upright");
+    assert.equal(faces.length, 2);
+    for (const [k, face] of faces.entries()) {
+      const { landmarks, angle, uncertainty_px, box } = upright[k]!;
+      const want = landmarks.slice();
+      for (let p = 0; p < 68; p++) {
+        let [x, y] = [want[2 * p]!, want[2 * p + 1]!];
+        for (let q = 0; q < quarters; q++) [x, y] = [(q % 2 === 0 ? height : width) - 1 - y, x];
+        want.set([x, y], 2 * p);
+      }
+      assert.ok(face.landmarks.every((px, i) => Math.abs(px - want[i]!) < 1e-3));
+      assert.deepEqual(face.uncertainty_px, uncertainty_px);
+      const turn = face.angle - angle - quarters * Math.PI / 2;
+      assert.ok(Math.abs(Math.atan2(Math.sin(turn), Math.cos(turn))) < 1e-6);
+      const [w, h] = quarters % 2 === 0 ? [box.width, box.height] : [box.height, box.width];
+      assert.ok(Math.abs(face.box.width - w) < 1e-3 && Math.abs(face.box.height - h) < 1e-3);
+    }
+  }
+});
+
+Deno.test("findFaces() leaves a picture as it is whose faces are turned by different angles, or by no quarter", async () => {
+  const image = page(FACES);
+  image.data.fill(255, 0, 3);
+  const finder = seeingTurns(FACES.map((face, k) => placeOf(face, k === 0 ? 0.8 : 0.9 - k / 10)));
+  assert.equal((await findFaces(finder, dotDetector(), image)).length, 3);
+  assert.deepEqual(finder.turns, [0]);
+  // One that is on its side wherever it looks: the picture as it is counts.
+  const sideways = { ...placeOf(FACES[0]!), angle: 1.5 };
+  const [face] = await findFaces(finderOf(sideways), dotDetector(), image);
+  const [same] = await findFaces(finderOf({ ...sideways, score: 0 }), dotDetector(), image);
+  assert.deepEqual(face!.landmarks, same!.landmarks);
 });
 
 Deno.test("overlap() is intersection over union", () => {
