@@ -2,7 +2,6 @@ import {
   apply,
   dims,
   elements,
-  extent,
   type Op,
   sameShape,
   type Shape,
@@ -11,6 +10,7 @@ import {
   type Value,
 } from "../engine/graph.ts";
 import source from "../shaders/sum.wgsl" with { type: "text" };
+import tiledSource from "../shaders/sum.tiled.wgsl" with { type: "text" };
 import { reader, sumOver, tabulate } from "./_reference.ts";
 import { expandTo } from "./expand.ts";
 import { affine } from "./affine.ts";
@@ -34,19 +34,28 @@ export const sumOp: Op<SumAttrs, 1> = {
   },
   lowering: {
     kind: "kernel",
-    kernel: ({ inputs: [x], outputs: [y], attrs: { parts } }) => ({
-      source,
-      label: "shaders/sum.wgsl",
-      entry: "forward",
-      reads: ["x"],
-      writes: ["y"],
-      fusable: ["x"],
-      ints: { B: extent(x, 1), S: parts, C4: texels(x.shape.slice(2)), step: extent(x, 1) / parts },
-      threads: texels(y.shape),
-    }),
+    kernel({ inputs: [x], outputs: [y], attrs: { parts } }, { tiled }) {
+      const { A, B } = dims(x, "A B ...");
+      const [C4, step] = [texels(x.shape.slice(2)), B / parts];
+      const names = { entry: "forward", reads: ["x"], writes: ["y"], fusable: ["x"] };
+      if (!tiled || step < LEAST_ROWS || texels(y.shape) >= BUSY) {
+        const ints = { B, S: parts, C4, step };
+        return { ...names, source, label: "shaders/sum.wgsl", ints, threads: texels(y.shape) };
+      }
+      const COLS = columnsOf(C4);
+      return {
+        ...names,
+        source: tiledSource,
+        label: "shaders/sum.tiled.wgsl",
+        constants: { COLS, ROWS: WORKGROUP / COLS },
+        ints: { rows: A * parts, C4, step },
+        threads: WORKGROUP * A * parts * Math.ceil(C4 / COLS),
+        workgroup: WORKGROUP,
+      };
+    },
   },
-  decompose({ inputs: [x], attrs: { parts } }, _, target) {
-    return target.tiled && !target.keepComposite && passesFor(x, parts) > 1 ? [sumInPasses(x, parts)] : null;
+  decompose({ inputs: [x], attrs: { parts } }, _, { tiled, keepComposite }) {
+    return tiled && !keepComposite ? [sumInPasses(summed(x), parts)] : null;
   },
   gradient: ({ inputs: [x], attrs: { parts } }, [dy]) => {
     const { A, B } = dims(x, "A B ...");
@@ -66,13 +75,39 @@ export const sumOp: Op<SumAttrs, 1> = {
 
 /** Invocations that keep a hardware GPU busy. */
 const BUSY = 1 << 15;
+/** Invocations of a workgroup of the tiled kernel, which sum rows of a few texels together. */
+const WORKGROUP = 256;
+/** Rows from which on a workgroup sums them together. */
+const LEAST_ROWS = 16;
+/** Rows that an invocation of the tiled kernel sums in one pass. */
+const MOST_LOADS = 64;
 
-/** Partial sums to make first of each part, where one pass would have few invocations with long loops. */
+/** Texels of a row that a workgroup of the tiled kernel sums: their loads are neighbours. */
+function columnsOf(C4: number): number {
+  return C4 === 1 ? 1 : 8;
+}
+
+/** Partial sums to make first of each part, where one pass would have few workgroups with long loops. */
 function passesFor(x: Value, parts: number): number {
   const { A, B } = dims(x, "A B ...");
-  const [step, threads] = [B / parts, A * parts * texels(x.shape.slice(2))];
-  if (step < 64 || threads >= BUSY) return 1;
-  return largestDivisor(step, Math.min(Math.ceil(step / 16), Math.ceil(BUSY / threads)));
+  const [step, C4] = [B / parts, texels(x.shape.slice(2))];
+  const columns = columnsOf(C4);
+  const busy = Math.ceil(BUSY / WORKGROUP / (A * parts * Math.ceil(C4 / columns)));
+  return step <= MOST_LOADS * WORKGROUP / columns || busy <= 1
+    ? 1
+    : largestDivisor(step, Math.min(Math.ceil(step / 128), 2 * busy));
+}
+
+/** The value whose rows a sum adds up when those of `x` are sums themselves: hardware takes both sums in one. */
+function summed(x: Value): Value {
+  let from = x;
+  while (from.node.op?.lowering.kind === "view") [from] = from.node.inputs as readonly [Value];
+  const { op, inputs: [rows] } = from.node;
+  if (op?.name !== sumOp.name || !rows) return x;
+  const [inner, own] = [rows.shape.slice(2), x.shape.slice(2)];
+  if (texels(inner) !== texels(own) || elements(inner) !== elements(own)) return x;
+  const { A } = dims(x, "A B ...");
+  return summed(reshape(rows, [A, elements(rows.shape) / elements(own) / A, ...own]));
 }
 
 /**
