@@ -104,6 +104,7 @@ export {
   LATENT_SCHEDULE,
   makeSchedule,
   minSnrWeight,
+  type NoiseLevel,
   noiseLevel,
   type Schedule,
   type ScheduleConfig,

@@ -179,6 +179,7 @@ function select(results: Results, detectors: readonly string[], datasets: readon
     offsets: some(results.offsets),
     ced: [],
     examples: [],
+    distances: [],
   };
 }
 

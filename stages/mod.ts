@@ -8,6 +8,7 @@ import type { Registry } from "../runtime/pipeline/file.ts";
 /** Stage types by id. */
 export const stages: Registry = {
   "autoencoder/train": async () => (await import("./autoencoder/train.ts")).trainAutoencoder,
+  "dataset/distance": async () => (await import("./dataset/distance.ts")).datasetDistance,
   "dataset/generate": async () => (await import("./dataset/generate.ts")).generatePairs,
   "dataset/import": async () => (await import("./dataset/import.ts")).importFaces,
   "dataset/merge": async () => (await import("./dataset/merge.ts")).mergeDatasets,

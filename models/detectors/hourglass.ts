@@ -89,6 +89,10 @@ export interface HourglassConfig {
 
 /** Outputs of one stack. */
 export interface StackOutput {
+  /** Input of the hourglass, `[N, H, W, C]`: the stem's output in the first stack. */
+  readonly input: Value;
+  /** Features that the heatmaps are made of, not negative: `[N, H, W, C]`. */
+  readonly features: Value;
   /** Mean of each heatmap about the middle of the map, heatmap pixels: `[N, P, 2]`, x and y. */
   readonly mean: Value;
   /** Mean squared distance from the middle of the map, heatmap pixels: `[N, P, 1]`. */
@@ -130,7 +134,7 @@ export function hourglass(scope: Scope, images: Value, config: HourglassConfig):
     const y = level(at.at("hourglass"), x, depth - 1);
     const features = act(at, "norm", y);
     const heatmaps = convolve(at, "heatmaps", features, landmarks, { kernel: 1 });
-    outputs.push(readOut(heatmaps, temperature));
+    outputs.push({ input: x, features, ...readOut(heatmaps, temperature) });
     if (s + 1 < stacks) {
       const back = add(
         convolve(at, "merge_features", features, channels, { kernel: 1 }),
@@ -154,7 +158,7 @@ function withCoordinates(images: Value): Value {
 }
 
 /** Mean place and mean square of each heatmap, as weights over pixels: `softmax` over a map, then sums. */
-function readOut(heatmaps: Value, temperature: number): StackOutput {
+function readOut(heatmaps: Value, temperature: number): Pick<StackOutput, "mean" | "square" | "weights"> {
   const { N, H, W, P } = dims(heatmaps, "N H W P");
   const weights = softmax(permute(reshape(heatmaps, [N, H * W, P]), [0, 2, 1]), { scale: temperature });
   const sums = expectation(weights, H, (x, y) => [x, y, x * x + y * y]);
@@ -238,6 +242,10 @@ export const hourglassDetector = {
   build(scope, images, config) {
     const outputs = hourglass(scope, images, config);
     return { landmarks: landmarksIn(outputs, config), covariance: covarianceIn(outputs, config) };
+  },
+  features(scope, images, config) {
+    const outputs = hourglass(scope, images, config);
+    return [...outputs.slice(0, 1).map(({ input }) => input), ...outputs.map(({ features }) => features)];
   },
   train(scope, images, config, input) {
     const outputs = hourglass(scope, images, config);

@@ -82,6 +82,10 @@ export interface DetectorNetwork<C extends DetectorBase> {
   /** Builds it; images are RGB from -1 to 1, `[N, size_px, size_px, 3]`. */
   build(scope: Scope, images: Value, config: C): Found;
   /**
+   * Feature maps from the first layers to the last, `[N, h, w, C]` each; images as in {@linkcode DetectorNetwork.build}.
+   */
+  features(scope: Scope, images: Value, config: C): readonly Value[];
+  /**
    * Builds it for training.
    *
    * @param input One of the {@linkcode targets}, of a shape.

@@ -79,6 +79,8 @@ export interface StarStack {
 
 /** Outputs of the network. */
 export interface StarOutput {
+  /** Input of the first hourglass, and the features that the maps of each stack are made of: `[N, H/4, W/4, C]` each. */
+  readonly features: readonly Value[];
   /** One output a stack; the last is the detector's. */
   readonly stacks: readonly StarStack[];
   /** In training, running statistics of the batch norms and their new values, for the fetches of an executable. */
@@ -127,12 +129,14 @@ export function star(scope: Scope, images: Value, config: StarConfig, training: 
   x = block(scope.at("pre.4"), block(scope.at("pre.3"), x, 128), C);
 
   const stacks: StarStack[] = [];
+  const maps: Value[] = [x];
   let boundary: Value | undefined;
   for (let s = 0; s < nstack; s++) {
     const at = (name: string) => scope.at(`${name}.${s}`);
     const y = hourglass(at("hgs"), pointwise(at("hgs").at("coordconv"), withCoordinates(x, boundary), C), nlevels);
     const tail = at("features").at("1");
     const features = relu(norm(tail, "bn", pointwise(tail, block(at("features").at("0"), y, C), C)));
+    maps.push(features);
     const raw = relu(instanceNorm(pointwise(at("out_heatmaps"), features, P)));
     const pointmaps = sigmoid(pointwise(at("out_pointmaps"), features, points));
     const edgemaps = sigmoid(pointwise(at("out_edgemaps"), features, E));
@@ -149,7 +153,7 @@ export function star(scope: Scope, images: Value, config: StarConfig, training: 
       boundary = slice(raw, 3, P - 1, 1);
     }
   }
-  return { stacks, updates };
+  return { features: maps, stacks, updates };
 }
 
 /**

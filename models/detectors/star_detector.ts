@@ -175,6 +175,7 @@ export const starDetector = {
     const { covariance } = heatmapSpread(lastOf(output).heatmaps);
     return { landmarks, covariance: affine(covariance, (config.size_px / 2) ** 2) };
   },
+  features: (scope, images, config) => build(scope, images, config, false).output.features,
   train(scope, images, config, input) {
     const { output, landmarks } = build(scope, images, config, true);
     const { pointmaps, edgemaps } = lastOf(output);

@@ -28,6 +28,23 @@ export interface Results {
   readonly ced: Curve[];
   /** Landmarks found in the best and in the worst images, the smallest error first. */
   readonly examples: Example[];
+  /** Distances of datasets from true images. */
+  readonly distances: Distance[];
+}
+
+/** Distance of a dataset's images of a style from true ones. */
+export interface Distance {
+  readonly dataset: string;
+  /** Dataset of the true images. */
+  readonly reference: string;
+  /** Null for all styles together. */
+  readonly style: string | null;
+  /** Images of each of the two. */
+  readonly images: number;
+  /** Kernel distance: about 0 for images of one distribution. */
+  readonly kernel: number;
+  /** Frechet distance, larger the fewer images there are. */
+  readonly frechet: number;
 }
 
 /** Mean offsets of a detector's landmarks on a dataset. */
@@ -88,18 +105,36 @@ export const resultsFile: z.ZodType<Results> = z.object({
   examples: z.array(
     z.object({ ...named, file_name: z.string(), nme: z.number(), landmarks: z.array(numbers) }),
   ).default([]),
+  distances: z.array(
+    z.object({
+      dataset: z.string(),
+      reference: z.string(),
+      style: z.string().nullable(),
+      images: z.number(),
+      kernel: z.number(),
+      frechet: z.number(),
+    }),
+  ).default([]),
 });
 
 /** Images that a group has at least to be listed: the error of fewer says little of it. */
 const LEAST_IN_GROUP = 5;
 
 /** Results without a row. */
-export const noResults = (): Results => ({ rows: [], regions: [], groups: [], offsets: [], ced: [], examples: [] });
+export const noResults = (): Results => ({
+  rows: [],
+  regions: [],
+  groups: [],
+  offsets: [],
+  ced: [],
+  examples: [],
+  distances: [],
+});
 
 /** Puts results together; those of a detector on a dataset take the place of earlier ones of the same names. */
 export function joinResults(list: readonly Results[]): Results {
   const all = noResults();
-  for (const [at, { rows, regions, groups, offsets, ced, examples }] of list.entries()) {
+  for (const [at, { rows, regions, groups, offsets, ced, examples, distances }] of list.entries()) {
     const later = new Set(list.slice(at + 1).flatMap(({ rows }) => rows.map(pairOf)));
     const last = <R extends Named>(one: R) => !later.has(pairOf(one));
     all.rows.push(...rows.filter(last));
@@ -108,6 +143,7 @@ export function joinResults(list: readonly Results[]): Results {
     all.offsets.push(...offsets.filter(last));
     all.ced.push(...ced.filter(last));
     all.examples.push(...examples.filter(last));
+    all.distances.push(...distances);
   }
   return all;
 }

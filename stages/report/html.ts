@@ -15,6 +15,7 @@ import { formatField, formatSeconds } from "../../runtime/run/progress.ts";
 import { type Artifact, stage } from "../../runtime/stage.ts";
 import { type Manifest, readManifest } from "../../runtime/run/cache.ts";
 import { offsetFigures } from "./_offsets.ts";
+import { distanceTable } from "./_distances.ts";
 import { lineChart, trainingCharts } from "./_line_chart.ts";
 import { examples, gallery, imageFigure, imageNames, pairs } from "./_faces.ts";
 import { cedOptions, type Results, resultsFile } from "./_results.ts";
@@ -54,6 +55,7 @@ export const report = stage({
       ["Results", [headlines(rows), resultTables(rows)]],
       ["Error curves", grid(cedCharts(sources))],
       ["Styles, groups and regions", grid(sources.flatMap(comparisons))],
+      ["Distances", grid(sources.flatMap(({ results }) => distanceTable(results.distances) ?? []))],
       ["Best and worst", await Promise.all(sources.map((source) => bestAndWorst(source, datasets)))],
       ["Generated pairs", made],
       [

@@ -21,14 +21,14 @@ export interface SamplerStep {
   readonly numbers: Readonly<Record<string, number>>;
 }
 
+/** Name of a spacing of noise levels. */
+export type Spacing = "log_snr" | "karras";
+
 /** Spacings of the noise levels of a run, other than by time steps. */
-export const SPACINGS = {
+export const SPACINGS: Readonly<Record<Spacing, string>> = {
   log_snr: "uniform in the logarithm of the signal-to-noise ratio (Lu et al. 2022, arXiv 2206.00927, section 3.2)",
   karras: "denser where there is little noise (Karras et al. 2022, arXiv 2206.00364, eq. 5, rho 7)",
-} as const;
-
-/** Name of a spacing. */
-export type Spacing = keyof typeof SPACINGS;
+};
 
 /** Names of all spacings. */
 export const SPACING_NAMES: readonly [Spacing, ...Spacing[]] = Object.keys(SPACINGS) as [Spacing, ...Spacing[]];
