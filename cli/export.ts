@@ -1,5 +1,5 @@
 /**
- * The command `export`: a detector for other programs.
+ * The command `export`: a detector, or a finder, for other programs.
  *
  * @module
  */
@@ -7,6 +7,7 @@
 import { Command, Option } from "@commander-js/extra-typings";
 import { exists, writeFile } from "../formats/files.ts";
 import { detectorOnnx, detectorSpecs, readDetector } from "../models/detectors/detector.ts";
+import { finderOnnx, readFinder } from "../models/finder/finder.ts";
 import { DETECTOR_EXPORTS, exportDetector as exportAs } from "../models/detectors/registry.ts";
 import { type Context, UsageError } from "./command.ts";
 
@@ -18,7 +19,8 @@ const formats = { onnx: "a file, for one image at a time", ...DETECTOR_EXPORTS }
  */
 export const exportDetector = ({ print }: Context) =>
   new Command()
-    .requiredOption("--detector <DIR>", "folder of a detector")
+    .addOption(new Option("--detector <DIR>", "folder of a detector").conflicts("finder"))
+    .option("--finder <DIR>", "folder of a face finder, in its place; only as onnx")
     .addOption(
       new Option(
         "--format <FORMAT>",
@@ -27,9 +29,20 @@ export const exportDetector = ({ print }: Context) =>
     )
     .requiredOption("--out <PATH>", "file or folder to write, which must not exist")
     .addHelpText("after", "\nExample:\n  deno task export --detector runs/full/detector --format onnx --out face.onnx")
-    .action(async ({ detector, format, out }) => {
+    .action(async ({ detector, finder, format, out }) => {
       if (exists(out)) throw new UsageError(`Cannot export to ${out}: it is there already`);
       try {
+        if (finder !== undefined) {
+          if (format !== "onnx") throw new UsageError(`Cannot export a finder as ${format}: it must be onnx`);
+          const { config, tensors } = await readFinder(finder);
+          const model = finderOnnx(config, tensors);
+          await writeFile(out, model);
+          print(JSON.stringify({ file: out, bytes: model.length }));
+          return;
+        }
+        if (detector === undefined) {
+          throw new UsageError("Cannot export without a model, hint: --detector DIR, or --finder DIR");
+        }
         const { config, tensors } = await readDetector(detector);
         if (format !== "onnx") {
           print(JSON.stringify(await exportAs(format, out, config, detectorSpecs(config), tensors)));

@@ -16,7 +16,21 @@ import type { TensorData } from "../../formats/safetensors.ts";
 import { loadNetwork, loadNetworkConfig, saveNetwork } from "../io/network_folder.ts";
 import { createParameters, type HostTensors } from "../io/params.ts";
 import { type FaceCandidate, readCells, suppress } from "./decode.ts";
-import { CELL_PX, type FinderConfig, finderFormat, finderNetwork, finderSpecs, SIDE_STEP_PX } from "./network.ts";
+import { affine } from "../../ops/affine.ts";
+import { concat } from "../../ops/concat.ts";
+import { sigmoid } from "../../ops/sigmoid.ts";
+import { slice } from "../../ops/slice.ts";
+import { onnxModel } from "../io/onnx.ts";
+import {
+  CELL_PX,
+  CELL_VALUES,
+  type FinderConfig,
+  finderFormat,
+  finderNetwork,
+  finderSpecs,
+  REFERENCE_PX,
+  SIDE_STEP_PX,
+} from "./network.ts";
 
 /** A face found in a picture. */
 export interface FoundFace {
@@ -302,4 +316,27 @@ export async function saveFinder(
   options: { dtype?: "F32" | "F16" } = {},
 ): Promise<void> {
   await saveNetwork(dir, finderFormat, config, finderSpecs(config), parameters, options);
+}
+
+/**
+ * Writes a finder as an ONNX model, for one picture of any size at a time.
+ *
+ * Its input is `images`, `[1, H, W, 3]`, RGB from -1 to 1, with sides that are multiples of 32; its output is `cells`,
+ * `[1, H/8, W/8, 6]`: score, offset of the centre in cells, logarithm of the side over 32 pixels, sine and cosine of the
+ * angle.
+ *
+ * @returns The file.
+ */
+export function finderOnnx(config: FinderConfig, tensors: HostTensors): Uint8Array<ArrayBuffer> {
+  const { slope, shift } = config.calibration;
+  const { cells } = finderNetwork(new Graph(), config, [1, SIDE_STEP_PX, SIDE_STEP_PX]);
+  const score = sigmoid(affine(slice(cells, 3, 0, 1), slope, shift));
+  return onnxModel({ cells: concat([score, slice(cells, 3, 1, CELL_VALUES - 1)]) }, tensors, {
+    name: "finder",
+    doc:
+      `Faces of a picture. images: RGB from -1 to 1, [1, height, width, 3], sides are multiples of ${SIDE_STEP_PX}. ` +
+      `cells: for each ${CELL_PX} x ${CELL_PX} pixels the score of a face whose centre lies there, the centre's offset x and y ` +
+      `in cells, log(side / ${REFERENCE_PX} pixels), sine and cosine of the angle, clockwise.`,
+    extents: { images: [null, "height", "width"], cells: [null, "rows", "columns"] },
+  });
 }

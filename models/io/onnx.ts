@@ -8,6 +8,7 @@
 
 import { type Node, topological, type Value } from "../../engine/graph.ts";
 import type { TensorData } from "../../formats/safetensors.ts";
+import type { MatmulAttrs } from "../../ops/matmul.ts";
 import { FLOAT, type OnnxAttribute, type OnnxWriter, translationOf } from "./onnx_ops.ts";
 
 const OPERATOR_SET = 17, IR_VERSION = 8;
@@ -19,6 +20,11 @@ export interface OnnxOptions {
   readonly name: string;
   /** Description of its outputs and inputs. */
   readonly doc: string;
+  /**
+   * Names of extents of inputs and outputs that may be others than in the graph, such as `{ images: [null, "height"] }`; only
+   * for graphs of ops that take any, as convolutions do.
+   */
+  readonly extents?: Readonly<Record<string, readonly (string | null)[]>>;
 }
 
 /**
@@ -32,13 +38,26 @@ export interface OnnxOptions {
 export function onnxModel(
   outputs: Readonly<Record<string, Value>>,
   parameters: ReadonlyMap<string, TensorData>,
-  { name, doc }: OnnxOptions,
+  { name, doc, extents = {} }: OnnxOptions,
 ): Uint8Array<ArrayBuffer> {
   const writer = new Writer();
   const nodes = topological(Object.values(outputs));
+  const products = new Map(nodes.flatMap((node) => {
+    const product = pixelProduct(node);
+    return product ? [[node, product] as const] : [];
+  }));
+  const within = new Set([...products.values()].flatMap(({ parts }) => parts));
   const inputs: Value[] = [];
   for (const node of nodes) {
     const [value] = node.outputs;
+    const product = products.get(node);
+    if (product && value) {
+      const { maps, filter } = product;
+      const matrix = writer.emit("Reshape", [writer.nameOf(filter), writer.ints(filter.shape.slice(2))]);
+      writer.bind(value, writer.emit("MatMul", [writer.nameOf(maps), matrix]));
+      continue;
+    }
+    if (within.has(node)) continue;
     if (!node.leaf || !value) {
       writer.node(node);
       continue;
@@ -59,8 +78,8 @@ export function onnxModel(
     ...writer.nodes,
     text(2, name),
     ...writer.initializers,
-    ...inputs.map((value) => message(11, valueInfo(writer.nameOf(value), value))),
-    ...Object.entries(outputs).map(([key, value]) => message(12, valueInfo(key, value))),
+    ...inputs.map((value) => message(11, valueInfo(writer.nameOf(value), value, extents[writer.nameOf(value)]))),
+    ...Object.entries(outputs).map(([key, value]) => message(12, valueInfo(key, value, extents[key]))),
   ];
   return join([
     int(1, IR_VERSION),
@@ -69,6 +88,45 @@ export function onnxModel(
     message(7, graph),
     message(8, [text(1, ""), int(2, OPERATOR_SET)]),
   ]);
+}
+
+/** A convolution with a filter of one pixel. */
+interface PixelProduct {
+  /** `[N, H, W, I]`. */
+  readonly maps: Value;
+  /** `[1, 1, I, O]`. */
+  readonly filter: Value;
+  /** The nodes that compute it, but for the last. */
+  readonly parts: readonly Node[];
+}
+
+/**
+ * The convolution that a node is the last of: a product of matrices between changes of shape. As one MatMul it takes maps of
+ * any size.
+ */
+function pixelProduct(node: Node): PixelProduct | null {
+  if (node.op?.name !== "reshape") return null;
+  const [result, product] = [node.outputs[0], unshaped(node.inputs[0])];
+  const attrs = product?.value.node.attrs as Partial<MatmulAttrs> | undefined;
+  if (!result || !product || product.value.node.op?.name !== "matmul" || attrs?.ta || attrs?.tb) return null;
+  const [maps, filter] = product.value.node.inputs.map(unshaped);
+  if (!maps || !filter || maps.value.shape.length !== 4 || filter.value.shape.length !== 4) return null;
+  const [KH, KW, I, O] = filter.value.shape;
+  const fits = KH === 1 && KW === 1 && I === maps.value.shape[3];
+  if (!fits || `${result.shape}` !== `${[...maps.value.shape.slice(0, 3), O]}`) return null;
+  const parts = [...product.shapes, product.value.node, ...maps.shapes, ...filter.shapes];
+  return { maps: maps.value, filter: filter.value, parts };
+}
+
+/** The value before changes of shape, and the nodes of these. */
+function unshaped(value: Value | undefined): { value: Value; shapes: Node[] } | null {
+  const shapes: Node[] = [];
+  let at = value;
+  while (at?.node.op?.name === "reshape") {
+    shapes.push(at.node);
+    at = at.node.inputs[0];
+  }
+  return at ? { value: at, shapes } : null;
 }
 
 /** Nodes and initializers under construction; tensors are known by name. */
@@ -166,8 +224,11 @@ function attribute(name: string, value: OnnxAttribute): Uint8Array[] {
   return [text(1, name), ...value.map((n) => int(8, n)), int(20, TYPE_INTS)];
 }
 
-function valueInfo(name: string, { shape }: Value): Uint8Array[] {
-  const dimensions = shape.map((n) => message(1, [int(1, n)]));
+function valueInfo(name: string, { shape }: Value, extents: readonly (string | null)[] = []): Uint8Array[] {
+  const dimensions = shape.map((n, k) => {
+    const free = extents[k] ?? null;
+    return message(1, [free === null ? int(1, n) : text(2, free)]);
+  });
   return [text(1, name), message(2, [message(1, [int(1, FLOAT), message(2, dimensions)])])];
 }
 

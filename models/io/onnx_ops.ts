@@ -200,12 +200,12 @@ const TRANSLATIONS: { readonly [Name in Exclude<OpName, Untranslated>]: Translat
     return [channelsFirst(w, x, (h) => w.emit("MaxPool", [h], options))];
   },
   upsample_nearest(w, [x], { inputs: [small], outputs: [large] }) {
-    const { N, H, W, C } = dims(small, "N H W C");
+    const { H, W } = dims(small, "N H W C");
     const { HO, WO } = dims(large, "N HO WO C");
     if (HO % H || WO % W) throw new TypeError(`Cannot write an enlargement from ${H} x ${W} to ${HO} x ${WO} as ONNX`);
-    const split = w.emit("Reshape", [x, w.ints([N, H, 1, W, 1, C])]);
-    const repeated = w.emit("Expand", [split, w.ints([N, H, HO / H, W, WO / W, C])]);
-    return [w.emit("Reshape", [repeated, w.ints([N, HO, WO, C])])];
+    // By default a Resize takes the nearest, and between two centres of pixels there is none in the middle here.
+    const scales = w.floats([1, 1, HO / H, WO / W], [4]);
+    return [channelsFirst(w, x, (h) => w.emit("Resize", [h, "", scales]))];
   },
   matmul(w, [a, b], { inputs: [left, right], outputs: [result], attrs }) {
     const { heads, ta, tb, merged_a, merged_b, merged_y } = attrs;

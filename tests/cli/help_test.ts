@@ -51,7 +51,10 @@ Deno.test("wrong arguments: exit code 2, the usage, and a hint", async (t) => {
       /^Cannot use option --detectr as .*, hint: did you mean "--detector"\?\n/,
     ],
     [["detect", "a.png", "--detectr=dir"], /^Cannot use option --detectr as/],
-    [["export", "--out", "x"], /required option '--detector <DIR>' not specified\nusage: deno task export \[options\]/],
+    [
+      ["export", "--out", "x"],
+      /required option '--format <FORMAT>' not specified\nusage: deno task export \[options\]/,
+    ],
     [["detect", "--detector", "dir"], /missing required argument 'IMAGE\|DIR'/],
     [["detect", "a.png", "--detector"], /option '--detector <DIR>' argument missing/],
     [["validate"], /missing required argument/],

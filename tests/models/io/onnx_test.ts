@@ -3,6 +3,8 @@ import assert from "node:assert/strict";
 // deno-lint-ignore no-import-prefix
 import * as ort from "npm:onnxruntime-web@1.22.0";
 import { Detector, detectorOnnx, detectorSpecs, readDetector } from "../../../models/detectors/detector.ts";
+import { finderOnnx, readFinder } from "../../../models/finder/finder.ts";
+import { CELL_PX, CELL_VALUES, finderNetwork, finderSpecs } from "../../../models/finder/network.ts";
 import type { StarDetectorConfig } from "../../../models/detectors/star_detector.ts";
 import { onnxModel } from "../../../models/io/onnx.ts";
 import { createParameters, initialise, type ParameterSpec, Scope } from "../../../models/io/params.ts";
@@ -72,6 +74,28 @@ for (const [name, { config, tensors }] of Object.entries(cases)) {
   });
 }
 
+gpuTest("ONNX Runtime finds the same cells as a finder, in pictures of several sizes", async () => {
+  const { config, tensors } = await readFinder("models/faces/finder");
+  const { slope, shift } = config.calibration;
+  const session = await ort.InferenceSession.create(finderOnnx(config, tensors));
+  const parameters = createParameters(testDevice(), finderSpecs(config), tensors);
+  for (const [height, width] of [[64, 64], [32, 96]] as const) {
+    const { cells } = finderNetwork(new Graph(), config, [1, height, width]);
+    const executable = new Executable(testDevice(), { outputs: { cells } }, parameters);
+    const images = Float32Array.from({ length: height * width * 3 }, (_, i) => Math.sin(i * i / 7));
+    executable.run({ images });
+    const ours = (await executable.read("cells")).map((value, i) =>
+      i % CELL_VALUES === 0 ? 1 / (1 + Math.exp(-(slope * value + shift))) : value
+    );
+    executable.destroy();
+    const found = await session.run({ images: new ort.Tensor("float32", images, [1, height, width, 3]) });
+    assert.deepEqual(found["cells"]!.dims, [1, height / CELL_PX, width / CELL_PX, CELL_VALUES]);
+    assert.ok(far(ours, found["cells"]!.data as Float32Array) < 1e-3);
+  }
+  for (const tensor of parameters.values()) tensor.destroy();
+  await session.release();
+});
+
 gpuTest("ONNX Runtime predicts the same noise as a UNet, with one head and with two", async () => {
   const config = unetFormat.schema.parse({
     block_out_channels: [8, 16],
@@ -136,5 +160,16 @@ Deno.test("export writes a file once, and says what is wrong", () =>
     await refused(/net\.onnx: it is there already/, ...args);
     await refused(/'pth' is invalid. Allowed choices are onnx, star/, ...args.with(3, "pth"));
     await refused(/config\.json is missing/, ...args.with(1, dir).with(5, `${dir}/other.onnx`));
-    await refused(/required option '--detector <DIR>'/, "--format", "onnx");
+    await refused(/required option '--out <PATH>'/, "--format", "onnx");
+    await refused(/without a model, hint: --detector DIR, or --finder DIR/, "--format", "onnx", "--out", `${dir}/f`);
+    const finder = ["--finder", "models/faces/finder", "--out", `${dir}/finder.onnx`, "--format"];
+    await refused(
+      /'--detector <DIR>' cannot be used with option '--finder <DIR>'/,
+      ...args.slice(0, 2),
+      ...finder,
+      "onnx",
+    );
+    await refused(/Cannot export a finder as star: it must be onnx/, ...finder, "star");
+    assert.equal((await run(...finder, "onnx")).code, 0);
+    await refused(/finder\.onnx: it is there already/, ...finder, "onnx");
   }));
