@@ -14,7 +14,6 @@ import { mul } from "../../ops/mul.ts";
 import { relu } from "../../ops/relu.ts";
 import { reshape } from "../../ops/reshape.ts";
 import { rsqrt } from "../../ops/rsqrt.ts";
-import { slice } from "../../ops/slice.ts";
 import { sqrt } from "../../ops/sqrt.ts";
 import { sub } from "../../ops/sub.ts";
 import { sumLast } from "../../ops/sum_last.ts";
@@ -57,6 +56,11 @@ export function detectorFeatures(scope: Scope, config: DetectorConfig, images: V
   return networkOf(config).features(scope, resized, config);
 }
 
+/** The features of each pixel, scaled to length 1. */
+function unitLength(map: Value): Value {
+  return mul(map, rsqrt(affine(sumLast(mul(map, map)), 1, EPS)));
+}
+
 /** Smallest length of a pixel's features: darkness has none, and its gradient would be infinite. */
 const EPS = 1e-6;
 
@@ -70,10 +74,10 @@ const EPS = 1e-6;
  * Source: Zhang et al. 2018, arXiv 1801.03924, eq. 1, with all weights 1.
  */
 export function perceptualDistance(scope: Scope, config: DetectorConfig, x: Value, y: Value): Value {
-  const N = extent(x, 0);
-  const distances = detectorFeatures(scope, config, concat([x, y], 0)).map((map) => {
-    const unit = mul(map, rsqrt(affine(sumLast(mul(map, map)), 1, EPS)));
-    const difference = sub(slice(unit, 0, 0, N), slice(unit, 0, N, N));
+  // Apart, so that nothing is differentiated for images that are constants.
+  const [a, b] = [x, y].map((images) => detectorFeatures(scope, config, images).map(unitLength)) as [Value[], Value[]];
+  const distances = a.map((map, k) => {
+    const difference = sub(map, itemAt(b, k, "layers"));
     return mean(sumLast(mul(difference, difference)));
   });
   return affine(distances.reduce(add), 1 / distances.length);

@@ -11,29 +11,19 @@ import { writePng } from "../../faces/data/image_file.ts";
 import {
   type AutoencoderConfig,
   autoencoderFormat,
-  codebookLoss,
-  decodeLatent,
-  divergence,
-  encodeImage,
-  encodeLatent,
   hasCodebook,
   latentChannels,
-  quantise,
-  sampleLatent,
 } from "../../models/diffusion/autoencoder.ts";
+import { GROUPS, leastSide } from "../../models/diffusion/discriminator.ts";
+import { readDetector } from "../../models/detectors/detector.ts";
+import { takesSide } from "../../models/detectors/features.ts";
 import { loadNetwork, loadNetworkConfig, saveNetwork } from "../../models/io/network_folder.ts";
-import { countParameters, createParameters, initialise, type ParameterSpec, Scope } from "../../models/io/params.ts";
+import { countParameters, createParameters, initialise } from "../../models/io/params.ts";
 import { Trainer } from "../../models/trainer.ts";
-import { abs } from "../../ops/abs.ts";
-import { add } from "../../ops/add.ts";
-import { mse } from "../../ops/mse.ts";
-import { affine } from "../../ops/affine.ts";
-import { sub } from "../../ops/sub.ts";
-import { mean } from "../../ops/sum.ts";
 import { disposing } from "../../engine/tensor.ts";
-import { Graph, type Value } from "../../engine/graph.ts";
 import { Executable } from "../../engine/executable.ts";
 import { stage } from "../../runtime/stage.ts";
+import { buildTraining, PERCEPTUAL_WEIGHT } from "./_loss.ts";
 import { Batches, shared } from "../lib/batches.ts";
 import {
   datasetsConflicts,
@@ -43,17 +33,9 @@ import {
   scheduleConflicts,
   sizeConflicts,
 } from "../lib/checks.ts";
-import { autoencoderOf, formatCount, sizeOf, stepImages, trainingCosts } from "../lib/estimates.ts";
+import { autoencoderOf, detectorOf, formatCount, sizeOf, stepImages, trainingCosts } from "../lib/estimates.ts";
 import { imageOf, loadFaces, toImage, toNetwork } from "../lib/faces.ts";
-import { accumulation, train, trainingOptions } from "../lib/training.ts";
-
-/** Weights and distance of an autoencoder's loss. */
-interface LossOptions {
-  readonly kl_weight: number;
-  readonly codebook_weight?: number | undefined;
-  readonly commitment_weight?: number | undefined;
-  readonly reconstruction?: "l1" | "l2" | "l1+l2" | undefined;
-}
+import { accumulation, type Callback, train, trainingOptions } from "../lib/training.ts";
 
 /** Configuration of a new autoencoder. */
 function newConfig(
@@ -73,40 +55,16 @@ function newConfig(
   });
 }
 
-/** Latents, reconstruction and loss of images `x`; the codes' numbers where there is a codebook. Input `noise` is KL's. */
-function buildTraining(
-  config: AutoencoderConfig,
-  options: LossOptions & { readonly batch_size: number },
-  size_px: number,
-) {
-  const specs = new Map<string, ParameterSpec>();
-  const scope = new Scope(new Graph(), specs, "vae/");
-  const x = scope.graph.input("x", [options.batch_size, size_px, size_px, 3]);
-  const distance = (y: Value) => {
-    const { reconstruction = "l1+l2" } = options;
-    if (reconstruction === "l2") return mse(y, x);
-    const l1 = mean(abs(sub(y, x)));
-    return reconstruction === "l1" ? l1 : add(l1, mse(y, x));
-  };
-  if (hasCodebook(config)) {
-    const latent = encodeLatent(scope, config, x);
-    const { code, latent: quantised, ids } = quantise(scope, config, latent);
-    const y = decodeLatent(scope, config, quantised, { quantised: true });
-    const { codebook_weight: codebook = 0.25, commitment_weight: commitment = 1 } = options;
-    return { latent, y, loss: add(distance(y), codebookLoss(latent, code, { codebook, commitment })), ids, specs };
-  }
-  const posterior = encodeImage(scope, config, x);
-  const y = decodeLatent(scope, config, sampleLatent(posterior, x.graph.input("noise", posterior.mean.shape)));
-  const kl = mean(divergence(posterior));
-  return { latent: posterior.mean, y, loss: add(distance(y), affine(kl, options.kl_weight)), specs };
-}
+/** Steps between records of the discriminator. */
+const RECORD_EVERY = 10;
 
 /** `autoencoder/train`: images to latents and back; the model folder has `vae/`. */
 export const trainAutoencoder = stage({
   id: "autoencoder/train",
-  doc: "Trains an autoencoder (KL or VQ), the latent space of a diffusion model, from scratch or from the one of init.",
+  doc:
+    "Trains an autoencoder (KL or VQ), the latent space of a diffusion model, from scratch or from the one of init; on pixels, and if wanted in features of a detector and against a discriminator.",
   version: 1,
-  inputs: { "data*": "dataset", "init?": "model" },
+  inputs: { "data*": "dataset", "init?": "model", "features?": "detector" },
   output: "model",
   options: z.object({
     ...trainingOptions,
@@ -129,10 +87,30 @@ export const trainAutoencoder = stage({
     reconstruction: z.enum(["l1", "l2", "l1+l2"]).optional().describe(
       "Distance of an image and its reconstruction: mean absolute, mean squared, or by default their sum",
     ),
+    perceptual_weight: z.number().positive().optional().describe(
+      `Weight of the distance in features of the input features (Zhang et al. 2018, arXiv 1801.03924); by default ${PERCEPTUAL_WEIGHT}`,
+    ),
+    adversarial: z.strictObject({
+      weight: z.number().positive().default(0.5).describe(
+        "Weight of the discriminator's verdict relative to that of the other distances, where gradients are balanced",
+      ),
+      start: z.int().min(0).default(0).describe("Steps before the discriminator counts and learns"),
+      channels: z.int().min(GROUPS).multipleOf(GROUPS).default(32).describe("Channels of its first layer"),
+      layers: z.int().min(1).max(4).default(2).describe(
+        "Times that it halves the side; it judges patches of 16, 34, 70 or 142 pixels",
+      ),
+    }).optional().describe(
+      "Trains a patch discriminator beside the autoencoder, which learns to deceive it and so to be sharp (Esser et al. 2021, " +
+        "arXiv 2012.09841); by default none",
+    ),
   }),
-  async check(options, { data, init }, given) {
+  async check(options, { data, init, features }, given) {
     const config = init ? await ifKnown(() => autoencoderOf(init)) : { block_out_channels: options.channels };
     const quantised = init ? config && hasCodebook(config as AutoencoderConfig) : options.codebook !== undefined;
+    const { adversarial, perceptual_weight, steps } = options;
+    const side = await ifKnown(() => sizeOf(data));
+    const detector = features && await ifKnown(() => detectorOf(features));
+    const least = adversarial && leastSide(adversarial);
     const vq = (["codebook_weight", "commitment_weight"] as const).filter((option) => given.has(option));
     return [
       ...scheduleConflicts(options),
@@ -145,6 +123,25 @@ export const trainAutoencoder = stage({
       })),
       quantised && given.has("kl_weight") &&
       { option: "kl_weight", reason: "the autoencoder has a codebook and no KL term" },
+      perceptual_weight !== undefined && !features && {
+        option: "perceptual_weight",
+        reason: `the input "features" is missing`,
+        hint: "in: { features: detector }",
+      },
+      detector && side !== undefined && !takesSide(detector, side) && {
+        input: "features",
+        reason:
+          `it takes images of ${detector.size_px} pixels: those of "data" are ${side} wide, and neither less nor a ` +
+          "multiple",
+      },
+      adversarial && adversarial.start >= steps && {
+        option: ["adversarial", "start"],
+        reason: `this step is never reached: steps is ${steps}`,
+      },
+      least !== undefined && side !== undefined && side < least && {
+        option: ["adversarial", "layers"],
+        reason: `its images must be at least ${least} pixels wide: those of "data" are ${side}`,
+      },
       ...await datasetsConflicts(data),
       ...(config ? await sizeConflicts(data, config) : []),
     ];
@@ -152,18 +149,20 @@ export const trainAutoencoder = stage({
   describeOutput: async (options, { data, init }) => ({
     networks: { vae: init ? await autoencoderOf(init) : newConfig(options, await sizeOf(data)) },
   }),
-  async cost(options, { data, init }, onPlan) {
+  async cost(options, { data, init, features }, onPlan) {
     const size_px = await sizeOf(data);
     const config = init ? await autoencoderOf(init) : newConfig(options, size_px);
-    const { loss, specs } = buildTraining(config, options, size_px);
+    const detector = features && await detectorOf(features);
+    const { loss, specs, others, outputs } = buildTraining(config, options, size_px, detector);
+    const trainable = [...specs.keys(), ...others.keys()];
     return {
       step: `training, ${stepImages(options)} of ${size_px} px`,
       steps: options.steps,
-      ...trainingCosts({ loss, trainable: specs.keys(), ...options }, { onPlan }),
+      ...trainingCosts({ loss, trainable, outputs, ...options }, { onPlan }),
       autoencoder_parameters: formatCount(countParameters(specs)),
     };
   },
-  async run(ctx, { data, init }, options) {
+  async run(ctx, { data, init, features }, options) {
     const faces = await loadFaces(data);
     const { size_px, records } = faces;
     const { batch_size } = options;
@@ -175,17 +174,45 @@ export const trainAutoencoder = stage({
     const pictures = shared(faces);
     const noise = side * side * latent_channels;
     using batches = new Batches({ kind: "autoencoder", seed, batch_size, pictures, noise });
-    const { latent, y, loss, ids, specs } = buildTraining(config, options, size_px);
+    const detector = features && await readDetector(features.dir);
+    const built = buildTraining(config, options, size_px, detector?.config);
+    const { latent, y, loss, ids, specs, others, frozen, outputs } = built;
 
     const device = await ctx.device();
     const parameters = createParameters(
       device,
-      specs,
-      init ? await loadNetwork(`${init.dir}/vae`, specs) : initialise(specs, ctx.seed),
+      new Map([...specs, ...others, ...frozen]),
+      new Map([
+        ...init ? await loadNetwork(`${init.dir}/vae`, specs) : initialise(specs, ctx.seed),
+        ...initialise(others, ctx.seed),
+        ...detector?.tensors ?? [],
+      ]),
     );
     using _parameters = disposing(parameters.values());
-    using trainer = new Trainer(device, { loss, trainable: specs.keys(), ...options }, parameters);
-    await train(ctx, trainer, options, batches);
+    const trainable = [...specs.keys(), ...others.keys()];
+    using trainer = new Trainer(device, { loss, trainable, outputs, ...options }, parameters);
+    const { adversarial, gradient_accumulation_steps = 1 } = options;
+    const startsAt = (adversarial?.start ?? 0) * gradient_accumulation_steps;
+    const withStart = {
+      get: async (batch: number) => ({
+        ...await batches.get(batch),
+        started: new Float32Array([batch >= startsAt ? 1 : 0]),
+      }),
+    };
+    const record: Callback = {
+      every: RECORD_EVERY,
+      async evaluate(step) {
+        const read = async (name: string) => (await trainer.step_plan.read(name))[0] ?? NaN;
+        ctx.metric({
+          step,
+          loss_discriminator: await read("discriminator"),
+          loss_generator: await read("generator"),
+          adaptive_weight: await read("balance"),
+        });
+        return false;
+      },
+    };
+    await train(ctx, trainer, options, adversarial ? withStart : batches, adversarial ? [record] : []);
 
     // The diffusion model works on latents of unit variance: their spread over the data sets the scaling factor.
     const averaged = trainer.averaged();

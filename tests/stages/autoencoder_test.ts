@@ -50,3 +50,66 @@ slowTest("a diffusion model learns on the latents of an autoencoder with a codeb
     assert.match(await Deno.readTextFile(`${dir}/runs/test/log.jsonl`), /waited for data in/);
   });
 });
+
+const sharp = `stages:
+  faces: { uses: faces/render, with: { styles: [photo], count: 3, size_px: 32 } }
+  detector:
+    uses: detector/train
+    in: { data: faces }
+    with: { steps: 1, batch_size: 1, lr: 1e-4, network: { size_px: 32, channels: 8, groups: 2, depth: 2 } }
+  autoencoder:
+    uses: autoencoder/train
+    in: { data: faces, features: detector }
+    with:
+      steps: 30
+      batch_size: 3
+      lr: 1e-2
+      warmup_steps: 1
+      lr_schedule: constant
+      channels: [8, 8]
+      groups: 2
+      checkpoint_every: 5
+      adversarial: { start: 12, channels: 8, layers: 1 }
+`;
+
+Deno.test("a discriminator starts at its step, and a training with it goes on to the same bytes and fits its images", () =>
+  inFolder(async (dir) => {
+    const device = await openDevice();
+    const run = async (name: string, text: string, stopAt = Infinity) => {
+      await Deno.writeTextFile(`${dir}/${name}.yaml`, text);
+      const controller = new AbortController();
+      const pipeline = await readPipeline(`${dir}/${name}.yaml`, stages, { roots: [Deno.cwd()] });
+      await runPipeline(pipeline, {
+        root: `${dir}/runs`,
+        reporter: {
+          event(event) {
+            if (event.event === "progress" && event.stage === "autoencoder" && event.done >= stopAt) controller.abort();
+          },
+        },
+        openDevice: () => Promise.resolve({ ...device, destroy() {} }),
+        signal: controller.signal,
+      });
+      return `${dir}/runs/${name}/autoencoder`;
+    };
+    const whole = await run("whole", sharp);
+    await assert.rejects(run("parts", sharp, 17));
+    const parts = await run("parts", sharp);
+    for (const file of ["vae/diffusion_pytorch_model.safetensors", "metrics.jsonl", "contact.png"]) {
+      assert.deepEqual(await Deno.readFile(`${parts}/${file}`), await Deno.readFile(`${whole}/${file}`), file);
+    }
+    const records: Record<string, number>[] = (await Deno.readTextFile(`${whole}/metrics.jsonl`)).trim().split("\n")
+      .map((line) => JSON.parse(line));
+    const weights = records.flatMap(({ step, adaptive_weight }) =>
+      adaptive_weight === undefined ? [] : [[step, adaptive_weight] as const]
+    );
+    assert.deepEqual(weights.map(([step, weight]) => [step, weight > 0]), [[10, false], [20, true]]);
+    const losses = records.flatMap(({ loss }) => loss ?? []);
+    assert.equal(losses.length, 30);
+    // Before the discriminator starts, the loss is that of the distances alone.
+    assert.ok(losses[11]! < 0.8 * losses[0]!, `the loss went from ${losses[0]} to ${losses[11]}`);
+    // The folder has the autoencoder alone.
+    assert.deepEqual([...Deno.readDirSync(whole)].filter(({ isDirectory }) => isDirectory).map(({ name }) => name), [
+      "vae",
+    ]);
+    device.destroy();
+  }));
