@@ -71,7 +71,8 @@ gpuTest("perceptualDistance() and its gradient are those in f64, and 0 for equal
       assert.ok(Math.abs(gradient[element]! - slope) < 2e-3 * largest, `${gradient[element]}, expected ${slope}`);
     }
     executable.run({ x: images[0]![1], y: images[0]![1] });
-    assert.equal((await executable.read("distance"))[0], 0);
+    // The two are computed apart, in kernels that may round differently.
+    assert.ok((await executable.read("distance"))[0]! < 1e-10);
     for (const tensor of parameters.values()) tensor.destroy();
   }
 });
