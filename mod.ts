@@ -37,6 +37,7 @@ export { Executable } from "./engine/executable.ts";
 export type { NonFiniteResult } from "./engine/non_finite.ts";
 export type { Parameters } from "./engine/prepare.ts";
 export { type Dtype, readAll, Tensor } from "./engine/tensor.ts";
+export { type Precision } from "./engine/plan/precision.ts";
 export { type Budget, type Fetches, type PlanObserver, type Update } from "./engine/plan/records.ts";
 export { Random, type RandomSource, type RandomState } from "./engine/rng.ts";
 export { type TensorData } from "./formats/safetensors.ts";

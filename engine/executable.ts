@@ -246,10 +246,11 @@ export class Executable implements Disposable {
       const slice = slices[j];
       const flush = slice ? flushes.shift() : undefined;
       if (flush && !this.plan.inPlaceUpdates.has(value)) flush(encoder);
+      const to = lookUp(storage, value, "storage");
       const buffer = slice && stagingBuffer
         ? copyBufferOut(this.#device, encoder, stagingBuffer, slice)
-        : lookUp(storage, value, "storage").copyOut(encoder, texels(value.shape));
-      search.add({ op, label: kernel.label, shape: value.shape, buffer, dtype: "f32" });
+        : to.copyOut(encoder, texels(value.shape));
+      search.add({ op, label: kernel.label, shape: value.shape, buffer, dtype: to.dtype });
     }
   }
 

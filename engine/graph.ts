@@ -194,6 +194,11 @@ export interface Op<A, I extends number, O extends number = 1> {
   readonly cached?: boolean;
   /** "memory": cheap, may be recomputed. "compute": keep its output. */
   readonly bound: "memory" | "compute";
+  /**
+   * Whether mixed precision keeps an output as f16: always, as it does products, which are summed in f32; or as f16 where
+   * all operands are that have the result's size. Without it outputs are f32, as sums and statistics must be.
+   */
+  f16?(node: Node<A, I, O>, output: number): "always" | "follows" | "never";
   /** Floating point operations, for plans and rooflines; one per element when absent. */
   flops?(node: Node<A, I, O>): number;
   /** Plain loops in f64. The truth for tests; slow and obvious on purpose. */

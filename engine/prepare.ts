@@ -66,7 +66,7 @@ export function allocate(device: Device, plan: Plan, parameters: Parameters, own
     if (leaf.kind === "input") inputs.set(leaf.name, tensor);
     storage.set(value, tensor.storage);
   }
-  const pool = plan.pool.map((count) => owned.use(new Storage(device, count)));
+  const pool = plan.pool.map(({ texels, dtype }) => owned.use(new Storage(device, texels, dtype)));
   for (const [value, slot] of plan.slots) storage.set(value, itemAt(pool, slot, "pool slots"));
   for (const [value, parameter] of plan.inPlaceUpdates) storage.set(value, lookUp(storage, parameter, "parameters"));
   const { stagingBuffer: size } = plan.bytes;
@@ -101,10 +101,12 @@ export function prepareDispatches(
     const replaced = writes.map((value, j) => slices[j] ? undefined : plan.inPlaceUpdates.get(value));
     return reads.map((value) => replaced.indexOf(value));
   });
-  const programs = plan.dispatches.map(({ program, reads }, k) => {
+  const programs = plan.dispatches.map(({ program, reads, writes }, k) => {
     const staged = itemAt(stagings, k, "staging").slices.map((slice) => slice !== null);
     const dtypes = reads.map((value) => lookUp(memory.storage, value, "storage").dtype);
-    return assemble(program, device.storage, device.zeroOutside, dtypes, staged, itemAt(replacing, k, "dispatches"));
+    const results = writes.map((value) => lookUp(memory.storage, value, "storage").dtype);
+    const inPlace = itemAt(replacing, k, "dispatches");
+    return assemble(program, device, { reads: dtypes, writes: results }, { staged, inPlace });
   });
   const uniforms = uploadUniforms(device, programs, owned);
   return plan.dispatches.map((dispatch, k) =>

@@ -300,13 +300,20 @@ function inPlaceAccessor(k: number, write: number): Accessor {
   return { binding: "", access: `fn r${k}(i: i32) -> vec4f { return W${write}[i]; }` };
 }
 
-function writeAccessor(k: number, binding: number, texture: boolean): Accessor {
+/** WGSL of v as f16 may have it: what is beyond its range is infinite, while some drivers store the largest number. */
+const F16_RANGE = "select(v, v * 3e38, abs(v) >= vec4f(65520.0))";
+
+function writeAccessor(k: number, binding: number, dtype: keyof typeof TEXEL_FORMATS, texture: boolean): Accessor {
+  const [type, element] = dtype === "f16"
+    ? ["vec2u", "vec2u(pack2x16float(x.xy), pack2x16float(x.zw))"]
+    : ["vec4f", "x"];
   const [declaration, write] = texture
-    ? [` W${k}: texture_storage_2d<rgba32float, write>;`, `textureStore(W${k}, ${TEXEL_XY}, v)`]
-    : [`<storage, read_write> W${k}: array<vec4f>;`, `W${k}[i] = v`];
+    ? [` W${k}: texture_storage_2d<${TEXEL_FORMATS[dtype]}, write>;`, `textureStore(W${k}, ${TEXEL_XY}, x)`]
+    : [`<storage, read_write> W${k}: array<${type}>;`, `W${k}[i] = ${element}`];
+  const x = dtype === "f16" ? F16_RANGE : "v";
   return {
     binding: `@group(0) @binding(${binding}) var${declaration}`,
-    access: `fn w${k}(i: i32, v: vec4f) { ${write}; }`,
+    access: `fn w${k}(i: i32, v: vec4f) { let x = ${x}; ${write}; }`,
   };
 }
 
@@ -349,17 +356,15 @@ function calledFunctions({ loads, stores }: Program): Iterable<string> {
 /**
  * Assembles the WGSL module of a program for a storage class.
  *
- * @param dtypes Element types of the tensors bound for reading.
- * @param staged For each of the results, true if it is written to a buffer in every storage class.
- * @param inPlace For each of the tensors bound for reading, the result that is written to its buffer; -1 without one.
+ * @param dtypes Element types of the tensors bound for reading and of the results.
+ * @param how `staged`: for each of the results, true if it is written to a buffer in every storage class; `inPlace`: for each
+ * of the tensors bound for reading, the result that is written to its buffer, -1 without one.
  */
 export function assemble(
   program: Program,
-  storage: "texture" | "buffer",
-  zeroOutside: boolean,
-  dtypes: readonly (keyof typeof TEXEL_FORMATS)[],
-  staged: readonly boolean[] = [],
-  inPlace: readonly number[] = [],
+  { storage, zeroOutside }: { readonly storage: "texture" | "buffer"; readonly zeroOutside: boolean },
+  dtypes: Readonly<Record<"reads" | "writes", readonly (keyof typeof TEXEL_FORMATS)[]>>,
+  { staged, inPlace }: { readonly staged: readonly boolean[]; readonly inPlace: readonly number[] },
 ): Assembled {
   const { kernel } = program;
   const uniforms = new Uniforms();
@@ -374,10 +379,14 @@ export function assemble(
   const texture = storage === "texture";
   const accessors = [
     ...Array.from({ length: program.reads }, (_, k) => {
-      const write = inPlace[k] ?? -1;
-      return write < 0 ? readAccessor(k, itemAt(dtypes, k, "element types"), texture) : inPlaceAccessor(k, write);
+      const write = itemAt(inPlace, k, "reads");
+      const dtype = itemAt(dtypes.reads, k, "element types");
+      return write < 0 ? readAccessor(k, dtype, texture) : inPlaceAccessor(k, write);
     }),
-    ...kernel.writes.map((_, k) => writeAccessor(k, 1 + program.reads + k, texture && !staged[k])),
+    ...kernel.writes.map((_, k) => {
+      const dtype = itemAt(dtypes.writes, k, "element types");
+      return writeAccessor(k, 1 + program.reads + k, dtype, texture && !staged[k]);
+    }),
   ];
   const access = [...loadFunctions(program, uniforms, texture && zeroOutside), ...storeFunctions(program, uniforms)];
   const code = [

@@ -14,6 +14,8 @@ export interface OptimizerOptions {
   readonly clip_norm: number;
   /** Weight decay. */
   readonly weight_decay: number;
+  /** Factor of the loss whose gradients are given: they are divided by it, and where they are not finite nothing moves. */
+  readonly loss_scale?: Value | undefined;
 }
 
 /** Numbers of one step. */
@@ -58,8 +60,8 @@ const rates: Optimizer["inputs"] = (_, { lr, ema_decay }) => ({ lr: [lr], "ema.r
 const adam: Optimizer = {
   doc: "AdamW",
   state: ["adam.m", "adam.v"],
-  updates: (graph, parameters, grads, { clip_norm }) =>
-    adamUpdates(graph, parameters, grads, { ema: true, clip_norm }).updates,
+  updates: (graph, parameters, grads, { clip_norm, loss_scale }) =>
+    adamUpdates(graph, parameters, grads, { ema: true, clip_norm, loss_scale }).updates,
   inputs: (step, hyper) => ({ "adam.hyper": adamHyper(step, hyper) }),
 };
 

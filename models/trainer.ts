@@ -10,11 +10,14 @@ import { add } from "../ops/add.ts";
 import { mul } from "../ops/mul.ts";
 import { type OptimizerKind, optimizerOf } from "./optimizers.ts";
 import { affine } from "../ops/affine.ts";
+import { unscale } from "../ops/unscale.ts";
 import type { Device } from "../engine/device.ts";
+import { lossScale, lossScaleUpdates } from "./loss_scale.ts";
 import { exists, makeFolderOf } from "../formats/files.ts";
 import { elements, showShape, type Value } from "../engine/graph.ts";
 import { itemAt, lookUp } from "../engine/lookup.ts";
 import type { NonFiniteResult } from "../engine/non_finite.ts";
+import type { Precision } from "../engine/plan/precision.ts";
 import { type Budget, type Fetches, MemoryError } from "../engine/plan/records.ts";
 import { Executable } from "../engine/executable.ts";
 import { readSafetensors, writeSafetensors } from "../formats/safetensors.ts";
@@ -50,6 +53,11 @@ export interface TrainerSpec {
    * computed again, with the same results. As much as it takes when not given.
    */
   readonly memory_limit?: number | string | undefined;
+  /**
+   * `f16-mixed` keeps activations and their gradients as f16, under a scale of the loss; parameters, their gradients and all
+   * sums are f32. `f32` when not given.
+   */
+  readonly precision?: Precision | undefined;
   /** More values to read after a step. */
   readonly outputs?: Readonly<Record<string, Value>>;
   /** More assignments of a step, such as running statistics. */
@@ -109,20 +117,25 @@ export function stepFetches(
   spec: TrainerSpec,
   trainable: ReadonlyMap<string, Value>,
 ): { readonly step: Fetches; readonly move: Fetches | null } {
-  const { loss, clip_norm, weight_decay, optimizer, gradient_accumulation_steps = 1 } = spec;
+  const { loss, clip_norm, weight_decay, optimizer, gradient_accumulation_steps = 1, precision = "f32" } = spec;
   const { graph } = loss;
-  const move = (grads: readonly Value[]) =>
-    optimizerOf(optimizer).updates(graph, trainable, grads, { clip_norm, weight_decay });
-  const grads = gradients(loss, [...trainable.values()]);
+  const loss_scale = precision === "f32" ? undefined : lossScale(graph);
+  const move = (grads: readonly Value[]) => [
+    ...optimizerOf(optimizer).updates(graph, trainable, grads, { clip_norm, weight_decay, loss_scale }),
+    ...(loss_scale ? lossScaleUpdates(graph, grads) : []),
+  ];
+  const grads = gradients(loss_scale ? mul(loss, loss_scale) : loss, [...trainable.values()]);
   const outputs = { loss, ...spec.outputs };
   const more = spec.updates ?? [];
-  if (gradient_accumulation_steps === 1) return { step: { outputs, updates: [...move(grads), ...more] }, move: null };
-  // The first batch of a step does not keep the sums of the last step.
+  if (gradient_accumulation_steps === 1) {
+    return { step: { outputs, updates: [...move(grads), ...more], precision }, move: null };
+  }
+  // The first batch of a step does not keep the sums of the last step, which may be infinite.
   const keep = graph.input("keep", [1]);
   const sums = [...trainable].map(([name, { shape }]) => graph.parameter(SUM + name, shape));
-  const adding = sums.map((sum, k) => [sum, add(mul(sum, keep), itemAt(grads, k, "gradients"))] as const);
+  const adding = sums.map((sum, k) => [sum, add(unscale(sum, keep), itemAt(grads, k, "gradients"))] as const);
   return {
-    step: { outputs, updates: [...adding, ...more] },
+    step: { outputs, updates: [...adding, ...more], precision },
     move: { outputs: {}, updates: move(sums.map((sum) => affine(sum, 1 / gradient_accumulation_steps))) },
   };
 }
@@ -277,7 +290,8 @@ export class Trainer implements Disposable {
   /**
    * Finds where the first value that is not finite comes from, after a step failed. The failed step has spoilt the
    * parameters, so the training goes back to its latest checkpoint, or to its start, and repeats the steps from there,
-   * with the same results. The last two are checked op by op: a gradient that is not finite shows in the next loss.
+   * with the same results. The last two are checked op by op: a gradient that is not finite shows in the next loss, except
+   * in mixed precision, where only the last step is checked.
    *
    * @param error The error of the failed step; nothing can be trained on afterwards.
    * @param dir Folder of the checkpoint.
@@ -290,11 +304,11 @@ export class Trainer implements Disposable {
     replay: (step: number) => Promise<{ readonly inputs: Inputs | readonly Inputs[]; readonly lr: number }>,
   ): Promise<NonFiniteLossError> {
     if (!await this.#rewind(dir)) return error;
+    // With a scale of the loss, gradients that are not finite have no effect.
+    const first = error.step - (this.#spec.precision === "f16-mixed" ? 1 : 2);
     while (this.steps < error.step) {
       const { inputs, lr } = await replay(this.steps);
-      const found = this.steps < error.step - 2
-        ? null
-        : await this.#firstNonFinite(this.#batches(inputs), this.#hyper(lr));
+      const found = this.steps < first ? null : await this.#firstNonFinite(this.#batches(inputs), this.#hyper(lr));
       if (found) {
         const { op, label, shape, value } = found;
         const source = label === null ? `in ${op}` : `made by op "${op}" (${label})`;

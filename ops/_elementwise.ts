@@ -75,6 +75,7 @@ export function elementwise<A extends Attrs, I extends number>(spec: {
   return {
     name: spec.name,
     bound: "memory",
+    f16: () => "follows",
     shapes: (inputs) => [broadcastShape(spec.name, inputs)],
     lowering: { kind: "elementwise", source: spec.source, ...(spec.floats ? { floats: spec.floats } : {}) },
     ...(gradient

@@ -7,6 +7,7 @@ import { type SizeAttrs, upsampleNearest, wholeFactor } from "./upsample_nearest
 export const adaptiveSumPoolOp: Op<SizeAttrs, 1> = {
   name: "adaptive_sum_pool",
   bound: "memory",
+  f16: () => "follows",
   shapes: ([x], { size }) => {
     const { N, C } = dims(x, "N H W C");
     return [[N, ...size, C]];

@@ -1,4 +1,4 @@
-import { apply, elements, type NoAttrs, type Op, texels, type Value } from "../engine/graph.ts";
+import { apply, elements, type Graph, type NoAttrs, type Op, texels, type Value } from "../engine/graph.ts";
 import source from "../shaders/add_squares.wgsl" with { type: "text" };
 import { accumulator } from "./_reference.ts";
 import { sum } from "./sum.ts";
@@ -59,9 +59,17 @@ export const addSquaresOp: Op<NoAttrs, number> = {
   },
 };
 
+/** What sums of squares start from, by graph: equal sums are one node, as they start from one. */
+const starts = new WeakMap<Graph, Value>();
+
+function startOf(graph: Graph): Value {
+  const start = starts.get(graph) ?? graph.constant(new Float32Array(PARTS * 4), [PARTS, 4]);
+  starts.set(graph, start);
+  return start;
+}
+
 /** Sum of the squares of all elements of all `xs`, `[1]`; a dispatch takes many of them. */
 export function sumOfSquares(xs: readonly Value[]): Value {
   const [first] = split(xs);
-  const zeros = first.graph.constant(new Float32Array(PARTS * 4), [PARTS, 4]);
-  return sum(apply(addSquaresOp, [zeros, ...xs], {}));
+  return sum(apply(addSquaresOp, [startOf(first.graph), ...xs], {}));
 }

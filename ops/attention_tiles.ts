@@ -27,6 +27,7 @@ export function checkAttention(q: Shape, k: Shape, v: Shape, { heads, causal }: 
 export const attentionTilesOp: Op<AttentionTilesAttrs, 3, 2> = {
   name: "attention_tiles",
   bound: "compute",
+  f16: (_, output) => output === 0 ? "always" : "never",
   shapes: ([q, k, v], attrs) => {
     checkAttention(q, k, v, attrs);
     const { N, L } = dims(q, "N L width");

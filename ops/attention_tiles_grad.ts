@@ -17,6 +17,7 @@ export type AttentionTilesGradAttrs = AttentionTilesAttrs & { readonly wrt: "q" 
 export const attentionTilesGradOp: Op<AttentionTilesGradAttrs, 6> = {
   name: "attention_tiles_grad",
   bound: "compute",
+  f16: () => "always",
   shapes: ([q, k, v], attrs) => {
     checkAttention(q, k, v, attrs);
     return [attrs.wrt === "q" ? q : k];

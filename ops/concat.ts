@@ -10,6 +10,7 @@ export type ConcatAttrs = { readonly axis: number };
 export const concatOp: Op<ConcatAttrs, 2> = {
   name: "concat",
   bound: "memory",
+  f16: () => "follows",
   shapes: ([a, b], { axis }) => {
     if (a.length !== b.length || a.some((n, d) => d !== axis && n !== b[d]) || !(axis in a)) {
       throw new TypeError(`Cannot concatenate ${showShape(a)} and ${showShape(b)} along dimension ${axis}`);

@@ -58,6 +58,7 @@ export function decided(candidate: Candidate, rule: () => boolean): boolean {
 export const conv2dOp: Op<Conv2dAttrs, 2> = {
   name: "conv2d",
   bound: "compute",
+  f16: () => "always",
   shapes: ([x, f], attrs) => [[extent(x, 0), ...conv2dSize(x, f, attrs), extent(f, -1)]],
   lowering: {
     kind: "kernel",

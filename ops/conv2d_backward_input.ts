@@ -14,6 +14,7 @@ export type Conv2dBackwardInputAttrs = Conv2dAttrs & { readonly height: number; 
 export const conv2dBackwardInputOp: Op<Conv2dBackwardInputAttrs, 2> = {
   name: "conv2d_backward_input",
   bound: "compute",
+  f16: () => "always",
   shapes: ([dy, f], { height, width }) => [[extent(dy, 0), height, width, extent(f, 2)]],
   lowering: {
     kind: "kernel",

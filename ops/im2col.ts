@@ -12,6 +12,7 @@ export type Im2colAttrs = Conv2dAttrs & { readonly kernel: readonly [number, num
 export const im2colOp: Op<Im2colAttrs, 1> = {
   name: "im2col",
   bound: "memory",
+  f16: () => "follows",
   shapes: ([x], attrs) => {
     const { N, I } = dims(x, "N H W I");
     const filters = [...attrs.kernel, I, 1];

@@ -192,6 +192,9 @@ function fillsFours(count: number): boolean {
 export const matmulOp: Op<MatmulAttrs, 2> = {
   name: "matmul",
   bound: "compute",
+  // The gradient of weights, a long sum, is f32.
+  f16: ({ attrs: { ta, heads, merged_a, merged_b, merged_y } }) =>
+    ta && heads === 1 && merged_a && merged_b && merged_y ? "never" : "always",
   shapes: ([a, b], attrs) => [product(a, b, attrs).shape],
   lowering: {
     kind: "kernel",

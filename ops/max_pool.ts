@@ -40,6 +40,7 @@ export function eachMaximum(
 export const maxPoolOp: Op<PoolAttrs, 1> = {
   name: "max_pool",
   bound: "memory",
+  f16: () => "follows",
   shapes: ([x], attrs) => {
     const { N, HO, WO, C } = poolSizes(x, attrs);
     return [[N, HO, WO, C]];

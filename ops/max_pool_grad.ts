@@ -7,6 +7,7 @@ import { eachMaximum, type PoolAttrs, poolSizes } from "./max_pool.ts";
 export const maxPoolGradOp: Op<PoolAttrs, 2> = {
   name: "max_pool_grad",
   bound: "memory",
+  f16: () => "follows",
   shapes: ([x]) => [x],
   lowering: {
     kind: "kernel",

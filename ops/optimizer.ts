@@ -13,10 +13,13 @@ import { add } from "./add.ts";
 import { sumOfSquares } from "./add_squares.ts";
 import { clipFactor } from "./clip_factor.ts";
 import { div } from "./div.ts";
+import { isFinite } from "./is_finite.ts";
 import { mul } from "./mul.ts";
 import { affine } from "./affine.ts";
 import { sqrt } from "./sqrt.ts";
 import { sub } from "./sub.ts";
+import { unscale } from "./unscale.ts";
+import { where } from "./where.ts";
 
 /** Options that all optimizers have. */
 export interface UpdateOptions {
@@ -24,6 +27,39 @@ export interface UpdateOptions {
   readonly ema?: boolean;
   /** Largest norm of all gradients together; longer ones are scaled down to it. */
   readonly clip_norm?: number;
+  /**
+   * Factor of the loss whose gradients are given, `[1]`: they are divided by it, and a step whose gradients are not finite
+   * changes nothing.
+   */
+  readonly loss_scale?: Value | undefined;
+}
+
+/** What is done to all gradients of a step. */
+interface Clipping {
+  /** Squared norm of all gradients together; only with a norm to clip to. */
+  readonly squared_norm?: Value;
+  /** One where all gradients are finite, else zero; only with a scale of the loss. */
+  readonly finite?: Value;
+  /** A gradient, scaled. */
+  apply(g: Value): Value;
+}
+
+/** Clips gradients, and divides them by the scale of the loss. */
+function clipping(grads: readonly Value[], { clip_norm, loss_scale }: UpdateOptions): Clipping {
+  if (!loss_scale) {
+    if (clip_norm === undefined) return { apply: (g) => g };
+    const squared_norm = sumOfSquares(grads);
+    const factor = clipFactor(squared_norm, clip_norm);
+    return { squared_norm, apply: (g) => mul(g, factor) };
+  }
+  const { graph } = loss_scale;
+  const squares = sumOfSquares(grads);
+  const finite = isFinite(squares);
+  const inverse = div(graph.constant([1], [1]), loss_scale);
+  const squared_norm = mul(squares, mul(inverse, inverse));
+  const scale = clip_norm === undefined ? inverse : mul(inverse, clipFactor(squared_norm, clip_norm));
+  const factor = where(finite, scale, graph.constant([0], [1]));
+  return { finite, ...(clip_norm === undefined ? {} : { squared_norm }), apply: (g) => unscale(g, factor) };
 }
 
 /** A parameter, its gradient, and a function that makes a state tensor of its shape, `<prefix>/<name>`. */
@@ -33,17 +69,17 @@ interface Trained {
   state(prefix: string): Value;
 }
 
-/** Pairs parameters with their gradients, multiplied by `factor`. */
+/** Pairs parameters with their gradients, clipped. */
 function* trained(
   graph: Graph,
   parameters: ReadonlyMap<string, Value>,
   grads: readonly Value[],
-  factor?: Value,
+  clip: Clipping,
 ): Generator<Trained> {
   for (const [k, [name, p]] of [...parameters].entries()) {
     const g = grads[k];
     if (!g) throw new TypeError(`Cannot update "${name}": ${grads.length} gradients are given`);
-    yield { p, g: factor ? mul(g, factor) : g, state: (prefix) => graph.parameter(`${prefix}/${name}`, p.shape) };
+    yield { p, g: clip.apply(g), state: (prefix) => graph.parameter(`${prefix}/${name}`, p.shape) };
   }
 }
 
@@ -68,12 +104,13 @@ export function adamUpdates(
   graph: Graph,
   parameters: ReadonlyMap<string, Value>,
   grads: readonly Value[],
-  { ema = false, clip_norm, l2 = false }: AdamOptions = {},
+  { ema = false, l2 = false, ...options }: AdamOptions = {},
 ): { updates: [Value, Value][]; squared_norm?: Value } {
-  const hyper = graph.input("adam.hyper", [HYPER.length]);
-  const squared_norm = clip_norm === undefined ? undefined : sumOfSquares(grads);
-  const factor = squared_norm && clip_norm !== undefined ? clipFactor(squared_norm, clip_norm) : undefined;
-  const tensors = [...trained(graph, parameters, grads, factor)].map(({ p, g, state }) => ({
+  const given = graph.input("adam.hyper", [HYPER.length]);
+  const clip = clipping(grads, options);
+  const { squared_norm, finite } = clip;
+  const hyper = finite ? where(finite, given, graph.constant(numbersOf(NO_STEP), [HYPER.length])) : given;
+  const tensors = [...trained(graph, parameters, grads, clip)].map(({ p, g, state }) => ({
     p,
     g,
     m: state("adam.m"),
@@ -109,15 +146,15 @@ export function sgdUpdates(
   graph: Graph,
   parameters: ReadonlyMap<string, Value>,
   grads: readonly Value[],
-  { momentum = 0.9, weight_decay = 0, ema = false, clip_norm }: SgdOptions = {},
+  { momentum = 0.9, weight_decay = 0, ema = false, ...options }: SgdOptions = {},
 ): [Value, Value][] {
   const lr = graph.input("lr", [1]);
-  const factor = clip_norm === undefined ? undefined : clipFactor(sumOfSquares(grads), clip_norm);
+  const clip = clipping(grads, options);
   const updates: [Value, Value][] = [];
-  for (const { p, g, state } of trained(graph, parameters, grads, factor)) {
+  for (const { p, g, state } of trained(graph, parameters, grads, clip)) {
     updates.push(...momentumStep({ p, g: decayed(g, p, weight_decay), state }, { graph, lr, momentum, ema }));
   }
-  return updates;
+  return whereFinite(updates, clip);
 }
 
 /** Options of {@linkcode rmspropUpdates}. */
@@ -145,19 +182,24 @@ export function rmspropUpdates(
   graph: Graph,
   parameters: ReadonlyMap<string, Value>,
   grads: readonly Value[],
-  { alpha = 0.99, momentum = 0, eps = 1e-8, weight_decay = 0, ema = false, clip_norm }: RmspropOptions = {},
+  { alpha = 0.99, momentum = 0, eps = 1e-8, weight_decay = 0, ema = false, ...options }: RmspropOptions = {},
 ): [Value, Value][] {
   const lr = graph.input("lr", [1]);
-  const factor = clip_norm === undefined ? undefined : clipFactor(sumOfSquares(grads), clip_norm);
+  const clip = clipping(grads, options);
   const updates: [Value, Value][] = [];
-  for (const { p, g: given, state } of trained(graph, parameters, grads, factor)) {
+  for (const { p, g: given, state } of trained(graph, parameters, grads, clip)) {
     const g = decayed(given, p, weight_decay);
     const squares = state("squares");
     const next = add(affine(squares, alpha), affine(mul(g, g), 1 - alpha));
     const g_scaled = div(g, affine(sqrt(next), 1, eps));
     updates.push([squares, next], ...momentumStep({ p, g: g_scaled, state }, { graph, lr, momentum, ema }));
   }
-  return updates;
+  return whereFinite(updates, clip);
+}
+
+/** Assignments that change nothing where gradients are not finite. */
+function whereFinite(updates: readonly [Value, Value][], { finite }: Clipping): [Value, Value][] {
+  return updates.map(([old, next]) => [old, finite ? where(finite, next, old) : next]);
 }
 
 /** A gradient with the L2 term of weight decay. */
@@ -217,5 +259,25 @@ export function adamHyper(step: number, hyper: AdamHyper): Float32Array {
     v_rate: 1 - beta2,
     ema_rate: 1 - ema_decay,
   };
-  return Float32Array.from(HYPER, (name) => values[name]);
+  return numbersOf(values);
+}
+
+/** A step of Adam that changes nothing, if its gradients are zeros. */
+const NO_STEP: Hyper = {
+  lr: 0,
+  beta1: 1,
+  beta2: 1,
+  eps: 1,
+  weight_decay: 0,
+  m_correction: 1,
+  v_correction: 1,
+  grad_scale: 1,
+  m_rate: 0,
+  v_rate: 0,
+  ema_rate: 0,
+};
+
+/** Hyper-parameters in the order of the op's input. */
+function numbersOf(hyper: Hyper): Float32Array {
+  return Float32Array.from(HYPER, (name) => hyper[name]);
 }

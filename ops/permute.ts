@@ -14,6 +14,7 @@ function stride(shape: Shape, axis: number): number {
 export const permuteOp: Op<PermuteAttrs, 1> = {
   name: "permute",
   bound: "memory",
+  f16: () => "follows",
   shapes: ([x], { order }) => {
     if (x.length > 5 || [...order].sort().some((d, k) => d !== k) || order.length !== x.length) {
       throw new TypeError(`Cannot permute ${showShape(x)} to the order ${showShape(order)}`);

@@ -33,6 +33,7 @@ import { geluOp } from "./gelu.ts";
 import { geluGradOp } from "./gelu_grad.ts";
 import { groupSumsOp } from "./group_sums.ts";
 import { im2colOp } from "./im2col.ts";
+import { isFiniteOp } from "./is_finite.ts";
 import { logOp } from "./log.ts";
 import { matmulOp } from "./matmul.ts";
 import { maxPoolOp } from "./max_pool.ts";
@@ -70,6 +71,7 @@ import { sumOp } from "./sum.ts";
 import { sumLastOp } from "./sum_last.ts";
 import { tanhOp } from "./tanh.ts";
 import { timeEmbeddingOp } from "./time_embedding.ts";
+import { unscaleOp } from "./unscale.ts";
 import { upsampleBilinearOp } from "./upsample_bilinear.ts";
 import { upsampleBilinearGradOp } from "./upsample_bilinear_grad.ts";
 import { upsampleNearestOp } from "./upsample_nearest.ts";
@@ -115,6 +117,7 @@ export interface Ops {
   readonly gelu_grad: typeof geluGradOp;
   readonly group_sums: typeof groupSumsOp;
   readonly im2col: typeof im2colOp;
+  readonly is_finite: typeof isFiniteOp;
   readonly log: typeof logOp;
   readonly matmul: typeof matmulOp;
   readonly max_pool: typeof maxPoolOp;
@@ -153,6 +156,7 @@ export interface Ops {
   readonly sum_last: typeof sumLastOp;
   readonly tanh: typeof tanhOp;
   readonly time_embedding: typeof timeEmbeddingOp;
+  readonly unscale: typeof unscaleOp;
   readonly upsample_bilinear: typeof upsampleBilinearOp;
   readonly upsample_bilinear_grad: typeof upsampleBilinearGradOp;
   readonly upsample_nearest: typeof upsampleNearestOp;
@@ -202,6 +206,7 @@ export const OPS: Ops = {
   gelu_grad: geluGradOp,
   group_sums: groupSumsOp,
   im2col: im2colOp,
+  is_finite: isFiniteOp,
   log: logOp,
   matmul: matmulOp,
   max_pool: maxPoolOp,
@@ -240,6 +245,7 @@ export const OPS: Ops = {
   sum_last: sumLastOp,
   tanh: tanhOp,
   time_embedding: timeEmbeddingOp,
+  unscale: unscaleOp,
   upsample_bilinear: upsampleBilinearOp,
   upsample_bilinear_grad: upsampleBilinearGradOp,
   upsample_nearest: upsampleNearestOp,

@@ -6,6 +6,7 @@ import type { ReshapeAttrs } from "./reshape.ts";
 export const repackOp: Op<ReshapeAttrs, 1> = {
   name: "repack",
   bound: "memory",
+  f16: () => "follows",
   shapes: (_, { shape }) => [shape],
   lowering: {
     kind: "kernel",

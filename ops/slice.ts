@@ -9,6 +9,7 @@ export type SliceAttrs = { readonly axis: number; readonly start: number; readon
 export const sliceOp: Op<SliceAttrs, 1> = {
   name: "slice",
   bound: "memory",
+  f16: () => "follows",
   shapes: ([x], { axis, size }) => {
     if (!(axis >= 0 && axis < x.length)) {
       throw new TypeError(`Cannot slice ${showShape(x)} along dimension ${axis}: it has ${x.length} dimensions`);

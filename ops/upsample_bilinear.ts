@@ -24,6 +24,7 @@ export function bilinearTaps(at: number, from: number, to: number, align_corners
 export const upsampleBilinearOp: Op<BilinearAttrs, 1> = {
   name: "upsample_bilinear",
   bound: "memory",
+  f16: () => "follows",
   shapes: ([x], { size }) => {
     const { N, C } = dims(x, "N H W C");
     return [[N, ...size, C]];

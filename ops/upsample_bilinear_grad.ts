@@ -7,6 +7,7 @@ import { type BilinearAttrs, bilinearMap, bilinearTaps } from "./upsample_biline
 export const upsampleBilinearGradOp: Op<BilinearAttrs, 1> = {
   name: "upsample_bilinear_grad",
   bound: "memory",
+  f16: () => "follows",
   shapes: ([dy], { size }) => {
     const { N, C } = dims(dy, "N H W C");
     return [[N, ...size, C]];

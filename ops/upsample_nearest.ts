@@ -18,6 +18,7 @@ export function wholeFactor(coarse: Shape, fine: Shape): number {
 export const upsampleNearestOp: Op<SizeAttrs, 1> = {
   name: "upsample_nearest",
   bound: "memory",
+  f16: () => "follows",
   shapes: ([x], { size }) => {
     const { N, C } = dims(x, "N H W C");
     return [[N, ...size, C]];

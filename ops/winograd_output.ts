@@ -12,6 +12,7 @@ export type WinogradOutputAttrs = { readonly shape: readonly number[]; readonly 
 export const winogradOutputOp: Op<WinogradOutputAttrs, 1> = {
   name: "winograd_output",
   bound: "memory",
+  f16: () => "always",
   shapes: (_, { shape }) => [shape],
   lowering: {
     kind: "kernel",

@@ -11,6 +11,7 @@ import { mul } from "../ops/mul.ts";
 import { sum } from "../ops/sum.ts";
 import { type Attrs, elements, type F64, Graph, type Op, type Shape, type Value } from "../engine/graph.ts";
 import { Executable } from "../engine/executable.ts";
+import type { Precision } from "../engine/plan/precision.ts";
 import { gpuTest, TILED } from "./gpu.ts";
 
 /** One case: shapes of the inputs, attributes, and how the inputs are filled. */
@@ -29,6 +30,8 @@ export interface Tolerance {
   readonly gradTol?: number;
   /** Also runs forward with kernels that tile in workgroup memory. */
   readonly tiled?: boolean;
+  /** Number formats of what lies between inputs and outputs; f32 when not given. */
+  readonly precision?: Precision;
 }
 
 /** A deterministic spread of numbers without structure that a wrong index could hide behind. */
@@ -95,7 +98,7 @@ function graphOf([value]: readonly Value[]): Graph {
 export function check<A>(
   { name: checked, compute, reference, differentiable = true }: Checked<A>,
   cases: readonly Case<A>[],
-  { tol = 1e-5, gradTol = 1e-4, tiled = false }: Tolerance = {},
+  { tol = 1e-5, gradTol = 1e-4, tiled = false, precision = "f32" }: Tolerance = {},
 ): void {
   const filled = (c: Case<A>) =>
     c.shapes.map((shape, input): F64 => ({
@@ -113,7 +116,10 @@ export function check<A>(
         const graph = new Graph();
         const values = inputs.map((x, k) => graph.input(`x${k}`, x.shape));
         const outputs = compute(values, c.attrs);
-        const exe = new Executable(device, { outputs: Object.fromEntries(outputs.map((v, k) => [`y${k}`, v])) });
+        const exe = new Executable(device, {
+          outputs: Object.fromEntries(outputs.map((v, k) => [`y${k}`, v])),
+          precision,
+        });
         exe.run(Object.fromEntries(inputs.map((x, k) => [`x${k}`, Float32Array.from(x.data)])));
         const want = reference(inputs, c.attrs);
         for (const [k, y] of want.entries()) {
@@ -138,7 +144,10 @@ export function check<A>(
       );
       const loss = outputs.map((y, k) => sum(mul(y, graph.constant(weights[k]!, y.shape)))).reduce((a, b) => add(a, b));
       const grads = gradients(loss, wrt.map((k) => values[k]!));
-      const exe = new Executable(device, { outputs: Object.fromEntries(grads.map((v, k) => [`g${k}`, v])) });
+      const exe = new Executable(device, {
+        outputs: Object.fromEntries(grads.map((v, k) => [`g${k}`, v])),
+        precision,
+      });
       exe.run(Object.fromEntries(inputs.map((x, k) => [`x${k}`, Float32Array.from(x.data)])));
       const value = (xs: readonly F64[]) =>
         reference(xs, c.attrs).reduce(

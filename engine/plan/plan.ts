@@ -2,8 +2,9 @@
  * The planner: turns a graph into dispatches and assigns their memory, without a GPU.
  *
  * Passes: {@linkcode decompose} replaces composite ops, {@linkcode fuse} chooses the values that are stored,
- * {@linkcode lower} makes the dispatches, {@linkcode liveness} finds life spans, {@linkcode assignSlots} and
- * {@linkcode assignStaging} assign memory, and {@linkcode Rematerializer} repeats dispatches where memory is short.
+ * {@linkcode halfValues} those that are f16, {@linkcode lower} makes the dispatches, {@linkcode liveness} finds life spans,
+ * {@linkcode assignSlots} and {@linkcode assignStaging} assign memory, and {@linkcode Rematerializer} repeats dispatches
+ * where memory is short.
  *
  * @module
  */
@@ -16,6 +17,7 @@ import { decompose } from "./decompose.ts";
 import { fuse } from "./fuse.ts";
 import { liveness } from "./liveness.ts";
 import { lower } from "./lower.ts";
+import { halfValues } from "./precision.ts";
 import {
   type Budget,
   type ComputeGraph,
@@ -24,6 +26,7 @@ import {
   MemoryError,
   type Plan,
   type PlanBytes,
+  type PoolSlot,
   UNIFORM_BYTES,
 } from "./records.ts";
 import { Rematerializer } from "./rematerialize.ts";
@@ -35,6 +38,8 @@ interface LoweredGraph {
   readonly graph: ComputeGraph;
   readonly dispatches: readonly Dispatch[];
   readonly leaves: readonly Value[];
+  /** Values that are f16. */
+  readonly halves: ReadonlySet<Value>;
   resolve(value: Value): Value;
 }
 
@@ -70,7 +75,8 @@ function lowerGraph(fetches: Fetches, target: Target): LoweredGraph {
   const { resolve } = fusion;
   const read = [...dispatches.flatMap(({ reads }) => reads), ...fetchedValues(graph).map(resolve)];
   const leaves = [...new Set(read)].filter(({ node }) => !node.op);
-  return { target, graph, dispatches, leaves, resolve };
+  const halves = fetches.precision === "f16-mixed" ? halfValues(graph, fusion) : new Set<Value>();
+  return { target, graph, dispatches, leaves, halves, resolve };
 }
 
 function fetchedValues({ outputs, updates }: ComputeGraph): Value[] {
@@ -79,14 +85,15 @@ function fetchedValues({ outputs, updates }: ComputeGraph): Value[] {
 
 /** Assigns memory to a sequence of dispatches. */
 function allocate(lowered: LoweredGraph, dispatches: readonly Dispatch[]): Allocation {
-  const { graph, resolve, target } = lowered;
+  const { graph, resolve, target, halves } = lowered;
   const lives = liveness(dispatches, graph, resolve);
-  const { slots, pool } = assignSlots(lives);
+  const { slots, pool } = assignSlots(lives, halves);
   const { copies, inPlaceUpdates } = lives;
   const { stagingBuffer, staging } = assignStaging(
     dispatches,
     { copies, inPlaceUpdates, slots },
     target.staged ?? false,
+    halves,
   );
   const bytes = bytesOf(lowered, { dispatches: dispatches.length, pool, stagingBuffer });
   return { dispatches, copies, inPlaceUpdates, staging, slots, pool, bytes };
@@ -94,14 +101,14 @@ function allocate(lowered: LoweredGraph, dispatches: readonly Dispatch[]): Alloc
 
 function bytesOf(
   { leaves, target: { storage } }: LoweredGraph,
-  { dispatches, pool, stagingBuffer }: { dispatches: number; pool: readonly number[]; stagingBuffer: number },
+  { dispatches, pool, stagingBuffer }: { dispatches: number; pool: readonly PoolSlot[]; stagingBuffer: number },
 ): PlanBytes {
   const size = (count: number) => storageBytes(count, storage);
   const total = (list: readonly number[]) => list.reduce((a, b) => a + b, 0);
   const isParameter = ({ node }: Value) => node.leaf?.kind === "parameter";
   const parameters = leaves.filter(isParameter).map(({ shape }) => size(texels(shape)));
   const given = leaves.filter((leaf) => !isParameter(leaf)).map(({ shape }) => size(texels(shape)));
-  const pooled = pool.map(size);
+  const pooled = pool.map((slot) => storageBytes(slot.texels, storage, slot.dtype));
   return {
     parameters: total(parameters),
     given: total(given) + UNIFORM_BYTES * dispatches + stagingBuffer,

@@ -6,7 +6,9 @@
 
 import { type ErrorCode, InputError } from "../../formats/input_error.ts";
 import type { AnyOp, Node, Target, Value } from "../graph.ts";
+import type { Dtype } from "../tensor.ts";
 import type { Program } from "../wgsl.ts";
+import type { Precision } from "./precision.ts";
 
 /** An assignment: a parameter and its new value. */
 export type Update = readonly [parameter: Value, value: Value];
@@ -17,6 +19,8 @@ export interface Fetches {
   readonly outputs: Readonly<Record<string, Value>>;
   /** Assignments of a run. Everything else that reads such a parameter in the same run sees its old value. */
   readonly updates?: readonly Update[];
+  /** f32 when not given. */
+  readonly precision?: Precision;
 }
 
 /** A graph that is ready to be planned: composite ops are decomposed, and values that nothing fetches are left out. */
@@ -64,6 +68,14 @@ export interface Staging {
   readonly slices: readonly ({ readonly offset: number; readonly size: number } | null)[];
 }
 
+/** Memory that computed values have one after the other. */
+export interface PoolSlot {
+  /** Texels that fit. */
+  readonly texels: number;
+  /** Element type of all of them. */
+  readonly dtype: Dtype;
+}
+
 /** A graph made ready to run. */
 export interface Plan {
   readonly target: Target;
@@ -81,8 +93,8 @@ export interface Plan {
   readonly leaves: readonly Value[];
   /** Pool slot of every computed value that is stored. */
   readonly slots: ReadonlyMap<Value, number>;
-  /** Texels of each pool slot. */
-  readonly pool: readonly number[];
+  /** The pool's slots. */
+  readonly pool: readonly PoolSlot[];
   /** The stored value behind a value: itself, its replacement, or the value that it is a view of. */
   resolve(value: Value): Value;
   readonly fetches: Fetches;

@@ -25,14 +25,17 @@ export interface StagingAssignment {
  *
  * @param memory Where values are stored: values of the same slot or parameter touch each other.
  * @param staged False for devices that do not stage: then no result has a slice.
+ * @param halves Values that are f16, which are written to their textures: half the bytes take half the time.
  */
 export function assignStaging(
   dispatches: readonly Pick<Dispatch, "reads" | "writes">[],
   { copies, inPlaceUpdates, slots }: Pick<Liveness, "copies" | "inPlaceUpdates"> & Pick<SlotAssignment, "slots">,
   staged: boolean,
+  halves: ReadonlySet<Value> = new Set(),
 ): StagingAssignment {
   const memoryOf = (value: Value) => inPlaceUpdates.get(value) ?? slots.get(value) ?? value;
-  const sizeOf = (value: Value) => staged ? stagedBytes(value.shape, inPlaceUpdates.has(value)) : 0;
+  const sizeOf = (value: Value) =>
+    staged && !halves.has(value) ? stagedBytes(value.shape, inPlaceUpdates.has(value)) : 0;
   // Updates by copy read staged results.
   const copied = new Set(copies.map(({ after }) => after));
   const occupied = new Set<unknown>();

@@ -8,6 +8,7 @@ import { z } from "zod";
 import { OPTIMIZER_NAMES, OPTIMIZERS } from "../../models/optimizers.ts";
 import { constantSchedule, cosineSchedule, stepSchedule } from "../../models/lr_schedule.ts";
 import { type Inputs, MEMORY_SIZE, NonFiniteLossError, type Trainer } from "../../models/trainer.ts";
+import { PRECISIONS } from "../../engine/plan/precision.ts";
 import { formatSeconds } from "../../runtime/run/progress.ts";
 import type { StageContext } from "../../runtime/stage.ts";
 import type { Batches } from "./batches.ts";
@@ -38,6 +39,9 @@ export const trainingOptions = {
     .describe(
       "GPU memory of a step, bytes or such as 8GiB; if it needs more, activations are recomputed instead of stored, with the same results; by default no limit",
     ),
+  precision: z.enum(PRECISIONS).optional().describe(
+    "f16-mixed: activations and their gradients as f16, with loss scaling; weights, sums and all arithmetic stay f32; by default f32",
+  ),
   checkpoint_every: z.int().min(1).default(100).describe("Steps between checkpoints"),
 };
 

@@ -13,10 +13,10 @@ import { mean, sum } from "../../ops/sum.ts";
 import { Graph, type Value } from "../../engine/graph.ts";
 import { readAll } from "../../engine/tensor.ts";
 import { spreadNumbers } from "../check_op.ts";
-import { gpuTest, testDevice } from "../gpu.ts";
+import { gpuTest, testDevice, TILED } from "../gpu.ts";
 
 /** Learns to turn a picture into its negative with two convolutions. */
-function makeTrainer(more: Partial<TrainerSpec> = {}) {
+function makeTrainer(more: Partial<TrainerSpec> = {}, device = testDevice()) {
   const graph = new Graph();
   const specs = new Map<string, ParameterSpec>();
   const scope = new Scope(graph, specs, "net/");
@@ -25,7 +25,6 @@ function makeTrainer(more: Partial<TrainerSpec> = {}) {
   const two = scope.conv("two", 3, 3, 8, 3);
   const hidden = silu(conv2d(x, one.weight, { padding: 1, bias: one.bias! }));
   const difference = sub(conv2d(hidden, two.weight, { padding: 1, bias: two.bias! }), graph.input("y", [2, 8, 8, 3]));
-  const device = testDevice();
   const parameters = createParameters(device, specs, initialise(specs, 3));
   const spec = {
     loss: mean(mul(difference, difference)),
@@ -119,6 +118,70 @@ gpuTest(
       a.forEach((v, k) => assert.ok(Math.abs(v - b[k]!) < 1e-6, `${name}: ${v}, ${b[k]}`));
     }
     await assert.rejects(() => twice.trainer.step(batch(0), 0.01), /a step of 1 batches: 2 are expected/);
+  },
+);
+
+for (const [name, options] of Object.entries({ "": {}, ", in tiles": TILED })) {
+  gpuTest(
+    `Trainer in mixed precision learns like one in f32, and resumes to the same bytes${name}`,
+    async (device) => {
+      const dir = await Deno.makeTempDir();
+      for (const optimizer of ["adam", "sgd", "rmsprop"] as const) {
+        const losses = await Promise.all((["f32", "f16-mixed"] as const).map(async (precision) => {
+          const { trainer } = makeTrainer({ optimizer, precision }, device);
+          await trainer.start();
+          const losses: number[] = [];
+          for (let k = 0; k < 40; k++) {
+            losses.push(await trainer.step(batch(k), optimizer === "sgd" ? 0.1 : 0.01));
+            if (k === 29 && precision === "f16-mixed") await trainer.save(dir);
+          }
+          const late = losses.slice(30);
+          if (precision === "f16-mixed") {
+            const { trainer: second } = makeTrainer({ optimizer, precision }, device);
+            assert.ok(await second.resume(dir));
+            for (const [k, loss] of late.entries()) {
+              assert.equal(await second.step(batch(30 + k), optimizer === "sgd" ? 0.1 : 0.01), loss);
+            }
+            assert.equal(await bytes(second), await bytes(trainer));
+          }
+          return late.reduce((a, b) => a + b) / late.length;
+        }));
+        const [full, mixed] = losses as [number, number];
+        assert.notEqual(mixed, full);
+        assert.ok(Math.abs(mixed / full - 1) < 0.01, `${optimizer}: ${mixed} in place of ${full}`);
+      }
+      await Deno.remove(dir, { recursive: true });
+    },
+    options,
+  );
+}
+
+gpuTest(
+  "Trainer in mixed precision leaves out a step whose gradients are beyond f16, and halves the scale",
+  async () => {
+    for (const optimizer of ["adam", "sgd", "rmsprop"] as const) {
+      for (const gradient_accumulation_steps of [1, 2]) {
+        const { trainer } = makeTrainer({ optimizer, gradient_accumulation_steps, precision: "f16-mixed" });
+        const step = (x: ReturnType<typeof batch>) =>
+          trainer.step(gradient_accumulation_steps === 1 ? x : [batch(9), x], 0.01);
+        const scale = async () => 2 ** 16 + (await trainer.parameters.get("loss_scale/above")!.read())[0]!;
+        const state = async () => {
+          const kept = [...trainer.parameters].filter(([name]) => !/^(loss_scale|accumulated)\//.test(name));
+          return await Promise.all(kept.map(async ([name, tensor]) => [name, [...await tensor.read()]] as const));
+        };
+        await trainer.start();
+        await step(batch(0));
+        assert.equal(await scale(), 2 ** 16);
+        const before = await state();
+        // The loss is finite; its gradients, times the scale, are not as f16.
+        await step({ ...batch(1), y: new Float32Array(2 * 8 * 8 * 3).fill(1e6) });
+        assert.deepEqual(await state(), before);
+        assert.equal(await scale(), 2 ** 15);
+        await step(batch(2));
+        assert.notDeepEqual(await state(), before);
+        assert.equal(await scale(), 2 ** 15);
+      }
+    }
   },
 );
 
