@@ -27,13 +27,38 @@ export interface Pairs {
   pair(index: number): NewRecord;
   /** Style of pair `index`. */
   styleOf(index: number): Style;
+  /** The other style of pair `index` and its share; undefined unless it is a mixture. */
+  mixtureOf(index: number): Mixture | undefined;
 }
+
+/** The second style of a pair. */
+export interface Mixture {
+  /** Never the pair's own. */
+  readonly style: Style;
+  /** Its share in the embedding of the prompt, 0 to 1; that of the pair's own style is the rest. */
+  readonly share: number;
+  /** Prompt with both styles in words, in place of a mixture of embeddings. */
+  readonly words?: string;
+}
+
+/** Style of the pairs that are mixtures. */
+export const MIXED = "mixed";
 
 /** Options of {@linkcode planPairs}. */
 export interface PairOptions {
   readonly per_style: number;
   readonly mirror: boolean;
   readonly edits: { readonly pick: number };
+  readonly mixture?: MixtureOptions | undefined;
+}
+
+/** Options of mixtures. */
+export interface MixtureOptions {
+  /** Share of the pairs. */
+  readonly fraction: number;
+  /** Least and largest share of the second style. */
+  readonly share: readonly [number, number];
+  readonly by: "embedding" | "words";
 }
 
 /** Plans the pairs of a seed. */
@@ -42,11 +67,23 @@ export function planPairs(
   source: Dataset,
   styles: readonly Style[],
   edits: readonly Edit[],
-  { per_style, mirror, edits: { pick } }: PairOptions,
+  { per_style, mirror, edits: { pick }, mixture }: PairOptions,
 ): Pairs {
   const { records, schema, size_px } = source;
   const total = styles.length * per_style;
   const styleOf = (index: number) => itemAt(styles, index % styles.length, "styles");
+  const mixtureOf = (index: number): Mixture | undefined => {
+    if (!mixture || styles.length < 2) return undefined;
+    // A stream of its own, so that the landmarks are the same with and without mixtures.
+    const random = new Random(seed, "dataset/generate.mixture").at(index);
+    if (random.uniform() >= mixture.fraction) return undefined;
+    const other = (index % styles.length + 1 + random.int(styles.length - 1)) % styles.length;
+    const style = itemAt(styles, other, "styles"), [least, most] = mixture.share;
+    const share = least + (most - least) * random.uniform();
+    if (mixture.by === "embedding") return { style, share };
+    const own = styleOf(index);
+    return { style, share, words: stylePrompt({ prompt: own.prompt, style: `${own.style}, ${style.style}` }) };
+  };
   return {
     total,
     all: Array.from({ length: total }, (_, index) => index),
@@ -54,21 +91,27 @@ export function planPairs(
     schema,
     size_px,
     styleOf,
+    mixtureOf,
     pair(index) {
       const random = new Random(seed, "dataset/generate.landmarks").at(index);
-      const style = styleOf(index);
+      const style = styleOf(index), mixture = mixtureOf(index);
       const record = itemAt(records, random.int(records.length), "records");
       const mirrored = random.uniform() < 0.5 && mirror;
       const start = mirrored ? mirrorLandmarks(record.landmarks, schema, size_px) : record.landmarks;
       const edited = applyEdits(start, schema, edits, { pick, size_px }, random);
       return {
-        style: style.style,
+        style: mixture ? MIXED : style.style,
         group: `pair-${index}`,
         landmarks: edited.landmarks,
-        prompt: stylePrompt(style),
+        prompt: mixture ? mixture.words ?? mixedPrompt(style, mixture) : stylePrompt(style),
         source: `${record.file_name}${mirrored ? ", mirrored" : ""}`,
         edits: edited.applied,
       };
     },
   };
+}
+
+/** `0.60 a portrait of ink style + 0.40 a portrait of anime style`: what a mixture of embeddings is of. */
+function mixedPrompt(own: Style, { style, share }: Mixture): string {
+  return `${(1 - share).toFixed(2)} ${stylePrompt(own)} + ${share.toFixed(2)} ${stylePrompt(style)}`;
 }

@@ -9,6 +9,7 @@ import { loadDetector } from "../../models/detectors/detector.ts";
 import { itemAt, lookUp } from "../../engine/lookup.ts";
 import { Random } from "../../engine/rng.ts";
 import { formatSeconds } from "../../runtime/run/progress.ts";
+import { stylePrompt } from "../../faces/render/styles.ts";
 import type { Artifact, ShardContext, StageContext } from "../../runtime/stage.ts";
 import { align, robustZScore, styleStatistics } from "../lib/alignment.ts";
 import type { Request } from "../lib/painting.ts";
@@ -90,8 +91,16 @@ export class PictureStore implements Disposable {
   #request(picture: number): Request {
     const { pairs, ctx } = this;
     const index = picture % pairs.total;
+    const mixture = pairs.mixtureOf(index);
+    const pair = pairs.pair(index);
+    // The record's prompt names both styles; the networks get each one's own.
+    const ofEmbeddings = mixture && mixture.words === undefined && {
+      prompt: stylePrompt(pairs.styleOf(index)),
+      mixture: { prompt: stylePrompt(mixture.style), share: mixture.share },
+    };
     return {
-      ...pairs.pair(index),
+      ...pair,
+      ...ofEmbeddings,
       schema: pairs.schema,
       negative_prompt: pairs.styleOf(index).negative_prompt,
       random: new Random(ctx.seed, "dataset/generate.noise").at(picture),
@@ -138,7 +147,7 @@ export async function redrawRejected(
     return nme;
   };
   const first = await score(all);
-  const styleOf = (index: number) => pairs.styleOf(index).style;
+  const styleOf = (index: number) => pairs.pair(index).style;
   // The statistics are those of the first tries: they must not get stricter as the worst ones are replaced.
   const statistics = styleStatistics(first, all.map(styleOf));
   /** The best try of each pair. */

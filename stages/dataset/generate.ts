@@ -24,7 +24,7 @@ import { ifKnown, measuringSchemaConflicts, sizeConflicts } from "../lib/checks.
 import { costsOf, datasetInfo, expectedControlnet, networksOf, schemaNameOf } from "../lib/estimates.ts";
 import { heedsEta } from "../../models/diffusion/samplers/method.ts";
 import { SAMPLERS } from "../../models/diffusion/samplers/registry.ts";
-import { ImageGenerator, samplerOf, samplingOptions } from "../lib/painting.ts";
+import { type GeneratorOptions, ImageGenerator, samplerOf, samplingOptions } from "../lib/painting.ts";
 import { type Pairs, planPairs } from "./_pairs.ts";
 import { type OpenGenerator, PictureStore, redrawRejected } from "./_pictures.ts";
 
@@ -38,6 +38,17 @@ const options = z.object({
     dir: z.string().default("pipelines/edits").describe("Folder of the edit files"),
   }).prefault({}).describe("Changes of the landmarks"),
   mirror: z.boolean().default(true).describe("Mirrors a face with probability 0.5"),
+  mixture: z.strictObject({
+    fraction: z.number().gt(0).max(1).default(0.5).describe("Share of the pairs that are mixtures of two styles"),
+    by: z.enum(["embedding", "words"]).default("embedding").describe(
+      "embedding: a weighted mean of the two prompts' embeddings; words: one prompt with both names",
+    ),
+    share: z.tuple([z.number().min(0).max(1), z.number().min(0).max(1)]).default([0.3, 0.7]).describe(
+      "by embedding: least and largest share of the second style",
+    ),
+  }).optional().describe(
+    'Mixes styles, which gives pictures that no recipe draws; such pairs have the style "mixed" and a prompt that names both',
+  ),
   ...samplingOptions,
   dtype: z.enum(["f32", "f16"]).optional().describe(
     "Element type of the networks' weights in memory; f16 halves their memory; by default f32",
@@ -62,7 +73,7 @@ export const generatePairs = stage({
   options,
   files: (given) => [...chosenFiles(given), ...editFiles(given.edits)],
   async check(given, { model, landmarks, detector }, set) {
-    const { edits: { pick, names, dir }, redraw, spacing, styles_dir, sampler = "ddim" } = given;
+    const { edits: { pick, names, dir }, mixture, redraw, spacing, styles_dir, sampler = "ddim" } = given;
     // A wrong style or edit is found here, not after hours.
     const styles = await Promise.all(chosenFiles(given).map(loadStyle));
     const edits = await readEdits(dir, names);
@@ -77,6 +88,11 @@ export const generatePairs = stage({
       spacing !== undefined && !SAMPLERS[sampler].continuous &&
       { option: "spacing", reason: `it is for sampler dpmpp_2m: current value is ${sampler}` },
       styles.length === 0 && { option: "styles_dir", reason: `${styles_dir} has no style to train on` },
+      mixture && styles.length < 2 && { option: "mixture", reason: `it takes two styles: there is ${styles.length}` },
+      mixture && mixture.share[0] > mixture.share[1] && {
+        option: ["mixture", "share"],
+        reason: `the least is above the largest: current value is [${mixture.share.join(", ")}]`,
+      },
       pick > 0 && edits.length === 0 && {
         option: "edits",
         reason: `${pick} are to be drawn from none`,
@@ -107,7 +123,7 @@ export const generatePairs = stage({
     const networks = await networksOf(model);
     const controlnet = expectedControlnet(networks);
     const { size_px } = await datasetInfo([landmarks]);
-    const { spec } = samplerOf({ ...networks, controlnet }, size_px, networks.tokens, given);
+    const { spec } = samplerOf({ ...networks, controlnet }, size_px, networks.tokens, byEmbedding(given));
     const { once, step, finish } = samplerFetches(spec);
     const images = chosenFiles(given).length * given.per_style;
     return {
@@ -175,9 +191,16 @@ async function writeContactSheet(path: string, pairs: Pairs, pathOf: (index: num
     const pair = pairs.pair(index);
     const image = await readImage(pathOf(index));
     sheet.push(image, overlayLandmarks(image, pair.landmarks, schema, enlarge));
-    labels.push(pair.style, (pair.edits ?? []).map(({ edit }) => edit).join(" "));
+    const mixture = pairs.mixtureOf(index);
+    const label = mixture ? `${pairs.styleOf(index).style} + ${mixture.style.style}` : pair.style;
+    labels.push(label, (pair.edits ?? []).map(({ edit }) => edit).join(" "));
   }
   await writePng(path, contactSheet(sheet, 2 * shown, { labels, cell_px: size_px * enlarge }));
+}
+
+/** Options of a generator that mixes embeddings only if it is to. */
+function byEmbedding({ mixture, ...given }: z.output<typeof options>): GeneratorOptions {
+  return mixture?.by === "embedding" ? { ...given, mixture } : given;
 }
 
 /** Files of the requested styles. */
@@ -200,12 +223,12 @@ async function openGenerator(
   given: z.output<typeof options>,
 ): Promise<OpenGenerator> {
   const model = await openModel(dir);
-  const { tokenizer } = model;
+  const { tokenizer } = model, sampling = byEmbedding(given);
   const controlnet = model.controlnet!; // or it is a conflict
-  const { specs } = samplerOf({ ...model, controlnet }, size_px, tokenizer.length, given);
+  const { specs } = samplerOf({ ...model, controlnet }, size_px, tokenizer.length, sampling);
   const parameters = await uploadParameters(device, readModel(model, specs), given.dtype);
   using owned = disposing(parameters.values());
-  const generator = owned.use(new ImageGenerator(device, { ...model, controlnet }, size_px, given, parameters));
+  const generator = owned.use(new ImageGenerator(device, { ...model, controlnet }, size_px, sampling, parameters));
   const kept = owned.move();
   return { generate: generator.generate.bind(generator), [Symbol.dispose]: () => kept.dispose() };
 }

@@ -22,8 +22,11 @@ import {
   SPACINGS,
 } from "../../models/diffusion/samplers/method.ts";
 import { unet } from "../../models/diffusion/unet.ts";
+import { add } from "../../ops/add.ts";
 import { affine } from "../../ops/affine.ts";
+import { mul } from "../../ops/mul.ts";
 import { pad, slice } from "../../ops/slice.ts";
+import { sub } from "../../ops/sub.ts";
 import type { Device } from "../../engine/device.ts";
 import { elements, Graph, type Value } from "../../engine/graph.ts";
 import type { Random } from "../../engine/rng.ts";
@@ -71,9 +74,17 @@ export interface Request {
   readonly schema: LandmarkSchema;
   readonly prompt?: string;
   readonly negative_prompt?: string;
+  /** A second prompt and its share in the embedding, 0 to 1; only of a generator with mixtures. */
+  readonly mixture?: { readonly prompt: string; readonly share: number } | undefined;
   /** Source of its noise. */
   readonly random: Random;
 }
+
+/** Options of a generator. */
+export type GeneratorOptions = SamplingOptions & {
+  /** If there are any, embeddings of two prompts may be mixed. */
+  readonly mixture?: object | undefined;
+};
 
 /**
  * Describes a sampler of a model's networks.
@@ -89,7 +100,7 @@ export function samplerOf(
   },
   size_px: number,
   tokens: number,
-  given: SamplingOptions,
+  given: GeneratorOptions,
 ) {
   const { batch_size } = given;
   const side = size_px / 2 ** (vae.block_out_channels.length - 1);
@@ -100,11 +111,13 @@ export function samplerOf(
   const graph = new Graph();
   const specs = new Map<string, ParameterSpec>();
   const scope = (network: string) => new Scope(graph, specs, `${network}/`);
+  const encode = (ids: string) => encodePrompt(scope("text_encoder"), text, graph.input(ids, [copies, tokens]));
+  const mixed = (a: Value, b: Value) => add(a, mul(sub(b, a), graph.input("mixture_share", [copies, 1, 1])));
   const spec = {
     graph,
     shape,
     once: {
-      context: encodePrompt(scope("text_encoder"), text, graph.input("ids", [copies, tokens])),
+      context: given.mixture ? mixed(encode("ids"), encode("mixture_ids")) : encode("ids"),
       hint: embedHint(scope("controlnet"), controlnet, graph.input("drawing", [controlled, size_px, size_px, 3])),
     },
     predict(sample, timesteps, { context, hint }) {
@@ -130,7 +143,7 @@ export function samplerOf(
 
 /** Generates images of one size. */
 export class ImageGenerator implements Disposable {
-  readonly #given: SamplingOptions;
+  readonly #given: GeneratorOptions;
   readonly #size_px: number;
   readonly #prompts: Prompts;
   readonly #sampler: Sampler;
@@ -144,7 +157,7 @@ export class ImageGenerator implements Disposable {
     device: Device,
     model: Model & { controlnet: ControlNetConfig },
     size_px: number,
-    given: SamplingOptions,
+    given: GeneratorOptions,
     parameters: Parameters,
   ) {
     this.#given = given;
@@ -165,13 +178,20 @@ export class ImageGenerator implements Disposable {
     const floats = (n: number, rows = batch_size) => new Float32Array(rows * n);
     const [start, ids] = [floats(size), floats(prompts.length, this.#copies)];
     const drawing = floats(size_px ** 2 * 3, this.#controlled);
+    const [otherIds, share] = [floats(prompts.length, this.#copies), floats(1, this.#copies)];
     const put = (into: Float32Array, row: number, values: Float32Array) => into.set(values, row * values.length);
-    for (const [k, { landmarks, schema, prompt = "", negative_prompt = "", random }] of requests.entries()) {
+    for (const [k, request] of requests.entries()) {
+      const { landmarks, schema, prompt = "", negative_prompt = "", mixture, random } = request;
       put(start, k, random.fillNormal(new Float32Array(size)));
       const picture = drawCondition(landmarks, schema, size_px);
       for (const [row, text] of [[k, prompt], [k + batch_size, negative_prompt]] as const) {
         if (row < this.#copies) put(ids, row, prompts.ids(text));
         if (row < this.#controlled) put(drawing, row, picture);
+      }
+      // What guidance leads away from is not mixed: its share is 0.
+      if (mixture) {
+        put(otherIds, k, prompts.ids(mixture.prompt));
+        share[k] = mixture.share;
       }
     }
     const noise = () => {
@@ -179,7 +199,7 @@ export class ImageGenerator implements Disposable {
       requests.forEach(({ random }, k) => put(out, k, random.fillNormal(new Float32Array(size))));
       return out;
     };
-    const inputs = { ids, drawing };
+    const inputs = { ids, drawing, ...this.#given.mixture && { mixture_ids: otherIds, mixture_share: share } };
     const pixels = await this.#sampler.sample({ start, steps: this.#steps, inputs, guidance, noise });
     const bytes = size_px * size_px * 3;
     return requests.map((_, k) => toImage(pixels.subarray(k * bytes, (k + 1) * bytes), size_px));

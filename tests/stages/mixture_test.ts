@@ -1,0 +1,95 @@
+import assert from "node:assert/strict";
+import { openDataset } from "../../faces/data/dataset.ts";
+import { DatasetWriter } from "../../faces/data/dataset_writer.ts";
+import { createImage, type Image } from "../../faces/data/image.ts";
+import { readEdits } from "../../faces/edit_file.ts";
+import { loadStyle } from "../../faces/render/styles.ts";
+import { SCHEMAS } from "../../faces/schema.ts";
+import { Random } from "../../engine/rng.ts";
+import { uploadParameters } from "../../models/io/params.ts";
+import { openModel, readModel } from "../../models/io/pipeline_folder.ts";
+import { type MixtureOptions, planPairs } from "../../stages/dataset/_pairs.ts";
+import { type GeneratorOptions, ImageGenerator, samplerOf } from "../../stages/lib/painting.ts";
+import { neutralFace } from "../faces/neutral_face.ts";
+import { gpuTest } from "../gpu.ts";
+import { inFolder } from "./run_stages.ts";
+
+Deno.test("mixtures are of two styles, and leave landmarks, edits and the other pairs as they are", () =>
+  inFolder(async (dir) => {
+    const writer = await DatasetWriter.create(dir, SCHEMAS.ibug68);
+    for (let i = 0; i < 3; i++) {
+      await writer.add(createImage(32, 32), {
+        style: "photo",
+        group: `${i}`,
+        landmarks: neutralFace(32).map((v) => v + i),
+      });
+    }
+    await writer.close();
+    const source = await openDataset(dir);
+    const names = ["ink", "anime", "woodcut"];
+    const styles = await Promise.all(names.map((name) => loadStyle(`pipelines/styles/${name}.yaml`)));
+    const edits = await readEdits("pipelines/edits");
+    const plan = (mixture?: MixtureOptions) =>
+      planPairs(5, source, styles, edits, { per_style: 40, mirror: true, edits: { pick: 1 }, mixture });
+    const plain = plan(), mixed = plan({ fraction: 0.4, by: "embedding", share: [0.2, 0.5] });
+    const words = plan({ fraction: 1, by: "words", share: [0.3, 0.7] });
+    const others = new Set<string>();
+    let count = 0;
+    for (const index of plain.all) {
+      const [pair, before] = [mixed.pair(index), plain.pair(index)];
+      assert.deepEqual(pair.landmarks, before.landmarks);
+      assert.deepEqual(pair.edits, before.edits);
+      assert.equal(words.pair(index).style, "mixed");
+      const mixture = mixed.mixtureOf(index), own = mixed.styleOf(index).style;
+      if (!mixture) {
+        assert.deepEqual(pair, before);
+        continue;
+      }
+      count++;
+      assert.notEqual(mixture.style.style, own);
+      others.add(`${own}, ${mixture.style.style}`);
+      assert.ok(mixture.share >= 0.2 && mixture.share <= 0.5);
+      assert.equal(pair.style, "mixed");
+      const [first, second] = [1 - mixture.share, mixture.share].map((share) => share.toFixed(2));
+      assert.equal(
+        pair.prompt,
+        `${first} a portrait of ${own} style + ${second} a portrait of ${mixture.style.style} style`,
+      );
+    }
+    assert.ok(count > 30 && count < 66, `${count} of 120`);
+    assert.equal(others.size, 6, "each style with each other");
+    assert.match(words.pair(0).prompt!, /^a portrait of ink, (anime|woodcut) style$/);
+  }));
+
+gpuTest(
+  "a mixture of share 0 is the first prompt, one of share 1 the second, and between it is neither",
+  async (device) => {
+    const { controlnet, ...rest } = await openModel("models/tiny");
+    const model = { ...rest, controlnet: controlnet! };
+    const plain = { steps: 3, guidance: 2, eta: 0, control_scale: 1, batch_size: 2 };
+    const { specs } = samplerOf(model, 64, model.tokenizer.length, plain);
+    const parameters = await uploadParameters(device, readModel(model, specs));
+    const prompts = ["a portrait of ink style", "a portrait of anime style"] as const;
+    const paint = async (options: GeneratorOptions, prompt: string, share?: number): Promise<Image> => {
+      using generator = new ImageGenerator(device, model, 64, options, parameters);
+      const request = { landmarks: neutralFace(64), schema: SCHEMAS.ibug68, prompt, random: new Random(3, "mixture") };
+      const [image] = await generator.generate([
+        share === undefined ? request : { ...request, mixture: { prompt: prompts[1], share } },
+      ]);
+      return image!;
+    };
+    const mixing = { ...plain, mixture: {} };
+    const distance = (a: Image, b: Image) =>
+      a.data.reduce((sum, v, k) => sum + Math.abs(v - b.data[k]!), 0) / a.data.length;
+    const [ink, anime] = [await paint(plain, prompts[0]), await paint(plain, prompts[1])];
+    const mixtures: Image[] = [];
+    for (const share of [0, 0.5, 1]) mixtures.push(await paint(mixing, prompts[0], share));
+    const [none, half, all] = mixtures;
+    const apart = distance(ink, anime);
+    assert.ok(apart > 3, `${apart}`);
+    assert.ok(distance(none!, ink) < 0.05 && distance(all!, anime) < 0.05);
+    assert.ok(distance(await paint(mixing, prompts[0]), ink) < 0.05, "a request without a mixture");
+    for (const one of [ink, anime]) assert.ok(distance(half!, one) > 0.1 * apart);
+    for (const tensor of parameters.values()) tensor.destroy();
+  },
+);
