@@ -50,6 +50,7 @@ export interface PairOptions {
   readonly mirror: boolean;
   readonly edits: { readonly pick: number };
   readonly mixture?: MixtureOptions | undefined;
+  readonly same_landmarks?: boolean | undefined;
 }
 
 /** Options of mixtures. */
@@ -67,7 +68,7 @@ export function planPairs(
   source: Dataset,
   styles: readonly Style[],
   edits: readonly Edit[],
-  { per_style, mirror, edits: { pick }, mixture }: PairOptions,
+  { per_style, mirror, edits: { pick }, mixture, same_landmarks = false }: PairOptions,
 ): Pairs {
   const { records, schema, size_px } = source;
   const total = styles.length * per_style;
@@ -93,7 +94,8 @@ export function planPairs(
     styleOf,
     mixtureOf,
     pair(index) {
-      const random = new Random(seed, "dataset/generate.landmarks").at(index);
+      const face = same_landmarks ? Math.floor(index / styles.length) : index;
+      const random = new Random(seed, "dataset/generate.landmarks").at(face);
       const style = styleOf(index), mixture = mixtureOf(index);
       const record = itemAt(records, random.int(records.length), "records");
       const mirrored = random.uniform() < 0.5 && mirror;
@@ -101,7 +103,7 @@ export function planPairs(
       const edited = applyEdits(start, schema, edits, { pick, size_px }, random);
       return {
         style: mixture ? MIXED : style.style,
-        group: `pair-${index}`,
+        group: `pair-${face}`,
         landmarks: edited.landmarks,
         prompt: mixture ? mixture.words ?? mixedPrompt(style, mixture) : stylePrompt(style),
         source: `${record.file_name}${mirrored ? ", mirrored" : ""}`,

@@ -49,6 +49,9 @@ const options = z.object({
   }).optional().describe(
     'Mixes styles, which gives pictures that no recipe draws; such pairs have the style "mixed" and a prompt that names both',
   ),
+  same_landmarks: z.boolean().optional().describe(
+    "Gives each style the same faces, so that contact.png has each of them in all styles; by default false",
+  ),
   ...samplingOptions,
   dtype: z.enum(["f32", "f16"]).optional().describe(
     "Element type of the networks' weights in memory; f16 halves their memory; by default f32",

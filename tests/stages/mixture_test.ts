@@ -14,7 +14,7 @@ import { neutralFace } from "../faces/neutral_face.ts";
 import { gpuTest } from "../gpu.ts";
 import { inFolder } from "./run_stages.ts";
 
-Deno.test("mixtures are of two styles, and leave landmarks, edits and the other pairs as they are", () =>
+Deno.test("mixtures are of two styles, and leave the rest of the pairs as it is; all styles may have the same faces", () =>
   inFolder(async (dir) => {
     const writer = await DatasetWriter.create(dir, SCHEMAS.ibug68);
     for (let i = 0; i < 3; i++) {
@@ -29,8 +29,8 @@ Deno.test("mixtures are of two styles, and leave landmarks, edits and the other 
     const names = ["ink", "anime", "woodcut"];
     const styles = await Promise.all(names.map((name) => loadStyle(`pipelines/styles/${name}.yaml`)));
     const edits = await readEdits("pipelines/edits");
-    const plan = (mixture?: MixtureOptions) =>
-      planPairs(5, source, styles, edits, { per_style: 40, mirror: true, edits: { pick: 1 }, mixture });
+    const options = { per_style: 40, mirror: true, edits: { pick: 1 } };
+    const plan = (mixture?: MixtureOptions) => planPairs(5, source, styles, edits, { ...options, mixture });
     const plain = plan(), mixed = plan({ fraction: 0.4, by: "embedding", share: [0.2, 0.5] });
     const words = plan({ fraction: 1, by: "words", share: [0.3, 0.7] });
     const others = new Set<string>();
@@ -58,6 +58,13 @@ Deno.test("mixtures are of two styles, and leave landmarks, edits and the other 
     }
     assert.ok(count > 30 && count < 66, `${count} of 120`);
     assert.equal(others.size, 6, "each style with each other");
+    // The same faces in all styles: those of the first pairs, one a round.
+    const same = planPairs(5, source, styles, edits, { ...options, same_landmarks: true });
+    for (const index of same.all) {
+      const face = Math.floor(index / 3), { landmarks, edits, group, style } = same.pair(index);
+      assert.deepEqual([landmarks, edits], [plain.pair(face).landmarks, plain.pair(face).edits]);
+      assert.deepEqual([group, style], [`pair-${face}`, names[index % 3]]);
+    }
     assert.match(words.pair(0).prompt!, /^a portrait of ink, (anime|woodcut) style$/);
   }));
 
