@@ -1,7 +1,5 @@
 import assert from "node:assert/strict";
 import { nmePerImage } from "../../../faces/metrics.ts";
-import { renderFaces, samplePerson, sampleShot } from "../../../faces/render/render.ts";
-import { loadStyle } from "../../../faces/render/styles.ts";
 import { Detector } from "../../../models/detectors/detector.ts";
 import {
   type DetectorConfig,
@@ -15,14 +13,12 @@ import { createParameters, initialise } from "../../../models/io/params.ts";
 import { Trainer } from "../../../models/trainer.ts";
 import { cosineSchedule } from "../../../models/lr_schedule.ts";
 import { Graph } from "../../../engine/graph.ts";
-import { Random } from "../../../engine/rng.ts";
 import { SCHEMAS } from "../../../faces/schema.ts";
 import { gpuTest, testDevice } from "../../gpu.ts";
 import { slow } from "../../slow.ts";
+import { frontalFaces } from "./frontal.ts";
 
 const FACES = 4;
-/** Heads that face the camera: what is hidden cannot be learned from pixels. */
-const FRONTAL = { yaw_deg: 0, pitch_deg: 0, roll_deg: 0 };
 
 /** Settings of a training; all else is as in `detector/train`. */
 interface How {
@@ -39,18 +35,7 @@ interface How {
 async function overfit(config: DetectorConfig, { steps, lr, ema_decay }: How): Promise<number> {
   const device = testDevice();
   const { size_px } = config;
-  const bytes = size_px * size_px * 3;
-  const people = new Random(0, "faces/render.people.train"), shots = new Random(7, "faces/render.shots");
-  const heads = Array.from(
-    { length: FACES },
-    (_, k) => ({ person: samplePerson(people.at(k)), shot: sampleShot(shots.at(k), FRONTAL) }),
-  );
-  const faces = await renderFaces(device.gpu, heads, (await loadStyle("pipelines/styles/photo.yaml")).render, size_px);
-  const pixels = new Uint8Array(FACES * bytes), truth = new Float32Array(FACES * 136);
-  faces.forEach(({ image, landmarks }, k) => {
-    pixels.set(image.data, k * bytes);
-    truth.set(landmarks, k * 136);
-  });
+  const { pixels, truth } = await frontalFaces(device, FACES, size_px);
   const { specs, loss, landmarks, updates } = detectorTraining(new Graph(), config, FACES);
   const parameters = createParameters(device, specs, initialise(specs, 7));
   const trainable = trainableNames(config, specs);
