@@ -56,6 +56,10 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     doc: "Finds every face of pictures and its landmarks: a JSON line for each picture, and files of several formats.",
     load: async () => (await import("./detect.ts")).detect,
   },
+  correct: {
+    doc: "Serves a page on which a person corrects landmarks, on 127.0.0.1 only.",
+    load: async () => (await import("./correct.ts")).correct,
+  },
   page: {
     doc: "Writes a web page that finds faces and landmarks in the browser.",
     load: async () => (await import("./page.ts")).page,

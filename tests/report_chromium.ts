@@ -36,6 +36,8 @@ export function hasChromium(): boolean {
 }
 
 type Message = Record<string, unknown>;
+/** A place on the page, CSS pixels. */
+type Place = readonly [x: number, y: number];
 
 /** A page and what it said and asked for. */
 export class Page {
@@ -80,6 +82,66 @@ export class Page {
       await this.send("Input.dispatchTouchEvent", { type: "touchStart", touchPoints: [{ x, y }] });
       await this.send("Input.dispatchTouchEvent", { type: "touchEnd", touchPoints: [] });
     }
+  }
+
+  /** Presses the pointer at a place, moves it by steps, and lets go; CSS pixels. */
+  async drag(from: Place, to: Place, { steps = 4, how = "mouse" }: { steps?: number; how?: "mouse" | "touch" } = {}) {
+    const at = (k: number) => ({
+      x: from[0] + (to[0] - from[0]) * k / steps,
+      y: from[1] + (to[1] - from[1]) * k / steps,
+    });
+    const send = (type: "down" | "move" | "up", k: number) => {
+      if (how === "mouse") {
+        const names = { down: "mousePressed", move: "mouseMoved", up: "mouseReleased" };
+        const buttons = { button: "left", buttons: 1, clickCount: 1 };
+        return this.send("Input.dispatchMouseEvent", { type: names[type], ...at(k), ...buttons });
+      }
+      const names = { down: "touchStart", move: "touchMove", up: "touchEnd" };
+      return this.send("Input.dispatchTouchEvent", {
+        type: names[type],
+        touchPoints: type === "up" ? [] : [at(k)],
+      });
+    };
+    if (how === "mouse") await this.send("Input.dispatchMouseEvent", { type: "mouseMoved", ...at(0) });
+    await send("down", 0);
+    for (let k = 1; k <= steps; k++) await send("move", k);
+    await send("up", steps);
+  }
+
+  /** Moves the pointer to a place, or turns its wheel there. */
+  async hover([x, y]: Place, wheel = 0): Promise<void> {
+    await this.send("Input.dispatchMouseEvent", { type: "mouseMoved", x, y });
+    if (wheel) await this.send("Input.dispatchMouseEvent", { type: "mouseWheel", x, y, deltaX: 0, deltaY: wheel });
+  }
+
+  /** Two fingers that move apart or together about a place. */
+  async pinch([x, y]: Place, before: number, after: number): Promise<void> {
+    const fingers = (half: number) => [{ x: x - half, y, id: 1 }, { x: x + half, y, id: 2 }];
+    await this.send("Input.dispatchTouchEvent", { type: "touchStart", touchPoints: fingers(before).slice(0, 1) });
+    await this.send("Input.dispatchTouchEvent", { type: "touchStart", touchPoints: fingers(before) });
+    for (const share of [0.33, 0.66, 1]) {
+      const half = before + (after - before) * share;
+      await this.send("Input.dispatchTouchEvent", { type: "touchMove", touchPoints: fingers(half) });
+    }
+    await this.send("Input.dispatchTouchEvent", { type: "touchEnd", touchPoints: [] });
+  }
+
+  /** Presses a key, such as `a`, `Enter` or `ArrowLeft`. */
+  async key(key: string, { alt = false, control = false, shift = false } = {}): Promise<void> {
+    const modifiers = (alt ? 1 : 0) + (control ? 2 : 0) + (shift ? 8 : 0);
+    const [, code = key] = /^([a-z])$/.exec(key) ? [key, `Key${key.toUpperCase()}`] : [];
+    const text = key.length === 1 && !alt && !control ? { text: key } : key === "Enter" ? { text: "\r" } : {};
+    const virtual: Readonly<Record<string, number>> = { Enter: 13, Tab: 9, Escape: 27 };
+    const windowsVirtualKeyCode = virtual[key] ?? (key.length === 1 ? key.toUpperCase().charCodeAt(0) : 0);
+    await this.send("Input.dispatchKeyEvent", {
+      type: "keyDown",
+      key,
+      code,
+      modifiers,
+      windowsVirtualKeyCode,
+      ...text,
+    });
+    await this.send("Input.dispatchKeyEvent", { type: "keyUp", key, code, modifiers, windowsVirtualKeyCode });
   }
 
   /** A PNG of what is seen, or of the whole page. */

@@ -13,11 +13,15 @@ import { readEntry, readTarDirectory } from "../../formats/tar.ts";
 import { InputError } from "../../formats/input_error.ts";
 import { itemAt } from "../../engine/lookup.ts";
 import type { AppliedEdit } from "../edits.ts";
+import { applyCorrections } from "./corrections.ts";
 import type { Image, Squares } from "./image.ts";
 import { readImage, readImageSize } from "./image_file.ts";
 import type { Landmarks } from "../landmarks.ts";
 import { DEFAULT_SCHEMA, type LandmarkSchema, schemaName, SCHEMAS } from "../schema.ts";
 import { inOrder, PicturePool } from "./pool.ts";
+
+/** Name of the file with a line for each image. */
+export const METADATA = "metadata.jsonl";
 
 const appliedEdit = z.object({
   edit: z.string(),
@@ -38,6 +42,7 @@ const line = z.looseObject({
   uncertainty_px: z.array(z.number()).optional(),
   doubt: z.number().optional(),
   score: z.number().optional(),
+  occluded: z.array(z.int().min(0)).optional(),
 });
 
 /** Metadata of an image except its name. */
@@ -62,6 +67,8 @@ export interface NewRecord {
   doubt?: number;
   /** Probability that it is a face, where a finder found it. */
   score?: number;
+  /** Landmarks that are hidden in the picture, by index, where a person said so. */
+  occluded?: number[];
 }
 
 /** One image of a dataset. */
@@ -163,11 +170,13 @@ export function leavesFolder(path: string): boolean {
 }
 
 /**
- * Opens a dataset that a `DatasetWriter` wrote. Images are read on demand.
+ * Opens a dataset that a `DatasetWriter` wrote, with its corrections by hand. Images are read on demand.
  *
  * @param dir The folder with `metadata.jsonl`, or with shards.
+ * @param options `corrected`: false for the landmarks before any correction; by default true.
  * @returns The dataset.
- * @throws {InputError} Naming the line of `metadata.jsonl`, if one cannot be understood, or if there is no image.
+ * @throws {InputError} Naming the line of `metadata.jsonl`, if one cannot be understood, if there is no image, or as
+ * {@linkcode applyCorrections}.
  *
  * @example
  * ```ts
@@ -178,8 +187,8 @@ export function leavesFolder(path: string): boolean {
  * }
  * ```
  */
-export async function openDataset(dir: string): Promise<Dataset> {
-  const path = `${dir}/metadata.jsonl`;
+export async function openDataset(dir: string, { corrected = true }: { corrected?: boolean } = {}): Promise<Dataset> {
+  const path = `${dir}/${METADATA}`;
   const lines = !exists(path) && await isDataset(dir) ? linesOfShards(dir) : linesOf(path);
   const records: DatasetRecord[] = [];
   let schema: LandmarkSchema | undefined;
@@ -229,7 +238,9 @@ export async function openDataset(dir: string): Promise<Dataset> {
       `Cannot use ${dir} as a dataset: images must be square, current value is ${width} x ${height}`,
     );
   }
-  return datasetOf(dir, schema, width, records);
+  const left = corrected ? applyCorrections(dir, records) : records;
+  if (left.length === 0) throw new InputError(`Cannot use ${dir} as a dataset: all its faces were rejected by hand`);
+  return datasetOf(dir, schema, width, left);
 }
 
 /** The metadata of an image as text. */
@@ -250,7 +261,7 @@ async function* linesOf(path: string): AsyncGenerator<MetadataLine> {
 
 /** True if a folder is a dataset: it has `metadata.jsonl`, or tar shards. */
 export async function isDataset(dir: string): Promise<boolean> {
-  return exists(`${dir}/metadata.jsonl`) || (await shardsIn(dir)).length > 0;
+  return exists(`${dir}/${METADATA}`) || (await shardsIn(dir)).length > 0;
 }
 
 async function shardsIn(dir: string): Promise<string[]> {

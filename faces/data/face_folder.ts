@@ -6,13 +6,15 @@
  * @module
  */
 import { exists, fileNames, firstBytes, isFolder, isMissing, readBytes, readText } from "../../formats/files.ts";
+import { CORRECTIONS } from "../../formats/corrections.ts";
 import { InputError } from "../../formats/input_error.ts";
 import { boundingBox, type Landmarks } from "../landmarks.ts";
 import type { Origin } from "../pts.ts";
 import { convertLandmarks, DEFAULT_SCHEMA, type LandmarkSchema, SCHEMAS } from "../schema.ts";
 import { baseName, type ImageFormat, type ListedFace, type ListFormat, stem } from "./annotations/format.ts";
 import { type BadFile, DATASET_FORMATS, type FormatName, parseAnnotations } from "./annotations/registry.ts";
-import { type Dataset, datasetOf, type DatasetRecord, leavesFolder } from "./dataset.ts";
+import { applyCorrections } from "./corrections.ts";
+import { type Dataset, datasetOf, type DatasetRecord, leavesFolder, METADATA, openDataset } from "./dataset.ts";
 import {
   findOne,
   type FolderFiles,
@@ -45,6 +47,8 @@ export interface FolderOptions {
   filter?: (name: string) => boolean;
   /** "stop" (unless given): throw when a file is bad, naming all of them. "skip": list them in `bad`. */
   on_bad?: "stop" | "skip";
+  /** False for the landmarks before any correction by hand; by default true. */
+  corrected?: boolean;
   /** Next step for a user with bad files, for the error; by default that of `dataset/import`. */
   remedy?: string;
 }
@@ -67,6 +71,8 @@ export interface FaceFolder extends Dataset {
  * Opens any folder of images with a 300-W `.pts` file of the same name next to each, or with landmarks in another format.
  * Folders below it are read too.
  *
+ * A folder with `metadata.jsonl`, which is a dataset, is read as one unless a format is named.
+ *
  * An `index.csv` in the folder may give `style` and `group` by `name`, see {@linkcode readIndex}. Without it every image is
  * a group of its own, named for its file.
  *
@@ -77,11 +83,12 @@ export interface FaceFolder extends Dataset {
  * not for this format.
  */
 export async function openFolder(dir: string, options: FolderOptions = {}): Promise<FaceFolder> {
-  const { schema = SCHEMAS[DEFAULT_SCHEMA], style = "photo", on_bad = "stop" } = options;
+  if (options.format === undefined && exists(`${dir}/${METADATA}`)) return await datasetAsFolder(dir, options);
+  const { schema = SCHEMAS[DEFAULT_SCHEMA], style = "photo", on_bad = "stop", corrected = true } = options;
   const files = listFolder(dir);
   const found = await facesIn(files, options);
   const index = await readIndex(files, files.paths.filter((path) => isImageName(path) || isUnreadImageName(path)));
-  const records: DatasetRecord[] = [], bad = [...found.bad], passed = [...files.passed, ...found.passed];
+  const originals: DatasetRecord[] = [], bad = [...found.bad], passed = [...files.passed, ...found.passed];
   const ungrouped: string[] = [], unlisted: string[] = [];
   const headers = new Map<string, ImageHeader>(), sums = new Map<string, string>();
   const seen = new Map<string, number>();
@@ -96,7 +103,7 @@ export async function openFolder(dir: string, options: FolderOptions = {}): Prom
         const listed = { ...described, ...row, ...given };
         const count = (seen.get(name) ?? 0) + 1; // faces of the image so far
         seen.set(name, count);
-        records.push({
+        originals.push({
           file_name,
           style: listed.style ?? style,
           group: listed.group ?? name,
@@ -112,6 +119,12 @@ export async function openFolder(dir: string, options: FolderOptions = {}): Prom
     } catch (error) {
       bad.push({ file: file_name, reason: reasonOf(error) });
     }
+  }
+  const records = corrected ? applyCorrections(dir, originals) : originals;
+  if (records.length < originals.length) {
+    const kept = new Set(records.map(({ file_name }) => file_name));
+    const rejected = new Set(originals.map(({ file_name }) => file_name).filter((file) => !kept.has(file)));
+    passed.push(...Array.from(rejected, (file) => ({ file, rule: "images whose faces were rejected by hand" })));
   }
   const total = found.images.length + found.bad.length;
   if (bad.length > 0 && (on_bad === "stop" || records.length === 0)) {
@@ -132,7 +145,7 @@ export async function openFolder(dir: string, options: FolderOptions = {}): Prom
   ];
   const sizes = new Set([...headers.values()].map(({ width, height }) => width === height ? width : 0));
   const [size_px = 0] = sizes.size === 1 ? sizes : [];
-  const common = [...index.files, ...found.common];
+  const common = [...index.files, ...found.common, ...files.paths.filter((path) => path === CORRECTIONS)];
   const accounted = new Set([
     ...found.images.map(({ image }) => image),
     ...found.beside.values(),
@@ -142,6 +155,32 @@ export async function openFolder(dir: string, options: FolderOptions = {}): Prom
   ]);
   passed.push(...files.paths.filter((path) => !accounted.has(path)).map((file) => ({ file, rule: "other files" })));
   return { ...datasetOf(dir, schema, size_px, records), bad, passed, notes, beside: found.beside, common };
+}
+
+/** A dataset as a folder: its own styles and groups stay, and its landmarks are converted to the schema that is asked for. */
+async function datasetAsFolder(
+  dir: string,
+  { schema = SCHEMAS[DEFAULT_SCHEMA], filter = () => true, corrected = true }: FolderOptions,
+): Promise<FaceFolder> {
+  const files = listFolder(dir), all = await openDataset(dir, { corrected });
+  const records = all.records.filter(({ file_name }) => filter(stem(file_name)))
+    .map((record) => ({ ...record, landmarks: convertLandmarks(record.landmarks, all.schema, schema) }));
+  if (records.length === 0) {
+    throw new InputError(`Cannot use ${dir} as a folder of faces: none of its ${all.records.length} images is chosen`);
+  }
+  const images = new Set(records.map(({ file_name }) => file_name));
+  const there = new Set(files.paths);
+  const beside = new Map(
+    [...images].map((image) => [image, `${stem(image)}.pts`] as const)
+      .filter(([, file]) => there.has(file)),
+  );
+  const common = [METADATA, CORRECTIONS].filter((name) => there.has(name));
+  const used = new Set([...images, ...beside.values(), ...common]);
+  const passed = [
+    ...files.passed,
+    ...files.paths.filter((path) => !used.has(path)).map((file) => ({ file, rule: "other files" })),
+  ];
+  return { ...datasetOf(dir, schema, all.size_px, records), bad: files.bad, passed, notes: [], beside, common };
 }
 
 /** The reason for which an image cannot be used; a bug is thrown on. */

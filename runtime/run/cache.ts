@@ -7,6 +7,7 @@ import { createHash } from "node:crypto";
 import { basename, dirname, join } from "node:path";
 import { z } from "zod";
 import { readError } from "../../formats/disk_error.ts";
+import { CORRECTIONS, correctionsVersion } from "../../formats/corrections.ts";
 import { exists, isMissing, readingSync, readTextIfExists } from "../../formats/files.ts";
 import { oldNames, renamedHint } from "../../formats/renamed.ts";
 import type { Pipeline, PipelineStage } from "../pipeline/file.ts";
@@ -99,7 +100,7 @@ export function stageStates(pipeline: Pipeline, root: string): StageState[] {
   };
   const stateOf = (id: string) => lookUp(states, id, "states of the stages");
   for (const stage of pipeline.stages) {
-    const keyed = (ids: readonly string[]) => Object.fromEntries(ids.map((id) => [id, stateOf(id).key]));
+    const keyed = (ids: readonly string[]) => Object.fromEntries(ids.map((id) => [id, versionOf(stateOf(id))]));
     const recipe: Recipe = {
       uses: stage.spec.id,
       version: stage.spec.version,
@@ -117,6 +118,15 @@ export function stageStates(pipeline: Pipeline, root: string): StageState[] {
     states.set(stage.id, { stage, key, recipe, dir, manifest, reason });
   }
   return [...states.values()];
+}
+
+/**
+ * Key of a stage's artifact for the stages that read it: that of its recipe, and of the corrections by hand in its folder.
+ * The stage itself is up to date with and without them.
+ */
+function versionOf({ key, dir }: Pick<StageState, "key" | "dir">): string {
+  const corrections = correctionsVersion(dir);
+  return corrections === undefined ? key : digest(`${key} ${corrections}`);
 }
 
 const manifestSchema = z.looseObject({
@@ -203,9 +213,9 @@ const LIST = "manifest.files.jsonl";
 /** A line of it; the time of the last change in milliseconds. */
 type ListedFile = readonly [name: string, size: number, time: number, hash: string];
 
-/** Files of a folder, the manifest and the list aside. */
+/** Files of a stage's folder, the manifest, the list and corrections by hand aside. */
 function filesOf(dir: string) {
-  return listing(dir).filter(({ name }) => name !== "manifest.json" && name !== LIST);
+  return listing(dir).filter(({ name }) => name !== "manifest.json" && name !== LIST && !name.startsWith(CORRECTIONS));
 }
 
 /** Writes the list of a folder's files into it; returns the part for the manifest. */
@@ -264,8 +274,11 @@ function hashPath(path: string): string {
     throw readError(error, path);
   }
   if (info.isFile) return digest(readingSync(path, () => Deno.readFileSync(path)));
-  const files = listing(path).map(({ name, size, time }) => `${name} ${size} ${time}`);
-  return digest(files.sort().join("\n"));
+  // Corrections count by what they change: opening and closing them changes nothing.
+  const files = listing(path).filter(({ name }) => !name.startsWith(CORRECTIONS))
+    .map(({ name, size, time }) => `${name} ${size} ${time}`);
+  const corrections = correctionsVersion(path);
+  return digest(files.sort().join("\n") + (corrections === undefined ? "" : `\n${corrections}`));
 }
 
 function listing(dir: string, prefix = ""): { name: string; size: number; time: number }[] {

@@ -4,7 +4,8 @@
  * @module
  */
 import { join } from "node:path";
-import { exists, removeIfExists } from "../../formats/files.ts";
+import { CORRECTIONS } from "../../formats/corrections.ts";
+import { exists, fileNames, removeIfExists } from "../../formats/files.ts";
 import { readManifest } from "./cache.ts";
 import type { Reporter, RunEvent } from "./progress.ts";
 
@@ -84,10 +85,15 @@ export class RunLog implements Disposable {
   }
 }
 
-/** Puts a whole folder in the place of another. */
+/**
+ * Puts a whole folder in the place of another. Corrections by hand stay: those that are of faces which are no longer there
+ * are refused by whoever reads the folder.
+ */
 export function replaceFolder(from: string, to: string): void {
   const old = `${from}.old`;
   removeIfExists(old);
+  const kept = exists(to) ? fileNames(to).filter((name) => name.startsWith(CORRECTIONS)) : [];
+  for (const name of kept) Deno.copyFileSync(join(to, name), join(from, name));
   if (exists(to)) Deno.renameSync(to, old);
   Deno.renameSync(from, to);
   removeIfExists(old);

@@ -1,0 +1,167 @@
+/**
+ * Faces to correct: of a dataset, of a folder of images with landmarks, or of a folder of results of `detect`.
+ *
+ * @module
+ */
+import { resolve } from "node:path";
+import { z } from "zod";
+import { exists, isFolder, readText } from "../formats/files.ts";
+import { InputError } from "../formats/input_error.ts";
+import type { FormatName } from "../faces/data/annotations/registry.ts";
+import { numberFaces } from "../faces/data/corrections.ts";
+import { type DatasetRecord, isDataset, openDataset } from "../faces/data/dataset.ts";
+import { openFolder } from "../faces/data/face_folder.ts";
+import { boxDiagonal } from "../faces/landmarks.ts";
+import { type LandmarkSchema, type SchemaName, SCHEMAS } from "../faces/schema.ts";
+import { mean, roundTo } from "../faces/statistics.ts";
+import type { Origin } from "../faces/pts.ts";
+import { UsageError } from "./command.ts";
+
+/** A face before any correction. */
+export interface SourceFace {
+  /** Path of its image inside the folder, or of the picture as `detect` was given it. */
+  readonly file_name: string;
+  /** Number of the face in the image, from 1. */
+  readonly face: number;
+  /** The image's file. */
+  readonly path: string;
+  /** `[P, 2]`, pixels of the image. */
+  readonly landmarks: Float32Array;
+  /** Style; empty for faces of `detect`. */
+  readonly style: string;
+  /** Group; empty for faces of `detect`. */
+  readonly group: string;
+  /** Doubt, percent, where a detector found the landmarks. */
+  readonly doubt?: number;
+  /** Probability that it is a face, where a finder found it. */
+  readonly score?: number;
+  /** Uncertainty of each landmark, `[P]`, pixels, where a detector found it. */
+  readonly uncertainty_px?: readonly number[];
+}
+
+/** A folder of faces to correct. */
+export interface FaceSource {
+  /** The folder, in which `corrections.jsonl` is written. */
+  readonly dir: string;
+  /** Kind of the folder, in words. */
+  readonly kind: "dataset" | "folder of images" | "results of detect";
+  /** Schema of the landmarks. */
+  readonly schema: LandmarkSchema;
+  /** All faces, in the order of the folder. */
+  readonly faces: readonly SourceFace[];
+}
+
+/** Choices for folders of images. */
+export interface SourceOptions {
+  /** Format of the landmarks; by default pts. */
+  readonly format?: FormatName | undefined;
+  /** The one file with all landmarks, where the format has one. */
+  readonly annotations?: string | undefined;
+  /** Schema of the landmarks; by default ibug68. */
+  readonly schema?: SchemaName | undefined;
+  /** Coordinate of the centre of the first pixel; by default that of the format. */
+  readonly origin?: Origin | undefined;
+}
+
+/** Name of the file of rows that `detect` writes. */
+const ROWS = "faces.jsonl";
+
+/**
+ * Opens a folder of faces, as it is before any correction.
+ *
+ * @param dir A dataset, a folder of images with landmarks, or the `--out` folder of `detect`.
+ * @throws {UsageError} If there is no such folder.
+ * @throws {InputError} If it has no face, or a file of it cannot be understood.
+ */
+export async function openSource(dir: string, options: SourceOptions = {}): Promise<FaceSource> {
+  if (!exists(dir) || !await isFolder(dir)) throw new UsageError(`Cannot correct ${dir}: there is no such folder`);
+  const { format, annotations, schema, origin } = options;
+  if (format === undefined && await isDataset(dir)) {
+    const { records, schema } = await openDataset(dir, { corrected: false });
+    return { dir, kind: "dataset", schema, faces: facesOf(dir, records) };
+  }
+  if (format === undefined && exists(`${dir}/${ROWS}`)) return await detectedFaces(dir);
+  const folder = await openFolder(dir, {
+    ...(format && { format }),
+    ...(annotations !== undefined && { annotations }),
+    ...(schema && { schema: SCHEMAS[schema] }),
+    ...(origin !== undefined && { origin }),
+    corrected: false,
+    on_bad: "skip",
+    remedy: `pictures without landmarks: deno task detect ${dir} --out FOUND, then deno task correct FOUND`,
+  });
+  return { dir, kind: "folder of images", schema: folder.schema, faces: facesOf(dir, folder.records) };
+}
+
+function facesOf(dir: string, records: readonly DatasetRecord[]): SourceFace[] {
+  const numbers = numberFaces(records);
+  return records.map(({ file_name, landmarks, style, group, doubt, score, uncertainty_px }, k) => ({
+    file_name,
+    face: numbers[k]!.face,
+    path: `${dir}/${file_name}`,
+    landmarks,
+    style,
+    group,
+    ...(doubt !== undefined && { doubt }),
+    ...(score !== undefined && { score }),
+    ...(uncertainty_px !== undefined && { uncertainty_px }),
+  }));
+}
+
+const row = z.looseObject({
+  file: z.string(),
+  faces: z.array(z.looseObject({
+    score: z.number().nullable(),
+    landmarks: z.array(z.tuple([z.number(), z.number()])),
+    uncertainty_px: z.array(z.number()),
+  })).optional(),
+});
+
+async function detectedFaces(dir: string): Promise<FaceSource> {
+  const path = `${dir}/${ROWS}`, faces: SourceFace[] = [];
+  let schema: LandmarkSchema | undefined;
+  for (const [k, text] of (await readText(path)).split("\n").entries()) {
+    if (text.trim() === "") continue;
+    let json: unknown;
+    try {
+      json = JSON.parse(text);
+    } catch (error) {
+      throw new InputError(`Cannot read ${path}:${k + 1}: ${(error as Error).message}`, { code: "format" });
+    }
+    const parsed = row.safeParse(json);
+    if (!parsed.success) {
+      const [issue] = parsed.error.issues;
+      throw new InputError(`Cannot read ${path}:${k + 1}: ${issue?.path.join(".")}: ${issue?.message}`, {
+        code: "format",
+      });
+    }
+    const { file, faces: found = [] } = parsed.data;
+    for (const [n, { score, landmarks, uncertainty_px }] of found.entries()) {
+      schema ??= Object.values(SCHEMAS).find(({ count }) => count === landmarks.length);
+      if (schema?.count !== landmarks.length || uncertainty_px.length !== landmarks.length) {
+        throw new InputError(`Cannot read ${path}:${k + 1}: ${landmarks.length} landmarks are of no schema`);
+      }
+      const points = Float32Array.from(landmarks.flat());
+      faces.push({
+        file_name: file,
+        face: n + 1,
+        path: file,
+        landmarks: points,
+        style: "",
+        group: "",
+        doubt: roundTo(100 * mean(uncertainty_px) / boxDiagonal(points), 2),
+        ...(score !== null && { score }),
+        uncertainty_px,
+      });
+    }
+  }
+  if (!schema) throw new InputError(`Cannot correct ${dir}: ${ROWS} has no face`);
+  const missing = faces.find(({ path }) => !exists(path));
+  if (missing) {
+    throw new InputError(`Cannot correct ${dir}: its picture ${resolve(missing.path)} is missing`, {
+      code: "missing",
+      hint: "detect noted the paths of the pictures: put them back, or run detect again",
+    });
+  }
+  return { dir, kind: "results of detect", schema, faces };
+}

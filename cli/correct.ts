@@ -1,0 +1,114 @@
+/**
+ * The command `correct`: a page on which a person corrects landmarks.
+ *
+ * @module
+ */
+import { Command, Option } from "@commander-js/extra-typings";
+import { FORMAT_NAMES } from "../faces/data/annotations/registry.ts";
+import type { Origin } from "../faces/pts.ts";
+import { schemaName } from "../faces/schema.ts";
+import { InputError } from "../formats/input_error.ts";
+import { NoAdapterError } from "../engine/device.ts";
+import { loadDetector } from "../models/detectors/detector.ts";
+import { Guesser } from "./_correct_guesser.ts";
+import { Journal, setAside } from "./_correct_journal.ts";
+import { CorrectServer, HOST, serveCorrections } from "./_correct_server.ts";
+import { openSource } from "./_correct_source.ts";
+import { gpuOption, LazyDevice } from "./_device.ts";
+import { type Context, number, SHIPPED_DETECTOR, UsageError } from "./command.ts";
+
+const PORT = 8788;
+
+/** Declares `correct`. */
+export const correct = (context: Context) =>
+  new Command()
+    .argument("<DIR>", "a dataset, a folder of images with landmarks, or the --out folder of detect")
+    .addOption(
+      new Option("--format <NAME>", "format of the landmarks of a folder of images; pts unless given").choices(
+        FORMAT_NAMES,
+      ),
+    )
+    .option("--annotations <FILE>", "the one file of formats that have one file for all images")
+    .addOption(
+      new Option("--schema <NAME>", "schema of the landmarks; ibug68 unless given").choices(schemaName.options),
+    )
+    .addOption(
+      new Option("--origin <NUMBER>", "coordinate of the centre of the first pixel; by default that of the format")
+        .choices(["0", "0.5", "1"]),
+    )
+    .addOption(
+      new Option("--detector <DIR>", "folder of the detector that guesses").default(SHIPPED_DETECTOR, "models/faces"),
+    )
+    .option("--no-detector", "no guesses: nothing is computed")
+    .addOption(gpuOption())
+    .addOption(
+      new Option("--port <NUMBER>", "port to listen on, 0 for any that is free").argParser(
+        number("a whole number from 0 to 65535", (port) => Number.isInteger(port) && port >= 0 && port <= 65535),
+      ).default(PORT),
+    )
+    .option("--undo-all", "set all corrections of the folder aside, and stop")
+    .addHelpText("after", "\nExample:\n  deno task correct found")
+    .action(async (dir, options) => {
+      if (options.undoAll) return undoAll(dir, context);
+      const { format, annotations, schema, origin } = options;
+      const source = await openSource(dir, {
+        format,
+        annotations,
+        schema,
+        origin: origin === undefined ? undefined : Number(origin) as Origin,
+      });
+      using journal = Journal.open(source);
+      const stop = new AbortController();
+      await using device = new LazyDevice(options.gpu, context.note);
+      const detector = typeof options.detector === "string" ? await detectorFor(options.detector, device) : undefined;
+      let guesser: Guesser | undefined, reason = detector?.reason ?? "it was started with --no-detector";
+      if (detector?.detector) {
+        try {
+          guesser = new Guesser(detector.detector, source.schema);
+        } catch (error) {
+          if (!(error instanceof InputError)) throw error;
+          reason = error.message;
+        }
+      }
+      if (!guesser && detector) context.note(`note: there are no guesses: ${reason}`);
+      const token = crypto.getRandomValues(new Uint8Array(16)).toHex();
+      const server = new CorrectServer({ source, journal, guesser, reason, token });
+      let http: Deno.HttpServer<Deno.NetAddr>;
+      try {
+        http = serveCorrections(server, options.port, stop.signal);
+      } catch (error) {
+        if (!(error instanceof Deno.errors.AddrInUse)) throw error;
+        throw new UsageError(
+          `Cannot listen on port ${options.port} as it is in use, hint: add --port 0 for any that is free`,
+        );
+      }
+      const end = () => stop.abort();
+      for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, end);
+      context.print(
+        `http://${HOST}:${http.addr.port}/${token}/ has the ${source.faces.length} faces of ${dir}; Ctrl-C stops`,
+      );
+      const doubts = server.findDoubts(stop.signal);
+      await http.finished;
+      await doubts;
+      detector?.detector?.destroy();
+      for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.removeSignalListener(signal, end);
+    });
+
+/** Loads the detector, or says why it cannot be. */
+async function detectorFor(dir: string, device: LazyDevice) {
+  try {
+    return { detector: await loadDetector(await device.open(), dir, { batch: 1 }) };
+  } catch (error) {
+    if (!(error instanceof NoAdapterError)) throw error;
+    return { reason: "there is no GPU, nor a driver that does without" };
+  }
+}
+
+function undoAll(dir: string, { print }: Context): void {
+  const aside = setAside(dir);
+  print(
+    aside
+      ? `${aside.faces} faces are as they were; their corrections are in ${aside.path}`
+      : `${dir} has no corrections`,
+  );
+}

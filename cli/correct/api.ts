@@ -1,0 +1,164 @@
+/// <reference lib="dom" />
+/**
+ * The server of the page, as the page sees it.
+ *
+ * @module
+ */
+import type { Contour, Dots, Span } from "../../faces/schema.ts";
+import type { Guess } from "../_correct_guesser.ts";
+import type { FaceState, FaceView } from "../_correct_journal.ts";
+
+export type { FaceState, FaceView, Guess };
+
+/** A landmark, pixels; 0 is the centre of the first one. */
+export type Point = readonly [x: number, y: number];
+
+/** A schema as JSON has it. */
+export interface PageSchema {
+  /** Name. */
+  readonly name: string;
+  /** Number of landmarks, P. */
+  readonly count: number;
+  /** Names of landmarks that have one, by index. */
+  readonly names: Readonly<Record<string, string>>;
+  /** Lines of the face. */
+  readonly contours: readonly Contour[];
+  /** Landmarks on no contour. */
+  readonly dots: readonly Dots[];
+  /** Parts of the face. */
+  readonly regions: Readonly<Record<string, readonly number[]>>;
+  /** The landmark that takes the place of each in the mirrored face. */
+  readonly mirror: readonly number[];
+  /** Distances that errors are divided by. */
+  readonly normalisers: Readonly<Record<"interocular" | "interpupil", Span>>;
+}
+
+/** A face in the list. */
+export interface FaceSummary {
+  /** Place in the folder. */
+  readonly index: number;
+  /** Its image. */
+  readonly file_name: string;
+  /** Number of the face in the image, from 1. */
+  readonly face: number;
+  /** Style, if the folder has styles. */
+  readonly style: string;
+  /** Group, if the folder has groups. */
+  readonly group: string;
+  /** Number of changes. */
+  readonly revision: number;
+  /** Doubt, percent; null where it is not known (yet). */
+  readonly doubt: number | null;
+  /** Score of the finder. */
+  readonly score: number | null;
+  /** Verdict of the person. */
+  readonly verdict: FaceState["verdict"];
+  /** True if landmarks are not as they were. */
+  readonly changed: boolean;
+}
+
+/** All faces of the folder. */
+export interface FolderFaces {
+  /** The folder. */
+  readonly dir: string;
+  /** Its kind, in words. */
+  readonly kind: string;
+  /** Schema of the landmarks. */
+  readonly schema: PageSchema;
+  /** Usual shape of the faces, `[P][2]`, 0 to 1. */
+  readonly shape: readonly Point[];
+  /** True if a detector guesses landmarks. */
+  readonly guesses: boolean;
+  /** Reason for which none does. */
+  readonly reason: string;
+  /** The faces, in the order of the folder. */
+  readonly faces: readonly FaceSummary[];
+}
+
+/** A face that is opened. */
+export interface FaceDetails extends FaceView {
+  /** Its line of the list. */
+  readonly summary: FaceSummary;
+  /** State before any correction. */
+  readonly original: FaceState;
+  /** Width of the picture, pixels. */
+  readonly width: number;
+  /** Height of the picture, pixels. */
+  readonly height: number;
+  /** Uncertainty of each landmark, pixels, where a detector found them. */
+  readonly uncertainty_px: readonly number[] | null;
+}
+
+/** A change that came from the server. */
+export interface ChangeEvent extends Partial<FaceView> {
+  /** The face, with its new line. */
+  readonly summary: FaceSummary;
+}
+
+/** An answer that is an error. */
+export class ServerError extends Error {
+  /** The class. */
+  override readonly name = "ServerError";
+  /** Status of HTTP; 0 if there was no answer. */
+  readonly status: number;
+
+  /** Takes the status and the text of the answer. */
+  constructor(status: number, message: string) {
+    super(message);
+    this.status = status;
+  }
+}
+
+async function ask(path: string, init: RequestInit = {}): Promise<Response> {
+  let response: Response;
+  try {
+    response = await fetch(path, init);
+  } catch {
+    throw new ServerError(0, "The server does not answer");
+  }
+  if (!response.ok) throw new ServerError(response.status, await response.text());
+  return response;
+}
+
+async function post<T>(path: string, body: object): Promise<T> {
+  const headers = { "content-type": "application/json" };
+  return await (await ask(path, { method: "POST", headers, body: JSON.stringify(body) })).json();
+}
+
+/** Lists the faces. */
+export async function listFaces(): Promise<FolderFaces> {
+  return await (await ask("faces")).json();
+}
+
+/** Opens a face. */
+export async function openFace(index: number): Promise<FaceDetails> {
+  return await (await ask(`face/${index}`)).json();
+}
+
+/** The picture of a face. */
+export async function pictureOf(index: number): Promise<Blob> {
+  return await (await ask(`image/${index}`)).blob();
+}
+
+/** Changes a face; the change follows a revision. */
+export async function setFace(face: number, state: FaceState, revision: number): Promise<FaceView> {
+  return await post("set", { face, state, revision });
+}
+
+/** Takes a change back, or does it again. */
+export async function stepFace(face: number, direction: "undo" | "redo", revision: number): Promise<FaceView> {
+  return await post(direction, { face, revision });
+}
+
+/** The detector's landmarks of a face at the place of some landmarks. */
+export async function guessFace(face: number, landmarks: readonly Point[]): Promise<Guess> {
+  return await post("guess", { face, landmarks });
+}
+
+/** Listens to changes, from here and from elsewhere. */
+export function listen(change: (event: ChangeEvent) => void, connected: (is: boolean) => void): void {
+  const source = new EventSource("events");
+  source.onmessage = ({ data }) => change(JSON.parse(data as string));
+  source.onopen = () => connected(true);
+  source.onerror = () => connected(false);
+}

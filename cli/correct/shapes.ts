@@ -1,0 +1,147 @@
+/**
+ * Moves of many landmarks at once: along a contour, of a feature, from the other side.
+ *
+ * @module
+ */
+import type { PageSchema, Point } from "./api.ts";
+
+/** A part of the face that is moved as one: its name and its landmarks. */
+export interface Feature {
+  /** Name, such as `left_eye` or `mouth`. */
+  readonly name: string;
+  /** Landmarks, by index. */
+  readonly points: readonly number[];
+}
+
+/**
+ * The features of a schema. A contour whose mirror image is another one is a feature, such as an eye; those of a region that
+ * are their own mirror images are one together, such as the lips. Landmarks on no contour belong to the feature of their
+ * region that is on their side.
+ *
+ * @returns Features with each landmark once, in the order of the contours.
+ */
+export function featuresOf({ contours, regions, mirror, count }: PageSchema): Feature[] {
+  const regionOf = (p: number) => Object.entries(regions).find(([, points]) => points.includes(p))?.[0] ?? "other";
+  const features = new Map<string, number[]>(), taken = new Set<number>();
+  for (const { name, points } of contours) {
+    const own = new Set(points), isWhole = points.every((p) => own.has(mirror[p]!));
+    const key = isWhole ? regionOf(points[0]!) : name;
+    const free = points.filter((p) => !taken.has(p));
+    if (free.length) features.set(key, [...features.get(key) ?? [], ...free]);
+    for (const p of points) taken.add(p);
+  }
+  for (let p = 0; p < count; p++) {
+    if (taken.has(p)) continue;
+    const region = regionOf(p), side = (q: number) => Math.sign(q - mirror[q]!);
+    const home = [...features.values()].find((points) =>
+      points.some((q) => regionOf(q) === region && side(q) === side(p))
+    );
+    if (home) home.push(p);
+    else features.set(region, [...features.get(region) ?? [], p]);
+  }
+  return [...features].map(([name, points]) => ({ name, points }));
+}
+
+/**
+ * Moves a landmark, and those beside it on a contour the less the farther they are along it.
+ *
+ * @param points `[P][2]`.
+ * @param contour Landmarks of the contour in order.
+ * @param closed True if the last one is joined to the first.
+ * @param held The landmark that is held.
+ * @param by Its move, pixels.
+ * @param reach Length along the contour at which the move is 0, as a share of the contour's length.
+ * @returns New landmarks. Weight: `(1 + cos(pi d / reach)) / 2` at the distance d.
+ */
+export function dragContour(
+  points: readonly Point[],
+  contour: readonly number[],
+  closed: boolean,
+  held: number,
+  [dx, dy]: Point,
+  reach: number,
+): Point[] {
+  const at = [0];
+  for (let k = 1; k <= contour.length; k++) {
+    const [ax, ay] = points[contour[k - 1]!]!, [bx, by] = points[contour[k % contour.length]!]!;
+    at.push(at[k - 1]! + Math.hypot(bx - ax, by - ay));
+  }
+  const whole = (closed ? at[contour.length] : at[contour.length - 1])!, start = at[contour.indexOf(held)]!;
+  const result = [...points];
+  for (const [k, p] of contour.entries()) {
+    const straight = Math.abs(at[k]! - start), distance = closed ? Math.min(straight, whole - straight) : straight;
+    const share = whole > 0 ? distance / (reach * whole) : p === held ? 0 : 1;
+    const weight = share >= 1 ? 0 : (1 + Math.cos(Math.PI * share)) / 2;
+    const [x, y] = points[p]!;
+    result[p] = [x + weight * dx, y + weight * dy];
+  }
+  return result;
+}
+
+/** A move of landmarks as one: about a centre, turned (radians, clockwise), scaled, shifted (pixels). */
+export interface Move {
+  /** The point that stays but for the shift. */
+  readonly centre: Point;
+  /** 0 keeps upright. */
+  readonly angle: number;
+  /** 1 keeps the size. */
+  readonly scale: number;
+  /** Shift. */
+  readonly by: Point;
+}
+
+/** Moves some landmarks as one. */
+export function movePoints(
+  points: readonly Point[],
+  moved: readonly number[],
+  { centre: [cx, cy], angle, scale, by: [dx, dy] }: Move,
+): Point[] {
+  const cos = scale * Math.cos(angle), sin = scale * Math.sin(angle), result = [...points];
+  for (const p of moved) {
+    const x = points[p]![0] - cx, y = points[p]![1] - cy;
+    result[p] = [cx + cos * x - sin * y + dx, cy + sin * x + cos * y + dy];
+  }
+  return result;
+}
+
+/** Tight box of some landmarks. */
+export function boxOf(
+  points: readonly Point[],
+  some: readonly number[],
+): { x: number; y: number; w: number; h: number } {
+  const xs = some.map((p) => points[p]![0]), ys = some.map((p) => points[p]![1]);
+  const x = Math.min(...xs), y = Math.min(...ys);
+  return { x, y, w: Math.max(...xs) - x, h: Math.max(...ys) - y };
+}
+
+/**
+ * Puts landmarks at the mirror images of those on the other side. The axis is the line that halves the pairs of landmarks
+ * left and right best: through the mean of their middles, across the mean of the lines between them.
+ *
+ * @param points `[P][2]`.
+ * @param mirror The landmark on the other side of each.
+ * @param some Landmarks to place; those on the middle line stay.
+ * @returns New landmarks.
+ */
+export function mirrorFrom(points: readonly Point[], mirror: readonly number[], some: readonly number[]): Point[] {
+  let [cx, cy, ux, uy, pairs] = [0, 0, 0, 0, 0];
+  mirror.forEach((q, p) => {
+    if (p >= q) return;
+    const [ax, ay] = points[p]!, [bx, by] = points[q]!;
+    cx += (ax + bx) / 2;
+    cy += (ay + by) / 2;
+    ux += bx - ax;
+    uy += by - ay;
+    pairs++;
+  });
+  const length = Math.hypot(ux, uy), result = [...points];
+  if (!pairs || !length) return result;
+  [cx, cy, ux, uy] = [cx / pairs, cy / pairs, ux / length, uy / length];
+  for (const p of some) {
+    const q = mirror[p]!;
+    if (q === p) continue;
+    const [x, y] = points[q]!, along = (x - cx) * ux + (y - cy) * uy;
+    result[p] = [x - 2 * along * ux, y - 2 * along * uy];
+  }
+  return result;
+}

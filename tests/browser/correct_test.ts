@@ -1,0 +1,267 @@
+/**
+ * The page of `deno task correct` in headless Chromium, with the pointer, fingers and keys of a person.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
+import { CORRECTIONS, readCorrections } from "../../formats/corrections.ts";
+import { writePng } from "../../faces/data/image_file.ts";
+import { openFolder } from "../../faces/data/face_folder.ts";
+import { drawLandmarks } from "../../faces/draw.ts";
+import { formatPts } from "../../faces/pts.ts";
+import { SCHEMAS } from "../../faces/schema.ts";
+import { neutralFace } from "../faces/neutral_face.ts";
+import { Browser, hasChromium, type Page, type View } from "../report_chromium.ts";
+import { slowTest } from "../slow.ts";
+import { inFolder } from "../stages/run_stages.ts";
+
+const SIDE = 160;
+const TRUTH = Float32Array.from(neutralFace(SIDE));
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+
+const test = hasChromium()
+  ? slowTest
+  : (name: string, fn: () => Promise<void>) =>
+    Deno.test({ name: `${name}: skipped, as there is no Chromium`, fn, ignore: true });
+
+/** Drawn faces whose landmarks are a few pixels beside the drawing. */
+async function facesIn(dir: string, count: number): Promise<string> {
+  await Deno.mkdir(dir);
+  for (let k = 0; k < count; k++) {
+    await writePng(`${dir}/${k}.png`, drawLandmarks(TRUTH, SCHEMAS.ibug68, SIDE));
+    await Deno.writeTextFile(`${dir}/${k}.pts`, formatPts(TRUTH.map((px, i) => i % 2 ? px : px + 3)));
+  }
+  return dir;
+}
+
+/** A server of its own process. */
+class Server {
+  private constructor(private readonly process: Deno.ChildProcess, readonly url: string) {}
+
+  static async start(dir: string): Promise<Server> {
+    const args = ["run", "-q", "--no-prompt", "-P=cli", "--allow-net=127.0.0.1", "--allow-write", "main.ts", "correct"];
+    const process = new Deno.Command("deno", {
+      args: [...args, dir, "--no-detector", "--port", "0"],
+      cwd: ROOT,
+      stdout: "piped",
+      stderr: "inherit",
+    }).spawn();
+    const reader = process.stdout.pipeThrough(new TextDecoderStream()).getReader();
+    let text = "", url: string | undefined;
+    while (!(url = /^(http\S+) /m.exec(text)?.[1])) {
+      const { value, done } = await reader.read();
+      assert.ok(!done, `the server ended: ${text}`);
+      text += value;
+    }
+    await reader.cancel();
+    return new Server(process, url);
+  }
+
+  async stop(signal: Deno.Signal = "SIGTERM"): Promise<void> {
+    this.process.kill(signal);
+    await this.process.status;
+  }
+}
+
+const SAVED = `document.querySelector("#status").textContent === "Saved"`;
+const DESKTOP: View = { width: 1280, height: 800 };
+
+async function openPage(browser: Browser, url: string, view: View = DESKTOP): Promise<Page> {
+  const page = await browser.visit(url, view);
+  await ready(page);
+  return page;
+}
+
+/** Waits for a face, by default for any. */
+async function ready(page: Page, face = ""): Promise<void> {
+  await page.until(
+    `document.querySelector("#stage image")?.getAttribute("href") && ` +
+      `document.querySelector("#title").textContent.startsWith(${JSON.stringify(face)}) && ${SAVED}`,
+  );
+}
+
+/** Place of a landmark on the page. */
+const placeOf = (page: Page, p: number) =>
+  page.evaluate<[number, number]>(`(() => {
+    const { left, top, width, height } = document.querySelector('.point[data-point="${p}"] .dot').getBoundingClientRect();
+    return [left + width / 2, top + height / 2];
+  })()`);
+
+const pixelsPer = (page: Page) =>
+  page.evaluate<number>(`(() => {
+    const stage = document.querySelector("#stage");
+    return stage.getBoundingClientRect().width / stage.viewBox.baseVal.width;
+  })()`);
+
+/** Drags a landmark by pixels of the picture, from a little beside it, as a hand does. */
+async function dragBy(page: Page, p: number, dx: number, dy: number, how: "mouse" | "touch" = "mouse"): Promise<void> {
+  const [x, y] = await placeOf(page, p), scale = await pixelsPer(page);
+  await page.drag([x + 1, y - 1], [x + 1 + dx * scale, y - 1 + dy * scale], { how });
+  await page.until(SAVED);
+}
+
+const near = (a: readonly number[], b: readonly number[], within: number) =>
+  assert.ok(Math.hypot(a[0]! - b[0]!, a[1]! - b[1]!) <= within, `${a} is not within ${within} px of ${b}`);
+
+const truthOf = (p: number) => [TRUTH[2 * p]!, TRUTH[2 * p + 1]!];
+
+test("correct: ten faces by the pointer, a reload, a killed server, and all is there", async () => {
+  await inFolder(async (root) => {
+    const dir = await facesIn(`${root}/faces`, 10);
+    let server = await Server.start(dir);
+    await using browser = await Browser.open();
+    let page = await openPage(browser, server.url);
+    for (let k = 0; k < 5; k++) {
+      await ready(page, `${k}.png`);
+      await dragBy(page, 30, -3, 0);
+      // The others followed the nose, as none of them was placed.
+      const [x] = await stateAt(page, k, 8);
+      assert.ok(x < truthOf(8)[0]! + 2.7, `the chin stayed at ${x}`);
+      await page.key("a");
+    }
+    await ready(page, "5.png");
+    page = await openPage(browser, server.url + await page.evaluate("location.hash"));
+    await ready(page, "5.png");
+    await dragBy(page, 8, -3, 0);
+    await page.key("2");
+    await dragBy(page, 36, -3, 2);
+    near(await stateAt(page, 5, 36), [truthOf(36)[0]!, truthOf(36)[1]! + 2], 0.6);
+    await page.key("z");
+    await page.until(SAVED);
+    await server.stop("SIGKILL");
+    await page.until(`document.querySelector("#status").textContent.includes("has stopped")`);
+    assert.ok((await Deno.readTextFile(`${dir}/${CORRECTIONS}`)).split("\n").length > 13, "the journal is there");
+
+    server = await Server.start(dir);
+    page = await openPage(browser, `${server.url}#5`);
+    near(await stateAt(page, 5, 8), truthOf(8), 0.6);
+    await page.key("y");
+    await page.until(`${SAVED} && document.querySelector("#do-redo").disabled`);
+    near(await stateAt(page, 5, 36), [truthOf(36)[0]!, truthOf(36)[1]! + 2], 0.6);
+    for (let k = 5; k < 9; k++) {
+      await ready(page, `${k}.png`);
+      if (k > 5) await dragBy(page, 33, -3, 0);
+      await page.key("a");
+    }
+    await ready(page, "9.png");
+    await page.key("x");
+    await page.until(`document.querySelector("#progress").textContent.startsWith("10 of 10 decided")`);
+    assert.deepEqual(page.problems, []);
+    await server.stop();
+
+    const states = [...readCorrections(dir).values()];
+    assert.deepEqual(states.map(({ verdict }) => verdict), [...new Array(9).fill("accepted"), "rejected"]);
+    const { records } = await openFolder(dir);
+    assert.equal(records.length, 9);
+    for (const { landmarks } of records) {
+      assert.ok(landmarks[60]! < truthOf(30)[0]! + 2.7);
+    }
+    const kept = await Deno.readTextFile(`${dir}/0.pts`);
+    assert.equal(kept, formatPts(TRUTH.map((px, i) => i % 2 ? px : px + 3)), "originals stay");
+  });
+});
+
+/** A landmark as the server has it. */
+const stateAt = (page: Page, face: number, p: number) =>
+  page.evaluate<[number, number]>(
+    `fetch("face/${face}").then((r) => r.json()).then(({ state }) => state.landmarks[${p}])`,
+  );
+
+test("correct: by the keyboard alone", async () => {
+  await inFolder(async (root) => {
+    const dir = await facesIn(`${root}/faces`, 3), server = await Server.start(dir);
+    await using browser = await Browser.open();
+    const page = await openPage(browser, server.url);
+    await page.key("2");
+    await page.key("]");
+    assert.equal(await page.evaluate("document.activeElement.dataset.point"), "0");
+    const [x, y] = await stateAt(page, 0, 0);
+    await page.key("ArrowLeft");
+    await page.key("ArrowDown", { shift: true });
+    await page.key("ArrowRight", { alt: true });
+    await page.until(SAVED);
+    near(await stateAt(page, 0, 0), [x - 0.9, y + 10], 0.002);
+    assert.match(
+      await page.evaluate("document.activeElement.getAttribute('aria-label')"),
+      /^0 jaw, x .* placed by hand/,
+    );
+    await page.key("z", { control: true });
+    await page.until(SAVED);
+    assert.deepEqual(await stateAt(page, 0, 0), [x, y], "moves that follow each other are one change");
+    await page.key("f");
+    await page.key("o");
+    await page.until(SAVED);
+    assert.deepEqual(await page.evaluate(occludedOf(0)), [17]);
+    await page.key("h");
+    assert.equal(await page.evaluate(`getComputedStyle(document.querySelector(".points")).display`), "none");
+    await page.key("h");
+    await page.key("Enter");
+    await ready(page, "1.png");
+    await page.key("Delete");
+    await ready(page, "2.png");
+    await page.key("PageUp");
+    await ready(page, "1.png");
+    await page.key("?");
+    assert.ok(await page.evaluate(`document.querySelector("#help").open`));
+    await page.key("Escape");
+    await page.until(`!document.querySelector("#help").open`);
+    // Every control is reached by Tab, and shows where the focus is.
+    const reached = new Set<string>();
+    for (let k = 0; k < 40; k++) {
+      await page.key("Tab");
+      reached.add(await page.evaluate(`document.activeElement.id || document.activeElement.getAttribute("class")`));
+    }
+    for (const id of ["order", "filter", "mode-point", "do-accept", "help-open", "show-before"]) {
+      assert.ok(reached.has(id), `${id} is not reached: ${[...reached]}`);
+    }
+    assert.deepEqual(page.problems, []);
+    await server.stop();
+  });
+});
+
+const occludedOf = (face: number) => `fetch("face/${face}").then((r) => r.json()).then(({ state }) => state.occluded)`;
+
+test("correct: by fingers on 360 pixels, by the wheel on 4K, and in two windows", async () => {
+  await inFolder(async (root) => {
+    const dir = await facesIn(`${root}/faces`, 2), server = await Server.start(dir);
+    await using browser = await Browser.open();
+    const phone = await openPage(browser, server.url, { width: 360, height: 740, phone: true, dark: true });
+    assert.deepEqual(await phone.evaluate("[document.documentElement.scrollWidth, innerWidth]"), [360, 360]);
+    const before = await pixelsPer(phone);
+    await phone.pinch([180, 250], 40, 80);
+    assert.ok(await pixelsPer(phone) > 1.6 * before, "two fingers zoom");
+    await phone.point("#do-fit", "tap");
+    await dragBy(phone, 30, -3, 0, "touch");
+    near(await stateAt(phone, 0, 30), truthOf(30), 0.8);
+    const small = await phone.evaluate<string[]>(
+      `[...document.querySelectorAll("#tools button")].filter((b) => b.getBoundingClientRect().height < 40).map((b) => b.id)`,
+    );
+    assert.deepEqual(small, []);
+
+    const wide = await openPage(browser, server.url, { width: 3840, height: 2160 });
+    near(await stateAt(wide, 0, 30), truthOf(30), 0.8);
+    assert.ok(await wide.evaluate(`parseFloat(getComputedStyle(document.body).fontSize) >= 20`));
+    const zoomed = await pixelsPer(wide), nose = await placeOf(wide, 30);
+    await wide.hover(nose, -240);
+    await wide.until(
+      `document.querySelector("#stage").getBoundingClientRect().width / document.querySelector("#stage").viewBox.baseVal.width > ${
+        1.2 * zoomed
+      }`,
+    );
+    near(await placeOf(wide, 30), nose, 2);
+    assert.match(await wide.evaluate(`document.querySelector("#point-name").textContent`), /^30 nose tip$/);
+    await wide.key("4");
+    await dragBy(wide, 38, 0, 4);
+    // The other window shows it.
+    const [x, y] = await stateAt(wide, 0, 38);
+    await phone.until(
+      `document.querySelector('.point[data-point="38"]').getAttribute("aria-label").includes("x ${x.toFixed(1)} y ${
+        y.toFixed(1)
+      }")`,
+    );
+    await phone.until(`document.querySelector("#message").textContent === "Changed in another window."`);
+    assert.deepEqual([...phone.problems, ...wide.problems], []);
+    await server.stop();
+  });
+});
