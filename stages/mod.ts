@@ -26,6 +26,7 @@ export const stages: Registry = {
   "faces/render": async () => (await import("./faces/render.ts")).renderStage,
   "finder/evaluate": async () => (await import("./finder/evaluate.ts")).evaluateFinder,
   "finder/load": async () => (await import("./finder/load.ts")).loadFinderStage,
+  "finder/pictures": async () => (await import("./finder/pictures.ts")).measurePictures,
   "finder/train": async () => (await import("./finder/train.ts")).trainFinder,
   "model/export": async () => (await import("./model/export.ts")).exportModel,
   "model/load": async () => (await import("./model/load.ts")).modelLoad,

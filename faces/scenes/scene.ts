@@ -59,6 +59,8 @@ export interface SceneOptions {
   readonly side: number;
   /** Share of scenes without a face; by default 0.12. */
   readonly empty?: number;
+  /** False for scenes without parts of faces, and faces that were made into none; by default true. */
+  readonly spoilt?: boolean;
 }
 
 /** Side of the smallest face that counts, pixels. */
@@ -342,7 +344,7 @@ export function composeScene(
   draw: Draw,
   options: SceneOptions,
 ): Scene {
-  const { side, empty = 0.12 } = options;
+  const { side, empty = 0.12, spoilt = true } = options;
   const extent = drawExtent(draw, side);
   const total = weights.reduce((a, b) => a + b, 0);
   const sourceList = (): Faces => {
@@ -373,7 +375,7 @@ export function composeScene(
   };
   for (const spot of others) {
     if (draw.uniform() < BODY) body(spot, drawAngle(draw));
-    if (draw.uniform() < ROUND) {
+    if (draw.uniform() < ROUND || !spoilt) {
       drawRound(canvas, draw, { ...spot, reach: 0.65 * spot.side }, texture(), ++owner);
       continue;
     }

@@ -35,6 +35,9 @@ export const evaluateFinder = stage({
     scenes: z.int().min(1).max(100_000).default(200).describe("Number of scenes"),
     side_px: z.int().min(64).max(4096).default(480).describe("Their side, pixels"),
     empty: z.number().min(0).max(1).default(0.25).describe("Share of the scenes without a face"),
+    spoilt: z.boolean().default(true).describe(
+      "Parts of faces, and faces that were made into none, among what is none",
+    ),
     data_weights: z.array(z.number().min(0)).optional().describe(
       "Weight of each dataset in scenes, in any unit; by default its number of images",
     ),
@@ -48,14 +51,14 @@ export const evaluateFinder = stage({
   },
   cost: ({ scenes }) => ({ images: scenes }),
   async run(ctx, { finder: { dir, stage: name }, data }, options) {
-    const { side_px, empty, min_score, scenes: count } = options;
+    const { side_px, empty, spoilt, min_score, scenes: count } = options;
     const { datasets, weights } = await loadParts(data, options.data_weights);
     using finder = await loadFinder(await ctx.device(), dir);
     const { slope, shift } = finder.config.calibration;
     const scoreOf = (logit: number) => 1 / (1 + Math.exp(-(slope * logit + shift)));
     const least = (Math.log(min_score / (1 - min_score)) - shift) / slope;
     const sheet: Image[] = [];
-    const some = scenes(datasets, weights, { seed: ctx.seed, count, side: side_px, empty });
+    const some = scenes(datasets, weights, { seed: ctx.seed, count, side: side_px, empty, spoilt });
     let done = 0;
     const pictures = await judgeScenes(finder, some, ({ image, faces }, { found }) => {
       ctx.signal.throwIfAborted();
@@ -90,6 +93,9 @@ export const evaluateFinder = stage({
       recall: roundTo(rate.recall, 4),
       precision: roundTo(rate.precision, 4),
       false_per_scene: roundTo(rate.false_per_picture, 4),
+      scenes_with_false: pictures.filter(({ found }) =>
+        found.some(({ logit, face }) => logit >= least && !face)
+      ).length,
       average_precision: roundTo(averagePrecision(pictures), 4),
     };
     for (const { side_px, faces, recall } of sizes) {

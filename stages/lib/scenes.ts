@@ -8,7 +8,7 @@ import type { Faces, LoadedDataset } from "../../faces/data/dataset.ts";
 import { drawLine } from "../../faces/draw.ts";
 import type { Colour, Image } from "../../faces/data/image.ts";
 import type { FacePlace } from "../../faces/place.ts";
-import { composeScene, type Scene, sceneImage } from "../../faces/scenes/scene.ts";
+import { composeScene, type Scene, sceneImage, type SceneOptions } from "../../faces/scenes/scene.ts";
 import type { Finder } from "../../models/finder/finder.ts";
 import { judge, type Judgement } from "../../models/finder/measure.ts";
 import { Random } from "../../engine/rng.ts";
@@ -47,12 +47,12 @@ export async function loadParts(
 export function* scenes(
   datasets: readonly Faces[],
   weights: readonly number[],
-  { seed, count, side, empty }: { seed: number; count: number; side: number; empty?: number },
+  { seed, count, ...options }: SceneOptions & { seed: number; count: number },
 ): Generator<Scene & { readonly image: Image }> {
   const random = new Random(seed, "finder/scenes");
   for (let k = 0; k < count; k++) {
-    const scene = composeScene(datasets, weights, random.at(k), { side, ...(empty !== undefined && { empty }) });
-    yield { ...scene, image: sceneImage(scene, side) };
+    const scene = composeScene(datasets, weights, random.at(k), options);
+    yield { ...scene, image: sceneImage(scene, options.side) };
   }
 }
 
