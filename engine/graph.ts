@@ -132,6 +132,11 @@ export interface Kernel {
    * Inputs whose memory a result may have, by the result: only the invocation that writes a texel reads the texel before it.
    */
   readonly inPlace?: Readonly<Record<string, string>>;
+  /**
+   * How dispatches of equal keys become one: `merge` gives the kernel that computes the results of all, whose inputs and
+   * outputs are theirs, one kernel's after the other's.
+   */
+  readonly together?: { readonly key: string; merge(kernels: readonly Kernel[]): Kernel };
 }
 
 /** Lowering of an op to WGSL. */

@@ -2,7 +2,7 @@
  * The planner: turns a graph into dispatches and assigns their memory, without a GPU.
  *
  * Passes: {@linkcode decompose} replaces composite ops, {@linkcode fuse} chooses the values that are stored,
- * {@linkcode halfValues} those that are f16, {@linkcode lower} makes the dispatches, {@linkcode liveness} finds life spans,
+ * {@linkcode halfValues} those that are f16, {@linkcode lower} makes the dispatches, {@linkcode bundle} has fewer of them, {@linkcode liveness} finds life spans,
  * {@linkcode assignSlots} and {@linkcode assignStaging} assign memory, and {@linkcode Rematerializer} repeats dispatches
  * where memory is short.
  *
@@ -13,6 +13,7 @@ import { formatBytes } from "../../formats/numbers.ts";
 import { type Target, texels, type Value } from "../graph.ts";
 import { storageBytes } from "../tensor.ts";
 import { assignSlots } from "./assign_slots.ts";
+import { bundle } from "./bundle.ts";
 import { decompose } from "./decompose.ts";
 import { fuse } from "./fuse.ts";
 import { liveness } from "./liveness.ts";
@@ -71,7 +72,7 @@ export function plan(fetches: Fetches, target: Target, budget?: Budget): Plan {
 function lowerGraph(fetches: Fetches, target: Target): LoweredGraph {
   const graph = decompose(fetches, target);
   const fusion = fuse(graph);
-  const dispatches = lower(graph, fusion);
+  const dispatches = bundle(lower(graph, fusion), target);
   const { resolve } = fusion;
   const read = [...dispatches.flatMap(({ reads }) => reads), ...fetchedValues(graph).map(resolve)];
   const leaves = [...new Set(read)].filter(({ node }) => !node.op);
