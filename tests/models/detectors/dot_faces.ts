@@ -74,18 +74,21 @@ export function dotDetector(batch = 4): LandmarkDetector & { readonly calls: num
       const count = images.length / (SIDE * SIDE * 3);
       calls.push(count);
       const landmarks = new Float32Array(count * 136);
+      // A variance of 1/2 pixel along each axis: an uncertainty of 1.
+      const covariance = new Float32Array(count * 204).fill(0.5);
       for (let k = 0; k < count; k++) {
         const pixels = images.subarray(k * SIDE * SIDE * 3, (k + 1) * SIDE * SIDE * 3);
-        landmarks.set(seenIn(pixels), k * 136);
+        const { face, sure } = seenIn(pixels);
+        landmarks.set(face, k * 136);
+        if (!sure) covariance.fill(8, k * 204, (k + 1) * 204);
       }
-      // A variance of 1/2 pixel along each axis: an uncertainty of 1.
-      return Promise.resolve({ landmarks, covariance: new Float32Array(count * 204).fill(0.5) });
+      return Promise.resolve({ landmarks, covariance });
     },
   };
 }
 
-/** The neutral face by its dots; one that is turned by more than 60 degrees is taken for an upright one. */
-function seenIn(pixels: Uint8Array): Landmarks {
+/** The neutral face by its dots; one that is turned by more than 60 degrees is taken for an upright one, with doubt. */
+function seenIn(pixels: Uint8Array): { readonly face: Landmarks; readonly sure: boolean } {
   const seen = DOTS.map(([, channel]) => {
     let [sum, x, y] = [0, 0, 0];
     for (let i = 0; i < SIDE * SIDE; i++) {
@@ -99,8 +102,8 @@ function seenIn(pixels: Uint8Array): Landmarks {
   const neutral = neutralFace(100);
   const fit = similarityOf(DOTS.map(([point]) => pointAt(neutral, point)), seen);
   const [cos, , , sin] = fit;
-  if (Math.abs(Math.atan2(sin, cos)) < Math.PI / 3) return transformLandmarks(neutral, fit);
-  return transformLandmarks(neutral, similarity([0, 0], SIDE / 154, 0));
+  if (Math.abs(Math.atan2(sin, cos)) < Math.PI / 3) return { face: transformLandmarks(neutral, fit), sure: true };
+  return { face: transformLandmarks(neutral, similarity([0, 0], SIDE / 154, 0)), sure: false };
 }
 
 /** The similarity with the least squares between two lists of points. */
