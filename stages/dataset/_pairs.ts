@@ -4,6 +4,7 @@
  * @module
  */
 import type { Dataset, NewRecord } from "../../faces/data/dataset.ts";
+import { type Image, mirrorImages } from "../../faces/data/image.ts";
 import { applyEdits, type Edit } from "../../faces/edits.ts";
 import { mirrorLandmarks } from "../../faces/landmarks.ts";
 import { type Style, stylePrompt } from "../../faces/render/styles.ts";
@@ -27,6 +28,8 @@ export interface Pairs {
   pair(index: number): NewRecord;
   /** Style of pair `index`. */
   styleOf(index: number): Style;
+  /** Image of the face that pair `index` is made from, mirrored if that is; null unless images begin with one. */
+  imageOf(index: number): Promise<Image | null>;
   /** The other style of pair `index` and its share; undefined unless it is a mixture. */
   mixtureOf(index: number): Mixture | undefined;
 }
@@ -51,6 +54,7 @@ export interface PairOptions {
   readonly edits: { readonly pick: number };
   readonly mixture?: MixtureOptions | undefined;
   readonly same_landmarks?: boolean | undefined;
+  readonly strength?: number | undefined;
 }
 
 /** Options of mixtures. */
@@ -68,7 +72,7 @@ export function planPairs(
   source: Dataset,
   styles: readonly Style[],
   edits: readonly Edit[],
-  { per_style, mirror, edits: { pick }, mixture, same_landmarks = false }: PairOptions,
+  { per_style, mirror, edits: { pick }, mixture, same_landmarks = false, strength }: PairOptions,
 ): Pairs {
   const { records, schema, size_px } = source;
   const total = styles.length * per_style;
@@ -85,6 +89,12 @@ export function planPairs(
     const own = styleOf(index);
     return { style, share, words: stylePrompt({ prompt: own.prompt, style: `${own.style}, ${style.style}` }) };
   };
+  const faceOf = (index: number) => same_landmarks ? Math.floor(index / styles.length) : index;
+  const draw = (index: number) => {
+    const random = new Random(seed, "dataset/generate.landmarks").at(faceOf(index));
+    const face = random.int(records.length);
+    return { random, face, mirrored: random.uniform() < 0.5 && mirror };
+  };
   return {
     total,
     all: Array.from({ length: total }, (_, index) => index),
@@ -93,17 +103,21 @@ export function planPairs(
     size_px,
     styleOf,
     mixtureOf,
+    async imageOf(index) {
+      if (strength === undefined) return null;
+      const { face, mirrored } = draw(index);
+      const { image } = await source.load(face);
+      return mirrored ? { ...image, data: mirrorImages(image.data, size_px) } : image;
+    },
     pair(index) {
-      const face = same_landmarks ? Math.floor(index / styles.length) : index;
-      const random = new Random(seed, "dataset/generate.landmarks").at(face);
+      const { random, face, mirrored } = draw(index);
       const style = styleOf(index), mixture = mixtureOf(index);
-      const record = itemAt(records, random.int(records.length), "records");
-      const mirrored = random.uniform() < 0.5 && mirror;
+      const record = itemAt(records, face, "records");
       const start = mirrored ? mirrorLandmarks(record.landmarks, schema, size_px) : record.landmarks;
       const edited = applyEdits(start, schema, edits, { pick, size_px }, random);
       return {
         style: mixture ? MIXED : style.style,
-        group: `pair-${face}`,
+        group: `pair-${faceOf(index)}`,
         landmarks: edited.landmarks,
         prompt: mixture ? mixture.words ?? mixedPrompt(style, mixture) : stylePrompt(style),
         source: `${record.file_name}${mirrored ? ", mirrored" : ""}`,

@@ -74,7 +74,7 @@ export class PictureStore implements Disposable {
     for (let first = 0; first < missing.length; first += batch_size) {
       ctx.signal.throwIfAborted();
       const now = missing.slice(first, first + batch_size);
-      const images = await generator.generate(now.map((picture) => this.#request(picture)));
+      const images = await generator.generate(await Promise.all(now.map((picture) => this.#request(picture))));
       for (const [k, image] of images.entries()) {
         const path = this.pathOf(itemAt(now, k, "pictures"));
         await writePng(`${path}.tmp`, image);
@@ -88,7 +88,7 @@ export class PictureStore implements Disposable {
     ctx.log(`${missing.length} pictures in ${took}, ${per_minute} a minute`);
   }
 
-  #request(picture: number): Request {
+  async #request(picture: number): Promise<Request> {
     const { pairs, ctx } = this;
     const index = picture % pairs.total;
     const mixture = pairs.mixtureOf(index);
@@ -101,6 +101,7 @@ export class PictureStore implements Disposable {
     return {
       ...pair,
       ...ofEmbeddings,
+      image: await pairs.imageOf(index) ?? undefined,
       schema: pairs.schema,
       negative_prompt: pairs.styleOf(index).negative_prompt,
       random: new Random(ctx.seed, "dataset/generate.noise").at(picture),

@@ -22,7 +22,7 @@ import { type Artifact, type ShardContext, stage } from "../../runtime/stage.ts"
 import { rejection } from "../lib/alignment.ts";
 import { ifKnown, measuringSchemaConflicts, sizeConflicts } from "../lib/checks.ts";
 import { costsOf, datasetInfo, expectedControlnet, networksOf, schemaNameOf } from "../lib/estimates.ts";
-import { heedsEta } from "../../models/diffusion/samplers/method.ts";
+import { heedsEta, skippedSteps } from "../../models/diffusion/samplers/method.ts";
 import { SAMPLERS } from "../../models/diffusion/samplers/registry.ts";
 import { type GeneratorOptions, ImageGenerator, samplerOf, samplingOptions } from "../lib/painting.ts";
 import { type Pairs, planPairs } from "./_pairs.ts";
@@ -91,6 +91,11 @@ export const generatePairs = stage({
       spacing !== undefined && !SAMPLERS[sampler].continuous &&
       { option: "spacing", reason: `it is for sampler dpmpp_2m: current value is ${sampler}` },
       styles.length === 0 && { option: "styles_dir", reason: `${styles_dir} has no style to train on` },
+      given.strength !== undefined && pick > 0 && {
+        option: "strength",
+        reason: "images to begin with have no edited landmarks",
+        hint: "set edits: { pick: 0 }",
+      },
       mixture && styles.length < 2 && { option: "mixture", reason: `it takes two styles: there is ${styles.length}` },
       mixture && mixture.share[0] > mixture.share[1] && {
         option: ["mixture", "share"],
@@ -126,13 +131,13 @@ export const generatePairs = stage({
     const networks = await networksOf(model);
     const controlnet = expectedControlnet(networks);
     const { size_px } = await datasetInfo([landmarks]);
-    const { spec } = samplerOf({ ...networks, controlnet }, size_px, networks.tokens, byEmbedding(given));
+    const { spec, encode } = samplerOf({ ...networks, controlnet }, size_px, networks.tokens, byEmbedding(given));
     const { once, step, finish } = samplerFetches(spec);
     const images = chosenFiles(given).length * given.per_style;
     return {
       step: `${given.sampler ?? "ddim"}, ${given.batch_size} images of ${size_px} px${spec.guided ? ", guided" : ""}`,
-      steps: Math.ceil(images / given.batch_size) * given.steps,
-      ...costsOf([step], [once, finish], { isF16: () => given.dtype === "f16", onPlan }),
+      steps: Math.ceil(images / given.batch_size) * (given.steps - skippedSteps(given.steps, given)),
+      ...costsOf([step], [once, finish, ...encode ? [encode] : []], { isF16: () => given.dtype === "f16", onPlan }),
       images,
       styles: `${chosenFiles(given).length} x ${given.per_style}`,
     };

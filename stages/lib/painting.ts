@@ -8,13 +8,13 @@ import { z } from "zod";
 import { drawCondition } from "../../faces/draw.ts";
 import type { Image } from "../../faces/data/image.ts";
 import type { LandmarkSchema } from "../../faces/schema.ts";
-import { decodeLatent, latentChannels } from "../../models/diffusion/autoencoder.ts";
+import { decodeLatent, encodeLatent, latentChannels } from "../../models/diffusion/autoencoder.ts";
 import { encodePrompt, type Model } from "../../models/io/pipeline_folder.ts";
 import { controlFromHint, type ControlNetConfig, embedHint } from "../../models/diffusion/controlnet.ts";
 import { type ParameterSpec, Scope } from "../../models/io/params.ts";
 import { clipOf, Sampler, type SamplerSpec } from "../../models/diffusion/sampler.ts";
 import { SAMPLER_NAMES, SAMPLERS } from "../../models/diffusion/samplers/registry.ts";
-import type { Schedule } from "../../models/diffusion/schedule.ts";
+import { type NoiseLevel, noiseLevel, type Schedule } from "../../models/diffusion/schedule.ts";
 import {
   type SamplerStep,
   type SamplingMethod,
@@ -28,11 +28,14 @@ import { mul } from "../../ops/mul.ts";
 import { pad, slice } from "../../ops/slice.ts";
 import { sub } from "../../ops/sub.ts";
 import type { Device } from "../../engine/device.ts";
+import { Executable } from "../../engine/executable.ts";
 import { elements, Graph, type Value } from "../../engine/graph.ts";
+import { itemAt } from "../../engine/lookup.ts";
+import type { Fetches } from "../../engine/plan/records.ts";
 import type { Random } from "../../engine/rng.ts";
 import type { Parameters } from "../../engine/prepare.ts";
 import { Prompts } from "./diffusion.ts";
-import { toImage } from "./faces.ts";
+import { toImage, toNetwork } from "./faces.ts";
 
 /** Options of sampling. */
 export const samplingOptions = {
@@ -46,6 +49,10 @@ export const samplingOptions = {
     `Spacing of the noise levels of dpmpp_2m: ${
       SPACING_NAMES.map((name) => `${name}, ${SPACINGS[name]}`).join("; ")
     }; by default time steps are spaced as the model's schedule says`,
+  ),
+  strength: z.number().gt(0).max(1).optional().describe(
+    "Image-to-image: share of the steps that are made, from images with noise to images; small ones keep more of them " +
+      "(SDEdit, Meng et al. 2021, arXiv 2108.01073); by default images are made from noise alone",
   ),
   guidance: z.number().min(1).max(30).default(2).describe("Scale of classifier-free guidance; 1 is none"),
   eta: z.number().min(0).max(1).default(0).describe("Fresh noise in each step of DDIM; 0 is deterministic"),
@@ -76,6 +83,8 @@ export interface Request {
   readonly negative_prompt?: string;
   /** A second prompt and its share in the embedding, 0 to 1; only of a generator with mixtures. */
   readonly mixture?: { readonly prompt: string; readonly share: number } | undefined;
+  /** The image to begin with, if the options have a strength. */
+  readonly image?: Image | undefined;
   /** Source of its noise. */
   readonly random: Random;
 }
@@ -89,7 +98,8 @@ export type GeneratorOptions = SamplingOptions & {
 /**
  * Describes a sampler of a model's networks.
  *
- * @returns `spec`: the sampler; `specs`: its parameters; `copies`: samples that the UNet takes at once, conditional ones
+ * @returns `spec`: the sampler; `encode`: from images, input `image`, to latents, if the options have a strength; `specs`: all
+ *   parameters; `copies`: samples that the UNet takes at once, conditional ones
  *   first; `controlled`: number of these that the ControlNet takes.
  */
 export function samplerOf(
@@ -111,13 +121,13 @@ export function samplerOf(
   const graph = new Graph();
   const specs = new Map<string, ParameterSpec>();
   const scope = (network: string) => new Scope(graph, specs, `${network}/`);
-  const encode = (ids: string) => encodePrompt(scope("text_encoder"), text, graph.input(ids, [copies, tokens]));
+  const embed = (ids: string) => encodePrompt(scope("text_encoder"), text, graph.input(ids, [copies, tokens]));
   const mixed = (a: Value, b: Value) => add(a, mul(sub(b, a), graph.input("mixture_share", [copies, 1, 1])));
   const spec = {
     graph,
     shape,
     once: {
-      context: given.mixture ? mixed(encode("ids"), encode("mixture_ids")) : encode("ids"),
+      context: given.mixture ? mixed(embed("ids"), embed("mixture_ids")) : embed("ids"),
       hint: embedHint(scope("controlnet"), controlnet, graph.input("drawing", [controlled, size_px, size_px, 3])),
     },
     predict(sample, timesteps, { context, hint }) {
@@ -136,9 +146,13 @@ export function samplerOf(
     noisy: methodOf(given).noisy(given),
     clip: schedule && clipOf(schedule),
   } satisfies SamplerSpec;
+  const latent = () => encodeLatent(scope("vae"), vae, graph.input("image", [batch_size, size_px, size_px, 3]));
+  const encode: Fetches | undefined = given.strength === undefined
+    ? undefined
+    : { outputs: { latent: affine(latent(), vae.scaling_factor) } };
   // Describing the networks once names the parameters to load.
   spec.finish(spec.predict(graph.input("sample", [copies, ...shape.slice(1)]), graph.input("t", [copies]), spec.once));
-  return { spec, specs, copies, controlled };
+  return { spec, encode, specs, copies, controlled };
 }
 
 /** Generates images of one size. */
@@ -147,6 +161,9 @@ export class ImageGenerator implements Disposable {
   readonly #size_px: number;
   readonly #prompts: Prompts;
   readonly #sampler: Sampler;
+  readonly #encoder: Executable | undefined;
+  /** Noise of the sample before the first step. */
+  readonly #begin: NoiseLevel;
   readonly #steps: readonly SamplerStep[];
   readonly #shape: readonly [number, number, number, number];
   readonly #copies: number;
@@ -163,9 +180,14 @@ export class ImageGenerator implements Disposable {
     this.#given = given;
     this.#size_px = size_px;
     this.#prompts = new Prompts(model.tokenizer);
-    const { spec, copies, controlled } = samplerOf(model, size_px, this.#prompts.length, given);
-    this.#sampler = new Sampler(device, spec, parameters);
+    const { spec, encode, copies, controlled } = samplerOf(model, size_px, this.#prompts.length, given);
+    using owned = new DisposableStack();
+    this.#sampler = owned.use(new Sampler(device, spec, parameters));
+    this.#encoder = encode && owned.use(new Executable(device, encode, parameters));
     this.#steps = methodOf(given).steps(model.schedule, given.steps, given);
+    const { t, level } = itemAt(this.#steps, 0, "steps");
+    this.#begin = level ?? noiseLevel(model.schedule, t);
+    owned.move();
     this.#shape = spec.shape;
     this.#copies = copies;
     this.#controlled = controlled;
@@ -194,6 +216,16 @@ export class ImageGenerator implements Disposable {
         share[k] = mixture.share;
       }
     }
+    if (this.#encoder) {
+      const images = floats(size_px ** 2 * 3);
+      for (const [k, { image }] of requests.entries()) {
+        if (!image) throw new TypeError("Cannot begin with an image: none is given");
+        toNetwork(image.data, images, k * image.data.length);
+      }
+      this.#encoder.run({ image: images });
+      const latents = await this.#encoder.read("latent"), { signal, noise } = this.#begin;
+      latents.forEach((z, k) => start[k] = signal * z + noise * start[k]!);
+    }
     const noise = () => {
       const out = floats(size);
       requests.forEach(({ random }, k) => put(out, k, random.fillNormal(new Float32Array(size))));
@@ -207,6 +239,7 @@ export class ImageGenerator implements Disposable {
 
   /** Frees the plans; the parameters stay. */
   destroy(): void {
+    this.#encoder?.destroy();
     this.#sampler.destroy();
   }
 

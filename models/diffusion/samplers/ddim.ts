@@ -15,6 +15,7 @@ import {
   predictions,
   type SamplerStep,
   type SamplingMethod,
+  skippedSteps,
 } from "./method.ts";
 
 /** Variance of the fresh noise of a DDIM step with eta 1 (eq. 16): that of DDPM between the two steps. */
@@ -43,10 +44,12 @@ function stepTo(schedule: Schedule, t: number, previous: number, eta: number): S
 export const ddim: SamplingMethod = {
   doc: "DDIM (Song et al. 2020, arXiv 2010.02502)",
   noisy: ({ eta }) => eta > 0,
-  steps(schedule, count, { eta }) {
+  steps(schedule, count, { eta, strength }) {
     const stride = Math.floor(schedule.config.num_train_timesteps / count);
     // As diffusers has it: one stride below, which is not always the next step visited.
-    return timesteps(schedule, count).map((t) => stepTo(schedule, t, t - stride, eta));
+    return timesteps(schedule, count).slice(skippedSteps(count, { strength })).map((t) =>
+      stepTo(schedule, t, t - stride, eta)
+    );
   },
   step: linearStep,
 };
@@ -55,8 +58,9 @@ export const ddim: SamplingMethod = {
 export const ddimLdm: SamplingMethod = {
   ...ddim,
   doc: "DDIM through the time steps of latent diffusion's own sampler",
-  steps(schedule, count, { eta }) {
-    const visited = ldmTimesteps(schedule, count);
+  steps(schedule, count, { eta, strength }) {
+    const all = ldmTimesteps(schedule, count);
+    const visited = all.slice(skippedSteps(all.length, { strength }));
     return visited.map((t, k) => stepTo(schedule, t, visited[k + 1] ?? 0, eta));
   },
 };

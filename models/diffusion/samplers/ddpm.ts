@@ -14,6 +14,7 @@ import {
   predictions,
   type SamplerStep,
   type SamplingMethod,
+  skippedSteps,
 } from "./method.ts";
 
 /** Share of signal at a step; 1 at the end, whatever the schedule's `set_alpha_to_one`. */
@@ -43,9 +44,9 @@ export function ddpmStep(schedule: Schedule, t: number, previous: number = t - 1
 export const ddpm: SamplingMethod = {
   doc: "DDPM, which adds noise in each step (Ho et al. 2020, arXiv 2006.11239)",
   noisy: () => true,
-  steps(schedule, count) {
+  steps(schedule, count, options) {
     const stride = Math.floor(schedule.config.num_train_timesteps / count);
-    return timesteps(schedule, count).map((t) => ddpmStep(schedule, t, t - stride));
+    return timesteps(schedule, count).slice(skippedSteps(count, options)).map((t) => ddpmStep(schedule, t, t - stride));
   },
   step: linearStep,
 };

@@ -19,7 +19,7 @@ import { add } from "../../../ops/add.ts";
 import { mul } from "../../../ops/mul.ts";
 import { itemAt } from "../../../engine/lookup.ts";
 import { checkSteps, type NoiseLevel, noiseLevel, roundEven, type Schedule } from "../schedule.ts";
-import { cleanNumbers, cleanSample, predictions, type SamplingMethod, type Spacing } from "./method.ts";
+import { cleanNumbers, cleanSample, predictions, type SamplingMethod, skippedSteps, type Spacing } from "./method.ts";
 
 /** A noise level of a run, and the time step that the network gets. */
 interface Level extends NoiseLevel {
@@ -77,10 +77,11 @@ export const dpmpp2m: SamplingMethod = {
   doc: "DPM-Solver++ (2M), of second order (Lu et al. 2022, arXiv 2211.01095)",
   continuous: true,
   noisy: () => false,
-  steps(schedule, count, { spacing }) {
-    const levels = spacing === undefined
+  steps(schedule, count, { spacing, strength }) {
+    const all = spacing === undefined
       ? visited(schedule, count).map((t) => ({ t, ...noiseLevel(schedule, t) }))
       : spaced(schedule, count, spacing);
+    const levels = all.slice(skippedSteps(count, { strength }));
     return levels.map((level, k) => {
       const [before, next] = [levels[k - 1], levels[k + 1] ?? { signal: 1, noise: 0 }];
       const h = logRatio(next) - logRatio(level);
@@ -89,6 +90,7 @@ export const dpmpp2m: SamplingMethod = {
       const slope = before && levels[k + 1] ? h / (logRatio(level) - logRatio(before)) / 2 : 0;
       return {
         t: level.t,
+        level: { signal: level.signal, noise: level.noise },
         numbers: {
           ...cleanNumbers(predictions(schedule, level.t, level)),
           "next.x": next.noise / level.noise,

@@ -17,6 +17,8 @@ import { type NoiseLevel, noiseLevel, type Schedule } from "../schedule.ts";
 export interface SamplerStep {
   /** Time step given to the network. */
   readonly t: number;
+  /** Noise of the sample before the step, where it is not that of the time step. */
+  readonly level?: NoiseLevel;
   /** Numbers by name. */
   readonly numbers: Readonly<Record<string, number>>;
 }
@@ -39,6 +41,16 @@ export interface MethodOptions {
   readonly eta: number;
   /** Spacing of the noise levels, for methods that take one; by default the schedule's `timestep_spacing`. */
   readonly spacing?: Spacing | undefined;
+  /**
+   * Share of the steps that are made, those with the least noise, from above 0 to 1; for a run that begins at an image with
+   * the noise of its first step (SDEdit: Meng et al. 2021, arXiv 2108.01073). By default 1.
+   */
+  readonly strength?: number | undefined;
+}
+
+/** Number of steps that a strength leaves out: as in diffusers, but one is always made. */
+export function skippedSteps(count: number, { strength = 1 }: Pick<MethodOptions, "strength">): number {
+  return count - Math.max(1, Math.floor(count * strength));
 }
 
 /** A step under construction. */

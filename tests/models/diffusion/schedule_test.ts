@@ -112,6 +112,24 @@ Deno.test("DPM-Solver++ is the paper's algorithm 2 in f64, and of second order",
   assert.deepEqual(one.map(({ t, numbers }) => [t, numbers["next.x"], numbers["next.x0"]]), [[999, 0, 1]]);
 });
 
+Deno.test("a strength makes the last steps of a run, from the noise of the first of them", () => {
+  for (const [name, method] of Object.entries(SAMPLERS)) {
+    for (const spacing of method.continuous ? [undefined, "karras"] as const : [undefined]) {
+      const whole = method.steps(schedule, 12, { eta: 0, spacing });
+      assert.deepEqual(method.steps(schedule, 12, { eta: 0, spacing, strength: 1 }), whole);
+      const part = method.steps(schedule, 12, { eta: 0, spacing, strength: 0.5 });
+      assert.equal(part.length, Math.floor(whole.length / 2), name);
+      const same = whole.slice(-part.length);
+      assert.deepEqual(part.map(({ t, level }) => ({ t, level })), same.map(({ t, level }) => ({ t, level })));
+      // Only the first step differs, where there is a history: it has none yet.
+      assert.deepEqual(part.slice(1), same.slice(1));
+      assert.equal(part[0]!.numbers["next.last"] ?? 0, name === "dpmpp_2m" ? -0 : 0);
+      for (const { t, level } of spacing ? [] : part) if (level) assert.deepEqual(level, noiseLevel(schedule, t));
+      assert.equal(method.steps(schedule, 12, { eta: 0, strength: 0.01 }).length, 1, "one at least");
+    }
+  }
+});
+
 Deno.test("timesteps() refuses more steps than there are", () => {
   assert.throws(() => timesteps(schedule, 1001), { message: "Cannot sample in 1001 steps: the schedule has 1000" });
 });

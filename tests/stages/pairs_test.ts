@@ -14,11 +14,13 @@ import { neutralFace } from "../faces/neutral_face.ts";
 import { gpuTest } from "../gpu.ts";
 import { inFolder } from "./run_stages.ts";
 
-Deno.test("mixtures are of two styles, and leave the rest of the pairs as it is; all styles may have the same faces", () =>
+Deno.test("mixtures leave the rest of the pairs as it is; styles may have the same faces; images are those of the landmarks", () =>
   inFolder(async (dir) => {
     const writer = await DatasetWriter.create(dir, SCHEMAS.ibug68);
     for (let i = 0; i < 3; i++) {
-      await writer.add(createImage(32, 32), {
+      const image = createImage(32, 32);
+      image.data.set([200, i, 0]); // the first pixel
+      await writer.add(image, {
         style: "photo",
         group: `${i}`,
         landmarks: neutralFace(32).map((v) => v + i),
@@ -58,6 +60,19 @@ Deno.test("mixtures are of two styles, and leave the rest of the pairs as it is;
     }
     assert.ok(count > 30 && count < 66, `${count} of 120`);
     assert.equal(others.size, 6, "each style with each other");
+    // An image to begin with is the one of the landmarks, mirrored as they are.
+    const begun = planPairs(5, source, styles, edits, { ...options, edits: { pick: 0 }, strength: 0.5 });
+    assert.equal(await plain.imageOf(0), null);
+    const seen = new Set<boolean>();
+    for (const index of begun.all.slice(0, 12)) {
+      const [file, mirrored] = begun.pair(index).source!.split(", ");
+      const face = source.records.findIndex(({ file_name }) => file_name === file);
+      const image = await begun.imageOf(index);
+      const corner = 3 * (mirrored ? 31 : 0);
+      assert.deepEqual([...image!.data.subarray(corner, corner + 3)], [200, face, 0]);
+      seen.add(mirrored !== undefined);
+    }
+    assert.equal(seen.size, 2);
     // The same faces in all styles: those of the first pairs, one a round.
     const same = planPairs(5, source, styles, edits, { ...options, same_landmarks: true });
     for (const index of same.all) {
@@ -69,7 +84,7 @@ Deno.test("mixtures are of two styles, and leave the rest of the pairs as it is;
   }));
 
 gpuTest(
-  "a mixture of share 0 is the first prompt, one of share 1 the second, and between it is neither",
+  "mixtures go from the first prompt to the second, and images with little noise come back",
   async (device) => {
     const { controlnet, ...rest } = await openModel("models/tiny");
     const model = { ...rest, controlnet: controlnet! };
@@ -79,7 +94,7 @@ gpuTest(
     const prompts = ["a portrait of ink style", "a portrait of anime style"] as const;
     const paint = async (options: GeneratorOptions, prompt: string, share?: number): Promise<Image> => {
       using generator = new ImageGenerator(device, model, 64, options, parameters);
-      const request = { landmarks: neutralFace(64), schema: SCHEMAS.ibug68, prompt, random: new Random(3, "mixture") };
+      const request = { landmarks: neutralFace(64), schema: SCHEMAS.ibug68, prompt, random: new Random(3, "pairs") };
       const [image] = await generator.generate([
         share === undefined ? request : { ...request, mixture: { prompt: prompts[1], share } },
       ]);
@@ -97,6 +112,28 @@ gpuTest(
     assert.ok(distance(none!, ink) < 0.05 && distance(all!, anime) < 0.05);
     assert.ok(distance(await paint(mixing, prompts[0]), ink) < 0.05, "a request without a mixture");
     for (const one of [ink, anime]) assert.ok(distance(half!, one) > 0.1 * apart);
+    // An image with little noise comes back as the autoencoder has it, one with much noise does not.
+    const back: number[] = [];
+    for (const strength of [0.1, 0.7]) {
+      const options = { ...plain, steps: 10, strength };
+      const all = samplerOf(model, 64, model.tokenizer.length, options).specs;
+      const more = await uploadParameters(
+        device,
+        readModel(model, new Map([...all].filter(([name]) => !specs.has(name)))),
+      );
+      using generator = new ImageGenerator(device, model, 64, options, new Map([...parameters, ...more]));
+      const request = {
+        landmarks: neutralFace(64),
+        schema: SCHEMAS.ibug68,
+        prompt: prompts[1],
+        random: new Random(8, "image"),
+      };
+      const [image] = await generator.generate([{ ...request, image: ink }]);
+      back.push(distance(image!, ink));
+      await assert.rejects(() => generator.generate([request]), /Cannot begin with an image: none is given/);
+      for (const tensor of more.values()) tensor.destroy();
+    }
+    assert.ok(back[0]! < 12 && back[1]! > 2 * back[0]!, `${back}`);
     for (const tensor of parameters.values()) tensor.destroy();
   },
 );
