@@ -96,13 +96,17 @@ function allocate(lowered: LoweredGraph, dispatches: readonly Dispatch[]): Alloc
     target.staged ?? false,
     halves,
   );
-  const bytes = bytesOf(lowered, { dispatches: dispatches.length, pool, stagingBuffer });
+  const bytes = bytesOf(lowered, { dispatches, pool, stagingBuffer });
   return { dispatches, copies, inPlaceUpdates, staging, slots, pool, bytes };
 }
 
 function bytesOf(
   { leaves, target: { storage } }: LoweredGraph,
-  { dispatches, pool, stagingBuffer }: { dispatches: number; pool: readonly PoolSlot[]; stagingBuffer: number },
+  { dispatches, pool, stagingBuffer }: {
+    dispatches: readonly Dispatch[];
+    pool: readonly PoolSlot[];
+    stagingBuffer: number;
+  },
 ): PlanBytes {
   const size = (count: number) => storageBytes(count, storage);
   const total = (list: readonly number[]) => list.reduce((a, b) => a + b, 0);
@@ -112,11 +116,17 @@ function bytesOf(
   const pooled = pool.map((slot) => storageBytes(slot.texels, storage, slot.dtype));
   return {
     parameters: total(parameters),
-    given: total(given) + UNIFORM_BYTES * dispatches + stagingBuffer,
+    given: total(given) + total(dispatches.map(uniformBytes)) + stagingBuffer,
     stagingBuffer,
     pool: total(pooled),
     largest: Math.max(0, ...parameters, ...pooled),
   };
+}
+
+/** Bytes of the uniforms of a dispatch; those of its fused expressions fit into the rest of the last part. */
+function uniformBytes({ program: { kernel: { ints = {}, inlined = [], floats = {} } } }: Dispatch): number {
+  const fields = 2 + Object.keys(ints).length - inlined.length + Object.keys(floats).length;
+  return UNIFORM_BYTES * Math.ceil(4 * fields / UNIFORM_BYTES);
 }
 
 /** Bytes by which an allocation exceeds a budget. */

@@ -59,11 +59,26 @@ Deno.test("bundle() does not delay a sum that is read next, and writes every val
 });
 
 gpuTest("sums in a bundle are those of dispatches of their own", async (device) => {
-  const results = await Promise.all([true, false].map(async (fused) => {
+  const results: number[][][] = [];
+  for (const fused of [true, false]) {
     const graph = new Graph();
+    const { live } = device.memory;
     using exe = new Executable(device, { outputs: sums(graph) }, new Map(), undefined, fused);
+    assert.equal(device.memory.live - live, exe.plan.bytes.given + exe.plan.bytes.pool);
     exe.run(inputs);
-    return await Promise.all(SHAPES.map(async (_, k) => [...await exe.read(`y${k}`)]));
-  }));
+    results.push(await Promise.all(SHAPES.map(async (_, k) => [...await exe.read(`y${k}`)])));
+  }
   assert.deepEqual(results[0], results[1]);
+}, TILED);
+
+gpuTest("plans know the memory of bundles, whose uniforms are many", (device) => {
+  const graph = new Graph();
+  const outputs = Object.fromEntries(
+    Array.from({ length: 40 }, (_, k) => [`y${k}`, apply(sumOp, [graph.input(`x${k}`, [1, 20 + k, 8])], { parts: 1 })]),
+  );
+  const { live } = device.memory;
+  using exe = new Executable(device, { outputs });
+  const { dispatches, bytes } = exe.plan;
+  assert.ok(dispatches.some(({ program: { kernel: { ints = {} } } }) => Object.keys(ints).length * 4 > 256 - 8));
+  assert.equal(device.memory.live - live, bytes.given + bytes.pool);
 }, TILED);
