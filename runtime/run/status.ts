@@ -122,15 +122,23 @@ function submittedRun(dir: string, { pipeline, command, submitted, stages }: Sub
     owner: null,
     file: command.replace(/^slurm /, ""),
     command,
-    updated: submitted,
+    updated: new Date(Math.max(Date.parse(submitted), ...[...tasks.values()].map(({ noted }) => noted))).toISOString(),
     message: messages[0] ?? null,
     stages: progress,
     results: [],
   };
 }
 
+/** The tasks of a stage together. */
+interface StageTasks extends Omit<StageProgress, "stage"> {
+  /** Time of their newest note by the clock of the file system, milliseconds since 1970; 0 if there is none. */
+  readonly noted: number;
+  /** Reason that one of them did not end well. */
+  readonly message?: string;
+}
+
 /** The state of the tasks of a stage together, as far as they are for its key. */
-function tasksOf(dir: string, id: string, key: string): Omit<StageProgress, "stage"> & { readonly message?: string } {
+function tasksOf(dir: string, id: string, key: string): StageTasks {
   const names = taskNames(dir).filter((name) => name === id || partOf(name, id));
   const notes = names.flatMap((name) => {
     const note = readTask(dir, name);
@@ -138,9 +146,9 @@ function tasksOf(dir: string, id: string, key: string): Omit<StageProgress, "sta
     const isAlive = ownerOf(join(tasksDir(dir), `${name}.lock`)) !== undefined;
     return [{ ...note, status: note.status !== "running" ? note.status : isAlive ? "running" : "killed" } as const];
   });
-  const parts = [...new Set(["attempt", ...names.flatMap((name) => partOf(name, id) ?? [])])]
-    .flatMap((name) => readJson<StageRunNote>(join(dir, ".work", id, `${name}.json`)) ?? [])
-    .filter((note) => note.key === key);
+  const files = ["attempt", ...new Set(names.flatMap((name) => partOf(name, id) ?? []))]
+    .map((name) => join(dir, ".work", id, `${name}.json`));
+  const parts = files.flatMap((path) => readJson<StageRunNote>(path) ?? []).filter((note) => note.key === key);
   const total = (of: (note: StageRunNote) => number) => parts.reduce((sum, note) => sum + of(note), 0);
   const status = (["running", "failed", "killed", "interrupted"] as const).find((wanted) =>
     notes.some((note) => note.status === wanted)
@@ -149,11 +157,22 @@ function tasksOf(dir: string, id: string, key: string): Omit<StageProgress, "sta
   return {
     status: status ?? (notes.length ? "running" : "waiting"),
     seconds: total(({ seconds }) => seconds),
+    noted: Math.max(0, ...[...names.map((name) => join(tasksDir(dir), `${name}.json`)), ...files].map(writtenAt)),
     ...(parts.some((note) => note.progress) && {
       progress: { done: total((n) => n.progress?.done ?? 0), total: total((n) => n.progress?.total ?? 0), fields: {} },
     }),
     ...(message !== undefined && { message }),
   };
+}
+
+/** Time at which a file was written, milliseconds since 1970; 0 if there is none. */
+function writtenAt(path: string): number {
+  try {
+    return Deno.statSync(path).mtime?.getTime() ?? 0;
+  } catch (error) {
+    ignoreMissing(error);
+    return 0;
+  }
 }
 
 /** The stages that the last run began and did not end. */

@@ -239,10 +239,14 @@ Deno.test("the state of a submitted pipeline comes from its tasks", async () => 
   };
   writeSubmission(b.home, await b.record(failing));
   assert.deepEqual(statusOf(b.home), waiting);
+  assert.equal(readRun(b.home)?.updated, "2001-02-03T04:05:06.000Z", "the submission is the last news");
   await b.task({ stage: "faces" });
   await b.task(b.part(0), failing);
   assert.deepEqual(statusOf(b.home), { ...waiting, faces: "done", pairs: "running" });
   assert.deepEqual(readRun(b.home)?.stages[1]?.progress, { done: 4, total: 4, fields: {} });
+  const noted = join(b.home, ".tasks/pairs.1of3.json");
+  Deno.utimeSync(noted, 2e9, 2e9);
+  assert.equal(readRun(b.home)?.updated, "2033-05-18T03:33:20.000Z", "the newest note is the last news");
   await assert.rejects(() => b.task(b.part(1), failing), StageError);
   const cancelled = { pairs: "failed", "net@seed=1": "cancelled", "net@seed=2": "cancelled", report: "cancelled" };
   assert.deepEqual(statusOf(b.home), { faces: "done", ...cancelled });
