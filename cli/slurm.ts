@@ -161,7 +161,7 @@ async function submitJobs(
   }));
   print(formatTable(rows));
   print(`\nstate: deno task status ${RUNS}/${pipeline.name}`);
-  print(`output: ${RUNS}/${pipeline.name}/.tasks/slurm`);
+  print(`output: ${RUNS}/${pipeline.name}/.slurm`);
 }
 
 async function runLocally(

@@ -11,7 +11,7 @@ import { join } from "node:path";
 import { makeFolderOf, writeAtomic } from "../../formats/files.ts";
 import { RunError } from "../run/costs.ts";
 import type { JobProbe } from "../run/lock.ts";
-import { type Task, tasksDir } from "../run/task_files.ts";
+import type { Task } from "../run/task_files.ts";
 import type { Job } from "./jobs.ts";
 import { readSubmission, type Submission, writeSubmission } from "../run/submission.ts";
 
@@ -46,11 +46,14 @@ const MOST_REQUEUES = 20;
 /** Time before the end of a job's time limit at which its task is told to stop, seconds. */
 const NOTICE_S = 120;
 
+/** Folder of the scripts and outputs of a run's jobs. It outlives the run, as the last job prints its results there. */
+export const slurmDir = (home: string): string => join(home, ".slurm");
+
 /** Writes the batch script of a job; its tasks are those of an array. */
 export function scriptOf(job: Pick<Job, "name" | "tasks">, settings: SlurmSettings): string {
   const { from, home, pipeline, taskCommand, lastCommand, sbatch } = settings;
   const isArray = job.tasks.length > 1;
-  const output = join(home, ".tasks", "slurm", `${job.name}-${isArray ? "%A_%a" : "%j"}.out`);
+  const output = join(slurmDir(home), `${job.name}-${isArray ? "%A_%a" : "%j"}.out`);
   const options = [
     `--job-name=${pipeline}/${job.name}`,
     `--output=${output}`,
@@ -124,7 +127,7 @@ export async function submit(
   const needed = new Set(jobs.flatMap(({ needs }) => needs));
   const last: Job = { name: LAST, tasks: [], needs: jobs.map(({ name }) => name).filter((name) => !needed.has(name)) };
   for (const job of [...jobs, last]) {
-    const script = join(tasksDir(home), "slurm", `${job.name}.sh`);
+    const script = join(slurmDir(home), `${job.name}.sh`);
     makeFolderOf(script);
     writeAtomic(script, scriptOf(job, settings));
     const after = job.needs.map((name) => ids[name]);

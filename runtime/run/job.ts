@@ -34,6 +34,10 @@ export interface StageRunNote {
   readonly seconds: number;
   /** Progress as last reported. */
   readonly progress?: { readonly done: number; readonly total: number; readonly fields: Row };
+  /** The GPU, if it used one. */
+  readonly adapter?: string;
+  /** Tuned kernels that it ran, if any. */
+  readonly tuned?: TunedKernels;
 }
 
 /** A stage that is to be made, and where. */
@@ -121,12 +125,13 @@ abstract class Attempt {
   #progress: StageRunNote["progress"];
   /** Lines that the stage printed. */
   protected readonly log: string[] = [];
-  /** The GPU's name, once it is open. */
-  protected adapter: string | null = null;
+  /** The GPU's name, once it is open; before that the one of earlier attempts. */
+  protected adapter: string | null;
   #memory: Device["memory"] | undefined;
   #device: Promise<Device> | undefined;
   /** Kernels that it was given, and those of them that it ran. */
   protected selector = new TunedSelector({});
+  readonly #tunedEarlier: TunedKernels;
 
   /**
    * @param notes The file of its notes.
@@ -142,10 +147,21 @@ abstract class Attempt {
   ) {
     const { home, state: { stage, key } } = job;
     this.work = join(home, ".work", stage.id);
-    const [before, ...others] = [notes, ...parts].map((path) => readJson<StageRunNote>(path));
-    this.resumed = before?.key === key;
-    const earlier = [before, ...others].map((note) => note?.key === key ? note.seconds : 0);
-    this.earlier = earlier.reduce((sum, seconds) => sum + seconds, 0);
+    const earlier = [notes, ...parts].flatMap((path) => {
+      const note = readJson<StageRunNote>(path);
+      return note?.key === key ? [{ path, ...note }] : [];
+    });
+    this.resumed = earlier.some(({ path }) => path === notes);
+    this.earlier = earlier.reduce((sum, { seconds }) => sum + seconds, 0);
+    const adapters = [...new Set(earlier.flatMap(({ adapter }) => adapter ?? []))];
+    this.adapter = adapters[0] ?? null;
+    this.#tunedEarlier = Object.assign({}, ...earlier.map(({ tuned }) => tuned));
+    if (adapters.length > 1) this.#say(`parts were made on different GPUs: ${adapters.join("; ")}`);
+  }
+
+  /** Tuned kernels that this and earlier attempts ran. */
+  protected get tuned(): TunedKernels {
+    return { ...this.#tunedEarlier, ...this.selector.used };
   }
 
   /** Time spent, with earlier attempts. */
@@ -227,6 +243,8 @@ abstract class Attempt {
       key: this.job.state.key,
       seconds: this.seconds(),
       ...(this.#progress && { progress: this.#progress }),
+      ...(this.adapter !== null && { adapter: this.adapter }),
+      ...(Object.keys(this.tuned).length && { tuned: this.tuned }),
     };
     writeAtomic(this.notes, JSON.stringify(note));
     this.#noted = note.seconds;
@@ -315,7 +333,6 @@ class StageRun extends Attempt {
 
   #manifest(): Manifest {
     const { pipeline, state: { stage, key, recipe } } = this.job;
-    const { used } = this.selector;
     return {
       pipeline,
       stage: stage.id,
@@ -324,7 +341,7 @@ class StageRun extends Attempt {
       recipe,
       origins: stage.origins,
       adapter: this.adapter,
-      ...(Object.keys(used).length && { tuned: used }),
+      ...(Object.keys(this.tuned).length && { tuned: this.tuned }),
       deno: Deno.version.deno,
       finished: new Date().toISOString(),
       seconds: this.seconds(),

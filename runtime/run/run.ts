@@ -10,6 +10,7 @@
  * - `../.speeds.json`: how fast stages were on this machine, see `timings.ts`;
  * - `../.tuning/`: kernels that were tuned, a file for each adapter, see `engine/tuning`;
  * - `.tasks/`: tasks that processes of their own do, see `task.ts`;
+ * - `.slurm/`: scripts and outputs of Slurm's jobs, see `cluster/slurm.ts`;
  * - `log.jsonl`, `log.1.jsonl`, `.lock`: what happened when, what happened before, and the process that is running.
  *
  * @module

@@ -84,6 +84,22 @@ Deno.test("parts that are missing are made by the stage itself, and parts of ano
   assert.deepEqual(ran, ["pairs: 7 of 10"], "part 2 of 3 has three of ten files");
 });
 
+Deno.test("the manifest of a stage from parts has their GPUs and kernels", async () => {
+  using b = tasks();
+  await b.task({ stage: "faces" });
+  for (const index of [0, 1, 2]) {
+    await b.task(b.part(index));
+    const path = join(b.home, `.work/pairs/${index + 1}of3.json`);
+    const note = JSON.parse(Deno.readTextFileSync(path));
+    const used = { adapter: index < 2 ? "a" : "b", tuned: { [`kernel ${index}`]: { tile: [8, 8] } } };
+    Deno.writeTextFileSync(path, JSON.stringify({ ...note, ...used }));
+  }
+  await b.task({ stage: "pairs" });
+  const { adapter, tuned, log } = JSON.parse(b.at("pairs/manifest.json"));
+  assert.deepEqual([adapter, Object.keys(tuned).sort()], ["a", ["kernel 0", "kernel 1", "kernel 2"]]);
+  assert(log.includes("parts were made on different GPUs: a; b"), log.join("\n"));
+});
+
 Deno.test("a task refuses what another process makes, or what needs more", async () => {
   using b = tasks();
   await assert.rejects(
@@ -155,7 +171,7 @@ Deno.test("a script names the tasks of its array, stops at notice and goes back 
     const line of [
       "#!/usr/bin/env bash",
       "#SBATCH --job-name=test/net.parts",
-      "#SBATCH --output=/runs/test/.tasks/slurm/net.parts-%A_%a.out",
+      "#SBATCH --output=/runs/test/.slurm/net.parts-%A_%a.out",
       "#SBATCH --array=0-1",
       "#SBATCH --partition=gpu",
       "cd '/home/ann'\\''s' || exit 1",
