@@ -10,7 +10,7 @@ import { elements, type Shape, showShape, texels } from "./graph.ts";
 import { itemAt, lookUp } from "./lookup.ts";
 import { ROW_TEXELS, TEXEL_FORMATS } from "./wgsl.ts";
 
-/** Element type of a tensor's memory. Arithmetic is f32; f16 is for weights that are only read. */
+/** Element type of a tensor's memory. Arithmetic is f32; f16 is for weights that are only read and, in mixed precision, activations. */
 export type Dtype = "f32" | "f16";
 
 /** Columns and rows of the texture that holds so many texels: rows of 1,024, or one that is as long as they are. */

@@ -86,7 +86,13 @@ function fetchedValues({ outputs, updates }: ComputeGraph): Value[] {
 
 /** Assigns memory to a sequence of dispatches. */
 function allocate(lowered: LoweredGraph, dispatches: readonly Dispatch[]): Allocation {
-  const { graph, resolve, target, halves } = lowered;
+  const { graph, resolve, target } = lowered;
+  // A recomputed value is another one, of the same output of its node.
+  const written = dispatches.flatMap(({ writes }) => writes);
+  const halves = new Set(written.filter(({ node, index }) => {
+    const value = node.outputs[index];
+    return value !== undefined && lowered.halves.has(value);
+  }));
   const lives = liveness(dispatches, graph, resolve);
   const { slots, pool } = assignSlots(lives, halves);
   const { copies, inPlaceUpdates } = lives;

@@ -11,6 +11,7 @@ import { sub } from "../../ops/sub.ts";
 import { sqrt } from "../../ops/sqrt.ts";
 import { mean, sum } from "../../ops/sum.ts";
 import { Graph, type Value } from "../../engine/graph.ts";
+import { type Precision, PRECISIONS } from "../../engine/plan/precision.ts";
 import { readAll } from "../../engine/tensor.ts";
 import { spreadNumbers } from "../check_op.ts";
 import { gpuTest, testDevice, TILED } from "../gpu.ts";
@@ -186,7 +187,7 @@ gpuTest(
 );
 
 /** Twelve convolutions one after the other, whose gradients need what each has read. */
-function makeDeepTrainer(memory?: number | string) {
+function makeDeepTrainer(memory?: number | string, precision?: Precision) {
   const graph = new Graph();
   const specs = new Map<string, ParameterSpec>();
   const scope = new Scope(graph, specs, "net/");
@@ -198,7 +199,14 @@ function makeDeepTrainer(memory?: number | string) {
   }
   const device = testDevice();
   const parameters = createParameters(device, specs, initialise(specs, 3));
-  const options = { trainable: specs.keys(), clip_norm: 1, weight_decay: 0.01, ema_decay: 0.9, memory_limit: memory };
+  const options = {
+    trainable: specs.keys(),
+    clip_norm: 1,
+    weight_decay: 0.01,
+    ema_decay: 0.9,
+    memory_limit: memory,
+    precision,
+  };
   const trainer = new Trainer(device, { loss: mean(mul(h, sub(h, x))), ...options }, parameters);
   const taken = trainer.parameters.values().reduce((sum, { storage }) => sum + storage.bytes, 0);
   return { trainer, taken, specs };
@@ -207,17 +215,19 @@ function makeDeepTrainer(memory?: number | string) {
 gpuTest(
   "Trainer in less memory computes again what it would keep, with results that are the same to the bit",
   async () => {
-    const free = makeDeepTrainer();
     const whole = (trainer: Trainer) => trainer.step_plan.plan.bytes.pool + trainer.step_plan.plan.bytes.given;
-    const bytes_given = Math.floor(free.taken + 0.7 * whole(free.trainer));
-    const tight = makeDeepTrainer(bytes_given);
-    assert.ok(tight.taken + whole(tight.trainer) <= bytes_given);
-    assert.ok(tight.trainer.step_plan.plan.flops > free.trainer.step_plan.plan.flops);
-    const x = Float32Array.from({ length: 2 * 32 * 32 * 8 }, (_, k) => spreadNumbers(0, k));
-    for (let k = 0; k < 2; k++) {
-      assert.equal(await tight.trainer.step({ x }, 0.02), await free.trainer.step({ x }, 0.02));
+    for (const precision of PRECISIONS) {
+      const free = makeDeepTrainer(undefined, precision);
+      const bytes_given = Math.floor(free.taken + 0.7 * whole(free.trainer));
+      const tight = makeDeepTrainer(bytes_given, precision);
+      assert.ok(tight.taken + whole(tight.trainer) <= bytes_given);
+      assert.ok(tight.trainer.step_plan.plan.flops > free.trainer.step_plan.plan.flops);
+      const x = Float32Array.from({ length: 2 * 32 * 32 * 8 }, (_, k) => spreadNumbers(0, k));
+      for (let k = 0; k < 2; k++) {
+        assert.equal(await tight.trainer.step({ x }, 0.02), await free.trainer.step({ x }, 0.02));
+      }
+      assert.equal(await bytes(tight.trainer), await bytes(free.trainer));
     }
-    assert.equal(await bytes(tight.trainer), await bytes(free.trainer));
     assert.throws(
       () => makeDeepTrainer("40kB"),
       /MemoryError: Cannot run in 40.0 kB of memory: the least found is .* [kM]B, hint: a smaller batch takes less/,
