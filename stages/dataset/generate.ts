@@ -7,10 +7,7 @@
 import { z } from "zod";
 import { DatasetWriter } from "../../faces/data/dataset_writer.ts";
 import { openDataset } from "../../faces/data/dataset.ts";
-import { contactSheet, overlayLandmarks } from "../../faces/draw.ts";
 import { readEdits } from "../../faces/edit_file.ts";
-import type { Image } from "../../faces/data/image.ts";
-import { readImage, writePng } from "../../faces/data/image_file.ts";
 import { loadStyle, styleFiles } from "../../faces/render/styles.ts";
 import { openModel, readModel } from "../../models/io/pipeline_folder.ts";
 import { uploadParameters } from "../../models/io/params.ts";
@@ -24,8 +21,10 @@ import { ifKnown, measuringSchemaConflicts, sizeConflicts } from "../lib/checks.
 import { costsOf, datasetInfo, expectedControlnet, networksOf, schemaNameOf } from "../lib/estimates.ts";
 import { heedsEta, skippedSteps } from "../../models/diffusion/samplers/method.ts";
 import { SAMPLERS } from "../../models/diffusion/samplers/registry.ts";
-import { type GeneratorOptions, ImageGenerator, samplerOf, samplingOptions } from "../lib/painting.ts";
+import { ImageGenerator } from "../lib/painting.ts";
+import { type GeneratorOptions, samplerOf, samplingOptions } from "../lib/sampling.ts";
 import { type Pairs, planPairs } from "./_pairs.ts";
+import { writeContactSheet } from "./_pairs_sheet.ts";
 import { type OpenGenerator, PictureStore, redrawRejected } from "./_pictures.ts";
 
 const options = z.object({
@@ -183,27 +182,6 @@ async function preparePairs(
   const source = await openDataset(landmarks.dir);
   const pairs = planPairs(ctx.seed, source, styles, edits, given);
   return { pairs, open: async () => await openGenerator(await ctx.device(), model.dir, source.size_px, given) };
-}
-
-/** Pairs of a style on the contact sheet, at most. */
-const PAIRS_ON_SHEET = 5;
-
-/** Writes a sheet with a row for each style: each image, followed by the requested landmarks. */
-async function writeContactSheet(path: string, pairs: Pairs, pathOf: (index: number) => string): Promise<void> {
-  const { styles, schema, size_px } = pairs;
-  const sheet: Image[] = [], labels: string[] = [];
-  const enlarge = Math.max(1, Math.floor(128 / size_px));
-  const shown = Math.min(PAIRS_ON_SHEET, pairs.total / styles.length);
-  for (let cell = 0; cell < styles.length * shown; cell++) {
-    const index = (cell % shown) * styles.length + Math.floor(cell / shown);
-    const pair = pairs.pair(index);
-    const image = await readImage(pathOf(index));
-    sheet.push(image, overlayLandmarks(image, pair.landmarks, schema, enlarge));
-    const mixture = pairs.mixtureOf(index);
-    const label = mixture ? `${pairs.styleOf(index).style} + ${mixture.style.style}` : pair.style;
-    labels.push(label, (pair.edits ?? []).map(({ edit }) => edit).join(" "));
-  }
-  await writePng(path, contactSheet(sheet, 2 * shown, { labels, cell_px: size_px * enlarge }));
 }
 
 /** Options of a generator that mixes embeddings only if it is to. */

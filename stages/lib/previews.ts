@@ -20,7 +20,8 @@ import type { Artifact, StageContext } from "../../runtime/stage.ts";
 import { align } from "./alignment.ts";
 import { promptOf } from "./diffusion.ts";
 import { landmarksOf } from "./faces.ts";
-import { ImageGenerator, samplerOf } from "./painting.ts";
+import { ImageGenerator } from "./painting.ts";
+import { samplerOf } from "./sampling.ts";
 import type { Callback } from "./training.ts";
 
 /** Sampling of previews. */

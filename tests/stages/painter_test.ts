@@ -7,7 +7,8 @@ import { uploadParameters } from "../../models/io/params.ts";
 import { openDevice } from "../../engine/device.ts";
 import { Random } from "../../engine/rng.ts";
 import { align } from "../../stages/lib/alignment.ts";
-import { ImageGenerator, samplerOf, type SamplingOptions } from "../../stages/lib/painting.ts";
+import { ImageGenerator } from "../../stages/lib/painting.ts";
+import { samplerOf, type SamplingOptions } from "../../stages/lib/sampling.ts";
 import { neutralFace } from "../faces/neutral_face.ts";
 import { slowTest } from "../slow.ts";
 
