@@ -74,6 +74,17 @@ export function rateAt(pictures: readonly Judgement[], least: number): Rate {
   };
 }
 
+/** Errors of the angles of the faces that were found at a least logit, radians from 0 to pi. */
+export function angleErrors(pictures: readonly Judgement[], least: number): number[] {
+  return pictures.flatMap(({ found }) =>
+    found.flatMap(({ logit, angle, face }) => {
+      if (!face || logit < least) return [];
+      const off = angle - face.angle;
+      return [Math.abs(Math.atan2(Math.sin(off), Math.cos(off)))];
+    })
+  );
+}
+
 /** Average precision: the area under precision over recall, with the best precision at each recall or more. */
 export function averagePrecision(pictures: readonly Judgement[]): number {
   const all = pictures.flatMap(({ found }) => found).toSorted((a, b) => b.logit - a.logit);

@@ -10,7 +10,7 @@ import type { Image } from "../../faces/data/image.ts";
 import { writePng } from "../../faces/data/image_file.ts";
 import { roundTo } from "../../faces/statistics.ts";
 import { loadFinder, MIN_SCORE } from "../../models/finder/finder.ts";
-import { averagePrecision, rateAt, reliability } from "../../models/finder/measure.ts";
+import { angleErrors, averagePrecision, rateAt, reliability } from "../../models/finder/measure.ts";
 import { stage } from "../../runtime/stage.ts";
 import { weightsConflict } from "../lib/checks.ts";
 import { drawPlace, judgeScenes, loadParts, sceneConflicts, scenes } from "../lib/scenes.ts";
@@ -28,7 +28,7 @@ export const evaluateFinder = stage({
   id: "finder/evaluate",
   doc:
     "Measures a face finder on scenes of faces that it has not seen: recall, false ones a scene, and what its scores mean.",
-  version: 2,
+  version: 3,
   inputs: { finder: "finder", "data*": "dataset" },
   output: "report",
   options: z.object({
@@ -85,6 +85,7 @@ export const evaluateFinder = stage({
       };
     });
     const calibration = reliability(pictures.flatMap(({ found }) => found), scoreOf);
+    const angles = angleErrors(pictures, least);
     const row = {
       finder: name,
       scenes: count,
@@ -97,6 +98,10 @@ export const evaluateFinder = stage({
         found.some(({ logit, face }) => logit >= least && !face)
       ).length,
       average_precision: roundTo(averagePrecision(pictures), 4),
+      // An eighth of a turn: the detector's passes do the rest.
+      angles_within_45_degrees: angles.length
+        ? roundTo(angles.filter((off) => off <= Math.PI / 4).length / angles.length, 4)
+        : null,
     };
     for (const { side_px, faces, recall } of sizes) {
       ctx.log(

@@ -53,6 +53,7 @@ Deno.test("finder/train trains, goes on from another finder and calibrates; find
     assert.equal(lines.filter(({ average_precision }) => average_precision !== undefined).length, 2);
     const results = JSON.parse(await Deno.readTextFile(`${at("table")}/results.json`));
     assert.equal(results.scenes, 6);
+    assert.ok(results.angles_within_45_degrees === null || results.angles_within_45_degrees <= 1);
     assert.equal(results.sizes.reduce((sum: number, { faces }: { faces: number }) => sum + faces, 0), results.faces);
     assert.ok((await Deno.stat(`${at("table")}/scenes.png`)).isFile);
   });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { Random } from "../../../engine/rng.ts";
 import {
+  angleErrors,
   averagePrecision,
   calibrate,
   judge,
@@ -36,6 +37,17 @@ Deno.test("judge() gives each face to the surest of those that overlap it", () =
     precision: 2 / 3,
   });
   assert.deepEqual(rateAt([judged], 4), { recall: 0, false_per_picture: 0, precision: 1 });
+});
+
+Deno.test("angleErrors() are of the faces that are found, the short way around", () => {
+  const judged = (angle: number, of: number | null, logit = 1) => ({
+    ...candidate(0, 10, logit),
+    angle,
+    face: of === null ? null : { ...face(0, 10), angle: of },
+  });
+  const found = [judged(3, -3), judged(-0.5, 0.25), judged(1, null), judged(1, 0, -1)];
+  const errors = angleErrors([{ found, faces: [] }, { found: [], faces: [] }], 0);
+  assert.deepEqual(errors.map((off) => Math.round(off * 1e6) / 1e6), [Math.round((2 * Math.PI - 6) * 1e6) / 1e6, 0.75]);
 });
 
 Deno.test("averagePrecision() is the area under the best precision at each recall", () => {
