@@ -2,48 +2,53 @@
  * Landmarks that follow others: some are placed by hand, and the rest take the places that are most likely then.
  *
  * The errors of landmarks are taken for a Gaussian process over the face: near landmarks err alike, those of one contour even
- * more, and the face as a whole may be shifted, turned, sheared and scaled. The landmarks that are placed by hand have no
- * error; the others move by the mean of the process under that condition,
+ * more; a feature is shifted, turned, stretched as one; and both sides err alike, as in a mirror. The landmarks that are placed
+ * by hand have no error; the others move by the mean of the process under that condition,
  *
  *     x = m + K_s (K_ss)^-1 (t - m_s)
  *
- * with the landmarks `m` as they were, the places `t` of the set `s` placed by hand, and the covariance `K` below. Without an
- * array of shapes to learn from, it works for any schema.
+ * with the landmarks `m` as they were, the places `t` of the set `s` placed by hand, and the covariance `K` of
+ * {@linkcode RefitModel}. It needs no shapes to learn from, and so works for any schema. Placing one landmark after the other
+ * gives nearly the same as placing all of them at once: but for the change of the places that the covariance depends on.
  *
  * Source: Rasmussen & Williams 2006, Gaussian Processes for Machine Learning, eq. 2.19.
  *
  * @module
  */
+import { type FeatureSchema, featuresOf } from "./features.ts";
 import { pointAt } from "./geometry.ts";
 import { boundingBox } from "./landmarks.ts";
 
-/** The parts of a schema that are needed here. */
-export interface Contours {
-  /** Lines of the face. */
-  readonly contours: readonly { readonly points: readonly number[] }[];
-}
-
-/** Variances and lengths of the process; lengths in units of the face's size, the root of its box's area. */
+/**
+ * Variances and lengths of the process. Lengths are in units of the face's size, the root of its box's area; `d` is the
+ * distance of two landmarks.
+ *
+ *     k(i, j) = smooth exp(-d^2 / 2 l^2) + [same contour] contour exp(-d^2 / 2 l^2)
+ *             + [same feature] (shift + affine u_i . u_j) + [i = j] own
+ *
+ * with the place `u` of a landmark in its feature: from its centre, in units of its mean radius. An error is the sum of such a
+ * process and of `mirror` times the mirror image of its value at the landmark on the other side.
+ */
 export interface RefitModel {
-  /** Variance of a shift of the whole face. */
-  readonly shift: number;
-  /** Variance of its affine deformation, per squared unit of distance from the centre. */
-  readonly affine: number;
-  /** Variances and lengths of smooth deformations. */
-  readonly smooth: readonly { readonly variance: number; readonly length: number }[];
+  /** Variance and length of smooth deformations. */
+  readonly smooth: { readonly variance: number; readonly length: number };
   /** Variance and length of deformations along a contour, which other contours do not share. */
   readonly contour: { readonly variance: number; readonly length: number };
+  /** Variances of a feature's shift, and of its turn, stretch and shear. */
+  readonly feature: { readonly shift: number; readonly affine: number };
   /** Variance that each landmark has for itself. */
   readonly own: number;
+  /** Share of an error that is on the other side too, 0 to 1. */
+  readonly mirror: number;
 }
 
-/** The process that is used. */
+/** The process that is used: its numbers bring rendered faces to their landmarks with the fewest drags (docs/correct.md). */
 export const REFIT: RefitModel = {
-  shift: 0.3,
-  affine: 1,
-  smooth: [{ variance: 0.5, length: 0.35 }],
-  contour: { variance: 1, length: 0.2 },
-  own: 0.05,
+  smooth: { variance: 0.28, length: 0.175 },
+  contour: { variance: 0.375, length: 0.14 },
+  feature: { shift: 0.133, affine: 0.133 },
+  own: 0.266,
+  mirror: 0.2,
 };
 
 /** Landmarks placed by hand: index, and place in pixels. */
@@ -61,52 +66,87 @@ export type Placed = ReadonlyMap<number, readonly [x: number, y: number]>;
 export function refit(
   landmarks: ArrayLike<number>,
   placed: Placed,
-  schema: Contours,
+  schema: FeatureSchema,
   model: RefitModel = REFIT,
 ): Float64Array {
-  const P = landmarks.length / 2, result = Float64Array.from({ length: 2 * P }, (_, i) => landmarks[i]!);
-  const known = [...placed.keys()];
-  if (known.length === 0) return result;
+  const result = Float64Array.from({ length: landmarks.length }, (_, i) => landmarks[i]!);
+  if (placed.size === 0) return result;
   const covariance = covarianceOf(landmarks, schema, model);
-  const K = known.map((i) => known.map((j) => covariance(i, j)));
-  const weights = [0, 1].map((axis) => solve(K, known.map((i) => placed.get(i)![axis]! - landmarks[2 * i + axis]!)));
-  for (let p = 0; p < P; p++) {
-    for (const axis of [0, 1]) {
-      const move = known.reduce((sum, i, k) => sum + covariance(p, i) * weights[axis]![k]!, 0);
-      result[2 * p + axis]! += move;
-    }
+  // Coordinates, as those of one landmark depend on both of another one.
+  const known = [...placed.keys()].flatMap((p) => [2 * p, 2 * p + 1]);
+  const targets = [...placed.values()].flat();
+  const weights = solve(
+    known.map((a) => known.map((b) => covariance(a, b))),
+    known.map((a, k) => targets[k]! - landmarks[a]!),
+  );
+  for (let a = 0; a < result.length; a++) {
+    result[a]! += known.reduce((sum, b, k) => sum + covariance(a, b) * weights[k]!, 0);
   }
-  for (const [i, place] of placed) result.set(place, 2 * i);
+  for (const [p, place] of placed) result.set(place, 2 * p);
   return result;
 }
 
-/** Covariance of the errors of two landmarks. */
+/** Covariance of the errors of two coordinates; coordinate `2 p` is x of landmark p, `2 p + 1` is y. */
 function covarianceOf(
   landmarks: ArrayLike<number>,
-  { contours }: Contours,
-  { shift, affine, smooth, contour, own }: RefitModel,
+  schema: FeatureSchema,
+  model: RefitModel,
+): (a: number, b: number) => number {
+  const { mirror, count } = schema, share = model.mirror;
+  const kernel = kernelOf(landmarks, schema, model);
+  const known = new Float64Array(count * count).fill(NaN);
+  const between = (i: number, j: number) => {
+    const value = known[i * count + j]!;
+    return Number.isNaN(value) ? known[i * count + j] = kernel(i, j) : value;
+  };
+  const [ux, uy] = acrossOf(landmarks, mirror);
+  // The mirror image of a move turns its part across the face round.
+  const flip = [[1 - 2 * ux * ux, -2 * ux * uy], [-2 * ux * uy, 1 - 2 * uy * uy]];
+  return (a, b) => {
+    const i = a >> 1, j = b >> 1, m = mirror[i]!, n = mirror[j]!, turned = flip[a & 1]![b & 1]!;
+    const straight = (a & 1) === (b & 1) ? between(i, j) + share ** 2 * between(m, n) : 0;
+    return straight + share * turned * (between(m, j) + between(i, n));
+  };
+}
+
+/** Covariance of the process of two landmarks, the same for both coordinates. */
+function kernelOf(
+  landmarks: ArrayLike<number>,
+  schema: FeatureSchema,
+  { smooth, contour, feature, own }: RefitModel,
 ): (i: number, j: number) => number {
-  const { x, y, width, height } = boundingBox(landmarks);
-  const size = Math.sqrt(Math.max(width, 1) * Math.max(height, 1)), cx = x + width / 2, cy = y + height / 2;
-  const lines = new Map<number, Set<number>>();
-  for (const [k, { points }] of contours.entries()) {
-    for (const p of points) lines.set(p, (lines.get(p) ?? new Set()).add(k));
+  const { width, height } = boundingBox(landmarks), size = Math.sqrt(Math.max(width, 1) * Math.max(height, 1));
+  const at = Array.from({ length: schema.count }, (_, p) => pointAt(landmarks, p).map((px) => px / size));
+  const lines = at.map((_, p) => schema.contours.map(({ points }) => points.includes(p)));
+  const parts = at.map((): { feature: number; u: readonly number[] } => ({ feature: -1, u: [0, 0] }));
+  for (const [k, { points }] of featuresOf(schema).entries()) {
+    const [cx, cy] = [0, 1].map((axis) => points.reduce((sum, p) => sum + at[p]![axis]!, 0) / points.length);
+    const offsets = points.map((p) => [at[p]![0]! - cx!, at[p]![1]! - cy!] as const);
+    const radius = Math.sqrt(offsets.reduce((sum, [x, y]) => sum + x * x + y * y, 0) / points.length) || 1;
+    points.forEach((p, n) => parts[p] = { feature: k, u: offsets[n]!.map((x) => x / radius) });
   }
   return (i, j) => {
-    const [ax, ay] = pointAt(landmarks, i), [bx, by] = pointAt(landmarks, j);
-    const [ux, uy, vx, vy] = [ax - cx, ay - cy, bx - cx, by - cy].map((px) => px / size) as [
-      number,
-      number,
-      number,
-      number,
-    ];
-    const squared = (ux - vx) ** 2 + (uy - vy) ** 2;
-    const bell = (length: number) => Math.exp(-squared / (2 * length ** 2));
-    const same = lines.get(i)?.intersection(lines.get(j) ?? new Set()).size;
-    return shift + affine * (ux * vx + uy * vy) +
-      smooth.reduce((sum, { variance, length }) => sum + variance * bell(length), 0) +
-      (same ? contour.variance * bell(contour.length) : 0) + (i === j ? own : 0);
+    const squared = (at[i]![0]! - at[j]![0]!) ** 2 + (at[i]![1]! - at[j]![1]!) ** 2;
+    const bell = ({ variance, length }: { variance: number; length: number }) =>
+      variance * Math.exp(-squared / (2 * length ** 2));
+    const isLine = lines[i]!.some((is, k) => is && lines[j]![k]), [a, b] = [parts[i]!, parts[j]!];
+    const together = a.feature === b.feature
+      ? feature.shift + feature.affine * (a.u[0]! * b.u[0]! + a.u[1]! * b.u[1]!)
+      : 0;
+    return bell(smooth) + (isLine ? bell(contour) : 0) + together + (i === j ? own : 0);
   };
+}
+
+/** Direction across the face: from its left to its right half. */
+function acrossOf(landmarks: ArrayLike<number>, mirror: readonly number[]): readonly [x: number, y: number] {
+  let x = 0, y = 0;
+  mirror.forEach((q, p) => {
+    if (p >= q) return;
+    x += landmarks[2 * q]! - landmarks[2 * p]!;
+    y += landmarks[2 * q + 1]! - landmarks[2 * p + 1]!;
+  });
+  const length = Math.hypot(x, y);
+  return length > 0 ? [x / length, y / length] : [1, 0];
 }
 
 /** Solves a symmetric positive definite system by Cholesky's decomposition. */

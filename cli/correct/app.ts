@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { type Feature, featuresOf } from "../../faces/features.ts";
 import { refit } from "../../faces/refit.ts";
 import {
   type ChangeEvent,
@@ -23,7 +24,7 @@ import {
   stepFace,
 } from "./api.ts";
 import { type Grey, greyOf, snapContour } from "./edges.ts";
-import { boxOf, dragContour, type Feature, featuresOf, mirrorFrom, movePoints } from "./shapes.ts";
+import { boxOf, dragContour, mirrorFrom, movePoints } from "./shapes.ts";
 import { type Grip, nameOf, Stage, svg } from "./stage.ts";
 
 const element = <T extends Element>(id: string) => document.getElementById(id) as unknown as T;
