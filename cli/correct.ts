@@ -12,12 +12,13 @@ import { NoAdapterError } from "../engine/device.ts";
 import { loadDetector } from "../models/detectors/detector.ts";
 import { Guesser } from "./_correct_guesser.ts";
 import { Journal, setAside } from "./_correct_journal.ts";
+import { saveCorrected } from "./_correct_save.ts";
 import { CorrectServer, HOST, serveCorrections } from "./_correct_server.ts";
 import { openSource } from "./_correct_source.ts";
 import { gpuOption, LazyDevice } from "./_device.ts";
 import { type Context, number, SHIPPED_DETECTOR, UsageError } from "./command.ts";
 
-const PORT = 8788;
+const PORT = 8788, SAVED_PX = 256;
 
 /** Declares `correct`. */
 export const correct = (context: Context) =>
@@ -46,6 +47,12 @@ export const correct = (context: Context) =>
         number("a whole number from 0 to 65535", (port) => Number.isInteger(port) && port >= 0 && port <= 65535),
       ).default(PORT),
     )
+    .option("--save <OUT>", "write the faces that were accepted or corrected as a dataset of crops, and stop")
+    .addOption(
+      new Option("--size <PX>", `side of the crops of --save; ${SAVED_PX} unless given`).argParser(
+        number("a whole number from 8 to 2048", (px) => Number.isInteger(px) && px >= 8 && px <= 2048),
+      ),
+    )
     .option("--undo-all", "set all corrections of the folder aside, and stop")
     .addHelpText("after", "\nExample:\n  deno task correct found")
     .action(async (dir, options) => {
@@ -57,6 +64,12 @@ export const correct = (context: Context) =>
         schema,
         origin: origin === undefined ? undefined : Number(origin) as Origin,
       });
+      if (options.save !== undefined) {
+        const count = await saveCorrected(source, options.save, options.size ?? SAVED_PX);
+        return context.print(
+          `${count} faces of ${dir}: ${options.save}; next: deno task run pipelines/adapt.yaml --set folder=${options.save}`,
+        );
+      }
       using journal = Journal.open(source);
       const stop = new AbortController();
       await using device = new LazyDevice(options.gpu, context.note);

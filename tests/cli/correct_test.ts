@@ -233,6 +233,32 @@ Deno.test("corrections: a stage's dataset is corrected: what reads it runs again
   });
 });
 
+Deno.test("correct --save writes what was accepted or corrected, with its landmarks in the crops", async () => {
+  await inFolder(async (root) => {
+    const dir = await folderOf(join(root, "faces"), 4), out = join(root, "out");
+    const save = async () => await runCommand(["correct", dir, "--save", out, "--size", "48"]);
+    assert.match((await save()).notes, /none is accepted or corrected, hint: deno task correct/);
+    {
+      using journal = Journal.open(await openSource(dir));
+      journal.set(0, { ...journal.original(0), verdict: "accepted" }, 0);
+      journal.set(1, shifted(journal.original(1), 4), 0);
+      journal.set(2, { ...shifted(journal.original(2), 4), verdict: "rejected" }, 0);
+    }
+    const { code, lines } = await save();
+    assert.deepEqual([code, lines], [0, [
+      `2 faces of ${dir}: ${out}; next: deno task run pipelines/adapt.yaml --set folder=${out}`,
+    ]]);
+    const { records, size_px } = await openDataset(out);
+    assert.deepEqual([size_px, records.map(({ source }) => source)], [48, ["0.png", "1.png"]]);
+    const nose = (k: number) => records[k]!.landmarks[60]!, lip = (k: number) => records[k]!.landmarks[66]!;
+    const scale = (records[0]!.landmarks[32]! - records[0]!.landmarks[0]!) / (LANDMARKS[32]! - LANDMARKS[0]!);
+    assert.ok(Math.abs(nose(1) - lip(1) - (nose(0) - lip(0)) - 4 * scale) < 0.01);
+    assert.match((await save()).notes, /it is not empty/);
+    // `dataset/import` takes it as a folder.
+    assert.equal((await openFolder(out)).records.length, 2);
+  });
+});
+
 Deno.test("correct: what cannot be corrected is named with the way on", async () => {
   await inFolder(async (root) => {
     const bare = join(root, "bare");
