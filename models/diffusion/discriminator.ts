@@ -12,7 +12,8 @@
  * computed once.
  *
  * Easy to get wrong: the adaptive weight is a number and no gradient flows through it; the discriminator sees
- * reconstructions as constants.
+ * reconstructions as constants. Where it starts late, Adam's bias correction is over by then, and its first steps are up to
+ * three times as long as they would be.
  *
  * Source: Isola et al. 2017, arXiv 1611.07004, section 3.2.2; Esser et al. 2021, arXiv 2012.09841, eq. 7;
  * CompVis/latent-diffusion a506df5, ldm/modules/losses/contperceptual.py and taming's discriminator/model.py.
