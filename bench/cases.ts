@@ -179,6 +179,7 @@ export const CASES: readonly Case[] = [
   step("step.unet_controlnet:tiny-b8", () => unetControlnetStep(8)),
   step("step.ddim:tiny", () => ddimStep(8)),
   step("step.hourglass:tiny-b32", () => hourglassStep(32)),
+  step("step.hourglass:tiny-b32-f16-mixed", () => hourglassStep(32, "f16-mixed")),
   step("step.star:small-b32", () => detectorStep(STAR_SIZES.small, 32)),
 ];
 

@@ -19,6 +19,7 @@ import { unet, unetFormat } from "../models/diffusion/unet.ts";
 import { adamHyper } from "../ops/optimizer.ts";
 import { lookUp } from "../engine/lookup.ts";
 import { Graph, type Value } from "../engine/graph.ts";
+import type { Precision } from "../engine/plan/precision.ts";
 import type { Fetches } from "../engine/plan/records.ts";
 import { denoisingLoss } from "../stages/lib/diffusion.ts";
 
@@ -54,7 +55,7 @@ async function tinyNetworks() {
 
 /** Fetches of a trainer's step, with Adam, clipping and the moving average. */
 function training(
-  spec: Pick<TrainerSpec, "loss" | "trainable" | "outputs" | "updates">,
+  spec: Pick<TrainerSpec, "loss" | "trainable" | "outputs" | "updates" | "precision">,
   specs: Specs,
   inputs: Workload["inputs"] = {},
 ): Workload {
@@ -125,15 +126,15 @@ export async function unetForward(batch: number): Promise<Workload> {
 }
 
 /** A training step of a landmark detector. */
-export function detectorStep(config: DetectorConfig, batch: number): Workload {
+export function detectorStep(config: DetectorConfig, batch: number, precision?: Precision): Workload {
   const { specs, loss, landmarks, updates } = detectorTraining(new Graph(), config, batch);
   const trainable = trainableNames(config, specs);
-  return training({ loss, trainable, updates, outputs: { landmarks } }, specs);
+  return training({ loss, trainable, updates, outputs: { landmarks }, precision }, specs);
 }
 
 /** A training step of the detector that ships. */
-export async function hourglassStep(batch: number): Promise<Workload> {
-  return detectorStep(await readDetectorConfig(`${TINY}/detector`), batch);
+export async function hourglassStep(batch: number, precision?: Precision): Promise<Workload> {
+  return detectorStep(await readDetectorConfig(`${TINY}/detector`), batch, precision);
 }
 
 /** A block of Stable Diffusion v1's first level, on latents of an image of 512 pixels. */

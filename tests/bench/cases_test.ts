@@ -12,7 +12,7 @@ for (const { name, bound, flops, workload } of CASES) {
     // A parameter without a first value may only be the state of an optimiser or sampler.
     for (const { node: { leaf } } of leaves) {
       if (leaf?.kind !== "parameter" || specs.has(leaf.name)) continue;
-      assert.match(leaf.name, /^(p$|adam\.|ema\/|sampler\/)/);
+      assert.match(leaf.name, /^(p$|adam\.|ema\/|loss_scale\/|sampler\/)/);
     }
   });
 }
