@@ -13,7 +13,10 @@ import { readBytes, readText } from "../formats/files.ts";
 import { InputError } from "../formats/input_error.ts";
 import { createImage, cropSquare } from "../faces/data/image.ts";
 import { decodeImage, encodeJpeg, readImage, readImageHeader, readImageSize } from "../faces/data/image_file.ts";
-import { boundingBox, boxDiagonal, faceBox, type Landmarks, meanPoint } from "../faces/landmarks.ts";
+import { boundingBox, boxDiagonal, faceBox, type Landmarks } from "../faces/landmarks.ts";
+import { pointAt } from "../faces/geometry.ts";
+import { nextFaces, uprightShape } from "../faces/next_faces.ts";
+import type { LandmarkSchema } from "../faces/schema.ts";
 import { mean, roundTo } from "../faces/statistics.ts";
 import { changesFace } from "../formats/corrections.ts";
 import type { Guess, Guesser } from "./_correct_guesser.ts";
@@ -73,6 +76,7 @@ export class CorrectServer {
   readonly #doubts: (number | undefined)[];
   readonly #listeners = new Set<(text: string) => void>();
   readonly #thumbs = new Map<number, Uint8Array<ArrayBuffer>>();
+  #upright: readonly (Landmarks | undefined)[] | undefined;
   #modules: Promise<ReadonlyMap<string, string>> | undefined;
 
   /** Takes the faces and their journal. */
@@ -118,6 +122,7 @@ export class CorrectServer {
     if (path === "") return await this.#page();
     if (path === "style.css") return content(await readText(fileOf("cli/correct/style.css")), "text/css");
     if (path === "faces") return Response.json(this.#faces(), { headers: GUARD });
+    if (path === "next") return Response.json(this.#next(), { headers: GUARD });
     if (path === "events") return this.#events();
     const [, kind = "", digits = ""] = /^(face|image|thumb)\/(\d{1,9})$/.exec(path) ?? [];
     if (kind) {
@@ -144,11 +149,26 @@ export class CorrectServer {
       dir,
       kind,
       schema: { name, count, names: Object.fromEntries(names), contours, dots, regions, mirror, normalisers },
-      shape: meanShape(this.#options.source),
+      shape: meanShape(this.#shapes(), schema),
       guesses: guesser !== undefined,
       reason: reason ?? "",
       faces: this.#options.source.faces.map((_, k) => this.#summary(k)),
     };
+  }
+
+  /** Shapes of the faces before any correction. */
+  #shapes(): readonly (Landmarks | undefined)[] {
+    const { faces, schema } = this.#options.source;
+    return this.#upright ??= faces.map(({ landmarks }) => uprightShape(landmarks, schema));
+  }
+
+  /** The faces in the order of what their correction would add. */
+  #next(): number[] {
+    const shapes = this.#shapes();
+    return nextFaces(shapes.map((shape, k) => {
+      const { verdict, changed } = this.#summary(k);
+      return { shape, doubt: this.#doubts[k], done: verdict !== null || changed };
+    }));
   }
 
   #summary(k: number): FaceSummary {
@@ -317,27 +337,21 @@ export class CorrectServer {
  *
  * @returns `[P][2]`.
  */
-function meanShape({ faces, schema }: FaceSource): [number, number][] {
-  const { count, mirror, normalisers: { interocular: eyes } } = schema, sum = new Float64Array(2 * count);
-  for (const { landmarks } of faces.slice(0, MOST_SHAPES)) {
-    const [ax, ay] = meanPoint(landmarks, eyes.left), [bx, by] = meanPoint(landmarks, eyes.right);
-    const length = (bx - ax) ** 2 + (by - ay) ** 2;
-    if (!(length > 0)) continue;
-    for (let p = 0; p < count; p++) {
-      // Along the eyes and down, from the middle between them.
-      const [x, y] = [landmarks[2 * p]! - (ax + bx) / 2, landmarks[2 * p + 1]! - (ay + by) / 2];
-      const along = (x * (bx - ax) + y * (by - ay)) / length, down = (y * (bx - ax) - x * (by - ay)) / length;
-      sum[2 * p]! += along;
-      sum[2 * p + 1]! += down;
-      sum[2 * mirror[p]!]! -= along;
-      sum[2 * mirror[p]! + 1]! += down;
+function meanShape(shapes: readonly (Landmarks | undefined)[], { count, mirror }: LandmarkSchema): [number, number][] {
+  const sum = new Float32Array(2 * count);
+  for (const shape of shapes.slice(0, MOST_SHAPES)) {
+    for (let p = 0; shape && p < count; p++) {
+      const [x, y] = pointAt(shape, p), q = mirror[p]!;
+      sum[2 * p]! += x;
+      sum[2 * p + 1]! += y;
+      sum[2 * q]! -= x;
+      sum[2 * q + 1]! += y;
     }
   }
-  const points: Landmarks = Float32Array.from(sum), { x, y, width, height } = boundingBox(points);
-  const side = Math.max(width, height) || 1;
+  const { x, y, width, height } = boundingBox(sum), side = Math.max(width, height) || 1;
   return Array.from({ length: count }, (_, p) => [
-    roundTo((points[2 * p]! - x - width / 2) / side + 0.5, 4),
-    roundTo((points[2 * p + 1]! - y - height / 2) / side + 0.5, 4),
+    roundTo((sum[2 * p]! - x - width / 2) / side + 0.5, 4),
+    roundTo((sum[2 * p + 1]! - y - height / 2) / side + 0.5, 4),
   ]);
 }
 

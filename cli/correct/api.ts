@@ -130,6 +130,11 @@ export async function listFaces(): Promise<FolderFaces> {
   return await (await ask("faces")).json();
 }
 
+/** The faces, by index, in the order of what their correction would add. */
+export async function nextFaces(): Promise<number[]> {
+  return await (await ask("next")).json();
+}
+
 /** Opens a face. */
 export async function openFace(index: number): Promise<FaceDetails> {
   return await (await ask(`face/${index}`)).json();

@@ -16,6 +16,7 @@ import {
   guessFace,
   listen,
   listFaces,
+  nextFaces,
   openFace,
   pictureOf,
   type Point,
@@ -179,7 +180,7 @@ function receive({ summary, state, revision, undo, redo }: ChangeEvent): void {
   showProgress();
   if (before && before.doubt !== summary.doubt) {
     clearTimeout(orderTimer);
-    orderTimer = setTimeout(arrange, ORDER_MS);
+    orderTimer = setTimeout(() => void arrange(), ORDER_MS);
   }
   if (!state || revision === undefined || summary.index !== open?.index || open.waiting || revision <= open.revision) {
     return;
@@ -197,10 +198,11 @@ function matches({ verdict, changed }: FaceSummary): boolean {
 }
 
 /** Puts the faces in order and fills the list. */
-function arrange(): void {
-  const byDoubt = element<HTMLSelectElement>("order").value === "doubt";
-  const shown = faces.filter(matches);
-  if (byDoubt) shown.sort((a, b) => (b.doubt ?? -1) - (a.doubt ?? -1) || a.index - b.index);
+async function arrange(): Promise<void> {
+  const by = element<HTMLSelectElement>("order").value;
+  const useful = by === "next" ? await nextFaces().catch(() => []) : [];
+  const shown = by === "next" ? useful.map((index) => faces[index]!).filter(matches) : faces.filter(matches);
+  if (by === "doubt") shown.sort((a, b) => (b.doubt ?? -1) - (a.doubt ?? -1) || a.index - b.index);
   order = shown.map(({ index }) => index);
   const list = element<HTMLOListElement>("faces");
   list.replaceChildren(...order.map((index) => {
@@ -855,7 +857,7 @@ function listenToPage(): void {
     if (p !== null && selected !== Number(p)) select(Number(p));
   });
   element("stage").addEventListener("pointerdown", () => closeDrawers());
-  for (const id of ["order", "filter"]) element(id).addEventListener("change", arrange);
+  for (const id of ["order", "filter"]) element(id).addEventListener("change", () => void arrange());
   for (const id of ["show-before", "show-doubt", "show-loupe"]) element(id).addEventListener("change", render);
   const reach = element<HTMLInputElement>("reach");
   reach.addEventListener("input", () => element("reach-value").textContent = `${reach.value} %`);
@@ -882,7 +884,7 @@ async function start(): Promise<void> {
     if (!connected) return status("The server has stopped", true);
     if (!unsaved) status("Saved");
   });
-  arrange();
+  await arrange();
   showProgress();
   document.title = `${folder.dir.replace(/^.*[\\/](?=.)/, "")} - Correct landmarks`;
   const asked = /^#(\d+)$/.exec(location.hash)?.[1];

@@ -11,6 +11,7 @@ import { formatPts } from "../../faces/pts.ts";
 import { SCHEMAS } from "../../faces/schema.ts";
 import { Random } from "../../engine/rng.ts";
 import { ConflictError, type FaceState, Journal } from "../../cli/_correct_journal.ts";
+import { Guesser } from "../../cli/_correct_guesser.ts";
 import { CorrectServer } from "../../cli/_correct_server.ts";
 import { openSource } from "../../cli/_correct_source.ts";
 import { neutralFace } from "../faces/neutral_face.ts";
@@ -18,6 +19,8 @@ import { readPipeline } from "../../runtime/pipeline/file.ts";
 import { silent } from "../../runtime/run/progress.ts";
 import { runPipeline } from "../../runtime/run/run.ts";
 import { stage } from "../../runtime/stage.ts";
+import { loadDetector } from "../../models/detectors/detector.ts";
+import { gpuTest } from "../gpu.ts";
 import { inFolder } from "../stages/run_stages.ts";
 import { runCommand } from "./run_command.ts";
 
@@ -391,6 +394,29 @@ Deno.test("correct: a window gets the changes of others", async () => {
     await reader.cancel();
   });
 });
+
+gpuTest(
+  "correct: a detector guesses the landmarks of a face at its place, and says where it cannot",
+  async (device) => {
+    await inFolder(async (root) => {
+      const image = createImage(3 * SIDE, 2 * SIDE, [200, 170, 150]), path = `${root}/face.png`;
+      await writePng(path, image);
+      using detector = await loadDetector(device, "models/tiny/detector", { batch: 1 });
+      const guesser = new Guesser(detector, SCHEMAS.ibug68), face = LANDMARKS.map((px) => px + SIDE / 2);
+      const [first, second] = await Promise.all([guesser.guess(path, face), guesser.guess(path, face)]);
+      assert.deepEqual(first, second);
+      assert.equal(first.uncertainty_px.length, 68);
+      assert.ok(first.uncertainty_px.every((px) => px > 0));
+      const right = await guesser.guess(path, face.map((px, i) => i % 2 ? px : px + SIDE));
+      const mean = (list: typeof first) => list.landmarks.reduce((sum, [x]) => sum + x / 68, 0);
+      assert.ok(Math.abs(mean(right) - mean(first) - SIDE) < 0.2 * SIDE, "it looks at the place of the landmarks");
+      await assert.rejects(guesser.guess(path, new Float32Array(136)), /whose eyes are at one place/);
+      await assert.rejects(guesser.guess(`${root}/none.png`, face), /none\.png/);
+      assert.deepEqual(await guesser.guess(path, face), first, "it goes on after an error");
+      assert.throws(() => new Guesser(detector, SCHEMAS.wflw98), /Cannot convert landmarks of ibug68 to wflw98/);
+    });
+  },
+);
 
 /** Number of requests; `deno task fuzz` asks for more. */
 const REQUESTS = Number(Deno.args.find((arg) => arg.startsWith("--fuzz="))?.slice("--fuzz=".length) ?? 400);
