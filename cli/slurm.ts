@@ -86,9 +86,18 @@ export const slurm = (context: Context) => {
         from: resolve(context.from ?? "."),
         args: [isElsewhere ? resolve(file) : file, ...(options.set ?? []).flatMap((value) => ["--set", value])],
       };
+      const { shards, local } = options;
+      const flags = [
+        ...shards > 1 ? ["--shards", `${shards}`] : [],
+        ...local ? ["--local"] : [],
+        ...options.gpu === undefined ? [] : ["--gpu", options.gpu],
+        ...sbatch,
+        ...(options.sbatch ?? []).map((option) => `--sbatch=${option}`),
+      ];
       const record = {
         pipeline: pipeline.name,
-        command: ["slurm", ...place.args.map(shellWord)].join(" "),
+        file: place.args[0] ?? file,
+        command: ["slurm", ...place.args, ...flags].map(shellWord).join(" "),
         submitted: new Date().toISOString(),
         stages: stagesOf(plan),
       };

@@ -101,7 +101,7 @@ export function readRun(dir: string): RunState | undefined {
 }
 
 /** The state of a pipeline whose stages are made by processes of their own: by their notes and locks. */
-function submittedRun(dir: string, { pipeline, command, submitted, stages }: Submission): RunState {
+function submittedRun(dir: string, { pipeline, file, command, submitted, stages }: Submission): RunState {
   const tasks = new Map(stages.map(({ id, key }) => [id, tasksOf(dir, id, key)]));
   const lost = new Set<string>();
   const progressOf = ({ id, key, needs }: Submission["stages"][number]): StageProgress => {
@@ -120,7 +120,7 @@ function submittedRun(dir: string, { pipeline, command, submitted, stages }: Sub
     pipeline,
     status: has("running") || !ended ? "running" : ended,
     owner: null,
-    file: command.replace(/^slurm /, ""),
+    file,
     command,
     updated: new Date(Math.max(Date.parse(submitted), ...[...tasks.values()].map(({ noted }) => noted))).toISOString(),
     message: messages[0] ?? null,

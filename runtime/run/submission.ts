@@ -13,6 +13,8 @@ import { tasksDir } from "./task_files.ts";
 export interface Submission {
   /** Name of the pipeline. */
   readonly pipeline: string;
+  /** The pipeline's file, as the command named it. */
+  readonly file: string;
   /** The command that submitted it, without `deno task`. */
   readonly command: string;
   /** Date and time, ISO 8601. */

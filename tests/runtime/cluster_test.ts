@@ -41,6 +41,7 @@ function tasks() {
   const part = (index: number, count = 3): Task => ({ stage: "pairs", shard: { index, count } });
   const record = async (...set: string[]) => ({
     pipeline: "test",
+    file: b.file,
     command: `slurm ${b.file}`,
     submitted: "2001-02-03T04:05:06Z",
     stages: stagesOf(await plan(...set)),

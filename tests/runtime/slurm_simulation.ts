@@ -60,7 +60,13 @@ const command = (name: string) => [Deno.execPath(), "run", "-q", "-A", program, 
 /** Submits what is missing; resolves to the ids of the jobs. */
 async function send(): Promise<readonly string[]> {
   const plan = planRun(await readPipeline(b.file, registry), b.root);
-  const record = { pipeline: "test", command: "", submitted: new Date().toISOString(), stages: stagesOf(plan) };
+  const record = {
+    pipeline: "test",
+    file: b.file,
+    command: "",
+    submitted: new Date().toISOString(),
+    stages: stagesOf(plan),
+  };
   const { jobs } = await submit(
     jobsOf(plan, parts),
     {
