@@ -58,7 +58,7 @@ interface Open {
   redo: number;
   /** Changes that the server has not noted. */
   waiting: number;
-  grey: Grey | undefined;
+  readonly picture: Blob;
 }
 
 /** A drag on its way. */
@@ -74,6 +74,8 @@ let folder: FolderFaces;
 let features: Feature[] = [];
 let faces: FaceSummary[] = [];
 let order: number[] = [];
+/** The face that is on its way. */
+let coming: number | undefined;
 let open: Open | undefined;
 let stage: Stage;
 let mode: Mode = "refit";
@@ -261,11 +263,14 @@ function showProgress(): void {
 /** Opens a face. */
 async function show(index: number): Promise<void> {
   flushKeys();
+  coming = index;
   try {
     const [details, picture] = await Promise.all([openFace(index), pictureOf(index)]);
+    if (coming !== index) return; // another one was asked for meanwhile
+    coming = undefined;
     const before = open?.index;
     const { state, revision, undo, redo, width, height, summary } = details;
-    open = { index, details, state, revision, undo, redo, waiting: 0, grey: undefined };
+    open = { index, details, state, revision, undo, redo, waiting: 0, picture };
     [selected, hovered, drag] = [null, null, undefined];
     if (url) URL.revokeObjectURL(url);
     url = URL.createObjectURL(picture);
@@ -276,15 +281,9 @@ async function show(index: number): Promise<void> {
     items.get(index)?.scrollIntoView({ block: "nearest" });
     element("title").textContent = summary.file_name + (summary.face > 1 ? `, face ${summary.face}` : "");
     render();
-    const face = open;
-    createImageBitmap(picture).then((bitmap) => {
-      const canvas = new OffscreenCanvas(width, height), context = canvas.getContext("2d")!;
-      context.drawImage(bitmap, 0, 0, width, height);
-      bitmap.close();
-      face.grey = greyOf(context.getImageData(0, 0, width, height).data, width, height);
-    }, () => say("This browser cannot decode the picture."));
   } catch (error) {
     if (!(error instanceof ServerError)) throw error;
+    if (coming === index) coming = undefined;
     say(error.message);
   }
 }
@@ -292,7 +291,7 @@ async function show(index: number): Promise<void> {
 /** Opens the face before or behind in the list. */
 function go(by: number): void {
   if (!order.length) return;
-  const at = open ? order.indexOf(open.index) : -1;
+  const at = order.indexOf(coming ?? open?.index ?? -1);
   const next = at < 0 ? 0 : at + by;
   if (next < 0 || next >= order.length) {
     return say(by > 0 ? "This is the last face of the list." : "This is the first one.");
@@ -301,7 +300,7 @@ function go(by: number): void {
 }
 
 function judge(verdict: "accepted" | "rejected"): void {
-  if (!open) return;
+  if (!open || coming !== undefined) return; // a key that is held does not judge what nobody has seen
   flushKeys();
   const again = open.state.verdict === verdict;
   commit({ verdict: again ? null : verdict });
@@ -471,15 +470,46 @@ async function guess(): Promise<void> {
   }
 }
 
-function snap(): void {
+async function snap(): Promise<void> {
   const p = needed();
   if (!open || p === null) return;
   flushKeys();
   const contour = folder.schema.contours.find(({ points }) => points.includes(p));
-  if (!contour || !open.grey) return say("There is no contour to snap.");
-  const { landmarks, pinned } = open.state, { w, h } = boxOf(landmarks, [...landmarks.keys()]);
+  if (!contour) return say("The landmark is on no contour.");
+  const face = open, { landmarks, pinned } = face.state, { w, h } = boxOf(landmarks, [...landmarks.keys()]);
   const reach = Math.max(1.5, SNAP_SHARE * Math.sqrt(w * h));
-  commit({ landmarks: snapContour(open.grey, landmarks, contour.points, contour.closed, new Set(pinned), reach) });
+  try {
+    const { grey, left, top } = await surroundings(face, contour.points, 2 * reach);
+    if (face !== open || face.state.landmarks !== landmarks) return;
+    const inside = landmarks.map(([x, y]): Point => [x - left, y - top]);
+    const snapped = snapContour(grey, inside, contour.points, contour.closed, new Set(pinned), reach);
+    commit({
+      landmarks: landmarks.map((place, k) =>
+        contour.points.includes(k) ? [snapped[k]![0] + left, snapped[k]![1] + top] : place
+      ),
+    });
+  } catch (error) {
+    if (!(error instanceof DOMException)) throw error;
+    say("This browser cannot decode the picture.");
+  }
+}
+
+/** Brightness of the picture around some landmarks, and where its left top pixel is. */
+async function surroundings(
+  { picture, state: { landmarks }, details: { width, height } }: Open,
+  some: readonly number[],
+  pad: number,
+): Promise<{ grey: Grey; left: number; top: number }> {
+  const { x, y, w, h } = boxOf(landmarks, some), inside = (px: number, side: number) => Math.min(side, Math.max(0, px));
+  const left = Math.min(width - 1, inside(Math.floor(x - pad), width));
+  const top = Math.min(height - 1, inside(Math.floor(y - pad), height));
+  const wide = Math.max(1, inside(Math.ceil(x + w + pad), width) - left);
+  const high = Math.max(1, inside(Math.ceil(y + h + pad), height) - top);
+  const bitmap = await createImageBitmap(picture, left, top, wide, high);
+  const context = new OffscreenCanvas(wide, high).getContext("2d")!;
+  context.drawImage(bitmap, 0, 0);
+  bitmap.close();
+  return { grey: greyOf(context.getImageData(0, 0, wide, high).data, wide, high), left, top };
 }
 
 function mirror(): void {
@@ -647,7 +677,14 @@ const ACTIONS: readonly Action[] = [
     group: "actions",
     act: () => void guess(),
   },
-  { id: "snap", text: "Snap", keys: ["s"], doc: "the contour onto the nearest edge", group: "actions", act: snap },
+  {
+    id: "snap",
+    text: "Snap",
+    keys: ["s"],
+    doc: "the contour onto the nearest edge",
+    group: "actions",
+    act: () => void snap(),
+  },
   { id: "mirror", text: "Mirror", keys: ["m"], doc: "the feature from the other side", group: "actions", act: mirror },
   {
     id: "occluded",

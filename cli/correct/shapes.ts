@@ -79,7 +79,7 @@ export function boxOf(
 
 /**
  * Puts landmarks at the mirror images of those on the other side. The axis is the line that halves the pairs of landmarks
- * left and right best: through the mean of their middles, across the mean of the lines between them.
+ * left and right best, those to place aside: through the mean of their middles, across the mean of the lines between them.
  *
  * @param points `[P][2]`.
  * @param mirror The landmark on the other side of each.
@@ -88,8 +88,10 @@ export function boxOf(
  */
 export function mirrorFrom(points: readonly Point[], mirror: readonly number[], some: readonly number[]): Point[] {
   let [cx, cy, ux, uy, pairs] = [0, 0, 0, 0, 0];
+  const placed = new Set(some);
   mirror.forEach((q, p) => {
-    if (p >= q) return;
+    // The pairs that are placed are those that are wrong.
+    if (p >= q || placed.has(p) || placed.has(q)) return;
     const [ax, ay] = points[p]!, [bx, by] = points[q]!;
     cx += (ax + bx) / 2;
     cy += (ay + by) / 2;

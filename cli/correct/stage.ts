@@ -231,7 +231,7 @@ export class Stage {
 
   #drawHandles({ boxed, points }: Shown): void {
     if (!boxed) return this.#layers.handles.replaceChildren();
-    const unit = 1 / this.#view.scale, { x, y, w, h } = boxOf(points, boxed), pad = 14 * unit;
+    const unit = this.#letter() / 14 / this.#view.scale, { x, y, w, h } = boxOf(points, boxed), pad = 14 * unit;
     const [left, top, right, bottom] = [x - pad, y - pad, x + w + pad, y + h + pad];
     const turn = { cx: (left + right) / 2, cy: top - 26 * unit };
     this.#layers.handles.replaceChildren(
@@ -326,8 +326,9 @@ export class Stage {
   #gripAt(event: PointerEvent, at: Point): Grip | undefined {
     const kind = (event.target as Element).getAttribute("data-grip");
     if (kind === "turn" || kind === "scale") return { kind };
-    if (this.#shown?.boxed && kind === "move") return { kind: "move" };
-    const point = this.#nearest(at, event.pointerType);
+    const point = this.#nearest(at, event.pointerType), boxed = this.#shown?.boxed;
+    // A landmark of another feature is taken from within the box.
+    if (kind === "move" && (point === null || boxed?.includes(point))) return { kind: "move" };
     return point === null ? undefined : { kind: "point", point };
   }
 

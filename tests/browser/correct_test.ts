@@ -223,6 +223,34 @@ test("correct: by the keyboard alone", async () => {
 
 const occludedOf = (face: number) => `fetch("face/${face}").then((r) => r.json()).then(({ state }) => state.occluded)`;
 
+test("correct: a contour is snapped to an edge, a feature placed from the other side, a landmark of another one taken", async () => {
+  await inFolder(async (root) => {
+    const dir = await facesIn(`${root}/faces`, 1), server = await Server.start(dir);
+    await using browser = await Browser.open();
+    const page = await openPage(browser, server.url);
+    // The jaw is drawn 3 pixels to the left of its landmarks, as a line with an edge on each side.
+    await page.key("]");
+    await page.key("s");
+    await page.until(`!document.querySelector("#do-undo").disabled && ${SAVED}`);
+    const [x] = await stateAt(page, 0, 2), [still] = await stateAt(page, 0, 30);
+    assert.ok(Math.abs(x - truthOf(2)[0]!) < 2.2, `${x} is not at the line at ${truthOf(2)[0]}`);
+    assert.equal(still.toFixed(2), (truthOf(30)[0]! + 3).toFixed(2), "only the contour moves");
+    await page.key("4");
+    await dragBy(page, 37, 0, -6);
+    const [left, right] = [await stateAt(page, 0, 37), await stateAt(page, 0, 44)];
+    assert.ok(right[1] - left[1] > 5);
+    // The brow lies in the box around the eye now, and is another feature.
+    await dragBy(page, 19, 0, -2);
+    near(await stateAt(page, 0, 19), [truthOf(19)[0]! + 3, truthOf(19)[1]! - 2], 0.6);
+    await dragBy(page, 40, 0, -1);
+    await page.key("m");
+    await page.until(SAVED);
+    near(await stateAt(page, 0, 37), [left[0], right[1]], 2.5);
+    assert.deepEqual(page.problems, []);
+    await server.stop();
+  });
+});
+
 test("correct: by fingers on 360 pixels, by the wheel on 4K, and in two windows", async () => {
   await inFolder(async (root) => {
     const dir = await facesIn(`${root}/faces`, 2), server = await Server.start(dir);
