@@ -71,14 +71,24 @@ const TEST = [
 const LOSS_TOLERANCE = 0.05;
 const RECORDED = new URL("../bench/hardware_losses.json", import.meta.url);
 
-const task = (name: string, ...args: string[]) => ["task", "-q", name, ...args];
+/** A command in one process, without `deno task` above it, which would leave it running when it is killed. */
+const command = (...args: string[]) => [
+  "run",
+  "-q",
+  "--no-prompt",
+  "-P=cli",
+  "--allow-write=runs",
+  "--allow-run=deno,nvidia-smi",
+  "main.ts",
+  ...args,
+];
 
 /** The steps, which take five minutes together at most. */
 export function stepsOf(dir: string): readonly Step[] {
   const pipeline = join(dir, "training.yaml");
   const ops = [...TEST, "tests/ops"];
   return [
-    { name: "doctor", args: task("doctor"), seconds: 15 },
+    { name: "doctor", args: command("doctor"), seconds: 15 },
     { name: "ops", args: ops, seconds: 70, read: (lines) => Promise.resolve(testCounts(lines)) },
     {
       name: "textures",
@@ -89,23 +99,23 @@ export function stepsOf(dir: string): readonly Step[] {
     },
     {
       name: "golden",
-      args: task("golden", "tests/golden"),
+      args: command("golden", "tests/golden"),
       seconds: 25,
       read: (lines) => Promise.resolve({ cases: lines.filter((line) => /^ok /.test(line)).length }),
     },
     {
       name: "bench",
-      args: task("bench", "--json"),
+      args: command("bench", "--json"),
       seconds: 60,
       read: (lines) => Promise.resolve({ cases: lines.flatMap(jsonOf) }),
     },
     {
       name: "tune",
-      args: task("tune", "pipelines/full.yaml", "--only", "detector", "--percent", "50", "--json"),
+      args: command("tune", "pipelines/full.yaml", "--only", "detector", "--percent", "50", "--json"),
       seconds: 30,
       read: (lines) => Promise.resolve({ kernels: lines.flatMap(jsonOf) }),
     },
-    { name: "training", args: task("run", pipeline, "--from", "train", "--tune", "off"), seconds: 30, read: losses },
+    { name: "training", args: command("run", pipeline, "--from", "train", "--tune", "off"), seconds: 30, read: losses },
   ];
 }
 
@@ -169,14 +179,13 @@ function chooseSteps(steps: readonly Step[], names: readonly string[] | undefine
 /** Runs a step in a process of its own, which is ended when its time is up. */
 export async function take({ name, args, env, seconds, read }: Step, gpu: string | undefined): Promise<StepResult> {
   const begun = performance.now();
-  const command = new Deno.Command("deno", {
+  const child = new Deno.Command("deno", {
     args: [...args],
     cwd: fileURLToPath(new URL("..", import.meta.url)),
     env: { NO_COLOR: "1", TMPDIR: "/tmp", ...gpu !== undefined && { FACEWRIGHT_GPU: gpu }, ...env },
     stdout: "piped",
     stderr: "piped",
-  });
-  const child = command.spawn();
+  }).spawn();
   let late = false;
   const timer = setTimeout(() => {
     late = true;

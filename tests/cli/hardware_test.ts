@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { hardwarePage, take, testCounts } from "../../cli/hardware.ts";
+import { hardwarePage, stepsOf, take, testCounts } from "../../cli/hardware.ts";
 import { runCommand } from "./run_command.ts";
 
 Deno.test("hardware counts tests by the last line of deno test", () => {
@@ -17,6 +17,10 @@ Deno.test("a step of hardware that takes too long is unfinished, one that fails 
   assert.equal((await take(step, undefined)).status, "unfinished");
   const failed = await take({ ...step, args: ["eval", "console.log('why'); Deno.exit(1)"], seconds: 60 }, undefined);
   assert.deepEqual([failed.status, failed.output], ["failed", ["why"]]);
+});
+
+Deno.test("no step of hardware has a process between, which would leave the step running when its time is up", () => {
+  for (const { name, args } of stepsOf("runs/hardware")) assert.notEqual(args[0], "task", name);
 });
 
 Deno.test("the page of hardware has steps, cases and losses beside the recorded ones", () => {
