@@ -1,0 +1,153 @@
+/// <reference lib="dom" />
+/**
+ * The faces of the folder: their list, its order, and the way from one to the next.
+ *
+ * @module
+ */
+import { type FaceSummary, nextFaces, openFace, pictureOf, ServerError } from "./api.ts";
+import { editor } from "./editor.ts";
+import { element, say, type Timer } from "./elements.ts";
+import { commit, flushKeys } from "./history.ts";
+import { render } from "./view.ts";
+
+/** Time after which the order follows new doubts. */
+const ORDER_MS = 1000;
+
+let order: number[] = [];
+let url = "";
+let orderTimer: Timer;
+const items = new Map<number, HTMLButtonElement>();
+
+function matches({ verdict, changed }: FaceSummary): boolean {
+  const filter = element<HTMLSelectElement>("filter").value;
+  return filter === "all" || (filter === "open" ? !verdict : filter === "changed" ? changed : verdict === filter);
+}
+
+/** Puts the faces in order and fills the list. */
+export async function arrange(): Promise<void> {
+  const by = element<HTMLSelectElement>("order").value;
+  const useful = by === "next" ? await nextFaces().catch(() => []) : [];
+  const shown = by === "next"
+    ? useful.map((index) => editor.faces[index]!).filter(matches)
+    : editor.faces.filter(matches);
+  if (by === "doubt") shown.sort((a, b) => (b.doubt ?? -1) - (a.doubt ?? -1) || a.index - b.index);
+  order = shown.map(({ index }) => index);
+  const list = element<HTMLOListElement>("faces");
+  list.replaceChildren(...order.map((index) => {
+    const item = document.createElement("li");
+    item.append(itemOf(index));
+    return item;
+  }));
+  if (!order.length) {
+    const item = document.createElement("li");
+    item.className = "empty";
+    item.textContent = "No face is like this.";
+    list.append(item);
+  }
+}
+
+function itemOf(index: number): HTMLButtonElement {
+  const known = items.get(index);
+  if (known) return known;
+  const button = document.createElement("button"),
+    image = document.createElement("img"),
+    text = document.createElement("span");
+  button.type = "button";
+  button.dataset["face"] = String(index);
+  image.src = `thumb/${index}`;
+  image.loading = "lazy";
+  image.alt = "";
+  button.append(image, text);
+  button.onclick = () => void show(index);
+  items.set(index, button);
+  paintItem(index);
+  return button;
+}
+
+function paintItem(index: number): void {
+  const button = items.get(index), face = editor.faces[index];
+  if (!button || !face) return;
+  const { file_name, face: number, doubt, verdict, changed } = face;
+  button.className = `face ${verdict ?? ""}`;
+  button.setAttribute("aria-current", String(index === editor.open?.index));
+  const facts = document.createElement("small"), mark = document.createElement("b");
+  mark.className = verdict ?? "";
+  mark.textContent = verdict ?? (changed ? "corrected" : "");
+  facts.append(doubt === null ? "" : `doubt ${doubt.toFixed(1)} %${mark.textContent ? ", " : ""}`, mark);
+  const name = file_name.replace(/^.*\//, "") + (number > 1 ? `, face ${number}` : "");
+  button.lastElementChild!.replaceChildren(name, facts);
+}
+
+/** Shows how much is done. */
+export function showProgress(): void {
+  const decided = editor.faces.filter(({ verdict }) => verdict).length,
+    changed = editor.faces.filter((face) => face.changed).length;
+  element("progress").textContent = `${decided} of ${editor.faces.length} decided, ${changed} corrected`;
+}
+
+/** Takes a face's new line. */
+export function takeSummary(summary: FaceSummary): void {
+  const before = editor.faces[summary.index];
+  editor.faces[summary.index] = summary;
+  paintItem(summary.index);
+  showProgress();
+  if (before && before.doubt !== summary.doubt) {
+    clearTimeout(orderTimer);
+    orderTimer = setTimeout(() => void arrange(), ORDER_MS);
+  }
+}
+
+/** Opens a face. */
+async function show(index: number): Promise<void> {
+  flushKeys();
+  editor.coming = index;
+  try {
+    const [details, picture] = await Promise.all([openFace(index), pictureOf(index)]);
+    if (editor.coming !== index) return; // another one was asked for meanwhile
+    editor.coming = undefined;
+    const before = editor.open?.index;
+    const { state, revision, undo, redo, width, height, summary } = details;
+    editor.open = { index, details, state, revision, undo, redo, waiting: 0, picture };
+    [editor.selected, editor.hovered, editor.drag] = [null, null, undefined];
+    if (url) URL.revokeObjectURL(url);
+    url = URL.createObjectURL(picture);
+    editor.stage.open(url, width, height);
+    editor.stage.frame(state.landmarks);
+    history.replaceState(null, "", `#${index}`);
+    for (const changed of [before, index]) if (changed !== undefined) paintItem(changed);
+    items.get(index)?.scrollIntoView({ block: "nearest" });
+    element("title").textContent = summary.file_name + (summary.face > 1 ? `, face ${summary.face}` : "");
+    render();
+  } catch (error) {
+    if (!(error instanceof ServerError)) throw error;
+    if (editor.coming === index) editor.coming = undefined;
+    say(error.message);
+  }
+}
+
+/** Opens the face that the address names, or the first one. */
+export async function showFirst(): Promise<void> {
+  const asked = /^#(\d+)$/.exec(location.hash)?.[1];
+  const first = asked !== undefined && editor.faces[Number(asked)] ? Number(asked) : order[0];
+  if (first !== undefined) await show(first);
+}
+
+/** Opens the face before or behind in the list. */
+export function go(by: number): void {
+  if (!order.length) return;
+  const at = order.indexOf(editor.coming ?? editor.open?.index ?? -1);
+  const next = at < 0 ? 0 : at + by;
+  if (next < 0 || next >= order.length) {
+    return say(by > 0 ? "This is the last face of the list." : "This is the first one.");
+  }
+  show(order[next]!);
+}
+
+/** Accepts or rejects the open face, or takes that back. */
+export function judge(verdict: "accepted" | "rejected"): void {
+  if (!editor.open || editor.coming !== undefined) return; // a key that is held does not judge what nobody has seen
+  flushKeys();
+  const again = editor.open.state.verdict === verdict;
+  commit({ verdict: again ? null : verdict });
+  if (!again) go(1);
+}

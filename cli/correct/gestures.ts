@@ -1,0 +1,139 @@
+/// <reference lib="dom" />
+/**
+ * What a drag of the pointer and the arrow keys do to landmarks.
+ *
+ * @module
+ */
+import { refit } from "../../faces/refit.ts";
+import type { Point } from "./api.ts";
+import { boxed, editor, featureOf } from "./editor.ts";
+import { checked, element } from "./elements.ts";
+import { commit, commitLater, flushKeys } from "./history.ts";
+import { select } from "./selection.ts";
+import { boxOf, dragContour, movePoints } from "./shapes.ts";
+import type { Grip } from "./stage.ts";
+import { draw, render } from "./view.ts";
+
+/** Ways in which a drag moves landmarks. */
+export const MODES = {
+  refit: ["Rest follows", "1", "A landmark; those that were not placed by hand follow it"],
+  point: ["Point", "2", "One landmark alone"],
+  contour: ["Contour", "3", "A landmark, and those beside it on its contour the less the farther they are"],
+  feature: ["Feature", "4", "An eye, a brow, the nose, the mouth or the jaw: move, turn, scale"],
+  face: ["Face", "5", "All landmarks: move, turn, scale"],
+} as const;
+/** One of them. */
+export type Mode = keyof typeof MODES;
+
+/** Pixels of the screen below which a press is no drag. */
+const STILL_PX = 2;
+
+/** A drag on its way. */
+export interface Drag {
+  readonly grip: Grip;
+  readonly start: Point;
+  readonly points: readonly Point[];
+  readonly held: number | null;
+  /** Where the pointer is now. */
+  at: Point;
+  moved: boolean;
+}
+
+/** Landmarks after a drag. */
+function dragged({ grip, start, points, held, at }: Drag): Point[] {
+  const by: Point = [at[0] - start[0], at[1] - start[1]];
+  if (grip.kind === "point" && held !== null) {
+    const place: Point = [points[held]![0] + by[0], points[held]![1] + by[1]];
+    return moved(points, held, place, by);
+  }
+  const some = boxed() ?? [], { x, y, w, h } = boxOf(points, some);
+  const centre: Point = [x + w / 2, y + h / 2], still = { centre, angle: 0, scale: 1, by: [0, 0] as Point };
+  const arm = (place: Point): Point => [place[0] - centre[0], place[1] - centre[1]];
+  const [a, b] = [arm(start), arm(at)];
+  if (grip.kind === "turn") {
+    return movePoints(points, some, { ...still, angle: Math.atan2(b[1], b[0]) - Math.atan2(a[1], a[0]) });
+  }
+  if (grip.kind === "scale") {
+    const scale = Math.max(0.05, Math.hypot(...b) / Math.max(1e-6, Math.hypot(...a)));
+    return movePoints(points, some, { ...still, scale });
+  }
+  return movePoints(points, some, { ...still, by });
+}
+
+/** Landmarks after one of them was moved, by the mode. */
+function moved(points: readonly Point[], held: number, place: Point, by: Point): Point[] {
+  switch (editor.mode) {
+    case "refit": {
+      const placed = new Map((editor.open?.state.pinned ?? []).map((p) => [p, points[p]!]));
+      return pairs(refit(points.flat(), placed.set(held, place), editor.folder.schema));
+    }
+    case "contour": {
+      const contour = editor.folder.schema.contours.find((one) => one.points.includes(held));
+      const reach = Number(element<HTMLInputElement>("reach").value) / 100;
+      if (contour) return dragContour(points, contour.points, contour.closed, held, by, reach);
+      return points.with(held, place);
+    }
+    case "point":
+      return points.with(held, place);
+    case "feature":
+      return movePoints(points, featureOf(held).points, { centre: [0, 0], angle: 0, scale: 1, by });
+    case "face":
+      return movePoints(points, [...points.keys()], { centre: [0, 0], angle: 0, scale: 1, by });
+  }
+}
+
+/** Pairs of a list of coordinates. */
+export const pairs = (flat: ArrayLike<number>) =>
+  Array.from({ length: flat.length / 2 }, (_, p): Point => [flat[2 * p]!, flat[2 * p + 1]!]);
+
+/** Landmarks that are placed by hand after one of them was moved. */
+function pinnedWith(p: number): readonly number[] {
+  const pinned = editor.open?.state.pinned ?? [];
+  return editor.mode === "feature" || editor.mode === "face" || pinned.includes(p) ? pinned : [...pinned, p];
+}
+
+/** Takes hold of something; false if there is nothing to hold. */
+export function grab(grip: Grip, at: Point): boolean {
+  if (!editor.open || !editor.visible) return false;
+  flushKeys();
+  const held = grip.kind === "point" ? grip.point : null;
+  if (held !== null) select(held);
+  editor.drag = { grip, start: at, at, points: editor.open.state.landmarks, held, moved: false };
+  editor.stage.magnify(held);
+  return true;
+}
+
+/** Moves what is held. */
+export function dragTo(at: Point): void {
+  const { drag, open, stage } = editor;
+  if (!drag || !open) return;
+  const far = Math.hypot(at[0] - drag.start[0], at[1] - drag.start[1]) * stage.scale;
+  if (!drag.moved && far < STILL_PX) return;
+  [drag.moved, drag.at] = [true, at];
+  draw(dragged(drag));
+  stage.magnify(drag.held);
+}
+
+/** Lets it go. */
+export function drop(cancelled: boolean): void {
+  const done = editor.drag;
+  editor.drag = undefined;
+  editor.stage.magnify(checked("show-loupe") ? editor.selected : null);
+  if (!done || !editor.open) return;
+  if (!done.moved || cancelled) return render();
+  commit({
+    landmarks: dragged(done),
+    ...(done.held !== null && { pinned: pinnedWith(done.held) }),
+  });
+}
+
+/** Moves the selected landmark by keys. */
+export function nudge(dx: number, dy: number): void {
+  const { open, selected } = editor;
+  if (!open || selected === null) return;
+  const { landmarks } = open.state, [x, y] = landmarks[selected]!;
+  commitLater({
+    landmarks: moved(landmarks, selected, [x + dx, y + dy], [dx, dy]),
+    pinned: pinnedWith(selected),
+  });
+}
