@@ -8,7 +8,7 @@ const BROWS_AT: i32 = 2 * JAW_STEPS + 1;
 const FEATURES_AT: i32 = BROWS_AT + 2 * (BROW_STEPS + 1);
 const CURVE_POINTS: i32 = FEATURES_AT + 41;
 @group(0) @binding(1) var<storage, read_write> points: array<vec2f>;
-// true: where 300-W's annotators put eye corners, brows and nose; false: the ends of the lids, the middle of the brows
+// true: where 300-W's annotators put eye corners, brows, nose and corners of the mouth; false: the ends of the lids, the middle of the brows
 override annotated: bool = true;
 
 // Where a point of the plain head is seen.
@@ -85,32 +85,40 @@ fn jaw_point(i: i32) -> vec3f {
 }
 fn eye_landmark(corners: vec4f, lids: vec4f, k: i32) -> vec2f { // k from the outer corner over the upper lid
   // corners where the white of the eye ends, a little inside the ends of the lids
-  let s = select(select(0.32, 0.69, k == 2 || k == 4), select(select(0.0, 0.03, annotated), select(1.0, 0.985, annotated), k == 3), k == 0 || k == 3);
+  let s = select(select(0.32, 0.69, k == 2 || k == 4), select(select(0.0, 0.05, annotated), select(1.0, 0.985, annotated), k == 3), k == 0 || k == 3);
   let h = lid_heights(lids, s);
   return eye_point(corners, s, select(h.x, -h.y, k > 3) * select(1.0, 0.0, k == 0 || k == 3));
+}
+// A corner of the lips (u = 1) or of their inner edges, where the red ends for annotators: a little lower than the ends.
+fn mouth_corner(side: f32, u: f32) -> vec2f {
+  return mouth_point(side * u, lip_edges(u).y + select(0.0, 0.01, annotated));
 }
 fn mouth_landmark(k: i32) -> vec2f { // k from 0, the left corner, as 48 to 67
   if (k < 12) {
     let upper = k <= 6;
     let i = select(12 - k, k, upper);
     let left = f32(i - 3);
-    let wide = select(vec3f(0.28, 0.66, 1.0), vec3f(0.25, 0.62, 1.0), upper);
-    let u = sign(left) * select(select(wide.x, wide.y, abs(left) > 1.5), wide.z, abs(left) > 2.5) * min(abs(left), 1.0);
+    let wide = select(vec2f(0.28, 0.66), vec2f(0.25, 0.62), upper);
+    if (abs(left) > 2.5) { return mouth_corner(sign(left), 0.97); }
+    let u = sign(left) * select(wide.x, wide.y, abs(left) > 1.5) * min(abs(left), 1.0);
     let e = lip_edges(u);
     return mouth_point(u, select(e.w, e.x, upper));
   }
   let i = k - 12;
   let upper = i <= 4;
   let left = f32(select(8 - i, i, upper) - 2);
-  let u = sign(left) * select(0.27, 0.86, abs(left) > 1.5) * min(abs(left), 1.0);
+  if (abs(left) > 1.5) { return mouth_corner(sign(left), 0.81); }
+  let u = sign(left) * 0.27 * min(abs(left), 1.0);
   let e = lip_edges(u);
   return mouth_point(u, select(e.z, e.y, upper));
 }
 
-// A point of the brow's upper edge, which annotators follow from tip to tip; s as in brow_point().
+// A point of the brow's upper edge, which annotators follow from where hair is dense to a little beyond the inner end; s as
+// in brow_point().
 fn brow_landmark(ends: vec4f, height: f32, s: f32) -> vec3f {
   if (!annotated) { return onto_skin(brow_point(ends, height, s)); }
-  return onto_skin(brow_point(ends, height, s) - vec2f(0.0, 0.75 * brow_thick(s) * smoothstep(0.0, 0.3, s)));
+  let t = s + 0.035;
+  return onto_skin(brow_point(ends, height, t) - vec2f(0.0, 0.75 * brow_thick(t) * smoothstep(-0.1, 0.3, t)));
 }
 
 @compute @workgroup_size(8)
@@ -130,7 +138,7 @@ fn curves(@builtin(global_invocation_id) id: vec3u) {
     p = onto_skin(vec2f(0.0, mix(nose_line.x + select(-0.01, 0.012, annotated), nose_line.z - 0.008, f32(i - 27) / 3.0)));
   } else if (i < 36) {
     let k = f32(i - 33) * 0.5;
-    p = onto_skin(vec2f(k * (nose_wing.y + nose_wing.w * 0.75), nose_base.w + select(0.0, 0.02, annotated) - 0.05 * k * k));
+    p = onto_skin(vec2f(k * (nose_wing.y + nose_wing.w * select(0.75, 0.6, annotated)), nose_base.w + select(0.0, 0.028, annotated) - 0.04 * k * k));
   } else if (i < 42) {
     p = onto_skin(eye_landmark(eye_left, lids_left, i - 36));
   } else if (i < 48) { // 42 is the inner corner

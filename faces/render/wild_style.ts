@@ -360,6 +360,40 @@ const PROPORTIONS: Readonly<Record<string, { weight: number; ranges: Narrower }>
       },
     },
   },
+  small_features: { // woodblock prints: little eyes and mouth in a large face
+    weight: 1.2,
+    ranges: {
+      shape: {
+        face_length: within(1, 1.25),
+        eye_scale: within(0.5, 0.8),
+        eye_open: within(0.45, 0.95),
+        eye_tilt: within(0, 0.06),
+        brow_raise: within(0.03, 0.18),
+        nose_length: within(1, 1.3),
+        nose_width: within(0.5, 0.9),
+        mouth_width: within(0.4, 0.8),
+        lip_scale: within(0.5, 1.2),
+        relief: within(0.1, 0.9),
+      },
+    },
+  },
+  grin: { // caricatures of laughing people
+    weight: 1,
+    ranges: {
+      shape: {
+        exaggerate: ratio(1.2, 2.6),
+        vary: within(0.05, 0.25),
+        eye_scale: within(0.6, 1.1),
+        nose_width: within(0.8, 1.5),
+        mouth_width: within(1.1, 1.7),
+        jaw_width: within(0.95, 1.45),
+        chin_length: within(0, 0.4),
+        chin_width: within(0.7, 1.5),
+        ear: within(0.9, 1.7),
+        neck: within(0.5, 0.9),
+      },
+    },
+  },
 };
 
 const none = { kind: always("none" as const) };
