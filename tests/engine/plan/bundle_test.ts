@@ -68,7 +68,8 @@ gpuTest("sums in a bundle are those of dispatches of their own", async (device) 
     exe.run(inputs);
     results.push(await Promise.all(SHAPES.map(async (_, k) => [...await exe.read(`y${k}`)])));
   }
-  assert.deepEqual(results[0], results[1]);
+  // The compiler of a GPU's driver may fuse multiplications and additions of one kernel and not of the other.
+  results[0]!.forEach((sums, k) => assertClose(sums, results[1]![k]!, { rtol: 1e-5, atol: 1e-5 }));
 }, TILED);
 
 gpuTest("plans know the memory of bundles, whose uniforms are many", (device) => {
