@@ -8,6 +8,7 @@ Deno.exit(
   await main(Deno.args, {
     registry: stages,
     thread,
+    exits: true,
     from: Deno.env.get("INIT_CWD"),
     ...(Deno.stderr.isTerminal() && { progress: Deno.stderr }),
   }),

@@ -33,6 +33,8 @@ export interface Context {
   readonly registry: Registry;
   /** A module that runs stages in threads, see `RunOptions.thread`. */
   readonly thread?: URL;
+  /** True if the process exits after the command, see `RunOptions.exits`. */
+  readonly exits?: boolean;
   /**
    * Folder in which relative paths of the arguments lie, by default the current one. `deno task` runs commands in the
    * project's folder, wherever the user is.

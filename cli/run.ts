@@ -36,7 +36,7 @@ export const run = (context: Context) =>
     .addHelpText("after", "\nExample:\n  deno task run pipelines/full.yaml --set size_px=128 --until synthetic")
     .action(async (file, { json, plan, tune, gpu, ...options }) => {
       if (plan) return await printPlan(file, { json, gpu, ...options }, context);
-      const { print, output, thread, from } = context;
+      const { print, output, thread, exits, from } = context;
       const pipeline = await pipelineAt(file, options, context);
       const adapters = await chooseAdapters(gpu?.split(",") ?? pipeline.device);
       const device = await devicesLine(adapters);
@@ -52,6 +52,7 @@ export const run = (context: Context) =>
           adapters,
           device,
           ...(thread && { thread }),
+          ...(exits && { exits }),
         });
         if (json) return;
         if (results.length) print(`\n${formatTable(results)}\n`);

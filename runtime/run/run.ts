@@ -71,6 +71,8 @@ export interface RunOptions extends Selection {
    * each. Without it they are made one after the other.
    */
   readonly thread?: URL;
+  /** True if the process exits after the run: such threads are left to its end, as a driver may not survive theirs. */
+  readonly exits?: boolean;
 }
 
 /** Result of a run, `summary.json`. */
@@ -283,14 +285,14 @@ class SummaryFile {
 /** Opens an executor for each stage that runs side by side. */
 function openLanes(
   jobs: number,
-  { thread, openDevice, adapters = [] }: RunOptions,
-): { free: StageExecutor[]; close(): Promise<void> | void } {
+  { thread, exits, openDevice, adapters = [] }: RunOptions,
+): { free: StageExecutor[]; close(): Promise<void> } {
   if (!thread || jobs === 1) {
     const { make, close } = localExecutor(openDevice);
     return { free: [make], close };
   }
   const threads = new StageThreads(thread, jobs, openDevice, adapters);
-  return { free: [...threads.executors], close: () => threads.close() };
+  return { free: [...threads.executors], close: () => threads.close(exits) };
 }
 
 /**

@@ -24,6 +24,7 @@ interface SentJob extends Omit<StageJob, "state"> {
 type Command =
   | { readonly job: SentJob }
   | { readonly abort: true }
+  | { readonly close: true }
   | { readonly device: DeviceOptions }
   | { readonly noDevice: ErrorText };
 
@@ -33,6 +34,7 @@ type Reply =
   | { readonly asks: "device" }
   | { readonly opened: true }
   | { readonly made: Manifest }
+  | { readonly closed: true }
   | { readonly failed: ErrorText; readonly resumed: boolean; readonly seconds: number };
 
 /** Environment variable of Mesa's CPU driver: its threads for each device, 0 for the calling thread alone. */
@@ -116,10 +118,11 @@ export class StageThreads {
       } else if ("opened" in reply) opened();
       else if (failure) reject(new StageRunError(failure.error, false, (performance.now() - begun) / 1000));
       else if ("made" in reply) resolve(reply.made);
-      else reject(new StageRunError(knownError(reply.failed), reply.resumed, reply.seconds));
+      else if ("failed" in reply) reject(new StageRunError(knownError(reply.failed), reply.resumed, reply.seconds));
     };
     worker.onerror = (event) => {
       event.preventDefault();
+      this.#workers.splice(this.#workers.indexOf(worker), 1); // it answers nothing more
       const error = new Error(`The thread of the stage failed: ${event.message}`);
       reject(new StageRunError(error, false, (performance.now() - begun) / 1000));
     };
@@ -148,9 +151,20 @@ export class StageThreads {
     });
   }
 
-  /** Ends the threads. */
-  close(): void {
-    for (const worker of this.#workers) worker.terminate();
+  /**
+   * Frees the devices of the threads and ends the threads.
+   *
+   * @param leave Leaves the threads to the end of the process, which follows. NVIDIA's driver 580 crashed in most processes
+   * that exited while threads that had used it were being ended.
+   */
+  async close(leave = false): Promise<void> {
+    await Promise.all(this.#workers.map((worker) => {
+      const { promise, resolve } = Promise.withResolvers<unknown>();
+      worker.onmessage = resolve;
+      worker.postMessage({ close: true } satisfies Command);
+      return promise;
+    }));
+    if (!leave) { for (const worker of this.#workers) worker.terminate(); }
     this.#unshare();
   }
 }
@@ -177,7 +191,7 @@ export function serveStages(registry: Registry, openDevice: (options: DeviceOpti
   const scope = globalThis as unknown as WorkerScope;
   let stop = new AbortController();
   let answered = Promise.withResolvers<DeviceOptions>();
-  const { make } = localExecutor(async () => {
+  const { make, close } = localExecutor(async () => {
     answered = Promise.withResolvers();
     scope.postMessage({ asks: "device" });
     try {
@@ -188,7 +202,10 @@ export function serveStages(registry: Registry, openDevice: (options: DeviceOpti
   });
   scope.onmessage = async ({ data: command }) => {
     if ("abort" in command) stop.abort();
-    else if ("device" in command) answered.resolve(command.device);
+    else if ("close" in command) {
+      await close();
+      scope.postMessage({ closed: true });
+    } else if ("device" in command) answered.resolve(command.device);
     else if ("noDevice" in command) answered.reject(knownError(command.noDevice));
     else {
       stop = new AbortController();
