@@ -195,11 +195,12 @@ export class Journal implements Disposable {
   }
 
   #line(k: number, { landmarks, occluded, pinned, verdict }: FaceState): Correction {
-    const { file_name, face } = this.#faces[k]!;
+    const { file_name, face } = this.#faces[k]!, original = this.original(k);
     return {
       file_name,
       face,
-      was: this.original(k).landmarks,
+      was: original.landmarks,
+      ...(original.occluded.length && { was_occluded: original.occluded }),
       landmarks,
       ...(occluded.length && { occluded }),
       ...(pinned.length && { pinned }),
@@ -238,8 +239,8 @@ export class Journal implements Disposable {
 }
 
 /** The state of a face before any correction. */
-export function originalState({ landmarks }: Pick<SourceFace, "landmarks">): FaceState {
-  return { landmarks: pointsOf(landmarks), occluded: [], pinned: [], verdict: null };
+export function originalState({ landmarks, occluded = [] }: Pick<SourceFace, "landmarks" | "occluded">): FaceState {
+  return { landmarks: pointsOf(landmarks), occluded, pinned: [], verdict: null };
 }
 
 function replay(history: History, { landmarks, occluded = [], pinned = [], verdict, step }: Correction): void {

@@ -174,7 +174,7 @@ export class CorrectServer {
   #summary(k: number): FaceSummary {
     const { file_name, face, style, group, score } = this.#options.source.faces[k]!;
     const { state, revision } = this.#options.journal.view(k);
-    const was = this.#options.journal.original(k).landmarks;
+    const { landmarks: was, occluded: was_occluded } = this.#options.journal.original(k);
     return {
       index: k,
       file_name,
@@ -185,7 +185,7 @@ export class CorrectServer {
       doubt: this.#doubts[k] ?? null,
       score: score ?? null,
       verdict: state.verdict,
-      changed: changesFace({ file_name, face, was, ...state, verdict: undefined }),
+      changed: changesFace({ file_name, face, was, was_occluded, ...state, verdict: undefined }),
     };
   }
 

@@ -27,6 +27,8 @@ export interface SourceFace {
   readonly path: string;
   /** `[P, 2]`, pixels of the image. */
   readonly landmarks: Float32Array;
+  /** Landmarks that are hidden in the picture, by index. */
+  readonly occluded?: readonly number[];
   /** Style; empty for faces of `detect`. */
   readonly style: string;
   /** Group; empty for faces of `detect`. */
@@ -95,13 +97,14 @@ export async function openSource(dir: string, options: SourceOptions = {}): Prom
 
 function facesOf(dir: string, records: readonly DatasetRecord[]): SourceFace[] {
   const numbers = numberFaces(records);
-  return records.map(({ file_name, landmarks, style, group, doubt, score, uncertainty_px }, k) => ({
+  return records.map(({ file_name, landmarks, style, group, doubt, score, uncertainty_px, occluded }, k) => ({
     file_name,
     face: numbers[k]!.face,
     path: `${dir}/${file_name}`,
     landmarks,
     style,
     group,
+    ...(occluded && { occluded }),
     ...(doubt !== undefined && { doubt }),
     ...(score !== undefined && { score }),
     ...(uncertainty_px !== undefined && { uncertainty_px }),

@@ -237,3 +237,17 @@ export function convertLandmarks(landmarks: Float32Array, from: LandmarkSchema, 
   }
   return result;
 }
+
+/**
+ * Converts marks of landmarks of one schema to another.
+ *
+ * @param marked Landmarks of `from` by index, as those that are hidden.
+ * @param from Schema of the marks.
+ * @param to Schema wanted, which `from` contains.
+ * @returns Landmarks of `to` by index; a mean of several is marked if one of them is.
+ */
+export function convertMarks(marked: readonly number[], from: LandmarkSchema, to: LandmarkSchema): number[] {
+  if (from.name === to.name) return [...marked];
+  const own = new Set(marked);
+  return (from.maps[to.name] ?? []).flatMap((points, k) => points.some((p) => own.has(p)) ? [k] : []);
+}

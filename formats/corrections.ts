@@ -22,6 +22,7 @@ export const correctionLine = z.strictObject({
   file_name: z.string().min(1),
   face: z.int().min(1),
   was: z.array(point).min(1),
+  was_occluded: indices.optional(),
   landmarks: z.array(point).min(1),
   occluded: indices.optional(),
   pinned: indices.optional(),
@@ -37,6 +38,8 @@ export interface Correction {
   readonly face: number;
   /** Landmarks before any correction, `[P][2]`, pixels: the correction is of this face and of no other. */
   readonly was: readonly (readonly [number, number])[];
+  /** Landmarks that were hidden in the picture before any correction, by index. */
+  readonly was_occluded?: readonly number[] | undefined;
   /** Landmarks now, `[P][2]`, pixels. */
   readonly landmarks: readonly (readonly [number, number])[];
   /** Landmarks that are hidden in the picture, by index. */
@@ -96,8 +99,8 @@ export function lastStates(journal: readonly Correction[]): Map<string, Correcti
 }
 
 /** True for a correction that changes a face for whoever reads it: an accepted face is as it was. */
-export function changesFace({ was, landmarks, occluded, verdict }: Correction): boolean {
-  return verdict === "rejected" || (occluded?.length ?? 0) > 0 ||
+export function changesFace({ was, was_occluded = [], landmarks, occluded = [], verdict }: Correction): boolean {
+  return verdict === "rejected" || new Set(occluded).symmetricDifference(new Set(was_occluded)).size > 0 ||
     was.some(([x, y], k) => x !== landmarks[k]?.[0] || y !== landmarks[k]?.[1]);
 }
 

@@ -61,7 +61,7 @@ export function applyCorrections<R extends DatasetRecord>(dir: string, records: 
     }
     const { landmarks, occluded = [], verdict } = correction;
     if (verdict === "rejected") return [];
-    const { uncertainty_px: _, doubt: __, ...rest } = record;
+    const { uncertainty_px: _, doubt: __, occluded: ___, ...rest } = record;
     return [{
       ...rest as R,
       landmarks: Float32Array.from(landmarks.flat()),

@@ -83,8 +83,8 @@ export async function exportDataset(dataset: Dataset, out: string, options: Expo
   const origin = options.origin ?? format.origin ?? 0;
   const folder = format.perImage ? format.folders?.images ?? "" : "";
   const within = (name: string) => folder === "" ? name : `${folder}/${name}`;
-  const faces = records.map(({ file_name, landmarks, style, group }): FaceToWrite => {
-    return { image: baseName(file_name), size_px, landmarks, style, group };
+  const faces = records.map(({ file_name, landmarks, style, group, occluded }): FaceToWrite => {
+    return { image: baseName(file_name), size_px, landmarks, style, group, ...(occluded && { occluded }) };
   });
   const images = new Map(records.map(({ file_name }) => [baseName(file_name), file_name]));
   if (images.size < records.length) {
@@ -110,9 +110,11 @@ export async function exportDataset(dataset: Dataset, out: string, options: Expo
     for (const [name, content] of texts) await writeFile(`${dir}/${name}`, content);
   };
   await (first === undefined ? writeFolderAtomic(path, fill) : replaceFiles(path, fill));
-  const left_out = (["source", "prompt", "seed", "edits"] as const).filter((key) =>
+  const lost = (["source", "prompt", "seed", "edits"] as const).filter((key) =>
     records.some((record) => record[key] !== undefined)
   );
+  const hides = records.some(({ occluded = [] }) => occluded.length > 0);
+  const left_out = [...lost, ...(hides && !format.hides ? ["occluded"] : [])];
   return {
     images: records.length,
     folder,

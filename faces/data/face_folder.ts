@@ -10,7 +10,7 @@ import { CORRECTIONS } from "../../formats/corrections.ts";
 import { InputError } from "../../formats/input_error.ts";
 import { boundingBox, type Landmarks } from "../landmarks.ts";
 import type { Origin } from "../pts.ts";
-import { convertLandmarks, DEFAULT_SCHEMA, type LandmarkSchema, SCHEMAS } from "../schema.ts";
+import { convertLandmarks, convertMarks, DEFAULT_SCHEMA, type LandmarkSchema, SCHEMAS } from "../schema.ts";
 import { baseName, type ImageFormat, type ListedFace, type ListFormat, stem } from "./annotations/format.ts";
 import { type BadFile, DATASET_FORMATS, type FormatName, parseAnnotations } from "./annotations/registry.ts";
 import { applyCorrections } from "./corrections.ts";
@@ -98,7 +98,7 @@ export async function openFolder(dir: string, options: FolderOptions = {}): Prom
       const { sum, ...header } = await readImageSum(`${dir}/${file_name}`);
       const row = index.rows.get(file_name);
       const faces = await read(header.width, header.height);
-      for (const { landmarks, ...given } of faces) {
+      for (const { landmarks, occluded, ...given } of faces) {
         refuseShares(landmarks);
         const listed = { ...described, ...row, ...given };
         const count = (seen.get(name) ?? 0) + 1; // faces of the image so far
@@ -109,6 +109,7 @@ export async function openFolder(dir: string, options: FolderOptions = {}): Prom
           group: listed.group ?? name,
           landmarks,
           source: count === 1 ? name : `${name}#${count}`,
+          ...(occluded && { occluded: [...occluded] }),
         });
         if (listed.group === undefined) ungrouped.push(file_name);
       }
@@ -164,7 +165,11 @@ async function datasetAsFolder(
 ): Promise<FaceFolder> {
   const files = listFolder(dir), all = await openDataset(dir, { corrected });
   const records = all.records.filter(({ file_name }) => filter(stem(file_name)))
-    .map((record) => ({ ...record, landmarks: convertLandmarks(record.landmarks, all.schema, schema) }));
+    .map((record) => ({
+      ...record,
+      landmarks: convertLandmarks(record.landmarks, all.schema, schema),
+      ...(record.occluded && { occluded: convertMarks(record.occluded, all.schema, schema) }),
+    }));
   if (records.length === 0) {
     throw new InputError(`Cannot use ${dir} as a folder of faces: none of its ${all.records.length} images is chosen`);
   }

@@ -32,7 +32,7 @@ const PHOTO_PIXELS = 1 << 18;
 export const importFaces = stage({
   id: "dataset/import",
   doc: "Imports a folder of images with a 300-W .pts file beside each, or with landmarks in other formats.",
-  version: 2,
+  version: 3,
   inputs: {},
   output: "dataset",
   options: z.object({
@@ -126,11 +126,11 @@ export const importFaces = stage({
     let done = 0;
     for await (const face of inOrder(records.length, pool.width, cut)) {
       ctx.signal.throwIfAborted();
-      const { file_name, style, group, source: name = file_name } = itemAt(records, done, "records");
+      const { file_name, style, group, occluded, source: name = file_name } = itemAt(records, done, "records");
       if (face instanceof InputError) bad.push({ file: file_name, reason: face.message });
       else {
         const { landmarks } = face;
-        await writer.add(face, { style, group, landmarks, source: name });
+        await writer.add(face, { style, group, landmarks, source: name, ...(occluded && { occluded }) });
         if (done % every === 0) {
           shown.push(overlayLandmarks(face, landmarks, source.schema));
           labels.push(`${name} ${style}`);

@@ -89,6 +89,26 @@ Deno.test("corrections: a dataset and a folder have them, and their files stay a
   });
 });
 
+Deno.test("corrections: landmarks that were hidden before can be shown again", async () => {
+  await inFolder(async (root) => {
+    const dir = await datasetOf(join(root, "hidden"), 2), path = join(dir, "metadata.jsonl");
+    const [first, second] = (await Deno.readTextFile(path)).trim().split("\n");
+    const hidden = JSON.stringify({ ...JSON.parse(first!), occluded: [3, 7] });
+    await Deno.writeTextFile(path, [hidden, second, ""].join("\n"));
+    const occluded = async () => (await openDataset(dir)).records.map((record) => record.occluded);
+    {
+      using journal = Journal.open(await openSource(dir));
+      assert.deepEqual(journal.original(0).occluded, [3, 7]);
+      journal.set(0, { ...journal.original(0), verdict: "accepted" }, 0);
+      assert.equal(correctionsVersion(dir), undefined, "an accepted face is as it was");
+      journal.set(0, { ...journal.original(0), occluded: [7] }, 1);
+      assert.deepEqual(await occluded(), [[7], undefined]);
+      journal.set(0, { ...journal.original(0), occluded: [] }, 2);
+    }
+    assert.deepEqual(await occluded(), [undefined, undefined]);
+  });
+});
+
 const openDatasetOrFolder = async (dir: string, corrected: boolean) => (await openFolder(dir, { corrected })).records;
 
 Deno.test("corrections: undo and redo have no end, also after a crash, and after the end what counts is left", async () => {

@@ -61,6 +61,40 @@ for (const name of EXPORT_NAMES) {
     }));
 }
 
+for (const name of ["coco", "cvat", "csv"] as const) {
+  Deno.test(`export-dataset --format ${name}: hidden landmarks are written and read back, or named as left out`, () =>
+    inFolder(async (dir) => {
+      await writeDataset(`${dir}/data`);
+      const [first, ...others] = (await Deno.readTextFile(`${dir}/data/metadata.jsonl`)).trim().split("\n");
+      const hidden = JSON.stringify({ ...JSON.parse(first!), occluded: [3, 30, 67] });
+      await Deno.writeTextFile(`${dir}/data/metadata.jsonl`, [hidden, ...others, ""].join("\n"));
+      const { code, lines } = await runCommand([
+        "export-dataset",
+        `${dir}/data`,
+        "--format",
+        name,
+        "--out",
+        `${dir}/out`,
+      ]);
+      assert.equal(code, 0);
+      assert.equal(lines.includes("left out: source, prompt, occluded"), name === "csv");
+      const [, how] = /^dataset\/import reads it with (\{.*\})$/.exec(lines.at(-1)!)!;
+      const of = await runStages(dir, `  again: { uses: dataset/import, with: ${how} }`);
+      const { records } = await openDataset(of("again")), before = await openDataset(`${dir}/data`);
+      assert.deepEqual(
+        records.map(({ occluded }) => occluded),
+        [name === "csv" ? undefined : [3, 30, 67], undefined, undefined],
+      );
+      assert.deepEqual(
+        records.map(({ style, group }) => [style, group]),
+        before.records.map((r) => [r.style, r.group]),
+      );
+      records.forEach(({ landmarks }, i) =>
+        landmarks.forEach((px, k) => assert.ok(Math.abs(px - before.records[i]!.landmarks[k]!) < 5e-4))
+      );
+    }));
+}
+
 Deno.test("export-dataset overwrites only when asked, and leaves other files", () =>
   inFolder(async (dir) => {
     await writeDataset(`${dir}/data`);

@@ -9,8 +9,8 @@ function textOf(record: unknown, key: string): string | undefined {
 }
 
 /**
- * `annotations` with `keypoints`, or with `face_kpts` as COCO-WholeBody has them: x, y and visibility each. Images may have
- * `style` and `group`, which COCO's own tools leave alone.
+ * `annotations` with `keypoints`, or with `face_kpts` as COCO-WholeBody has them: x, y and visibility each, which
+ * is 1 for landmarks that are hidden in the picture. Images may have `style` and `group`, which COCO's own tools leave alone.
  *
  * Source: cocodataset.org, format-data, "Keypoint Detection"; jin-s13/COCO-WholeBody, README.md.
  */
@@ -18,6 +18,7 @@ export const coco: ListFormat = {
   name: "coco",
   doc: "COCO's JSON with keypoints, or COCO-WholeBody's with face_kpts",
   perImage: false,
+  hides: true,
   file: "annotations.json",
   matches: (start) => /^\s*\{/.test(start) && /"(images|annotations)"\s*:\s*\[/.test(start),
   parse(text, each, context) {
@@ -41,11 +42,13 @@ export const coco: ListFormat = {
         }
         const hidden = Array.from({ length: count }, (_, p) => p).filter((p) => given[3 * p + 2] === 0);
         if (hidden.length) throw new InputError(`landmarks ${hidden.slice(0, 5).join(", ")} are not labelled`);
+        const occluded = Array.from({ length: count }, (_, p) => p).filter((p) => given[3 * p + 2] === 1);
         return {
           image,
           landmarks: toLandmarks(given.filter((_, k) => k % 3 < 2), context),
           ...(style !== undefined && { style }),
           ...(group !== undefined && { group }),
+          ...(occluded.length > 0 && { occluded }),
         };
       });
     });
@@ -63,10 +66,13 @@ export const coco: ListFormat = {
         style,
         group,
       })),
-      annotations: faces.map(({ landmarks }, id) => {
+      annotations: faces.map(({ landmarks, occluded = [] }, id) => {
         const { x, y, width, height } = boundingBox(landmarks);
         const bbox = [x + origin, y + origin, width, height].map((px) => Number(px.toFixed(3)));
-        const keypoints = pairs(coordinates(landmarks, origin)).flatMap(([x, y]) => [x, y, 2]);
+        const keypoints = pairs(coordinates(landmarks, origin)).flatMap((
+          [x, y],
+          p,
+        ) => [x, y, occluded.includes(p) ? 1 : 2]);
         const area = Number((width * height).toFixed(3));
         return { id, image_id: id, category_id: 1, keypoints, num_keypoints: schema.count, bbox, area, iscrowd: 0 };
       }),

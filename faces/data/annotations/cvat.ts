@@ -4,6 +4,8 @@ import {
   type AnnotationContext,
   coordinates,
   labelledLandmarks,
+  landmarkNames,
+  landmarkNumbers,
   type ListedFace,
   type ListFormat,
   pairs,
@@ -12,7 +14,9 @@ import {
 
 /**
  * CVAT's XML for images, version 1.1: a face is a `points` shape with all landmarks, a `skeleton`, or one `points` shape for
- * each landmark, labelled with its number or name. Attributes `style` and `group` of a shape are taken.
+ * each landmark, labelled with its number or name. Attributes `style` and `group` of a shape are taken. A shape of one
+ * landmark may be occluded; of a shape with all of them that does not say which. A label is of one type, so that all faces are
+ * written as skeletons where one of them has hidden landmarks.
  *
  * Source: docs.cvat.ai, docs/manual/advanced/xml_format.
  */
@@ -20,6 +24,7 @@ export const cvat: ListFormat = {
   name: "cvat",
   doc: "CVAT's XML for images, with points or skeletons",
   perImage: false,
+  hides: true,
   origin: 0.5,
   file: "annotations.xml",
   matches: (start) => /<annotations[\s>]/.test(start),
@@ -33,15 +38,15 @@ export const cvat: ListFormat = {
       const of = (name: string) => image.children.filter((child) => child.name === name);
       const points = of("points");
       const single = points.filter((shape) => !shape.attributes.get("points")?.includes(";"));
-      const add = (line: number, landmarks: () => ListedFace["landmarks"], ...shapes: readonly XmlElement[]) =>
+      const add = (line: number, points: () => PlacedPoints, ...shapes: readonly XmlElement[]) =>
         each(line, () => {
           const name = image.attributes.get("name");
           if (!name) throw new InputError(`the image of line ${image.line} has no name`);
-          return { image: name, landmarks: landmarks(), ...aboutOf(shapes) };
+          return { image: name, ...points(), ...aboutOf(shapes) };
         });
       for (const shape of points) {
         if (single.includes(shape)) continue;
-        add(shape.line, () => toLandmarks(numbersOf(shape), context), shape);
+        add(shape.line, () => ({ landmarks: toLandmarks(numbersOf(shape), context) }), shape);
       }
       for (const skeleton of of("skeleton")) {
         add(
@@ -53,25 +58,44 @@ export const cvat: ListFormat = {
       if (single.length) add(single[0]?.line ?? image.line, () => fromLabels(single, context), ...single);
     }
   },
-  write(faces, { origin }) {
-    const label = (name: string) => `<attribute><name>${name}</name><input_type>text</input_type></attribute>`;
-    const images = faces.flatMap(({ image, size_px, landmarks, style, group }, id) => [
-      `  <image id="${id}" name="${escapeXml(image)}" width="${size_px}" height="${size_px}">`,
-      `    <points label="face" source="file" occluded="0" z_order="0" points="${
-        pairs(coordinates(landmarks, origin)).map((pair) => pair.join()).join(";")
-      }">`,
-      ...Object.entries({ style, group }).map(([name, value]) =>
+  write(faces, { schema, origin }) {
+    const names = landmarkNames(schema).map(escapeXml);
+    const type = faces.some(({ occluded = [] }) => occluded.length > 0) ? "skeleton" : "points";
+    const attribute = (name: string) => `<attribute><name>${name}</name><input_type>text</input_type></attribute>`;
+    const parts = type === "points"
+      ? []
+      : names.map((name) => `<label><name>${name}</name><type>points</type><parent>face</parent></label>`);
+    const images = faces.flatMap(({ image, size_px, landmarks, style, group, occluded = [] }, id) => {
+      const points = pairs(coordinates(landmarks, origin)).map((pair) => pair.join());
+      const about = Object.entries({ style, group }).map(([name, value]) =>
         `      <attribute name="${name}">${escapeXml(value)}</attribute>`
-      ),
-      "    </points>",
-      "  </image>",
-    ]);
+      );
+      const shape = type === "points"
+        ? [`    <points label="face" source="file" occluded="0" z_order="0" points="${points.join(";")}">`, ...about]
+        : [
+          '    <skeleton label="face" source="file" z_order="0">',
+          ...points.map((pair, p) =>
+            `      <points label="${names[p]}" source="file" outside="0" occluded="${
+              occluded.includes(p) ? 1 : 0
+            }" points="${pair}"></points>`
+          ),
+          ...about,
+        ];
+      return [
+        `  <image id="${id}" name="${escapeXml(image)}" width="${size_px}" height="${size_px}">`,
+        ...shape,
+        `    </${type}>`,
+        "  </image>",
+      ];
+    });
     return [
       '<?xml version="1.0" encoding="utf-8"?>',
       "<annotations>",
       "  <version>1.1</version>",
-      `  <meta><task><size>${faces.length}</size><mode>annotation</mode><labels><label><name>face</name><type>points</type>` +
-      `<attributes>${label("style")}${label("group")}</attributes></label></labels></task></meta>`,
+      `  <meta><task><size>${faces.length}</size><mode>annotation</mode><labels><label><name>face</name><type>${type}</type>` +
+      `<attributes>${attribute("style")}${attribute("group")}</attributes></label>${
+        parts.join("")
+      }</labels></task></meta>`,
       ...images,
       "</annotations>",
       "",
@@ -88,15 +112,18 @@ function numbersOf({ attributes }: XmlElement): number[] {
   });
 }
 
-function fromLabels(shapes: readonly XmlElement[], context: AnnotationContext): Float32Array {
-  const placed = shapes.filter(({ attributes }) => attributes.get("outside") !== "1");
-  return labelledLandmarks(
-    placed.map((shape) => {
-      const [x = NaN, y = NaN] = numbersOf(shape);
-      return { label: shape.attributes.get("label") ?? "", x, y };
-    }),
-    context,
-  );
+/** Landmarks of a face, and which of them are hidden. */
+type PlacedPoints = Pick<ListedFace, "landmarks" | "occluded">;
+
+function fromLabels(shapes: readonly XmlElement[], context: AnnotationContext): PlacedPoints {
+  const points = shapes.filter(({ attributes }) => attributes.get("outside") !== "1").map((shape) => {
+    const [x = NaN, y = NaN] = numbersOf(shape), { attributes } = shape;
+    return { label: attributes.get("label") ?? "", x, y, hidden: attributes.get("occluded") === "1" };
+  });
+  const landmarks = labelledLandmarks(points, context);
+  const number = landmarkNumbers(points.map(({ label }) => label), context.schema);
+  const occluded = points.filter(({ hidden }) => hidden).flatMap(({ label }) => number(label) ?? []);
+  return { landmarks, ...(occluded.length > 0 && { occluded: occluded.sort((a, b) => a - b) }) };
 }
 
 /** Style and group in the attributes of shapes. */

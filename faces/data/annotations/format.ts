@@ -38,6 +38,8 @@ export interface FaceToWrite {
   readonly style: string;
   /** Group. */
   readonly group: string;
+  /** Landmarks that are hidden in the picture, by index. */
+  readonly occluded?: readonly number[];
 }
 
 /** Conventions by which landmarks are written. */
@@ -55,6 +57,8 @@ export interface AnyFormat {
   readonly origin?: Origin;
   /** Properties of a face that files of the format have no place for, where it can be written. */
   readonly lacks?: readonly Lack[];
+  /** True if files of the format say which landmarks are hidden in the picture. */
+  readonly hides?: boolean;
   /** Other files that the format's tools need beside those with landmarks: texts by their paths. */
   extra?(context: WriteContext): Readonly<Record<string, string>>;
 }
@@ -103,6 +107,8 @@ export interface ListedFace {
   readonly style?: string;
   /** Group, if the file names it. */
   readonly group?: string;
+  /** Landmarks that are hidden in the picture, by index, if the file has any. */
+  readonly occluded?: readonly number[];
 }
 
 /** One file with the landmarks of many faces. */
@@ -153,6 +159,23 @@ export function numbersIn(text: string): number[] {
 }
 
 /**
+ * The landmarks that labels stand for.
+ *
+ * @param labels All labels of a face, as in {@linkcode labelledLandmarks}.
+ * @returns Index of a label's landmark; undefined for a text that is no name, and it may be none of the schema's.
+ */
+export function landmarkNumbers(
+  labels: readonly string[],
+  { count, names }: LandmarkSchema,
+): (label: string) => number | undefined {
+  const byName = new Map([...names].map(([index, landmark]) => [landmark, index]));
+  const isNumber = (label: string) => /^\d{1,6}$/.test(label);
+  const numbers = new Set(labels.filter(isNumber).map(Number));
+  const first = numbers.has(count) && !numbers.has(0) ? 1 : 0;
+  return (label) => isNumber(label) ? Number(label) - first : byName.get(label);
+}
+
+/**
  * The landmarks of points that carry labels, in any order.
  *
  * @param points Each with a label: the landmark's number, from 0 or, if the schema's count is among them and 0 is not,
@@ -164,14 +187,10 @@ export function labelledLandmarks(
   points: readonly { readonly label: string; readonly x: number; readonly y: number }[],
   context: WriteContext,
 ): Landmarks {
-  const { count, names, name } = context.schema;
-  const byName = new Map([...names].map(([index, landmark]) => [landmark, index]));
-  const isNumber = (label: string) => /^\d{1,6}$/.test(label);
-  const numbers = new Set(points.filter(({ label }) => isNumber(label)).map(({ label }) => Number(label)));
-  const first = numbers.has(count) && !numbers.has(0) ? 1 : 0;
+  const { count, name } = context.schema, number = landmarkNumbers(points.map(({ label }) => label), context.schema);
   const values = new Array<number>(2 * count).fill(NaN);
   for (const { label, x, y } of points) {
-    const index = isNumber(label) ? Number(label) - first : byName.get(label);
+    const index = number(label);
     if (index === undefined || index >= count) {
       throw new InputError(`label "${label}" is no landmark of ${name}`, {
         hint: `labels are numbers from 0 to ${count - 1}, or names of landmarks in faces/schemas/${name}.yaml`,

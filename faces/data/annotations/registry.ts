@@ -6,7 +6,7 @@
  */
 import { InputError } from "../../../formats/input_error.ts";
 import type { Origin } from "../../pts.ts";
-import { convertLandmarks, type LandmarkSchema, SCHEMAS } from "../../schema.ts";
+import { convertLandmarks, convertMarks, type LandmarkSchema, SCHEMAS } from "../../schema.ts";
 import { artface } from "./artface.ts";
 import { coco } from "./coco.ts";
 import { csv } from "./csv.ts";
@@ -114,8 +114,12 @@ export function parseAnnotations(
   const faces: ListedFace[] = [], bad: BadFile[] = [];
   const each = (place: string | number, read: () => ListedFace) => {
     try {
-      const { landmarks, ...face } = read();
-      faces.push({ ...face, landmarks: convertLandmarks(landmarks, own, schema) });
+      const { landmarks, occluded, ...face } = read();
+      faces.push({
+        ...face,
+        landmarks: convertLandmarks(landmarks, own, schema),
+        ...(occluded && { occluded: convertMarks(occluded, own, schema) }),
+      });
     } catch (error) {
       if (!(error instanceof InputError)) throw error;
       bad.push({ file: `${name}:${place}`, reason: error.message });

@@ -76,7 +76,7 @@ Deno.test("cvat: all points in a shape, skeletons, and a shape for each landmark
     document([
       image(0, all(edge.map((pair) => pair.join()).join(";"))),
       image(1, skeleton(single(1))),
-      image(2, single(0)),
+      image(2, single(0).replaceAll(/(label="(?:9|40)" outside="0" occluded=)"0"/g, '$1"1"')),
       image(3, `<box label="x" xtl="0" ytl="0" xbr="1" ybr="1"/>`),
       image(4, all("1,2;3")),
       image(5, skeleton(single(0).replace('outside="0"', 'outside="1"'))),
@@ -90,6 +90,7 @@ Deno.test("cvat: all points in a shape, skeletons, and a shape for each landmark
     ["f2.png", undefined, undefined],
   ]);
   for (const { landmarks } of faces) close(landmarks);
+  assert.deepEqual(faces.map(({ occluded }) => occluded), [undefined, undefined, [9, 40]]);
   assert.deepEqual(bad.map((line) => line.replace(/, hint.*$/, "")), [
     "list:7 there are 3 numbers instead of 136",
     "list:9 landmark 0 has no point",
