@@ -13,14 +13,15 @@ import { readBytes, readText } from "../formats/files.ts";
 import { InputError } from "../formats/input_error.ts";
 import { createImage, cropSquare } from "../faces/data/image.ts";
 import { decodeImage, encodeJpeg, readImage, readImageHeader, readImageSize } from "../faces/data/image_file.ts";
-import { boundingBox, boxDiagonal, faceBox, type Landmarks } from "../faces/landmarks.ts";
+import { boundingBox, faceBox, type Landmarks } from "../faces/landmarks.ts";
 import { pointAt } from "../faces/geometry.ts";
 import { nextFaces, uprightShape } from "../faces/next_faces.ts";
 import type { LandmarkSchema } from "../faces/schema.ts";
-import { mean, roundTo } from "../faces/statistics.ts";
+import { roundTo } from "../faces/statistics.ts";
 import { changesFace } from "../formats/corrections.ts";
 import type { Guess, Guesser } from "./_correct_guesser.ts";
 import { ConflictError, type FaceState, type Journal } from "./_correct_journal.ts";
+import { distanceDoubt } from "./_correct_review.ts";
 import type { FaceSource } from "./_correct_source.ts";
 import type { FaceDetails, FaceSummary, FolderFaces } from "./correct/api.ts";
 
@@ -191,7 +192,7 @@ export class CorrectServer {
 
   async #details(k: number): Promise<FaceDetails> {
     const { journal, source } = this.#options;
-    const { path, uncertainty_px } = source.faces[k]!;
+    const { path, uncertainty_px, review } = source.faces[k]!;
     const { width, height } = await readImageSize(path);
     return {
       ...journal.view(k),
@@ -200,6 +201,7 @@ export class CorrectServer {
       width,
       height,
       uncertainty_px: uncertainty_px ?? null,
+      review: review ?? null,
     };
   }
 
@@ -294,8 +296,7 @@ export class CorrectServer {
       if (this.#doubts[k] !== undefined) continue;
       try {
         const found = (await guesser.guess(path, landmarks)).landmarks;
-        const distances = found.map(([x, y], p) => Math.hypot(x - landmarks[2 * p]!, y - landmarks[2 * p + 1]!));
-        this.#doubts[k] = roundTo(100 * mean(distances) / boxDiagonal(landmarks), 2);
+        this.#doubts[k] = distanceDoubt(landmarks, found);
       } catch (error) {
         if (!(error instanceof InputError)) throw error;
         continue; // the face has no place; its picture may be broken, which opening it will say

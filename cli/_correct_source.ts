@@ -15,6 +15,7 @@ import { boxDiagonal } from "../faces/landmarks.ts";
 import { type LandmarkSchema, type SchemaName, SCHEMAS } from "../faces/schema.ts";
 import { mean, roundTo } from "../faces/statistics.ts";
 import type { Origin } from "../faces/pts.ts";
+import { distanceDoubt, type PairReview, readReview } from "./_correct_review.ts";
 import { UsageError } from "./command.ts";
 
 /** A face before any correction. */
@@ -39,6 +40,8 @@ export interface SourceFace {
   readonly score?: number;
   /** Uncertainty of each landmark, `[P]`, pixels, where a detector found it. */
   readonly uncertainty_px?: readonly number[];
+  /** What `dataset/review` found of it, if it is a pair that was reviewed. */
+  readonly review?: PairReview;
 }
 
 /** A folder of faces to correct. */
@@ -63,6 +66,8 @@ export interface SourceOptions {
   readonly schema?: SchemaName | undefined;
   /** Coordinate of the centre of the first pixel; by default that of the format. */
   readonly origin?: Origin | undefined;
+  /** Folder that `dataset/review` wrote of the dataset; by default the dataset's own, if it is one. */
+  readonly review?: string | undefined;
 }
 
 /** Name of the file of rows that `detect` writes. */
@@ -80,7 +85,12 @@ export async function openSource(dir: string, options: SourceOptions = {}): Prom
   const { format, annotations, schema, origin } = options;
   if (format === undefined && await isDataset(dir)) {
     const { records, schema } = await openDataset(dir, { corrected: false });
-    return { dir, kind: "dataset", schema, faces: facesOf(dir, records) };
+    const reviews = await readReview(dir, records, options.review);
+    const faces = facesOf(dir, records).map((face, k) => withReview(face, reviews?.[k]));
+    return { dir, kind: "dataset", schema, faces };
+  }
+  if (options.review !== undefined) {
+    throw new UsageError(`Cannot use a review for ${dir}: it is no dataset that could be reviewed`);
   }
   if (format === undefined && exists(`${dir}/${ROWS}`)) return await detectedFaces(dir);
   const folder = await openFolder(dir, {
@@ -93,6 +103,10 @@ export async function openSource(dir: string, options: SourceOptions = {}): Prom
     remedy: `pictures without landmarks: deno task detect ${dir} --out FOUND, then deno task correct FOUND`,
   });
   return { dir, kind: "folder of images", schema: folder.schema, faces: facesOf(dir, folder.records) };
+}
+
+function withReview(face: SourceFace, review: PairReview | undefined): SourceFace {
+  return review ? { doubt: distanceDoubt(face.landmarks, review.found), ...face, review } : face;
 }
 
 function facesOf(dir: string, records: readonly DatasetRecord[]): SourceFace[] {

@@ -37,6 +37,7 @@ export const correct = (context: Context) =>
       new Option("--origin <NUMBER>", "coordinate of the centre of the first pixel; by default that of the format")
         .choices(["0", "0.5", "1"]),
     )
+    .option("--review <DIR>", "what dataset/review found of the dataset; by default its own, if it is the review's")
     .addOption(
       new Option("--detector <DIR>", "folder of the detector that guesses").default(SHIPPED_DETECTOR, "models/faces"),
     )
@@ -57,11 +58,12 @@ export const correct = (context: Context) =>
     .addHelpText("after", "\nExample:\n  deno task correct found")
     .action(async (dir, options) => {
       if (options.undoAll) return undoAll(dir, context);
-      const { format, annotations, schema, origin } = options;
+      const { format, annotations, schema, origin, review } = options;
       const source = await openSource(dir, {
         format,
         annotations,
         schema,
+        review,
         origin: origin === undefined ? undefined : Number(origin) as Origin,
       });
       if (options.save !== undefined) {

@@ -7,6 +7,7 @@
 import type { Contour, Dots, Span } from "../../faces/schema.ts";
 import type { Guess } from "../_correct_guesser.ts";
 import type { FaceState, FaceView } from "../_correct_journal.ts";
+import type { PairReview } from "../_correct_review.ts";
 
 export type { FaceState, FaceView, Guess };
 
@@ -87,6 +88,8 @@ export interface FaceDetails extends FaceView {
   readonly height: number;
   /** Uncertainty of each landmark, pixels, where a detector found them. */
   readonly uncertainty_px: readonly number[] | null;
+  /** What `dataset/review` found of it; null where it saw none. */
+  readonly review: PairReview | null;
 }
 
 /** A change that came from the server. */

@@ -29,7 +29,9 @@ function listenToPage(): void {
   element("stage").addEventListener("pointerdown", () => closeDrawers());
   element("faces").addEventListener("click", ({ target }) => (target as Element).closest("button") && closeDrawers());
   for (const id of ["order", "filter"]) element(id).addEventListener("change", () => void arrange());
-  for (const id of ["show-before", "show-doubt", "show-loupe"]) element(id).addEventListener("change", render);
+  for (const id of ["show-before", "show-found", "show-doubt", "show-loupe"]) {
+    element(id).addEventListener("change", render);
+  }
   const reach = element<HTMLInputElement>("reach");
   reach.addEventListener("input", () => element("reach-value").textContent = `${reach.value} %`);
   element("help-open").addEventListener("click", () => element<HTMLDialogElement>("help").showModal());

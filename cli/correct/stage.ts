@@ -43,6 +43,8 @@ export interface Shown {
   readonly uncertainty: readonly number[] | null;
   /** Landmarks before any correction, drawn as a thin line; null for none. */
   readonly before: readonly Point[] | null;
+  /** Landmarks that the detector of a review found, drawn as a thin line; null for none. */
+  readonly found: readonly Point[] | null;
   /** False to show the picture alone. */
   readonly visible: boolean;
 }
@@ -71,6 +73,7 @@ export class Stage {
   readonly #layers = {
     image: svg("image", { x: -0.5, y: -0.5, preserveAspectRatio: "none" }),
     before: svg("path", { class: "before" }),
+    found: svg("path", { class: "found" }),
     uncertainty: svg("g", { class: "uncertainty" }),
     lines: svg("g"),
     points: svg("g", { class: "points", role: "group", "aria-label": "Landmarks" }),
@@ -139,7 +142,7 @@ export class Stage {
   /** Draws the landmarks. */
   show(shown: Shown): void {
     this.#shown = shown;
-    const { points, occluded, pinned, selected, visible, before, uncertainty } = shown;
+    const { points, occluded, pinned, selected, visible, before, found, uncertainty } = shown;
     this.#svg.classList.toggle("bare", !visible);
     this.#schema.contours.forEach(({ points: contour, closed }, k) => {
       for (const line of this.#lines[k]!) line.setAttribute("d", pathOf(points, contour, closed));
@@ -156,10 +159,10 @@ export class Stage {
         [nameOf(this.#schema, p), `x ${x.toFixed(1)} y ${y.toFixed(1)}`, ...facts.filter(Boolean)].join(", "),
       );
     });
-    this.#layers.before.setAttribute(
-      "d",
-      before ? this.#schema.contours.map(({ points, closed }) => pathOf(before, points, closed)).join("") : "",
-    );
+    for (const [layer, points] of [[this.#layers.before, before], [this.#layers.found, found]] as const) {
+      const paths = this.#schema.contours.map((one) => points ? pathOf(points, one.points, one.closed) : "");
+      layer.setAttribute("d", paths.join(""));
+    }
     this.#layers.uncertainty.replaceChildren(
       ...uncertainty?.map((r, p) => {
         const [cx, cy] = points[p]!;

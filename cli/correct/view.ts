@@ -20,7 +20,7 @@ export interface MapEvents {
 /** Draws landmarks on the picture. */
 export function draw(points: readonly Point[]): void {
   if (!editor.open) return;
-  const { state: { occluded, pinned }, details: { original, uncertainty_px } } = editor.open;
+  const { state: { occluded, pinned }, details: { original, uncertainty_px, review } } = editor.open;
   editor.stage.show({
     points,
     occluded,
@@ -29,6 +29,7 @@ export function draw(points: readonly Point[]): void {
     visible: editor.visible,
     boxed: boxed(),
     before: checked("show-before") ? original.landmarks : null,
+    found: review && checked("show-found") ? review.found : null,
     uncertainty: checked("show-doubt") ? uncertainty_px : null,
   });
 }
@@ -57,10 +58,14 @@ export function render(): void {
   };
   for (const [name, is] of Object.entries(pressed)) element(`do-${name}`).setAttribute("aria-pressed", String(is));
   element("reach-label").toggleAttribute("hidden", editor.mode !== "contour");
-  const { summary: { style, group, score }, width, height } = details, { doubt } = editor.faces[editor.open.index]!;
+  const { summary: { style, group, score }, width, height, review } = details;
+  element("found-label").toggleAttribute("hidden", !review);
+  const { doubt } = editor.faces[editor.open.index]!;
   const facts = {
     picture: `${width} x ${height} pixels`,
     doubt: doubt === null ? "" : `${doubt.toFixed(2)} %`,
+    review: review ? `${review.verdict}, z-score ${review.doubt.toFixed(1)}` : "",
+    alignment: review ? `${review.alignment_nme.toFixed(1)} %` : "",
     score: score === null ? "" : score.toFixed(2),
     style,
     group,

@@ -109,6 +109,34 @@ Deno.test("corrections: landmarks that were hidden before can be shown again", a
   });
 });
 
+Deno.test("corrections: a review's findings come with its dataset and with the one it was given", async () => {
+  await inFolder(async (root) => {
+    const given = await datasetOf(join(root, "given"), 3), kept = await datasetOf(join(root, "kept"), 2);
+    const { records } = await openDataset(given);
+    const pairs = records.map(({ file_name, landmarks }, k) => ({
+      file_name,
+      style: "ink",
+      alignment_nme: 5 + k,
+      doubt: k,
+      verdict: k === 1 ? "rejected" : "kept",
+      found: Array.from(landmarks, (px, i) => i % 2 ? px : px + k),
+    })).reverse();
+    await Deno.writeTextFile(join(kept, "review.json"), JSON.stringify({ styles: [], pairs }));
+    const facts = async (dir: string, review?: string) =>
+      (await openSource(dir, { review })).faces.map(({ review }) => review && [review.alignment_nme, review.verdict]);
+    assert.deepEqual(await facts(given, kept), [[5, "kept"], [6, "rejected"], [7, "kept"]]);
+    assert.deepEqual(await facts(kept), [[5, "kept"], [7, "kept"]]);
+    assert.deepEqual(await facts(given), [undefined, undefined, undefined]);
+    const [, second] = (await openSource(given, { review: kept })).faces;
+    assert.deepEqual(second!.review!.found[0], [pairs[1]!.found[0], pairs[1]!.found[1]]);
+    await assert.rejects(openSource(given, { review: given }), /Cannot read a review in .*there is no review\.json/);
+    await Deno.writeTextFile(join(kept, "review.json"), JSON.stringify({ pairs: pairs.slice(1) }));
+    await assert.rejects(openSource(kept), /its pairs are not those of the dataset beside it/);
+    await Deno.writeTextFile(join(kept, "review.json"), "{}");
+    await assert.rejects(openSource(given, { review: kept }), /Cannot read .*review\.json: pairs: /);
+  });
+});
+
 const openDatasetOrFolder = async (dir: string, corrected: boolean) => (await openFolder(dir, { corrected })).records;
 
 Deno.test("corrections: undo and redo have no end, also after a crash, and after the end what counts is left", async () => {
