@@ -6,6 +6,7 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { CORRECTIONS, readCorrections } from "../../formats/corrections.ts";
+import { DatasetWriter } from "../../faces/data/dataset_writer.ts";
 import { writePng } from "../../faces/data/image_file.ts";
 import { openFolder } from "../../faces/data/face_folder.ts";
 import { drawLandmarks } from "../../faces/draw.ts";
@@ -291,6 +292,39 @@ test("correct: by fingers on 360 pixels, by the wheel on 4K, and in two windows"
     );
     await phone.until(`document.querySelector("#message").textContent === "Changed in another window."`);
     assert.deepEqual([...phone.problems, ...wide.problems], []);
+    await server.stop();
+  });
+});
+
+test("correct: what a review found is drawn beside a pair's landmarks, and can be hidden", async () => {
+  await inFolder(async (root) => {
+    const dir = `${root}/pairs`, writer = await DatasetWriter.create(dir, SCHEMAS.ibug68);
+    const image = drawLandmarks(TRUTH, SCHEMAS.ibug68, SIDE);
+    for (const group of ["a", "b"]) await writer.add(image, { style: "ink", group, landmarks: TRUTH });
+    await writer.close();
+    const pairs = [0, 1].map((k) => ({
+      file_name: `images/00000${k}.png`,
+      style: "ink",
+      alignment_nme: 4 + k,
+      doubt: k,
+      verdict: "kept",
+      found: Array.from(TRUTH, (px, i) => i % 2 ? px : px + 2 + k),
+    }));
+    await Deno.writeTextFile(`${dir}/review.json`, JSON.stringify({ pairs }));
+    const server = await Server.start(dir);
+    await using browser = await Browser.open();
+    const page = await openPage(browser, server.url);
+    await ready(page, "images/000001.png"); // the one that is farther off comes first
+    const line = () => page.evaluate<string>(`document.querySelector(".found").getAttribute("d")`);
+    const [x, y] = /^M(\S+) (\S+)L/.exec(await line())!.slice(1).map(Number);
+    near([x!, y!], [truthOf(0)[0]! + 3, truthOf(0)[1]!], 0.01);
+    assert.match(
+      await page.evaluate(`document.querySelector("#facts").innerText`),
+      /kept, z-score 1\.0\s+alignment\s+5\.0 %/,
+    );
+    await page.evaluate(`document.querySelector("#show-found").click()`);
+    assert.equal(await line(), "");
+    assert.deepEqual(page.problems, []);
     await server.stop();
   });
 });
