@@ -157,6 +157,7 @@ export {
 } from "./models/finder/finder.ts";
 export { type FaceCandidate } from "./models/finder/decode.ts";
 export { type FinderConfig } from "./models/finder/network.ts";
+export { type PairCalibration } from "./models/finder/pair_score.ts";
 export { FaceTracker, type TrackedFace, type TrackOptions } from "./models/detectors/track_faces.ts";
 export { hourglass, type HourglassConfig, hourglassLoss, type StackOutput } from "./models/detectors/hourglass.ts";
 export {

@@ -291,6 +291,8 @@ async function settingsOf(options: DetectOptions): Promise<Record<string, unknow
     format: [...format].sort(),
     detector: await weights(detector),
     finder: await weights(finder),
+    // Scores are by what it says of this detector.
+    ...(exists(`${finder}/config.json`) && { scores: await digest(`${finder}/config.json`) }),
     ...(boxes !== undefined && { boxes: await digest(boxes) }),
   };
 }

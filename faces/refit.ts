@@ -18,6 +18,7 @@
 import { type FeatureSchema, featuresOf } from "./features.ts";
 import { pointAt } from "./geometry.ts";
 import { boundingBox } from "./landmarks.ts";
+import { solve } from "./solve.ts";
 
 /**
  * Variances and lengths of the process. Lengths are in units of the face's size, the root of its box's area; `d` is the
@@ -147,25 +148,4 @@ function acrossOf(landmarks: ArrayLike<number>, mirror: readonly number[]): read
   });
   const length = Math.hypot(x, y);
   return length > 0 ? [x / length, y / length] : [1, 0];
-}
-
-/** Solves a symmetric positive definite system by Cholesky's decomposition. */
-function solve(matrix: readonly (readonly number[])[], right: readonly number[]): number[] {
-  const n = right.length, L = matrix.map((row) => [...row]), x = [...right];
-  for (let j = 0; j < n; j++) {
-    for (let i = j; i < n; i++) {
-      let sum = L[i]![j]!;
-      for (let k = 0; k < j; k++) sum -= L[i]![k]! * L[j]![k]!;
-      L[i]![j] = i === j ? Math.sqrt(Math.max(sum, 1e-12)) : sum / L[j]![j]!;
-    }
-  }
-  for (let i = 0; i < n; i++) {
-    for (let k = 0; k < i; k++) x[i]! -= L[i]![k]! * x[k]!;
-    x[i]! /= L[i]![i]!;
-  }
-  for (let i = n - 1; i >= 0; i--) {
-    for (let k = i + 1; k < n; k++) x[i]! -= L[k]![i]! * x[k]!;
-    x[i]! /= L[i]![i]!;
-  }
-  return x;
 }

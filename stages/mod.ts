@@ -24,6 +24,7 @@ export const stages: Registry = {
   "diffusion/pretrain": async () => (await import("./diffusion/pretrain.ts")).pretrainDiffusion,
   "diffusion/train": async () => (await import("./diffusion/train.ts")).trainDiffusion,
   "faces/render": async () => (await import("./faces/render.ts")).renderStage,
+  "finder/calibrate": async () => (await import("./finder/calibrate.ts")).calibrateFinder,
   "finder/evaluate": async () => (await import("./finder/evaluate.ts")).evaluateFinder,
   "finder/load": async () => (await import("./finder/load.ts")).loadFinderStage,
   "finder/pictures": async () => (await import("./finder/pictures.ts")).measurePictures,

@@ -13,6 +13,7 @@ import { type PictureRow, rowOf } from "../../models/detectors/face_rows.ts";
 import { type Face, findFaces } from "../../models/detectors/find_faces.ts";
 import { Finder } from "../../models/finder/finder.ts";
 import { finderSpecs } from "../../models/finder/network.ts";
+import { fingerprint } from "../../models/io/fingerprint.ts";
 import { createParameters } from "../../models/io/params.ts";
 import { GLOBAL, type PackedWeights, unpack } from "./weights.ts";
 
@@ -52,15 +53,15 @@ class FaceReader {
   static async open(): Promise<FaceReader> {
     const { finder, detector } = (globalThis as unknown as Record<string, PackedWeights>)[GLOBAL] ?? missing();
     const device = await openDevice();
-    const own = { own: true };
+    const own = { own: true }, tensors = unpack(detector);
     return new FaceReader(
       device,
       new Finder(device, finder.config, createParameters(device, finderSpecs(finder.config), unpack(finder)), own),
       new Detector(
         device,
         detector.config,
-        createParameters(device, detectorSpecs(detector.config), unpack(detector)),
-        own,
+        createParameters(device, detectorSpecs(detector.config), tensors),
+        { ...own, fingerprint: fingerprint(tensors) },
       ),
     );
   }

@@ -24,6 +24,7 @@ import { schemaOf } from "./network.ts";
 import { type DetectorConfig, detectorNetwork, DETECTORS, networkOf } from "./registry.ts";
 import { loadNetwork, loadNetworkConfig, saveNetwork } from "../io/network_folder.ts";
 import { onnxModel } from "../io/onnx.ts";
+import { fingerprint } from "../io/fingerprint.ts";
 import { createParameters, type HostTensors, type Specs } from "../io/params.ts";
 
 /** Parameters of the network of a config. */
@@ -118,7 +119,7 @@ export interface BatchOptions {
 export async function loadDetector(device: Device, dir: string, options: BatchOptions = {}): Promise<Detector> {
   const { config, tensors } = await readDetector(dir);
   const parameters = createParameters(device, detectorSpecs(config), tensors);
-  return new Detector(device, config, parameters, { ...options, own: true });
+  return new Detector(device, config, parameters, { ...options, own: true, fingerprint: fingerprint(tensors) });
 }
 
 /** Results of a detector for n images. */
@@ -175,6 +176,8 @@ export class Detector implements Disposable {
   readonly config: DetectorConfig;
   /** Schema of the landmarks that it finds. */
   readonly schema: LandmarkSchema;
+  /** Fingerprint of its parameters, see `fingerprint()`; undefined where they may change. */
+  readonly fingerprint: string | undefined;
   #batch: number;
   readonly #plan: (batch: number) => Executable;
   /** Plans by the number of images, from the smallest; those of partial batches are made when they are needed. */
@@ -186,16 +189,21 @@ export class Detector implements Disposable {
    * Plans the network.
    *
    * @param parameters The network's, by name below `detector/`.
-   * @param options See {@linkcode BatchOptions}; `own` parameters are freed with the detector.
+   * @param options See {@linkcode BatchOptions}; `own` parameters are freed with the detector, and their `fingerprint`
+   * tells a finder whether its scores were calibrated with this detector.
    */
   constructor(
     device: Device,
     config: DetectorConfig,
     parameters: Parameters,
-    { batch = BATCH, partial = false, own = false }: BatchOptions & { own?: boolean } = {},
+    { batch = BATCH, partial = false, own = false, fingerprint }: BatchOptions & {
+      own?: boolean;
+      fingerprint?: string;
+    } = {},
   ) {
     this.config = config;
     this.schema = schemaOf(config);
+    this.fingerprint = fingerprint;
     this.#batch = batch;
     using owned = disposing(own ? parameters.values() : []);
     const smaller = partial ? PARTIAL.filter((count) => count < batch) : [];

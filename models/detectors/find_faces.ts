@@ -9,6 +9,9 @@
  * again: so a picture and the same one turned have the same faces and landmarks. Where the first pass is in doubt, the crop
  * is turned by quarters too.
  *
+ * A finder whose config has a calibration with the detector gives more places than faces, and the detector's doubt decides:
+ * see `models/finder/pair_score.ts`.
+ *
  * The first crop follows the finder, each next one the landmarks of the pass before. So the last crop frames the face as in
  * the detector's training, whatever the finder's error was, and is upright.
  *
@@ -31,11 +34,13 @@ import {
 } from "../../faces/landmarks.ts";
 import { type FacePlace, facePlace } from "../../faces/place.ts";
 import { mean } from "../../faces/statistics.ts";
-import type { Finder, FindOptions, FoundFace } from "../finder/finder.ts";
+import { checkFindOptions, type Finder, type FindOptions, type FoundFace, MIN_SCORE } from "../finder/finder.ts";
+import type { FinderConfig } from "../finder/network.ts";
+import { type PairCalibration, pairScore } from "../finder/pair_score.ts";
 import { type Detector, uncertainty } from "./detector.ts";
 
-/** The part of a finder that is needed here. */
-export type PlaceFinder = Pick<Finder, "find">;
+/** The part of a finder that is needed here; with a config whose `with_detector` is of the detector, both give the score. */
+export type PlaceFinder = Pick<Finder, "find"> & { readonly config?: Pick<FinderConfig, "with_detector"> };
 
 /** Options of {@linkcode findFaces}. */
 export interface FindFacesOptions extends FindOptions {
@@ -52,8 +57,13 @@ export interface FindFacesOptions extends FindOptions {
 export interface Face {
   /** Tight upright box of the landmarks, pixels; `x` and `y` are its left top corner. */
   readonly box: { readonly x: number; readonly y: number; readonly width: number; readonly height: number };
-  /** Probability that it is a face, of the finder; null where the place was given. */
+  /**
+   * Probability that it is a face: by the finder and the detector where the finder's config has a calibration for the two,
+   * by the finder elsewhere; null where the place was given.
+   */
   readonly score: number | null;
+  /** Mean over the landmarks of the heatmap's spread and the last pass's movement, parts of the side of the crop. */
+  readonly doubt: number;
   /** Angle by which the face is turned from upright, radians, clockwise on the screen. */
   readonly angle: number;
   /** `[P, 2]`, pixels of the picture; 0 is the centre of the first one. */
@@ -74,7 +84,9 @@ export interface Picture {
 }
 
 /** The part of a detector that is needed here. */
-export type LandmarkDetector = Pick<Detector, "config" | "schema" | "batch" | "predict">;
+export type LandmarkDetector =
+  & Pick<Detector, "config" | "schema" | "batch" | "predict">
+  & Partial<Pick<Detector, "fingerprint">>;
 
 /** Pixels of pictures that wait for a full batch of faces, at most. */
 const HELD_PIXELS = 1 << 24;
@@ -128,12 +140,15 @@ export async function* findFacesOfEach<T>(
   pictureOf: (item: T) => Picture | null,
   options: FindFacesOptions = {},
 ): AsyncGenerator<readonly [item: T, faces: Face[]]> {
-  const { min_score, max_faces = Infinity, min_size_px } = options;
+  checkFindOptions(options);
+  const { min_score = MIN_SCORE, max_faces = Infinity, min_size_px } = options;
+  const calibrated = finder.config?.with_detector;
+  const pair = calibrated && calibrated.detector === detector.fingerprint ? calibrated : undefined;
   const search: FindOptions = {
-    ...(min_score !== undefined && { min_score }),
+    min_score: Math.min(min_score, pair?.least_score ?? 1),
     ...(min_size_px !== undefined && { min_size_px }),
-    // Two of them may turn out to be one face.
-    ...(Number.isFinite(max_faces) && { max_faces: 2 * max_faces }),
+    // Two of them may turn out to be one face; with the detector's doubt each may be the best one.
+    ...(Number.isFinite(max_faces) && !pair && { max_faces: 2 * max_faces }),
   };
   let waiting: { item: T; candidates: Candidate[]; given: boolean }[] = [];
   let faces = 0, pixels = 0;
@@ -142,7 +157,7 @@ export async function* findFacesOfEach<T>(
     await look(detector, all, options);
     for (const { item, candidates, given } of waiting) {
       const found = candidates.map(faceOf);
-      yield [item, given ? found : apart(found).slice(0, max_faces)];
+      yield [item, given ? found : apart(pair ? scored(found, pair, min_score) : found).slice(0, max_faces)];
     }
     [waiting, faces, pixels] = [[], 0, 0];
   }
@@ -171,6 +186,8 @@ interface Seen {
   readonly landmarks: Landmarks;
   /** `[P]`, pixels of the picture. */
   readonly uncertainty_px: Float32Array;
+  /** Spread of the heatmaps, `[P]`, pixels of the picture; the same with `flip` and without. */
+  readonly spread_px: Float32Array;
 }
 
 /** A picture turned by quarters. */
@@ -190,7 +207,7 @@ interface Candidate {
   /** The next crop. */
   crop: Crop;
   /** Result of the last pass. */
-  seen?: Pick<Seen, "landmarks" | "uncertainty_px">;
+  seen?: Omit<Seen, "square">;
 }
 
 /** The square that shows a face as in the detector's training. */
@@ -288,13 +305,19 @@ async function lookAt(detector: LandmarkDetector, crops: readonly Crop[], flip: 
     const images = new Uint8Array(batch.length * side * side * 3);
     batch.forEach(({ pyramid, square }, k) => images.set(cropTurned(pyramid, square, side).data, k * side * side * 3));
     const found = await detector.predict(images, side, { flip });
-    const spread = uncertainty(found);
+    const doubts = uncertainty(found),
+      { landmarks, covariance } = found,
+      spreads = uncertainty({ landmarks, covariance });
     for (const [k, { square }] of batch.entries()) {
-      const landmarks = found.landmarks.subarray(2 * P * k, 2 * P * (k + 1));
+      const inPicture = (px: Float32Array) => px.subarray(P * k, P * (k + 1)).map((px) => px * square.side / side);
       all.push({
         square,
-        landmarks: transformLandmarks(landmarks, invertAffine(turnedTransform(square, side))),
-        uncertainty_px: spread.subarray(P * k, P * (k + 1)).map((px) => px * square.side / side),
+        landmarks: transformLandmarks(
+          landmarks.subarray(2 * P * k, 2 * P * (k + 1)),
+          invertAffine(turnedTransform(square, side)),
+        ),
+        uncertainty_px: inPicture(doubts),
+        spread_px: inPicture(spreads),
       });
     }
   }
@@ -304,13 +327,18 @@ async function lookAt(detector: LandmarkDetector, crops: readonly Crop[], flip: 
 /** Notes the result of a pass; true if the next crop would be nearly the same. */
 function take(
   candidate: Candidate,
-  { square, landmarks, uncertainty_px }: Seen,
+  { square, landmarks, uncertainty_px, spread_px }: Seen,
   { schema }: LandmarkDetector,
 ): boolean {
   const before = candidate.seen?.landmarks;
   const squares = uncertainty_px.map((_, p) => before ? squaredDistance(landmarks, before, p) : 0);
   const moved = Math.sqrt(squares.reduce((sum, value) => sum + value, 0) / squares.length);
-  candidate.seen = { landmarks, uncertainty_px: uncertainty_px.map((px) => Math.hypot(px, moved)) };
+  const withMove = (px: number) => Math.hypot(px, moved);
+  candidate.seen = {
+    landmarks,
+    uncertainty_px: uncertainty_px.map(withMove),
+    spread_px: spread_px.map(withMove),
+  };
   const next = cropAround(facePlace(landmarks, schema));
   candidate.crop = { pyramid: candidate.crop.pyramid, square: next };
   const turn = next.angle - square.angle;
@@ -330,10 +358,20 @@ function faceOf({ seen, score, turned, crop: { square } }: Candidate): Face {
   return {
     box: boundingBox(landmarks),
     score,
+    doubt: mean(seen.spread_px) / square.side,
     angle: Math.atan2(Math.sin(angle), Math.cos(angle)),
     landmarks,
     uncertainty_px: seen.uncertainty_px,
   };
+}
+
+/** The faces whose score by finder and detector is high enough, from the highest down. */
+function scored(faces: readonly Face[], pair: PairCalibration, min_score: number): Face[] {
+  const all = faces.map((face) =>
+    face.score === null ? face : { ...face, score: pairScore(pair, face.score, face.doubt) }
+  );
+  const score = (face: Face) => face.score ?? 1;
+  return all.filter((face) => score(face) >= min_score).sort((a, b) => score(b) - score(a));
 }
 
 /** Leaves out faces that are at the place of one before. */

@@ -153,11 +153,8 @@ export class Finder implements Disposable {
    * @throws {InputError} If an option is out of range.
    */
   async find(image: Image, options: FindOptions = {}): Promise<FoundFace[]> {
-    const { min_score = MIN_SCORE, max_faces = Infinity, min_size_px, turns = 1 } = options;
-    checkRange("min_score", min_score, 0, 1);
-    checkRange("max_faces", max_faces, 1, Infinity);
-    if (![1, 2, 4].includes(turns)) throw new InputError(`Cannot find faces with turns ${turns}: it must be 1, 2 or 4`);
-    if (min_size_px !== undefined) checkRange("min_size_px", min_size_px, 1, Infinity);
+    checkFindOptions(options);
+    const { min_score = MIN_SCORE, max_faces = Infinity } = options;
     const { slope, shift } = this.config.calibration;
     const score = (logit: number) => 1 / (1 + Math.exp(-(slope * logit + shift)));
     const least = (Math.log(min_score / (1 - min_score)) - shift) / slope;
@@ -273,6 +270,18 @@ function turnedBack(face: FaceCandidate, quarters: number, turned: Image): FaceC
 /** A copy by area averages. */
 function shrunk(image: Image, { width, height }: { readonly width: number; readonly height: number }): Image {
   return image.width === width && image.height === height ? image : resizeArea(image, width, height);
+}
+
+/**
+ * Checks the options of a search.
+ *
+ * @throws {InputError} If one is out of range.
+ */
+export function checkFindOptions({ min_score, max_faces, min_size_px, turns = 1 }: FindOptions): void {
+  if (min_score !== undefined) checkRange("min_score", min_score, 0, 1);
+  if (max_faces !== undefined) checkRange("max_faces", max_faces, 1, Infinity);
+  if (![1, 2, 4].includes(turns)) throw new InputError(`Cannot find faces with turns ${turns}: it must be 1, 2 or 4`);
+  if (min_size_px !== undefined) checkRange("min_size_px", min_size_px, 1, Infinity);
 }
 
 function checkRange(name: string, value: number, least: number, most: number): void {

@@ -6,24 +6,25 @@
 
 import type { FacePlace } from "../../faces/place.ts";
 import { circleArea, circleIntersection, type FaceCandidate } from "./decode.ts";
+import { fitLogistic } from "./logistic.ts";
 import type { LabelledFace } from "./targets.ts";
 
 /** Intersection over union of the circles of two faces from which one counts as found by the other. */
 export const FOUND_OVERLAP = 0.4;
 
 /** Something found, and the face that it is. */
-export interface Judged extends FaceCandidate {
+export type Judged<C extends FaceCandidate = FaceCandidate> = C & {
   /** The face, if it is the surest at one that is. */
   readonly face: LabelledFace | null;
-}
+};
 
 /** The part of what was found that its probability is about. */
 export type Outcome = Pick<Judged, "logit" | "face">;
 
 /** Result of {@linkcode judge}. */
-export interface Judgement {
+export interface Judgement<C extends FaceCandidate = FaceCandidate> {
   /** Detections, without those at faces that do not count. */
-  readonly found: readonly Judged[];
+  readonly found: readonly Judged<C>[];
   /** Faces that count. */
   readonly faces: readonly LabelledFace[];
 }
@@ -37,9 +38,9 @@ const overlap = (a: FacePlace, b: FacePlace): number => {
  * Compares what was found in a picture with its faces. From the surest on, each takes the face that it overlaps most of
  * those that are left.
  */
-export function judge(found: readonly FaceCandidate[], faces: readonly LabelledFace[]): Judgement {
+export function judge<C extends FaceCandidate>(found: readonly C[], faces: readonly LabelledFace[]): Judgement<C> {
   const left = new Set(faces);
-  const judged: Judged[] = [];
+  const judged: Judged<C>[] = [];
   for (const one of found.toSorted((a, b) => b.logit - a.logit)) {
     const near = [...left].map((face) => ({ face, share: overlap(one, face) })).filter(({ share }) =>
       share >= FOUND_OVERLAP
@@ -102,40 +103,10 @@ export function averagePrecision(pictures: readonly Judgement[]): number {
 /**
  * Finds the map from logits to probabilities: `1 / (1 + exp(-(slope logit + shift)))` of the greatest likelihood.
  *
- * Both outcomes are counted as a little short of sure, so that the map is finite where they are apart.
- *
- * Source: Platt 1999, "Probabilistic outputs for support vector machines", with Newton's method (Lin et al. 2007).
+ * Source: Platt 1999, see {@linkcode fitLogistic}.
  */
 export function calibrate(judged: readonly Outcome[]): { slope: number; shift: number } {
-  const right = judged.filter(({ face }) => face).length, wrong = judged.length - right;
-  const [high, low] = [(right + 1) / (right + 2), 1 / (wrong + 2)];
-  let [slope, shift] = [1, 0];
-  const lossOf = (slope: number, shift: number) =>
-    judged.reduce((sum, { logit, face }) => {
-      const z = slope * logit + shift, target = face ? high : low;
-      // log(1 + exp(z)) - target z
-      return sum + Math.max(0, z) + Math.log1p(Math.exp(-Math.abs(z))) - target * z;
-    }, 0);
-  for (let step = 0; step < 50; step++) {
-    let [ga, gb, aa, ab, bb] = [0, 0, 1e-9, 0, 1e-9];
-    for (const { logit, face } of judged) {
-      const p = 1 / (1 + Math.exp(-(slope * logit + shift)));
-      const d = p - (face ? high : low), w = p * (1 - p);
-      ga += d * logit;
-      gb += d;
-      aa += w * logit * logit;
-      ab += w * logit;
-      bb += w;
-    }
-    const determinant = aa * bb - ab * ab;
-    const [da, db] = [(bb * ga - ab * gb) / determinant, (aa * gb - ab * ga) / determinant];
-    let size = 1;
-    const before = lossOf(slope, shift);
-    while (size > 1e-6 && lossOf(slope - size * da, shift - size * db) > before) size /= 2;
-    slope -= size * da;
-    shift -= size * db;
-    if (Math.hypot(size * da, size * db) < 1e-8) break;
-  }
+  const [slope = 1, shift = 0] = fitLogistic(judged.map(({ logit }) => [logit]), judged.map(({ face }) => !!face), [1]);
   return { slope: Math.max(1e-3, slope), shift };
 }
 

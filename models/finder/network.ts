@@ -44,6 +44,7 @@ import { extent, Graph, type Value } from "../../engine/graph.ts";
 import { convolve } from "../diffusion/layers.ts";
 import type { ConfigFormat } from "../io/config.ts";
 import { ONES, type ParameterSpec, Scope, type Specs, ZEROS } from "../io/params.ts";
+import type { PairCalibration } from "./pair_score.ts";
 
 /** Prefix of the parameters' names in a graph. */
 export const FINDER = "finder/";
@@ -80,6 +81,15 @@ export const finderConfig = z.strictObject({
   calibration: z.strictObject({ slope, shift }).default({ slope: 1, shift: 0 }).describe(
     "Map of logits to scores: 1 / (1 + exp(-(slope logit + shift)))",
   ),
+  with_detector: z.strictObject({
+    detector: z.string().regex(/^[0-9a-f]{8}$/).describe(
+      "Fingerprint of the detector; others leave the score as it is",
+    ),
+    slope: z.number().describe("Factor of the logit of the finder's score"),
+    doubt: z.number().describe("Factor of the logarithm of the detector's doubt"),
+    shift: z.number().describe("Number added to them"),
+    least_score: z.number().gt(0).lt(1).describe("Least score of the finder from which the detector looks at a place"),
+  }).optional().describe("Scores by the finder and one detector together"),
 });
 
 /** Configuration of a finder. */
@@ -102,6 +112,8 @@ export interface FinderConfig {
   blocks: number;
   /** Map of logits to scores (Platt 1999): `1 / (1 + exp(-(slope logit + shift)))`. */
   calibration: { slope: number; shift: number };
+  /** Scores by the finder and one detector together; without it the finder's own stay. */
+  with_detector?: PairCalibration | undefined;
 }
 
 /** `config.json` of a finder. */

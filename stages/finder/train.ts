@@ -130,7 +130,9 @@ export const trainFinder = stage({
     ctx.metric({ step: trainer.steps, average_precision });
     ctx.log(`average precision ${average_precision.toFixed(3)} in ${options.calibration_scenes} scenes of val`);
     const dtype = options.dtype === "f16" ? "F16" : "F32";
-    await saveFinder(ctx.dir, { ...config, calibration }, trainer.averaged(), { dtype });
+    // Of other weights.
+    const { with_detector: _, ...network } = config;
+    await saveFinder(ctx.dir, { ...network, calibration }, trainer.averaged(), { dtype });
   },
 });
 

@@ -25,7 +25,7 @@ const device = await openDevice();
 using finder = await loadFinder(device, FINDER);
 using detector = await loadDetector(device, DETECTOR, { partial: true });
 for (const picture of pictures) {
-  const ours = await findFaces(finder, detector, await readImage(picture));
+  const ours = await findFaces({ find: finder.find.bind(finder) }, detector, await readImage(picture));
   const { code, stdout, stderr } = await new Deno.Command(python, {
     args: ["faces.py", await Deno.realPath(picture)],
     cwd: dir,

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { openDevice } from "../../engine/device.ts";
+import { readDetector } from "../../models/detectors/detector.ts";
 import { readFinder } from "../../models/finder/finder.ts";
+import { fingerprint } from "../../models/io/fingerprint.ts";
 import { readPipeline } from "../../runtime/pipeline/file.ts";
 import { runPipeline } from "../../runtime/run/run.ts";
 import { silent } from "../../runtime/run/progress.ts";
@@ -22,13 +24,20 @@ stages:
   copy:
     uses: finder/load
     with: { path: models/faces/finder }
+  detector:
+    uses: detector/load
+    with: { path: models/faces }
+  scored:
+    uses: finder/calibrate
+    in: { finder: copy, detector: detector, data: faces }
+    with: { scenes: 8, side_px: 128, dtype: f16 }
   table:
     uses: finder/evaluate
     in: { finder: second, data: faces }
     with: { scenes: 6, side_px: 96 }
 `;
 
-Deno.test("finder/train trains, goes on from another finder and calibrates; finder/evaluate measures", async () => {
+Deno.test("finder/train trains, goes on from another finder and calibrates; finder/calibrate adds a detector; finder/evaluate measures", async () => {
   await inFolder(async (dir) => {
     await Deno.writeTextFile(`${dir}/test.yaml`, pipeline(4));
     await runPipeline(await readPipeline(`${dir}/test.yaml`, stages), {
@@ -45,6 +54,14 @@ Deno.test("finder/train trains, goes on from another finder and calibrates; find
     assert.notDeepEqual(second.tensors, tensors);
     const [copy, shipped] = await Promise.all([at("copy"), "models/faces/finder"].map(readFinder));
     assert.deepEqual(copy, shipped);
+    const scored = await readFinder(at("scored")), { with_detector } = scored.config;
+    assert.equal(with_detector?.detector, fingerprint((await readDetector("models/faces")).tensors));
+    assert.equal(with_detector.least_score, 0.12);
+    assert.ok([with_detector.slope, with_detector.doubt, with_detector.shift].every(Number.isFinite));
+    assert.deepEqual({ ...scored.config, with_detector }, { ...shipped!.config, with_detector });
+    assert.deepEqual(scored.tensors, shipped!.tensors);
+    const rates = JSON.parse(await Deno.readTextFile(`${at("scored")}/results.json`));
+    assert.ok(rates.looked_at > 0 && rates.recall >= 0 && rates.recall <= 1);
     assert.ok((await Deno.stat(`${at("first")}/scenes.png`)).isFile);
     const lines = (await Deno.readTextFile(`${at("first")}/metrics.jsonl`)).trim().split("\n").map((line) =>
       JSON.parse(line)

@@ -8,7 +8,8 @@ import { loadStyle } from "../../../faces/render/styles.ts";
 import { SCHEMAS } from "../../../faces/schema.ts";
 import { loadDetector } from "../../../models/detectors/detector.ts";
 import { type Face, findFaces, findFacesOfEach, overlap } from "../../../models/detectors/find_faces.ts";
-import type { FoundFace } from "../../../models/finder/finder.ts";
+import type { FindOptions, FoundFace } from "../../../models/finder/finder.ts";
+import { pairScore } from "../../../models/finder/pair_score.ts";
 import { gpuTest } from "../../gpu.ts";
 import { slow } from "../../slow.ts";
 import { dotDetector, type DotFace, drawDots, finderOf, landmarksOf, placeOf } from "./dot_faces.ts";
@@ -97,6 +98,49 @@ Deno.test("findFaces() gives one face for two places that lead to the same, and 
   assert.equal(two.length, 2, "max_faces counts faces, not places");
   assert.equal((await findFaces(twice, dotDetector(), page(FACES), { max_faces: 1 })).length, 1);
   assert.deepEqual(await findFaces(finderOf(), dotDetector(), page([])), []);
+});
+
+Deno.test("findFaces() scores by finder and detector where they were calibrated together, and only there", async () => {
+  const with_detector = { detector: "0123abcd", slope: 1, doubt: -4, shift: -14, least_score: 0.1 };
+  const nowhere = { x: 60, y: 250, side: 60, angle: 0, score: 0.85 };
+  const asked: FindOptions[] = [];
+  const places = [nowhere, placeOf(FACES[0]!, 0.2), placeOf(FACES[1]!, 0.6)];
+  const finder = {
+    config: { with_detector },
+    find: (_image: Image, options: FindOptions = {}) => {
+      asked.push(options);
+      return Promise.resolve(places.filter(({ score }) => score >= options.min_score!));
+    },
+  };
+  const image = page(FACES);
+  const detector = { ...dotDetector(), fingerprint: "0123abcd" };
+  const both = await findFaces(finder, detector, image);
+  assert.deepEqual(asked, [{ min_score: 0.1 }]);
+  // What has landmarks without doubt is a face, though the finder was less sure of it.
+  assert.equal(both.length, 2);
+  assert.ok(error(both[0]!, FACES[1]!) < 0.02 && error(both[1]!, FACES[0]!) < 0.02);
+  assert.deepEqual(
+    both.map(({ score }) => score),
+    both.map(({ doubt }, k) => pairScore(with_detector, k === 0 ? 0.6 : 0.2, doubt)),
+  );
+  assert.ok(both[1]!.score! >= 0.4 && both.every(({ doubt }) => doubt > 0.01 && doubt < 0.03));
+  const [best, ...others] = await findFaces(finder, detector, image, { max_faces: 1 });
+  assert.deepEqual([best!.landmarks, others], [both[0]!.landmarks, []]);
+  const all = await findFaces(finder, detector, image, { min_score: 0 });
+  assert.ok(all.length === 3 && all[2]!.score! < 0.4, "a least score below that of the calibration");
+  assert.equal(asked.at(-1)!.min_score, 0);
+
+  const strangers = [dotDetector(), { ...dotDetector(), fingerprint: "89ef0123" }];
+  for (const other of strangers) {
+    const own = await findFaces(finder, other, image);
+    assert.deepEqual(own.map(({ score }) => score), [0.85, 0.6], "another detector: the finder's own scores");
+  }
+  const known = [placeOf(FACES[0]!)];
+  for await (const [, [given]] of findFacesOfEach(finder, detector, [0], () => ({ image, places: known }))) {
+    assert.equal(given!.score, null);
+  }
+  await assert.rejects(findFaces(finder, detector, image, { min_score: 2 }), /min_score 2/);
+  await assert.rejects(findFaces(finder, detector, image, { max_faces: 0 }), /max_faces 0/);
 });
 
 Deno.test("findFacesOfEach() fills batches from several pictures, keeps their order and holds few", async () => {
