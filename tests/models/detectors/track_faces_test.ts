@@ -11,6 +11,7 @@ const schema = SCHEMAS.ibug68, FPS = 25;
 const faceAt = (landmarks: Landmarks): Face => ({
   box: boundingBox(landmarks),
   score: 0.9,
+  doubt: 0.02,
   angle: 0,
   landmarks,
   uncertainty_px: new Float32Array(68),
