@@ -96,8 +96,8 @@ const SAME_FACE = 0.5;
 const SETTLED = 0.03, SETTLED_RAD = 0.1;
 /**
  * Mean uncertainty of a first pass, parts of the crop's side, from which the face may lie on its side in the crop, or stand on
- * its head; and how small that of another quarter must be beside it. Of 60 rendered faces at their true places none was
- * turned by this, and of those in crops turned by quarters 92 % were put right.
+ * its head; and how small that of another quarter must be beside it. Of crops of 60 rendered faces that were turned by up to
+ * 45 degrees, 6 % were turned wrongly by this; of those turned by quarters, 78 % were put right.
  */
 const DOUBTFUL = 0.03, SURER = 0.9;
 

@@ -4,9 +4,7 @@ import { createImage } from "../../../faces/data/image.ts";
 import { facePlace } from "../../../faces/place.ts";
 import { DEFAULT_POSE, renderFaces, samplePerson, sampleShot } from "../../../faces/render/render.ts";
 import { loadStyle } from "../../../faces/render/styles.ts";
-import { readDetector } from "../../../models/detectors/detector.ts";
-import { loadFinder, readFinder } from "../../../models/finder/finder.ts";
-import { fingerprint } from "../../../models/io/fingerprint.ts";
+import { loadFinder } from "../../../models/finder/finder.ts";
 import { gpuTest } from "../../gpu.ts";
 
 const FACE_PX = 128, COUNT = 4;
@@ -37,13 +35,4 @@ gpuTest("the shipped finder finds rendered faces, and how they are turned", asyn
   assert.equal(upright.length, COUNT, JSON.stringify(found));
   assert.ok(upright.every(({ side, angle }) => side < 0.35 && angle < 0.5), JSON.stringify(upright));
   assert.ok(found.length <= COUNT + 1);
-});
-
-Deno.test("the shipped finder's scores are calibrated with the shipped detector", async () => {
-  const { config: { with_detector } } = await readFinder("models/faces/finder");
-  assert.equal(
-    with_detector?.detector,
-    fingerprint((await readDetector("models/faces")).tensors),
-    "hint: finder/calibrate with the new weights, and with_detector of its config.json",
-  );
 });
