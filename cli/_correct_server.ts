@@ -391,18 +391,18 @@ function isSame(given: string, secret: string): boolean {
 
 /** The JSON of a request's body. */
 async function bodyOf(request: Request): Promise<unknown> {
-  const decoder = new TextDecoder("utf-8", { fatal: true });
-  let size = 0, body = "";
+  const parts: Uint8Array<ArrayBuffer>[] = [];
+  let size = 0;
+  for await (const part of request.body ?? []) {
+    size += part.length;
+    if (size > MOST_BYTES) throw new Refusal(413, "The body is too large");
+    parts.push(part);
+  }
+  const bytes = await new Blob(parts).arrayBuffer();
   try {
-    for await (const part of request.body ?? []) {
-      size += part.length;
-      if (size > MOST_BYTES) throw new Refusal(413, "The body is too large");
-      body += decoder.decode(part, { stream: true });
-    }
-    return JSON.parse(body + decoder.decode());
-  } catch (error) {
-    if (error instanceof SyntaxError || error instanceof TypeError) throw new Refusal(400, "The body is no JSON");
-    throw error;
+    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+  } catch {
+    throw new Refusal(400, "The body is no JSON in UTF-8");
   }
 }
 
