@@ -12,6 +12,7 @@
  */
 import assert from "node:assert/strict";
 import { pathToFileURL } from "node:url";
+import { slowTest } from "./slow.ts";
 import { parseArgs } from "node:util";
 
 /** How a page is looked at. */
@@ -33,6 +34,12 @@ export function hasChromium(): boolean {
     if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotCapable) return false;
     throw error;
   }
+}
+
+/** Registers a slow test in Chromium, which is passed over where there is none. */
+export function chromiumTest(name: string, fn: (t: Deno.TestContext) => Promise<void>): void {
+  if (hasChromium()) slowTest(name, fn);
+  else Deno.test({ name: `${name}: skipped, as there is no Chromium`, fn, ignore: true });
 }
 
 type Message = Record<string, unknown>;

@@ -13,18 +13,12 @@ import { drawLandmarks } from "../../faces/draw.ts";
 import { formatPts } from "../../faces/pts.ts";
 import { SCHEMAS } from "../../faces/schema.ts";
 import { neutralFace } from "../faces/neutral_face.ts";
-import { Browser, hasChromium, type Page, type View } from "../report_chromium.ts";
-import { slowTest } from "../slow.ts";
+import { Browser, chromiumTest, type Page, type View } from "../report_chromium.ts";
 import { inFolder } from "../stages/run_stages.ts";
 
 const SIDE = 160;
 const TRUTH = Float32Array.from(neutralFace(SIDE));
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
-
-const test = hasChromium()
-  ? slowTest
-  : (name: string, fn: () => Promise<void>) =>
-    Deno.test({ name: `${name}: skipped, as there is no Chromium`, fn, ignore: true });
 
 /** Drawn faces whose landmarks are a few pixels beside the drawing. */
 async function facesIn(dir: string, count: number): Promise<string> {
@@ -107,7 +101,7 @@ const near = (a: readonly number[], b: readonly number[], within: number) =>
 
 const truthOf = (p: number) => [TRUTH[2 * p]!, TRUTH[2 * p + 1]!];
 
-test("correct: ten faces by the pointer, a reload, a killed server, and all is there", async () => {
+chromiumTest("correct: ten faces by the pointer, a reload, a killed server, and all is there", async () => {
   await inFolder(async (root) => {
     const dir = await facesIn(`${root}/faces`, 10);
     let server = await Server.start(dir);
@@ -170,7 +164,7 @@ const stateAt = (page: Page, face: number, p: number) =>
     `fetch("face/${face}").then((r) => r.json()).then(({ state }) => state.landmarks[${p}])`,
   );
 
-test("correct: by the keyboard alone", async () => {
+chromiumTest("correct: by the keyboard alone", async () => {
   await inFolder(async (root) => {
     const dir = await facesIn(`${root}/faces`, 3), server = await Server.start(dir);
     await using browser = await Browser.open();
@@ -224,35 +218,38 @@ test("correct: by the keyboard alone", async () => {
 
 const occludedOf = (face: number) => `fetch("face/${face}").then((r) => r.json()).then(({ state }) => state.occluded)`;
 
-test("correct: a contour is snapped to an edge, a feature placed from the other side, a landmark of another one taken", async () => {
-  await inFolder(async (root) => {
-    const dir = await facesIn(`${root}/faces`, 1), server = await Server.start(dir);
-    await using browser = await Browser.open();
-    const page = await openPage(browser, server.url);
-    // The jaw is drawn 3 pixels to the left of its landmarks, as a line with an edge on each side.
-    await page.key("]");
-    await page.key("s");
-    await page.until(`!document.querySelector("#do-undo").disabled && ${SAVED}`);
-    const [x] = await stateAt(page, 0, 2), [still] = await stateAt(page, 0, 30);
-    assert.ok(Math.abs(x - truthOf(2)[0]!) < 2.2, `${x} is not at the line at ${truthOf(2)[0]}`);
-    assert.equal(still.toFixed(2), (truthOf(30)[0]! + 3).toFixed(2), "only the contour moves");
-    await page.key("4");
-    await dragBy(page, 37, 0, -6);
-    const [left, right] = [await stateAt(page, 0, 37), await stateAt(page, 0, 44)];
-    assert.ok(right[1] - left[1] > 5);
-    // The brow lies in the box around the eye now, and is another feature.
-    await dragBy(page, 19, 0, -2);
-    near(await stateAt(page, 0, 19), [truthOf(19)[0]! + 3, truthOf(19)[1]! - 2], 0.6);
-    await dragBy(page, 40, 0, -1);
-    await page.key("m");
-    await page.until(SAVED);
-    near(await stateAt(page, 0, 37), [left[0], right[1]], 2.5);
-    assert.deepEqual(page.problems, []);
-    await server.stop();
-  });
-});
+chromiumTest(
+  "correct: a contour is snapped to an edge, a feature placed from the other side, a landmark of another one taken",
+  async () => {
+    await inFolder(async (root) => {
+      const dir = await facesIn(`${root}/faces`, 1), server = await Server.start(dir);
+      await using browser = await Browser.open();
+      const page = await openPage(browser, server.url);
+      // The jaw is drawn 3 pixels to the left of its landmarks, as a line with an edge on each side.
+      await page.key("]");
+      await page.key("s");
+      await page.until(`!document.querySelector("#do-undo").disabled && ${SAVED}`);
+      const [x] = await stateAt(page, 0, 2), [still] = await stateAt(page, 0, 30);
+      assert.ok(Math.abs(x - truthOf(2)[0]!) < 2.2, `${x} is not at the line at ${truthOf(2)[0]}`);
+      assert.equal(still.toFixed(2), (truthOf(30)[0]! + 3).toFixed(2), "only the contour moves");
+      await page.key("4");
+      await dragBy(page, 37, 0, -6);
+      const [left, right] = [await stateAt(page, 0, 37), await stateAt(page, 0, 44)];
+      assert.ok(right[1] - left[1] > 5);
+      // The brow lies in the box around the eye now, and is another feature.
+      await dragBy(page, 19, 0, -2);
+      near(await stateAt(page, 0, 19), [truthOf(19)[0]! + 3, truthOf(19)[1]! - 2], 0.6);
+      await dragBy(page, 40, 0, -1);
+      await page.key("m");
+      await page.until(SAVED);
+      near(await stateAt(page, 0, 37), [left[0], right[1]], 2.5);
+      assert.deepEqual(page.problems, []);
+      await server.stop();
+    });
+  },
+);
 
-test("correct: by fingers on 360 pixels, by the wheel on 4K, and in two windows", async () => {
+chromiumTest("correct: by fingers on 360 pixels, by the wheel on 4K, and in two windows", async () => {
   await inFolder(async (root) => {
     const dir = await facesIn(`${root}/faces`, 2), server = await Server.start(dir);
     await using browser = await Browser.open();
@@ -296,7 +293,7 @@ test("correct: by fingers on 360 pixels, by the wheel on 4K, and in two windows"
   });
 });
 
-test("correct: what a review found is drawn beside a pair's landmarks, and can be hidden", async () => {
+chromiumTest("correct: what a review found is drawn beside a pair's landmarks, and can be hidden", async () => {
   await inFolder(async (root) => {
     const dir = `${root}/pairs`, writer = await DatasetWriter.create(dir, SCHEMAS.ibug68);
     const image = drawLandmarks(TRUTH, SCHEMAS.ibug68, SIDE);

@@ -17,8 +17,7 @@ import { findFaces } from "../../models/detectors/find_faces.ts";
 import { loadFinder } from "../../models/finder/finder.ts";
 import { SHIPPED_DETECTOR, SHIPPED_FINDER } from "../../cli/command.ts";
 import { runCommand } from "../cli/run_command.ts";
-import { Browser, hasChromium } from "../report_chromium.ts";
-import { slowTest } from "../slow.ts";
+import { Browser, chromiumTest } from "../report_chromium.ts";
 
 /** Largest distance of a landmark between the browser and here, pixels. */
 const TOLERANCE_PX = 0.05;
@@ -74,49 +73,47 @@ async function withPage(use: (url: string) => Promise<void>): Promise<void> {
   }
 }
 
-const test = hasChromium()
-  ? slowTest
-  : (name: string, fn: () => Promise<void>) =>
-    Deno.test({ name: `${name}: skipped, as there is no Chromium`, fn, ignore: true });
-
-test("the page finds the faces that detect finds, says what it cannot read, and asks for nothing from elsewhere", async () => {
-  const image = await twoFaces();
-  const device = await openDevice();
-  using finder = await loadFinder(device, SHIPPED_FINDER), detector = await loadDetector(device, SHIPPED_DETECTOR);
-  const expected = rowOf("two.png", image, await findFaces(finder, detector, image, { min_score: 0.5, flip: true }));
-  device.destroy();
-  assert.equal(expected.faces.length, 2);
-  await withPage(async (url) => {
-    await using browser = await Browser.open({ webgpu: true });
-    const page = await browser.visit(url, { width: 360, height: 800 });
-    await page.until(`document.querySelector("#status").textContent.startsWith("Ready")`);
-    await page.evaluate(drop([
-      { name: "broken.png", base64: new TextEncoder().encode("no picture").toBase64() },
-      { name: "two.png", base64: encodePng(image).toBase64() },
-    ]));
-    await page.until(`document.querySelectorAll(".picture").length === 2 && document.querySelector("canvas")`, 240);
-    const text = await page.evaluate<string>("document.querySelector('#pictures').innerText");
-    assert.match(text, /two\.png\s+420 x 240 pixels: 2 faces, scores/);
-    assert.match(text, /broken\.png\s+This browser cannot decode the file as a picture/);
-    const row: PictureRow = JSON.parse(await page.evaluate(saved("Save JSON")));
-    assert.deepEqual([row.file, row.width, row.height, row.faces.length], ["two.png", 420, 240, 2]);
-    for (const [k, { landmarks, score }] of row.faces.entries()) {
-      const other = expected.faces[k]!;
-      assert.ok(Math.abs(score! - other.score!) < 0.01);
-      for (const [p, [x, y]] of landmarks.entries()) {
-        const distance = Math.hypot(x! - other.landmarks[p]![0]!, y! - other.landmarks[p]![1]!);
-        assert.ok(distance < TOLERANCE_PX, `face ${k}, landmark ${p}: ${distance} px`);
+chromiumTest(
+  "the page finds the faces that detect finds, says what it cannot read, and asks for nothing from elsewhere",
+  async () => {
+    const image = await twoFaces();
+    const device = await openDevice();
+    using finder = await loadFinder(device, SHIPPED_FINDER), detector = await loadDetector(device, SHIPPED_DETECTOR);
+    const expected = rowOf("two.png", image, await findFaces(finder, detector, image, { min_score: 0.5, flip: true }));
+    device.destroy();
+    assert.equal(expected.faces.length, 2);
+    await withPage(async (url) => {
+      await using browser = await Browser.open({ webgpu: true });
+      const page = await browser.visit(url, { width: 360, height: 800 });
+      await page.until(`document.querySelector("#status").textContent.startsWith("Ready")`);
+      await page.evaluate(drop([
+        { name: "broken.png", base64: new TextEncoder().encode("no picture").toBase64() },
+        { name: "two.png", base64: encodePng(image).toBase64() },
+      ]));
+      await page.until(`document.querySelectorAll(".picture").length === 2 && document.querySelector("canvas")`, 240);
+      const text = await page.evaluate<string>("document.querySelector('#pictures').innerText");
+      assert.match(text, /two\.png\s+420 x 240 pixels: 2 faces, scores/);
+      assert.match(text, /broken\.png\s+This browser cannot decode the file as a picture/);
+      const row: PictureRow = JSON.parse(await page.evaluate(saved("Save JSON")));
+      assert.deepEqual([row.file, row.width, row.height, row.faces.length], ["two.png", 420, 240, 2]);
+      for (const [k, { landmarks, score }] of row.faces.entries()) {
+        const other = expected.faces[k]!;
+        assert.ok(Math.abs(score! - other.score!) < 0.01);
+        for (const [p, [x, y]] of landmarks.entries()) {
+          const distance = Math.hypot(x! - other.landmarks[p]![0]!, y! - other.landmarks[p]![1]!);
+          assert.ok(distance < TOLERANCE_PX, `face ${k}, landmark ${p}: ${distance} px`);
+        }
       }
-    }
-    assert.match(await page.evaluate(saved("Save .pts of face 2")), /^version: 1\nn_points: 68/);
-    assert.equal((await page.evaluate<string>(saved("Save all faces as JSON lines"))).trim().split("\n").length, 1);
-    assert.ok(await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "no scrolling to the side");
-    assert.deepEqual(page.requests.filter((request) => !/^(file|blob|data):/.test(request)), []);
-    assert.deepEqual(page.problems, []);
-  });
-});
+      assert.match(await page.evaluate(saved("Save .pts of face 2")), /^version: 1\nn_points: 68/);
+      assert.equal((await page.evaluate<string>(saved("Save all faces as JSON lines"))).trim().split("\n").length, 1);
+      assert.ok(await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "no scrolling to the side");
+      assert.deepEqual(page.requests.filter((request) => !/^(file|blob|data):/.test(request)), []);
+      assert.deepEqual(page.problems, []);
+    });
+  },
+);
 
-test("without WebGPU the page says what is missing", async () => {
+chromiumTest("without WebGPU the page says what is missing", async () => {
   await withPage(async (url) => {
     await using browser = await Browser.open();
     const page = await browser.visit(url, { width: 1280, height: 800 });
