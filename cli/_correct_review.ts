@@ -1,5 +1,5 @@
 /**
- * What `dataset/review` found of the pairs of a dataset, for the page of `correct`.
+ * Findings of `dataset/review` about the pairs of a dataset, for the page of `correct`.
  *
  * @module
  */
@@ -10,13 +10,13 @@ import type { DatasetRecord } from "../faces/data/dataset.ts";
 import { boxDiagonal } from "../faces/landmarks.ts";
 import { mean, roundTo } from "../faces/statistics.ts";
 
-/** What the review found of a pair. */
+/** Finding of the review about a pair. */
 export interface PairReview {
   /** Robust z-score of the pair's error among those of its style. */
   readonly doubt: number;
   /** Error of the detector's landmarks against those that were asked for, percent. */
   readonly alignment_nme: number;
-  /** What became of the pair. */
+  /** Decision about the pair. */
   readonly verdict: "kept" | "rejected" | "duplicate";
   /** The detector's landmarks, `[P][2]`, pixels. */
   readonly found: readonly (readonly [number, number])[];

@@ -40,7 +40,7 @@ export interface SourceFace {
   readonly score?: number;
   /** Uncertainty of each landmark, `[P]`, pixels, where a detector found it. */
   readonly uncertainty_px?: readonly number[];
-  /** What `dataset/review` found of it, if it is a pair that was reviewed. */
+  /** Finding of `dataset/review`, if it is a pair that was reviewed. */
   readonly review?: PairReview;
 }
 

@@ -59,7 +59,7 @@ export const addSquaresOp: Op<NoAttrs, number> = {
   },
 };
 
-/** What sums of squares start from, by graph: equal sums are one node, as they start from one. */
+/** Zeros that sums of squares start from, by graph: equal sums are one node, as they start from one. */
 const starts = new WeakMap<Graph, Value>();
 
 function startOf(graph: Graph): Value {

@@ -34,7 +34,7 @@ export interface UpdateOptions {
   readonly loss_scale?: Value | undefined;
 }
 
-/** What is done to all gradients of a step. */
+/** Changes of all gradients of a step. */
 interface Clipping {
   /** Squared norm of all gradients together; only with a norm to clip to. */
   readonly squared_norm?: Value;

@@ -88,7 +88,7 @@ export interface FaceDetails extends FaceView {
   readonly height: number;
   /** Uncertainty of each landmark, pixels, where a detector found them. */
   readonly uncertainty_px: readonly number[] | null;
-  /** What `dataset/review` found of it; null where it saw none. */
+  /** Finding of `dataset/review`; null where there is none. */
   readonly review: PairReview | null;
 }
 

@@ -23,7 +23,7 @@ export interface Open {
   readonly picture: Blob;
 }
 
-/** What the page knows; `folder` and `stage` are set before anything else runs. */
+/** State of the page; `folder` and `stage` are set before anything else runs. */
 class Editor {
   folder!: FolderFaces;
   stage!: Stage;
@@ -32,7 +32,7 @@ class Editor {
   open: Open | undefined;
   /** The face that is on its way. */
   coming: number | undefined;
-  /** What a drag moves. */
+  /** Landmarks that a drag moves. */
   mode: Mode = "refit";
   /** Landmark that keys and tools are about. */
   selected: number | null = null;

@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 /**
- * What a drag of the pointer and the arrow keys do to landmarks.
+ * Moves of landmarks by a drag of the pointer and by the arrow keys.
  *
  * @module
  */

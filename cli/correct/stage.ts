@@ -49,7 +49,7 @@ export interface Shown {
   readonly visible: boolean;
 }
 
-/** What the pointer holds. */
+/** Part of the drawing that the pointer holds. */
 export type Grip = { readonly kind: "point"; readonly point: number } | { readonly kind: "move" | "turn" | "scale" };
 
 /** Receives what the pointer does. */

@@ -202,7 +202,7 @@ interface Turned {
 /** A face on its way through the passes. */
 interface Candidate {
   readonly score: number | null;
-  /** What its crops are cut from. */
+  /** The picture that its crops are cut from. */
   readonly turned: Turned;
   /** The next crop. */
   crop: Crop;

@@ -125,7 +125,7 @@ async function removeStale(path: string, aside: string, isJobAlive: JobProbe | u
   removeIfExists(aside);
 }
 
-/** What tells a file from one that takes its place; undefined where there is none. */
+/** Identity of a file, unlike that of one that takes its place; undefined where there is none. */
 function fileId(path: string): string | undefined {
   try {
     const { dev, ino } = Deno.statSync(path);
@@ -148,7 +148,7 @@ function isLocked(path: string): boolean {
   }
 }
 
-/** What a lock's file says; undefined if that is nothing. */
+/** Reads a lock's file; undefined if it says nothing. */
 function readOwner(path: string): Owner | undefined {
   const owner = readJson<Partial<Owner>>(path);
   if (typeof owner?.process !== "number") return undefined;

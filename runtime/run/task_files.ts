@@ -40,7 +40,7 @@ export function taskName({ stage, shard }: Task): string {
 /** Folder of the tasks' files. */
 export const tasksDir = (home: string): string => join(home, ".tasks");
 
-/** What is known of a task; undefined if it was not begun. */
+/** Reads the notes of a task; undefined if it was not begun. */
 export function readTask(home: string, name: string): TaskNote | undefined {
   return readJson<TaskNote>(join(tasksDir(home), `${name}.json`));
 }

@@ -43,7 +43,7 @@ interface Known {
   readonly faces: readonly Landmarks[];
 }
 
-/** What was found in one. */
+/** Findings in one. */
 interface Measured {
   readonly picture: Known;
   readonly found: readonly Face[];
