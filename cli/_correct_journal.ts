@@ -19,6 +19,7 @@ import { exists, readTextIfExists, removeIfExists, writeAtomic } from "../format
 import { InputError } from "../formats/input_error.ts";
 import { isOfFace, pointsOf } from "../faces/data/corrections.ts";
 import type { FaceSource, SourceFace } from "./_correct_source.ts";
+import { Refusal } from "./_local_server.ts";
 
 /** State of a face. */
 export interface FaceState {
@@ -45,9 +46,14 @@ export interface FaceView {
 }
 
 /** A change that follows a state which is no longer the last one. */
-export class ConflictError extends Error {
+export class ConflictError extends Refusal {
   /** The class. */
   override readonly name = "ConflictError";
+
+  /** Takes the reason. */
+  constructor(message: string) {
+    super(409, message);
+  }
 }
 
 /** History of a face: states from the original on, and the place of the one that counts. */

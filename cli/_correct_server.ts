@@ -1,15 +1,12 @@
 /**
  * The server of `correct`: the page, the faces of one folder, and their changes.
  *
- * It is reached from this machine only, under a path that begins with a secret; it answers no other site, serves the files of
- * the page and the pictures of the folder by their numbers, and writes nothing but the journal.
+ * The server writes nothing but the journal, and serves the pictures of the folder by their numbers.
  *
  * @module
  */
-import { timingSafeEqual } from "node:crypto";
-import { stripTypeScriptTypes } from "node:module";
 import { z } from "zod";
-import { readBytes, readText } from "../formats/files.ts";
+import { readBytes } from "../formats/files.ts";
 import { InputError } from "../formats/input_error.ts";
 import { createImage, cropSquare } from "../faces/data/image.ts";
 import { decodeImage, encodeJpeg, readImage, readImageHeader, readImageSize } from "../faces/data/image_file.ts";
@@ -20,42 +17,24 @@ import type { LandmarkSchema } from "../faces/schema.ts";
 import { roundTo } from "../faces/statistics.ts";
 import { changesFace } from "../formats/corrections.ts";
 import type { Guess, Guesser } from "./_correct_guesser.ts";
-import { ConflictError, type FaceState, type Journal } from "./_correct_journal.ts";
+import type { FaceState, Journal } from "./_correct_journal.ts";
 import { distanceDoubt } from "./_correct_review.ts";
 import type { FaceSource } from "./_correct_source.ts";
+import { content, json, LocalServer, type PageFiles, Refusal } from "./_local_server.ts";
 import type { FaceDetails, FaceSummary, FolderFaces } from "./correct/api.ts";
 
-/** The only name under which the server listens. */
-export const HOST = "127.0.0.1";
-
-/** Largest body of a request, bytes; side of the small pictures in the list, and how many of them are kept. */
-const MOST_BYTES = 1 << 20, THUMB_PX = 96, MOST_THUMBS = 2000;
+/** Side of the small pictures in the list, and how many of them are kept. */
+const THUMB_PX = 96, MOST_THUMBS = 2000;
 /** Faces that the usual shape is taken from, at most. */
 const MOST_SHAPES = 2000;
 /** Largest coordinate that a landmark may have, pixels. */
 const MOST_PX = 1e6;
 
-const GUARD = {
-  "cache-control": "no-store",
-  "x-content-type-options": "nosniff",
-  "referrer-policy": "no-referrer",
-  "cross-origin-resource-policy": "same-origin",
-  "cross-origin-opener-policy": "same-origin",
+const PAGE: PageFiles = {
+  html: "cli/correct/index.html",
+  styles: { "base.css": "cli/correct/base.css", "style.css": "cli/correct/style.css" },
+  entry: "cli/correct/app.ts",
 };
-const POLICY =
-  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; " +
-  "base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-
-/** Folder of the product's files, in which the modules of the page are. */
-const ROOT = new URL("../", import.meta.url);
-const ENTRY = "cli/correct/app.ts";
-
-/** A request that is not answered. */
-class Refusal extends Error {
-  constructor(readonly status: number, message: string) {
-    super(message);
-  }
-}
 
 /** The parts of a server. */
 export interface CorrectOptions {
@@ -78,69 +57,40 @@ export class CorrectServer {
   readonly #listeners = new Set<(text: string) => void>();
   readonly #thumbs = new Map<number, Uint8Array<ArrayBuffer>>();
   #upright: readonly (Landmarks | undefined)[] | undefined;
-  #modules: Promise<ReadonlyMap<string, string>> | undefined;
+  readonly #server: LocalServer;
 
   /** Takes the faces and their journal. */
   constructor(options: CorrectOptions) {
     this.#options = options;
     this.#doubts = options.source.faces.map(({ doubt }) => doubt);
+    this.#server = new LocalServer({
+      token: options.token,
+      page: PAGE,
+      read: (path) => this.#read(path),
+      actions: {
+        set: (body) => this.#set(body),
+        undo: (body) => this.#step(body, "undo"),
+        redo: (body) => this.#step(body, "redo"),
+        guess: (body) => this.#guess(body),
+      },
+    });
   }
 
-  /**
-   * Answers a request.
-   *
-   * @param request The request.
-   * @param port Port of the server.
-   * @returns The answer; a status of 4xx for whatever is not for this server.
-   */
-  async handle(request: Request, port: number): Promise<Response> {
-    try {
-      return await this.#answer(request, port);
-    } catch (error) {
-      if (error instanceof Refusal) return text(error.message, error.status);
-      if (error instanceof ConflictError) return text(error.message, 409);
-      if (error instanceof InputError) return text(error.message, 422);
-      throw error;
-    }
+  /** Answers a request, see {@linkcode LocalServer.handle}. */
+  handle(request: Request, port: number): Promise<Response> {
+    return this.#server.handle(request, port);
   }
 
-  async #answer(request: Request, port: number): Promise<Response> {
-    const url = new URL(request.url);
-    const hosts = [`${HOST}:${port}`, `localhost:${port}`];
-    // A name of another site that leads here would let that site read the page.
-    if (!hosts.includes(url.host)) throw new Refusal(403, "Forbidden");
-    const origin = request.headers.get("origin");
-    if (origin !== null && !hosts.some((host) => origin === `http://${host}`)) throw new Refusal(403, "Forbidden");
-    const [, token = "", ...rest] = url.pathname.split("/");
-    if (!isSame(token, this.#options.token) || rest.length === 0) throw new Refusal(404, "Not found");
-    const path = rest.join("/");
-    if (request.method === "POST") return await this.#change(path, request, origin);
-    if (request.method !== "GET") throw new Refusal(405, "Method not allowed");
-    return await this.#read(path);
-  }
-
-  async #read(path: string): Promise<Response> {
-    if (path === "") return await this.#page();
-    if (path === "style.css") return content(await readText(fileOf("cli/correct/style.css")), "text/css");
-    if (path === "faces") return Response.json(this.#faces(), { headers: GUARD });
-    if (path === "next") return Response.json(this.#next(), { headers: GUARD });
+  async #read(path: string): Promise<Response | undefined> {
+    if (path === "faces") return json(this.#faces());
+    if (path === "next") return json(this.#next());
     if (path === "events") return this.#events();
     const [, kind = "", digits = ""] = /^(face|image|thumb)\/(\d{1,9})$/.exec(path) ?? [];
-    if (kind) {
-      const k = Number(digits);
-      if (k >= this.#options.journal.count) throw new Refusal(404, "Not found");
-      if (kind === "face") return Response.json(await this.#details(k), { headers: GUARD });
-      return kind === "image" ? await this.#image(k) : await this.#thumb(k);
-    }
-    const module = (await (this.#modules ??= modulesOf(ENTRY))).get(path);
-    if (module === undefined) throw new Refusal(404, "Not found");
-    return content(module, "text/javascript");
-  }
-
-  async #page(): Promise<Response> {
-    return new Response(await readText(fileOf("cli/correct/index.html")), {
-      headers: { ...GUARD, "content-type": "text/html; charset=utf-8", "content-security-policy": POLICY },
-    });
+    if (!kind) return undefined;
+    const k = Number(digits);
+    if (k >= this.#options.journal.count) throw new Refusal(404, "Not found");
+    if (kind === "face") return json(await this.#details(k));
+    return kind === "image" ? await this.#image(k) : await this.#thumb(k);
   }
 
   #faces(): FolderFaces {
@@ -226,34 +176,23 @@ export class CorrectServer {
     return content(bytes, "image/jpeg");
   }
 
-  async #change(path: string, request: Request, origin: string | null): Promise<Response> {
-    // Browsers name the origin with every POST; a form of another site cannot send this type.
-    if (origin === null) throw new Refusal(403, "Forbidden");
-    if (!/^application\/json\b/.test(request.headers.get("content-type") ?? "")) {
-      throw new Refusal(415, "The body must be application/json");
-    }
-    if (!["set", "undo", "redo", "guess"].includes(path)) throw new Refusal(404, "Not found");
-    const body = await bodyOf(request);
-    const { journal } = this.#options;
-    if (path === "guess") {
-      const { face, landmarks } = this.#check(guessBody, body);
-      return Response.json(await this.#guess(face, landmarks), { headers: GUARD });
-    }
-    if (path === "set") {
-      const { face, revision, state } = this.#check(setBody, body);
-      this.#checkState(state);
-      journal.set(face, state, revision);
-      return this.#changed(face);
-    }
+  #set(body: unknown): Response {
+    const { face, revision, state } = this.#check(setBody, body);
+    this.#checkState(state);
+    this.#options.journal.set(face, state, revision);
+    return this.#changed(face);
+  }
+
+  #step(body: unknown, direction: "undo" | "redo"): Response {
     const { face, revision } = this.#check(stepBody, body);
-    journal.step(face, path === "undo" ? "undo" : "redo", revision);
+    this.#options.journal.step(face, direction, revision);
     return this.#changed(face);
   }
 
   #changed(k: number): Response {
     const view = this.#options.journal.view(k);
     this.#send({ summary: this.#summary(k), ...view });
-    return Response.json(view, { headers: GUARD });
+    return json(view);
   }
 
   #check<T extends { face: number }>(shape: z.ZodType<T>, body: unknown): T {
@@ -276,11 +215,13 @@ export class CorrectServer {
     }
   }
 
-  async #guess(k: number, landmarks: FaceState["landmarks"]): Promise<Guess> {
+  async #guess(body: unknown): Promise<Response> {
+    const { face, landmarks } = this.#check(guessBody, body);
     const { guesser, reason, source } = this.#options;
     if (!guesser) throw new Refusal(422, reason ?? "there is no detector");
     this.#checkState({ landmarks, occluded: [], pinned: [] });
-    return await guesser.guess(source.faces[k]!.path, Float32Array.from(landmarks.flat()));
+    const guess: Guess = await guesser.guess(source.faces[face]!.path, Float32Array.from(landmarks.flat()));
+    return json(guess);
   }
 
   /**
@@ -329,7 +270,7 @@ export class CorrectServer {
         clearInterval(timer);
       },
     });
-    return new Response(stream, { headers: { ...GUARD, "content-type": "text/event-stream" } });
+    return content(stream, "text/event-stream");
   }
 }
 
@@ -369,66 +310,3 @@ const state = z.strictObject({
 const setBody = z.strictObject({ face, revision, state });
 const stepBody = z.strictObject({ face, revision });
 const guessBody = z.strictObject({ face, landmarks });
-
-const fileOf = (path: string) => decodeURIComponent(new URL(path, ROOT).pathname);
-
-function text(message: string, status: number): Response {
-  return new Response(message, { status, headers: { ...GUARD, "content-type": "text/plain; charset=utf-8" } });
-}
-
-function content(body: string | Uint8Array<ArrayBuffer>, type: string): Response {
-  const charset = typeof body === "string" ? "; charset=utf-8" : "";
-  return new Response(body, {
-    headers: { ...GUARD, "content-type": type + charset, "content-security-policy": POLICY },
-  });
-}
-
-/** Compares in a time that says nothing about the secret. */
-function isSame(given: string, secret: string): boolean {
-  const [a, b] = [given, secret].map((word) => new TextEncoder().encode(word));
-  return a!.length === b!.length && timingSafeEqual(a!, b!);
-}
-
-/** The JSON of a request's body. */
-async function bodyOf(request: Request): Promise<unknown> {
-  const parts: Uint8Array<ArrayBuffer>[] = [];
-  let size = 0;
-  for await (const part of request.body ?? []) {
-    size += part.length;
-    if (size > MOST_BYTES) throw new Refusal(413, "The body is too large");
-    parts.push(part);
-  }
-  const bytes = await new Blob(parts).arrayBuffer();
-  try {
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-  } catch {
-    throw new Refusal(400, "The body is no JSON in UTF-8");
-  }
-}
-
-/** The modules of the page by their paths, without types: a browser runs them as they are. */
-async function modulesOf(entry: string): Promise<Map<string, string>> {
-  const modules = new Map<string, string>(), waiting = [entry];
-  for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {
-    if (modules.has(path)) continue;
-    const code = stripTypeScriptTypes(await readText(fileOf(path)));
-    modules.set(path, code);
-    for (const [, to] of code.matchAll(/^(?:import|export)\b[^;"]*?\bfrom\s*"(\.[^"]+)"/gm)) {
-      waiting.push(new URL(to!, new URL(path, ROOT)).href.slice(ROOT.href.length));
-    }
-  }
-  return modules;
-}
-
-/** Starts the server on any free port for 0. */
-export function serveCorrections(
-  server: CorrectServer,
-  port: number,
-  signal: AbortSignal,
-): Deno.HttpServer<Deno.NetAddr> {
-  const http: Deno.HttpServer<Deno.NetAddr> = Deno.serve(
-    { hostname: HOST, port, signal, onListen() {} },
-    (request) => server.handle(request, http.addr.port),
-  );
-  return http;
-}

@@ -13,10 +13,11 @@ import { loadDetector } from "../models/detectors/detector.ts";
 import { Guesser } from "./_correct_guesser.ts";
 import { Journal, setAside } from "./_correct_journal.ts";
 import { saveCorrected } from "./_correct_save.ts";
-import { CorrectServer, HOST, serveCorrections } from "./_correct_server.ts";
+import { CorrectServer } from "./_correct_server.ts";
 import { openSource } from "./_correct_source.ts";
 import { gpuOption, LazyDevice } from "./_device.ts";
-import { type Context, number, SHIPPED_DETECTOR, UsageError } from "./command.ts";
+import { HOST, newToken, serveLocally } from "./_local_server.ts";
+import { type Context, number, SHIPPED_DETECTOR } from "./command.ts";
 
 const PORT = 8788, SAVED_PX = 256;
 
@@ -86,17 +87,9 @@ export const correct = (context: Context) =>
         }
       }
       if (!guesser && detector) context.note(`note: there are no guesses: ${reason}`);
-      const token = crypto.getRandomValues(new Uint8Array(16)).toHex();
+      const token = newToken();
       const server = new CorrectServer({ source, journal, guesser, reason, token });
-      let http: Deno.HttpServer<Deno.NetAddr>;
-      try {
-        http = serveCorrections(server, options.port, stop.signal);
-      } catch (error) {
-        if (!(error instanceof Deno.errors.AddrInUse)) throw error;
-        throw new UsageError(
-          `Cannot listen on port ${options.port} as it is in use, hint: add --port 0 for any that is free`,
-        );
-      }
+      const http = serveLocally(server, options.port, stop.signal);
       const end = () => stop.abort();
       for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, end);
       context.print(

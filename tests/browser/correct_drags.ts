@@ -14,7 +14,8 @@
  */
 import assert from "node:assert/strict";
 import { Journal, setAside } from "../../cli/_correct_journal.ts";
-import { CorrectServer, HOST, serveCorrections } from "../../cli/_correct_server.ts";
+import { CorrectServer } from "../../cli/_correct_server.ts";
+import { HOST, serveLocally } from "../../cli/_local_server.ts";
 import { openSource } from "../../cli/_correct_source.ts";
 import { interocular } from "../../faces/landmarks.ts";
 import { readPts } from "../../faces/pts.ts";
@@ -36,7 +37,7 @@ async function dragsOf(key: string): Promise<number[]> {
   setAside(dir!);
   using journal = Journal.open(source);
   const stop = new AbortController();
-  const http = serveCorrections(new CorrectServer({ source, journal, token: "drags" }), 0, stop.signal);
+  const http = serveLocally(new CorrectServer({ source, journal, token: "drags" }), 0, stop.signal);
   await using browser = await Browser.open();
   const page = await browser.visit(`http://${HOST}:${http.addr.port}/drags/`, { width: 1280, height: 800 });
   await page.until(`document.querySelector("#stage image")?.getAttribute("href")`);
