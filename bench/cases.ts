@@ -19,6 +19,7 @@ import { softmax } from "../ops/softmax.ts";
 import { sum } from "../ops/sum.ts";
 import { itemAt } from "../engine/lookup.ts";
 import { Graph, topological, type Value } from "../engine/graph.ts";
+import type { Precision } from "../engine/plan/precision.ts";
 import type { Fetches } from "../engine/plan/records.ts";
 import {
   ddimStep,
@@ -41,6 +42,8 @@ export interface Case {
   workload(): Workload | Promise<Workload>;
   /** Floating point operations of the task, where the graph's own count is not them. */
   readonly flops?: number;
+  /** True for batches that are for hardware: minutes on a software driver, where such cases are timed if asked for. */
+  readonly large?: boolean;
 }
 
 /** Inputs of a graph by name and shape. */
@@ -63,6 +66,14 @@ function several(name: string, build: (input: Inputs) => Fetches["outputs"], mor
 /** A case of {@linkcode Workload}. */
 function step(name: string, workload: Case["workload"]): Case {
   return { name, bound: "arithmetic", workload };
+}
+
+/** Steps of a training at batch sizes that keep hardware busy, in both precisions. */
+function trainingSteps(name: string, workload: (batch: number, precision?: Precision) => ReturnType<Case["workload"]>) {
+  return [16, 64].flatMap((batch): Case[] => [
+    { ...step(`${name}-b${batch}`, () => workload(batch)), large: true },
+    { ...step(`${name}-b${batch}-f16-mixed`, () => workload(batch, "f16-mixed")), large: true },
+  ]);
 }
 
 /** Convolution with both gradients, `[n, side, side, channels]` to as many channels. */
@@ -178,9 +189,11 @@ export const CASES: readonly Case[] = [
   step("unet.forward:tiny-b8", () => unetForward(8)),
   step("step.unet_controlnet:tiny-b8", () => unetControlnetStep(8)),
   step("step.ddim:tiny", () => ddimStep(8)),
-  step("step.hourglass:tiny-b32", () => hourglassStep(32)),
-  step("step.hourglass:tiny-b32-f16-mixed", () => hourglassStep(32, "f16-mixed")),
+  step("step.hourglass:tiny-b32", () => hourglassStep("tiny/detector", 32)),
+  step("step.hourglass:tiny-b32-f16-mixed", () => hourglassStep("tiny/detector", 32, "f16-mixed")),
   step("step.star:small-b32", () => detectorStep(STAR_SIZES.small, 32)),
+  ...trainingSteps("step.unet_controlnet:tiny", unetControlnetStep),
+  ...trainingSteps("step.hourglass:faces", (batch, precision) => hourglassStep("faces", batch, precision)),
 ];
 
 /** Floating point operations of products and convolutions: what the arithmetic ceiling is about. */

@@ -14,7 +14,7 @@ import { Executable } from "../engine/executable.ts";
 import type { TensorData } from "../formats/safetensors.ts";
 import { Tensor } from "../engine/tensor.ts";
 import { arithmetic, type Case } from "./cases.ts";
-import { measure, measureCeiling, settled, type Timing } from "./measure.ts";
+import { type Care, measure, measureCeiling, settled, type Timing } from "./measure.ts";
 import type { Workload } from "./steps.ts";
 
 /** A row of the table. */
@@ -86,7 +86,7 @@ function traffic({ dispatches }: Plan): number {
 }
 
 /** Times a case against its ceiling: what a machine can do changes while cases are timed. */
-export async function figure(device: Device, which: Case): Promise<Figure> {
+export async function figure(device: Device, which: Case, care?: Care): Promise<Figure> {
   const workload = await which.workload();
   const before = device.memory.live;
   const loaded = new Loaded(device, workload);
@@ -95,7 +95,7 @@ export async function figure(device: Device, which: Case): Promise<Figure> {
   const wait = settled(device);
   await wait();
   const firstCeiling = await measureCeiling(device, which.bound, BRIEF);
-  const timing = await measure(() => executable.run(), wait, { warm: true });
+  const timing = await measure(() => executable.run(), wait, { ...care, warm: true });
   const lastCeiling = await measureCeiling(device, which.bound, BRIEF);
   let host_ms = Infinity;
   const began = performance.now();

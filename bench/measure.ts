@@ -80,10 +80,12 @@ export function settled({ gpu }: Device): () => Promise<void> {
   };
 }
 
-/** Invocations of the arithmetic ceiling: enough for two cores, and for a GPU of 2,000 vector units. */
-const [FEWEST_THREADS, MOST_THREADS] = [2 ** 13, 2 ** 19];
-/** Copies in a submission of the copy ceiling, so that the time of submitting does not count. */
-const COPIES = 4;
+/** Invocations of the arithmetic ceiling: enough for two cores, and for a GPU that computes 2^19 of them in 0.7 ms. */
+const [FEWEST_THREADS, MOST_THREADS] = [2 ** 13, 2 ** 22];
+/** Copies in a submission of the copy ceiling: enough for two cores, and for a GPU that does 256 in 11 ms. */
+const [FEWEST_COPIES, MOST_COPIES] = [4, 256];
+/** A submission of copies takes as long, so that the time of submitting does not count. */
+const COPYING_MS = 5;
 
 /** Ceilings of an adapter, in the units of {@linkcode Case.bound}: GFLOP/s, and GB/s read and written. */
 export interface Ceilings {
@@ -92,8 +94,11 @@ export interface Ceilings {
 }
 
 /** Measures the ceilings. */
-export async function measureCeilings(device: Device): Promise<Ceilings> {
-  return { arithmetic: await measureCeiling(device, "arithmetic"), copy: await measureCeiling(device, "copy") };
+export async function measureCeilings(device: Device, care?: Care): Promise<Ceilings> {
+  return {
+    arithmetic: await measureCeiling(device, "arithmetic", care),
+    copy: await measureCeiling(device, "copy", care),
+  };
 }
 
 /** Measures a ceiling; the fastest timing counts. */
@@ -158,22 +163,32 @@ async function multiplyAdds(gpu: GPUDevice, threads: number, wait: () => Promise
   return threads * loops * 16 * 8 / low / 1e6;
 }
 
+/** Copies in a submission that are enough for a device, once they are known. */
+const copying = new WeakMap<GPUDevice, number>();
+
 /** The adapter's own copy of 64 MiB. */
 async function copyCeiling(device: Device, care?: Care): Promise<number> {
   const { gpu } = device;
   const size = 2 ** 26;
   const usage = GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
   const [from, to] = [gpu.createBuffer({ size, usage }), gpu.createBuffer({ size, usage })];
-  const { low } = await measure(
-    () => {
-      const encoder = gpu.createCommandEncoder();
-      for (let k = 0; k < COPIES; k++) encoder.copyBufferToBuffer(from, 0, to, 0, size);
-      gpu.queue.submit([encoder.finish()]);
-    },
-    settled(device),
-    care,
-  );
+  const time = async (copies: number) => {
+    const { low } = await measure(
+      () => {
+        const encoder = gpu.createCommandEncoder();
+        for (let k = 0; k < copies; k++) encoder.copyBufferToBuffer(from, 0, to, 0, size);
+        gpu.queue.submit([encoder.finish()]);
+      },
+      settled(device),
+      care,
+    );
+    return low;
+  };
+  let copies = copying.get(gpu) ?? FEWEST_COPIES;
+  let ms = await time(copies);
+  while (ms < COPYING_MS && copies < MOST_COPIES) ms = await time(copies *= 8);
+  copying.set(gpu, copies);
   from.destroy();
   to.destroy();
-  return 2 * COPIES * size / low / 1e6;
+  return 2 * copies * size / ms / 1e6;
 }

@@ -32,7 +32,8 @@ export interface Workload {
   readonly inputs?: Readonly<Record<string, ArrayLike<number>>>;
 }
 
-const TINY = new URL("../models/tiny", import.meta.url).pathname;
+const MODELS = new URL("../models", import.meta.url).pathname;
+const TINY = `${MODELS}/tiny`;
 
 /** The configurations of the networks that ship. */
 async function tinyNetworks() {
@@ -67,7 +68,7 @@ function training(
 }
 
 /** A training step of `diffusion/train` on the networks that ship, with every gradient of both UNet and ControlNet. */
-export async function unetControlnetStep(batch: number): Promise<Workload> {
+export async function unetControlnetStep(batch: number, precision?: Precision): Promise<Workload> {
   const networks = await tinyNetworks();
   const { side, size_px, tokens } = networks;
   const graph = new Graph();
@@ -81,7 +82,7 @@ export async function unetControlnetStep(batch: number): Promise<Workload> {
     return unet(scope("unet"), networks.unet, inputs, residuals);
   });
   const trainable = [...specsUnder(specs, "unet/").keys(), ...specsUnder(specs, "controlnet/").keys()];
-  return training({ loss, trainable }, specs, { ids: new Float32Array(batch * tokens) });
+  return training({ loss, trainable, precision }, specs, { ids: new Float32Array(batch * tokens) });
 }
 
 /** A DDIM step of `dataset/generate` with guidance on the networks that ship: twice `batch` predictions. */
@@ -132,9 +133,9 @@ export function detectorStep(config: DetectorConfig, batch: number, precision?: 
   return training({ loss, trainable, updates, outputs: { landmarks }, precision }, specs);
 }
 
-/** A training step of the detector that ships. */
-export async function hourglassStep(batch: number, precision?: Precision): Promise<Workload> {
-  return detectorStep(await readDetectorConfig(`${TINY}/detector`), batch, precision);
+/** A training step of a detector that ships, by its folder in `models`. */
+export async function hourglassStep(folder: string, batch: number, precision?: Precision): Promise<Workload> {
+  return detectorStep(await readDetectorConfig(`${MODELS}/${folder}`), batch, precision);
 }
 
 /** A block of Stable Diffusion v1's first level, on latents of an image of 512 pixels. */

@@ -5,7 +5,7 @@
  */
 
 import { Command, Option } from "@commander-js/extra-typings";
-import { type Context, Exit, UsageError } from "./command.ts";
+import { type Context, Exit, number, UsageError } from "./command.ts";
 import type { Device } from "../engine/device.ts";
 import { gpuOption, openChosen } from "./_device.ts";
 import { makeFolder } from "../formats/files.ts";
@@ -15,7 +15,12 @@ import { CASES } from "../bench/cases.ts";
 import { type Figure, figure } from "../bench/figures.ts";
 import { type Ceilings, measureCeilings } from "../bench/measure.ts";
 
-type Print = Context["print"];
+/** Choice of cases, and how they are timed and printed. */
+interface BenchOptions {
+  readonly only: string | undefined;
+  readonly runs: number | undefined;
+  readonly json: boolean;
+}
 
 /** The step by whose speed `plan` estimates times of stages that were never run. */
 const PLANNED_BY = "step.unet_controlnet:tiny-b8";
@@ -26,7 +31,12 @@ const MANY_DISPATCHES = 100;
 /** Declares `bench`; see docs/speed.md. */
 export const bench = (context: Context) =>
   new Command()
-    .option("--only <PATTERN>", "cases whose names match; * matches any text, ? any letter")
+    .option("--only <PATTERNS>", "cases whose names match, with commas between; * matches any text, ? any letter")
+    .addOption(
+      new Option("--runs <N>", "timings of a case, whose median counts (default: 7, or 3 above two seconds)")
+        .argParser(number("a whole number of 1 and more", (runs) => Number.isInteger(runs) && runs >= 1))
+        .conflicts(["peers", "soak", "fullSize"]),
+    )
     .option("--peers", "time other engines on the same cases; Deno downloads them first, 190 MB")
     .addOption(
       new Option("--soak", "measure the memory of 1,000 training steps").conflicts(["only", "peers", "fullSize"]),
@@ -41,7 +51,7 @@ export const bench = (context: Context) =>
     .addOption(gpuOption())
     .option("--json", "print a JSON line for each case")
     .addHelpText("after", '\nExample:\n  deno task bench --only "conv2d.*"')
-    .action(async ({ only, json = false, peers, soak, fullSize, gpu }) => {
+    .action(async ({ only, runs, json = false, peers, soak, fullSize, gpu }) => {
       if (peers) return await timePeers(only, json, gpu, context);
       const device = await openChosen(gpu, context);
       try {
@@ -49,18 +59,23 @@ export const bench = (context: Context) =>
         if (soak) {
           const kept = await (await import("../bench/soak.ts")).soak(device, json, context.print);
           if (!kept) throw new Exit(1);
-        } else await timeCases(device, only, json, context.print);
+        } else await timeCases(device, { only, runs, json }, context);
       } finally {
         device.destroy();
       }
     });
 
-async function timeCases(device: Device, only: string | undefined, json: boolean, print: Print): Promise<void> {
-  const chosen = chooseCases(only);
-  printCeilings(device, await measureCeilings(device), json, print);
+async function timeCases(device: Device, { only, runs, json }: BenchOptions, { print, note }: Context): Promise<void> {
+  const matching = chooseCases(only);
+  const chosen = matching.filter(({ large }) => !large || !device.software || only !== undefined);
+  if (chosen.length < matching.length) {
+    note("cases of large batches are left out on a software driver unless --only names them");
+  }
+  const care = runs === undefined ? {} : { runs };
+  printCeilings(device, await measureCeilings(device, care), json, print);
   if (!json) print(row("case", ["ms", "low", "high", "cores", "speed", "share", "MB", "host us"]));
   for (const one of chosen) {
-    const measured = await figure(device, one);
+    const measured = await figure(device, one, care);
     print((json ? jsonRow : tableRow)(measured));
     if (one.name !== PLANNED_BY) continue;
     await makeFolder("runs");
@@ -87,19 +102,24 @@ async function timePeers(
 }
 
 /**
- * The cases whose names fit a pattern, with `*` and `?`; all without one.
+ * The cases whose names fit patterns with `*` and `?`, separated by commas; all without one.
  *
  * @throws {UsageError} If there are none.
  */
 export function chooseCases(only: string | undefined): typeof CASES {
-  const chosen = CASES.filter(({ name }) => globFilter(only === undefined ? ["*"] : [only], [])(name));
+  const chosen = CASES.filter(({ name }) => globFilter(only?.split(",") ?? ["*"], [])(name));
   if (chosen.length) return chosen;
   const names = CASES.map(({ name }) => name).join(", ");
   throw new UsageError(`Cannot time "${only}" as no case has such a name, hint: cases are ${names}; * and ? fit any`);
 }
 
 /** Prints what is measured on, and its limits. */
-export function printCeilings(device: Device, { arithmetic, copy }: Ceilings, json: boolean, print: Print): void {
+export function printCeilings(
+  device: Device,
+  { arithmetic, copy }: Ceilings,
+  json: boolean,
+  print: Context["print"],
+): void {
   if (json) {
     print(JSON.stringify({ adapter: device.name, storage: device.storage }));
     print(JSON.stringify({ ceiling: "arithmetic", gflops: arithmetic }));

@@ -105,7 +105,7 @@ export function stepsOf(dir: string): readonly Step[] {
     },
     {
       name: "bench",
-      args: command("bench", "--json"),
+      args: command("bench", "--json", "--runs", "3"),
       seconds: 60,
       read: (lines) => Promise.resolve({ cases: lines.flatMap(jsonOf) }),
     },

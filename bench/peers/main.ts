@@ -38,7 +38,7 @@ const reasonOf = (error: unknown): string =>
 
 const peers = (context: Context) =>
   new Command()
-    .option("--only <PATTERN>", "cases whose names fit it; * and ? fit any text and any letter")
+    .option("--only <PATTERNS>", "cases whose names match, with commas between; * matches any text, ? any letter")
     .addOption(gpuOption())
     .option("--json", "print a JSON line for each engine and case")
     .action(async ({ only, json = false, gpu }) => {
