@@ -344,12 +344,22 @@ export function pack(shape: Shape, data: ArrayLike<number>): Float32Array<ArrayB
   }
   const last = shape.at(-1) ?? 1;
   if (last % 4 === 0) return Float32Array.from(data);
-  const padded = Math.ceil(last / 4) * 4;
   const out = new Float32Array(texels(shape) * 4);
+  packInto(out, last, data);
+  return out;
+}
+
+/**
+ * Writes dense row-major elements as texels.
+ *
+ * @param out Receives them; the elements that pad the innermost dimension are left as they are.
+ * @param last Length of the innermost dimension.
+ */
+export function packInto(out: Float32Array, last: number, data: ArrayLike<number>): void {
+  const padded = Math.ceil(last / 4) * 4;
   for (let from = 0, to = 0; from < data.length; from += last, to += padded) {
     for (let c = 0; c < last; c++) out[to + c] = data[from + c]!;
   }
-  return out;
 }
 
 /** Texels to dense row-major elements. */

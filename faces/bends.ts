@@ -75,13 +75,15 @@ export function drawBends(
  * @param at The point, `[x, y]`; changed.
  */
 export function bendBack(at: Float64Array, bends: readonly Bend[]): void {
-  for (let k = bends.length - 1; k >= 0; k--) {
-    const { x, y, deviation, growth, shift } = bends[k]!;
-    const dx = at[0]! - x, dy = at[1]! - y;
-    const share = Math.exp(-(dx * dx + dy * dy) / (2 * deviation * deviation));
-    at[0]! -= share * (shift[0] + growth[0] * dx);
-    at[1]! -= share * (shift[1] + growth[1] * dy);
-  }
+  for (let k = bends.length - 1; k >= 0; k--) undo(bends[k]!, at);
+}
+
+/** Undoes one bend at a point. */
+function undo({ x, y, deviation, growth, shift }: Bend, at: Float64Array): void {
+  const dx = at[0]! - x, dy = at[1]! - y;
+  const share = Math.exp(-(dx * dx + dy * dy) / (2 * deviation * deviation));
+  at[0]! -= share * (shift[0] + growth[0] * dx);
+  at[1]! -= share * (shift[1] + growth[1] * dy);
 }
 
 /**
@@ -93,19 +95,19 @@ export function bendBack(at: Float64Array, bends: readonly Bend[]): void {
 export function bendLandmarks(landmarks: Landmarks, bends: readonly Bend[]): Landmarks {
   const moved = landmarks.slice();
   const was = new Float64Array(2);
-  for (let point = 0; point < moved.length / 2; point++) {
+  for (let k = 0; k < moved.length; k += 2) {
     for (const bend of bends) {
-      const [x, y] = pointAt(moved, point);
+      const x = moved[k]!, y = moved[k + 1]!;
       // The fixed point of "the landmark and the displacement there": each round comes nearer, as displacements change
       // by less than points do.
-      for (let round = 0, step = 1; round < 100 && step > 1e-3; round++) {
-        const at = pointAt(moved, point);
-        was.set(at);
-        bendBack(was, [bend]);
-        const [wasX, wasY] = pointAt(was, 0);
-        const [right, down] = [x - wasX, y - wasY];
-        moved.set([at[0] + right, at[1] + down], 2 * point);
-        step = Math.hypot(right, down);
+      for (let round = 0, squared = 1; round < 100 && squared > 1e-6; round++) {
+        was[0] = moved[k]!;
+        was[1] = moved[k + 1]!;
+        undo(bend, was);
+        const right = x - was[0]!, down = y - was[1]!;
+        moved[k]! += right;
+        moved[k + 1]! += down;
+        squared = right * right + down * down;
       }
     }
   }

@@ -25,12 +25,12 @@ export interface GridWarp {
 }
 
 /** Writes the weights of four points of the grid at t, from 0 to 1 between the inner two. */
-function weigh(t: number, out: Float64Array, at = 0): void {
+function weigh(t: number, out: Float64Array): void {
   const s = 1 - t;
-  out[at] = s * s * s / 6;
-  out[at + 1] = (4 - 3 * t * t * (2 - t)) / 6;
-  out[at + 2] = (4 - 3 * s * s * (2 - s)) / 6;
-  out[at + 3] = t * t * t / 6;
+  out[0] = s * s * s / 6;
+  out[1] = (4 - 3 * t * t * (2 - t)) / 6;
+  out[2] = (4 - 3 * s * s * (2 - s)) / 6;
+  out[3] = t * t * t / 6;
 }
 
 /** The slopes of those weights. */
@@ -44,9 +44,10 @@ function weighSlopes(t: number, out: Float64Array): void {
 
 const inGrid = (i: number): number => Math.max(0, Math.min(POINTS - 1, i));
 const [across, down] = [new Float64Array(4), new Float64Array(4)];
+const sum = new Float64Array(2);
 
-/** Sums the offsets about a cell of the grid by weights along both axes. */
-function sumOffsets({ offsets }: GridWarp, column: number, row: number, sum: Float64Array): void {
+/** Sums the offsets about a cell of the grid by weights along both axes, `across` and `down`, to `sum`. */
+function sumOffsets({ offsets }: GridWarp, column: number, row: number): void {
   let x = 0, y = 0;
   for (let j = 0; j < 4; j++) {
     for (let i = 0; i < 4; i++) {
@@ -69,7 +70,6 @@ function cellOf(at: number, side: number): [cell: number, t: number] {
 
 /** The greatest factor by which the displacement changes a small step: the largest norm of its Jacobian. */
 function steepness(warp: GridWarp): number {
-  const sum = new Float64Array(2);
   const per = (POINTS - 1) / (warp.side - 1);
   let most = 0;
   for (let j = 0; j < LOOKS; j++) {
@@ -78,11 +78,11 @@ function steepness(warp: GridWarp): number {
       const [column, u] = cellOf(i / (LOOKS - 1) * (warp.side - 1), warp.side);
       weighSlopes(u, across);
       weigh(v, down);
-      sumOffsets(warp, column, row, sum);
+      sumOffsets(warp, column, row);
       const a = sum[0]! * per, c = sum[1]! * per;
       weigh(u, across);
       weighSlopes(v, down);
-      sumOffsets(warp, column, row, sum);
+      sumOffsets(warp, column, row);
       const b = sum[0]! * per, d = sum[1]! * per;
       // The larger singular value of [[a, b], [c, d]].
       const squares = a * a + b * b + c * c + d * d, det = a * d - b * c;
@@ -122,47 +122,9 @@ export function warpBack(at: Float64Array, warp: GridWarp): void {
   const [column, u] = cellOf(at[0]!, warp.side), [row, v] = cellOf(at[1]!, warp.side);
   weigh(u, across);
   weigh(v, down);
-  const sum = new Float64Array(2);
-  sumOffsets(warp, column, row, sum);
+  sumOffsets(warp, column, row);
   at[0]! += sum[0]!;
   at[1]! += sum[1]!;
-}
-
-/**
- * The offsets of all pixels.
- *
- * @returns `[side, side, 2]`, pixels, to where a pixel's centre was before the warp.
- */
-export function offsetField({ side, offsets }: GridWarp): Float32Array {
-  const field = new Float32Array(side * side * 2);
-  const weights = new Float64Array(side * 4);
-  const cells = new Int32Array(side);
-  for (let k = 0; k < side; k++) {
-    const [cell, t] = cellOf(k, side);
-    cells[k] = cell;
-    weigh(t, weights, 4 * k);
-  }
-  // The grid's columns at this row, one more at each end.
-  const line = new Float64Array(2 * (POINTS + 2));
-  for (let y = 0, o = 0; y < side; y++) {
-    for (let i = 0; i < POINTS + 2; i++) {
-      let [dx, dy] = [0, 0];
-      for (let j = 0; j < 4; j++) {
-        const at = 2 * (inGrid(cells[y]! - 1 + j) * POINTS + inGrid(i - 1));
-        dx += weights[4 * y + j]! * offsets[at]!;
-        dy += weights[4 * y + j]! * offsets[at + 1]!;
-      }
-      line[2 * i] = dx;
-      line[2 * i + 1] = dy;
-    }
-    for (let x = 0; x < side; x++, o += 2) {
-      const w = 4 * x, p = 2 * cells[x]!;
-      const a = weights[w]!, b = weights[w + 1]!, c = weights[w + 2]!, d = weights[w + 3]!;
-      field[o] = a * line[p]! + b * line[p + 2]! + c * line[p + 4]! + d * line[p + 6]!;
-      field[o + 1] = a * line[p + 1]! + b * line[p + 3]! + c * line[p + 5]! + d * line[p + 7]!;
-    }
-  }
-  return field;
 }
 
 /**
@@ -180,13 +142,14 @@ export function warpLandmarks(landmarks: Landmarks, warp: GridWarp): Landmarks {
     at[1] = y;
     // The fixed point of "the landmark less the offset there": each round comes nearer, as offsets change by less than
     // points do.
-    for (let round = 0, step = 1; round < 100 && step > 1e-4; round++) {
-      was.set(at);
+    for (let round = 0, squared = 1; round < 100 && squared > 1e-8; round++) {
+      was[0] = at[0]!;
+      was[1] = at[1]!;
       warpBack(was, warp);
       const right = x - was[0]!, below = y - was[1]!;
       at[0]! += right;
       at[1]! += below;
-      step = Math.hypot(right, below);
+      squared = right * right + below * below;
     }
     moved[k] = at[0]!;
     moved[k + 1] = at[1]!;

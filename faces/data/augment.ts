@@ -7,7 +7,8 @@
 import { z } from "zod";
 import type { RandomSource } from "../../engine/rng.ts";
 import { type Bend, bendBack, bendLandmarks, drawBends, STRONGEST_BEND } from "../bends.ts";
-import { drawGridWarp, GREATEST_OFFSET, offsetField, warpLandmarks } from "../grid_warp.ts";
+import { CoarseMap } from "../coarse_map.ts";
+import { drawGridWarp, GREATEST_OFFSET, type GridWarp, warpBack, warpLandmarks } from "../grid_warp.ts";
 import { compress, lowerResolution, posterise } from "./degrade.ts";
 import { cropTransform } from "./image.ts";
 import {
@@ -117,8 +118,7 @@ export function augment(
     cropTransform(faceBox(bent), from_px),
   );
   const warp = options.warp !== undefined && random.uniform() < 0.5 ? drawGridWarp(random, to_px, options.warp) : null;
-  const field = warp && offsetField(warp);
-  place(image, from_px, { back: invertAffine(affine), bends, field, mirrored }, to_px, out);
+  place(image, from_px, { back: invertAffine(affine), bends, warp, mirrored }, to_px, out);
   if (options.blur !== undefined) blur(out, to_px, random.uniform() * options.blur * to_px);
   if (options.gamma !== undefined) raise(out, Math.exp(clip(random.normal()) * options.gamma));
   if (options.random_conv !== undefined && random.uniform() < options.random_conv) convolve(out, to_px, random);
@@ -147,13 +147,8 @@ function resizing(from_px: number, to_px: number): Affine {
  * @param out `[to_px, to_px, 3]`, filled with values from -1 to 1.
  */
 export function resample(image: Uint8Array, from_px: number, to_px: number, out: Float32Array): void {
-  place(
-    image,
-    from_px,
-    { back: invertAffine(resizing(from_px, to_px)), bends: [], field: null, mirrored: false },
-    to_px,
-    out,
-  );
+  const back = invertAffine(resizing(from_px, to_px));
+  place(image, from_px, { back, bends: [], warp: null, mirrored: false }, to_px, out);
 }
 
 /** Three standard deviations are as far as it goes. */
@@ -171,8 +166,7 @@ function stretch(centre: number, factor: number): Affine {
 interface Way {
   back: Affine;
   bends: readonly Bend[];
-  /** `[to_px, to_px, 2]` */
-  field: Float32Array | null;
+  warp: GridWarp | null;
   mirrored: boolean;
 }
 
@@ -180,39 +174,47 @@ interface Way {
 function place(
   image: Uint8Array,
   from_px: number,
-  { back, bends, field, mirrored }: Way,
+  { back, bends, warp, mirrored }: Way,
   to_px: number,
   out: Float32Array,
 ): void {
   const [a, b, c, d, e, f] = back;
-  const last = from_px - 1;
-  const at = new Float64Array(2);
-  for (let row = 0, o = 0; row < to_px; row++) {
-    for (let column = 0; column < to_px; column++, o += 3) {
-      let x = mirrored ? to_px - 1 - column : column, y = row;
-      if (field) {
-        const k = 2 * (row * to_px + x);
-        x += field[k]!;
-        y += field[k + 1]!;
-      }
+  const curved = warp || bends.length > 0
+    ? new CoarseMap(to_px, (at) => {
+      if (warp) warpBack(at, warp);
+      const x = at[0]!, y = at[1]!;
       at[0] = a * x + b * y + c;
       at[1] = d * x + e * y + f;
       bendBack(at, bends);
-      const sx = Math.max(0, Math.min(last, at[0]!)), sy = Math.max(0, Math.min(last, at[1]!));
-      const x0 = Math.floor(sx), y0 = Math.floor(sy);
-      const x1 = Math.min(last, x0 + 1), y1 = Math.min(last, y0 + 1);
-      const u = sx - x0, v = sy - y0;
-      const p = (y0 * from_px + x0) * 3,
-        q = (y0 * from_px + x1) * 3,
-        r = (y1 * from_px + x0) * 3,
-        s = (y1 * from_px + x1) * 3;
-      for (let k = 0; k < 3; k++) {
-        const top = image[p + k]! * (1 - u) + image[q + k]! * u;
-        const bottom = image[r + k]! * (1 - u) + image[s + k]! * u;
-        out[o + k] = (top * (1 - v) + bottom * v) / 127.5 - 1;
+    })
+    : null;
+  const xs = new Float64Array(to_px), ys = new Float64Array(to_px);
+  const last = from_px - 1, line = 3 * from_px;
+  for (let row = 0, o = 0; row < to_px; row++) {
+    if (curved) curved.row(row, xs, ys);
+    else {
+      for (let x = 0; x < to_px; x++) {
+        xs[x] = a * x + b * row + c;
+        ys[x] = d * x + e * row + f;
       }
     }
+    for (let column = 0; column < to_px; column++, o += 3) {
+      const at = mirrored ? to_px - 1 - column : column;
+      const sx = Math.max(0, Math.min(last, xs[at]!)), sy = Math.max(0, Math.min(last, ys[at]!));
+      const x0 = Math.floor(sx), y0 = Math.floor(sy);
+      const u = sx - x0, v = sy - y0;
+      const p = y0 * line + 3 * x0, r = y0 < last ? p + line : p;
+      const q = x0 < last ? p + 3 : p, s = x0 < last ? r + 3 : r;
+      out[o] = bilinear(image[p]!, image[q]!, image[r]!, image[s]!, u, v) / 127.5 - 1;
+      out[o + 1] = bilinear(image[p + 1]!, image[q + 1]!, image[r + 1]!, image[s + 1]!, u, v) / 127.5 - 1;
+      out[o + 2] = bilinear(image[p + 2]!, image[q + 2]!, image[r + 2]!, image[s + 2]!, u, v) / 127.5 - 1;
+    }
   }
+}
+
+/** The value at shares of u and v of the way from the upper left one of four to those right and below. */
+function bilinear(a: number, b: number, c: number, d: number, u: number, v: number): number {
+  return (a * (1 - u) + b * u) * (1 - v) + (c * (1 - u) + d * u) * v;
 }
 
 /** Changes brightness, contrast and saturation, and adds a tint and noise, in place; values from -1 to 1. */
@@ -246,30 +248,64 @@ export function recolour(
 export function blur(out: Float32Array, side: number, sigma: number): void {
   const reach = Math.ceil(2.5 * sigma);
   if (sigma < 0.2) return; // the neighbours would weigh nothing
-  const weights = Float64Array.from(
-    { length: 2 * reach + 1 },
-    (_, k) => Math.exp(-((k - reach) ** 2) / (2 * sigma ** 2)),
-  );
-  const total = weights.reduce((a, b) => a + b);
-  const line = new Float64Array(side * 3);
-  for (const [along, across] of [[3, side * 3], [side * 3, 3]] as const) {
-    for (let j = 0; j < side; j++) {
-      line.fill(0);
-      for (let i = 0; i < side; i++) {
-        for (let k = -reach; k <= reach; k++) {
-          const from = j * across + Math.max(0, Math.min(side - 1, i + k)) * along;
-          const weight = weights[k + reach]! / total;
-          for (let c = 0; c < 3; c++) line[i * 3 + c]! += weight * out[from + c]!;
-        }
-      }
-      for (let i = 0; i < side; i++) for (let c = 0; c < 3; c++) out[j * across + i * along + c] = line[i * 3 + c]!;
+  const weights = Float64Array.from({ length: reach + 1 }, (_, k) => Math.exp(-(k ** 2) / (2 * sigma ** 2)));
+  const total = 2 * weights.reduce((a, b) => a + b) - 1;
+  for (let k = 0; k <= reach; k++) weights[k]! /= total;
+  const image = framed(out, side, reach);
+  const line = (side + 2 * reach) * 3, frame = 3 * reach;
+  // What is done with is written over, from the start of each line on.
+  for (let y = 0; y < image.length; y += line) weigh(image, y + frame, 3, weights, image, y, side);
+  for (let y = 0; y < side; y++) weigh(image, (y + reach) * line, line, weights, out, y * side * 3, side);
+}
+
+/**
+ * Writes weighted sums of pixels and their neighbours on both sides.
+ *
+ * @param from Where the first pixel is in `image`.
+ * @param step Elements from a neighbour to the next.
+ * @param weights Of the pixel itself, its nearest neighbours and those farther away.
+ * @param at Where the first sum goes in `out`.
+ * @param count Pixels beside each other.
+ */
+function weigh(
+  image: Float64Array,
+  from: number,
+  step: number,
+  weights: Float64Array,
+  out: Float32Array | Float64Array,
+  at: number,
+  count: number,
+): void {
+  const own = weights[0]!;
+  for (const end = from + 3 * count; from < end; from += 3, at += 3) {
+    let r = own * image[from]!, g = own * image[from + 1]!, b = own * image[from + 2]!;
+    for (let k = 1, p = from - step, q = from + step; k < weights.length; k++, p -= step, q += step) {
+      const weight = weights[k]!;
+      r += weight * (image[p]! + image[q]!);
+      g += weight * (image[p + 1]! + image[q + 1]!);
+      b += weight * (image[p + 2]! + image[q + 2]!);
     }
+    out[at] = r;
+    out[at + 1] = g;
+    out[at + 2] = b;
   }
 }
 
+/** Cells of the table of powers, and the least brightness that it is good for: to 2e-6. */
+const [CELLS, DARK] = [2048, 1 / 32];
+const powers = new Float64Array(CELLS + 2);
+
 /** Raises brightness, from 0 to 1, to a power, in place; values from -1 to 1. */
 export function raise(out: Float32Array, gamma: number): void {
-  for (let o = 0; o < out.length; o++) out[o] = 2 * Math.max(0, (out[o]! + 1) / 2) ** gamma - 1;
+  for (let k = 0; k < powers.length; k++) powers[k] = (k / CELLS) ** gamma;
+  for (let o = 0; o < out.length; o++) {
+    const value = (out[o]! + 1) / 2;
+    if (value >= DARK && value <= 1) {
+      const place = value * CELLS, cell = Math.floor(place);
+      const low = powers[cell]!;
+      out[o] = 2 * (low + (place - cell) * (powers[cell + 1]! - low)) - 1;
+    } else out[o] = 2 * Math.max(0, value) ** gamma - 1;
+  }
 }
 
 /** Most cells of an image that have filters of their own. */
@@ -316,17 +352,27 @@ function convolve(out: Float32Array, side: number, random: Pick<RandomSource, "u
   }
 }
 
-/** A copy of an image with its border repeated outside. */
+/** Memory of framed images: new memory for each would cost more than the work. */
+let memory = new Float64Array(0);
+
+/** A copy of an image with its border repeated outside, until the next one is made. */
 function framed(image: Float32Array, side: number, reach: number): Float64Array {
-  const wide = side + 2 * reach;
-  const result = new Float64Array(wide * wide * 3);
-  const inside = (at: number) => Math.max(0, Math.min(side - 1, at));
-  for (let y = 0; y < wide; y++) {
-    const row = inside(y - reach) * side;
-    for (let x = 0, o = y * wide * 3; x < wide; x++) {
-      const from = (row + inside(x - reach)) * 3;
-      for (let k = 0; k < 3; k++) result[o++] = image[from + k]!;
+  const line = 3 * side, wide = line + 6 * reach;
+  const size = (side + 2 * reach) * wide;
+  if (memory.length < size) memory = new Float64Array(size);
+  const result = memory.subarray(0, size);
+  for (let y = 0; y < side; y++) {
+    const at = (y + reach) * wide, first = at + 3 * reach, end = first + line;
+    result.set(image.subarray(y * line, (y + 1) * line), first);
+    for (let k = 0; k < 3 * reach; k++) {
+      result[at + k] = result[first + k % 3]!;
+      result[end + k] = result[end - 3 + k % 3]!;
     }
+  }
+  const [top, bottom] = [reach * wide, (side + reach - 1) * wide];
+  for (let y = 0; y < reach; y++) {
+    result.copyWithin(y * wide, top, top + wide);
+    result.copyWithin(bottom + (y + 1) * wide, bottom, bottom + wide);
   }
   return result;
 }

@@ -14,7 +14,7 @@ import { type DetectorConfig, detectorTargets } from "../../models/detectors/reg
 import { finderTargets } from "../../models/finder/targets.ts";
 import { minSnrWeight, noiseLevel, type Schedule, targetFactors } from "../../models/diffusion/schedule.ts";
 import { Random } from "../../engine/rng.ts";
-import { pack } from "../../engine/tensor.ts";
+import { packInto } from "../../engine/tensor.ts";
 import { share, workerCount, WorkerPool } from "../../engine/worker_pool.ts";
 import { imageOf, landmarksOf, toNetwork } from "./faces.ts";
 
@@ -108,9 +108,11 @@ function detectorBatches({ datasets, data_weights, config, batch_size, augment: 
   const total = data_weights.reduce((a, b) => a + b, 0);
   const { size_px: side } = config;
   const schema = schemaOf(config), stride = 2 * schema.count;
+  const out = new Float32Array(side * side * 3);
   return (index: number): Batch => {
     const draw = random.at(index);
-    const images = new Float32Array(batch_size * side * side * 3);
+    // The thread of the training has no time to spare: as texels, images go to the GPU as they are.
+    const images = new Float32Array(batch_size * side * side * 4);
     const landmarks = new Float32Array(batch_size * stride);
     for (let k = 0; k < batch_size; k++) {
       let place = draw.uniform() * total;
@@ -118,12 +120,10 @@ function detectorBatches({ datasets, data_weights, config, batch_size, augment: 
       const faces = datasets[from]!;
       const picked = draw.int(faces.landmarks.length / stride);
       const [{ data: image }, face] = [imageOf(faces, picked), landmarksOf(faces, picked)];
-      const out = images.subarray(k * side * side * 3, (k + 1) * side * side * 3);
       landmarks.set(augment(image, faces.size_px, face, schema, draw, how, side, out), k * stride);
+      packInto(images.subarray(k * side * side * 4, (k + 1) * side * side * 4), 3, out);
     }
-    // The thread of the training has no time to spare: as texels, images go to the GPU as they are.
-    const texels = pack([batch_size, side, side, 3], images);
-    return { images: texels, landmarks, ...detectorTargets(config, landmarks) };
+    return { images, landmarks, ...detectorTargets(config, landmarks) };
   };
 }
 
@@ -133,10 +133,10 @@ function finderBatches({ datasets, data_weights, batch_size, side, seed }: Finde
   return (index: number): Batch => {
     const draw = random.at(index);
     const scenes = Array.from({ length: batch_size }, () => composeScene(datasets, data_weights, draw, { side }));
-    const images = new Float32Array(batch_size * side * side * 3);
-    scenes.forEach(({ pixels }, k) => images.set(pixels, k * pixels.length));
+    const images = new Float32Array(batch_size * side * side * 4);
+    scenes.forEach(({ pixels }, k) => packInto(images.subarray(k * side * side * 4), 3, pixels));
     return {
-      images: pack([batch_size, side, side, 3], images),
+      images,
       targets: finderTargets(scenes.map(({ faces }) => faces), side),
     };
   };

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { augment, augmentation } from "../../../faces/data/augment.ts";
+import { augment, augmentation, blur, raise } from "../../../faces/data/augment.ts";
 import { faceBox, interocular } from "../../../faces/landmarks.ts";
 import { Random } from "../../../engine/rng.ts";
 import { SCHEMAS } from "../../../faces/schema.ts";
@@ -187,6 +187,36 @@ Deno.test("augment() blurs by a share of the side, and raises brightness to a po
   const powers = [...out.keys()].filter((k) => plain[k]! > -0.9 && plain[k]! < 0.9)
     .map((k) => Math.log((out[k]! + 1) / 2) / Math.log((plain[k]! + 1) / 2));
   assert.ok(powers.every((power) => Math.abs(power - powers[0]!) < 1e-2) && Math.abs(powers[0]! - 1) > 0.01);
+});
+
+Deno.test("raise() is the power, and blur() the weighted sum of neighbours", () => {
+  const ramp = Float32Array.from({ length: 3003 }, (_, k) => k / 1500 - 1.001);
+  for (const gamma of [0.4, 1, 1.7, 2.5]) {
+    const raised = ramp.slice();
+    raise(raised, gamma);
+    raised.forEach((v, k) => {
+      const exact = 2 * Math.max(0, (ramp[k]! + 1) / 2) ** gamma - 1;
+      assert.ok(Math.abs(v - exact) < 4e-6, `${ramp[k]} to ${gamma}: ${v} is not ${exact}`);
+    });
+  }
+  const side = 11, inside = (at: number) => Math.max(0, Math.min(side - 1, at));
+  const image = Float32Array.from({ length: side * side * 3 }, (_, k) => (k * 7919) % 251 / 125 - 1);
+  for (const sigma of [0.3, 1.1, 2]) {
+    const out = image.slice(), reach = Math.ceil(2.5 * sigma);
+    blur(out, side, sigma);
+    for (let k = 0; k < out.length; k++) {
+      const [x, y, c] = [Math.floor(k / 3) % side, Math.floor(k / 3 / side), k % 3];
+      let [sum, total] = [0, 0];
+      for (let j = -reach; j <= reach; j++) {
+        for (let i = -reach; i <= reach; i++) {
+          const weight = Math.exp(-(i * i + j * j) / (2 * sigma * sigma));
+          sum += weight * image[(inside(y + j) * side + inside(x + i)) * 3 + c]!;
+          total += weight;
+        }
+      }
+      assert.ok(Math.abs(out[k]! - sum / total) < 1e-6, `${sigma} at ${x}, ${y}: ${out[k]} is not ${sum / total}`);
+    }
+  }
 });
 
 Deno.test("augment() changes colours and textures by a random convolution, and keeps shapes where they are", () => {
