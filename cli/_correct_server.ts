@@ -16,12 +16,13 @@ import { nextFaces, uprightShape } from "../faces/next_faces.ts";
 import type { LandmarkSchema } from "../faces/schema.ts";
 import { roundTo } from "../faces/statistics.ts";
 import { changesFace } from "../formats/corrections.ts";
+import type { Comparison } from "./_correct_compare.ts";
 import type { Guess, Guesser } from "./_correct_guesser.ts";
 import type { FaceState, Journal } from "./_correct_journal.ts";
 import { distanceDoubt } from "./_correct_review.ts";
 import type { FaceSource } from "./_correct_source.ts";
 import { content, json, LocalServer, type PageFiles, Refusal } from "./_local_server.ts";
-import type { FaceDetails, FaceSummary, FolderFaces } from "./correct/api.ts";
+import type { ComparedFace, FaceDetails, FaceSummary, FolderFaces } from "./correct/api.ts";
 
 /** Side of the small pictures in the list, and how many of them are kept. */
 const THUMB_PX = 96, MOST_THUMBS = 2000;
@@ -46,6 +47,8 @@ export interface CorrectOptions {
   readonly guesser?: Guesser | undefined;
   /** See `guesser`. */
   readonly reason?: string | undefined;
+  /** Two detectors beside the landmarks. */
+  readonly comparison?: Comparison | undefined;
   /** The secret that paths begin with. */
   readonly token: string;
 }
@@ -85,16 +88,17 @@ export class CorrectServer {
     if (path === "faces") return json(this.#faces());
     if (path === "next") return json(this.#next());
     if (path === "events") return this.#events();
-    const [, kind = "", digits = ""] = /^(face|image|thumb)\/(\d{1,9})$/.exec(path) ?? [];
+    const [, kind = "", digits = ""] = /^(face|image|thumb|compare)\/(\d{1,9})$/.exec(path) ?? [];
     if (!kind) return undefined;
     const k = Number(digits);
     if (k >= this.#options.journal.count) throw new Refusal(404, "Not found");
     if (kind === "face") return json(await this.#details(k));
+    if (kind === "compare") return json(await this.#compare(k));
     return kind === "image" ? await this.#image(k) : await this.#thumb(k);
   }
 
   #faces(): FolderFaces {
-    const { source: { dir, kind, schema }, guesser, reason } = this.#options;
+    const { source: { dir, kind, schema }, guesser, reason, comparison } = this.#options;
     const { name, count, names, contours, dots, regions, mirror, normalisers } = schema;
     return {
       dir,
@@ -103,6 +107,7 @@ export class CorrectServer {
       shape: meanShape(this.#shapes(), schema),
       guesses: guesser !== undefined,
       reason: reason ?? "",
+      compare: comparison?.names ?? null,
       faces: this.#options.source.faces.map((_, k) => this.#summary(k)),
     };
   }
@@ -136,6 +141,7 @@ export class CorrectServer {
       doubt: this.#doubts[k] ?? null,
       score: score ?? null,
       verdict: state.verdict,
+      compare: this.#options.comparison?.errors(k, state.landmarks) ?? null,
       changed: changesFace({ file_name, face, was, was_occluded, ...state, verdict: undefined }),
     };
   }
@@ -153,6 +159,14 @@ export class CorrectServer {
       uncertainty_px: uncertainty_px ?? null,
       review: review ?? null,
     };
+  }
+
+  /** What the two that are compared found. */
+  async #compare(k: number): Promise<ComparedFace> {
+    const { comparison, source } = this.#options;
+    if (!comparison) throw new Refusal(404, "Nothing is compared");
+    const found = await comparison.find(k, source.faces[k]!);
+    return { found, summary: this.#summary(k) };
   }
 
   async #image(k: number): Promise<Response> {
@@ -225,12 +239,26 @@ export class CorrectServer {
   }
 
   /**
-   * Gives the faces without doubt one: the distance between their landmarks and those that the detector finds, percent of the
-   * diagonal of the landmarks' box. The page gets each as it comes.
+   * Works on the list while the page is open: {@linkcode Comparison.find} for each face, or else its doubt. The page gets each
+   * line as it comes.
    *
    * @param signal Ends it.
    */
-  async findDoubts(signal: AbortSignal): Promise<void> {
+  async fillList(signal: AbortSignal): Promise<void> {
+    const { comparison, source: { faces } } = this.#options;
+    if (!comparison) return await this.#findDoubts(signal);
+    for (const [k, face] of faces.entries()) {
+      if (signal.aborted) return;
+      await comparison.find(k, face);
+      this.#send({ summary: this.#summary(k) });
+    }
+  }
+
+  /**
+   * Gives the faces without doubt one: the distance between their landmarks and those that the detector finds, percent of the
+   * diagonal of the landmarks' box.
+   */
+  async #findDoubts(signal: AbortSignal): Promise<void> {
     const { guesser, source: { faces } } = this.#options;
     for (const [k, { path, landmarks }] of faces.entries()) {
       if (!guesser || signal.aborted) return;

@@ -10,6 +10,7 @@ import { schemaName } from "../faces/schema.ts";
 import { InputError } from "../formats/input_error.ts";
 import { NoAdapterError } from "../engine/device.ts";
 import { loadDetector } from "../models/detectors/detector.ts";
+import { compareNames, Comparison, detectorSide, folderSide, isDetector } from "./_correct_compare.ts";
 import { Guesser } from "./_correct_guesser.ts";
 import { Journal, setAside } from "./_correct_journal.ts";
 import { saveCorrected } from "./_correct_save.ts";
@@ -43,6 +44,10 @@ export const correct = (context: Context) =>
       new Option("--detector <DIR>", "folder of the detector that guesses").default(SHIPPED_DETECTOR, "models/faces"),
     )
     .option("--no-detector", "no guesses: nothing is computed")
+    .option(
+      "--compare <A,B>",
+      "two detectors beside the landmarks: folders of detectors, of results of detect, or of other datasets of the pictures",
+    )
     .addOption(gpuOption())
     .addOption(
       new Option("--port <NUMBER>", "port to listen on, 0 for any that is free").argParser(
@@ -73,6 +78,7 @@ export const correct = (context: Context) =>
           `${count} faces of ${dir}: ${options.save}; next: deno task run pipelines/adapt.yaml --set folder=${options.save}`,
         );
       }
+      const compared = options.compare === undefined ? undefined : compareNames(options.compare);
       using journal = Journal.open(source);
       const stop = new AbortController();
       await using device = new LazyDevice(options.gpu, context.note);
@@ -87,17 +93,24 @@ export const correct = (context: Context) =>
         }
       }
       if (!guesser && detector) context.note(`note: there are no guesses: ${reason}`);
+      using loaded = new DisposableStack();
+      const side = async (dir: string) => {
+        if (!isDetector(dir)) return await folderSide(dir, source);
+        const one = loaded.use(await loadDetector(await device.open(), dir, { batch: 1 }));
+        return detectorSide(dir, new Guesser(one, source.schema));
+      };
+      const comparison = compared && new Comparison([await side(compared[0]), await side(compared[1])], source.schema);
       const token = newToken();
-      const server = new CorrectServer({ source, journal, guesser, reason, token });
+      const server = new CorrectServer({ source, journal, guesser, reason, comparison, token });
       const http = serveLocally(server, options.port, stop.signal);
       const end = () => stop.abort();
       for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, end);
       context.print(
         `http://${HOST}:${http.addr.port}/${token}/ has the ${source.faces.length} faces of ${dir}; Ctrl-C stops`,
       );
-      const doubts = server.findDoubts(stop.signal);
+      const list = server.fillList(stop.signal);
       await http.finished;
-      await doubts;
+      await list;
       detector?.detector?.destroy();
       for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.removeSignalListener(signal, end);
     });

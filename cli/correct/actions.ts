@@ -5,6 +5,7 @@
  * @module
  */
 import type { Point } from "./api.ts";
+import { takeSide } from "./compare.ts";
 import { editor, pointsNow } from "./editor.ts";
 import { element } from "./elements.ts";
 import { go, judge } from "./faces.ts";
@@ -20,11 +21,12 @@ export interface Action {
   readonly keys: readonly string[];
   readonly doc: string;
   readonly group: "actions" | "verdicts" | "keys";
+  /** False where the page has no such action; by default true. */
+  has?(): boolean;
   act(): void;
 }
 
-/** All of them, in the order of their buttons. */
-export const ACTIONS: readonly Action[] = [
+const ALL: readonly Action[] = [
   {
     id: "undo",
     text: "Undo",
@@ -48,6 +50,24 @@ export const ACTIONS: readonly Action[] = [
     doc: "the detector's landmarks; those placed by hand stay",
     group: "actions",
     act: () => void guess(),
+  },
+  {
+    id: "take-a",
+    text: "Take A",
+    keys: ["q"],
+    doc: "the landmarks of A, in the mode Feature those of one; those placed by hand stay",
+    group: "actions",
+    has: () => editor.folder.compare !== null,
+    act: () => takeSide("a"),
+  },
+  {
+    id: "take-b",
+    text: "Take B",
+    keys: ["w"],
+    doc: "the landmarks of B, likewise",
+    group: "actions",
+    has: () => editor.folder.compare !== null,
+    act: () => takeSide("b"),
   },
   {
     id: "snap",
@@ -149,6 +169,9 @@ export const ACTIONS: readonly Action[] = [
     act: () => element<HTMLDialogElement>("help").showModal(),
   },
 ];
+
+/** Those that the page has, in the order of their buttons. */
+export const actions = (): Action[] => ALL.filter(({ has = () => true }) => has());
 
 /** Moves of the arrow keys. */
 export const ARROWS: Readonly<Record<string, Point>> = {

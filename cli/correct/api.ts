@@ -5,11 +5,12 @@
  * @module
  */
 import type { Contour, Dots, Span } from "../../faces/schema.ts";
+import type { Errors, Found } from "../_correct_compare.ts";
 import type { Guess } from "../_correct_guesser.ts";
 import type { FaceState, FaceView } from "../_correct_journal.ts";
 import type { PairReview } from "../_correct_review.ts";
 
-export type { FaceState, FaceView, Guess };
+export type { Errors, FaceState, FaceView, Found, Guess };
 
 /** A landmark, pixels; 0 is the centre of the first one. */
 export type Point = readonly [x: number, y: number];
@@ -54,6 +55,8 @@ export interface FaceSummary {
   readonly score: number | null;
   /** Verdict of the person. */
   readonly verdict: FaceState["verdict"];
+  /** Errors of the two that are compared; null where they are not known (yet). */
+  readonly compare: Errors | null;
   /** True if landmarks are not as they were. */
   readonly changed: boolean;
 }
@@ -72,6 +75,8 @@ export interface FolderFaces {
   readonly guesses: boolean;
   /** Reason for which none does. */
   readonly reason: string;
+  /** Names of the two that are compared; null where nothing is. */
+  readonly compare: readonly [string, string] | null;
   /** The faces, in the order of the folder. */
   readonly faces: readonly FaceSummary[];
 }
@@ -90,6 +95,14 @@ export interface FaceDetails extends FaceView {
   readonly uncertainty_px: readonly number[] | null;
   /** Finding of `dataset/review`; null where there is none. */
   readonly review: PairReview | null;
+}
+
+/** A face that is compared. */
+export interface ComparedFace {
+  /** Landmarks of both. */
+  readonly found: Found;
+  /** Its line of the list, with the errors. */
+  readonly summary: FaceSummary;
 }
 
 /** A change that came from the server. */
@@ -141,6 +154,11 @@ export async function nextFaces(): Promise<number[]> {
 /** Opens a face. */
 export async function openFace(index: number): Promise<FaceDetails> {
   return await (await ask(`face/${index}`)).json();
+}
+
+/** What the two that are compared found. */
+export async function comparedFace(index: number): Promise<ComparedFace> {
+  return await (await ask(`compare/${index}`)).json();
 }
 
 /** The picture of a face. */

@@ -6,6 +6,7 @@
  */
 import { featuresOf } from "../../faces/features.ts";
 import { listen, listFaces } from "./api.ts";
+import { buildComparison, paintErrors } from "./compare.ts";
 import { editor } from "./editor.ts";
 import { element, status } from "./elements.ts";
 import { arrange, showFirst, showProgress, takeSummary } from "./faces.ts";
@@ -51,9 +52,11 @@ async function start(): Promise<void> {
   Object.assign(editor, { folder, stage, faces: [...folder.faces], features: featuresOf(schema) });
   drawMap({ hover, select: (p) => select(p, true) });
   buildTools();
+  buildComparison();
   listenToPage();
   listen((change) => {
     takeSummary(change.summary);
+    paintErrors();
     receive(change);
   }, (connected) => {
     if (!connected) return status("The server has stopped", true);

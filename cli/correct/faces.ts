@@ -5,6 +5,7 @@
  * @module
  */
 import { type FaceSummary, nextFaces, openFace, pictureOf, ServerError } from "./api.ts";
+import { comparedText, comparedValue, compareOpen } from "./compare.ts";
 import { editor } from "./editor.ts";
 import { element, say, type Timer } from "./elements.ts";
 import { commit, flushKeys } from "./history.ts";
@@ -30,6 +31,8 @@ export async function arrange(): Promise<void> {
   const shown = by === "next"
     ? useful.map((index) => editor.faces[index]!).filter(matches)
     : editor.faces.filter(matches);
+  const value = (face: FaceSummary) => comparedValue(by, face);
+  if (shown.some((face) => value(face) !== undefined)) shown.sort((a, b) => value(b)! - value(a)! || a.index - b.index);
   if (by === "doubt") shown.sort((a, b) => (b.doubt ?? -1) - (a.doubt ?? -1) || a.index - b.index);
   order = shown.map(({ index }) => index);
   const list = element<HTMLOListElement>("faces");
@@ -73,7 +76,8 @@ function paintItem(index: number): void {
   const facts = document.createElement("small"), mark = document.createElement("b");
   mark.className = verdict ?? "";
   mark.textContent = verdict ?? (changed ? "corrected" : "");
-  facts.append(doubt === null ? "" : `doubt ${doubt.toFixed(1)} %${mark.textContent ? ", " : ""}`, mark);
+  const known = editor.folder.compare ? comparedText(face) : doubt === null ? "" : `doubt ${doubt.toFixed(1)} %`;
+  facts.append(known && mark.textContent ? `${known}, ` : known, mark);
   const name = file_name.replace(/^.*\//, "") + (number > 1 ? `, face ${number}` : "");
   button.lastElementChild!.replaceChildren(name, facts);
 }
@@ -91,7 +95,8 @@ export function takeSummary(summary: FaceSummary): void {
   editor.faces[summary.index] = summary;
   paintItem(summary.index);
   showProgress();
-  if (before && before.doubt !== summary.doubt) {
+  // A face that is worked on keeps its place.
+  if (before && (before.doubt !== summary.doubt || !before.compare !== !summary.compare)) {
     clearTimeout(orderTimer);
     orderTimer = setTimeout(() => void arrange(), ORDER_MS);
   }
@@ -117,6 +122,10 @@ async function show(index: number): Promise<void> {
     for (const changed of [before, index]) if (changed !== undefined) paintItem(changed);
     items.get(index)?.scrollIntoView({ block: "nearest" });
     element("title").textContent = summary.file_name + (summary.face > 1 ? `, face ${summary.face}` : "");
+    render();
+    const line = await compareOpen();
+    if (!line) return;
+    takeSummary(line);
     render();
   } catch (error) {
     if (!(error instanceof ServerError)) throw error;

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { ACTIONS, ARROWS } from "./actions.ts";
+import { actions, ARROWS } from "./actions.ts";
 import type { Point } from "./api.ts";
 import { editor } from "./editor.ts";
 import { element } from "./elements.ts";
@@ -38,7 +38,7 @@ export function onKey(event: KeyboardEvent): void {
   const key = control ? `Ctrl+${event.key}` : event.key;
   const chosen = Object.entries(MODES).find(([, [, digit]]) => digit === key)?.[0];
   if (chosen) return setMode(chosen as Mode);
-  const action = ACTIONS.find(({ keys }) => keys.includes(key));
+  const action = actions().find(({ keys }) => keys.includes(key));
   if (!action || element<HTMLButtonElement>(`do-${action.id}`)?.disabled) return;
   event.preventDefault();
   action.act();

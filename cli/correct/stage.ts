@@ -30,6 +30,14 @@ export function nameOf({ names, contours }: PageSchema, p: number): string {
   return `${p} ${(names[p] ?? contour?.name ?? "").replaceAll("_", " ")}`.trim();
 }
 
+/**
+ * Lines beside those of the landmarks: before any correction, by the detector of a review, by the two that are compared. Those of
+ * the last two have dots.
+ */
+const BESIDE = ["before", "found", "a", "b"] as const, DOTTED: readonly BesideName[] = ["a", "b"];
+/** One of them. */
+export type BesideName = (typeof BESIDE)[number];
+
 /** State of the landmarks as it is drawn. */
 export interface Shown {
   readonly points: readonly Point[];
@@ -41,10 +49,8 @@ export interface Shown {
   readonly boxed: readonly number[] | null;
   /** Uncertainty of each landmark, pixels, drawn as circles; null for none. */
   readonly uncertainty: readonly number[] | null;
-  /** Landmarks before any correction, drawn as a thin line; null for none. */
-  readonly before: readonly Point[] | null;
-  /** Landmarks that the detector of a review found, drawn as a thin line; null for none. */
-  readonly found: readonly Point[] | null;
+  /** Landmarks that are drawn as thin lines beside; null for none. */
+  readonly beside: Readonly<Record<BesideName, readonly Point[] | null>>;
   /** False to show the picture alone. */
   readonly visible: boolean;
 }
@@ -72,8 +78,7 @@ export class Stage {
   readonly #events: StageEvents;
   readonly #layers = {
     image: svg("image", { x: -0.5, y: -0.5, preserveAspectRatio: "none" }),
-    before: svg("path", { class: "before" }),
-    found: svg("path", { class: "found" }),
+    beside: svg("g"),
     uncertainty: svg("g", { class: "uncertainty" }),
     lines: svg("g"),
     points: svg("g", { class: "points", role: "group", "aria-label": "Landmarks" }),
@@ -82,6 +87,8 @@ export class Stage {
   readonly #loupeImage = svg("image", { x: -0.5, y: -0.5, preserveAspectRatio: "none" });
   readonly #loupeLines = svg("path", { class: "loupe-line" });
   readonly #loupePoint = svg("circle", { class: "loupe-point", r: 4 });
+  readonly #beside = new Map(BESIDE.map((name) => [name, svg("path", { class: `beside ${name}` })]));
+  readonly #dots = new Map(DOTTED.map((name) => [name, svg("path", { class: `beside dots ${name}` })]));
   #lines: SVGPathElement[][] = [];
   #points: SVGGElement[] = [];
   #size = { width: 1, height: 1 };
@@ -110,6 +117,7 @@ export class Stage {
       return [dark, bright];
     });
     this.#layers.lines.append(...this.#lines.map(([dark]) => dark!), ...this.#lines.map(([, bright]) => bright!));
+    this.#layers.beside.append(...this.#beside.values(), ...this.#dots.values());
     this.#points = Array.from({ length: this.#schema.count }, (_, p) => {
       const group = svg("g", { class: "point", role: "button", tabindex: -1, "data-point": p });
       group.append(svg("circle", { class: "ring", r: 2.2 * RADIUS }), svg("circle", { class: "dot", r: RADIUS }));
@@ -142,7 +150,7 @@ export class Stage {
   /** Draws the landmarks. */
   show(shown: Shown): void {
     this.#shown = shown;
-    const { points, occluded, pinned, selected, visible, before, found, uncertainty } = shown;
+    const { points, occluded, pinned, selected, visible, beside, uncertainty } = shown;
     this.#svg.classList.toggle("bare", !visible);
     this.#schema.contours.forEach(({ points: contour, closed }, k) => {
       for (const line of this.#lines[k]!) line.setAttribute("d", pathOf(points, contour, closed));
@@ -159,9 +167,12 @@ export class Stage {
         [nameOf(this.#schema, p), `x ${x.toFixed(1)} y ${y.toFixed(1)}`, ...facts.filter(Boolean)].join(", "),
       );
     });
-    for (const [layer, points] of [[this.#layers.before, before], [this.#layers.found, found]] as const) {
-      const paths = this.#schema.contours.map((one) => points ? pathOf(points, one.points, one.closed) : "");
+    for (const [name, layer] of this.#beside) {
+      const other = beside[name];
+      const paths = this.#schema.contours.map((one) => other ? pathOf(other, one.points, one.closed) : "");
       layer.setAttribute("d", paths.join(""));
+      // A line without length is a dot of the stroke's width.
+      this.#dots.get(name)?.setAttribute("d", other?.map((place) => `M${place.join(" ")}h0`).join("") ?? "");
     }
     this.#layers.uncertainty.replaceChildren(
       ...uncertainty?.map((r, p) => {

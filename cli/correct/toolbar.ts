@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { ACTIONS, ARROWS } from "./actions.ts";
+import { actions, ARROWS } from "./actions.ts";
 import { editor } from "./editor.ts";
 import { element, termsOf } from "./elements.ts";
 import { type Mode, MODES } from "./gestures.ts";
@@ -28,7 +28,7 @@ export function buildTools(): void {
     setMode(next);
     element<HTMLButtonElement>(`mode-${next}`).focus();
   });
-  for (const { id, text, keys, doc, group, act } of ACTIONS) {
+  for (const { id, text, keys, doc, group, act } of actions()) {
     if (group === "keys") continue;
     const button = buttonOf(`do-${id}`, text, keys[0]!, doc, act);
     if (id === "accept" || id === "reject") button.classList.add(id);
@@ -36,7 +36,7 @@ export function buildTools(): void {
   }
   const rows: [string, string][] = [
     ...Object.values(MODES).map(([text, key, doc]): [string, string] => [key, `${text}: ${doc}`]),
-    ...ACTIONS.map(({ keys, text, doc }): [string, string] => [
+    ...actions().map(({ keys, text, doc }): [string, string] => [
       keys.join("  "),
       text.length > 1 ? `${text}: ${doc}` : doc,
     ]),

@@ -22,18 +22,23 @@ export async function guess(): Promise<void> {
   if (!editor.open) return;
   flushKeys();
   if (!editor.folder.guesses) return say(`There is no guess: ${editor.folder.reason}`);
-  const face = editor.open, { landmarks, pinned } = face.state;
+  const face = editor.open, { landmarks } = face.state;
   status("The detector looks at the face");
   try {
     const found = await guessFace(face.index, landmarks);
     if (face !== editor.open) return;
-    const placed = new Map(pinned.map((p) => [p, face.state.landmarks[p]!]));
-    commit({ landmarks: pairs(refit(found.landmarks.flat(), placed, editor.folder.schema)) });
+    commit({ landmarks: placeRest(found.landmarks) });
   } catch (error) {
     if (!(error instanceof ServerError)) throw error;
     status("Saved");
     say(error.message);
   }
+}
+
+/** Landmarks of a detector for the open face: those that were placed by hand stay, and the others follow them. */
+export function placeRest(found: readonly Point[]): Point[] {
+  const { landmarks, pinned } = editor.open!.state;
+  return pairs(refit(found.flat(), new Map(pinned.map((p) => [p, landmarks[p]!])), editor.folder.schema));
 }
 
 /** Puts the contour of the selected landmark on the nearest edge. */

@@ -6,6 +6,7 @@
  */
 import { nameOf, svg } from "./stage.ts";
 import type { Point } from "./api.ts";
+import { besideOf, paintErrors } from "./compare.ts";
 import { boxed, editor } from "./editor.ts";
 import { checked, element, termsOf } from "./elements.ts";
 
@@ -28,8 +29,12 @@ export function draw(points: readonly Point[]): void {
     selected: editor.selected,
     visible: editor.visible,
     boxed: boxed(),
-    before: checked("show-before") ? original.landmarks : null,
-    found: review && checked("show-found") ? review.found : null,
+    beside: {
+      before: checked("show-before") ? original.landmarks : null,
+      found: review && checked("show-found") ? review.found : null,
+      a: besideOf("a"),
+      b: besideOf("b"),
+    },
     uncertainty: checked("show-doubt") ? uncertainty_px : null,
   });
 }
@@ -76,6 +81,7 @@ export function render(): void {
   element("facts").replaceChildren(
     ...termsOf(Object.entries(facts).filter(([, text]) => text)),
   );
+  paintErrors();
   if (!editor.drag) editor.stage.magnify(checked("show-loupe") ? editor.selected : null);
 }
 

@@ -4,102 +4,29 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { fileURLToPath } from "node:url";
 import { CORRECTIONS, readCorrections } from "../../formats/corrections.ts";
 import { DatasetWriter } from "../../faces/data/dataset_writer.ts";
-import { writePng } from "../../faces/data/image_file.ts";
 import { openFolder } from "../../faces/data/face_folder.ts";
 import { drawLandmarks } from "../../faces/draw.ts";
 import { formatPts } from "../../faces/pts.ts";
 import { SCHEMAS } from "../../faces/schema.ts";
-import { neutralFace } from "../faces/neutral_face.ts";
-import { Browser, chromiumTest, type Page, type View } from "../report_chromium.ts";
+import { Browser, chromiumTest } from "../report_chromium.ts";
 import { inFolder } from "../stages/run_stages.ts";
-
-const SIDE = 160;
-const TRUTH = Float32Array.from(neutralFace(SIDE));
-const ROOT = fileURLToPath(new URL("../../", import.meta.url));
-
-/** Drawn faces whose landmarks are a few pixels beside the drawing. */
-async function facesIn(dir: string, count: number): Promise<string> {
-  await Deno.mkdir(dir);
-  for (let k = 0; k < count; k++) {
-    await writePng(`${dir}/${k}.png`, drawLandmarks(TRUTH, SCHEMAS.ibug68, SIDE));
-    await Deno.writeTextFile(`${dir}/${k}.pts`, formatPts(TRUTH.map((px, i) => i % 2 ? px : px + 3)));
-  }
-  return dir;
-}
-
-/** A server of its own process. */
-class Server {
-  private constructor(private readonly process: Deno.ChildProcess, readonly url: string) {}
-
-  static async start(dir: string): Promise<Server> {
-    const args = ["run", "-q", "--no-prompt", "-P=cli", "--allow-net=127.0.0.1", "--allow-write", "main.ts", "correct"];
-    const process = new Deno.Command("deno", {
-      args: [...args, dir, "--no-detector", "--port", "0"],
-      cwd: ROOT,
-      stdout: "piped",
-      stderr: "inherit",
-    }).spawn();
-    const reader = process.stdout.pipeThrough(new TextDecoderStream()).getReader();
-    let text = "", url: string | undefined;
-    while (!(url = /^(http\S+) /m.exec(text)?.[1])) {
-      const { value, done } = await reader.read();
-      assert.ok(!done, `the server ended: ${text}`);
-      text += value;
-    }
-    await reader.cancel();
-    return new Server(process, url);
-  }
-
-  async stop(signal: Deno.Signal = "SIGTERM"): Promise<void> {
-    this.process.kill(signal);
-    await this.process.status;
-  }
-}
-
-const SAVED = `document.querySelector("#status").textContent === "Saved"`;
-const DESKTOP: View = { width: 1280, height: 800 };
-
-async function openPage(browser: Browser, url: string, view: View = DESKTOP): Promise<Page> {
-  const page = await browser.visit(url, view);
-  await ready(page);
-  return page;
-}
-
-/** Waits for a face, by default for any. */
-async function ready(page: Page, face = ""): Promise<void> {
-  await page.until(
-    `document.querySelector("#stage image")?.getAttribute("href") && ` +
-      `document.querySelector("#title").textContent.startsWith(${JSON.stringify(face)}) && ${SAVED}`,
-  );
-}
-
-/** Place of a landmark on the page. */
-const placeOf = (page: Page, p: number) =>
-  page.evaluate<[number, number]>(`(() => {
-    const { left, top, width, height } = document.querySelector('.point[data-point="${p}"] .dot').getBoundingClientRect();
-    return [left + width / 2, top + height / 2];
-  })()`);
-
-const pixelsPer = (page: Page) =>
-  page.evaluate<number>(`(() => {
-    const stage = document.querySelector("#stage");
-    return stage.getBoundingClientRect().width / stage.viewBox.baseVal.width;
-  })()`);
-
-/** Drags a landmark by pixels of the picture, from a little beside it, as a hand does. */
-async function dragBy(page: Page, p: number, dx: number, dy: number, how: "mouse" | "touch" = "mouse"): Promise<void> {
-  const [x, y] = await placeOf(page, p), scale = await pixelsPer(page);
-  await page.drag([x + 1, y - 1], [x + 1 + dx * scale, y - 1 + dy * scale], { how });
-  await page.until(SAVED);
-}
-
-const near = (a: readonly number[], b: readonly number[], within: number) =>
-  assert.ok(Math.hypot(a[0]! - b[0]!, a[1]! - b[1]!) <= within, `${a} is not within ${within} px of ${b}`);
-
-const truthOf = (p: number) => [TRUTH[2 * p]!, TRUTH[2 * p + 1]!];
+import {
+  dragBy,
+  facesIn,
+  near,
+  openPage,
+  pixelsPer,
+  placeOf,
+  ready,
+  SAVED,
+  Server,
+  SIDE,
+  stateAt,
+  TRUTH,
+  truthOf,
+} from "./correct_page.ts";
 
 chromiumTest("correct: ten faces by the pointer, a reload, a killed server, and all is there", async () => {
   await inFolder(async (root) => {
@@ -157,12 +84,6 @@ chromiumTest("correct: ten faces by the pointer, a reload, a killed server, and 
     assert.equal(kept, formatPts(TRUTH.map((px, i) => i % 2 ? px : px + 3)), "originals stay");
   });
 });
-
-/** A landmark as the server has it. */
-const stateAt = (page: Page, face: number, p: number) =>
-  page.evaluate<[number, number]>(
-    `fetch("face/${face}").then((r) => r.json()).then(({ state }) => state.landmarks[${p}])`,
-  );
 
 chromiumTest("correct: by the keyboard alone", async () => {
   await inFolder(async (root) => {

@@ -11,6 +11,7 @@ import { formatPts } from "../../faces/pts.ts";
 import { SCHEMAS } from "../../faces/schema.ts";
 import { Random } from "../../engine/rng.ts";
 import { ConflictError, type FaceState, Journal } from "../../cli/_correct_journal.ts";
+import { Comparison, folderSide } from "../../cli/_correct_compare.ts";
 import { Guesser } from "../../cli/_correct_guesser.ts";
 import { CorrectServer } from "../../cli/_correct_server.ts";
 import { openSource } from "../../cli/_correct_source.ts";
@@ -345,7 +346,8 @@ async function withServer(
   await inFolder(async (root) => {
     const dir = await datasetOf(join(root, "faces"), count), source = await openSource(dir);
     using journal = Journal.open(source);
-    const server = new CorrectServer({ source, journal, token: TOKEN, reason: "none is loaded" });
+    const side = await folderSide(dir, source), comparison = new Comparison([side, side], source.schema);
+    const server = new CorrectServer({ source, journal, comparison, token: TOKEN, reason: "none is loaded" });
     const ask = (path: string, init?: RequestInit) =>
       server.handle(new Request(path.startsWith("/") ? `http://127.0.0.1:${PORT}${path}` : path, init), PORT);
     await use(ask, journal, dir);
@@ -376,6 +378,8 @@ Deno.test("correct: the server answers its own page, under its secret, and nobod
         ["face/1", 200],
         ["image/0", 200],
         ["thumb/1", 200],
+        ["compare/1", 200],
+        ["compare/2", 404],
         ["face/2", 404],
         ["image/-1", 404],
         ["image/0/..", 404],
@@ -479,7 +483,7 @@ Deno.test(`correct: ${REQUESTS} random requests read and write nothing but the f
     const images = await filesOf(`${dir}/images`);
     const number = () => one([0, 1, 2, 3, -1, 1.5, 1e20, "0", null, NaN]);
     const pieces = [
-      ..."set undo redo guess face image thumb faces events style.css cli correct app.ts .. ../.. %2e%2e %00 secret.txt"
+      ..."set undo redo guess face image thumb compare faces events style.css cli correct app.ts .. ../.. %2e%2e %00 secret.txt"
         .split(" "),
       "metadata.jsonl",
       "0",
@@ -521,7 +525,7 @@ Deno.test(`correct: ${REQUESTS} random requests read and write nothing but the f
       const hits = random.uniform() < 0.6;
       const target = `${one(["", "", "", "http://evil.example", "http://127.0.0.1:1"])}/${
         one([TOKEN, TOKEN, TOKEN, "", "x"])
-      }/${hits ? one(["set", "undo", "redo", "guess", "face/0", "image/1", "thumb/2", "faces"]) : path()}`;
+      }/${hits ? one(["set", "undo", "redo", "guess", "face/0", "image/1", "thumb/2", "compare/1", "faces"]) : path()}`;
       const method = hits ? one(["POST", "POST", "POST", "GET"]) : one(["GET", "POST", "PUT", "DELETE", "OPTIONS"]);
       const init: RequestInit = method === "GET" ? {} : {
         ...post(body(), {
