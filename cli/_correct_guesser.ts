@@ -11,7 +11,8 @@ import { facePlace } from "../faces/place.ts";
 import { convertLandmarks, type LandmarkSchema } from "../faces/schema.ts";
 import { roundTo } from "../faces/statistics.ts";
 import { InputError } from "../formats/input_error.ts";
-import { findFacesOfEach, type LandmarkDetector } from "../models/detectors/find_faces.ts";
+import type { Detector } from "../models/detectors/detector.ts";
+import { findFacesOfEach } from "../models/detectors/find_faces.ts";
 
 /** Landmarks that a detector finds. */
 export interface Guess {
@@ -21,8 +22,8 @@ export interface Guess {
   readonly uncertainty_px: readonly number[];
 }
 
-/** Guesses landmarks, one face after the other. */
-export class Guesser {
+/** Guesses landmarks, one face after the other; frees its detector in the end. */
+export class Guesser implements AsyncDisposable {
   #last: Promise<unknown> = Promise.resolve();
   /** The picture that was read last: the faces of a person's work follow each other. */
   #picture: { readonly path: string; readonly image: Image } | undefined;
@@ -33,7 +34,7 @@ export class Guesser {
    * @param schema Schema of the guesses.
    * @throws {InputError} If the detector's landmarks do not contain it.
    */
-  constructor(private readonly detector: LandmarkDetector, private readonly schema: LandmarkSchema) {
+  constructor(private readonly detector: Detector, private readonly schema: LandmarkSchema) {
     convertLandmarks(new Float32Array(0), detector.schema, schema);
   }
 
@@ -65,6 +66,12 @@ export class Guesser {
       return { landmarks: pointsOf(points), uncertainty_px: spread.map((px) => roundTo(px, 3)) };
     }
     throw new RangeError("Cannot guess the landmarks of no picture");
+  }
+
+  /** Frees the detector after the guesses that were asked for. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#last;
+    this.detector.destroy();
   }
 }
 

@@ -16,6 +16,7 @@ import { nextFaces, uprightShape } from "../faces/next_faces.ts";
 import type { LandmarkSchema } from "../faces/schema.ts";
 import { roundTo } from "../faces/statistics.ts";
 import { changesFace } from "../formats/corrections.ts";
+import type { Adaptation } from "./_correct_adapt.ts";
 import type { Comparison } from "./_correct_compare.ts";
 import type { Guess, Guesser } from "./_correct_guesser.ts";
 import type { FaceState, Journal } from "./_correct_journal.ts";
@@ -49,14 +50,23 @@ export interface CorrectOptions {
   readonly reason?: string | undefined;
   /** Two detectors beside the landmarks. */
   readonly comparison?: Comparison | undefined;
+  /** Fits a detector to the corrected faces; without it the page does not offer that. */
+  readonly adaptation?: Adaptation | undefined;
+  /** Loads a detector that was fitted, to guess with it. */
+  readonly load?: ((dir: string) => Promise<Guesser>) | undefined;
   /** The secret that paths begin with. */
   readonly token: string;
 }
 
 /** Answers requests; the network aside, so that it can be tested without one. */
-export class CorrectServer {
+export class CorrectServer implements AsyncDisposable {
   readonly #options: CorrectOptions;
   readonly #doubts: (number | undefined)[];
+  /** Faces whose doubt is to be found. */
+  readonly #doubtful: Set<number>;
+  #guesser: Guesser | undefined;
+  #work: Promise<void> | undefined;
+  #isClosed = false;
   readonly #listeners = new Set<(text: string) => void>();
   readonly #thumbs = new Map<number, Uint8Array<ArrayBuffer>>();
   #upright: readonly (Landmarks | undefined)[] | undefined;
@@ -66,6 +76,9 @@ export class CorrectServer {
   constructor(options: CorrectOptions) {
     this.#options = options;
     this.#doubts = options.source.faces.map(({ doubt }) => doubt);
+    this.#doubtful = new Set(this.#doubts.keys().filter((k) => this.#doubts[k] === undefined));
+    this.#guesser = options.guesser;
+    if (options.adaptation) options.adaptation.onChange = (adapt) => this.#send({ adapt });
     this.#server = new LocalServer({
       token: options.token,
       page: PAGE,
@@ -75,6 +88,7 @@ export class CorrectServer {
         undo: (body) => this.#step(body, "undo"),
         redo: (body) => this.#step(body, "redo"),
         guess: (body) => this.#guess(body),
+        adapt: (body) => this.#adapt(body),
       },
     });
   }
@@ -87,6 +101,7 @@ export class CorrectServer {
   async #read(path: string): Promise<Response | undefined> {
     if (path === "faces") return json(this.#faces());
     if (path === "next") return json(this.#next());
+    if (path === "adapt") return json(await this.#adaptation().state());
     if (path === "events") return this.#events();
     const [, kind = "", digits = ""] = /^(face|image|thumb|compare)\/(\d{1,9})$/.exec(path) ?? [];
     if (!kind) return undefined;
@@ -98,16 +113,17 @@ export class CorrectServer {
   }
 
   #faces(): FolderFaces {
-    const { source: { dir, kind, schema }, guesser, reason, comparison } = this.#options;
+    const { source: { dir, kind, schema }, reason, comparison, adaptation } = this.#options;
     const { name, count, names, contours, dots, regions, mirror, normalisers } = schema;
     return {
       dir,
       kind,
       schema: { name, count, names: Object.fromEntries(names), contours, dots, regions, mirror, normalisers },
       shape: meanShape(this.#shapes(), schema),
-      guesses: guesser !== undefined,
+      guesses: this.#guesser !== undefined,
       reason: reason ?? "",
       compare: comparison?.names ?? null,
+      adapts: adaptation !== undefined,
       faces: this.#options.source.faces.map((_, k) => this.#summary(k)),
     };
   }
@@ -210,13 +226,9 @@ export class CorrectServer {
   }
 
   #check<T extends { face: number }>(shape: z.ZodType<T>, body: unknown): T {
-    const parsed = shape.safeParse(body);
-    if (!parsed.success) {
-      const [issue] = parsed.error.issues;
-      throw new Refusal(400, `${issue?.path.join(".") || "the body"}: ${issue?.message}`);
-    }
-    if (parsed.data.face >= this.#options.journal.count) throw new Refusal(404, "There is no such face");
-    return parsed.data;
+    const parsed = parse(shape, body);
+    if (parsed.face >= this.#options.journal.count) throw new Refusal(404, "There is no such face");
+    return parsed;
   }
 
   #checkState({ landmarks, occluded, pinned }: Pick<FaceState, "landmarks" | "occluded" | "pinned">): void {
@@ -231,40 +243,67 @@ export class CorrectServer {
 
   async #guess(body: unknown): Promise<Response> {
     const { face, landmarks } = this.#check(guessBody, body);
-    const { guesser, reason, source } = this.#options;
+    const { reason, source } = this.#options, guesser = this.#guesser;
     if (!guesser) throw new Refusal(422, reason ?? "there is no detector");
     this.#checkState({ landmarks, occluded: [], pinned: [] });
     const guess: Guess = await guesser.guess(source.faces[face]!.path, Float32Array.from(landmarks.flat()));
     return json(guess);
   }
 
+  #adaptation(): Adaptation {
+    const { adaptation } = this.#options;
+    if (!adaptation) throw new Refusal(404, "Nothing is adapted here");
+    return adaptation;
+  }
+
+  /** Starts or stops the fit of a detector, or guesses with the one that was fitted. */
+  async #adapt(body: unknown): Promise<Response> {
+    const adaptation = this.#adaptation(), { act } = parse(adaptBody, body);
+    if (act === "start") await adaptation.start();
+    else if (act === "cancel") await adaptation.cancel();
+    else await this.#guessBy((await adaptation.state()).weights);
+    return json(await adaptation.state());
+  }
+
+  /** Guesses with another detector, and finds the doubts of the faces anew that nobody has judged or corrected. */
+  async #guessBy(dir: string): Promise<void> {
+    const before = this.#guesser;
+    if (!before || !this.#options.load) throw new Refusal(422, this.#options.reason ?? "there is no detector");
+    this.#guesser = await this.#options.load(dir);
+    await before[Symbol.asyncDispose]();
+    for (const { index, verdict, changed } of this.#faces().faces) {
+      if (!verdict && !changed) this.#doubtful.add(index);
+    }
+    void this.fillList();
+  }
+
   /**
-   * Works on the list while the page is open: {@linkcode Comparison.find} for each face, or else its doubt. The page gets each
-   * line as it comes.
-   *
-   * @param signal Ends it.
+   * Works on the list while the page is open: {@linkcode Comparison.find} for each face, or else the doubts of those that have
+   * none. The page gets each line as it comes.
    */
-  async fillList(signal: AbortSignal): Promise<void> {
+  fillList(): Promise<void> {
+    return this.#work ??= this.#fillList().finally(() => this.#work = undefined);
+  }
+
+  async #fillList(): Promise<void> {
     const { comparison, source: { faces } } = this.#options;
-    if (!comparison) return await this.#findDoubts(signal);
+    if (!comparison) return await this.#findDoubts();
     for (const [k, face] of faces.entries()) {
-      if (signal.aborted) return;
+      if (this.#isClosed) return;
       await comparison.find(k, face);
       this.#send({ summary: this.#summary(k) });
     }
   }
 
-  /**
-   * Gives the faces without doubt one: the distance between their landmarks and those that the detector finds, percent of the
-   * diagonal of the landmarks' box.
-   */
-  async #findDoubts(signal: AbortSignal): Promise<void> {
-    const { guesser, source: { faces } } = this.#options;
-    for (const [k, { path, landmarks }] of faces.entries()) {
-      if (!guesser || signal.aborted) return;
-      if (this.#doubts[k] !== undefined) continue;
+  /** Gives faces a doubt: the distance between their landmarks and those that the detector finds, see {@linkcode distanceDoubt}. */
+  async #findDoubts(): Promise<void> {
+    const { source: { faces } } = this.#options;
+    for (const k of this.#doubtful) {
+      if (!this.#guesser || this.#isClosed) return;
+      this.#doubtful.delete(k);
+      const { path, landmarks } = faces[k]!;
       try {
-        const found = (await guesser.guess(path, landmarks)).landmarks;
+        const found = (await this.#guesser.guess(path, landmarks)).landmarks;
         this.#doubts[k] = distanceDoubt(landmarks, found);
       } catch (error) {
         if (!(error instanceof InputError)) throw error;
@@ -272,6 +311,13 @@ export class CorrectServer {
       }
       this.#send({ summary: this.#summary(k) });
     }
+  }
+
+  /** Ends the work on the list, and frees the detector. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosed = true;
+    await this.#work;
+    await this.#guesser?.[Symbol.asyncDispose]();
   }
 
   #send(event: object): void {
@@ -338,3 +384,12 @@ const state = z.strictObject({
 const setBody = z.strictObject({ face, revision, state });
 const stepBody = z.strictObject({ face, revision });
 const guessBody = z.strictObject({ face, landmarks });
+const adaptBody = z.strictObject({ act: z.enum(["start", "cancel", "use"]) });
+
+/** Reads a body; one of another shape is refused. */
+function parse<T>(shape: z.ZodType<T>, body: unknown): T {
+  const parsed = shape.safeParse(body);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  throw new Refusal(400, `${issue?.path.join(".") || "the body"}: ${issue?.message}`);
+}

@@ -6,10 +6,11 @@
 import { Command, Option } from "@commander-js/extra-typings";
 import { FORMAT_NAMES } from "../faces/data/annotations/registry.ts";
 import type { Origin } from "../faces/pts.ts";
-import { schemaName } from "../faces/schema.ts";
+import { type LandmarkSchema, schemaName } from "../faces/schema.ts";
 import { InputError } from "../formats/input_error.ts";
 import { NoAdapterError } from "../engine/device.ts";
-import { loadDetector } from "../models/detectors/detector.ts";
+import { type Detector, loadDetector } from "../models/detectors/detector.ts";
+import { ADAPT_PIPELINE, Adaptation } from "./_correct_adapt.ts";
 import { compareNames, Comparison, detectorSide, folderSide, isDetector } from "./_correct_compare.ts";
 import { Guesser } from "./_correct_guesser.ts";
 import { Journal, setAside } from "./_correct_journal.ts";
@@ -18,7 +19,8 @@ import { CorrectServer } from "./_correct_server.ts";
 import { openSource } from "./_correct_source.ts";
 import { gpuOption, LazyDevice } from "./_device.ts";
 import { HOST, newToken, serveLocally } from "./_local_server.ts";
-import { type Context, number, SHIPPED_DETECTOR } from "./command.ts";
+import { pipelineAt, setOption } from "./_pipeline.ts";
+import { type Context, Exit, number, SHIPPED_DETECTOR } from "./command.ts";
 
 const PORT = 8788, SAVED_PX = 256;
 
@@ -60,6 +62,14 @@ export const correct = (context: Context) =>
         number("a whole number from 8 to 2048", (px) => Number.isInteger(px) && px >= 8 && px <= 2048),
       ),
     )
+    .option(
+      "--adapt",
+      "fit a detector to the faces that were accepted or corrected, as the page's Adapt does, and stop",
+    )
+    .addOption(
+      new Option("--pipeline <FILE>", "pipeline that fits it").default(ADAPT_PIPELINE, "pipelines/adapt.yaml"),
+    )
+    .addOption(setOption())
     .option("--undo-all", "set all corrections of the folder aside, and stop")
     .addHelpText("after", "\nExample:\n  deno task correct found")
     .action(async (dir, options) => {
@@ -78,51 +88,80 @@ export const correct = (context: Context) =>
           `${count} faces of ${dir}: ${options.save}; next: deno task run pipelines/adapt.yaml --set folder=${options.save}`,
         );
       }
+      await using adaptation = new Adaptation({
+        source,
+        file: options.pipeline,
+        set: options.set ?? [],
+        gpu: options.gpu,
+        read: () => pipelineAt(options.pipeline, options, context, { allowUnset: true }),
+      });
+      if (options.adapt) return await adapt(adaptation, context);
+      // Mistakes of the command are told now, not on the page.
+      if (options.set || options.pipeline !== ADAPT_PIPELINE) await adaptation.state();
       const compared = options.compare === undefined ? undefined : compareNames(options.compare);
       using journal = Journal.open(source);
       const stop = new AbortController();
       await using device = new LazyDevice(options.gpu, context.note);
-      const detector = typeof options.detector === "string" ? await detectorFor(options.detector, device) : undefined;
-      let guesser: Guesser | undefined, reason = detector?.reason ?? "it was started with --no-detector";
-      if (detector?.detector) {
-        try {
-          guesser = new Guesser(detector.detector, source.schema);
-        } catch (error) {
-          if (!(error instanceof InputError)) throw error;
-          reason = error.message;
-        }
-      }
-      if (!guesser && detector) context.note(`note: there are no guesses: ${reason}`);
+      const load = async (dir: string) => await loadDetector(await device.open(), dir, { batch: 1 });
+      const { guesser, reason } = await guesserFor(options.detector, source.schema, load);
+      if (!guesser && options.detector) context.note(`note: there are no guesses: ${reason}`);
       using loaded = new DisposableStack();
       const side = async (dir: string) => {
         if (!isDetector(dir)) return await folderSide(dir, source);
-        const one = loaded.use(await loadDetector(await device.open(), dir, { batch: 1 }));
-        return detectorSide(dir, new Guesser(one, source.schema));
+        return detectorSide(dir, new Guesser(loaded.use(await load(dir)), source.schema));
       };
       const comparison = compared && new Comparison([await side(compared[0]), await side(compared[1])], source.schema);
       const token = newToken();
-      const server = new CorrectServer({ source, journal, guesser, reason, comparison, token });
+      await using server = new CorrectServer({
+        source,
+        journal,
+        guesser,
+        reason,
+        comparison,
+        adaptation,
+        load: async (dir) => new Guesser(await load(dir), source.schema),
+        token,
+      });
       const http = serveLocally(server, options.port, stop.signal);
       const end = () => stop.abort();
       for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, end);
       context.print(
         `http://${HOST}:${http.addr.port}/${token}/ has the ${source.faces.length} faces of ${dir}; Ctrl-C stops`,
       );
-      const list = server.fillList(stop.signal);
+      void server.fillList();
       await http.finished;
-      await list;
-      detector?.detector?.destroy();
       for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.removeSignalListener(signal, end);
     });
 
-/** Loads the detector, or says why it cannot be. */
-async function detectorFor(dir: string, device: LazyDevice) {
+/** Loads the detector that guesses, or says why there is none. */
+async function guesserFor(
+  dir: string | boolean,
+  schema: LandmarkSchema,
+  load: (dir: string) => Promise<Detector>,
+): Promise<{ readonly guesser?: Guesser; readonly reason?: string }> {
+  if (typeof dir !== "string") return { reason: "it was started with --no-detector" };
+  let detector: Detector;
   try {
-    return { detector: await loadDetector(await device.open(), dir, { batch: 1 }) };
+    detector = await load(dir);
   } catch (error) {
     if (!(error instanceof NoAdapterError)) throw error;
     return { reason: "there is no GPU, nor a driver that does without" };
   }
+  try {
+    return { guesser: new Guesser(detector, schema) };
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    detector.destroy();
+    return { reason: error.message };
+  }
+}
+
+/** Fits a detector to the corrected faces, on the terminal. */
+async function adapt(adaptation: Adaptation, { print }: Context): Promise<void> {
+  const code = await adaptation.runHere();
+  if (code !== 0) throw new Exit(code);
+  const { weights } = await adaptation.state();
+  print(`weights: ${weights}; next: deno task detect PICTURES --out FOUND --detector ${weights} --flip`);
 }
 
 function undoAll(dir: string, { print }: Context): void {

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { openAdapt } from "./adapt.ts";
 import type { Point } from "./api.ts";
 import { takeSide } from "./compare.ts";
 import { editor, pointsNow } from "./editor.ts";
@@ -160,6 +161,7 @@ const ALL: readonly Action[] = [
     group: "verdicts",
     act: () => judge("accepted"),
   },
+  { id: "adapt", text: "", keys: ["d"], doc: "adapt the detector", group: "keys", act: openAdapt },
   {
     id: "help",
     text: "",

@@ -5,12 +5,13 @@
  * @module
  */
 import type { Contour, Dots, Span } from "../../faces/schema.ts";
+import type { AdaptState } from "../_correct_adapt.ts";
 import type { Errors, Found } from "../_correct_compare.ts";
 import type { Guess } from "../_correct_guesser.ts";
 import type { FaceState, FaceView } from "../_correct_journal.ts";
 import type { PairReview } from "../_correct_review.ts";
 
-export type { Errors, FaceState, FaceView, Found, Guess };
+export type { AdaptState, Errors, FaceState, FaceView, Found, Guess };
 
 /** A landmark, pixels; 0 is the centre of the first one. */
 export type Point = readonly [x: number, y: number];
@@ -77,6 +78,8 @@ export interface FolderFaces {
   readonly reason: string;
   /** Names of the two that are compared; null where nothing is. */
   readonly compare: readonly [string, string] | null;
+  /** True if a detector can be fitted to the corrected faces. */
+  readonly adapts: boolean;
   /** The faces, in the order of the folder. */
   readonly faces: readonly FaceSummary[];
 }
@@ -181,10 +184,33 @@ export async function guessFace(face: number, landmarks: readonly Point[]): Prom
   return await post("guess", { face, landmarks });
 }
 
-/** Listens to changes, from here and from elsewhere. */
-export function listen(change: (event: ChangeEvent) => void, connected: (is: boolean) => void): void {
+/** Something that a page can ask of the fit: to start, to stop, or to guess with what it made. */
+export type AdaptAct = "start" | "cancel" | "use";
+
+/** The state of the fit. */
+export async function adaptState(): Promise<AdaptState> {
+  return await (await ask("adapt")).json();
+}
+
+/** Acts on the fit. */
+export async function adaptAct(act: AdaptAct): Promise<AdaptState> {
+  return await post("adapt", { act });
+}
+
+/** Listens to changes, from here and from elsewhere, and to the fit. */
+export function listen(
+  { change, adapt, connected }: {
+    change(event: ChangeEvent): void;
+    adapt(state: AdaptState): void;
+    connected(is: boolean): void;
+  },
+): void {
   const source = new EventSource("events");
-  source.onmessage = ({ data }) => change(JSON.parse(data as string));
+  source.onmessage = ({ data }) => {
+    const event = JSON.parse(data as string) as ChangeEvent | { readonly adapt: AdaptState };
+    if ("adapt" in event) adapt(event.adapt);
+    else change(event);
+  };
   source.onopen = () => connected(true);
   source.onerror = () => connected(false);
 }

@@ -5,6 +5,7 @@
  * @module
  */
 import { featuresOf } from "../../faces/features.ts";
+import { buildAdapt, receiveAdapt } from "./adapt.ts";
 import { listen, listFaces } from "./api.ts";
 import { buildComparison, paintErrors } from "./compare.ts";
 import { editor } from "./editor.ts";
@@ -54,18 +55,23 @@ async function start(): Promise<void> {
   buildTools();
   buildComparison();
   listenToPage();
-  listen((change) => {
-    takeSummary(change.summary);
-    paintErrors();
-    receive(change);
-  }, (connected) => {
-    if (!connected) return status("The server has stopped", true);
-    if (!editor.unsaved) status("Saved");
+  listen({
+    change(event) {
+      takeSummary(event.summary);
+      paintErrors();
+      receive(event);
+    },
+    adapt: receiveAdapt,
+    connected(is) {
+      if (!is) return status("The server has stopped", true);
+      if (!editor.unsaved) status("Saved");
+    },
   });
   await arrange();
   showProgress();
   document.title = `${folder.dir.replace(/^.*[\\/](?=.)/, "")} - Correct landmarks`;
   await showFirst();
+  await buildAdapt();
 }
 
 start().catch((error) => {

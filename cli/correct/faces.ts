@@ -103,7 +103,7 @@ export function takeSummary(summary: FaceSummary): void {
 }
 
 /** Opens a face. */
-async function show(index: number): Promise<void> {
+export async function show(index: number): Promise<void> {
   flushKeys();
   editor.coming = index;
   try {

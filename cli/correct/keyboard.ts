@@ -17,7 +17,7 @@ const STEP_PX = 1, FINE_PX = 0.1, COARSE_PX = 10, PAN_PX = 40;
 /** Does what a key stands for. */
 export function onKey(event: KeyboardEvent): void {
   const target = event.target as HTMLElement;
-  if (element<HTMLDialogElement>("help").open || /^(INPUT|SELECT|TEXTAREA)$/.test(target.tagName)) return;
+  if (document.querySelector("dialog[open]") || /^(INPUT|SELECT|TEXTAREA)$/.test(target.tagName)) return;
   const isButton = target.tagName === "BUTTON";
   // A button has its own Enter and space bar.
   if (isButton && (event.key === "Enter" || event.key === " ")) return;

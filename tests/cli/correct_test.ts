@@ -525,7 +525,11 @@ Deno.test(`correct: ${REQUESTS} random requests read and write nothing but the f
       const hits = random.uniform() < 0.6;
       const target = `${one(["", "", "", "http://evil.example", "http://127.0.0.1:1"])}/${
         one([TOKEN, TOKEN, TOKEN, "", "x"])
-      }/${hits ? one(["set", "undo", "redo", "guess", "face/0", "image/1", "thumb/2", "compare/1", "faces"]) : path()}`;
+      }/${
+        hits
+          ? one(["set", "undo", "redo", "guess", "adapt", "face/0", "image/1", "thumb/2", "compare/1", "faces"])
+          : path()
+      }`;
       const method = hits ? one(["POST", "POST", "POST", "GET"]) : one(["GET", "POST", "PUT", "DELETE", "OPTIONS"]);
       const init: RequestInit = method === "GET" ? {} : {
         ...post(body(), {
