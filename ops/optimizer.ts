@@ -14,10 +14,8 @@ import { sumOfSquares } from "./add_squares.ts";
 import { clipFactor } from "./clip_factor.ts";
 import { div } from "./div.ts";
 import { isFinite } from "./is_finite.ts";
+import { momentum, MOMENTUM_HYPER } from "./momentum.ts";
 import { mul } from "./mul.ts";
-import { affine } from "./affine.ts";
-import { sqrt } from "./sqrt.ts";
-import { sub } from "./sub.ts";
 import { unscale } from "./unscale.ts";
 import { where } from "./where.ts";
 
@@ -148,13 +146,7 @@ export function sgdUpdates(
   grads: readonly Value[],
   { momentum = 0.9, weight_decay = 0, ema = false, ...options }: SgdOptions = {},
 ): [Value, Value][] {
-  const lr = graph.input("lr", [1]);
-  const clip = clipping(grads, options);
-  const updates: [Value, Value][] = [];
-  for (const { p, g, state } of trained(graph, parameters, grads, clip)) {
-    updates.push(...momentumStep({ p, g: decayed(g, p, weight_decay), state }, { graph, lr, momentum, ema }));
-  }
-  return whereFinite(updates, clip);
+  return momentumUpdates(graph, parameters, grads, { ema, ...options }, { momentum, weight_decay });
 }
 
 /** Options of {@linkcode rmspropUpdates}. */
@@ -184,41 +176,57 @@ export function rmspropUpdates(
   grads: readonly Value[],
   { alpha = 0.99, momentum = 0, eps = 1e-8, weight_decay = 0, ema = false, ...options }: RmspropOptions = {},
 ): [Value, Value][] {
-  const lr = graph.input("lr", [1]);
-  const clip = clipping(grads, options);
-  const updates: [Value, Value][] = [];
-  for (const { p, g: given, state } of trained(graph, parameters, grads, clip)) {
-    const g = decayed(given, p, weight_decay);
-    const squares = state("squares");
-    const next = add(affine(squares, alpha), affine(mul(g, g), 1 - alpha));
-    const g_scaled = div(g, affine(sqrt(next), 1, eps));
-    updates.push([squares, next], ...momentumStep({ p, g: g_scaled, state }, { graph, lr, momentum, ema }));
-  }
-  return whereFinite(updates, clip);
+  return momentumUpdates(graph, parameters, grads, { ema, ...options }, { momentum, weight_decay, alpha, eps });
 }
 
-/** Assignments that change nothing where gradients are not finite. */
-function whereFinite(updates: readonly [Value, Value][], { finite }: Clipping): [Value, Value][] {
-  return updates.map(([old, next]) => [old, finite ? where(finite, next, old) : next]);
+/** Numbers of {@linkcode sgdUpdates}, and with `alpha` those of {@linkcode rmspropUpdates}. */
+interface MomentumNumbers {
+  readonly momentum: number;
+  readonly weight_decay: number;
+  readonly alpha?: number;
+  readonly eps?: number;
 }
 
-/** A gradient with the L2 term of weight decay. */
-function decayed(g: Value, p: Value, weight_decay: number): Value {
-  return weight_decay ? add(g, affine(p, weight_decay)) : g;
-}
-
-/** Moves a parameter along its velocity, and its moving average after it. */
-function momentumStep(
-  { p, g, state }: Trained,
-  { graph, lr, momentum, ema }: { graph: Graph; lr: Value; momentum: number; ema: boolean },
+/** Steps of SGD, or of RMSprop. */
+function momentumUpdates(
+  graph: Graph,
+  parameters: ReadonlyMap<string, Value>,
+  grads: readonly Value[],
+  { ema = false, ...options }: UpdateOptions,
+  numbers: MomentumNumbers,
 ): [Value, Value][] {
-  const velocity = state("momentum");
-  const step = add(affine(velocity, momentum), g);
-  const moved = sub(p, mul(step, lr));
-  if (!ema) return [[velocity, step], [p, moved]];
-  const average = state("ema");
-  const followed = add(average, mul(sub(moved, average), graph.input("ema.rate", [1])));
-  return [[velocity, step], [p, moved], [average, followed]];
+  const clip = clipping(grads, options);
+  const hyper = momentumHyper(graph, numbers, ema, clip.finite);
+  const tensors = [...trained(graph, parameters, grads, clip)].map(({ p, g, state }) => ({
+    p,
+    g,
+    velocity: state("momentum"),
+    squares: numbers.alpha === undefined ? undefined : state("squares"),
+    ema: ema ? state("ema") : undefined,
+  }));
+  return momentum(hyper, tensors).flatMap((next, k) => {
+    const old = itemAt(tensors, k, "tensors");
+    return (["velocity", "squares", "p", "ema"] as const).flatMap((name): [Value, Value][] => {
+      const [before, after] = [old[name], next[name]];
+      return before && after ? [[before, after]] : [];
+    });
+  });
+}
+
+/** Hyper-parameters of a step of SGD or RMSprop, of which the graph's inputs are two. */
+function momentumHyper(
+  graph: Graph,
+  { momentum, weight_decay, alpha = 1, eps = 1 }: MomentumNumbers,
+  ema: boolean,
+  finite: Value | undefined,
+): Value {
+  const constant = (numbers: Partial<Record<typeof MOMENTUM_HYPER[number], number>>) =>
+    graph.constant(Float32Array.from(MOMENTUM_HYPER, (name) => numbers[name] ?? 0), [MOMENTUM_HYPER.length]);
+  let hyper = constant({ momentum, weight_decay, alpha, square_rate: 1 - alpha, eps });
+  hyper = add(hyper, mul(graph.input("lr", [1]), constant({ lr: 1 })));
+  if (ema) hyper = add(hyper, mul(graph.input("ema.rate", [1]), constant({ ema_rate: 1 })));
+  // A step that changes nothing, as gradients are zeros then.
+  return finite ? where(finite, hyper, constant({ momentum: 1, alpha: 1, eps: 1 })) : hyper;
 }
 
 /** Hyper-parameters of one step of Adam. */

@@ -42,6 +42,7 @@ import { maximumOp } from "./maximum.ts";
 import { minimumOp } from "./minimum.ts";
 import { momentsOp } from "./moments.ts";
 import { momentsPartsOp } from "./moments_parts.ts";
+import { momentumOp } from "./momentum.ts";
 import { mulOp } from "./mul.ts";
 import { nearestRowOp } from "./nearest_row.ts";
 import { normalizeOp } from "./normalize.ts";
@@ -126,6 +127,7 @@ export interface Ops {
   readonly minimum: typeof minimumOp;
   readonly moments: typeof momentsOp;
   readonly moments_parts: typeof momentsPartsOp;
+  readonly momentum: typeof momentumOp;
   readonly mul: typeof mulOp;
   readonly nearest_row: typeof nearestRowOp;
   readonly normalize: typeof normalizeOp;
@@ -215,6 +217,7 @@ export const OPS: Ops = {
   minimum: minimumOp,
   moments: momentsOp,
   moments_parts: momentsPartsOp,
+  momentum: momentumOp,
   mul: mulOp,
   nearest_row: nearestRowOp,
   normalize: normalizeOp,

@@ -116,6 +116,7 @@ type Untranslated =
   | "log"
   | "max_pool_grad"
   | "minimum"
+  | "momentum"
   | "nearest_row"
   | "normalize_sums"
   | "random_normal"
