@@ -15,7 +15,8 @@ const LIMIT_IOD = 1;
 const iod = z.number().min(-LIMIT_IOD).max(LIMIT_IOD);
 const range = { min: z.number().min(-1).max(1), max: z.number().min(-1).max(1) };
 
-const editFile = z.strictObject({
+/** The schema of an edit file. */
+export const editSchema = z.strictObject({
   edit: z.string().regex(/^[a-z][a-z0-9_]*$/, "must be a name of small letters, digits and _"),
   schema: schemaName,
   doc: z.string().min(1),
@@ -36,7 +37,7 @@ const editFile = z.strictObject({
   })).default([]),
 });
 
-type EditFile = z.output<typeof editFile>;
+type EditFile = z.output<typeof editSchema>;
 
 /**
  * Reads an edit.
@@ -50,7 +51,7 @@ export function parseEdit(text: string, file: string): Edit {
   const moves: Move[] = [];
   const content = readYaml(
     { name: file, text },
-    editFile,
+    editSchema,
     { owner: "the edit", type: "an edit" },
     (content, report) => {
       checkAmounts(content, report);

@@ -23,6 +23,7 @@ export interface JsonSchema {
   exclusiveMaximum?: number;
   minItems?: number;
   maxItems?: number;
+  pattern?: string;
   default?: unknown;
   description?: string;
   path?: "folder" | "file" | "file or folder";

@@ -196,13 +196,15 @@ export function stylePrompt(style: Pick<Style, "style" | "prompt">): string {
 }
 
 /**
- * Reads a style file.
+ * Reads the text of a style file.
  *
- * @throws {PipelineError} If the file is no style: every error with its line.
+ * @param text YAML, as in `pipelines/styles/`.
+ * @param path Its path, for errors and for the style's name.
+ * @throws {PipelineError} If it is no style: every error with its line.
  */
-export async function loadStyle(path: string): Promise<Style> {
+export function parseStyle(text: string, path: string): Style {
   const name = path.replace(/^.*[/\\]/, "").replace(/\.ya?ml$/, "");
-  const source = { name: path, text: await readText(path) };
+  const source = { name: path, text };
   const content = readYaml(source, styleSchema, { owner: "the style", type: "a style" }, ({ render }, report) => {
     const { kind, colours } = render.palette;
     if (kind === "none" || colours.length >= 2) return;
@@ -212,6 +214,15 @@ export async function loadStyle(path: string): Promise<Style> {
     );
   });
   return { ...content, name };
+}
+
+/**
+ * Reads a style file.
+ *
+ * @throws {PipelineError} If the file is no style: every error with its line.
+ */
+export async function loadStyle(path: string): Promise<Style> {
+  return parseStyle(await readText(path), path);
 }
 
 /**
