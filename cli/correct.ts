@@ -20,6 +20,8 @@ import { openSource } from "./_correct_source.ts";
 import { gpuOption, LazyDevice } from "./_device.ts";
 import { HOST, newToken, serveLocally } from "./_local_server.ts";
 import { pipelineAt, setOption } from "./_pipeline.ts";
+import { findRecipes } from "./_recipe_files.ts";
+import { serveRecipes } from "./_recipe_serve.ts";
 import { type Context, Exit, number, SHIPPED_DETECTOR } from "./command.ts";
 
 const PORT = 8788, SAVED_PX = 256;
@@ -27,7 +29,10 @@ const PORT = 8788, SAVED_PX = 256;
 /** Declares `correct`. */
 export const correct = (context: Context) =>
   new Command()
-    .argument("<DIR>", "a dataset, a folder of images with landmarks, or the --out folder of detect")
+    .argument(
+      "<PATH>",
+      "a dataset, a folder of images with landmarks, the --out folder of detect, or styles or edits: a folder or a file",
+    )
     .addOption(
       new Option("--format <NAME>", "format of the landmarks of a folder of images; pts unless given").choices(
         FORMAT_NAMES,
@@ -73,6 +78,8 @@ export const correct = (context: Context) =>
     .option("--undo-all", "set all corrections of the folder aside, and stop")
     .addHelpText("after", "\nExample:\n  deno task correct found")
     .action(async (dir, options) => {
+      const recipes = await findRecipes(dir);
+      if (recipes) return await serveRecipes(recipes, options, context);
       if (options.undoAll) return undoAll(dir, context);
       const { format, annotations, schema, origin, review } = options;
       const source = await openSource(dir, {

@@ -1,0 +1,62 @@
+/**
+ * The page on which styles and edits are written, as `correct` serves it.
+ *
+ * @module
+ */
+import { NoAdapterError } from "../engine/device.ts";
+import { LazyDevice } from "./_device.ts";
+import { HOST, newToken, serveLocally } from "./_local_server.ts";
+import { RecipeFaces } from "./_recipe_faces.ts";
+import type { findRecipes } from "./_recipe_files.ts";
+import { RecipeServer } from "./_recipe_server.ts";
+import { type Context, UsageError } from "./command.ts";
+
+/** Options of `correct` that are of faces alone. */
+const OF_FACES = ["format", "annotations", "schema", "origin", "review", "save", "size", "undoAll"] as const;
+
+/** Options of `correct`. */
+export type ServeOptions =
+  & { readonly port: number; readonly gpu?: string | undefined }
+  & Readonly<Partial<Record<typeof OF_FACES[number], unknown>>>;
+
+/**
+ * Serves the page until Ctrl-C.
+ *
+ * @param found The folder, and the file to begin with.
+ * @throws {UsageError} If an option is of faces, or the port is in use.
+ */
+export async function serveRecipes(
+  { folder, file }: NonNullable<Awaited<ReturnType<typeof findRecipes>>>,
+  options: ServeOptions,
+  context: Context,
+): Promise<void> {
+  const other = OF_FACES.find((name) => options[name] !== undefined);
+  if (other) {
+    const flag = other.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+    throw new UsageError(`Cannot use --${flag} with ${folder.dir}: it has styles and edits, and no faces to correct`);
+  }
+  const stop = new AbortController();
+  await using device = new LazyDevice(options.gpu, context.note);
+  const { faces, reason } = await openFaces(device);
+  if (reason) context.note(`note: there are no pictures: ${reason}`);
+  const token = newToken();
+  const http = serveLocally(new RecipeServer({ folder, file, faces, reason, token }), options.port, stop.signal);
+  const end = () => stop.abort();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, end);
+  context.print(
+    `http://${HOST}:${http.addr.port}/${token}/ has the ${folder.list().length} styles and edits of ${folder.dir}; ` +
+      "Ctrl-C stops",
+  );
+  await http.finished;
+  await faces?.finished();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.removeSignalListener(signal, end);
+}
+
+async function openFaces(device: LazyDevice): Promise<{ faces?: RecipeFaces; reason?: string }> {
+  try {
+    return { faces: new RecipeFaces((await device.open()).gpu) };
+  } catch (error) {
+    if (!(error instanceof NoAdapterError)) throw error;
+    return { reason: "there is no GPU, nor a driver that does without" };
+  }
+}

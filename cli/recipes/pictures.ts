@@ -1,0 +1,86 @@
+/// <reference lib="dom" />
+/**
+ * Pictures of the page: the face, landmarks over it, other people.
+ *
+ * @module
+ */
+import { checked, element } from "../correct/elements.ts";
+import type { DrawnEdit, Point } from "./api.ts";
+import { make } from "./controls.ts";
+import { OTHERS } from "./redraw.ts";
+import { state } from "./state.ts";
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/** Shows the picture of the person. */
+export function showPicture(picture: string): void {
+  const image = element<HTMLImageElement>("picture");
+  image.src = picture;
+  image.alt = `Person ${state.person}`;
+}
+
+/** Dims the pictures while the text has mistakes. */
+export function dimPictures(isDim: boolean): void {
+  element("pictures").classList.toggle("dim", isDim);
+  element("others").classList.toggle("dim", isDim);
+}
+
+/** Shows or hides what only edits have. */
+export function showParts(isStyle: boolean, isSeen: boolean): void {
+  element<HTMLElement>("condition-place").hidden = isStyle || !isSeen;
+  element("overlay").toggleAttribute("hidden", isStyle || !isSeen);
+  element<HTMLElement>("others").hidden = !isStyle || state.list.reason !== "";
+  element("was-text").textContent = isStyle ? "As saved" : "Before the edit";
+  element<HTMLElement>("pictures").hidden = !isSeen;
+}
+
+/** Shows landmarks over the picture, and the condition image. */
+export function showEdit(edit: DrawnEdit): void {
+  const overlay = element<SVGSVGElement>("overlay"), { size_px, schema } = edit;
+  overlay.setAttribute("viewBox", `-0.5 -0.5 ${size_px} ${size_px}`);
+  const { contours, dots } = state.list.landmarks[schema]!;
+  const lines = (points: readonly Point[]) =>
+    contours.map(({ points: list, closed }) =>
+      `M${list.map((p) => points[p]!.join(" ")).join("L")}${closed ? "Z" : ""}`
+    )
+      .join("");
+  const path = (name: string, points: readonly Point[]) => {
+    const line = document.createElementNS(SVG, "path");
+    line.setAttribute("class", name);
+    line.setAttribute("d", lines(points));
+    return line;
+  };
+  const shown = [...new Set([...contours, ...dots].flatMap(({ points }) => points))];
+  const circles = shown.map((p) => {
+    const circle = document.createElementNS(SVG, "circle"), [x, y] = edit.after[p]!;
+    for (const [name, value] of Object.entries({ cx: x, cy: y, r: size_px / 128, "data-point": p })) {
+      circle.setAttribute(name, String(value));
+    }
+    const title = document.createElementNS(SVG, "title");
+    title.textContent = String(p);
+    circle.append(title);
+    return circle;
+  });
+  const before = checked("show-was") ? [path("before", edit.before)] : [];
+  overlay.replaceChildren(path("dark", edit.after), path("after", edit.after), ...before, ...circles);
+  element<HTMLImageElement>("condition").src = edit.condition;
+}
+
+/** Makes the places of the other people; a click makes one the person of the large picture. */
+export function showOthers(choose: (person: number) => void): void {
+  const place = element("others");
+  if (!place.childElementCount) {
+    place.append(...Array.from({ length: OTHERS }, (_, k) => {
+      const button = make("button", { type: "button" }, make("img", { alt: "", width: "128", height: "128" }));
+      button.addEventListener("click", () => choose(state.person + 1 + k));
+      return button;
+    }));
+  }
+  [...place.children].forEach((button, k) => button.setAttribute("aria-label", `Person ${state.person + 1 + k}`));
+}
+
+/** Shows the picture of another person. */
+export function showOther(picture: string, person: number): void {
+  const image = element("others").children[person - state.person - 1]?.querySelector("img");
+  if (image) image.src = picture;
+}

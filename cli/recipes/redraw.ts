@@ -1,0 +1,134 @@
+/// <reference lib="dom" />
+/**
+ * Redraws: one request at a time, the last wish counts, and what nobody waits for comes when the hand rests.
+ *
+ * @module
+ */
+import { type Change, draw, type Drawn, ServerError } from "./api.ts";
+import { status } from "../correct/elements.ts";
+import { isStyle, state, textNow } from "./state.ts";
+
+/** Side of the picture while values change, and when they rest. */
+const MOVING_PX = 128, RESTING_PX = 256;
+/** Time after a change before pictures of other people and larger ones are drawn. */
+const REST_MS = 300;
+/** People beside the one that is drawn large. */
+export const OTHERS = 5;
+
+/** Receives what was drawn. */
+export interface Receiver {
+  /** The text was read; the picture of its person, if there are no mistakes. */
+  drawn(drawn: Drawn, person: number): void;
+  /** A picture of another person, or a larger one. */
+  picture(picture: string, person: number): void;
+  /** A change could not be made. */
+  failed(message: string): void;
+}
+
+let receiver: Receiver, running = false, wanted = false, changes: Change[] = [], group = "";
+/** Person of whom the page has the face that edits move. */
+let pictured: number | undefined;
+
+/** Names the receiver. */
+export function receive(by: Receiver): void {
+  receiver = by;
+}
+
+/** Sets a value of the text, then draws. */
+export function changeValue(change: Change): void {
+  const name = JSON.stringify(change.path);
+  group = name;
+  changes = [...changes.filter(({ path }) => JSON.stringify(path) !== name), change];
+  redraw();
+}
+
+/** Takes a text that was typed, then draws. */
+export function changeText(text: string, kind = "text"): void {
+  state.draft.history.add(text, kind);
+  redraw();
+}
+
+/** Forgets changes that were not made yet: another file is open. */
+export function dropChanges(): void {
+  changes = [];
+}
+
+/** Draws as soon as the picture before is done. */
+export function redraw(): void {
+  wanted = true;
+  if (!running) void work();
+}
+
+async function work(): Promise<void> {
+  running = true;
+  try {
+    for (;;) {
+      if (wanted) {
+        wanted = false;
+        await drawNow();
+      } else if (!await refine()) break;
+    }
+  } finally {
+    running = false;
+  }
+}
+
+/** The request for the text as it is. */
+function request(person: number, size_px: number, made: readonly Change[] = []) {
+  const { draft: { saved: { file, kind } }, amount, draws } = state;
+  const isNew = pictured !== person;
+  return { file, kind, text: textNow(), changes: made, person, size_px, amount, draws, pictured: isNew };
+}
+
+async function drawNow(): Promise<void> {
+  const { draft, person } = state, before = textNow(), made = changes, name = group;
+  changes = [];
+  try {
+    const drawn = await draw(request(person, MOVING_PX, made));
+    if (state.draft !== draft) return;
+    if (textNow() !== before) { // typed meanwhile: the change goes into the new text
+      changes = [...made, ...changes];
+      wanted = true;
+      return;
+    }
+    if (made.length) draft.history.add(drawn.text, name);
+    if (!isStyle() && drawn.picture !== undefined) pictured = person;
+    if (isStyle()) pictured = undefined;
+    finished.clear();
+    receiver.drawn(drawn, person);
+  } catch (error) {
+    if (!(error instanceof ServerError)) throw error;
+    if (error.status === 0) status(error.message, true);
+    else receiver.failed(error.message);
+  }
+}
+
+/** Pictures that are there, of the text as it is. */
+const finished = new Set<string>();
+
+/** Draws one picture that is missing; false if there is none. */
+async function refine(): Promise<boolean> {
+  if (!isStyle() || state.problems.length || state.list.reason) return false;
+  const { person, draft } = state, text = textNow();
+  const pictures = [
+    ...Array.from({ length: OTHERS }, (_, k) => [person + 1 + k, MOVING_PX] as const),
+    [person, RESTING_PX] as const,
+  ];
+  const next = pictures.find((one) => !finished.has(one.join()));
+  if (!next) return false;
+  const [who, size_px] = next;
+  if (finished.size === 0 || size_px === RESTING_PX) {
+    await new Promise((resolve) => setTimeout(resolve, REST_MS));
+    if (wanted) return true;
+  }
+  try {
+    const { picture } = await draw(request(who, size_px));
+    if (state.draft !== draft || textNow() !== text || state.person !== person) return true;
+    finished.add(next.join());
+    if (picture !== undefined) receiver.picture(picture, who);
+    return true;
+  } catch (error) {
+    if (!(error instanceof ServerError)) throw error;
+    return false; // the next change will say it
+  }
+}
