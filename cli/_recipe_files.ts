@@ -70,6 +70,8 @@ export interface NewText {
   readonly as?: string | undefined;
 }
 
+/** Mistakes that are named, of a text that has more. */
+const MOST_PROBLEMS = 100;
 const YAML_FILE = /\.ya?ml$/;
 
 /**
@@ -223,7 +225,7 @@ export function readRecipe(kind: RecipeKind, text: string, file: string): ReadRe
     if (error instanceof PipelineError) {
       return {
         problems: error.problems.map(({ at, message, hint }) => ({ ...lineOf(at), message, hint }))
-          .sort((a, b) => a.line - b.line || a.column - b.column),
+          .sort((a, b) => a.line - b.line || a.column - b.column).slice(0, MOST_PROBLEMS),
       };
     }
     // Brackets in brackets in brackets: the reader of YAML calls itself for each.

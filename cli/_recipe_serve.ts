@@ -12,7 +12,19 @@ import { RecipeServer } from "./_recipe_server.ts";
 import { type Context, UsageError } from "./command.ts";
 
 /** Options of `correct` that are of faces alone. */
-const OF_FACES = ["format", "annotations", "schema", "origin", "review", "save", "size", "undoAll"] as const;
+const OF_FACES = [
+  "format",
+  "annotations",
+  "schema",
+  "origin",
+  "review",
+  "compare",
+  "save",
+  "size",
+  "adapt",
+  "set",
+  "undoAll",
+] as const;
 
 /** Options of `correct`. */
 export type ServeOptions =

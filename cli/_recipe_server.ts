@@ -20,12 +20,12 @@ import { parseYaml, toJS } from "../formats/yaml_tree.ts";
 import { content, json, LocalServer, type PageFiles, Refusal } from "./_local_server.ts";
 import type { RecipeFaces } from "./_recipe_faces.ts";
 import { changeText, type OpenedRecipe, readRecipe, type RecipeFolder, type RecipeKind } from "./_recipe_files.ts";
-import type { Drawn, DrawnEdit, PageSchema, RecipeList } from "./recipes/api.ts";
+import type { Drawn, DrawnEdit, RecipeList } from "./recipes/api.ts";
 
 /** Side of the small pictures in the list, and of the picture of a face whose landmarks an edit moves. */
 const THUMB_PX = 64, FACE_PX = 256;
 /** Person of the small pictures. */
-const THUMB_PERSON = 3;
+const THUMB_PERSON = 18;
 const MOST_CHARACTERS = 100_000;
 
 const PAGE: PageFiles = {
@@ -89,7 +89,7 @@ export class RecipeServer extends LocalServer {
       dir: folder.dir,
       files: folder.list(),
       first: file ?? null,
-      schemas: { style: jsonSchema(styleSchema) as PageSchema, edit: jsonSchema(editSchema) as PageSchema },
+      schemas: { style: jsonSchema(styleSchema), edit: editSchema() },
       landmarks: Object.fromEntries(
         Object.values(SCHEMAS).map(({ name, contours, dots }) => [name, { contours, dots }]),
       ),

@@ -57,7 +57,7 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     load: async () => (await import("./detect.ts")).detect,
   },
   correct: {
-    doc: "Serves a page on which a person corrects landmarks, on 127.0.0.1 only.",
+    doc: "Serves a page to correct landmarks, or to write styles and edits, on 127.0.0.1 only.",
     load: async () => (await import("./correct.ts")).correct,
   },
   page: {

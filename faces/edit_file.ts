@@ -6,6 +6,7 @@
 import { z } from "zod";
 import { fileNames, readText } from "../formats/files.ts";
 import { InputError } from "../formats/input_error.ts";
+import { type JsonSchema, jsonSchema } from "../formats/schema_describe.ts";
 import { readYaml, type Report } from "../formats/yaml_file.ts";
 import { itemAt } from "../engine/lookup.ts";
 import type { Edit, Move } from "./edits.ts";
@@ -15,8 +16,7 @@ const LIMIT_IOD = 1;
 const iod = z.number().min(-LIMIT_IOD).max(LIMIT_IOD);
 const range = { min: z.number().min(-1).max(1), max: z.number().min(-1).max(1) };
 
-/** The schema of an edit file. */
-export const editSchema = z.strictObject({
+const editFile = z.strictObject({
   edit: z.string().regex(/^[a-z][a-z0-9_]*$/, "must be a name of small letters, digits and _"),
   schema: schemaName,
   doc: z.string().min(1),
@@ -37,7 +37,12 @@ export const editSchema = z.strictObject({
   })).default([]),
 });
 
-type EditFile = z.output<typeof editSchema>;
+type EditFile = z.output<typeof editFile>;
+
+/** The schema of an edit file, as JSON schema. */
+export function editSchema(): JsonSchema {
+  return jsonSchema(editFile);
+}
 
 /**
  * Reads an edit.
@@ -51,7 +56,7 @@ export function parseEdit(text: string, file: string): Edit {
   const moves: Move[] = [];
   const content = readYaml(
     { name: file, text },
-    editSchema,
+    editFile,
     { owner: "the edit", type: "an edit" },
     (content, report) => {
       checkAmounts(content, report);

@@ -46,7 +46,10 @@ export function showControls(schema: PageSchema, setValue: SetValue): void {
     const open = new Set(
       [...document.querySelectorAll<HTMLDetailsElement>("#controls details[open]")].map(({ id }) => id),
     );
-    element("controls").replaceChildren(...rowsOf(schema, [], schema.required ?? []));
+    const rows = rowsOf(schema, [], schema.required ?? []);
+    const words = rows.filter((row) => row.className === "control"), parts = rows.filter((row) => !words.includes(row));
+    element("controls").replaceChildren(section("Name", ["name"], words), ...parts);
+    if (!open.size) parts[0]?.setAttribute("open", "");
     for (const id of open) document.getElementById(id)?.setAttribute("open", "");
   }
   for (const control of controls) control.update();
@@ -78,12 +81,12 @@ export function filterControls(): void {
     const rows = [...section.querySelectorAll<HTMLElement>(".control")];
     section.hidden = rows.every(({ hidden }) => hidden);
     if (words.length || only) section.open = true;
-    const count = rows.filter((row) => row.classList.contains("set")).length;
+    const count = rows.filter((row) => row.matches(".set:has(.reset)")).length;
     section.querySelector("summary small")!.textContent = count ? `${count} set` : "";
   }
 }
 
-const words = (key: string | number) => String(key).replaceAll("_", " ");
+const words = (key: unknown) => String(key).replaceAll("_", " ");
 
 function rowsOf(schema: PageSchema, path: Path, required: readonly string[]): HTMLElement[] {
   const keyed = Object.entries(schema.properties ?? {});
@@ -100,14 +103,16 @@ function rowsFor(key: string, schema: PageSchema, path: Path, isRequired: boolea
     const rows = rowsOf(schema, path, schema.required ?? []);
     // The recipe's parts are sections of their own, not parts of one section.
     if (path.length === 1 && Object.values(schema.properties ?? {}).every((inner) => inner.properties)) return rows;
-    return rows.length ? [section(words(key), path, rows)] : [];
+    const title = path.length > 1 && path[0] !== "render" ? `${words(path[0]!)}: ${words(key)}` : words(key);
+    return rows.length ? [section(title, path, rows)] : [];
   }
   const { items } = schema;
   if (items?.properties) {
     const list = Array.isArray(given) ? given : [];
     return list.map((item, k) => {
       const named = (item as { points?: unknown[] } | null)?.points;
-      const title = `${words(key).replace(/s$/, "")} ${k + 1}` + (Array.isArray(named) ? `: ${named.join(", ")}` : "");
+      const title = `${words(key).replace(/s$/, "")} ${k + 1}` +
+        (Array.isArray(named) ? `: ${named.map(words).join(", ")}` : "");
       return section(title, [...path, k], rowsOf(items, [...path, k], items.required ?? []));
     });
   }

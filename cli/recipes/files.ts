@@ -21,7 +21,10 @@ export function showFiles(onOpen: () => void): void {
     const image = make("img", { src: `thumb/${encodeURIComponent(file)}?${saves}`, alt: "", loading: "lazy" });
     image.width = image.height = 64;
     const button = make("button", { type: "button", class: "file", "data-file": file });
-    button.append(...reason ? [] : [image], make("span", {}, name.replaceAll("_", " "), make("small", {}, kind)));
+    button.append(
+      ...reason ? [] : [image],
+      make("span", {}, make("b", {}, name.replaceAll("_", " ")), make("small", {}, kind)),
+    );
     button.addEventListener("click", () => void open(file));
     return make("li", {}, button);
   }));
