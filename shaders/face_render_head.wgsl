@@ -7,8 +7,8 @@
 const TABLE_AT: i32 = 48; // first texel of the slice table, as in faces/render/head.ts
 const MORE_AT: i32 = 176; // first texel after it
 const TABLE_SIZE: i32 = 128;
-const TABLE_TOP: f32 = -1.6;
-const TABLE_STEP: f32 = 3.6 / 127.0;
+const TABLE_TOP: f32 = -1.7;
+const TABLE_STEP: f32 = 4.1 / 127.0;
 
 var<private> face: i32;
 var<private> camera: vec4f; // distance, screen units a pixel, centre of the image (pixels)
@@ -274,7 +274,8 @@ fn ear(p: vec3f) -> f32 {
   return ellipsoid(turned, r);
 }
 fn neck(p: vec3f) -> f32 {
-  return capsule(vec3f(p.x * (0.5 / limits.z), p.y, p.z), vec3f(0.0, 0.6, -0.8), vec3f(0.0, 2.4, -0.95), 0.44, 0.56);
+  let thin = 0.5 / limits.z;
+  return capsule(vec3f(p.x * thin, p.y, p.z), vec3f(0.0, 0.6, -0.8), vec3f(0.0, 2.4, -0.95), 0.44, 0.56) / max(1.0, 0.6 * thin);
 }
 fn cloth(p: vec3f) -> f32 {
   return ellipsoid(p - vec3f(0.0, 2.52, -0.95), vec3f(1.95 * shoulders, 0.95, 0.75));

@@ -18,7 +18,7 @@ fn project(p: vec3f) -> vec2f {
 }
 // Drops a point of the face plane onto the skin along -z.
 fn onto_skin(p: vec2f) -> vec3f {
-  var q = vec3f(p, 0.75);
+  var q = vec3f(p, max(0.75, nose_line.w + 0.1));
   for (var i = 0; i < 64; i++) {
     let d = skin(q);
     q.z -= max(d * 0.7, 0.0015);

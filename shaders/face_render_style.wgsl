@@ -23,7 +23,7 @@ struct Style {
   back_low: vec4f, // background colours of the style; w: use them
   back_high: vec4f, // w: how far the background's colours stray
   rim: vec4f, // light from behind; w: the palette is for the background as well
-  line_more: vec4f, // least step back that makes an outline
+  line_more: vec4f, // least step back that makes an outline; whether a line parts face and neck
   palette: array<vec4f, 8>,
 }
 @group(0) @binding(0) var params: texture_storage_2d<rgba32float, read>;
@@ -82,14 +82,16 @@ fn plain_colour(own: vec3f, material: f32) -> vec3f {
 }
 // Parts that make an outline where they meet.
 fn part(material: f32) -> f32 {
-  if (material > 5.5) { return 1.0; }
+  if (material > 5.5 || (material == 2.0 && styles[face].line_more.y < 0.5)) { return 1.0; }
   return material;
 }
 fn outline(at: vec2i, uv: vec2f) -> f32 {
   let reach = styles[face].line.x * side * (1.0 + 0.5 * noise(uv * 9.0, 71.0));
   if (reach <= 0.0) { return 0.0; }
   let own = textureLoad(shape, at, face);
-  let mine = part(textureLoad(colour, at, face).w);
+  let here = textureLoad(colour, at, face).w;
+  let mine = part(here);
+  let no_jaw = styles[face].line_more.y < 0.5;
   var ink = 0.0;
   for (var k = 0; k < 8; k++) {
     let a = f32(k) * 0.7853982;
@@ -98,8 +100,10 @@ fn outline(at: vec2i, uv: vec2f) -> f32 {
       let far = reach * f32(r) * 0.5;
       let to = clamp(at + vec2i(round(step_to * max(far, 0.75))), vec2i(0), vec2i(i32(side) - 1));
       let other = textureLoad(shape, to, face);
-      let theirs = part(textureLoad(colour, to, face).w);
-      let step_back = abs(other.w - own.w) > styles[face].line_more.x && own.w > 0.0 && other.w > 0.0;
+      let there = textureLoad(colour, to, face).w;
+      let theirs = part(there);
+      let jaw = (here == 2.0) != (there == 2.0) && mine == theirs && no_jaw;
+      let step_back = abs(other.w - own.w) > styles[face].line_more.x && own.w > 0.0 && other.w > 0.0 && !jaw;
       if (theirs != mine || step_back) { ink = max(ink, select(1.0, clamp(far / 0.75, 0.0, 1.0), far < 0.75)); }
     }
   }

@@ -23,6 +23,9 @@ const DARK: f32 = 12.0;
 
 struct Paint { colour: vec3f, material: f32, ink: f32, gloss: f32 }
 
+fn segment(p: vec2f, a: vec2f, b: vec2f) -> f32 {
+  return distance(p, mix(a, b, clamp(dot(p - a, b - a) / dot(b - a, b - a), 0.0, 1.0)));
+}
 fn cover(distance: f32, soft: f32) -> f32 { return smoothstep(-soft, soft, distance); }
 fn grey(c: vec3f) -> f32 { return dot(c, vec3f(0.3, 0.59, 0.11)); }
 
@@ -58,6 +61,8 @@ fn paint_eye(p: vec2f, corners: vec4f, lids: vec4f, soft: f32, was: Paint) -> Pa
   var eyeball = mix(vec3f(0.54, 0.49, 0.46), vec3f(0.40, 0.38, 0.39), hash(i32(seed), 7, 7)) * (1.0 - 0.6 * ball * ball);
   eyeball = mix(eyeball, vec3f(0.60, 0.33, 0.29), 0.6 * exp(-pow((1.0 - q.x) / 0.09, 2.0)) + 0.15 * ball);
   eyeball *= mix(0.6, 1.0, smoothstep(0.02, 0.35, grey(tone))); // cameras expose dark faces longer
+  let white = texel(25).z;
+  eyeball = mix(tone, eyeball, white);
   let iris = texel(29).xyz;
   let spokes = 0.85 + 0.3 * noise(vec2f(atan2(p.y - centre.y, p.x - centre.x) * 9.0, to_iris * 30.0), 3.0);
   var inner = iris * mix(0.8, 1.1, to_iris / r) * spokes * mix(1.0, 0.25, smoothstep(r * 0.75, r, to_iris));
@@ -73,7 +78,7 @@ fn paint_eye(p: vec2f, corners: vec4f, lids: vec4f, soft: f32, was: Paint) -> Pa
   let seen = cover(inside, soft * 0.7);
   out.colour = mix(out.colour, eyeball, seen);
   if (seen > 0.5) {
-    out.material = select(EYE, select(IRIS, DARK, to_iris < r * gaze.w), on_iris > 0.5);
+    out.material = select(select(SKIN, EYE, white > 0.5), select(IRIS, DARK, to_iris < r * gaze.w), on_iris > 0.5);
     out.gloss = 0.5;
   }
   // the wet edge of the lower lid, then lashes: a dark line that thickens outwards; a faint one below
@@ -137,7 +142,10 @@ fn paint_mouth(p: vec2f, soft: f32, was: Paint) -> Paint {
     let teeth = min(0.13, gap * 0.95) * smile.z * (1.0 - 0.35 * q.x * q.x);
     let on_teeth = cover(e.y + teeth - q.y, soft) * step(0.02, teeth);
     let inside = cover(in_mouth, soft * 0.7);
-    out.colour = mix(out.colour, mix(dark, ivory, on_teeth), inside);
+    let rows = select(9.0, abs(q.y - mix(e.y, e.z, 0.55)), smile.z > 1.5); // upper and lower teeth
+    dark = mix(dark, ivory, on_teeth) * (1.0 - 0.6 * cover(0.006 - rows, soft + 0.004));
+    out.colour = mix(out.colour, dark, inside);
+    if (in_mouth > 0.0) { out.ink = min(out.ink, rows + 0.003); }
     if (in_mouth > 0.0) {
       out.material = select(MOUTH, TEETH, on_teeth > 0.5);
       out.gloss = 0.0;
@@ -151,6 +159,19 @@ fn paint_mouth(p: vec2f, soft: f32, was: Paint) -> Paint {
   out.ink = min(out.ink, select(9.0, seam - 0.004, abs(q.x) < 1.02));
   out.ink = min(out.ink, select(9.0, min(abs(q.y - e.x), abs(q.y - e.w)) * 3.0 + 0.009, abs(q.x) < 0.97));
   return out;
+}
+// Distance to the one line that a nose is drawn with: down the ridge, on the side turned away, round the tip, to the near
+// wing; short: from below the middle of the ridge.
+fn nose_stroke(p: vec2f, short: bool) -> f32 {
+  let far = select(-1.0, 1.0, row_x.z > 0.0);
+  let aside = far * 0.75 * mix(nose_base.x, 0.01, smoothstep(0.1, 0.4, abs(row_x.z))); // the middle, seen from the side
+  let start = select(-0.04 + 0.14 * hash(i32(seed), 9, 9), 0.55 + 0.25 * hash(i32(seed), 9, 9), short);
+  let top = vec2f(aside, mix(nose_line.x, nose_line.z, start));
+  let tip = vec2f(aside * 0.6, nose_line.z + 0.25 * nose_wing.x);
+  let under = vec2f(-far * 0.3 * nose_wing.y, nose_base.w + 0.005);
+  let wing = vec2f(-far * (nose_wing.y + 0.5 * nose_wing.w), nose_base.w - 0.03 - 0.4 * nose_wing.w * hash(i32(seed), 9, 10));
+  let line = min(segment(p, top, tip), segment(p, tip, under));
+  return min(line, select(segment(p, under, wing), 9.0, hash(i32(seed), 9, 11) < 0.25)) + 0.003;
 }
 // The skin spread out, for patterns: round the head and down.
 fn skin_plane(p: vec3f) -> vec2f { return vec2f(1.3 * atan2(p.x, p.z + 1.2), p.y); }
@@ -210,8 +231,15 @@ fn paint_skin(p: vec3f, n: vec3f, soft: f32) -> Paint {
   if (nostril > 0.1) { out.material = DARK; }
   out.ink = min(out.ink, select(9.0, max(-nostril, 0.0) * 0.03 * nose_base.y + 0.001, nose_base.y > 0.01)); // none, no line
   let wing = vec2f(ax - nose_wing.y, p.y - nose_wing.z) / (nose_wing.w * vec2f(1.0, 0.95));
-  out.ink = min(out.ink, select(9.0, abs(length(wing) - 1.0) * nose_wing.w + 0.004, wing.x > 0.25 && wing.y > -0.7));
-  out.ink = min(out.ink, select(9.0, abs(p.y - nose_base.w + 0.02 - 0.25 * ax) + 0.004, ax < nose_wing.y * 0.5));
+  let base = select(9.0, abs(p.y - nose_base.w + 0.02 - 0.25 * ax) + 0.004, ax < nose_wing.y * 0.5);
+  let drawn = texel(25).w; // whole, ridge, hook, base
+  if (drawn < 0.5) {
+    out.ink = min(out.ink, min(select(9.0, abs(length(wing) - 1.0) * nose_wing.w + 0.004, wing.x > 0.25 && wing.y > -0.7), base));
+  } else if (drawn > 2.5) {
+    out.ink = min(out.ink, base);
+  } else {
+    out.ink = min(out.ink, nose_stroke(p.xy, drawn > 1.5));
+  }
   return out;
 }
 fn paint_face(p: vec3f, n: vec3f, soft: f32) -> Paint {
@@ -305,7 +333,7 @@ fn surface(@builtin(global_invocation_id) id: vec3u) {
   let dir = rotate_back(way);
   let origin = to_head(vec3f(0.0, 0.0, camera.x));
   let soft = camera.y * pixels / side * 0.5;
-  var t = camera.x - 1.6;
+  var t = camera.x - max(1.6, 1.25 * nose_line.w + 0.7); // before the tip of the longest nose
   let far = camera.x + 2.4;
   var d = 1.0;
   for (var i = 0; i < 44; i++) {

@@ -20,7 +20,7 @@ import {
   type Shot,
   type Trait,
 } from "./person.ts";
-import type { StyleColours, StyleRender, StyleShape } from "./styles.ts";
+import { NOSES, type StyleColours, type StyleRender, type StyleShape } from "./styles.ts";
 
 /** Texels a head takes in the parameter texture. */
 export const PARAM_TEXELS = 192;
@@ -28,8 +28,8 @@ export const PARAM_TEXELS = 192;
 const TABLE_AT = 48;
 const TABLE_SIZE = 128;
 const MORE_AT = 176;
-const TABLE_TOP = -1.6;
-const TABLE_STEP = 3.6 / 127;
+const TABLE_TOP = -1.7;
+const TABLE_STEP = 4.1 / 127;
 
 /** The mean face and its surroundings are 6 % wider than seen: the sides of a head are farther from the camera. */
 const DEPTH_WIDENS = 1.07;
@@ -52,6 +52,10 @@ const JAW: readonly Point[] = [
 ];
 const CROWN_Y = -1.30;
 const CHIN_Y = 1.235;
+/** Lowest chin that the slice table has rows for. */
+const LOWEST_CHIN = 2.3;
+/** How far the tip of a nose may stand out: the margin that rays keep from the skull. */
+const FARTHEST_TIP = 1;
 // Where slices are widest, [z, y]: at the ears, and further forward down the jaw.
 // deno-fmt-ignore
 const WIDEST: readonly Point[] = [
@@ -140,9 +144,12 @@ function packSkull(put: Put, { person, shot }: HeadParams, shape: StyleShape): L
   const trait = (name: Trait): number => clamp(person.shape[name] * shape.exaggerate, -3.4, 3.4);
   const liberty = (part: number): number =>
     Math.exp(shape.vary * clamp(2 * Math.sin(shot.seed * 12.9898 + part * 78.233), -1.6, 1.6));
-  const longer = (1 + 0.05 * trait("face_length")) * shape.face_length * liberty(1) ** 0.5;
-  const drop = 0.30 * shot.open;
+  const drop = 0.30 * shot.open * shape.mouth_open;
   const lower = drop + shape.chin_length + 0.025 * trait("chin_size");
+  const longer = Math.min(
+    (1 + 0.05 * trait("face_length")) * shape.face_length * liberty(1) ** 0.5,
+    (LOWEST_CHIN - lower) / CHIN_Y,
+  );
   const place = (y: number): number => (y > 0 ? y * longer : y) + lower * smoothstep(0.6, 1.2, y);
   const wider = DEPTH_WIDENS * (1 + 0.045 * trait("face_width")) * shape.head_width * liberty(2) ** 0.6;
   const jaw = (1 + 0.05 * trait("jaw_width") + 0.03 * trait("cheek")) * shape.jaw_width * liberty(3) ** 0.6;
@@ -178,7 +185,8 @@ function packSkull(put: Put, { person, shot }: HeadParams, shape: StyleShape): L
   const widest = (y: number): number => {
     const i = WIDEST.findIndex(([, to]) => place(to) > y);
     const [a, b] = [WIDEST[i - 1]!, WIDEST[i]!];
-    return mix(a[0], b[0], (y - place(a[1])) / (place(b[1]) - place(a[1])));
+    const z = mix(a[0], b[0], (y - place(a[1])) / (place(b[1]) - place(a[1])));
+    return z + shape.cheek_forward * clamp(-z - 0.2, 0, 0.6) / 0.6;
   };
   const LEAST = 0.002;
   for (let row = 0; row < TABLE_SIZE; row++) {
@@ -219,7 +227,10 @@ function packEyes(put: Put, { person, shot, shape, trait, liberty, spread, halfA
   const y = 0.008 + shape.eye_y;
   const opening = size * (1 + 0.15 * trait("eye_open")) * shape.eye_open;
   const squint = 1 - 0.14 * Math.max(shot.smile, 0);
-  const lift = 0.022 * trait("brow_height") + shape.brow_raise + shot.brow_raise + (size - 1) * 0.09;
+  const lift = Math.max(
+    0.022 * trait("brow_height") + shape.brow_raise + shot.brow_raise + (size - 1) * 0.09,
+    0.072 * opening * Math.max(...shot.eyes_open) - 0.09, // brows stay over wide open eyes
+  );
   const tilted = 0.02 * trait("brow_tilt") + shape.brow_tilt;
   for (const [i, side] of [-1, 1].entries()) {
     put(4 + i, side * (apart + half), y - tilt, side * (apart - half), y + tilt);
@@ -238,7 +249,13 @@ function packEyes(put: Put, { person, shot, shape, trait, liberty, spread, halfA
   }
   const [crease, strength, bag, fold, slope] = person.lids;
   const jowls = Math.max(0.05 * person.age + 0.012 * trait("cheek"), 0) * shape.relief;
-  put(MORE_AT + 2, clamp(0.75 - 0.07 * trait("eye_round"), 0.45, 1.15), crease * size, strength, jowls);
+  put(
+    MORE_AT + 2,
+    clamp(0.75 - 0.07 * trait("eye_round") - shape.eye_round, 0.45, 1.15),
+    crease * size,
+    strength,
+    jowls,
+  );
   put(MORE_AT + 3, bag, fold, slope, (0.07 + 0.012 * trait("eye_depth")) * shape.relief);
   put(8, ...shot.gaze, 0.071 * mix(1, size, 0.85) * shape.iris_scale, shape.pupil);
   const arch = Math.max((0.086 + 0.018 * trait("brow_arch")) * shape.brow_arch * (1 - 0.2 * shot.frown), 0.01);
@@ -249,29 +266,40 @@ function packEyes(put: Put, { person, shot, shape, trait, liberty, spread, halfA
 /** The nose, and the mouth under it. */
 function packNoseAndMouth(
   put: Put,
-  { person, shot, shape, trait, liberty, longer, spread, drop, halfAt }: Layout,
+  { person, shot, shape, trait, liberty, longer, place, spread, drop, halfAt }: Layout,
 ): void {
   const tall = (1 + 0.06 * trait("nose_length")) * shape.nose_length * longer * liberty(6) ** 0.4;
-  const fat = (1 + 0.105 * trait("nose_width")) * shape.nose_width * liberty(7);
-  const front = 0.165 + (0.33 + 0.03 * trait("nose_depth")) * shape.nose_depth * liberty(8);
-  const base = Math.min(0.525 * tall, 0.60 * longer);
-  put(15, -0.02, 0.215 + 0.012 * trait("nose_bridge"), base - 0.115 * tall + 0.02 * trait("nose_tip"), front);
+  const base = Math.min(0.525 * tall, 0.60 * longer, 0.86);
+  const front = Math.min(0.165 + (0.33 + 0.03 * trait("nose_depth")) * shape.nose_depth * liberty(8), FARTHEST_TIP);
+  const fat = clamp(
+    (1 + 0.105 * trait("nose_width")) * shape.nose_width * liberty(7),
+    Math.max(0.3, (front - 0.4) * 1.6), // long noses are no needles
+    Math.min(2.5, 3.4 * halfAt(base)),
+  );
   const ball = 0.088 * (1 + 0.08 * trait("nose_tip")) * mix(1, fat, 0.7);
+  const tip = Math.min(base - 0.115 * tall + 0.02 * trait("nose_tip"), base + 0.02 - ball);
+  put(15, -0.02, 0.215 + 0.012 * trait("nose_bridge"), tip, front);
   const wing = 0.066 * mix(1, fat, 0.6) * (1 + 0.07 * trait("nostril_flare"));
   put(16, ball, 0.118 * fat, base - 0.065 * tall, wing);
   put(17, 0.060 * mix(1, fat, 0.5), shape.nostril, mix(0.24, front, 0.16), base);
 
   // The corners spread and rise with a smile and come together as the jaw drops.
-  const line = Math.max((0.725 + 0.018 * trait("mouth_height")) * longer + shape.mouth_y, base + 0.14) + 0.09 * drop;
-  const corner = line - 0.055 * shot.smile + 0.28 * drop;
+  const full = shape.lip_scale * liberty(10) * (1 - 0.12 * Math.abs(shot.smile));
+  const upper = Math.max(0.068 + 0.014 * trait("upper_lip"), 0.028) * full;
+  const lower = Math.max(0.092 + 0.016 * trait("lower_lip"), 0.04) * full;
+  const lowest = place(CHIN_Y) - 1.11 * drop - lower - 0.15;
+  const under = Math.max(
+    (0.725 + 0.018 * trait("mouth_height")) * longer + shape.mouth_y,
+    base + 0.06 + Math.max(upper, 0.06),
+  );
+  const line = Math.min(under, lowest) + 0.09 * drop;
+  const curve = 0.055 * shot.smile + shape.mouth_curve;
+  const corner = line - curve + 0.28 * drop;
   const smiles = (1 + 0.20 * shot.stretch + 0.12 * Math.max(shot.smile, 0)) * (1 - 0.20 * shot.open);
   const broad = (0.297 + 0.027 * trait("mouth_width")) * shape.mouth_width * liberty(9) * smiles * spread;
   const half = Math.min(broad, halfAt(corner) * 0.75);
   const odd = 0.018 * shot.skew;
   put(12, -half, corner + odd, half, corner - odd);
-  const full = shape.lip_scale * liberty(10) * (1 - 0.12 * Math.abs(shot.smile));
-  const upper = Math.max(0.068 + 0.014 * trait("upper_lip"), 0.028) * full;
-  const lower = Math.max(0.092 + 0.016 * trait("lower_lip"), 0.04) * full;
   const gap = drop * 0.95 + 0.02 * shot.open;
   put(13, upper, lower, gap * 0.30, gap * 0.78);
   put(
@@ -281,7 +309,7 @@ function packNoseAndMouth(
     0.045,
     0.06 * person.beard[2] * person.beard[0],
   );
-  put(14, 0.02 + 0.058 * shot.smile, 0.24 + 0.07 * trait("cupid"), shot.teeth, shot.open > 0.3 ? 0.9 : 0.4);
+  put(14, 0.02 + 1.055 * curve, 0.24 + 0.07 * trait("cupid"), shot.teeth * shape.teeth, shot.open > 0.3 ? 0.9 : 0.4);
 }
 
 /** Height of the bumps of the face. */
@@ -368,7 +396,7 @@ function packLooks(
   put(21, 1, ...curls);
   put(MORE_AT + 5, ...person.fall);
   put(23, ...person.beard, person.age);
-  put(25, shape.shoulders, style.colours.blush);
+  put(25, shape.shoulders, style.colours.blush, style.colours.eye_white, NOSES.indexOf(style.line.nose));
   put(26, ...[0, 1, 2].map((i) => rows.reduce((sum, row, axis) => sum + row[i]! * light[axis]!, 0)), shot.sharpness);
   put(MORE_AT + 8, ...light, shot.sharpness);
   for (const [i, { to, wrap, colour }] of shot.lights.entries()) {

@@ -29,6 +29,9 @@ export const KINDS = {
   palette: ["none", "lightness", "nearest"],
 } as const;
 
+/** How noses are drawn with lines, in the order of their numbers in shaders/face_render_surface.wgsl. */
+export const NOSES = ["whole", "ridge", "hook", "base"] as const;
+
 const colour = z.string().regex(/^#[0-9a-fA-F]{6}$/, { error: "a colour is written as #rrggbb" });
 const share = (fallback: number, max = 1) => z.number().min(0).max(max).default(fallback);
 const colourList = z.array(colour).max(8).default([]);
@@ -44,8 +47,10 @@ const shapeSchema = z.strictObject({
   jaw_width: factor().describe("Width of the jaw"),
   chin_width: factor().describe("Width of the chin"),
   chin_length: offset(0.5).describe("Added below the mouth, eye widths"),
+  cheek_forward: offset(0.4).describe("Widest place of the face before the ears, eye widths"),
   eye_scale: factor().describe("Size of the eyes"),
   eye_open: factor().describe("Height of the eyes"),
+  eye_round: offset(0.35).describe("Lids rounder, from almonds to circles, or more pointed"),
   eye_spacing: factor().describe("Distance of the eyes"),
   eye_tilt: offset(0.1).describe("Outer corners up, eye widths"),
   eye_y: offset(0.3).describe("Eyes down, eye widths"),
@@ -61,6 +66,9 @@ const shapeSchema = z.strictObject({
   nostril: share(1, 2).describe("Size of the nostrils; 0: none"),
   mouth_width: factor().describe("Width of the mouth"),
   mouth_y: offset(0.2).describe("Mouth down, eye widths"),
+  mouth_curve: offset(0.12).describe("Corners of the mouth up, eye widths"),
+  mouth_open: factor().describe("How far an open mouth opens"),
+  teeth: factor().describe("Height of the teeth; from 1.5 on both rows are seen"),
   lip_scale: factor().describe("Thickness of the lips"),
   ear: factor().describe("Size of the ears"),
   hair: factor().describe("Thickness of the hair"),
@@ -81,6 +89,7 @@ const coloursSchema = z.strictObject({
   iris: colourList.describe("Of irises"),
   cloth: colourList.describe("Of clothes, without stripes"),
   blush: share(0, 3).describe("Red paint on cheeks, nose and chin"),
+  eye_white: share(1).describe("How far the white of eyes is white; 0: of the skin's colour"),
 }).prefault({});
 
 /** Colours that a style gives to people. */
@@ -112,6 +121,10 @@ const renderSchema = z.strictObject({
     colour: colour.default("#101010").describe("Colour of lines"),
     mixes: share(0).describe("How far lines darken the colour below instead of covering it"),
     folds: share(0).describe("How far outlines follow folds of the form as well, as the side of a nose before a cheek"),
+    nose: z.enum(NOSES).default("whole").describe(
+      "Lines of the nose: nostrils, wings and base; the ridge round the tip to a wing; the end of that; the base alone",
+    ),
+    jaw: z.boolean().default(true).describe("Whether a line parts face and neck"),
   }).prefault({}),
   fill: z.strictObject({
     amount: share(1).describe("How far colour covers the paper"),

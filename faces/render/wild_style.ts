@@ -10,7 +10,7 @@
  */
 import type { RandomSource } from "../../engine/rng.ts";
 import { clamp, mix, type PoseRange, type Shot } from "./person.ts";
-import type { KINDS, StyleRender } from "./styles.ts";
+import type { KINDS, NOSES, StyleRender } from "./styles.ts";
 
 /** Properties of a whole image: its colours, which are in harmony, and the boldness of its proportions. */
 interface Scheme {
@@ -169,8 +169,10 @@ const FREE: Table = {
     jaw_width: stray(0.07, 0.75, 1.25),
     chin_width: stray(0.16, 0.5, 1.5),
     chin_length: shift(0.06, 0.3),
+    cheek_forward: shift(0.06, 0.2),
     eye_scale: stray(0.16, 0.7, 1.9),
     eye_open: stray(0.18, 0.55, 1.8),
+    eye_round: shift(0.06, 0.25),
     eye_spacing: stray(0.05, 0.85, 1.2),
     eye_tilt: shift(0.018, 0.07),
     eye_y: shift(0.03, 0.12),
@@ -186,6 +188,9 @@ const FREE: Table = {
     nostril: some(0.75, within(0.4, 1.5), 0),
     mouth_width: stray(0.13, 0.55, 1.4),
     mouth_y: shift(0.03, 0.12),
+    mouth_curve: shift(0.015, 0.08),
+    mouth_open: stray(0.15, 0.7, 1.6),
+    teeth: stray(0.3, 0.5, 2.4),
     lip_scale: stray(0.25, 0.4, 1.9),
     ear: stray(0.14, 0.6, 1.7),
     hair: stray(0.2, 0.5, 2),
@@ -202,6 +207,7 @@ const FREE: Table = {
     iris: some(0.3, list(1, 3, hued(within(0, 0.9), within(0.05, 0.5))), []),
     cloth: some(0.5, list(1, 4, hued(within(0, 0.9), within(0.05, 0.95))), []),
     blush: some(0.25, within(0, 2.5), 0),
+    eye_white: some(0.25, within(0, 1), 1),
   },
   shade: {
     kind: oneOf<Kind<"shade">>({ smooth: 5, cel: 3, flat: 2 }),
@@ -226,6 +232,8 @@ const FREE: Table = {
     colour: inkColour,
     mixes: some(0.3, within(0, 1), 0),
     folds: some(0.5, within(0, 1), 0),
+    nose: oneOf<(typeof NOSES)[number]>({ whole: 5, ridge: 2, hook: 1, base: 1 }),
+    jaw: (random) => random.uniform() < 0.94,
   },
   fill: {
     amount: some(0.4, within(0.5, 1), 1),
@@ -290,8 +298,10 @@ const FREE: Table = {
   },
 };
 
-/** Kinds of proportions: how often each is, and its ranges. */
-const PROPORTIONS: Readonly<Record<string, { weight: number; ranges: Narrower }>> = {
+/** Kinds of proportions: how often each is, its ranges, and factors on the weights of manners that go with it. */
+const PROPORTIONS: Readonly<
+  Record<string, { weight: number; ranges: Narrower; manners?: Readonly<Record<string, number>> }>
+> = {
   natural: {
     weight: 3,
     ranges: {
@@ -327,7 +337,7 @@ const PROPORTIONS: Readonly<Record<string, { weight: number; ranges: Narrower }>
     },
   },
   long: { // mannerists, woodblock prints, masks
-    weight: 1.5,
+    weight: 1.2,
     ranges: {
       shape: {
         face_length: within(1.05, 1.28),
@@ -344,54 +354,179 @@ const PROPORTIONS: Readonly<Record<string, { weight: number; ranges: Narrower }>
       },
     },
   },
-  heavy: { // caricatures
-    weight: 1.2,
+  actor: { // woodblock prints of actors: little eyes and mouth in a long, heavy face, the nose one line
+    weight: 2.6,
+    manners: { print: 4, drawing: 2, painting: 0.6 },
     ranges: {
       shape: {
-        exaggerate: ratio(1.8, 3),
-        vary: within(0.1, 0.3),
-        nose_depth: within(1, 1.7),
-        nose_width: within(1, 1.6),
-        jaw_width: within(0.9, 1.25),
-        chin_length: within(-0.05, 0.3),
-        ear: within(1, 1.7),
-        neck: within(0.5, 0.9),
-        shoulders: within(0.5, 0.9),
+        exaggerate: ratio(0.5, 1.2),
+        face_length: within(1.05, 1.35),
+        head_width: within(0.9, 1.12),
+        jaw_width: within(0.95, 1.25),
+        chin_width: within(0.55, 1.2),
+        chin_length: within(-0.05, 0.25),
+        cheek_forward: within(0, 0.4),
+        eye_scale: within(0.45, 0.85),
+        eye_open: within(0.45, 1),
+        eye_spacing: within(0.72, 1),
+        eye_tilt: within(0, 0.08),
+        eye_y: within(-0.1, 0.05),
+        iris_scale: within(0.6, 1.1),
+        brow_raise: within(0.03, 0.2),
+        brow_tilt: within(-0.06, 0.12),
+        brow_thickness: ratio(0.4, 1.6),
+        nose_length: within(1.05, 1.32),
+        nose_width: within(0.5, 0.95),
+        nose_depth: within(0.7, 1.25),
+        nostril: some(0.4, within(0.3, 1), 0),
+        mouth_y: within(-0.14, 0.04),
+        mouth_width: within(0.38, 0.75),
+        mouth_curve: within(-0.07, 0.02),
+        lip_scale: within(0.5, 1.2),
+        neck: within(0.7, 1.1),
+        relief: within(0, 0.7),
+        light_skin: within(0.6, 1),
+      },
+      colours: { eye_white: some(0.6, within(0, 0.6), 1) },
+      line: {
+        nose: oneOf<(typeof NOSES)[number]>({ ridge: 6, hook: 1, whole: 1 }),
+        folds: some(0.4, within(0, 0.5), 0),
       },
     },
   },
-  small_features: { // woodblock prints: little eyes and mouth in a large face
-    weight: 1.2,
+  heavy: { // caricatures: huge noses and chins
+    weight: 1.4,
     ranges: {
       shape: {
-        face_length: within(1, 1.25),
-        eye_scale: within(0.5, 0.8),
-        eye_open: within(0.45, 0.95),
-        eye_tilt: within(0, 0.06),
-        brow_raise: within(0.03, 0.18),
-        nose_length: within(1, 1.3),
-        nose_width: within(0.5, 0.9),
-        mouth_width: within(0.4, 0.8),
-        lip_scale: within(0.5, 1.2),
-        relief: within(0.1, 0.9),
+        exaggerate: ratio(1.6, 3),
+        vary: within(0.1, 0.3),
+        eye_scale: ratio(0.5, 1.2),
+        nose_depth: within(1, 2.2),
+        nose_width: within(1, 2.2),
+        nose_length: within(0.9, 1.35),
+        jaw_width: within(0.85, 1.4),
+        chin_width: within(0.6, 1.7),
+        chin_length: within(-0.05, 0.4),
+        cheek_forward: within(-0.1, 0.25),
+        ear: within(1, 1.9),
+        neck: within(0.4, 0.9),
+        shoulders: within(0.4, 0.9),
       },
     },
   },
   grin: { // caricatures of laughing people
-    weight: 1,
+    weight: 1.2,
     ranges: {
       shape: {
         exaggerate: ratio(1.2, 2.6),
         vary: within(0.05, 0.25),
-        eye_scale: within(0.6, 1.1),
-        nose_width: within(0.8, 1.5),
-        mouth_width: within(1.1, 1.7),
-        jaw_width: within(0.95, 1.45),
+        eye_scale: within(0.5, 1.1),
+        nose_width: within(0.8, 1.7),
+        mouth_width: within(1.1, 1.8),
+        mouth_curve: within(-0.03, 0.08),
+        mouth_open: within(1, 1.9),
+        teeth: within(0.9, 3),
+        jaw_width: within(0.95, 1.5),
         chin_length: within(0, 0.4),
         chin_width: within(0.7, 1.5),
-        ear: within(0.9, 1.7),
-        neck: within(0.5, 0.9),
+        ear: within(0.9, 1.8),
+        neck: within(0.4, 0.9),
       },
+    },
+  },
+  wide: { // cartoons and caricatures whose heads are flat and broad
+    weight: 0.8,
+    ranges: {
+      shape: {
+        face_length: within(0.68, 0.95),
+        head_width: within(1.15, 1.6),
+        cranium: within(0.6, 1),
+        jaw_width: within(0.85, 1.4),
+        chin_width: within(0.7, 1.8),
+        eye_scale: ratio(0.5, 1.8),
+        eye_spacing: within(0.75, 1.2),
+        mouth_width: within(0.6, 1.6),
+        nose_width: within(0.8, 2.2),
+        nose_depth: within(0.7, 1.9),
+        neck: within(0.3, 1.1),
+      },
+    },
+  },
+  narrow: { // and those whose heads are narrow and high
+    weight: 0.8,
+    ranges: {
+      shape: {
+        face_length: within(1.05, 1.4),
+        head_width: within(0.6, 0.88),
+        cranium: within(0.9, 1.25),
+        jaw_width: within(0.8, 1.5),
+        chin_width: within(0.6, 1.7),
+        chin_length: within(-0.05, 0.35),
+        eye_scale: ratio(0.6, 1.6),
+        nose_length: within(0.9, 1.4),
+        nose_width: within(0.6, 1.6),
+        nose_depth: within(0.8, 2),
+        mouth_width: within(0.7, 1.6),
+        neck: within(0.4, 0.9),
+      },
+    },
+  },
+  dots: { // cartoons: eyes are dots or ovals, brows float, noses are a line
+    weight: 1.2,
+    manners: { print: 3, drawing: 2, marks: 0.5 },
+    ranges: {
+      shape: {
+        eye_scale: ratio(0.3, 0.6),
+        eye_open: within(1.5, 3),
+        eye_round: within(0.15, 0.3),
+        eye_spacing: within(0.8, 1.2),
+        eye_tilt: always(0),
+        iris_scale: within(1.8, 2.6),
+        pupil: always(1),
+        brow_raise: within(-0.02, 0.2),
+        brow_thickness: ratio(0.3, 1.8),
+        nose_width: ratio(0.4, 1.8),
+        nose_depth: ratio(0.4, 1.6),
+        nostril: some(0.3, within(0.3, 1), 0),
+        mouth_width: ratio(0.5, 1.4),
+        mouth_curve: within(-0.04, 0.09),
+        lip_scale: within(0.3, 0.8),
+        relief: within(0, 0.8),
+        neck: within(0.25, 0.9),
+        shoulders: within(0.4, 1),
+        light_skin: within(0.6, 1),
+      },
+      line: {
+        nose: oneOf<(typeof NOSES)[number]>({ hook: 3, base: 3, ridge: 2, whole: 1 }),
+        jaw: (random) => random.uniform() < 0.75,
+      },
+    },
+  },
+  goggle: { // cartoons: large round eyes, small pupils
+    weight: 0.8,
+    manners: { print: 3, drawing: 1.5 },
+    ranges: {
+      shape: {
+        eye_scale: ratio(0.8, 1.6),
+        eye_open: within(1.6, 2.7),
+        eye_round: within(0.15, 0.3),
+        eye_spacing: within(0.75, 1.1),
+        eye_tilt: shift(0.008, 0.03),
+        iris_scale: ratio(0.35, 0.9),
+        pupil: within(0.4, 1),
+        brow_thickness: ratio(0.3, 2),
+        nose_width: ratio(0.6, 2.2),
+        nose_depth: ratio(0.5, 2),
+        mouth_width: ratio(0.6, 1.6),
+        mouth_open: within(0.8, 1.6),
+        teeth: within(0.6, 2.4),
+        lip_scale: within(0.3, 0.9),
+        chin_length: within(-0.05, 0.3),
+        chin_width: ratio(0.5, 1.6),
+        neck: within(0.25, 0.8),
+        shoulders: within(0.4, 0.9),
+      },
+      line: { nose: oneOf<(typeof NOSES)[number]>({ hook: 2, base: 2, ridge: 2, whole: 2 }) },
     },
   },
 };
@@ -531,13 +666,20 @@ const MANNERS: Readonly<Record<string, { weight: number; ranges: Narrower }>> = 
   },
 };
 
+/** Weights of a table's entries, some times a factor. */
+function weightsOf(
+  table: Readonly<Record<string, { weight: number }>>,
+  factors: Readonly<Record<string, number>> = {},
+): Record<string, number> {
+  return Object.fromEntries(Object.entries(table).map(([name, { weight }]) => [name, weight * (factors[name] ?? 1)]));
+}
+
 /** A recipe from the tables. */
 function freeStyle(random: RandomSource): StyleRender {
   const scheme = drawScheme(random);
-  const weightsOf = (table: Readonly<Record<string, { weight: number }>>) =>
-    Object.fromEntries(Object.entries(table).map(([name, { weight }]) => [name, weight]));
-  const manner = weighted(random, weightsOf(MANNERS));
-  const narrower = [PROPORTIONS[weighted(random, weightsOf(PROPORTIONS))]!.ranges, MANNERS[manner]!.ranges];
+  const proportions = PROPORTIONS[weighted(random, weightsOf(PROPORTIONS))]!;
+  const manner = weighted(random, weightsOf(MANNERS, proportions.manners));
+  const narrower = [proportions.ranges, MANNERS[manner]!.ranges];
   const style = Object.fromEntries(
     Object.entries(FREE).map(([group, draws]) => {
       const ranges = Object.assign({}, draws, ...narrower.map((ranges) => ranges[group as keyof Narrower]));
@@ -671,6 +813,20 @@ function recoloured(style: StyleRender, random: RandomSource): StyleRender {
   };
 }
 
+/** Share of the images from named styles that have the proportions of a free recipe, and the nose that goes with them. */
+const REPROPORTIONED = 0.4;
+
+/** A recipe from named styles, or the same with other proportions. */
+function reproportioned(style: StyleRender, random: RandomSource): StyleRender {
+  if (random.uniform() >= REPROPORTIONED) return style;
+  const { shape, line } = freeStyle(random);
+  return {
+    ...style,
+    shape: { ...shape, light_skin: style.shape.light_skin },
+    line: { ...style.line, nose: line.nose },
+  };
+}
+
 /**
  * Draws a recipe.
  *
@@ -682,17 +838,33 @@ export function drawWildStyle(random: RandomSource, named: readonly StyleRender[
   const way = random.uniform();
   if (named.length === 0 || way < 0.45) return readable(freeStyle(random));
   const pick = (): StyleRender => recoloured(named[random.int(named.length)]!, random);
-  if (way < 0.7) return readable(mixStyles(pick(), freeStyle(random), 0.35 * random.uniform(), random));
-  const second = way < 0.9 ? pick() : freeStyle(random);
-  return readable(mixStyles(pick(), second, random.uniform(), random));
+  const mixed = way < 0.7
+    ? mixStyles(pick(), freeStyle(random), 0.35 * random.uniform(), random)
+    : mixStyles(pick(), way < 0.9 ? pick() : freeStyle(random), random.uniform(), random);
+  return readable(reproportioned(mixed, random));
 }
 
-/** Share of the wild images whose heads turn evenly over the range, as in the three-quarter views of prints. */
+/** Share of the wild images whose heads turn evenly over the range. */
 const TURNED = 0.35;
+/** Share of those with a nose of one line that are seen from the side, as in prints, and how far they turn, degrees. */
+const THREE_QUARTERS = { share: 0.8, most_deg: 55 };
+/** Share of the wild images that are seen from close by, where noses grow and ears recede, and the distances, eye widths. */
+const CLOSE = { share: 0.15, distances: [3.4, 6] } as const;
 
-/** A shot as wild images have it: more of them from the side. */
-export function turnWidely(shot: Shot, random: RandomSource, { yaw_deg }: Pick<PoseRange, "yaw_deg">): Shot {
-  if (random.uniform() >= TURNED) return shot;
-  const [, pitch, roll] = shot.pose;
-  return { ...shot, pose: [(2 * random.uniform() - 1) * yaw_deg * Math.PI / 180, pitch, roll] };
+/** A shot as wild images have it: more of them from the side and from close by. */
+export function stageShot(
+  shot: Shot,
+  { line }: Pick<StyleRender, "line">,
+  random: RandomSource,
+  { yaw_deg }: Pick<PoseRange, "yaw_deg">,
+): Shot {
+  const [turns, turn, closes, close] = [random.uniform(), 2 * random.uniform() - 1, random.uniform(), random.uniform()];
+  const [ahead, pitch, roll] = shot.pose;
+  let yaw = ahead;
+  if (line.nose === "ridge") {
+    const most = Math.min(yaw_deg, THREE_QUARTERS.most_deg);
+    if (turns < THREE_QUARTERS.share) yaw = Math.sign(turn) * mix(0.4, 1, Math.abs(turn)) * most * Math.PI / 180;
+  } else if (turns < TURNED) yaw = turn * yaw_deg * Math.PI / 180;
+  const distance = closes < CLOSE.share ? mix(...CLOSE.distances, close) : shot.distance;
+  return { ...shot, pose: [yaw, pitch, roll], distance };
 }

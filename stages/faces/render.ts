@@ -23,7 +23,7 @@ import {
   withoutParts,
 } from "../../faces/render/render.ts";
 import { loadStyle, type Style, styleFiles, stylePrompt, WILD } from "../../faces/render/styles.ts";
-import { drawWildStyle, turnWidely } from "../../faces/render/wild_style.ts";
+import { drawWildStyle, stageShot } from "../../faces/render/wild_style.ts";
 import { SCHEMAS } from "../../faces/schema.ts";
 import { Random } from "../../engine/rng.ts";
 import { exists, readText, writeAtomic } from "../../formats/files.ts";
@@ -113,7 +113,7 @@ async function loadChosen(given: Options, seed: number): Promise<DrawnStyle[]> {
       recipe({ person, shot }, index) {
         const draw = random.at(index);
         const render = drawWildStyle(draw, anchors);
-        return { head: { person, shot: turnWidely(shot, draw, poseOf(given)) }, render };
+        return { head: { person, shot: stageShot(shot, render, draw, poseOf(given)) }, render };
       },
     };
   };
@@ -136,7 +136,7 @@ function imageCount(given: Options): number {
 export const renderStage = stage({
   id: "faces/render",
   doc: "Draws faces with exact landmarks: parametric heads, as photographs and in styles.",
-  version: 3,
+  version: 4,
   inputs: {},
   output: "dataset",
   options,

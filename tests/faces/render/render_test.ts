@@ -268,6 +268,85 @@ Deno.test("renderFaces() draws a line along the nose where outlines follow folds
   }
 });
 
+Deno.test("renderFaces() draws noses as one line, and jaws without a line, where landmarks stay", async () => {
+  const device = await openDevice();
+  const drawn = async (change: (render: StyleRender) => void): Promise<RenderedFace> => {
+    const render = structuredClone(styles.get("line_art")!.render);
+    render.shape.nostril = 0;
+    Object.assign(render.line, { feature: 0.006, wobble: 0 });
+    change(render);
+    const [face] = await renderFaces(device.gpu, [plainHead(0.35)], render, SIZE);
+    return face!;
+  };
+  const plain = await drawn(() => {});
+  const other = {
+    ridge: await drawn(({ line }) => line.nose = "ridge"),
+    hook: await drawn(({ line }) => line.nose = "hook"),
+    base: await drawn(({ line }) => line.nose = "base"),
+    no_jaw: await drawn(({ line }) => line.jaw = false),
+  };
+  device.check();
+  device.destroy();
+  for (const face of Object.values(other)) assert.deepEqual(face.landmarks, plain.landmarks);
+  /** Darkness along a way over landmarks. */
+  const ink = (face: RenderedFace, ...way: number[]): number => {
+    let sum = 0;
+    for (let i = 1; i < way.length; i++) {
+      const [[x0, y0], [x1, y1]] = [mean(face, way[i - 1]!), mean(face, way[i]!)];
+      for (let t = 0; t <= 1; t += 0.1) {
+        const at = [-1, 0, 1].map((dx) => lightness(colour(face.image, x0 + (x1 - x0) * t + dx, y0 + (y1 - y0) * t)));
+        sum += 255 - Math.min(...at);
+      }
+    }
+    return sum;
+  };
+  const [line, none] = [ink(other.ridge, 28, 29), ink(plain, 28, 29)];
+  assert(line > 2 * none, `a line down the ridge: ${line}, ${none}`);
+  assert(ink(other.hook, 28, 29) < 0.5 * line, "the end of it alone");
+  assert(ink(other.base, 28, 29) < 0.5 * line, "no line down the ridge");
+  const jaw = [5, 6, 7, 8, 9];
+  assert(ink(other.no_jaw, ...jaw) < 0.6 * ink(plain, ...jaw), `${ink(other.no_jaw, ...jaw)}, ${ink(plain, ...jaw)}`);
+});
+
+Deno.test("renderFaces() opens mouths farther, bends them down and rounds eyes, and landmarks follow", async () => {
+  const changes: Partial<StyleRender["shape"]>[] = [
+    {},
+    { mouth_open: 1.8 },
+    { mouth_curve: -0.1 },
+    { eye_round: 0.3 },
+    { teeth: 3 },
+    { nose_depth: 3, nose_width: 3, face_length: 3, mouth_width: 3 },
+  ];
+  const renders = changes.map((shape) => ({ ...photo.render, shape: { ...photo.render.shape, ...shape } }));
+  renders.push({ ...photo.render, colours: { ...photo.render.colours, eye_white: 0 } });
+  const device = await openDevice();
+  const { person, shot } = plainHead();
+  const heads = renders.map(() => ({ person, shot: { ...shot, teeth: 0.7 } }));
+  const faces = await renderFaces(device.gpu, heads, renders, SIZE);
+  device.check();
+  device.destroy();
+  const [plain, open, down, round, toothy, huge, dark] = faces as [
+    RenderedFace,
+    ...[RenderedFace, RenderedFace, RenderedFace, RenderedFace, RenderedFace, RenderedFace],
+  ];
+  const y = ({ landmarks }: RenderedFace, point: number): number => landmarks[2 * point + 1]!;
+  const inNoses = (face: RenderedFace, px: number): number => px / (y(face, 33) - y(face, 27));
+  const gap = (face: RenderedFace): number => inNoses(face, y(face, 66) - y(face, 62));
+  assert(gap(open) > 1.4 * gap(plain), `${gap(open)}, ${gap(plain)}`);
+  const sag = (face: RenderedFace): number => inNoses(face, mean(face, 62, 66)[1] - mean(face, 48, 54)[1]);
+  assert(sag(down) < sag(plain) - 0.15, `${sag(down)}, ${sag(plain)}`);
+  assert(y(round, 41) - y(round, 37) > (y(plain, 41) - y(plain, 37)) * 1.02);
+  for (const face of [toothy, dark]) {
+    assert.deepEqual(face.landmarks, plain.landmarks);
+    assert.notDeepEqual(face.image, plain.image);
+  }
+  assert(huge.landmarks.every((v) => v >= 0 && v <= SIZE - 1));
+  assert(
+    y(huge, 30) < y(huge, 33) && y(huge, 33) < y(huge, 51) && y(huge, 57) < y(huge, 8),
+    "features keep their order",
+  );
+});
+
 Deno.test("renderFaces() refuses sizes that it cannot draw", async () => {
   const device = await openDevice();
   await assert.rejects(renderFaces(device.gpu, [], photo.render, 8), { message: /^Cannot draw faces at size_px 8: / });

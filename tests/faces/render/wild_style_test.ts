@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { renderFaces, samplePerson, sampleShot } from "../../../faces/render/render.ts";
+import { renderFaces, samplePerson, sampleShot, type Shot } from "../../../faces/render/render.ts";
 import { KINDS, loadStyles, type StyleRender, styleSchema } from "../../../faces/render/styles.ts";
-import { drawWildStyle, SIZES, turnWidely } from "../../../faces/render/wild_style.ts";
+import { drawWildStyle, SIZES, stageShot } from "../../../faces/render/wild_style.ts";
 import { openDevice } from "../../../engine/device.ts";
 import { Random } from "../../../engine/rng.ts";
 
@@ -48,6 +48,17 @@ Deno.test("drawWildStyle() draws every kind of everything, and what is far from 
       fill.amount < 0.5 && light(line.colour) > light(paper.colour) + 0.3,
     "large eyes and a small nose": ({ shape }) => shape.eye_scale > 1.35 && shape.nose_depth < 0.9,
     "long faces": ({ shape }) => shape.face_length > 1.1,
+    "broad faces": ({ shape }) => shape.head_width > 1.2 && shape.face_length < 1,
+    "narrow faces": ({ shape }) => shape.head_width < 0.8 && shape.face_length > 1,
+    "eyes that are dots": ({ shape }) => shape.eye_scale < 0.6 && shape.eye_round > 0.1 && shape.iris_scale > 1.6,
+    "round eyes with small pupils": ({ shape }) => shape.eye_open > 1.6 && shape.iris_scale < 0.9,
+    "huge noses": ({ shape }) => shape.nose_width > 1.6 && shape.nose_depth > 1.3,
+    "wide mouths with two rows of teeth": ({ shape }) => shape.mouth_width > 1.3 && shape.teeth > 1.5,
+    "actors of prints, turned": ({ shape, line, shade }) =>
+      shade.kind !== "smooth" && line.nose === "ridge" && shape.eye_scale < 0.85 && shape.mouth_width < 0.75 &&
+      shape.brow_raise > 0.05,
+    "eyes without a white": ({ colours }) => colours.eye_white < 0.5,
+    "faces without a line to the neck": ({ line }) => line.outline > 0 && !line.jaw,
     "noses drawn by their folds": ({ line }) => line.outline > 0.002 && line.folds > 0.3,
     "one material": ({ colours, shade }) => shade.kind === "smooth" && colours.skin.length === 1 && shade.plain > 0.7,
     "grey": ({ fill }) => fill.saturation < 0.1,
@@ -62,8 +73,8 @@ Deno.test("drawWildStyle() is near a named style, between two, or far from all",
   const [one, two] = [styles.get("ink")!.render, styles.get("anime")!.render];
   let [near, between] = [0, 0];
   for (let at = 0; at < 300; at++) {
-    const { shape } = wild(at, [one, two]);
-    const t = (shape.eye_scale - one.shape.eye_scale) / (two.shape.eye_scale - one.shape.eye_scale);
+    const { line } = wild(at, [one, two]);
+    const t = (line.outline - one.line.outline) / (two.line.outline - one.line.outline);
     if (Math.abs(t) < 1e-9 || Math.abs(t - 1) < 1e-9) near++;
     if (t > 0.2 && t < 0.8) between++;
   }
@@ -74,7 +85,7 @@ Deno.test("renderFaces() draws each head in its own style, as it does alone, and
   const device = await openDevice();
   const heads = [0, 1, 2, 3, 4, 5].map((at) => ({
     person: samplePerson(new Random(1, "p").at(at)),
-    shot: turnWidely(sampleShot(new Random(1, "s").at(at)), new Random(1, "turn", at), { yaw_deg: 40 }),
+    shot: stageShot(sampleShot(new Random(1, "s").at(at)), wild(at), new Random(1, "stage", at), { yaw_deg: 40 }),
   }));
   const recipes = heads.map((_, at) => wild(at));
   const together = await renderFaces(device.gpu, heads, recipes, 48);
@@ -93,10 +104,23 @@ Deno.test("renderFaces() draws each head in its own style, as it does alone, and
   device.destroy();
 });
 
-Deno.test("turnWidely() turns a third of the heads evenly, no farther than asked for, and leaves the rest", () => {
+Deno.test("stageShot() turns a third of the heads evenly, most of those with a nose of one line to three quarters, and comes close to some", () => {
   const shot = sampleShot(new Random(1, "s"));
-  const yaws = Array.from({ length: 600 }, (_, at) => turnWidely(shot, new Random(2, "t", at), { yaw_deg: 30 }).pose[0])
-    .filter((yaw) => yaw !== shot.pose[0]).map((yaw) => Math.abs(yaw) * 180 / Math.PI);
-  assert(yaws.length > 150 && yaws.length < 270, `${yaws.length} of 600`);
-  assert(Math.max(...yaws) <= 30 && yaws.filter((yaw) => yaw > 20).length > yaws.length / 4);
+  const staged = (nose: "whole" | "ridge", yaw_deg: number) =>
+    Array.from(
+      { length: 600 },
+      (_, at) => stageShot(shot, { line: { ...named[0]!.line, nose } }, new Random(2, "t", at), { yaw_deg }),
+    );
+  const turns = (shots: readonly Shot[]) =>
+    shots.map(({ pose }) => pose[0]).filter((yaw) => yaw !== shot.pose[0]).map((yaw) => Math.abs(yaw) * 180 / Math.PI);
+  const whole = staged("whole", 30);
+  const even = turns(whole);
+  assert(even.length > 150 && even.length < 270, `${even.length} of 600`);
+  assert(Math.max(...even) <= 30 && even.filter((yaw) => yaw > 20).length > even.length / 4);
+  const aside = turns(staged("ridge", 75));
+  assert(aside.length > 430 && aside.length < 530, `${aside.length} of 600`);
+  assert(Math.min(...aside) >= 22 && Math.max(...aside) <= 55);
+  const close = whole.filter(({ distance }) => distance !== shot.distance);
+  assert(close.length > 60 && close.length < 120, `${close.length} of 600`);
+  assert(close.every(({ distance }) => distance >= 3.4 && distance <= 6));
 });
