@@ -46,6 +46,8 @@ var<private> nose_form: vec4f; // hump, half-width of the bridge's middle, softn
 var<private> hair_fall: vec4f; // how far it falls forward at the sides, difference of the sides, slope and raggedness of the fringe
 var<private> hat: vec4f; // kind (0 none, 1 knitted, 2 peaked, 3 brimmed), height of its edge, tilt, size
 var<private> held: vec4f; // top of a scarf (0: none), side of a hand (0: none), its height, how far it leans in
+var<private> throat: vec4f; // fat under the chin, softness of the angle below the jaw, length of a hanging beard, tone of the neck
+var<private> collar: vec4f; // kind (0 none, 1 polo neck, 2 shirt, 3 ruff), its top below the chin, size, hood: half-width of its opening
 
 fn texel(i: i32) -> vec4f { return textureLoad(params, vec2i(i, face)); }
 
@@ -60,6 +62,7 @@ fn load_head(index: i32) {
   beard = texel(23); seed = texel(24).x; shoulders = texel(25).x;
   bend_axis = texel(MORE_AT); bend_parts = texel(MORE_AT + 1); eye_form = texel(MORE_AT + 2); eye_more = texel(MORE_AT + 3);
   nose_form = texel(MORE_AT + 4); hair_fall = texel(MORE_AT + 5); hat = texel(MORE_AT + 6); held = texel(MORE_AT + 7);
+  throat = texel(MORE_AT + 16); collar = texel(MORE_AT + 18);
   temple = sqrt(vec2f(slice(0.0).x, slice(0.15).x));
 }
 
@@ -275,7 +278,19 @@ fn ear(p: vec3f) -> f32 {
 }
 fn neck(p: vec3f) -> f32 {
   let thin = 0.5 / limits.z;
-  return capsule(vec3f(p.x * thin, p.y, p.z), vec3f(0.0, 0.6, -0.8), vec3f(0.0, 2.4, -0.95), 0.44, 0.56) / max(1.0, 0.6 * thin);
+  let d = capsule(vec3f(p.x * thin, p.y, p.z), vec3f(0.0, 0.6, -0.8), vec3f(0.0, 2.4, -0.95), 0.44, 0.56) / max(1.0, 0.6 * thin);
+  if (throat.x <= 0.0) { return d; }
+  let fat = p - vec3f(0.0, limits.y - 0.09 + 0.10 * throat.x, -0.42); // a second chin
+  return smin(d, ellipsoid(fat, vec3f(0.48 + 0.16 * throat.x, 0.22 + 0.16 * throat.x, 0.46)), 0.14);
+}
+// A beard that hangs from the chin.
+fn beard_hang(p: vec3f) -> f32 {
+  if (throat.z <= 0.0) { return 9.0; }
+  let q = p - vec3f(0.0, limits.y - 0.02 + 0.40 * throat.z, -0.06);
+  let r = vec3f(0.52 - 0.20 * smoothstep(-0.1, 0.7, q.y), 0.30 + 0.45 * throat.z, 0.40);
+  let d = ellipsoid(q, r);
+  if (d > 0.2) { return d * 0.8; }
+  return (d - 0.04 * noise(vec2f(p.x * 8.0, p.y * 3.0), 8.0) - 0.02 * noise(vec2f(p.x * 25.0, p.y * 6.0), 9.0)) * 0.8;
 }
 fn cloth(p: vec3f) -> f32 {
   return ellipsoid(p - vec3f(0.0, 2.52, -0.95), vec3f(1.95 * shoulders, 0.95, 0.75));
@@ -311,8 +326,34 @@ fn ellipsoid(q: vec3f, r: vec3f) -> f32 {
   let k = length(q / r);
   return (k - 1.0) * k / (length(q / (r * r)) + 1e-4);
 }
+// A hood, bonnet or veil round the face: its cloth, without an oval before the face.
+fn hood(p: vec3f) -> f32 {
+  let folds = 0.02 * sin(9.0 * atan2(p.x, 0.6 - p.y) + 5.0 * p.z + seed);
+  let over = ellipsoid(p - vec3f(0.0, -0.10, -0.74), vec3f(temple.x + 0.15, 1.36, 1.14) * hat.w);
+  let drape = ellipsoid(p - vec3f(0.0, 1.55, -0.75), vec3f(temple.x + 0.25, 1.10, 0.72));
+  let bottom = limits.y + collar.y;
+  let middle = (hat.y + bottom) * 0.5;
+  let q = vec2f((p.x - hat.z * (p.y - middle)) / collar.w, (p.y - middle) / (bottom - middle));
+  let oval = (length(q) - 1.0) * collar.w * 0.8;
+  return max(smin(over, drape, 0.2) - folds, -max(oval, -0.55 - p.z)) * 0.8;
+}
+fn collar_at(p: vec3f) -> f32 {
+  if (collar.x < 0.5) { return 9.0; }
+  let top = limits.y + collar.y + 0.28 * min(p.z + 0.4, 0.0);
+  if (collar.x > 2.5) { // a disc of pleats
+    let q = p - vec3f(0.0, top + 0.05, -0.55);
+    let pleats = 0.05 * sin(atan2(q.x, q.z) * 26.0) * smoothstep(0.3, 0.8, length(q.xz));
+    return ellipsoid(vec3f(q.x, q.y - 0.22 * length(q.xz) * collar.z + pleats, q.z), vec3f(1.0, 0.15, 0.95) * (0.9 + 0.4 * collar.z)) * 0.6;
+  }
+  let round = capsule(vec3f(p.x * (0.5 / limits.z), p.y, p.z), vec3f(0.0, 0.6, -0.8), vec3f(0.0, 2.4, -0.95), 0.44, 0.56);
+  if (collar.x < 1.5) { return max(round - 0.05 - 0.09 * collar.z - 0.012 * sin(p.y * 40.0), top - p.y) * 0.8; }
+  let gap = 0.05 + 0.35 * collar.z - abs(p.x) + 0.7 * (p.y - top - 0.25); // open before the throat
+  let flare = 0.05 + 0.16 * clamp(p.y - top, 0.0, 1.0);
+  return max(max(round - flare, max(top - p.y, p.y - top - 0.55)), select(-9.0, gap * 0.7, p.z > -0.6)) * 0.8;
+}
 fn hat_at(p: vec3f) -> f32 {
   if (hat.x < 0.5) { return 9.0; }
+  if (hat.x > 3.5) { return hood(p); }
   let edge = p.y - hat.y - hat.z * p.x + 0.12 * (p.z + 0.5) * step(1.5, hat.x);
   let r = vec3f(temple.x + 0.16, 1.02, 1.20) * hat.w;
   var d = max(ellipsoid(p - vec3f(0.0, -0.42, -0.72), r), edge);
@@ -343,14 +384,14 @@ fn hand(p: vec3f) -> f32 { // fingers up along the jaw, from a fist below it
   }
   return smin(d, ellipsoid(q - at - vec3f(0.12, 0.72, 0.0), vec3f(0.36, 0.36, 0.22)), 0.1);
 }
-// What is worn or held: hat, scarf, hand.
-fn extras(p: vec3f) -> f32 { return min(hat_at(p), min(scarf(p), hand(p))); }
+// What is worn or held: hat, scarf, hand, collar.
+fn extras(p: vec3f) -> f32 { return min(min(hat_at(p), collar_at(p)), min(scarf(p), hand(p))); }
 fn scene(seen: vec3f) -> f32 {
   let p = unbend(seen);
   let d = skull(p);
-  let body = smin(skin_over(p, d), neck(p), 0.06); // a soft angle below the jaw
+  let body = smin(smin(skin_over(p, d), neck(p), throat.y), beard_hang(p), 0.10); // a soft angle below the jaw
   var least = min(min(min(body, ear(p)), hair_over(p, d)), cloth(p));
-  if (hat.x + held.x + abs(held.y) > 0.0) { least = min(least, extras(p)); }
+  if (hat.x + held.x + abs(held.y) + collar.x > 0.0) { least = min(least, extras(p)); }
   return least;
 }
 fn bent_skin(p: vec3f) -> f32 { return skin(unbend(p)); }

@@ -51,8 +51,10 @@ fn paint_eye(p: vec2f, corners: vec4f, lids: vec4f, soft: f32, was: Paint) -> Pa
   let outward = -q.x * wide;
   let fold = (q.y - eye_more.z * outward + 2.0 * outward * outward) / (0.010 + 0.06 * max(outward, 0.0));
   out.colour *= 1.0 - eye_more.y * vec3f(0.75, 0.95, 1.0) * exp(-fold * fold) * smoothstep(-0.05, 0.01, outward) * exp(-max(outward, 0.0) / 0.06);
+  let corner = texel(MORE_AT + 17); // beyond the outer corner: length of lashes or a painted wing, its slope, its darkness, lines
   let rays = abs(fract(atan2(q.y, outward + 0.06) * 3.2) - 0.5);
-  out.colour *= 1.0 - 0.16 * beard.w * smoothstep(0.22, 0.0, rays) * smoothstep(0.03, 0.07, outward) * smoothstep(0.14, 0.08, outward);
+  out.colour *= 1.0 - (0.16 * beard.w + corner.w) * smoothstep(0.22, 0.0, rays) * smoothstep(0.03, 0.07, outward) * smoothstep(0.14 + 0.1 * corner.w, 0.08, outward);
+  out.colour *= 1.0 - (0.10 + 0.5 * corner.w) * vec3f(0.8, 1.0, 1.0) * bell(outward - 0.035, q.y - 0.01, 0.07, 0.05);
   out.colour = mix(out.colour, makeup.yzw, 0.6 * step(0.01, makeup.y) * cover(inside + 0.07, 0.04));
   let centre = eye_point(corners, 0.5, (lids.x - lids.y) * 0.38) + gaze.xy * vec2f(wide * 0.26, 0.035);
   let r = gaze.z;
@@ -86,6 +88,11 @@ fn paint_eye(p: vec2f, corners: vec4f, lids: vec4f, soft: f32, was: Paint) -> Pa
   let lash = (0.016 + 0.014 * makeup.x) * (1.3 - 0.6 * q.x);
   let line = select(abs(above), 1.0, q.x < -0.06 || q.x > 1.02) + beyond * 0.6;
   out.colour = mix(out.colour, vec3f(0.035, 0.025, 0.02), (0.72 + 0.26 * makeup.x) * cover(lash - line, soft + 0.008));
+  let run = (outward + 0.03) / (corner.x + 0.03);
+  let rise = q.y - corner.y * (outward + 0.03) - 1.5 * outward * max(outward, 0.0);
+  let hairs = 0.5 + 0.5 * noise(vec2f(rise * 160.0, outward * 20.0), 14.0);
+  let wing = (0.016 + 0.012 * makeup.x) * (1.0 - run) - abs(rise);
+  out.colour = mix(out.colour, vec3f(0.035, 0.025, 0.02), corner.z * mix(hairs, 1.0, corner.z) * cover(wing, soft + 0.005) * step(0.0, run));
   let under = abs(below + 0.010) + beyond;
   out.colour *= 1.0 - (0.4 + 0.4 * makeup.x) * cover(0.007 + 0.004 * makeup.x - under, soft + 0.006);
   out.ink = min(out.ink, min((line - lash * 0.8) / 1.2, under * 2.2 + 0.004));
@@ -271,17 +278,40 @@ fn paint_face(p: vec3f, n: vec3f, soft: f32) -> Paint {
     if (rim < 0.0) { out.material = DARK; out.gloss = 0.6; }
     out.ink = min(out.ink, max(rim, 0.0));
   }
+  let strands = i32(texel(MORE_AT + 19).w);
+  for (var i = 0; i < strands; i++) { // loose hair before the face
+    let s = i32(seed) + 40;
+    let start = (hash(i, 1, s) - 0.5) * 1.5;
+    let lean = 0.5 * (hash(i, 2, s) - 0.3) * sign(start);
+    let y = p.y - hair.y;
+    let x = p.x - start - lean * y - 0.06 * sin(y * (2.0 + 4.0 * hash(i, 3, s)) + 6.0 * hash(i, 4, s));
+    let shown = smoothstep(0.003 + 0.007 * hash(i, 5, s) + soft, 0.0, abs(x)) * smoothstep(0.5 + 1.1 * hash(i, 6, s), 0.3, y);
+    out.colour = mix(out.colour, texel(30).xyz * (0.7 + 0.6 * hash(i, 7, s)), 0.85 * shown);
+  }
   return out;
 }
 fn paint_hair(p: vec3f) -> Paint {
   let base = texel(30).xyz;
   let around = atan2(p.x - hair_form.w, p.z + 0.75);
-  let flow = select(vec2f(around * 22.0 + 0.6 * p.y, p.y * 1.6), vec2f(p.x * 34.0 + around * 4.0, p.y * 2.0), p.y > -0.3);
+  let flow = mix(vec2f(around * 22.0 + 0.6 * p.y, p.y * 1.6), vec2f(p.x * 34.0 + around * 4.0, p.y * 2.0), smoothstep(-0.75, 0.1, p.y));
   let warp = hair_form.y * 40.0 * noise(p.xy * 4.0, 41.0) + 0.7 * noise(p.xy * 2.2, 44.0);
   let strand = hair_form.x * (0.45 * noise(flow * 0.5 + vec2f(warp, 0.0), 42.0) + 0.35 * noise(flow * vec2f(1.6, 1.2) + vec2f(warp * 1.6, 0.0), 43.0)
     + 0.25 * noise(flow * vec2f(3.6, 1.4) + vec2f(warp * 3.0, 0.0), 45.0));
   let tint = mix(vec3f(1.0), vec3f(1.15, 1.0, 0.82), 0.5 + 0.5 * strand);
   return Paint(base * tint * max(1.0 + 0.85 * strand, 0.1), HAIR, 9.0, max(0.12 + 0.25 * strand, 0.0));
+}
+fn paint_neck(p: vec3f) -> Paint {
+  let on = skin_plane(p);
+  let below = p.y - limits.y;
+  var c = texel(27).xyz * throat.w * (1.0 + 0.07 * fbm(on * 5.0, 1.0));
+  c *= mix(vec3f(1.0), vec3f(1.02, 0.86, 0.84), texel(33).y * smoothstep(0.05, 0.5, below));
+  for (var i = 0; i < 2; i++) { // rings round the neck
+    let d = (below - 0.14 - 0.19 * f32(i) - 0.16 * throat.x - 0.35 * p.x * p.x - 0.02 * noise(on * 4.0, 67.0)) / 0.012;
+    c *= 1.0 - (0.06 + 0.18 * beard.w + 0.12 * throat.x) * exp(-d * d) * smoothstep(0.45, 0.2, abs(p.x));
+  }
+  let growth = beard.x * smoothstep(0.50, 0.05, below + 0.12 * noise(on * 6.0, 68.0)) * smoothstep(-0.8, -0.5, p.z);
+  let stubble = mix(texel(27).xyz * vec3f(0.60, 0.62, 0.66), texel(30).xyz, beard.z) * (1.0 + 0.3 * noise(on * vec2f(60.0, 30.0), 69.0));
+  return Paint(mix(c, stubble, 0.75 * growth), NECK, 9.0, 0.1);
 }
 fn paint_sky(uv: vec2f) -> Paint { // uv: 0 to 1 over the image
   let a = texel(34);
@@ -354,7 +384,8 @@ fn surface(@builtin(global_invocation_id) id: vec3u) {
   let on_skull = skull(p);
   let on_skin = skin_over(p, on_skull);
   let on_ear = ear(p);
-  let on_hair = hair_over(p, on_skull);
+  let on_beard = beard_hang(p);
+  let on_hair = min(hair_over(p, on_skull), on_beard);
   let on_neck = neck(p);
   let on_cloth = cloth(p);
   let nearest = min(min(min(min(on_skin, on_ear), on_hair), min(on_neck, on_cloth)), extras(p));
@@ -389,6 +420,9 @@ fn surface(@builtin(global_invocation_id) id: vec3u) {
   if (nearest < min(min(on_skin, on_hair), min(min(on_ear, on_neck), on_cloth))) {
     if (nearest == hand(p)) {
       paint = Paint(texel(27).xyz * vec3f(1.0, 0.94, 0.92) * (1.0 + 0.08 * fbm(p.xy * 7.0, 62.0)), NECK, 9.0, 0.1);
+    } else if (nearest == collar_at(p)) {
+      let linen = texel(MORE_AT + 19).xyz;
+      paint = Paint(linen * (1.0 + 0.06 * fbm(p.xy * 6.0, 70.0)), CLOTH, 9.0, 0.04);
     } else {
       let own = texel(MORE_AT + 14);
       let knit = select(0.10 * fbm(p.xy * 5.0, 63.0), 0.35 * sin(p.x * 55.0) * sin(p.y * 40.0), own.w > 0.5);
@@ -396,6 +430,7 @@ fn surface(@builtin(global_invocation_id) id: vec3u) {
     }
   } else if (nearest == on_hair) {
     paint = paint_hair(p);
+    if (nearest == on_beard) { paint.colour = mix(paint.colour, vec3f(0.10, 0.09, 0.09), 0.25); }
     n = normalize(mix(n, normalize(vec3f(p.x, p.y + 0.2, p.z + 0.8)), 0.6)); // locks are soft
   } else if (nearest == on_skin) {
     paint = paint_face(p, n, soft);
@@ -403,13 +438,14 @@ fn surface(@builtin(global_invocation_id) id: vec3u) {
     let q = (vec2f(abs(p.x), p.y) - vec2f(temple.y + 0.035, 0.17)) / vec2f(0.05, 0.16);
     paint = Paint(texel(27).xyz * mix(vec3f(0.72, 0.55, 0.52), vec3f(1.03, 0.93, 0.92), smoothstep(0.3, 1.1, length(q))), EAR, 9.0, 0.1);
   } else if (nearest == on_neck) {
-    paint = Paint(texel(27).xyz * 0.94, NECK, 9.0, 0.1);
+    paint = paint_neck(p);
   } else {
     let stripes = texel(37);
     let band = step(0.0, sin(p.x * stripes.w + p.y * stripes.w * 0.3)) * step(0.1, stripes.w);
-    paint = Paint(mix(texel(32).xyz, stripes.xyz, band) * (1.0 + 0.10 * fbm(p.xy * 4.0, 61.0)), CLOTH, 9.0, 0.05);
+    let shirt = step(1.5, collar.x) * step(collar.x, 2.5) * step(abs(p.x), 0.5 * (2.25 - p.y)) * step(-0.9, p.z);
+    paint = Paint(mix(mix(texel(32).xyz, stripes.xyz, band), texel(MORE_AT + 19).xyz, shirt) * (1.0 + 0.10 * fbm(p.xy * 4.0, 61.0)), CLOTH, 9.0, 0.05);
   }
-  if (paint.material == SKIN || paint.material == LIP) { // pores and fine wrinkles
+  if (paint.material == SKIN || paint.material == LIP || paint.material == NECK) { // pores and fine wrinkles
     let q = skin_plane(p) * 38.0;
     let rough = texel(33).w * (0.03 + 0.05 * beard.w);
     n = normalize(n + rough * vec3f(noise(q, 64.0), noise(q * vec2f(0.7, 1.6) + 9.0, 65.0), 0.0));

@@ -11,6 +11,7 @@ import {
   blend,
   clamp,
   type HeadParams,
+  HOOD,
   LIGHT_SKIN,
   linear,
   mix,
@@ -23,7 +24,7 @@ import {
 import { NOSES, type StyleColours, type StyleRender, type StyleShape } from "./styles.ts";
 
 /** Texels a head takes in the parameter texture. */
-export const PARAM_TEXELS = 192;
+export const PARAM_TEXELS = 196;
 // The slice table, as in shaders/face_render_head.wgsl.
 const TABLE_AT = 48;
 const TABLE_SIZE = 128;
@@ -392,7 +393,14 @@ function packLooks(
   const light = fromSide(shot.light, style.shade.side);
   const lit = exposure(person.skin, shot);
   const cut = person.cut[0] > 0 || shape.least_hair === 0 ? person.cut : [shape.least_hair, -0.63, 0.2, 0] as const;
-  put(20, cut[0] * shape.hair, cut[1] * mix(1, shape.cranium, 0.6), cut[2], cut[3]);
+  const hooded = shot.worn.hat[0] === HOOD; // hair is below the cloth
+  put(
+    20,
+    hooded ? Math.min(cut[0], 0.05) : cut[0] * shape.hair,
+    cut[1] * mix(1, shape.cranium, 0.6),
+    hooded ? Math.min(cut[2], 0.3) : cut[2],
+    hooded ? 0 : cut[3],
+  );
   put(21, 1, ...curls);
   put(MORE_AT + 5, ...person.fall);
   put(23, ...person.beard, person.age);
@@ -405,6 +413,10 @@ function packLooks(
   }
   put(MORE_AT + 15, ...scale(shot.ground, lit));
   const { worn } = shot;
+  put(MORE_AT + 16, ...person.throat);
+  put(MORE_AT + 17, ...person.corner);
+  put(MORE_AT + 18, ...worn.collar);
+  put(MORE_AT + 19, ...worn.linen, cut[0] > 0 ? shot.strands : 0);
   put(MORE_AT + 6, ...worn.hat);
   put(MORE_AT + 7, worn.scarf, ...worn.hand);
   put(MORE_AT + 14, ...worn.colour, worn.hat[0] === 1 ? 1 : 0);

@@ -9,10 +9,13 @@ import { clamp, type HeadParams, type Person, type Rgb, type Shot, type Trait } 
 
 /** Parts that can be left out, each with what stands in its place. */
 const WITHOUT = {
-  /** Hats, scarves, hands and spectacles. */
+  /** Hats, scarves, collars, hands and spectacles. */
   worn: ({ person, shot }) => ({
     person: { ...person, marks: [person.marks[0], person.marks[1], 0, person.marks[3]] },
-    shot: { ...shot, worn: { ...shot.worn, hat: [0, 0, 0, 1], scarf: 0, hand: [0, 0, 0] } },
+    shot: {
+      ...shot,
+      worn: { ...shot.worn, hat: [0, 0, 0, 1], scarf: 0, hand: [0, 0, 0], collar: [0, 0, 0, 0] },
+    },
   }),
   /** All lights but the key light, which comes from the front, and the ambient light. */
   lights: ({ person, shot }) => ({
@@ -37,13 +40,17 @@ const WITHOUT = {
     },
     shot,
   }),
-  /** Hair before the face, fringes among it. */
+  /** Hair before the face, fringes and beards that hang among it. */
   hair: ({ person, shot }) => {
     const [thickness, front, side, length] = person.cut;
     const cut: Person["cut"] = [thickness, Math.min(front, -0.55), Math.min(side, 0.4), length];
-    return { person: { ...person, cut, fall: [0, 0, 0, 0.02] }, shot };
+    const [fat, softness, , tone] = person.throat;
+    return {
+      person: { ...person, cut, fall: [0, 0, 0, 0.02], throat: [fat, softness, 0, tone] },
+      shot: { ...shot, strands: 0 },
+    };
   },
-  /** Age, which also lets the face sag, folds, freckles, grain and make-up. */
+  /** Age, which also lets the face sag, fat under the chin, folds, freckles, grain and make-up. */
   skin: ({ person, shot }) => {
     const [crease, strength] = person.lids;
     return {
@@ -51,6 +58,8 @@ const WITHOUT = {
         ...person,
         age: 0,
         lids: [crease, strength, 0, 0, 0],
+        throat: [0, 0.06, person.throat[2], 0.94],
+        corner: [0, 0, 0, 0],
         marks: [0, 0.3, person.marks[2], 0.4],
         makeup: { lash: 0.2, shadow: null, lips: 0.3 },
       },

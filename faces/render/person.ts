@@ -94,6 +94,10 @@ export interface Person {
   makeup: { lash: number; shadow: Rgb | null; lips: number };
   /** Half-width of the neck. */
   neck: number;
+  /** Fat under the chin 0 to 1, softness of the angle below the jaw, length of a hanging beard (0: none), tone of the neck. */
+  throat: readonly [fat: number, softness: number, beard: number, tone: number];
+  /** Beyond the outer eye corner: length of lashes or a painted wing, its slope, its darkness 0 to 1, strength of lines. */
+  corner: readonly [length: number, slope: number, darkness: number, lines: number];
   /** Bends of the whole head: slant, shear, sway, taper, lopsidedness, nose aside, mouth aside, depth. */
   bends: readonly number[];
 }
@@ -108,9 +112,12 @@ export interface Light {
   colour: Rgb;
 }
 
-/** Hat, scarf and hand of an image. */
+/** Kind of a hat that frames the face: a hood, bonnet or veil. */
+export const HOOD = 4;
+
+/** Hat, scarf, collar and hand of an image. */
 export interface Worn {
-  /** Kind (0 none, 1 knitted, 2 peaked, 3 brimmed), height of its edge, tilt, size. */
+  /** Kind (0 none, 1 knitted, 2 peaked, 3 brimmed, 4 a hood), height of its edge, tilt, size. */
   hat: readonly [kind: number, edge: number, tilt: number, size: number];
   /** Height of the scarf's upper edge; 0: none. */
   scarf: number;
@@ -118,6 +125,10 @@ export interface Worn {
   hand: readonly [side: number, height: number, lean: number];
   /** Colour of hat and scarf. */
   colour: Rgb;
+  /** Kind (0 none, 1 polo neck, 2 shirt, 3 ruff), its top below the chin, size; half-width of a hood's opening. */
+  collar: readonly [kind: number, top: number, size: number, opening: number];
+  /** Colour of the collar. */
+  linen: Rgb;
 }
 
 /** One image of a person: expression, pose, light, camera and surroundings. */
@@ -154,6 +165,8 @@ export interface Shot {
   ground: Rgb;
   /** Things worn or held. */
   worn: Worn;
+  /** Number of loose strands of hair before the face. */
+  strands: number;
   /** Contrast (0 to 1) and saturation (factor) of the photograph. */
   film: readonly [contrast: number, saturation: number];
   /** Key light's colour, ambient colour, strength of the rim light. */
@@ -357,8 +370,42 @@ export function samplePerson(random: RandomSource): Person {
       lips: painted ? 0.6 + 0.4 * random.uniform() : 0.5 * random.uniform() + (feminine ? 0.25 : 0.05),
     },
     bends,
-    neck: (feminine ? 0.49 : 0.57) + 0.1 * random.uniform() + 0.01 * shape.cheek,
+    ...sampleThroat(random, { feminine, age, beard, cheek: shape.cheek }),
+    corner: sampleCorner(random, { feminine, age }),
   };
+}
+
+/** Draws the neck, and the angle between it and the jaw: sharp, soft, hidden by fat or by a beard. */
+function sampleThroat(
+  random: RandomSource,
+  { feminine, age, beard, cheek }: { feminine: boolean; age: number; beard: Person["beard"]; cheek: number },
+): Pick<Person, "neck" | "throat"> {
+  const narrow = (feminine ? 0.49 : 0.57) + 0.1 * random.uniform() + 0.01 * cheek;
+  const heavy = clamp(0.3 * Math.abs(random.normal()) + 0.35 * age * random.uniform() + 0.12 * cheek, 0, 1);
+  const fat = random.uniform() < 0.4 ? 0 : heavy;
+  const hangs = beard[0] > 0.5 && beard[2] > 0.5 && random.uniform() < 0.45;
+  return {
+    neck: narrow + 0.14 * random.uniform() ** 1.5 + 0.06 * fat,
+    throat: [
+      fat,
+      0.05 + 0.22 * random.uniform() ** 2 + 0.16 * fat,
+      hangs ? 0.05 + 0.75 * random.uniform() ** 1.5 : 0,
+      clamp(0.97 + 0.06 * random.normal(), 0.8, 1.1),
+    ],
+  };
+}
+
+/** Draws what goes on beyond the outer eye corner: lashes, a painted wing, lines. */
+function sampleCorner(
+  random: RandomSource,
+  { feminine, age }: { feminine: boolean; age: number },
+): Person["corner"] {
+  const kind = random.uniform();
+  const [long, steep, dark] = [random.uniform(), random.uniform(), random.uniform()];
+  const lines = 0.14 * random.uniform() ** 2 + 0.12 * age * random.uniform();
+  if (feminine && kind < 0.35) return [0.03 + 0.11 * long ** 1.5, -0.1 + 0.7 * steep, 0.6 + 0.4 * dark, lines];
+  if (kind < 0.8) return [0.02 + 0.06 * long, -0.35 + 0.8 * steep, (feminine ? 0.25 : 0.1) + 0.35 * dark, lines];
+  return [0, 0, 0, lines];
 }
 
 /**
@@ -368,6 +415,58 @@ export function samplePerson(random: RandomSource): Person {
  * @param pose How far the head turns.
  */
 export function sampleShot(random: RandomSource, pose: PoseRange = DEFAULT_POSE): Shot {
+  return staged(dressed(plainShot(random, pose), random), random);
+}
+
+/** Puts a collar, a hood or loose strands of hair on some. */
+function dressed(shot: Shot, random: RandomSource): Shot {
+  const what = random.uniform(), at = random.uniform(), wide = random.uniform();
+  const linen = random.uniform() < 0.6
+    ? scale([1, 0.96, 0.88], 0.55 + 0.35 * random.uniform())
+    : scale(pick(random, CLOTHES), 0.5 + 0.6 * random.uniform());
+  const tilt = 0.08 * random.normal();
+  const strands = random.uniform() < 0.1 ? 1 + random.int(5) : 0;
+  let { hat, collar } = shot.worn;
+  if (what < 0.05) {
+    hat = [HOOD, -0.28 - 0.35 * random.uniform(), tilt, 0.98 + 0.08 * random.uniform()];
+    collar = [0, -0.12 + 0.35 * at, 0, 0.58 + 0.2 * wide];
+  } else if (what < 0.11) collar = [1, -0.15 + 0.4 * at, wide, 0];
+  else if (what < 0.23) collar = [2, 0.02 + 0.3 * at, wide, 0];
+  else if (what < 0.27) collar = [3, -0.04 + 0.2 * at, wide, 0];
+  return { ...shot, strands, worn: { ...shot.worn, hat, collar, linen } };
+}
+
+/** Lights some as old masters did, and loses the edges of others in a ground of their own colour. */
+function staged(shot: Shot, random: RandomSource): Shot {
+  const what = random.uniform(), dark = random.uniform(), steep = random.uniform(), kind = random.int(2);
+  if (what < 0.09) { // one light from the side, the other half in the shadow that the ground is
+    const to: Rgb = [random.int(2) * 2 - 1, -0.8 * steep, 0.15 + 0.6 * random.uniform()];
+    const [beside, behind] = shot.lights;
+    const low = scale(blend([1, 0.85, 0.65], shot.background.low, 0.5 * steep), 0.01 + 0.06 * dark);
+    return {
+      ...shot,
+      light: scale(to, 1 / Math.hypot(...to)),
+      key: scale(shot.key, 1.25),
+      ambient: scale(shot.ambient, 0.05 + 0.3 * dark),
+      ground: scale(shot.ground, 0.25 * dark),
+      lights: [{ ...beside, colour: scale(beside.colour, 0.2 * dark) }, {
+        ...behind,
+        colour: scale(behind.colour, 0.3),
+      }],
+      rim: 0,
+      background: { kind, low, high: scale(low, 1 + 2 * random.uniform()) },
+    };
+  }
+  if (what < 0.15) {
+    const skin = pick(random, SKINS);
+    const low = scale(skin, 0.35 + 0.7 * dark);
+    return { ...shot, background: { kind, low, high: blend(low, scale(skin, 0.9), steep) } };
+  }
+  return shot;
+}
+
+/** An image of someone with a hat, a scarf or a hand at most. */
+function plainShot(random: RandomSource, pose: PoseRange): Shot {
   const mood = random.uniform();
   const amount = random.uniform();
   const normal = (limit: number): number => clamp(random.normal(), -limit, limit);
@@ -489,7 +588,10 @@ export function sampleShot(random: RandomSource, pose: PoseRange = DEFAULT_POSE)
         ? [random.int(2) * 2 - 1, 0.55 + 0.6 * random.uniform(), random.uniform()]
         : [0, 0, 0],
       colour: scale(pick(random, CLOTHES), 0.5 + 0.6 * random.uniform()),
+      collar: [0, 0, 0, 0],
+      linen: [0, 0, 0],
     },
+    strands: 0,
     film: [0.75 * random.uniform(), 0.65 + 0.6 * random.uniform()],
     key: scale([1 + warm, 1, 1 - warm], 0.85 * hardness + 0.25),
     ambient: scale([1 - warm * 0.7, 1, 1 + warm * 0.7], 0.85 - 0.68 * hardness),
