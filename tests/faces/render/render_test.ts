@@ -41,6 +41,9 @@ function plainHead(yaw = 0): HeadParams {
       bends: person.bends.map(() => 0),
       brow: 1,
       age: 0,
+      neck: 0.6,
+      throat: [0, 0.06, 0, 0.94],
+      corner: [0, 0, 0, 0],
     },
     shot: {
       ...shot,
@@ -60,7 +63,8 @@ function plainHead(yaw = 0): HeadParams {
       ground: [0.2, 0.2, 0.2],
       sharpness: 3,
       lights: [{ ...shot.lights[0], colour: [0, 0, 0] }, { ...shot.lights[1], colour: [0, 0, 0] }],
-      worn: { ...shot.worn, hat: [0, 0, 0, 1], scarf: 0, hand: [0, 0, 0] },
+      worn: { ...shot.worn, hat: [0, 0, 0, 1], scarf: 0, hand: [0, 0, 0], collar: [0, 0, 0, 0] },
+      strands: 0,
       film: [0.75, 1.18],
       background: { kind: 0, low: green, high: green },
       lens: [0, 0, 0, 0],
@@ -219,6 +223,43 @@ Deno.test("renderFaces() gives people the colours of a style, and leaves their l
   const cheek = (face: RenderedFace) => colour(face.image, ...mean(face, 31, 31, 48, 3));
   const [was, is] = [cheek(plain), cheek(blushing)];
   assert(is[0] / is[1] > was[0] / was[1] + 0.1, "cheeks are redder");
+});
+
+Deno.test("renderFaces() hides the jaw below cloth, hair and fat, paints beyond the eye corner, and leaves landmarks", async () => {
+  const head = plainHead();
+  const dressed = (worn: Partial<HeadParams["shot"]["worn"]>): HeadParams => ({
+    ...head,
+    shot: { ...head.shot, worn: { ...head.shot.worn, linen: [0.02, 0.02, 0.9], ...worn } },
+  });
+  const born = (person: Partial<HeadParams["person"]>): HeadParams => ({
+    ...head,
+    person: { ...head.person, ...person },
+  });
+  const [plain, polo, shirt, ruff, hood, beard, fat, wing] = await draw(
+    head,
+    dressed({ collar: [1, -0.1, 0.5, 0] }),
+    dressed({ collar: [2, 0.02, 0.5, 0] }),
+    dressed({ collar: [3, -0.04, 0.5, 0] }),
+    dressed({ hat: [4, -0.4, 0, 1], collar: [0, 0, 0, 0.6], colour: [0.02, 0.02, 0.9] }),
+    born({ throat: [0, 0.06, 0.3, 0.94] }),
+    born({ throat: [1, 0.2, 0, 0.94] }),
+    born({ corner: [0.12, 0.2, 1, 0] }),
+  ) as RenderedFace[];
+  for (const face of [polo, shirt, ruff, hood, beard, fat, wing]) assert.deepEqual(face!.landmarks, plain!.landmarks);
+  const eye = Math.abs(plain!.landmarks[90]! - plain!.landmarks[72]!);
+  /** A pixel at so many eye distances from a landmark. */
+  const near = ({ image, landmarks }: RenderedFace, point: number, dx: number, dy: number) =>
+    colour(image, landmarks[2 * point]! + dx * eye, landmarks[2 * point + 1]! + dy * eye);
+  const isBlue = ([r, , b]: readonly number[]): boolean => b! > r! + 30;
+  for (const face of [polo, ruff]) assert(isBlue(near(face!, 8, 0, 0.12)), "cloth is at the chin");
+  assert(!isBlue(near(plain!, 8, 0, 0.12)));
+  assert(isBlue(near(shirt!, 8, -0.45, 0.3)) && isBlue(near(shirt!, 8, 0.45, 0.3)), "a collar is beside the neck");
+  for (const point of [1, 2, 14, 15]) assert(isBlue(near(hood!, point, 0, 0)), `cloth is over landmark ${point}`);
+  assert(lightness(near(beard!, 8, 0, 0)) < 0.4 * lightness(near(plain!, 8, 0, -0.1)), "hair is over the chin");
+  const beyond = (face: RenderedFace) => lightness(near(face, 36, -0.06, -0.01));
+  assert(beyond(wing!) < 0.7 * beyond(plain!), "make-up is beyond the corner of the eye");
+  const below = (face: RenderedFace) => near(face, 6, -0.05, 0.08);
+  assert.notDeepEqual(below(fat!), below(plain!), "a second chin is below the jaw");
 });
 
 Deno.test("renderFaces() lights from the side and from behind, and leaves paper bare in the corners", async () => {
