@@ -281,13 +281,13 @@ fn neck(p: vec3f) -> f32 {
   let d = capsule(vec3f(p.x * thin, p.y, p.z), vec3f(0.0, 0.6, -0.8), vec3f(0.0, 2.4, -0.95), 0.44, 0.56) / max(1.0, 0.6 * thin);
   if (throat.x <= 0.0) { return d; }
   let fat = p - vec3f(0.0, limits.y - 0.09 + 0.10 * throat.x, -0.42); // a second chin
-  return smin(d, ellipsoid(fat, vec3f(0.48 + 0.16 * throat.x, 0.22 + 0.16 * throat.x, 0.46)), 0.14);
+  return smin(d, ellipsoid(fat, vec3f((0.56 + 0.19 * throat.x) * temple.x, 0.22 + 0.16 * throat.x, 0.46)), 0.14);
 }
 // A beard that hangs from the chin.
 fn beard_hang(p: vec3f) -> f32 {
   if (throat.z <= 0.0) { return 9.0; }
   let q = p - vec3f(0.0, limits.y - 0.02 + 0.40 * throat.z, -0.06);
-  let r = vec3f(0.52 - 0.20 * smoothstep(-0.1, 0.7, q.y), 0.30 + 0.45 * throat.z, 0.40);
+  let r = vec3f((0.61 - 0.23 * smoothstep(-0.1, 0.7, q.y)) * temple.x, 0.30 + 0.45 * throat.z, 0.40);
   let d = ellipsoid(q, r);
   if (d > 0.2) { return d * 0.8; }
   return (d - 0.04 * noise(vec2f(p.x * 8.0, p.y * 3.0), 8.0) - 0.02 * noise(vec2f(p.x * 25.0, p.y * 6.0), 9.0)) * 0.8;
