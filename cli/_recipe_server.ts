@@ -20,6 +20,7 @@ import { parseYaml, toJS } from "../formats/yaml_tree.ts";
 import { content, json, LocalServer, type PageFiles, Refusal } from "./_local_server.ts";
 import type { RecipeFaces } from "./_recipe_faces.ts";
 import { changeText, type OpenedRecipe, readRecipe, type RecipeFolder, type RecipeKind } from "./_recipe_files.ts";
+import { pullLandmark } from "./_recipe_pull.ts";
 import type { Drawn, DrawnEdit, RecipeList } from "./recipes/api.ts";
 
 /** Side of the small pictures in the list, and of the picture of a face whose landmarks an edit moves. */
@@ -49,6 +50,7 @@ export interface RecipeOptions {
 }
 
 type DrawRequest = z.output<typeof drawBody>;
+type PullRequest = Pick<DrawRequest, "person" | "amount" | "draws"> & NonNullable<DrawRequest["pull"]>;
 
 /** Answers requests; the network aside, so that it can be tested without one. */
 export class RecipeServer extends LocalServer {
@@ -97,11 +99,12 @@ export class RecipeServer extends LocalServer {
     };
   }
 
-  async #draw({ kind, file, text: before, changes, ...look }: DrawRequest): Promise<Drawn> {
-    const text = changes.reduce(
+  async #draw({ kind, file, text: before, changes, pull, ...look }: DrawRequest): Promise<Drawn> {
+    const changed = changes.reduce(
       (text, { path, value }) => changeText(text, path, value === null ? undefined : value as YamlValue),
       before,
     );
+    const text = pull ? await this.#pull(changed, file, { ...pull, ...look }) : changed;
     if (text.length > MOST_CHARACTERS) throw new Refusal(413, "The text is too long");
     const read = readRecipe(kind, text, file), given = givenIn(text);
     if ("problems" in read) return { text, given, problems: read.problems };
@@ -110,6 +113,14 @@ export class RecipeServer extends LocalServer {
     if ("edit" in read) return { ...drawn, ...await drawEdit(faces, read.edit, look) };
     const { image } = await faces.draw(read.style.render, look.person, look.size_px);
     return { ...drawn, picture: pngUrl(image) };
+  }
+
+  /** The text of an edit after a landmark was dragged. */
+  async #pull(text: string, file: string, { person, amount, draws: given, ...pull }: PullRequest): Promise<string> {
+    const read = readRecipe("edit", text, file), { faces } = this.#options;
+    if (!("edit" in read) || !faces) return text;
+    const { edit } = read, { before } = await faceFor(faces, edit, person), draws = drawsOf(edit, given);
+    return pullLandmark(text, edit, before, { ...pull, amount: amount ?? edit.amount.max, draws });
   }
 
   async #thumb({ file, kind, text }: OpenedRecipe): Promise<Uint8Array<ArrayBuffer>> {
@@ -128,6 +139,17 @@ export class RecipeServer extends LocalServer {
   }
 }
 
+/** A rendered face with the landmarks that an edit moves. */
+async function faceFor(faces: RecipeFaces, { schema }: Edit, person: number) {
+  const { image, landmarks } = await faces.draw(undefined, person, FACE_PX);
+  return { image, before: convertLandmarks(landmarks, SCHEMAS.ibug68, schema) };
+}
+
+/** Values of all random factors of an edit, by default the greatest. */
+function drawsOf({ random }: Edit, given: Readonly<Record<string, number>>): Record<string, number> {
+  return Object.fromEntries([...random].map(([key, { max }]) => [key, given[key] ?? max]));
+}
+
 /** Landmarks of a rendered face with an edit. */
 async function editedFace(
   faces: RecipeFaces,
@@ -136,10 +158,8 @@ async function editedFace(
   amount: number,
   given: Readonly<Record<string, number>>,
 ) {
-  const { image, landmarks } = await faces.draw(undefined, person, FACE_PX);
-  const before = convertLandmarks(landmarks, SCHEMAS.ibug68, edit.schema);
-  const draws = Object.fromEntries([...edit.random].map(([key, { max }]) => [key, given[key] ?? max]));
-  const after = applyEdit(before, edit, amount, draws);
+  const { image, before } = await faceFor(faces, edit, person);
+  const after = applyEdit(before, edit, amount, drawsOf(edit, given));
   return {
     image,
     before,
@@ -198,6 +218,7 @@ function check<T>(shape: z.ZodType<T>, body: unknown): T {
 
 const scalar = z.union([z.string().max(10_000), z.number(), z.boolean()]);
 const text = z.string().max(MOST_CHARACTERS), file = z.string().max(255);
+const pixel = z.number().min(-10_000).max(10_000);
 const drawBody = z.strictObject({
   kind: z.enum(["style", "edit"]) satisfies z.ZodType<RecipeKind>,
   file,
@@ -206,6 +227,7 @@ const drawBody = z.strictObject({
     path: z.array(z.union([z.string().max(100), z.int().min(0).max(1000)])).min(1).max(8),
     value: z.union([scalar, z.array(scalar).max(200), z.null()]),
   })).max(100),
+  pull: z.strictObject({ point: z.int().min(0).max(10_000), to: z.tuple([pixel, pixel]) }).optional(),
   person: z.int().min(0).max(999_999),
   size_px: z.int().min(16).max(256),
   amount: z.number().min(-1).max(1).optional(),

@@ -137,7 +137,7 @@ function mirroredMove(move: EditFile["moves"][number], content: EditFile, i: num
     offset_iod.set(point, [x, y]);
   };
   move.points.forEach((entry, at) => {
-    const points = expandPoints(entry, schema);
+    const points = landmarksNamed(entry, schema);
     if (!points) {
       report(
         ["moves", i, "points", at],
@@ -151,8 +151,11 @@ function mirroredMove(move: EditFile["moves"][number], content: EditFile, i: num
   return { offset_iod, multiply_by: move.multiply_by, falloff_iod: move.falloff_iod };
 }
 
-/** Landmarks that an entry of `points` names; undefined if it names none. */
-function expandPoints(entry: number | string, { contours, count }: LandmarkSchema): readonly number[] | undefined {
+/** Landmarks that an entry of `points` names, such as 36, "36-41" and left_eye; undefined if it names none. */
+export function landmarksNamed(
+  entry: number | string,
+  { contours, count }: LandmarkSchema,
+): readonly number[] | undefined {
   const contour = contours.find(({ name }) => name === entry);
   if (contour) return contour.points;
   if (typeof entry === "string" && !/^\d+-\d+$/.test(entry)) return undefined;

@@ -77,6 +77,38 @@ export interface AppliedEdit {
   draws?: Record<string, number>;
 }
 
+/** The frame of a face, in which edits move landmarks. */
+export interface FaceFrame {
+  /** Distance of the outer eye corners, pixels. */
+  readonly unit: number;
+  /** Cosine of the angle of the face's x axis, which goes along the line of the eye corners. */
+  readonly cos: number;
+  /** Sine of it; the face's y axis is (-sin, cos). */
+  readonly sin: number;
+  /**
+   * Width of the half in which a landmark lies, against the mean of both: 1 from the front. The halves of a turned head recede
+   * unlike.
+   */
+  widthAt(point: number): number;
+}
+
+/**
+ * The frame of a face.
+ *
+ * @param landmarks `[P, 2]`, pixels.
+ * @param schema Their schema.
+ */
+export function faceFrame(landmarks: Landmarks, schema: LandmarkSchema): FaceFrame {
+  const { left_half, nose_root, normalisers: { interocular: eyes } } = schema;
+  const unit = interocular(landmarks, schema);
+  const [leftX, leftY] = meanPoint(landmarks, eyes.left), [rightX, rightY] = meanPoint(landmarks, eyes.right);
+  const cos = (rightX - leftX) / unit, sin = (rightY - leftY) / unit;
+  const [noseX, noseY] = meanPoint(landmarks, nose_root);
+  const middle = (noseX - leftX) * cos + (noseY - leftY) * sin;
+  const leftWidth = Math.max(0, Math.min(2, 2 * middle / unit)), rightWidth = 2 - leftWidth;
+  return { unit, cos, sin, widthAt: (point) => left_half.has(point) ? leftWidth : rightWidth };
+}
+
 /**
  * Applies one edit, with no guard.
  *
@@ -94,17 +126,8 @@ export function applyEdit(
   draws: Readonly<Record<string, number>> = {},
 ): Landmarks {
   if (amount === 0) return landmarks.slice();
-  const { count, left_half, nose_root, normalisers: { interocular: eyes } } = edit.schema;
-  const unit = interocular(landmarks, edit.schema);
-  const [leftX, leftY] = meanPoint(landmarks, eyes.left), [rightX, rightY] = meanPoint(landmarks, eyes.right);
-  // the face's x axis; its y axis is (-sin, cos)
-  const cos = (rightX - leftX) / unit;
-  const sin = (rightY - leftY) / unit;
+  const { count } = edit.schema, { unit, cos, sin, widthAt } = faceFrame(landmarks, edit.schema);
   const result = landmarks.slice();
-  // Each half's width against their mean: 1 and 1 from the front. The halves of a turned head recede unlike.
-  const [noseX, noseY] = meanPoint(landmarks, nose_root);
-  const middle = (noseX - leftX) * cos + (noseY - leftY) * sin;
-  const leftWidth = Math.max(0, Math.min(2, 2 * middle / unit)), rightWidth = 2 - leftWidth;
   const factorOf = (name: string | undefined) => {
     if (name === undefined) return 1;
     const drawn = draws[name];
@@ -116,7 +139,7 @@ export function applyEdit(
     // A shift of both halves to one side keeps their shape, so it is not scaled.
     const lateral = multiply_by !== undefined && edit.random.get(multiply_by)?.lateral;
     const seen = lateral ? offset_iod : new Map([...offset_iod].map(([point, [dx, dy]]) => {
-      const width = left_half.has(point) ? leftWidth : rightWidth; // in the middle dx is 0
+      const width = widthAt(point); // in the middle dx is 0
       return [point, [dx * width, dy] as const];
     }));
     for (let point = 0; point < count; point++) {

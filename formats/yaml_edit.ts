@@ -150,10 +150,10 @@ function withValue(text: string, document: Document, path: YamlPath, value: Yaml
     return text.slice(0, whole.start) + inside + text.slice(whole.end);
   }
   if (!parent.flow) {
-    if (!isMap(parent)) return undefined;
-    const column = items[0]!.start - lineStart(text, items[0]!.start);
+    const first = items[0]!.start, before = text.slice(lineStart(text, first), first);
+    const margin = isMap(parent) ? " ".repeat(before.length) : /^\s*- +$/.exec(before)?.[0];
     const end = lineEnd(text, text.slice(0, item.end).trimEnd().length);
-    return `${text.slice(0, end)}${newline(text)}${" ".repeat(column)}${entry}${text.slice(end)}`;
+    return margin === undefined ? undefined : text.slice(0, end) + newline(text) + margin + entry + text.slice(end);
   }
   const past = pastComma(text, item.end), after = pastComment(text, past);
   const indent = /^[ \t]*/.exec(text.slice(lineStart(text, item.start)))![0];

@@ -80,6 +80,8 @@ export interface DrawRequest extends RecipeFile {
   readonly text: string;
   /** Changes of it, in order. */
   readonly changes: readonly Change[];
+  /** A landmark that is dragged to a place of the edit's picture, pixels. */
+  readonly pull?: { readonly point: number; readonly to: Point } | undefined;
   /** Number of the person. */
   readonly person: number;
   /** Side of the picture of a style. */

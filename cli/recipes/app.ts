@@ -8,8 +8,8 @@ import { checked, element, say, status } from "../correct/elements.ts";
 import { type Change, draw, type Drawn, listFiles, ServerError } from "./api.ts";
 import { filterControls, make, showControls, slider } from "./controls.ts";
 import { attempt, lookAgain, markFiles, open, saveFile, showFiles, showVersions, takeVersion } from "./files.ts";
-import { dimPictures, showEdit, showOther, showOthers, showParts, showPicture } from "./pictures.ts";
-import { changeText, changeValue, dropChanges, receive, redraw } from "./redraw.ts";
+import { dimPictures, listenToLandmarks, showEdit, showOther, showOthers, showParts, showPicture } from "./pictures.ts";
+import { changeText, changeValue, dropChanges, pullLandmark, receive, redraw } from "./redraw.ts";
 import { givenAt, isChanged, isStyle, state, textNow } from "./state.ts";
 import { listenToText, showProblems, showText } from "./text.ts";
 
@@ -204,6 +204,7 @@ function listenToPage(): void {
   on("tab-text", () => showTab("text"));
   on("toggle-list", () => openList(!element("list").classList.contains("open")));
   on("files", () => openList(false));
+  listenToLandmarks(pullLandmark);
   listenToText((text) => {
     changeText(text);
     showFacts();

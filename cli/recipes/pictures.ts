@@ -59,10 +59,13 @@ export function showEdit(edit: DrawnEdit): void {
     const title = document.createElementNS(SVG, "title");
     title.textContent = String(p);
     circle.append(title);
-    return circle;
+    const reach = circle.cloneNode(true) as Element;
+    reach.setAttribute("r", String(size_px / 40));
+    reach.setAttribute("class", "reach");
+    return [reach, circle];
   });
   const before = checked("show-was") ? [path("before", edit.before)] : [];
-  overlay.replaceChildren(path("dark", edit.after), path("after", edit.after), ...before, ...circles);
+  overlay.replaceChildren(path("dark", edit.after), path("after", edit.after), ...before, ...circles.flat());
   element<HTMLImageElement>("condition").src = edit.condition;
 }
 
@@ -83,4 +86,30 @@ export function showOthers(choose: (person: number) => void): void {
 export function showOther(picture: string, person: number): void {
   const image = element("others").children[person - state.person - 1]?.querySelector("img");
   if (image) image.src = picture;
+}
+
+/** Lets landmarks be dragged. */
+export function listenToLandmarks(pull: (point: number, to: Point) => void): void {
+  const overlay = element<SVGSVGElement>("overlay");
+  let held: { readonly point: number; readonly dx: number; readonly dy: number } | undefined;
+  const placeOf = ({ clientX, clientY }: PointerEvent): Point => {
+    const { x, y } = new DOMPoint(clientX, clientY).matrixTransform(overlay.getScreenCTM()!.inverse());
+    return [x, y];
+  };
+  overlay.addEventListener("pointerdown", (event) => {
+    if (!(event.target as Element).matches("circle") || !state.edit || event.button !== 0) return;
+    const [x, y] = placeOf(event);
+    // Circles lie over each other: the nearest landmark counts.
+    const distances = state.edit.after.map(([px, py]) => Math.hypot(px - x, py - y));
+    const point = distances.indexOf(Math.min(...distances)), [px, py] = state.edit.after[point]!;
+    held = { point, dx: px - x, dy: py - y };
+    overlay.setPointerCapture(event.pointerId);
+    event.preventDefault();
+  });
+  overlay.addEventListener("pointermove", (event) => {
+    if (!held) return;
+    const [x, y] = placeOf(event);
+    pull(held.point, [x + held.dx, y + held.dy]);
+  });
+  for (const type of ["pointerup", "pointercancel"]) overlay.addEventListener(type, () => held = undefined);
 }

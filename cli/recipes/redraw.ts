@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { type Change, draw, type Drawn, ServerError } from "./api.ts";
+import { type Change, draw, type Drawn, type DrawRequest, type Point, ServerError } from "./api.ts";
 import { status } from "../correct/elements.ts";
 import { isStyle, state, textNow } from "./state.ts";
 
@@ -26,6 +26,7 @@ export interface Receiver {
 }
 
 let receiver: Receiver, running = false, wanted = false, changes: Change[] = [], group = "";
+let pulled: DrawRequest["pull"];
 /** Person of whom the page has the face that edits move. */
 let pictured: number | undefined;
 
@@ -42,6 +43,13 @@ export function changeValue(change: Change): void {
   redraw();
 }
 
+/** Drags a landmark of an edit to a place of its picture, then draws. */
+export function pullLandmark(point: number, to: Point): void {
+  group = `pull ${point}`;
+  pulled = { point, to };
+  redraw();
+}
+
 /** Takes a text that was typed, then draws. */
 export function changeText(text: string, kind = "text"): void {
   state.draft.history.add(text, kind);
@@ -50,7 +58,7 @@ export function changeText(text: string, kind = "text"): void {
 
 /** Forgets changes that were not made yet: another file is open. */
 export function dropChanges(): void {
-  changes = [];
+  [changes, pulled] = [[], undefined];
 }
 
 /** Draws as soon as the picture before is done. */
@@ -74,24 +82,24 @@ async function work(): Promise<void> {
 }
 
 /** The request for the text as it is. */
-function request(person: number, size_px: number, made: readonly Change[] = []) {
+function request(person: number, size_px: number, made: readonly Change[] = [], pull?: DrawRequest["pull"]) {
   const { draft: { saved: { file, kind } }, amount, draws } = state;
   const isNew = pictured !== person;
-  return { file, kind, text: textNow(), changes: made, person, size_px, amount, draws, pictured: isNew };
+  return { file, kind, text: textNow(), changes: made, pull, person, size_px, amount, draws, pictured: isNew };
 }
 
 async function drawNow(): Promise<void> {
-  const { draft, person } = state, before = textNow(), made = changes, name = group;
-  changes = [];
+  const { draft, person } = state, before = textNow(), made = changes, pull = pulled, name = group;
+  [changes, pulled] = [[], undefined];
   try {
-    const drawn = await draw(request(person, MOVING_PX, made));
+    const drawn = await draw(request(person, MOVING_PX, made, pull));
     if (state.draft !== draft) return;
     if (textNow() !== before) { // typed meanwhile: the change goes into the new text
       changes = [...made, ...changes];
       wanted = true;
       return;
     }
-    if (made.length) draft.history.add(drawn.text, name);
+    if (made.length || pull) draft.history.add(drawn.text, name);
     if (!isStyle() && drawn.picture !== undefined) pictured = person;
     if (isStyle()) pictured = undefined;
     finished.clear();

@@ -7,6 +7,11 @@ import { RecipeServer } from "../../cli/_recipe_server.ts";
 import type { Drawn } from "../../cli/recipes/api.ts";
 import { History } from "../../cli/recipes/history.ts";
 import { decodeImage } from "../../faces/data/image_file.ts";
+import { applyEdit } from "../../faces/edits.ts";
+import { pointAt } from "../../faces/geometry.ts";
+import { SCHEMAS } from "../../faces/schema.ts";
+import { pullLandmark } from "../../cli/_recipe_pull.ts";
+import { neutralFace } from "../faces/neutral_face.ts";
 import { gpuTest } from "../gpu.ts";
 import { inFolder } from "../stages/run_stages.ts";
 import { runCommand } from "./run_command.ts";
@@ -285,6 +290,10 @@ gpuTest("recipes: a style is drawn, and an edit moves landmarks by its amount", 
     assert.match(inside.edit!.spoiled!, /lips/);
     const other = await draw(smile({ text: SMILE.replace("ibug68", "wflw98") }));
     assert.match(other.unseen!, /ibug68, which contain no wflw98/);
+    const [x, y] = full.edit!.after[48]!;
+    const pulled = await draw(smile({ pull: { point: 48, to: [x - 3, y - 5] }, draws: { uneven: 0 } }));
+    assert.ok(Math.hypot(pulled.edit!.after[48]![0] - x + 3, pulled.edit!.after[48]![1] - y + 5) < 0.2);
+    assert.equal((await ask(`/${TOKEN}/draw`, post(smile({ pull: { point: 68, to: [1, 1] } })))).status, 400);
     const thumb = await ask(`/${TOKEN}/thumb/smile.yaml`);
     assert.equal(decodeImage(new Uint8Array(await thumb.arrayBuffer())).width, 64);
   }, gpu);
@@ -354,7 +363,13 @@ Deno.test(`recipes: ${REQUESTS} random requests read and write nothing but the f
       const json = JSON.stringify(
         one<() => unknown>([
           () => request({ kind: one(["style", "edit"]), file: file(), text: text(), changes: [change()] }),
-          () => smile({ text: text(), amount: one([0, 1, 2, null]), draws: { uneven: one([0, 1, "x"]) } }),
+          () =>
+            smile({
+              text: text(),
+              pull: one([{ point: one([48, 1e6, -1]), to: [1, value()] }, undefined]),
+              amount: one([0, 1, 2, null]),
+              draws: { uneven: one([0, 1, "x"]) },
+            }),
           () => request({ person: one([0, -1, 1e9]), size_px: one([16, 64, 1e4]) }),
           () => ({ file: file(), text: text(), was: one([INK, SMILE, text()]) }),
           () => ({ file: file(), text: text(), was: INK, as: one(["x", "ink", "../x", "\0", "/tmp/x", "a.yaml"]) }),
@@ -403,4 +418,34 @@ Deno.test(`recipes: ${REQUESTS} random requests read and write nothing but the f
       assert.ok(!("problems" in read), "what was written can be read");
     }
   });
+});
+
+Deno.test("recipes: a landmark that is dragged comes to its place by the move that names it, or by a new one", () => {
+  const schema = SCHEMAS.ibug68, landmarks = Float32Array.from(neutralFace(256));
+  const pull = (text: string, point: number, dx: number, dy: number, amount = 1, uneven = 0.5) => {
+    const read = (text: string) => {
+      const read = readRecipe("edit", text, "smile.yaml");
+      assert.ok("edit" in read, JSON.stringify(read));
+      return read.edit;
+    };
+    const place = (text: string, p: number) => pointAt(applyEdit(landmarks, read(text), amount, { uneven }), p);
+    const [x, y] = place(text, point), to = [x + dx, y + dy] as const;
+    const next = pullLandmark(text, read(text), landmarks, { point, to, amount, draws: { uneven } });
+    const [nextX, nextY] = place(next, point);
+    assert.ok(Math.hypot(nextX - to[0], nextY - to[1]) < 0.2, `${[nextX, nextY]} is not at ${to}`);
+    return { text: next, moved: (p: number) => place(next, p).map((px, axis) => px - place(text, p)[axis]!) };
+  };
+  const left = pull(SMILE, 48, -4, -6), right = pull(SMILE, 54, 4, -6);
+  assert.deepEqual(left.moved(30), [0, 0]);
+  const [dx, dy] = left.moved(54);
+  assert.ok(Math.abs(dx! - 4) < 0.3 && Math.abs(dy! + 6) < 0.3, "the other half follows");
+  assert.equal(left.text.split("\n").length, SMILE.split("\n").length);
+  assert.ok(left.text.includes("  # both corners\n"));
+  assert.equal(right.text, left.text, "from the other side it is the same");
+  // On the middle of the face only y may change.
+  const { text } = pull(SMILE, 30, 0, 7.5, 0.5);
+  assert.match(text.slice(SMILE.length), /^  - { points: \[30\], offset_iod: \[0, 0\.\d+\] }\n$/);
+  assert.equal(text.slice(0, SMILE.length), SMILE);
+  assert.match(pull(text, 30, 0, -7.5).text, /points: \[30\], offset_iod: \[0, -?0\.\d+\] }\n$/);
+  assert.throws(() => pull(SMILE, 48, 1, 1, 0.01), /The amount is too small here/);
 });

@@ -54,6 +54,12 @@ Deno.test("setYaml() adds keys and items behind the last one, and makes what is 
   check("a: 1", ["b"], 2, "a: 1\nb: 2");
   check("a: 1\r\nb:\r\n  c: 1\r\n", ["b", "d"], 2, "a: 1\r\nb:\r\n  c: 1\r\n  d: 2\r\n");
   check("- a: 1\n  b: 2\n- a: 3\n", [0, "c"], 4, "- a: 1\n  b: 2\n  c: 4\n- a: 3\n");
+  check(
+    "a:\n  - { b: 1 } # one\n\nc: 2\n",
+    ["a", 1],
+    { b: [2, 3] },
+    "a:\n  - { b: 1 } # one\n  - { b: [2, 3] }\n\nc: 2\n",
+  );
   check("# only this\n", ["a"], 1, "# only this\n\na: 1\n");
 });
 
@@ -81,7 +87,7 @@ Deno.test("setYaml() takes values out with their own comments, and maps that bec
 });
 
 Deno.test("setYaml() keeps comments where the text leaves no place for the change", () => {
-  const rewritten = setYaml("# begin\nlist:\n  - a # first\n  - b\nlast: 1 # end\n", ["list", 2], "c");
+  const rewritten = setYaml("# begin\nlist:\n  -\n    a # first\n  - b\nlast: 1 # end\n", ["list", 2], "c");
   assert.deepEqual(parseDocument(rewritten).toJS(), { list: ["a", "b", "c"], last: 1 });
   for (const comment of ["# begin", "# first", "# end"]) assert.ok(rewritten.includes(comment), rewritten);
 });
