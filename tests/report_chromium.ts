@@ -138,7 +138,15 @@ export class Page {
     const modifiers = (alt ? 1 : 0) + (control ? 2 : 0) + (shift ? 8 : 0);
     const [, code = key] = /^([a-z])$/.exec(key) ? [key, `Key${key.toUpperCase()}`] : [];
     const text = key.length === 1 && !alt && !control ? { text: key } : key === "Enter" ? { text: "\r" } : {};
-    const virtual: Readonly<Record<string, number>> = { Enter: 13, Tab: 9, Escape: 27 };
+    const virtual: Readonly<Record<string, number>> = {
+      Enter: 13,
+      Tab: 9,
+      Escape: 27,
+      ArrowLeft: 37,
+      ArrowUp: 38,
+      ArrowRight: 39,
+      ArrowDown: 40,
+    };
     const windowsVirtualKeyCode = virtual[key] ?? (key.length === 1 ? key.toUpperCase().charCodeAt(0) : 0);
     await this.send("Input.dispatchKeyEvent", {
       type: "keyDown",

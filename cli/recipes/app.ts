@@ -65,7 +65,6 @@ function showDrawn({ given, problems, picture, edit, unseen }: Drawn): void {
   element("note").textContent = note;
   element<HTMLElement>("note").hidden = note === "";
   showFacts();
-  document.body.dataset["drawn"] = textNow().length.toString();
 }
 
 /** Sliders of the strength of an edit and of its random factors, in the ranges that the file gives. */
@@ -229,6 +228,7 @@ async function start(): Promise<void> {
       if (person !== state.person) showOther(picture, person);
       else if (!checked("show-was")) showPicture(picture);
     },
+    busy: (is) => element("pictures").setAttribute("aria-busy", String(is)),
     failed(message) {
       say(message);
       showControls(state.list.schemas[state.draft.saved.kind], setValue);

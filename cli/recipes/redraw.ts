@@ -21,6 +21,8 @@ export interface Receiver {
   drawn(drawn: Drawn, person: number): void;
   /** A picture of another person, or a larger one. */
   picture(picture: string, person: number): void;
+  /** Something is being drawn, or no longer. */
+  busy(is: boolean): void;
   /** A change could not be made. */
   failed(message: string): void;
 }
@@ -64,6 +66,7 @@ export function dropChanges(): void {
 /** Draws as soon as the picture before is done. */
 export function redraw(): void {
   wanted = true;
+  receiver.busy(true);
   if (!running) void work();
 }
 
@@ -74,6 +77,7 @@ async function work(): Promise<void> {
       if (wanted) {
         wanted = false;
         await drawNow();
+        receiver.busy(wanted);
       } else if (!await refine()) break;
     }
   } finally {

@@ -9,7 +9,6 @@ import { History } from "../../cli/recipes/history.ts";
 import { decodeImage } from "../../faces/data/image_file.ts";
 import { applyEdit } from "../../faces/edits.ts";
 import { pointAt } from "../../faces/geometry.ts";
-import { SCHEMAS } from "../../faces/schema.ts";
 import { pullLandmark } from "../../cli/_recipe_pull.ts";
 import { neutralFace } from "../faces/neutral_face.ts";
 import { gpuTest } from "../gpu.ts";
@@ -421,7 +420,7 @@ Deno.test(`recipes: ${REQUESTS} random requests read and write nothing but the f
 });
 
 Deno.test("recipes: a landmark that is dragged comes to its place by the move that names it, or by a new one", () => {
-  const schema = SCHEMAS.ibug68, landmarks = Float32Array.from(neutralFace(256));
+  const landmarks = Float32Array.from(neutralFace(256));
   const pull = (text: string, point: number, dx: number, dy: number, amount = 1, uneven = 0.5) => {
     const read = (text: string) => {
       const read = readRecipe("edit", text, "smile.yaml");
@@ -444,7 +443,7 @@ Deno.test("recipes: a landmark that is dragged comes to its place by the move th
   assert.equal(right.text, left.text, "from the other side it is the same");
   // On the middle of the face only y may change.
   const { text } = pull(SMILE, 30, 0, 7.5, 0.5);
-  assert.match(text.slice(SMILE.length), /^  - { points: \[30\], offset_iod: \[0, 0\.\d+\] }\n$/);
+  assert.match(text.slice(SMILE.length), /^ {2}- { points: \[30\], offset_iod: \[0, 0\.\d+\] }\n$/);
   assert.equal(text.slice(0, SMILE.length), SMILE);
   assert.match(pull(text, 30, 0, -7.5).text, /points: \[30\], offset_iod: \[0, -?0\.\d+\] }\n$/);
   assert.throws(() => pull(SMILE, 48, 1, 1, 0.01), /The amount is too small here/);
