@@ -17,18 +17,29 @@ export interface Canvas {
   readonly pixels: Float32Array;
   /** Number of the thing that each pixel shows, `[side, side]`; 0 is the background. */
   readonly owners: Int16Array;
+  /** Shares of a row's pixels that a shape covers, `[side]`, and its colours, `[side, 3]`: memory of {@linkcode fill}. */
+  readonly row: { readonly shares: Float64Array; readonly colours: Float64Array };
 }
 
 /** A black canvas. */
 export function createCanvas(side: number): Canvas {
-  return { side, pixels: new Float32Array(side * side * 3).fill(-1), owners: new Int16Array(side * side) };
+  return {
+    side,
+    pixels: new Float32Array(side * side * 3).fill(-1),
+    owners: new Int16Array(side * side),
+    row: { shares: new Float64Array(side), colours: new Float64Array(3 * side) },
+  };
 }
 
 /** Signed distance of a pixel to the outline of a shape, pixels: below 0 inside. */
 export type Shape = (x: number, y: number) => number;
 
-/** Colour of a pixel, written to `out`: -1 to 1. */
-export type Paint = (x: number, y: number, out: Float64Array) => void;
+/**
+ * Writes colours of pixels beside each other, those at `from` up to but not including `to` of row `y`.
+ *
+ * @param out Colours of the row, `[side, 3]`, -1 to 1.
+ */
+export type Paint = (y: number, from: number, to: number, out: Float64Array) => void;
 
 /** Bounds of a shape, pixels. */
 export interface Bounds {
@@ -46,30 +57,42 @@ export interface FillOptions {
   readonly owner: number;
   /** Width of the soft edge, pixels; by default 1. */
   readonly feather?: number;
-  /** 0 to 1; by default 1. */
-  readonly opacity?: number;
+  /** Greatest change of the shape's distance from a pixel to the next; by default 1. */
+  readonly steepness?: number;
 }
 
 /** Paints a shape. */
 export function fill(
-  { side, pixels, owners }: Canvas,
+  { side, pixels, owners, row: { shares, colours } }: Canvas,
   { x, y, reach }: Bounds,
   shape: Shape,
   paint: Paint,
-  { owner, feather = 1, opacity = 1 }: FillOptions,
+  { owner, feather = 1, steepness = 1 }: FillOptions,
 ): void {
   const clip = (at: number) => Math.max(0, Math.min(side, at));
   const [left, right] = [clip(Math.floor(x - reach)), clip(Math.ceil(x + reach) + 1)];
   const [top, bottom] = [clip(Math.floor(y - reach)), clip(Math.ceil(y + reach) + 1)];
-  const colour = new Float64Array(3);
   for (let row = top; row < bottom; row++) {
+    for (let column = left; column < right;) {
+      const distance = shape(column, row);
+      const share = Math.max(0, Math.min(1, 0.5 - distance / feather));
+      shares[column++] = share;
+      // Pixels to the right are as far inside or outside, until they may come to the soft edge.
+      const alike = (Math.abs(distance) - feather / 2) / steepness;
+      for (const end = Math.min(right, column + Math.floor(alike)); column < end; column++) shares[column] = share;
+    }
     for (let column = left; column < right; column++) {
-      const alpha = Math.min(1, 0.5 - shape(column, row) / feather) * opacity;
-      if (alpha <= 0) continue;
-      paint(column, row, colour);
-      const at = (row * side + column) * 3;
-      for (let c = 0; c < 3; c++) pixels[at + c]! += (colour[c]! - pixels[at + c]!) * alpha;
-      if (alpha > 0.5) owners[row * side + column] = owner;
+      if (shares[column] === 0) continue;
+      const from = column;
+      while (column < right && shares[column]! > 0) column++;
+      paint(row, from, column, colours);
+      for (let k = from, at = (row * side + from) * 3; k < column; k++, at += 3) {
+        const share = shares[k]!;
+        pixels[at]! += (colours[3 * k]! - pixels[at]!) * share;
+        pixels[at + 1]! += (colours[3 * k + 1]! - pixels[at + 1]!) * share;
+        pixels[at + 2]! += (colours[3 * k + 2]! - pixels[at + 2]!) * share;
+        if (share > 0.5) owners[row * side + k] = owner;
+      }
     }
   }
 }

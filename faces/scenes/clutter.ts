@@ -34,23 +34,30 @@ function skinColour(draw: Draw): Rgb {
 }
 
 function plain([r, g, b]: Rgb): Paint {
-  return (_x, _y, out) => {
-    out[0] = r;
-    out[1] = g;
-    out[2] = b;
+  return (_y, from, to, out) => {
+    for (let o = 3 * from; o < 3 * to; o += 3) {
+      out[o] = r;
+      out[o + 1] = g;
+      out[o + 2] = b;
+    }
   };
 }
 
-/** Mix of two colours by a share that may be beyond 0 and 1. */
-function mixed(from: Rgb, to: Rgb, share: (x: number, y: number) => number): Paint {
-  return (x, y, out) => {
-    const t = Math.max(0, Math.min(1, share(x, y)));
-    for (let c = 0; c < 3; c++) out[c] = from[c]! + (to[c]! - from[c]!) * t;
+/** Mix of two colours by shares, which may be beyond 0 and 1 and are written to where the pixels' red goes. */
+function mixed([r, g, b]: Rgb, [r1, g1, b1]: Rgb, shares: Paint): Paint {
+  return (y, from, to, out) => {
+    shares(y, from, to, out);
+    for (let o = 3 * from; o < 3 * to; o += 3) {
+      const t = Math.max(0, Math.min(1, out[o]!));
+      out[o] = r + (r1 - r) * t;
+      out[o + 1] = g + (g1 - g) * t;
+      out[o + 2] = b + (b1 - b) * t;
+    }
   };
 }
 
-/** Smooth noise from 0 to 1 on a lattice of a spacing in pixels. */
-function noise(draw: Draw, spacing: number): (x: number, y: number) => number {
+/** Smooth noise from 0 to 1 on a lattice of a spacing in pixels; a weight of it is added to the pixels' red. */
+function noise(draw: Draw, spacing: number, weight = 1): Paint {
   const seed = Math.floor(draw.uniform() * 0x7fffffff);
   const value = (i: number, j: number) => {
     let h = Math.imul(i, 0x27d4eb2d) ^ Math.imul(j, 0x165667b1) ^ seed;
@@ -58,14 +65,19 @@ function noise(draw: Draw, spacing: number): (x: number, y: number) => number {
     h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
     return ((h ^ (h >>> 16)) >>> 0) / 4294967296;
   };
-  return (x, y) => {
-    const u = x / spacing, v = y / spacing;
-    const i = Math.floor(u), j = Math.floor(v);
-    const a = u - i, b = v - j;
-    const s = a * a * (3 - 2 * a), t = b * b * (3 - 2 * b);
-    const top = value(i, j) + (value(i + 1, j) - value(i, j)) * s;
-    const bottom = value(i, j + 1) + (value(i + 1, j + 1) - value(i, j + 1)) * s;
-    return top + (bottom - top) * t;
+  return (y, from, to, out) => {
+    const v = y / spacing, j = Math.floor(v), b = v - j;
+    const t = b * b * (3 - 2 * b);
+    for (let x = from; x < to;) {
+      const i = Math.floor(x / spacing);
+      const p = value(i, j), q = value(i + 1, j), r = value(i, j + 1), s = value(i + 1, j + 1);
+      // The pixels of one cell of the lattice.
+      for (let u = x / spacing; x < to && u < i + 1; u = ++x / spacing) {
+        const a = u - i, smooth = a * a * (3 - 2 * a);
+        const top = p + (q - p) * smooth, bottom = r + (s - r) * smooth;
+        out[3 * x]! += weight * (top + (bottom - top) * t);
+      }
+    }
   };
 }
 
@@ -80,10 +92,12 @@ function patch(draw: Draw, { width, height, data }: Image, reach: number): Paint
     const k = Math.abs(Math.floor(at)) % (2 * length);
     return k < length ? k : 2 * length - 1 - k;
   };
-  return (x, y, out) => {
-    const column = Math.floor(left * width) + fold(x * step, w), row = Math.floor(top * height) + fold(y * step, h);
-    const from = (Math.min(row, height - 1) * width + Math.min(column, width - 1)) * 3;
-    for (let c = 0; c < 3; c++) out[c] = data[from + c]! / 127.5 - 1;
+  return (y, from, to, out) => {
+    const row = Math.min(height - 1, Math.floor(top * height) + fold(y * step, h));
+    for (let x = from; x < to; x++) {
+      const column = Math.min(width - 1, Math.floor(left * width) + fold(x * step, w));
+      for (let c = 0, k = (row * width + column) * 3; c < 3; c++) out[3 * x + c] = data[k + c]! / 127.5 - 1;
+    }
   };
 }
 
@@ -100,32 +114,40 @@ export function drawPaint(draw: Draw, reach: number, image: Image): Paint {
   if (kind < 0.2) return plain(a);
   if (kind < 0.38) {
     const length = between(draw, 0.7, 3) * reach, middle = between(draw, -0.5, 1);
-    return mixed(a, b, (x, y) => (x * cos + y * sin) / length + middle);
+    return mixed(a, b, (y, from, to, out) => {
+      for (let x = from; x < to; x++) out[3 * x] = (x * cos + y * sin) / length + middle;
+    });
   }
   if (kind < 0.62) {
     const spacing = logBetween(draw, 3, Math.max(6, reach));
-    const [coarse, middle, fine] = [noise(draw, spacing), noise(draw, spacing / 2.3), noise(draw, spacing / 5.1)];
+    const octaves = [noise(draw, spacing, 0.55), noise(draw, spacing / 2.3, 0.3), noise(draw, spacing / 5.1, 0.15)];
     const contrast = logBetween(draw, 0.7, 6);
-    return mixed(a, b, (x, y) => {
-      const value = 0.55 * coarse(x, y) + 0.3 * middle(x, y) + 0.15 * fine(x, y);
-      return 0.5 + (value - 0.5) * contrast;
+    return mixed(a, b, (y, from, to, out) => {
+      out.fill(0, 3 * from, 3 * to);
+      for (const octave of octaves) octave(y, from, to, out);
+      for (let x = from; x < to; x++) out[3 * x] = 0.5 + (out[3 * x]! - 0.5) * contrast;
     });
   }
   if (kind < 0.76) { // stripes, or folds where they are soft and bent
     const wave = logBetween(draw, 3, Math.max(6, reach / 2)), hard = logBetween(draw, 0.5, 8);
     const bent = noise(draw, wave * 3), bend = draw.uniform() < 0.6 ? between(draw, 0, 6) : 0;
-    return mixed(
-      a,
-      b,
-      (x, y) => 0.5 + hard * Math.sin((x * cos + y * sin) * 2 * Math.PI / wave + bend * bent(x, y)) / 2,
-    );
+    return mixed(a, b, (y, from, to, out) => {
+      out.fill(0, 3 * from, 3 * to);
+      if (bend > 0) bent(y, from, to, out);
+      for (let x = from; x < to; x++) {
+        const phase = (x * cos + y * sin) * 2 * Math.PI / wave + bend * out[3 * x]!;
+        out[3 * x] = 0.5 + hard * Math.sin(phase) / 2;
+      }
+    });
   }
   if (kind < 0.86) { // dots and checks
     const wave = logBetween(draw, 2.5, Math.max(5, reach / 3)) / Math.PI, hard = logBetween(draw, 0.7, 6);
     const level = between(draw, -0.6, 0.6);
-    return mixed(a, b, (x, y) => {
-      const u = (x * cos + y * sin) / wave, v = (y * cos - x * sin) / wave;
-      return 0.5 + hard * (Math.sin(u) * Math.sin(v) + level);
+    return mixed(a, b, (y, from, to, out) => {
+      for (let x = from; x < to; x++) {
+        const u = (x * cos + y * sin) / wave, v = (y * cos - x * sin) / wave;
+        out[3 * x] = 0.5 + hard * (Math.sin(u) * Math.sin(v) + level);
+      }
     });
   }
   return patch(draw, image, reach);
@@ -152,15 +174,18 @@ const capsule = (x0: number, y0: number, x1: number, y1: number, radius: number)
   const dx = x1 - x0, dy = y1 - y0, squared = dx * dx + dy * dy || 1;
   return (x, y) => {
     const t = Math.max(0, Math.min(1, ((x - x0) * dx + (y - y0) * dy) / squared));
-    return Math.hypot(x - x0 - t * dx, y - y0 - t * dy) - radius;
+    const u = x - x0 - t * dx, v = y - y0 - t * dy;
+    return Math.sqrt(u * u + v * v) - radius;
   };
 };
 
 /** A flower, star or cog of `petals`. */
 const rosette =
-  (x: number, y: number, radius: number, petals: number, depth: number, angle: number): Shape => (px, py) =>
-    Math.hypot(px - x, py - y) -
-    radius * (1 + depth * Math.cos(petals * (Math.atan2(py - y, px - x) - angle))) / (1 + depth);
+  (x: number, y: number, radius: number, petals: number, depth: number, angle: number): Shape => (px, py) => {
+    const u = px - x, v = py - y;
+    const petal = depth * Math.cos(petals * (Math.atan2(v, u) - angle));
+    return Math.sqrt(u * u + v * v) - radius * (1 + petal) / (1 + depth);
+  };
 
 const ring = (shape: Shape, thickness: number): Shape => (x, y) => Math.abs(shape(x, y)) - thickness;
 
@@ -271,17 +296,19 @@ export function drawRound(
   const base = skin ? plain(skinColour(draw)) : drawPaint(draw, reach, image);
   const light = between(draw, 0, 2 * Math.PI), [lx, ly] = [Math.cos(light), Math.sin(light)];
   const [depth, tilt] = [between(draw, 0.1, 1.1), between(draw, 0.2, 1)];
-  const lit: Paint = (px, py, out) => {
-    base(px, py, out);
-    const u = along(px, py), v = across(px, py);
-    const shade = depth * (Math.sqrt(Math.max(0, 1 - u * u - v * v)) + tilt * (u * lx + v * ly) - 0.7);
-    for (let c = 0; c < 3; c++) out[c] = Math.max(-1, Math.min(1, out[c]! + shade));
+  const lit: Paint = (py, from, to, out) => {
+    base(py, from, to, out);
+    for (let px = from; px < to; px++) {
+      const u = along(px, py), v = across(px, py);
+      const shade = depth * (Math.sqrt(Math.max(0, 1 - u * u - v * v)) + tilt * (u * lx + v * ly) - 0.7);
+      for (let o = 3 * px; o < 3 * px + 3; o++) out[o] = Math.max(-1, Math.min(1, out[o]! + shade));
+    }
   };
   fill(canvas, area, outline, lit, { owner, feather });
   if (draw.uniform() < 0.45) { // hair, a hat, a lid
     const level = between(draw, -0.7, 0.5), bent = between(draw, -0.4, 0.8), paint = drawPaint(draw, reach, image);
     const cap: Shape = (px, py) => Math.max(outline(px, py), (across(px, py) - level - bent * along(px, py) ** 2) * b);
-    fill(canvas, area, cap, paint, { owner });
+    fill(canvas, area, cap, paint, { owner, steepness: Infinity });
   }
   // Buttons, holes, seams, folds: at random, so that they are seldom where eyes and a mouth would be.
   const marks = draw.uniform() < 0.4 ? 0 : wholeBetween(draw, 1, 6), mark = plain(drawColour(draw));
@@ -309,10 +336,10 @@ export function drawThing(canvas: Canvas, draw: Draw, bounds: Bounds, image: Ima
   if (kind < 0.28) return drawFolds(canvas, draw, bounds, owner);
   if (kind < 0.44) return drawRound(canvas, draw, bounds, image, owner);
   const paint = drawPaint(draw, reach, image), angle = between(draw, 0, Math.PI);
-  const options = { owner, feather: draw.uniform() < 0.8 ? 1 : logBetween(draw, 1, 1 + reach), opacity: 1 };
+  const feather = draw.uniform() < 0.8 ? 1 : logBetween(draw, 1, 1 + reach);
   const b = reach * logBetween(draw, 0.15, 1);
   let shape: Shape;
-  let far = reach + options.feather / 2 + 1;
+  let far = reach + feather / 2 + 1, steepness = 1;
   if (kind < 0.58) shape = ellipse(x, y, reach, b, angle);
   else if (kind < 0.76) {
     shape = rectangle(x, y, reach, b, draw.uniform() < 0.6 ? 0 : angle);
@@ -321,17 +348,20 @@ export function drawThing(canvas: Canvas, draw: Draw, bounds: Bounds, image: Ima
     const length = reach * 0.9;
     const [u, v] = [Math.cos(angle) * length, Math.sin(angle) * length];
     shape = capsule(x - u, y - v, x + u, y + v, reach * between(draw, 0.02, 0.1) + 0.5);
-  } else shape = rosette(x, y, reach, wholeBetween(draw, 3, 12), between(draw, 0, 0.45), angle);
+  } else {
+    shape = rosette(x, y, reach, wholeBetween(draw, 3, 12), between(draw, 0, 0.45), angle);
+    steepness = Infinity;
+  }
   if (draw.uniform() < 0.2) {
     const thickness = Math.max(0.6, reach * between(draw, 0.02, 0.12));
     shape = ring(shape, thickness);
     far += thickness;
   }
-  fill(canvas, { x, y, reach: far }, shape, paint, options);
+  fill(canvas, { x, y, reach: far }, shape, paint, { owner, feather, steepness });
   // Circles in circles and outlines, as ornaments have them.
   for (let k = 0; k < 2 && draw.uniform() < 0.25; k++) {
     const within = shape, line = plain(drawColour(draw)), depth = between(draw, 0, 0.6) * b;
     const inner: Shape = ring((px, py) => within(px, py) + depth, Math.max(0.5, reach * 0.03));
-    fill(canvas, { x, y, reach: far }, inner, line, { owner });
+    fill(canvas, { x, y, reach: far }, inner, line, { owner, steepness });
   }
 }

@@ -118,8 +118,9 @@ function drawCut(draw: Draw, side_px: number, landmarks: Landmarks): Cut {
     const feather = side * (draw.uniform() < 0.4 ? 0.03 : between(draw, 0.05, 0.4));
     return {
       shape: (px, py) => {
-        const u = Math.abs((px - cx) * cos + (py - cy) * sin) / a, v = Math.abs((py - cy) * cos - (px - cx) * sin) / b;
-        const head = ((u ** power + v ** power) ** (1 / power) - 1) * Math.min(a, b);
+        const u = ((px - cx) * cos + (py - cy) * sin) / a, v = ((py - cy) * cos - (px - cx) * sin) / b;
+        const squares = power === 2 ? u * u + v * v : Math.sqrt(u ** 4 + v ** 4);
+        const head = (Math.sqrt(squares) - 1) * Math.min(a, b);
         return Math.max(head, border(px, py)) + feather / 2;
       },
       feather,
@@ -130,7 +131,8 @@ function drawCut(draw: Draw, side_px: number, landmarks: Landmarks): Cut {
   const feather = draw.uniform() < 0.75 ? 1 : between(draw, 2, 12);
   if (kind < 0.68) { // an oval
     const [a, b] = [half * between(draw, 0.75, 1), half * between(draw, 0.85, 1)];
-    const shape: Shape = (u, v) => (Math.hypot((u - middle) / a, (v - middle) / b) - 1) * Math.min(a, b) + feather / 2;
+    const shape: Shape = (u, v) =>
+      (Math.sqrt(((u - middle) / a) ** 2 + ((v - middle) / b) ** 2) - 1) * Math.min(a, b) + feather / 2;
     return { shape, feather, frame };
   }
   // A rectangle with at least a little around the landmarks.
@@ -145,15 +147,20 @@ function drawCut(draw: Draw, side_px: number, landmarks: Landmarks): Cut {
   return { shape, feather, frame };
 }
 
-/** Changes of colour of one thing, so that the things of a scene differ. */
-function drawTone(draw: Draw): (value: number, grey: number, channel: number) => number {
-  if (draw.uniform() < 0.5) return (value) => value;
+/** Changes the colour of one thing's pixel, so that the things of a scene differ. */
+function drawTone(draw: Draw): (colours: Float64Array, at: number) => void {
+  if (draw.uniform() < 0.5) return () => {};
   const gain = Math.exp(0.3 * draw.normal()),
     shift = 0.2 * draw.normal(),
     tint = [0, 0, 0].map(() => 0.1 * draw.normal());
   const saturation = draw.uniform() < 0.3 ? 0 : Math.exp(0.3 * draw.normal());
-  return (value, grey, channel) =>
-    Math.max(-1, Math.min(1, (grey + (value - grey) * saturation) * gain + shift + tint[channel]!));
+  return (colours, at) => {
+    const grey = 0.299 * colours[at]! + 0.587 * colours[at + 1]! + 0.114 * colours[at + 2]!;
+    for (let c = 0; c < 3; c++) {
+      const value = (grey + (colours[at + c]! - grey) * saturation) * gain + shift + tint[c]!;
+      colours[at + c] = Math.max(-1, Math.min(1, value));
+    }
+  };
 }
 
 /** A copy of half the size; each pixel is the mean of four. */
@@ -185,38 +192,37 @@ function paste(canvas: Canvas, draw: Draw, image: Image, affine: Affine, cut: Cu
     small = halved(small);
   }
   const side = small.width, ratio = side / image.width;
-  const back = invertAffine(affine);
+  const [ua, ub, uc, va, vb, vc] = invertAffine(affine);
   const tone = drawTone(draw);
   const { data } = small;
   const colour = [between(draw, -1, 1), between(draw, -1, 1), between(draw, -1, 1)];
   const last = side - 1;
-  const at = (px: number, py: number) =>
-    [back[0] * px + back[1] * py + back[2], back[3] * px + back[4] * py + back[5]] as const;
   const corners = transformLandmarks(
     Float32Array.of(0, 0, image.width - 1, 0, 0, image.height - 1, image.width - 1, image.height - 1),
     affine,
   );
   const { x, y, width, height } = boundingBox(corners);
   const bounds: Bounds = { x: x + width / 2, y: y + height / 2, reach: Math.max(width, height) / 2 };
-  const shape: Shape = (px, py) => cut.shape(...at(px, py)) * scale;
-  fill(canvas, bounds, shape, (px, py, out) => {
-    const [u, v] = at(px, py);
-    if (cut.frame && cut.shape(u, v) > -cut.frame) {
-      for (let c = 0; c < 3; c++) out[c] = colour[c]!;
-      return;
+  const shape: Shape = (px, py) => cut.shape(ua * px + ub * py + uc, va * px + vb * py + vc) * scale;
+  fill(canvas, bounds, shape, (py, from, to, out) => {
+    for (let px = from, o = 3 * from; px < to; px++, o += 3) {
+      const u = ua * px + ub * py + uc, v = va * px + vb * py + vc;
+      if (cut.frame && cut.shape(u, v) > -cut.frame) {
+        out.set(colour, o);
+        continue;
+      }
+      const su = Math.max(0, Math.min(last, (u + 0.5) * ratio - 0.5)),
+        sv = Math.max(0, Math.min(last, (v + 0.5) * ratio - 0.5));
+      const u0 = Math.floor(su), v0 = Math.floor(sv), fu = su - u0, fv = sv - v0;
+      const p = (v0 * side + u0) * 3, r = v0 < last ? p + side * 3 : p, right = u0 < last ? 3 : 0;
+      for (let c = 0; c < 3; c++) {
+        const upper = data[p + c]! * (1 - fu) + data[p + right + c]! * fu;
+        const lower = data[r + c]! * (1 - fu) + data[r + right + c]! * fu;
+        out[o + c] = (upper * (1 - fv) + lower * fv) / 127.5 - 1;
+      }
+      tone(out, o);
     }
-    const su = Math.max(0, Math.min(last, (u + 0.5) * ratio - 0.5)),
-      sv = Math.max(0, Math.min(last, (v + 0.5) * ratio - 0.5));
-    const u0 = Math.floor(su), v0 = Math.floor(sv), u1 = Math.min(last, u0 + 1), v1 = Math.min(last, v0 + 1);
-    const fu = su - u0, fv = sv - v0;
-    const p = (v0 * side + u0) * 3, q = (v0 * side + u1) * 3, r = (v1 * side + u0) * 3, s = (v1 * side + u1) * 3;
-    for (let c = 0; c < 3; c++) {
-      const upper = data[p + c]! * (1 - fu) + data[q + c]! * fu, lower = data[r + c]! * (1 - fu) + data[s + c]! * fu;
-      out[c] = (upper * (1 - fv) + lower * fv) / 127.5 - 1;
-    }
-    const grey = 0.299 * out[0]! + 0.587 * out[1]! + 0.114 * out[2]!;
-    for (let c = 0; c < 3; c++) out[c] = tone(out[c]!, grey, c);
-  }, { owner, feather: Math.max(1, cut.feather * scale) });
+  }, { owner, feather: Math.max(1, cut.feather * scale), steepness: Math.hypot(ua, ub, va, vb) * scale });
 }
 
 /** A place for a face. */
@@ -354,7 +360,7 @@ export function composeScene(
   const texture = (): Image => pick(sourceList(), draw).image;
   const canvas = createCanvas(side);
   const whole: Bounds = { x: side / 2, y: side / 2, reach: side };
-  fill(canvas, whole, () => -1, drawPaint(draw, side, texture()), { owner: 0 });
+  fill(canvas, whole, () => -Infinity, drawPaint(draw, side, texture()), { owner: 0 });
   let owner = 0;
   const thing = (bounds: Bounds) => drawThing(canvas, draw, bounds, texture(), ++owner);
   const anywhere = (low: number, high: number): Bounds => ({
@@ -370,7 +376,7 @@ export function composeScene(
   const body = ({ x, y, side: size }: Spot, angle: number) => {
     const far = size * between(draw, 0.9, 1.4), reach = size * between(draw, 0.7, 1.2);
     const [cx, cy] = [x - Math.sin(angle) * far, y + Math.cos(angle) * far];
-    const shape: Shape = (px, py) => Math.hypot(px - cx, py - cy) - reach;
+    const shape: Shape = (px, py) => Math.sqrt((px - cx) ** 2 + (py - cy) ** 2) - reach;
     fill(canvas, { x: cx, y: cy, reach }, shape, drawPaint(draw, reach, texture()), { owner: ++owner });
   };
   for (const spot of others) {

@@ -50,9 +50,10 @@ function swirled(image: Image, draw: Draw, [cx, cy]: readonly [number, number], 
   const most = between(draw, 2.5, 6) * (draw.uniform() < 0.5 ? -1 : 1);
   return rearranged(image, (x, y, out) => {
     const dx = x - cx, dy = y - cy;
-    const angle = most * Math.max(0, 1 - Math.hypot(dx, dy) / radius);
-    out[0] = cx + dx * Math.cos(angle) - dy * Math.sin(angle);
-    out[1] = cy + dx * Math.sin(angle) + dy * Math.cos(angle);
+    const angle = most * Math.max(0, 1 - Math.sqrt(dx * dx + dy * dy) / radius);
+    const cos = Math.cos(angle), sin = Math.sin(angle);
+    out[0] = cx + dx * cos - dy * sin;
+    out[1] = cy + dx * sin + dy * cos;
   });
 }
 
@@ -86,7 +87,7 @@ function emptied(image: Image, landmarks: Landmarks): Image {
   const clip = (value: number) => Math.max(0, Math.min(width - 1, Math.round(value)));
   for (let row = 0; row < image.height; row++) {
     for (let column = 0; column < width; column++) {
-      const u = (column - cx) / a, v = (row - cy) / b, r = Math.hypot(u, v);
+      const u = (column - cx) / a, v = (row - cy) / b, r = Math.sqrt(u * u + v * v);
       if (r >= 1) continue;
       // The mean of four places on the ellipse, by their nearness along both axes.
       const s = Math.sqrt(Math.max(0, 1 - v * v)), t = Math.sqrt(Math.max(0, 1 - u * u));

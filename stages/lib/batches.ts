@@ -132,13 +132,13 @@ function finderBatches({ datasets, data_weights, batch_size, side, seed }: Finde
   const random = new Random(seed, "finder/train");
   return (index: number): Batch => {
     const draw = random.at(index);
-    const scenes = Array.from({ length: batch_size }, () => composeScene(datasets, data_weights, draw, { side }));
     const images = new Float32Array(batch_size * side * side * 4);
-    scenes.forEach(({ pixels }, k) => packInto(images.subarray(k * side * side * 4), 3, pixels));
-    return {
-      images,
-      targets: finderTargets(scenes.map(({ faces }) => faces), side),
-    };
+    const faces = Array.from({ length: batch_size }, (_, k) => {
+      const scene = composeScene(datasets, data_weights, draw, { side });
+      packInto(images.subarray(k * side * side * 4, (k + 1) * side * side * 4), 3, scene.pixels);
+      return scene.faces;
+    });
+    return { images, targets: finderTargets(faces, side) };
   };
 }
 
