@@ -23,7 +23,7 @@ struct Style {
   back_low: vec4f, // background colours of the style; w: use them
   back_high: vec4f, // w: how far the background's colours stray
   rim: vec4f, // light from behind; w: the palette is for the background as well
-  line_more: vec4f, // least step back that makes an outline; whether a line parts face and neck
+  line_more: vec4f, // least step back that makes an outline; whether a line parts face and neck; cracks
   palette: array<vec4f, 8>,
 }
 @group(0) @binding(0) var params: texture_storage_2d<rgba32float, read>;
@@ -460,6 +460,14 @@ fn pack(@builtin(global_invocation_id) id: vec3u) {
   c += styles[face].paper.w * (0.5 * (grain.y + 0.0) + 0.5 * fbm(uv * 40.0, 92.0));
   let weave = styles[face].edge_colour.w * (sin(uv.x * 330.0) * 0.5 + sin(uv.y * 330.0) * 0.5);
   c *= 1.0 + weave;
+  let cracks = styles[face].line_more.z;
+  if (cracks > 0.0) { // a few long ones, and a finer net between them
+    let bent = uv + 0.015 * vec2f(noise(uv * 17.0, 95.0), noise(uv * 17.0, 96.0));
+    let wide = 0.5 / f32(size) * (0.6 + 0.4 * noise(uv * 6.0, 97.0));
+    let long = smoothstep(wide, 0.2 * wide, cells(bent, 0.13, 0.9).border);
+    let fine = 0.7 * smoothstep(0.8 * wide, 0.1 * wide, cells(bent + 3.0, 0.045, 0.9).border);
+    c *= 1.0 - cracks * max(long, fine);
+  }
   let out = uv - 0.5;
   c *= 1.0 - styles[face].lens.z * smoothstep(0.15, 0.55, dot(out, out) * 1.4);
   c = mix(c, vec3f(0.5), styles[face].lens.w);

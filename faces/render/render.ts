@@ -130,7 +130,7 @@ function packStyle(style: StyleRender): Float32Array<ArrayBuffer> {
     [...rgb(background.colours[0]), ["scene", "paper"].includes(background.kind) ? 0 : 1],
     [...rgb(background.colours[1]), background.vary],
     [...rgb(shade.rim_colour).map((v) => v * shade.rim), palette.ground ? 1 : 0],
-    [outlineStep(line), Number(line.jaw), 0, 0],
+    [outlineStep(line), Number(line.jaw), paper.cracks, 0],
     ...palette.colours.map((hex) => [...rgb(hex), 0]),
   ];
   rows.forEach((row, i) => out.set(row, i * 4));

@@ -149,6 +149,7 @@ const renderSchema = z.strictObject({
     bare: share(0).describe("How far the paper stays bare in the corners"),
     ragged: share(0).describe("Unevenness of the border of what is bare"),
     weave: share(0).describe("Threads of the canvas"),
+    cracks: share(0).describe("Darkness of a net of cracks, as in old paint"),
   }).prefault({}),
   marks: z.strictObject({
     kind: z.enum(KINDS.marks).default("none").describe(

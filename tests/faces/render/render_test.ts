@@ -262,22 +262,30 @@ Deno.test("renderFaces() hides the jaw below cloth, hair and fat, paints beyond 
   assert.notDeepEqual(below(fat!), below(plain!), "a second chin is below the jaw");
 });
 
-Deno.test("renderFaces() lights from the side and from behind, and leaves paper bare in the corners", async () => {
+Deno.test("renderFaces() lights from the side and from behind, leaves paper bare in the corners and cracks paint", async () => {
   const cheeks = (face: RenderedFace) =>
     [[2, 31, 48], [14, 35, 54]].map((points) => lightness(colour(face.image, ...mean(face, ...points))));
-  const [even, side, rim, bare] = [
+  const [even, side, rim, bare, cracked] = [
     await drawAs(() => {}),
     await drawAs(({ shade }) => shade.side = 1),
     await drawAs(({ shade }) => shade.rim = 2),
     await drawAs(({ paper }) => paper.bare = 1),
+    await drawAs(({ paper }) => paper.cracks = 1),
   ];
-  for (const face of [side, rim, bare]) assert.deepEqual(face.landmarks, even.landmarks);
+  for (const face of [side, rim, bare, cracked]) assert.deepEqual(face.landmarks, even.landmarks);
   const apart = (face: RenderedFace): number => Math.abs(cheeks(face)[0]! - cheeks(face)[1]!);
   assert(apart(side) > apart(even) + 30, "one cheek is dark");
   const total = ({ image }: RenderedFace): number => image.data.reduce((sum, v) => sum + v, 0);
   assert(total(rim) > total(even) * 1.01, "edges shine");
   assert(isWall(colour(even.image, 2, 2)) && !isWall(colour(bare.image, 2, 2)), "a corner is paper");
   assert.deepEqual(colour(bare.image, SIZE / 2, SIZE / 2), colour(even.image, SIZE / 2, SIZE / 2));
+  const share = (is: (was: number, now: number) => boolean): number => {
+    const { data } = even.image;
+    return data.filter((was, i) => is(was, cracked.image.data[i]!)).length / data.length;
+  };
+  assert.equal(share((was, now) => now > was), 0, "cracks are dark");
+  const [untouched, dark] = [share((was, now) => now === was), share((was, now) => now < 0.7 * was)];
+  assert(untouched > 0.4 && dark > 0.02, `${untouched} untouched, ${dark} cracked`);
 });
 
 Deno.test("renderFaces() draws a line along the nose where outlines follow folds, and leaves brows and eyes as they are", async () => {
