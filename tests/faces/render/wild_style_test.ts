@@ -109,7 +109,8 @@ Deno.test("stageShot() turns a third of the heads evenly, most of those with a n
   const staged = (nose: "whole" | "ridge", yaw_deg: number) =>
     Array.from(
       { length: 600 },
-      (_, at) => stageShot(shot, { line: { ...named[0]!.line, nose } }, new Random(2, "t", at), { yaw_deg }),
+      (_, at) =>
+        stageShot(shot, { ...named[0]!, line: { ...named[0]!.line, nose } }, new Random(2, "t", at), { yaw_deg }),
     );
   const turns = (shots: readonly Shot[]) =>
     shots.map(({ pose }) => pose[0]).filter((yaw) => yaw !== shot.pose[0]).map((yaw) => Math.abs(yaw) * 180 / Math.PI);
@@ -123,4 +124,9 @@ Deno.test("stageShot() turns a third of the heads evenly, most of those with a n
   const close = whole.filter(({ distance }) => distance !== shot.distance);
   assert(close.length > 60 && close.length < 120, `${close.length} of 600`);
   assert(close.every(({ distance }) => distance >= 3.4 && distance <= 6));
+  const grin = { ...named[0]!, shape: { ...named[0]!.shape, mouth_width: 1.5 } };
+  const grins = whole.map((_, at) => stageShot(shot, grin, new Random(2, "t", at), { yaw_deg: 30 }));
+  const laughing = grins.filter(({ open, smile, teeth }) => open >= 0.3 && smile >= 0.4 && teeth >= 0.8);
+  assert(laughing.length > 250 && laughing.length < 350, `${laughing.length} of 600 laugh`);
+  assert(whole.every(({ open }) => open === shot.open));
 });
