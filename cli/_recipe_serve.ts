@@ -60,7 +60,7 @@ export async function serveRecipes(
       "Ctrl-C stops",
   );
   await http.finished;
-  await faces?.finished();
+  await faces?.[Symbol.asyncDispose]();
   for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.removeSignalListener(signal, end);
 }
 

@@ -151,13 +151,10 @@ function bind(
   });
 }
 
-/** Runs passes and reads `source` back. */
-async function submit(
-  gpu: GPUDevice,
-  source: GPUBuffer,
-  steps: readonly [GPUComputePipeline, GPUBindGroup, readonly [number, number, number]][],
-): Promise<ArrayBuffer> {
-  const target = gpu.createBuffer({ size: source.size, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
+type Step = readonly [GPUComputePipeline, GPUBindGroup, readonly [number, number, number]];
+
+/** Writes passes into commands. */
+function encode(gpu: GPUDevice, steps: readonly Step[]): GPUCommandEncoder {
   const encoder = gpu.createCommandEncoder();
   const pass = encoder.beginComputePass();
   for (const [pipeline, group, [x, y, z]] of steps) {
@@ -166,6 +163,13 @@ async function submit(
     pass.dispatchWorkgroups(x, y, z);
   }
   pass.end();
+  return encoder;
+}
+
+/** Runs passes and reads `source` back. */
+async function submit(gpu: GPUDevice, source: GPUBuffer, steps: readonly Step[]): Promise<ArrayBuffer> {
+  const target = gpu.createBuffer({ size: source.size, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
+  const encoder = encode(gpu, steps);
   encoder.copyBufferToBuffer(source, 0, target, 0, source.size);
   gpu.queue.submit([encoder.finish()]);
   await target.mapAsync(GPUMapMode.READ);
@@ -193,24 +197,53 @@ function cropOf(points: Float32Array, [scale, dx, dy]: HeadParams["shot"]["frame
   };
 }
 
-async function renderBatch(
+/** GPU resources that are freed together. */
+class Owned {
+  readonly #all: { destroy(): void }[] = [];
+
+  keep<T extends { destroy(): void }>(resource: T): T {
+    this.#all.push(resource);
+    return resource;
+  }
+
+  destroy(): void {
+    for (const resource of this.#all) resource.destroy();
+  }
+}
+
+/** Textures of the samples of `count` images. */
+const layersOf = (gpu: GPUDevice, owned: Owned, side: number, count: number) => (): GPUTextureView =>
+  owned.keep(
+    gpu.createTexture({ size: [side, side, count], format: "rgba32float", usage: GPUTextureUsage.STORAGE_BINDING }),
+  ).createView({ dimension: "2d-array" });
+
+const storage = (gpu: GPUDevice, owned: Owned, size: number): GPUBuffer =>
+  owned.keep(gpu.createBuffer({ size, usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC }));
+
+/** Some heads as their samples see them, before a style gives them light and lines. */
+interface Surface {
+  readonly size_px: number;
+  /** Parameters of the heads. */
+  readonly params: GPUTextureView;
+  readonly shape: GPUTextureView;
+  readonly colour: GPUTextureView;
+  readonly light: GPUTextureView;
+  /** Landmarks of each head, pixels. */
+  readonly landmarks: readonly Landmarks[];
+  destroy(): void;
+}
+
+/** Draws the surfaces of heads whose texels are packed; their crops are written into the texels. */
+async function drawSurface(
   gpu: GPUDevice,
-  heads: readonly HeadParams[],
-  styles: readonly StyleRender[],
+  texels: readonly Float32Array[],
+  frames: readonly HeadParams["shot"]["frame"][],
   size_px: number,
   convention: Convention,
-): Promise<RenderedFace[]> {
-  const count = heads.length;
-  const side = size_px * SAMPLES;
-  const made = pipelines(gpu);
-  const owned: { destroy(): void }[] = [];
-  const keep = <T extends { destroy(): void }>(resource: T): T => {
-    owned.push(resource);
-    return resource;
-  };
+): Promise<Surface> {
+  const count = texels.length, side = size_px * SAMPLES, made = pipelines(gpu), owned = new Owned();
   try {
-    const texels = heads.map((head, i) => packHead(head, styles[i]!, size_px));
-    const paramTexture = keep(gpu.createTexture({
+    const paramTexture = owned.keep(gpu.createTexture({
       size: [PARAM_TEXELS, count],
       format: "rgba32float",
       usage: GPUTextureUsage.STORAGE_BINDING | GPUTextureUsage.COPY_DST,
@@ -221,59 +254,70 @@ async function renderBatch(
       gpu.queue.writeTexture({ texture: paramTexture }, all, { bytesPerRow: PARAM_TEXELS * 16 }, [PARAM_TEXELS, count]);
     };
     const params = paramTexture.createView();
-    const storage = (size: number): GPUBuffer =>
-      keep(gpu.createBuffer({ size, usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC }));
 
     upload();
-    const pointBuffer = storage(count * CURVE_POINTS * 8);
+    const pointBuffer = storage(gpu, owned, count * CURVE_POINTS * 8);
     const curves = made.curves[convention]();
     const found = new Float32Array(
       await submit(gpu, pointBuffer, [
         [curves, bind(gpu, curves, { 0: params, 1: pointBuffer }), [Math.ceil(CURVE_POINTS / 8), count, 1]],
       ]),
     );
-    const points = heads.map((_, i) =>
-      landmarksOf(found.subarray(i * CURVE_POINTS * 2, (i + 1) * CURVE_POINTS * 2), convention)
-    );
-    const crops = heads.map((head, i) => cropOf(points[i]!, head.shot.frame, size_px));
-    crops.forEach((crop, i) => setCrop(texels[i]!, crop));
+    const landmarks = frames.map((frame, i) => {
+      const points = landmarksOf(found.subarray(i * CURVE_POINTS * 2, (i + 1) * CURVE_POINTS * 2), convention);
+      const { unit, x, y } = cropOf(points, frame, size_px);
+      setCrop(texels[i]!, { unit, x, y });
+      return points.map((v, axis) => v / unit + (axis % 2 === 0 ? x : y));
+    });
     upload();
 
-    const layers = (): GPUTextureView =>
-      keep(
-        gpu.createTexture({ size: [side, side, count], format: "rgba32float", usage: GPUTextureUsage.STORAGE_BINDING }),
-      )
-        .createView({ dimension: "2d-array" });
-    const [shape, colour, light, first, second] = [layers(), layers(), layers(), layers(), layers()];
-    const recipes = keep(
+    const layers = layersOf(gpu, owned, side, count);
+    const [shape, colour, light] = [layers(), layers(), layers()];
+    const group = bind(gpu, made.surface, { 0: params, 2: shape, 3: colour, 4: light });
+    gpu.queue.submit([encode(gpu, [[made.surface, group, [Math.ceil(side / 8), side, count]]]).finish()]);
+    return { size_px, params, shape, colour, light, landmarks, destroy: () => owned.destroy() };
+  } catch (error) {
+    owned.destroy();
+    throw error;
+  }
+}
+
+/** Draws surfaces in styles, one for each. */
+async function drawStyles(
+  gpu: GPUDevice,
+  { size_px, params, shape, colour, light, landmarks }: Surface,
+  styles: readonly StyleRender[],
+): Promise<RenderedFace[]> {
+  const count = styles.length, side = size_px * SAMPLES, made = pipelines(gpu), owned = new Owned();
+  try {
+    const layers = layersOf(gpu, owned, side, count), [first, second] = [layers(), layers()];
+    const recipes = owned.keep(
       gpu.createBuffer({
         size: MOST_FACES * STYLE_FLOATS * 4,
         usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
       }),
     );
     styles.forEach((style, i) => gpu.queue.writeBuffer(recipes, i * STYLE_FLOATS * 4, packStyle(style)));
-    const pixelBuffer = storage(count * size_px * size_px * 4);
+    const pixelBuffer = storage(gpu, owned, count * size_px * size_px * 4);
     const samples = [Math.ceil(side / 8), side, count] as const;
-    const painted = styles.every(({ medium }) => medium.kind === "none") ? first : second;
+    const isPainted = styles.some(({ medium }) => medium.kind !== "none");
+    const paint: Step = [made.paint, bind(gpu, made.paint, { 0: params, 1: recipes, 5: first, 6: second }), samples];
     const bytes = new Uint8Array(
       await submit(gpu, pixelBuffer, [
-        [made.surface, bind(gpu, made.surface, { 0: params, 2: shape, 3: colour, 4: light }), samples],
         [
           made.shade,
           bind(gpu, made.shade, { 0: params, 1: recipes, 2: shape, 3: colour, 4: light, 6: first }),
           samples,
         ],
-        ...(painted === second
-          ? [[made.paint, bind(gpu, made.paint, { 0: params, 1: recipes, 5: first, 6: second }), samples] as const]
-          : []).map((step) => [...step] as [GPUComputePipeline, GPUBindGroup, typeof samples]),
+        ...isPainted ? [paint] : [],
         [
           made.pack,
-          bind(gpu, made.pack, { 0: params, 1: recipes, 5: painted, 7: pixelBuffer }),
+          bind(gpu, made.pack, { 0: params, 1: recipes, 5: isPainted ? second : first, 7: pixelBuffer }),
           [Math.ceil(size_px / 8), size_px, count],
         ],
       ]),
     );
-    return heads.map((_, face) => {
+    return landmarks.map((points, face) => {
       const data = new Uint8Array(size_px * size_px * 3);
       const from = face * size_px * size_px * 4;
       for (let i = 0; i < size_px * size_px; i++) {
@@ -281,12 +325,56 @@ async function renderBatch(
         data[i * 3 + 1] = bytes[from + i * 4 + 1]!;
         data[i * 3 + 2] = bytes[from + i * 4 + 2]!;
       }
-      const { unit, x, y } = crops[face]!;
-      const landmarks = points[face]!.map((v, i) => v / unit + (i % 2 === 0 ? x : y));
-      return { image: { width: size_px, height: size_px, data }, landmarks };
+      return { image: { width: size_px, height: size_px, data }, landmarks: points };
     });
   } finally {
-    for (const resource of owned) resource.destroy();
+    owned.destroy();
+  }
+}
+
+async function renderBatch(
+  gpu: GPUDevice,
+  heads: readonly HeadParams[],
+  styles: readonly StyleRender[],
+  size_px: number,
+  convention: Convention,
+): Promise<RenderedFace[]> {
+  const texels = heads.map((head, i) => packHead(head, styles[i]!, size_px));
+  const surface = await drawSurface(gpu, texels, heads.map(({ shot }) => shot.frame), size_px, convention);
+  try {
+    return await drawStyles(gpu, surface, styles);
+  } finally {
+    surface.destroy();
+  }
+}
+
+/**
+ * A head that is drawn in one style after the other: where only light, lines, medium or paper differ from the style before, it
+ * takes a sixth of the time, as what its samples see is kept.
+ */
+export class HeadSketch implements Disposable {
+  #kept: { readonly texels: Float32Array; readonly surface: Surface } | undefined;
+
+  /** Takes the device, the head and the side of the images. */
+  constructor(private readonly gpu: GPUDevice, private readonly head: HeadParams, private readonly size_px: number) {}
+
+  /** Draws the head in a style, as {@linkcode renderFaces} does; one call at a time. */
+  async draw(style: StyleRender): Promise<RenderedFace> {
+    const { gpu, head, size_px } = this, texels = packHead(head, style, size_px);
+    if (!this.#kept?.texels.every((value, i) => Object.is(value, texels[i]))) {
+      this.#kept?.surface.destroy();
+      this.#kept = undefined;
+      const before = texels.slice();
+      const surface = await drawSurface(gpu, [texels], [head.shot.frame], size_px, "annotators");
+      this.#kept = { texels: before, surface };
+    }
+    return (await drawStyles(gpu, this.#kept!.surface, [style]))[0]!;
+  }
+
+  /** Frees what is kept. */
+  [Symbol.dispose](): void {
+    this.#kept?.surface.destroy();
+    this.#kept = undefined;
   }
 }
 

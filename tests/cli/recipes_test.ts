@@ -163,7 +163,7 @@ async function withServer(
     const ask = (path: string, init?: RequestInit) =>
       server.handle(new Request(path.startsWith("/") ? `http://127.0.0.1:${PORT}${path}` : path, init), PORT);
     await use(ask, dir);
-    await faces?.finished();
+    await faces?.[Symbol.asyncDispose]();
   });
 }
 

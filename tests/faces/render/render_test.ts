@@ -4,6 +4,7 @@ import { SCHEMAS } from "../../../faces/schema.ts";
 import {
   DEFAULT_POSE,
   type HeadParams,
+  HeadSketch,
   type RenderedFace,
   renderFaces,
   samplePerson,
@@ -142,6 +143,22 @@ Deno.test("renderFaces() gives the same bytes again, and the same face at any si
   const [small] = await renderFaces(device.gpu, heads.slice(0, 1), photo.render, SIZE / 2);
   device.destroy();
   small!.landmarks.forEach((v, i) => assert(Math.abs((v + 0.5) * 2 - 0.5 - first[0]!.landmarks[i]!) < 0.05));
+});
+
+Deno.test("HeadSketch draws what renderFaces() draws, whatever style it drew before", async () => {
+  const device = await openDevice();
+  const head = { person: samplePerson(new Random(1, "p")), shot: sampleShot(new Random(1, "s")) };
+  {
+    using sketch = new HeadSketch(device.gpu, head, 32);
+    for (const name of ["photo", "ink", "oil_painting", "anime", "oil_painting", "photo"]) {
+      const { render } = styles.get(name)!;
+      assert.deepEqual([await sketch.draw(render)], await renderFaces(device.gpu, [head], render, 32), name);
+    }
+    const { render } = photo, pale = { ...render, shade: { ...render.shade, side: 1 } };
+    assert.notDeepEqual(await sketch.draw(pale), await sketch.draw(render));
+    assert.deepEqual([await sketch.draw(pale)], await renderFaces(device.gpu, [head], pale, 32));
+  }
+  device.destroy();
 });
 
 Deno.test("sampleShot() turns heads as far as asked, with heavy tails in wide poses", () => {
