@@ -340,7 +340,7 @@ export function samplePerson(random: RandomSource): Person {
     curls,
     beard,
     fall,
-    brow: 0.5 + 0.5 * random.uniform() ** 0.7,
+    brow: browDarkness(random.uniform()),
     lids: [
       random.uniform() < 0.25 ? 0.004 : 0.015 + 0.035 * random.uniform(),
       0.15 + 0.6 * random.uniform(),
@@ -373,6 +373,11 @@ export function samplePerson(random: RandomSource): Person {
     ...sampleThroat(random, { feminine, age, beard, cheek: shape.cheek }),
     corner: sampleCorner(random, { feminine, age }),
   };
+}
+
+/** Darkness of the brows from a share of people: those of some can hardly be seen. */
+function browDarkness(share: number): number {
+  return share < 0.07 ? 0.12 + 4 * share : 0.5 + 0.5 * share ** 0.7;
 }
 
 /** Draws the neck, and the angle between it and the jaw: sharp, soft, hidden by fat or by a beard. */
