@@ -7,7 +7,7 @@ import type { Image } from "../faces/data/image.ts";
 import { readImage } from "../faces/data/image_file.ts";
 import { pointsOf } from "../faces/data/corrections.ts";
 import { interocular } from "../faces/landmarks.ts";
-import { facePlace } from "../faces/place.ts";
+import { type FacePlace, facePlace } from "../faces/place.ts";
 import { convertLandmarks, type LandmarkSchema } from "../faces/schema.ts";
 import { roundTo } from "../faces/statistics.ts";
 import { InputError } from "../formats/input_error.ts";
@@ -45,17 +45,31 @@ export class Guesser implements AsyncDisposable {
    * @param landmarks `[P, 2]`: where the face is.
    * @throws {InputError} If the picture cannot be read, or the landmarks are all at one place.
    */
-  guess(path: string, landmarks: Float32Array): Promise<Guess> {
-    const result = this.#last.then(() => this.#guess(path, landmarks));
+  async guess(path: string, landmarks: Float32Array): Promise<Guess> {
+    if (!(interocular(landmarks, this.schema) >= 2)) {
+      throw new InputError("Cannot guess the landmarks of a face whose eyes are at one place");
+    }
+    return await this.#inTurn(path, facePlace(landmarks, this.schema));
+  }
+
+  /**
+   * Guesses the landmarks of an upright face.
+   *
+   * @param path Its picture.
+   * @param box Box around its landmarks: left, top, width, height.
+   * @throws {InputError} If the picture cannot be read.
+   */
+  guessIn(path: string, [x, y, width, height]: readonly [number, number, number, number]): Promise<Guess> {
+    return this.#inTurn(path, { x: x + width / 2, y: y + height / 2, side: Math.max(width, height), angle: 0 });
+  }
+
+  #inTurn(path: string, place: FacePlace): Promise<Guess> {
+    const result = this.#last.then(() => this.#guess(path, place));
     this.#last = result.catch(() => {});
     return result;
   }
 
-  async #guess(path: string, landmarks: Float32Array): Promise<Guess> {
-    if (!(interocular(landmarks, this.schema) >= 2)) {
-      throw new InputError("Cannot guess the landmarks of a face whose eyes are at one place");
-    }
-    const place = facePlace(landmarks, this.schema);
+  async #guess(path: string, place: FacePlace): Promise<Guess> {
     if (this.#picture?.path !== path) this.#picture = { path, image: await readImage(path) };
     const { image } = this.#picture;
     const pictures = [{ image, places: [place] }];

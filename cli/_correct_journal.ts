@@ -11,6 +11,7 @@ import {
   CORRECTIONS,
   faceKey,
   formatCorrection,
+  isAdded,
   lastStates,
   parseCorrections,
 } from "../formats/corrections.ts";
@@ -18,6 +19,7 @@ import { writeError } from "../formats/disk_error.ts";
 import { exists, readTextIfExists, removeIfExists, writeAtomic } from "../formats/files.ts";
 import { InputError } from "../formats/input_error.ts";
 import { isOfFace, pointsOf } from "../faces/data/corrections.ts";
+import { addedFace, type SourcePicture } from "./_correct_pictures.ts";
 import type { FaceSource, SourceFace } from "./_correct_source.ts";
 import { Refusal } from "./_local_server.ts";
 
@@ -68,22 +70,34 @@ type Step = NonNullable<Correction["step"]>;
 /** See the module. */
 export class Journal implements Disposable {
   readonly #path: string;
-  readonly #faces: readonly SourceFace[];
-  readonly #histories: readonly History[];
+  readonly #faces: SourceFace[];
+  readonly #histories: History[];
+  readonly #pictures: ReadonlyMap<string, SourcePicture>;
   /** Corrections of faces that are not in the folder now. */
   readonly #others: readonly Correction[];
   readonly #file: Deno.FsFile;
   #closed = false;
 
-  private constructor(path: string, { faces }: FaceSource, journal: readonly Correction[], file: Deno.FsFile) {
-    [this.#path, this.#faces, this.#file] = [path, faces, file];
-    this.#histories = faces.map((face) => ({ states: [originalState(face)], at: 0, revision: 0 }));
+  private constructor(
+    path: string,
+    { faces, pictures }: FaceSource,
+    journal: readonly Correction[],
+    file: Deno.FsFile,
+  ) {
+    [this.#path, this.#faces, this.#file] = [path, [...faces], file];
+    this.#histories = faces.map(historyOf);
+    this.#pictures = new Map(pictures.map((picture) => [picture.file_name, picture]));
     const places = new Map(faces.map((face, k) => [faceKey(face), k]));
     const others: Correction[] = [], unfit = new Set<string>();
     for (const correction of journal) {
-      const key = faceKey(correction), k = places.get(key);
+      const key = faceKey(correction), picture = this.#pictures.get(correction.file_name);
+      let k = places.get(key);
+      if (k === undefined && isAdded(correction) && picture) {
+        k = this.#push(addedFace(picture, correction.face, flat(correction.landmarks)));
+        places.set(key, k);
+      }
       if (k === undefined) others.push(correction);
-      else if (!isOfFace(correction, faces[k]!.landmarks)) unfit.add(key);
+      else if (!fits(correction, this.#faces[k]!)) unfit.add(key);
       else replay(this.#histories[k]!, correction);
     }
     if (unfit.size) {
@@ -126,6 +140,50 @@ export class Journal implements Disposable {
   /** Number of faces. */
   get count(): number {
     return this.#faces.length;
+  }
+
+  /** The faces: those of the folder, and those that were added. */
+  get faces(): readonly SourceFace[] {
+    return this.#faces;
+  }
+
+  /**
+   * Adds a face to a picture, in the place of one that was taken away again if there is one.
+   *
+   * @param picture One of the source's.
+   * @returns The face's number in {@linkcode Journal.faces}.
+   */
+  add(picture: SourcePicture, landmarks: FaceState["landmarks"]): number {
+    const state: FaceState = { landmarks, occluded: [], pinned: [], verdict: null };
+    const own = [...this.#faces.keys()].filter((k) => this.#faces[k]!.file_name === picture.file_name);
+    const free = own.find((k) => this.isAbsent(k));
+    if (free !== undefined) {
+      this.set(free, state, this.view(free).revision);
+      return free;
+    }
+    const numbers = [
+      ...own.map((k) => this.#faces[k]!),
+      ...this.#others.filter(({ file_name }) => file_name === picture.file_name),
+    ].map(({ face }) => face);
+    const k = this.#push(addedFace(picture, Math.max(0, ...numbers) + 1, flat(landmarks)));
+    try {
+      this.set(k, state, 0);
+    } catch (error) {
+      this.#faces.pop();
+      this.#histories.pop();
+      throw error;
+    }
+    return k;
+  }
+
+  /** True for a face that was added, and is not there now. */
+  isAbsent(k: number): boolean {
+    return this.#faces[k]?.added === true && this.view(k).state.verdict === "rejected";
+  }
+
+  #push(face: SourceFace): number {
+    this.#histories.push(historyOf(face));
+    return this.#faces.push(face) - 1;
   }
 
   /** A face as it is now. */
@@ -201,11 +259,11 @@ export class Journal implements Disposable {
   }
 
   #line(k: number, { landmarks, occluded, pinned, verdict }: FaceState): Correction {
-    const { file_name, face } = this.#faces[k]!, original = this.original(k);
+    const { file_name, face, added } = this.#faces[k]!, original = this.original(k);
     return {
       file_name,
       face,
-      was: original.landmarks,
+      was: added ? [] : original.landmarks,
       ...(original.occluded.length && { was_occluded: original.occluded }),
       landmarks,
       ...(occluded.length && { occluded }),
@@ -229,7 +287,7 @@ export class Journal implements Disposable {
       const lines = [
         ...this.#others,
         ...this.#histories.flatMap(({ states, at }, k) =>
-          isSame(states[at]!, states[0]!) ? [] : [this.#line(k, states[at]!)]
+          isSame(states[at]!, states[0]!) || this.isAbsent(k) ? [] : [this.#line(k, states[at]!)]
         ),
       ];
       if (lines.length) writeAtomic(this.#path, lines.map(formatCorrection).join(""));
@@ -244,10 +302,22 @@ export class Journal implements Disposable {
   }
 }
 
-/** The state of a face before any correction. */
-export function originalState({ landmarks, occluded = [] }: Pick<SourceFace, "landmarks" | "occluded">): FaceState {
-  return { landmarks: pointsOf(landmarks), occluded, pinned: [], verdict: null };
+/** The state of a face before any correction; one that was added was not there. */
+function originalState({ landmarks, occluded = [], added }: SourceFace): FaceState {
+  return { landmarks: pointsOf(landmarks), occluded, pinned: [], verdict: added ? "rejected" : null };
 }
+
+function historyOf(face: SourceFace): History {
+  return { states: [originalState(face)], at: 0, revision: 0 };
+}
+
+function fits(correction: Correction, { landmarks, added }: SourceFace): boolean {
+  return added
+    ? isAdded(correction) && 2 * correction.landmarks.length === landmarks.length
+    : isOfFace(correction, landmarks);
+}
+
+const flat = (landmarks: FaceState["landmarks"]) => Float32Array.from(landmarks.flat());
 
 function replay(history: History, { landmarks, occluded = [], pinned = [], verdict, step }: Correction): void {
   const { states } = history;

@@ -8,18 +8,17 @@
 import { z } from "zod";
 import { readBytes } from "../formats/files.ts";
 import { InputError } from "../formats/input_error.ts";
-import { createImage, cropSquare } from "../faces/data/image.ts";
+import { type Box as Square, createImage, cropSquare, type Image } from "../faces/data/image.ts";
 import { decodeImage, encodeJpeg, readImage, readImageHeader, readImageSize } from "../faces/data/image_file.ts";
-import { boundingBox, faceBox, type Landmarks } from "../faces/landmarks.ts";
-import { pointAt } from "../faces/geometry.ts";
+import { faceBox, type Landmarks } from "../faces/landmarks.ts";
 import { nextFaces, uprightShape } from "../faces/next_faces.ts";
-import type { LandmarkSchema } from "../faces/schema.ts";
 import { roundTo } from "../faces/statistics.ts";
 import { changesFace } from "../formats/corrections.ts";
 import type { Adaptation } from "./_correct_adapt.ts";
 import type { Comparison } from "./_correct_compare.ts";
 import type { Guess, Guesser } from "./_correct_guesser.ts";
 import type { FaceState, Journal } from "./_correct_journal.ts";
+import { boxOf, meanShape, shapeIn } from "./_correct_pictures.ts";
 import { distanceDoubt } from "./_correct_review.ts";
 import type { FaceSource } from "./_correct_source.ts";
 import { content, json, LocalServer, type PageFiles, Refusal } from "./_local_server.ts";
@@ -27,10 +26,10 @@ import type { ComparedFace, FaceDetails, FaceSummary, FolderFaces } from "./corr
 
 /** Side of the small pictures in the list, and how many of them are kept. */
 const THUMB_PX = 96, MOST_THUMBS = 2000;
-/** Faces that the usual shape is taken from, at most. */
-const MOST_SHAPES = 2000;
 /** Largest coordinate that a landmark may have, pixels. */
 const MOST_PX = 1e6;
+/** Smallest side of the box of a face that is added, pixels. */
+const LEAST_BOX_PX = 4;
 
 const PAGE: PageFiles = {
   html: "cli/correct/index.html",
@@ -68,7 +67,7 @@ export class CorrectServer implements AsyncDisposable {
   #work: Promise<void> | undefined;
   #isClosed = false;
   readonly #listeners = new Set<(text: string) => void>();
-  readonly #thumbs = new Map<number, Uint8Array<ArrayBuffer>>();
+  readonly #thumbs = new Map<string, Uint8Array<ArrayBuffer>>();
   #upright: readonly (Landmarks | undefined)[] | undefined;
   readonly #server: LocalServer;
 
@@ -76,7 +75,8 @@ export class CorrectServer implements AsyncDisposable {
   constructor(options: CorrectOptions) {
     this.#options = options;
     this.#doubts = options.source.faces.map(({ doubt }) => doubt);
-    this.#doubtful = new Set(this.#doubts.keys().filter((k) => this.#doubts[k] === undefined));
+    const { faces } = options.source;
+    this.#doubtful = new Set(faces.keys().filter((k) => faces[k]!.doubt === undefined && !faces[k]!.added));
     this.#guesser = options.guesser;
     if (options.adaptation) options.adaptation.onChange = (adapt) => this.#send({ adapt });
     this.#server = new LocalServer({
@@ -89,6 +89,7 @@ export class CorrectServer implements AsyncDisposable {
         redo: (body) => this.#step(body, "redo"),
         guess: (body) => this.#guess(body),
         adapt: (body) => this.#adapt(body),
+        add: (body) => this.#add(body),
       },
     });
   }
@@ -113,7 +114,7 @@ export class CorrectServer implements AsyncDisposable {
   }
 
   #faces(): FolderFaces {
-    const { source: { dir, kind, schema }, reason, comparison, adaptation } = this.#options;
+    const { source: { dir, kind, schema, pictures }, journal, reason, comparison, adaptation } = this.#options;
     const { name, count, names, contours, dots, regions, mirror, normalisers } = schema;
     return {
       dir,
@@ -124,29 +125,31 @@ export class CorrectServer implements AsyncDisposable {
       reason: reason ?? "",
       compare: comparison?.names ?? null,
       adapts: adaptation !== undefined,
-      faces: this.#options.source.faces.map((_, k) => this.#summary(k)),
+      adds: pictures.length > 0,
+      faces: journal.faces.map((_, k) => this.#summary(k)),
     };
   }
 
   /** Shapes of the faces before any correction. */
   #shapes(): readonly (Landmarks | undefined)[] {
     const { faces, schema } = this.#options.source;
-    return this.#upright ??= faces.map(({ landmarks }) => uprightShape(landmarks, schema));
+    return this.#upright ??= faces.map(({ landmarks, added }) => added ? undefined : uprightShape(landmarks, schema));
   }
 
   /** The faces in the order of what their correction would add. */
   #next(): number[] {
-    const shapes = this.#shapes();
-    return nextFaces(shapes.map((shape, k) => {
-      const { verdict, changed } = this.#summary(k);
+    const shapes = this.#shapes(), { journal, source: { schema } } = this.#options;
+    return nextFaces(journal.faces.map(({ added }, k) => {
+      const { verdict, changed, absent } = this.#summary(k), { landmarks } = journal.view(k).state;
+      const shape = !added ? shapes[k] : absent ? undefined : uprightShape(Float32Array.from(landmarks.flat()), schema);
       return { shape, doubt: this.#doubts[k], done: verdict !== null || changed };
     }));
   }
 
   #summary(k: number): FaceSummary {
-    const { file_name, face, style, group, score } = this.#options.source.faces[k]!;
-    const { state, revision } = this.#options.journal.view(k);
-    const { landmarks: was, occluded: was_occluded } = this.#options.journal.original(k);
+    const { journal } = this.#options, { file_name, face, style, group, score, added } = journal.faces[k]!;
+    const { state, revision } = journal.view(k), absent = journal.isAbsent(k);
+    const { landmarks, occluded: was_occluded } = journal.original(k), was = added ? [] : landmarks;
     return {
       index: k,
       file_name,
@@ -158,13 +161,14 @@ export class CorrectServer implements AsyncDisposable {
       score: score ?? null,
       verdict: state.verdict,
       compare: this.#options.comparison?.errors(k, state.landmarks) ?? null,
-      changed: changesFace({ file_name, face, was, was_occluded, ...state, verdict: undefined }),
+      changed: !absent && changesFace({ file_name, face, was, was_occluded, ...state, verdict: undefined }),
+      absent,
+      box: boxOf(state.landmarks),
     };
   }
 
   async #details(k: number): Promise<FaceDetails> {
-    const { journal, source } = this.#options;
-    const { path, uncertainty_px, review } = source.faces[k]!;
+    const { journal } = this.#options, { path, uncertainty_px, review } = journal.faces[k]!;
     const { width, height } = await readImageSize(path);
     return {
       ...journal.view(k),
@@ -179,14 +183,14 @@ export class CorrectServer implements AsyncDisposable {
 
   /** What the two that are compared found. */
   async #compare(k: number): Promise<ComparedFace> {
-    const { comparison, source } = this.#options;
+    const { comparison, journal } = this.#options;
     if (!comparison) throw new Refusal(404, "Nothing is compared");
-    const found = await comparison.find(k, source.faces[k]!);
+    const found = await comparison.find(k, journal.faces[k]!);
     return { found, summary: this.#summary(k) };
   }
 
   async #image(k: number): Promise<Response> {
-    const { path } = this.#options.source.faces[k]!;
+    const { path } = this.#options.journal.faces[k]!;
     const bytes = await readBytes(path);
     const { format, orientation, cmyk } = readImageHeader(bytes, path);
     const shown = ["png", "jpeg", "webp", "gif", "bmp"].includes(format) && orientation === 1 && cmyk === undefined;
@@ -195,14 +199,17 @@ export class CorrectServer implements AsyncDisposable {
   }
 
   async #thumb(k: number): Promise<Response> {
-    const kept = this.#thumbs.get(k);
+    const { journal } = this.#options, { path, landmarks, added } = journal.faces[k]!;
+    // A face that was added may be another one after an undo.
+    const key = added ? `${k}@${journal.view(k).revision}` : String(k), kept = this.#thumbs.get(key);
     if (kept) return content(kept, "image/jpeg");
-    const { path, landmarks } = this.#options.source.faces[k]!;
-    const image = await readImage(path), box = faceBox(landmarks);
+    const image = await readImage(path);
+    const points = added ? Float32Array.from(journal.view(k).state.landmarks.flat()) : landmarks;
+    const box = journal.isAbsent(k) ? wholeOf(image) : faceBox(points);
     const small = box.side >= 1 ? cropSquare(image, box, THUMB_PX) : createImage(THUMB_PX, THUMB_PX);
     const bytes = encodeJpeg(small, 80);
     if (this.#thumbs.size >= MOST_THUMBS) this.#thumbs.clear();
-    this.#thumbs.set(k, bytes);
+    this.#thumbs.set(key, bytes);
     return content(bytes, "image/jpeg");
   }
 
@@ -243,11 +250,27 @@ export class CorrectServer implements AsyncDisposable {
 
   async #guess(body: unknown): Promise<Response> {
     const { face, landmarks } = this.#check(guessBody, body);
-    const { reason, source } = this.#options, guesser = this.#guesser;
+    const { reason, journal } = this.#options, guesser = this.#guesser;
     if (!guesser) throw new Refusal(422, reason ?? "there is no detector");
     this.#checkState({ landmarks, occluded: [], pinned: [] });
-    const guess: Guess = await guesser.guess(source.faces[face]!.path, Float32Array.from(landmarks.flat()));
+    const guess: Guess = await guesser.guess(journal.faces[face]!.path, Float32Array.from(landmarks.flat()));
     return json(guess);
+  }
+
+  /** Adds a face to a picture: the detector's landmarks for its box, or without one the usual shape in it. */
+  async #add(body: unknown): Promise<Response> {
+    const { file_name, box } = parse(addBody, body), { source: { pictures, schema }, journal, reason } = this.#options;
+    const picture = pictures.find((one) => one.file_name === file_name);
+    if (!picture) throw new Refusal(404, "There is no such picture");
+    const landmarks = this.#guesser
+      ? (await this.#guesser.guessIn(picture.path, box)).landmarks
+      : shapeIn(meanShape(this.#shapes(), schema), box);
+    if (!landmarks) {
+      throw new Refusal(422, `There are no landmarks for the box: the folder has no face, and no detector (${reason})`);
+    }
+    const k = journal.add(picture, landmarks);
+    this.#changed(k);
+    return json(this.#summary(k));
   }
 
   #adaptation(): Adaptation {
@@ -290,6 +313,7 @@ export class CorrectServer implements AsyncDisposable {
     if (!comparison) return await this.#findDoubts();
     for (const [k, face] of faces.entries()) {
       if (this.#isClosed) return;
+      if (face.added) continue;
       await comparison.find(k, face);
       this.#send({ summary: this.#summary(k) });
     }
@@ -348,29 +372,6 @@ export class CorrectServer implements AsyncDisposable {
   }
 }
 
-/**
- * The usual shape of a folder's faces: the mean of the upright faces and of their mirror images, from 0 to 1.
- *
- * @returns `[P][2]`.
- */
-function meanShape(shapes: readonly (Landmarks | undefined)[], { count, mirror }: LandmarkSchema): [number, number][] {
-  const sum = new Float32Array(2 * count);
-  for (const shape of shapes.slice(0, MOST_SHAPES)) {
-    for (let p = 0; shape && p < count; p++) {
-      const [x, y] = pointAt(shape, p), q = mirror[p]!;
-      sum[2 * p]! += x;
-      sum[2 * p + 1]! += y;
-      sum[2 * q]! -= x;
-      sum[2 * q + 1]! += y;
-    }
-  }
-  const { x, y, width, height } = boundingBox(sum), side = Math.max(width, height) || 1;
-  return Array.from({ length: count }, (_, p) => [
-    roundTo((sum[2 * p]! - x - width / 2) / side + 0.5, 4),
-    roundTo((sum[2 * p + 1]! - y - height / 2) / side + 0.5, 4),
-  ]);
-}
-
 const face = z.int().min(0), revision = z.int().min(0);
 const coordinate = z.number().min(-MOST_PX).max(MOST_PX).transform((px) => roundTo(px, 3));
 const landmarks = z.array(z.tuple([coordinate, coordinate])).max(10_000);
@@ -384,7 +385,15 @@ const state = z.strictObject({
 const setBody = z.strictObject({ face, revision, state });
 const stepBody = z.strictObject({ face, revision });
 const guessBody = z.strictObject({ face, landmarks });
+const side = z.number().min(LEAST_BOX_PX).max(MOST_PX);
+const addBody = z.strictObject({ file_name: z.string(), box: z.tuple([coordinate, coordinate, side, side]) });
 const adaptBody = z.strictObject({ act: z.enum(["start", "cancel", "use"]) });
+
+/** The square that has the whole of a picture. */
+function wholeOf({ width, height }: Image): Square {
+  const side = Math.max(width, height);
+  return { x: (width - side) / 2, y: (height - side) / 2, side };
+}
 
 /** Reads a body; one of another shape is refused. */
 function parse<T>(shape: z.ZodType<T>, body: unknown): T {

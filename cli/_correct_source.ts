@@ -10,11 +10,15 @@ import { InputError } from "../formats/input_error.ts";
 import type { FormatName } from "../faces/data/annotations/registry.ts";
 import { numberFaces } from "../faces/data/corrections.ts";
 import { type DatasetRecord, isDataset, openDataset } from "../faces/data/dataset.ts";
+import { stem } from "../faces/data/annotations/format.ts";
 import { openFolder } from "../faces/data/face_folder.ts";
+import { isImageName, listFolder } from "../faces/data/folder_files.ts";
+import { readImageSize } from "../faces/data/image_file.ts";
 import { boxDiagonal } from "../faces/landmarks.ts";
-import { type LandmarkSchema, type SchemaName, SCHEMAS } from "../faces/schema.ts";
+import { DEFAULT_SCHEMA, type LandmarkSchema, type SchemaName, SCHEMAS } from "../faces/schema.ts";
 import { mean, roundTo } from "../faces/statistics.ts";
 import type { Origin } from "../faces/pts.ts";
+import { emptyPictures, type SourcePicture } from "./_correct_pictures.ts";
 import { distanceDoubt, type PairReview, readReview } from "./_correct_review.ts";
 import { UsageError } from "./command.ts";
 
@@ -42,6 +46,8 @@ export interface SourceFace {
   readonly uncertainty_px?: readonly number[];
   /** Finding of `dataset/review`, if it is a pair that was reviewed. */
   readonly review?: PairReview;
+  /** True for a face that is there only by correction; its landmarks are those that it was added with. */
+  readonly added?: true;
 }
 
 /** A folder of faces to correct. */
@@ -52,8 +58,10 @@ export interface FaceSource {
   readonly kind: "dataset" | "folder of images" | "results of detect";
   /** Schema of the landmarks. */
   readonly schema: LandmarkSchema;
-  /** All faces, in the order of the folder. */
+  /** All faces, in the order of the folder; behind them pictures without a face, see {@linkcode emptyPictures}. */
   readonly faces: readonly SourceFace[];
+  /** Pictures to which faces can be added; none of a dataset, whose images are crops of one face. */
+  readonly pictures: readonly SourcePicture[];
 }
 
 /** Choices for folders of images. */
@@ -87,7 +95,7 @@ export async function openSource(dir: string, options: SourceOptions = {}): Prom
     const { records, schema } = await openDataset(dir, { corrected: false });
     const reviews = await readReview(dir, records, options.review);
     const faces = facesOf(dir, records).map((face, k) => withReview(face, reviews?.[k]));
-    return { dir, kind: "dataset", schema, faces };
+    return { dir, kind: "dataset", schema, faces, pictures: [] };
   }
   if (options.review !== undefined) {
     throw new UsageError(`Cannot use a review for ${dir}: it is no dataset that could be reviewed`);
@@ -102,7 +110,26 @@ export async function openSource(dir: string, options: SourceOptions = {}): Prom
     on_bad: "skip",
     remedy: `pictures without landmarks: deno task detect ${dir} --out FOUND, then deno task correct FOUND`,
   });
-  return { dir, kind: "folder of images", schema: folder.schema, faces: facesOf(dir, folder.records) };
+  const faces = facesOf(dir, folder.records), byFile = new Map(faces.map((face) => [face.file_name, face]));
+  const pictures = listFolder(dir).paths.filter(isImageName).map((file_name): SourcePicture => {
+    const { style = "photo", group = stem(file_name) } = byFile.get(file_name) ?? {};
+    return { file_name, path: `${dir}/${file_name}`, style, group };
+  });
+  return withPictures({ dir, kind: "folder of images", schema: folder.schema, faces, pictures });
+}
+
+/** A folder with the pictures that have no face, where they can be read. */
+async function withPictures(source: FaceSource): Promise<FaceSource> {
+  const { pictures, faces, schema: { count } } = source, empty: SourceFace[] = [];
+  for (const face of emptyPictures(pictures, faces, count)) {
+    try {
+      await readImageSize(face.path);
+      empty.push(face);
+    } catch (error) {
+      if (!(error instanceof InputError)) throw error; // it is no picture that could be shown
+    }
+  }
+  return { ...source, faces: [...faces, ...empty] };
 }
 
 function withReview(face: SourceFace, review: PairReview | undefined): SourceFace {
@@ -135,7 +162,7 @@ const row = z.looseObject({
 });
 
 async function detectedFaces(dir: string): Promise<FaceSource> {
-  const path = `${dir}/${ROWS}`, faces: SourceFace[] = [];
+  const path = `${dir}/${ROWS}`, faces: SourceFace[] = [], pictures: SourcePicture[] = [];
   let schema: LandmarkSchema | undefined;
   for (const [k, text] of (await readText(path)).split("\n").entries()) {
     if (text.trim() === "") continue;
@@ -152,7 +179,9 @@ async function detectedFaces(dir: string): Promise<FaceSource> {
         code: "format",
       });
     }
-    const { file, faces: found = [] } = parsed.data;
+    const { file, faces: found } = parsed.data;
+    if (!found) continue; // the file is no picture
+    pictures.push({ file_name: file, path: file, style: "", group: "" });
     for (const [n, { score, landmarks, uncertainty_px }] of found.entries()) {
       schema ??= Object.values(SCHEMAS).find(({ count }) => count === landmarks.length);
       if (schema?.count !== landmarks.length || uncertainty_px.length !== landmarks.length) {
@@ -172,13 +201,14 @@ async function detectedFaces(dir: string): Promise<FaceSource> {
       });
     }
   }
-  if (!schema) throw new InputError(`Cannot correct ${dir}: ${ROWS} has no face`);
-  const missing = faces.find(({ path }) => !exists(path));
+  if (!pictures.length) throw new InputError(`Cannot correct ${dir}: ${ROWS} has no picture`);
+  const missing = pictures.find(({ path }) => !exists(path));
   if (missing) {
     throw new InputError(`Cannot correct ${dir}: its picture ${resolve(missing.path)} is missing`, {
       code: "missing",
       hint: "detect noted the paths of the pictures: put them back, or run detect again",
     });
   }
-  return { dir, kind: "results of detect", schema, faces };
+  schema ??= SCHEMAS[DEFAULT_SCHEMA];
+  return await withPictures({ dir, kind: "results of detect", schema, faces, pictures });
 }

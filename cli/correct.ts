@@ -4,7 +4,7 @@
  * @module
  */
 import { Command, Option } from "@commander-js/extra-typings";
-import { FORMAT_NAMES } from "../faces/data/annotations/registry.ts";
+import { EXPORT_NAMES, FORMAT_NAMES } from "../faces/data/annotations/registry.ts";
 import type { Origin } from "../faces/pts.ts";
 import { type LandmarkSchema, schemaName } from "../faces/schema.ts";
 import { InputError } from "../formats/input_error.ts";
@@ -14,7 +14,7 @@ import { ADAPT_PIPELINE, Adaptation } from "./_correct_adapt.ts";
 import { compareNames, Comparison, detectorSide, folderSide, isDetector } from "./_correct_compare.ts";
 import { Guesser } from "./_correct_guesser.ts";
 import { Journal, setAside } from "./_correct_journal.ts";
-import { saveCorrected } from "./_correct_save.ts";
+import { exportCorrected, saveCorrected } from "./_correct_save.ts";
 import { CorrectServer } from "./_correct_server.ts";
 import { openSource } from "./_correct_source.ts";
 import { gpuOption, LazyDevice } from "./_device.ts";
@@ -22,7 +22,7 @@ import { HOST, newToken, serveLocally } from "./_local_server.ts";
 import { pipelineAt, setOption } from "./_pipeline.ts";
 import { findRecipes } from "./_recipe_files.ts";
 import { serveRecipes } from "./_recipe_serve.ts";
-import { type Context, Exit, number, SHIPPED_DETECTOR } from "./command.ts";
+import { type Context, Exit, number, SHIPPED_DETECTOR, UsageError } from "./command.ts";
 
 const PORT = 8788, SAVED_PX = 256;
 
@@ -63,6 +63,12 @@ export const correct = (context: Context) =>
     )
     .option("--save <OUT>", "write the faces that were accepted or corrected as a dataset of crops, and stop")
     .addOption(
+      new Option(
+        "--as <FORMAT>",
+        "with --save: write whole pictures instead, with all faces that were not rejected in the pictures' own coordinates",
+      ).choices(EXPORT_NAMES).conflicts("size"),
+    )
+    .addOption(
       new Option("--size <PX>", `side of the crops of --save; ${SAVED_PX} unless given`).argParser(
         number("a whole number from 8 to 2048", (px) => Number.isInteger(px) && px >= 8 && px <= 2048),
       ),
@@ -89,6 +95,13 @@ export const correct = (context: Context) =>
         review,
         origin: origin === undefined ? undefined : Number(origin) as Origin,
       });
+      if (options.as !== undefined && options.save === undefined) {
+        throw new UsageError("Cannot use --as without --save");
+      }
+      if (options.save !== undefined && options.as !== undefined) {
+        const { images, faces } = await exportCorrected(source, options.save, options.as);
+        return context.print(`${images} pictures with ${faces} faces as ${options.as}: ${options.save}`);
+      }
       if (options.save !== undefined) {
         const count = await saveCorrected(source, options.save, options.size ?? SAVED_PX);
         return context.print(

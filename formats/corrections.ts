@@ -21,7 +21,7 @@ const indices = z.array(z.int().min(0));
 export const correctionLine = z.strictObject({
   file_name: z.string().min(1),
   face: z.int().min(1),
-  was: z.array(point).min(1),
+  was: z.array(point),
   was_occluded: indices.optional(),
   landmarks: z.array(point).min(1),
   occluded: indices.optional(),
@@ -36,7 +36,10 @@ export interface Correction {
   readonly file_name: string;
   /** Number of the face in the image, from 1. */
   readonly face: number;
-  /** Landmarks before any correction, `[P][2]`, pixels: the correction is of this face and of no other. */
+  /**
+   * Landmarks before any correction, `[P][2]`, pixels: the correction is of this face and of no other. None for a face that was
+   * added by hand.
+   */
   readonly was: readonly (readonly [number, number])[];
   /** Landmarks that were hidden in the picture before any correction, by index. */
   readonly was_occluded?: readonly number[] | undefined;
@@ -98,8 +101,14 @@ export function lastStates(journal: readonly Correction[]): Map<string, Correcti
   return new Map(journal.map((correction) => [faceKey(correction), correction]));
 }
 
+/** True for a face that was added by hand. */
+export function isAdded({ was }: Pick<Correction, "was">): boolean {
+  return was.length === 0;
+}
+
 /** True for a correction that changes a face for whoever reads it: an accepted face is as it was. */
 export function changesFace({ was, was_occluded = [], landmarks, occluded = [], verdict }: Correction): boolean {
+  if (isAdded({ was })) return verdict !== "rejected";
   return verdict === "rejected" || new Set(occluded).symmetricDifference(new Set(was_occluded)).size > 0 ||
     was.some(([x, y], k) => x !== landmarks[k]?.[0] || y !== landmarks[k]?.[1]);
 }

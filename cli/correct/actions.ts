@@ -6,6 +6,7 @@
  */
 import { openAdapt } from "./adapt.ts";
 import type { Point } from "./api.ts";
+import { addInMiddle } from "./boxes.ts";
 import { takeSide } from "./compare.ts";
 import { editor, pointsNow } from "./editor.ts";
 import { element } from "./elements.ts";
@@ -69,6 +70,15 @@ const ALL: readonly Action[] = [
     group: "actions",
     has: () => editor.folder.compare !== null,
     act: () => takeSide("b"),
+  },
+  {
+    id: "add",
+    text: "Add face",
+    keys: ["i", "Insert"],
+    doc: "a box in the middle of what is seen; the detector looks at it",
+    group: "actions",
+    has: () => editor.folder.adds,
+    act: addInMiddle,
   },
   {
     id: "snap",

@@ -9,9 +9,10 @@ import type { AdaptState } from "../_correct_adapt.ts";
 import type { Errors, Found } from "../_correct_compare.ts";
 import type { Guess } from "../_correct_guesser.ts";
 import type { FaceState, FaceView } from "../_correct_journal.ts";
+import type { Box } from "../_correct_pictures.ts";
 import type { PairReview } from "../_correct_review.ts";
 
-export type { AdaptState, Errors, FaceState, FaceView, Found, Guess };
+export type { AdaptState, Box, Errors, FaceState, FaceView, Found, Guess };
 
 /** A landmark, pixels; 0 is the centre of the first one. */
 export type Point = readonly [x: number, y: number];
@@ -60,6 +61,10 @@ export interface FaceSummary {
   readonly compare: Errors | null;
   /** True if landmarks are not as they were. */
   readonly changed: boolean;
+  /** True for a face that is not there: of a picture without one, or one that was added and taken away again. */
+  readonly absent: boolean;
+  /** Tight box of the landmarks, pixels: left, top, width, height. */
+  readonly box: Box;
 }
 
 /** All faces of the folder. */
@@ -76,6 +81,8 @@ export interface FolderFaces {
   readonly guesses: boolean;
   /** Reason for which none does. */
   readonly reason: string;
+  /** True if faces can be added to the pictures. */
+  readonly adds: boolean;
   /** Names of the two that are compared; null where nothing is. */
   readonly compare: readonly [string, string] | null;
   /** True if a detector can be fitted to the corrected faces. */
@@ -195,6 +202,11 @@ export async function adaptState(): Promise<AdaptState> {
 /** Acts on the fit. */
 export async function adaptAct(act: AdaptAct): Promise<AdaptState> {
   return await post("adapt", { act });
+}
+
+/** Adds a face to a picture at a box; returns its line of the list. */
+export async function addFace(file_name: string, box: Box): Promise<FaceSummary> {
+  return await post("add", { file_name, box });
 }
 
 /** Listens to changes, from here and from elsewhere, and to the fit. */

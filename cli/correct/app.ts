@@ -7,10 +7,10 @@
 import { featuresOf } from "../../faces/features.ts";
 import { buildAdapt, receiveAdapt } from "./adapt.ts";
 import { listen, listFaces } from "./api.ts";
-import { buildComparison, paintErrors } from "./compare.ts";
+import { buildComparison } from "./compare.ts";
 import { editor } from "./editor.ts";
 import { element, status } from "./elements.ts";
-import { arrange, showFirst, showProgress, takeSummary } from "./faces.ts";
+import { arrange, show, showFirst, showProgress, takeSummary } from "./faces.ts";
 import { dragTo, drop, grab } from "./gestures.ts";
 import { flushKeys, receive } from "./history.ts";
 import { onKey } from "./keyboard.ts";
@@ -49,16 +49,24 @@ function listenToPage(): void {
 /** Starts the page. */
 async function start(): Promise<void> {
   const folder = await listFaces(), { schema } = folder;
-  const stage = new Stage(element("stage"), element("loupe"), schema, { grab, drag: dragTo, drop, hover });
+  const stage = new Stage(element("stage"), element("loupe"), schema, {
+    grab,
+    drag: dragTo,
+    drop,
+    hover,
+    press: (index) => void show(index),
+  });
   Object.assign(editor, { folder, stage, faces: [...folder.faces], features: featuresOf(schema) });
   drawMap({ hover, select: (p) => select(p, true) });
+  if (!folder.adds) element("filter").querySelector('[value="empty"]')!.remove();
   buildTools();
   buildComparison();
   listenToPage();
   listen({
     change(event) {
       takeSummary(event.summary);
-      paintErrors();
+      const open = editor.open && editor.faces[editor.open.index];
+      if (open?.file_name === event.summary.file_name && !editor.drag) render();
       receive(event);
     },
     adapt: receiveAdapt,

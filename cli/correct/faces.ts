@@ -19,8 +19,9 @@ let url = "";
 let orderTimer: Timer;
 const items = new Map<number, HTMLButtonElement>();
 
-function matches({ verdict, changed }: FaceSummary): boolean {
+function matches({ verdict, changed, absent }: FaceSummary): boolean {
   const filter = element<HTMLSelectElement>("filter").value;
+  if (absent) return filter === "all" || filter === "empty";
   return filter === "all" || (filter === "open" ? !verdict : filter === "changed" ? changed : verdict === filter);
 }
 
@@ -28,9 +29,10 @@ function matches({ verdict, changed }: FaceSummary): boolean {
 export async function arrange(): Promise<void> {
   const by = element<HTMLSelectElement>("order").value;
   const useful = by === "next" ? await nextFaces().catch(() => []) : [];
-  const shown = by === "next"
-    ? useful.map((index) => editor.faces[index]!).filter(matches)
-    : editor.faces.filter(matches);
+  // A picture without a face is listed as such, and one with faces by these.
+  const known = new Set(editor.faces.filter(({ absent }) => !absent).map(({ file_name }) => file_name));
+  const faces = by === "next" ? useful.map((index) => editor.faces[index]!) : editor.faces;
+  const shown = faces.filter((face) => matches(face) && !(face.absent && known.has(face.file_name)));
   const value = (face: FaceSummary) => comparedValue(by, face);
   if (shown.some((face) => value(face) !== undefined)) shown.sort((a, b) => value(b)! - value(a)! || a.index - b.index);
   if (by === "doubt") shown.sort((a, b) => (b.doubt ?? -1) - (a.doubt ?? -1) || a.index - b.index);
@@ -70,12 +72,16 @@ function itemOf(index: number): HTMLButtonElement {
 function paintItem(index: number): void {
   const button = items.get(index), face = editor.faces[index];
   if (!button || !face) return;
-  const { file_name, face: number, doubt, verdict, changed } = face;
-  button.className = `face ${verdict ?? ""}`;
+  const { file_name, face: number, doubt, verdict, changed, absent, revision } = face;
+  button.className = `face ${absent ? "" : verdict ?? ""}`;
+  if (button.dataset["absent"] !== undefined && button.dataset["absent"] !== String(absent)) {
+    button.querySelector("img")!.src = `thumb/${index}?${revision}`;
+  }
+  button.dataset["absent"] = String(absent);
   button.setAttribute("aria-current", String(index === editor.open?.index));
   const facts = document.createElement("small"), mark = document.createElement("b");
-  mark.className = verdict ?? "";
-  mark.textContent = verdict ?? (changed ? "corrected" : "");
+  mark.className = absent ? "" : verdict ?? "";
+  mark.textContent = absent ? "no face" : verdict ?? (changed ? "corrected" : "");
   const known = editor.folder.compare ? comparedText(face) : doubt === null ? "" : `doubt ${doubt.toFixed(1)} %`;
   facts.append(known && mark.textContent ? `${known}, ` : known, mark);
   const name = file_name.replace(/^.*\//, "") + (number > 1 ? `, face ${number}` : "");
@@ -84,9 +90,10 @@ function paintItem(index: number): void {
 
 /** Shows how much is done. */
 export function showProgress(): void {
-  const decided = editor.faces.filter(({ verdict }) => verdict).length,
-    changed = editor.faces.filter((face) => face.changed).length;
-  element("progress").textContent = `${decided} of ${editor.faces.length} decided, ${changed} corrected`;
+  const there = editor.faces.filter(({ absent }) => !absent),
+    decided = there.filter(({ verdict }) => verdict).length,
+    changed = there.filter((face) => face.changed).length;
+  element("progress").textContent = `${decided} of ${there.length} decided, ${changed} corrected`;
 }
 
 /** Takes a face's new line. */
@@ -95,6 +102,7 @@ export function takeSummary(summary: FaceSummary): void {
   editor.faces[summary.index] = summary;
   paintItem(summary.index);
   showProgress();
+  if (before?.absent !== summary.absent) return void arrange();
   // A face that is worked on keeps its place.
   if (before && (before.doubt !== summary.doubt || !before.compare !== !summary.compare)) {
     clearTimeout(orderTimer);
@@ -107,21 +115,29 @@ export async function show(index: number): Promise<void> {
   flushKeys();
   editor.coming = index;
   try {
-    const [details, picture] = await Promise.all([openFace(index), pictureOf(index)]);
+    const { open } = editor;
+    const isSame = open && editor.faces[open.index]?.file_name === editor.faces[index]?.file_name;
+    const [details, picture] = await Promise.all([openFace(index), isSame ? open.picture : pictureOf(index)]);
     if (editor.coming !== index) return; // another one was asked for meanwhile
     editor.coming = undefined;
     const before = editor.open?.index;
     const { state, revision, undo, redo, width, height, summary } = details;
     editor.open = { index, details, state, revision, undo, redo, waiting: 0, picture };
     [editor.selected, editor.hovered, editor.drag] = [null, null, undefined];
-    if (url) URL.revokeObjectURL(url);
-    url = URL.createObjectURL(picture);
-    editor.stage.open(url, width, height);
-    editor.stage.frame(state.landmarks);
+    if (!isSame) {
+      if (url) URL.revokeObjectURL(url);
+      url = URL.createObjectURL(picture);
+      editor.stage.open(url, width, height);
+    }
+    if (editor.mode !== "boxes" && !summary.absent) editor.stage.frame(state.landmarks);
+    else if (!isSame || before === index) editor.stage.frameAll();
     history.replaceState(null, "", `#${index}`);
     for (const changed of [before, index]) if (changed !== undefined) paintItem(changed);
     items.get(index)?.scrollIntoView({ block: "nearest" });
-    element("title").textContent = summary.file_name + (summary.face > 1 ? `, face ${summary.face}` : "");
+    const name = summary.file_name.replace(/^.*\/(?=[^/]+\/[^/]+$)/, "");
+    element<HTMLElement>("title").title = summary.file_name;
+    element("title").textContent = name +
+      (summary.absent ? ", no face" : summary.face > 1 ? `, face ${summary.face}` : "");
     render();
     const line = await compareOpen();
     if (!line) return;
@@ -155,8 +171,12 @@ export function go(by: number): void {
 /** Accepts or rejects the open face, or takes that back. */
 export function judge(verdict: "accepted" | "rejected"): void {
   if (!editor.open || editor.coming !== undefined) return; // a key that is held does not judge what nobody has seen
+  if (editor.faces[editor.open.index]!.absent) {
+    return say("There is no face here: draw a box around one in the mode Boxes (6), or press i.");
+  }
   flushKeys();
   const again = editor.open.state.verdict === verdict;
   commit({ verdict: again ? null : verdict });
-  if (!again) go(1);
+  // A box that is taken away leaves the others of its picture to work on.
+  if (!again && !(editor.mode === "boxes" && verdict === "rejected")) go(1);
 }

@@ -6,8 +6,10 @@
  */
 import { refit } from "../../faces/refit.ts";
 import type { Point } from "./api.ts";
+import { addBox, boxBetween, resized } from "./boxes.ts";
 import { boxed, editor, featureOf } from "./editor.ts";
 import { checked, element } from "./elements.ts";
+import { show } from "./faces.ts";
 import { commit, commitLater, flushKeys } from "./history.ts";
 import { select } from "./selection.ts";
 import { boxOf, dragContour, movePoints } from "./shapes.ts";
@@ -21,9 +23,16 @@ export const MODES = {
   contour: ["Contour", "3", "A landmark, and those beside it on its contour the less the farther they are"],
   feature: ["Feature", "4", "An eye, a brow, the nose, the mouth or the jaw: move, turn, scale"],
   face: ["Face", "5", "All landmarks: move, turn, scale"],
+  boxes: ["Boxes", "6", "All faces of the picture: move, resize; a drag beside them adds one"],
 } as const;
 /** One of them. */
 export type Mode = keyof typeof MODES;
+
+/** The ways that the page has. */
+export const modes = () =>
+  (Object.entries(MODES) as [Mode, readonly [string, string, string]][]).filter(([name]) =>
+    name !== "boxes" || editor.folder.adds
+  );
 
 /** Pixels of the screen below which a press is no drag. */
 const STILL_PX = 2;
@@ -42,11 +51,12 @@ export interface Drag {
 /** Landmarks after a drag. */
 function dragged({ grip, start, points, held, at }: Drag): Point[] {
   const by: Point = [at[0] - start[0], at[1] - start[1]];
+  if (grip.kind === "corner") return resized(points, grip.corner, by);
   if (grip.kind === "point" && held !== null) {
     const place: Point = [points[held]![0] + by[0], points[held]![1] + by[1]];
     return moved(points, held, place, by);
   }
-  const some = boxed() ?? [], { x, y, w, h } = boxOf(points, some);
+  const some = editor.mode === "boxes" ? [...points.keys()] : boxed() ?? [], { x, y, w, h } = boxOf(points, some);
   const centre: Point = [x + w / 2, y + h / 2], still = { centre, angle: 0, scale: 1, by: [0, 0] as Point };
   const arm = (place: Point): Point => [place[0] - centre[0], place[1] - centre[1]];
   const [a, b] = [arm(start), arm(at)];
@@ -78,6 +88,7 @@ function moved(points: readonly Point[], held: number, place: Point, by: Point):
     case "feature":
       return movePoints(points, featureOf(held).points, { centre: [0, 0], angle: 0, scale: 1, by });
     case "face":
+    case "boxes":
       return movePoints(points, [...points.keys()], { centre: [0, 0], angle: 0, scale: 1, by });
   }
 }
@@ -89,12 +100,15 @@ export const pairs = (flat: ArrayLike<number>) =>
 /** Landmarks that are placed by hand after one of them was moved. */
 function pinnedWith(p: number): readonly number[] {
   const pinned = editor.open?.state.pinned ?? [];
-  return editor.mode === "feature" || editor.mode === "face" || pinned.includes(p) ? pinned : [...pinned, p];
+  return editor.mode === "feature" || editor.mode === "face" || editor.mode === "boxes" || pinned.includes(p)
+    ? pinned
+    : [...pinned, p];
 }
 
 /** Takes hold of something; false if there is nothing to hold. */
 export function grab(grip: Grip, at: Point): boolean {
-  if (!editor.open || !editor.visible) return false;
+  const isBox = grip.kind === "new" || grip.kind === "other";
+  if (!editor.open || !editor.visible && !isBox) return false;
   flushKeys();
   const held = grip.kind === "point" ? grip.point : null;
   if (held !== null) select(held);
@@ -110,6 +124,8 @@ export function dragTo(at: Point): void {
   const far = Math.hypot(at[0] - drag.start[0], at[1] - drag.start[1]) * stage.scale;
   if (!drag.moved && far < STILL_PX) return;
   [drag.moved, drag.at] = [true, at];
+  if (drag.grip.kind === "other") return;
+  if (drag.grip.kind === "new") return stage.draft(boxBetween(drag.start, at));
   draw(dragged(drag));
   stage.magnify(drag.held);
 }
@@ -119,7 +135,10 @@ export function drop(cancelled: boolean): void {
   const done = editor.drag;
   editor.drag = undefined;
   editor.stage.magnify(checked("show-loupe") ? editor.selected : null);
+  editor.stage.draft(null);
   if (!done || !editor.open) return;
+  if (done.grip.kind === "other") return void (done.moved || cancelled || show(done.grip.index));
+  if (done.grip.kind === "new") return void (!done.moved || cancelled || addBox(boxBetween(done.start, done.at)));
   if (!done.moved || cancelled) return render();
   commit({
     landmarks: dragged(done),

@@ -6,9 +6,10 @@
  */
 import { actions, ARROWS } from "./actions.ts";
 import type { Point } from "./api.ts";
+import { nudgeBox } from "./boxes.ts";
 import { editor } from "./editor.ts";
 import { element } from "./elements.ts";
-import { type Mode, MODES, nudge } from "./gestures.ts";
+import { modes, nudge } from "./gestures.ts";
 import { setMode } from "./toolbar.ts";
 
 /** Steps of the arrow keys, pixels of the picture; with them alone the picture, pixels of the screen. */
@@ -26,18 +27,20 @@ export function onKey(event: KeyboardEvent): void {
     return event.preventDefault();
   }
   const arrow = ARROWS[event.key];
-  if (arrow && !event.ctrlKey && !event.metaKey) {
+  const control = event.ctrlKey || event.metaKey;
+  if (arrow && (!control || editor.mode === "boxes")) {
     if (isButton && target.closest("#list")) return moveInList(event, arrow);
     event.preventDefault();
     const size = event.altKey ? FINE_PX : event.shiftKey ? COARSE_PX : STEP_PX;
+    const by: Point = [size * arrow[0], size * arrow[1]];
+    if (editor.mode === "boxes" && nudgeBox(by, control)) return;
     if (editor.selected !== null) return nudge(size * arrow[0], size * arrow[1]);
     return editor.stage.pan(-PAN_PX * arrow[0], -PAN_PX * arrow[1]);
   }
-  const control = event.ctrlKey || event.metaKey;
   if (event.altKey) return;
   const key = control ? `Ctrl+${event.key}` : event.key;
-  const chosen = Object.entries(MODES).find(([, [, digit]]) => digit === key)?.[0];
-  if (chosen) return setMode(chosen as Mode);
+  const chosen = modes().find(([, [, digit]]) => digit === key)?.[0];
+  if (chosen) return setMode(chosen);
   const action = actions().find(({ keys }) => keys.includes(key));
   if (!action || element<HTMLButtonElement>(`do-${action.id}`)?.disabled) return;
   event.preventDefault();

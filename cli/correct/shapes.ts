@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Point } from "./api.ts";
+import type { Box, Point } from "./api.ts";
 
 /**
  * Moves a landmark, and those beside it on a contour the less the farther they are along it.
@@ -65,6 +65,12 @@ export function movePoints(
     result[p] = [cx + cos * x - sin * y + dx, cy + sin * x + cos * y + dy];
   }
   return result;
+}
+
+/** Landmarks stretched from their own box to another one: left, top, width, height. */
+export function stretch(points: readonly Point[], [left, top, wide, high]: Box): Point[] {
+  const { x, y, w, h } = boxOf(points, [...points.keys()]);
+  return points.map(([px, py]) => [left + (w > 0 ? wide * (px - x) / w : 0), top + (h > 0 ? high * (py - y) / h : 0)]);
 }
 
 /** Tight box of some landmarks. */

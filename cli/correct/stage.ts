@@ -4,13 +4,17 @@
  *
  * @module
  */
-import type { PageSchema, Point } from "./api.ts";
+import type { Box, FaceState, PageSchema, Point } from "./api.ts";
 import { boxOf } from "./shapes.ts";
 
 const SVG = "http://www.w3.org/2000/svg";
 
 /** Sizes on the screen, CSS pixels: reach of the pointer by its kind, radius of landmarks, frame around a face. */
 const REACH = { mouse: 14, pen: 18, touch: 28 }, RADIUS = 3.5, LOUPE_ZOOM = 4;
+/** Way of a pointer on the screen, CSS pixels, up to which it pressed and did not drag. */
+const PRESS_PX = 3;
+/** Corners of a box: left or right, top or bottom. */
+const CORNERS: readonly Point[] = [[0, 0], [1, 0], [0, 1], [1, 1]];
 /** Pixels of the screen a pixel of the picture may take. */
 const LEAST_SCALE = 0.02, MOST_SCALE = 80;
 
@@ -38,6 +42,20 @@ const BESIDE = ["before", "found", "a", "b"] as const, DOTTED: readonly BesideNa
 /** One of them. */
 export type BesideName = (typeof BESIDE)[number];
 
+/** Box of a face of the picture. */
+export interface StageBox {
+  /** Its face. */
+  readonly index: number;
+  readonly box: Box;
+  /** Text on it. */
+  readonly label: string;
+  /** Name for those who do not see it. */
+  readonly name: string;
+  readonly verdict: FaceState["verdict"];
+  /** True for that of the open face. */
+  readonly open: boolean;
+}
+
 /** State of the landmarks as it is drawn. */
 export interface Shown {
   readonly points: readonly Point[];
@@ -53,10 +71,20 @@ export interface Shown {
   readonly beside: Readonly<Record<BesideName, readonly Point[] | null>>;
   /** False to show the picture alone. */
   readonly visible: boolean;
+  /** Boxes of the faces of the picture. */
+  readonly boxes: readonly StageBox[];
+  /** True if the pointer is for the boxes. */
+  readonly boxing: boolean;
 }
 
 /** Part of the drawing that the pointer holds. */
-export type Grip = { readonly kind: "point"; readonly point: number } | { readonly kind: "move" | "turn" | "scale" };
+export type Grip =
+  | { readonly kind: "point"; readonly point: number }
+  | { readonly kind: "move" | "turn" | "scale" | "new" }
+  /** Corner of the open face's box: 0 for left or top, 1 for right or bottom. */
+  | { readonly kind: "corner"; readonly corner: Point }
+  /** Box of another face. */
+  | { readonly kind: "other"; readonly index: number };
 
 /** Receives what the pointer does. */
 export interface StageEvents {
@@ -68,6 +96,8 @@ export interface StageEvents {
   drop(cancelled: boolean): void;
   /** It is over a landmark, or over none. */
   hover(point: number | null): void;
+  /** It pressed the box of another face. */
+  press(index: number): void;
 }
 
 /** See the module. */
@@ -82,8 +112,12 @@ export class Stage {
     uncertainty: svg("g", { class: "uncertainty" }),
     lines: svg("g"),
     points: svg("g", { class: "points", role: "group", "aria-label": "Landmarks" }),
+    boxes: svg("g", { class: "boxes", role: "group", "aria-label": "Faces of the picture" }),
     handles: svg("g", { class: "handles" }),
   };
+  readonly #boxes = new Map<number, SVGGElement>();
+  /** The box that is being drawn. */
+  #draft: Box | null = null;
   readonly #loupeImage = svg("image", { x: -0.5, y: -0.5, preserveAspectRatio: "none" });
   readonly #loupeLines = svg("path", { class: "loupe-line" });
   readonly #loupePoint = svg("circle", { class: "loupe-point", r: 4 });
@@ -94,6 +128,8 @@ export class Stage {
   #size = { width: 1, height: 1 };
   #view = { x: 0, y: 0, scale: 1 };
   #shown: Shown | undefined;
+  /** Way of the pointer since it was pressed, CSS pixels. */
+  #way = 0;
   /** Pointers on the stage, by their ids, CSS pixels. */
   readonly #pointers = new Map<number, Point>();
   #mode: "idle" | "drag" | "pan" | "pinch" = "idle";
@@ -152,6 +188,7 @@ export class Stage {
     this.#shown = shown;
     const { points, occluded, pinned, selected, visible, beside, uncertainty } = shown;
     this.#svg.classList.toggle("bare", !visible);
+    this.#svg.classList.toggle("boxing", shown.boxing);
     this.#schema.contours.forEach(({ points: contour, closed }, k) => {
       for (const line of this.#lines[k]!) line.setAttribute("d", pathOf(points, contour, closed));
     });
@@ -241,6 +278,75 @@ export class Stage {
       group.setAttribute("transform", `translate(${px} ${py}) scale(${size})`);
     });
     this.#drawHandles(shown);
+    this.#drawBoxes(shown);
+  }
+
+  /** Shows the box that is being drawn; null for none. */
+  draft(box: Box | null): void {
+    this.#draft = box;
+    this.#apply();
+  }
+
+  /** The part of the picture that is seen. */
+  seen(): Box {
+    const { x, y, scale } = this.#view, { width, height } = this.#extent();
+    return [x, y, width / scale, height / scale];
+  }
+
+  #drawBoxes({ boxes, boxing }: Shown): void {
+    const unit = this.#letter() / 14 / this.#view.scale;
+    // One face fills the stage while its landmarks are moved: its box would say nothing.
+    const drawn = boxing ? boxes : boxes.filter(({ open }) => !open);
+    for (const [index, group] of this.#boxes) {
+      if (drawn.some((one) => one.index === index)) continue;
+      group.remove();
+      this.#boxes.delete(index);
+    }
+    for (const { index, box: [x, y, width, height], label, name, verdict, open } of drawn) {
+      let group = this.#boxes.get(index);
+      if (!group) {
+        group = svg("g", { role: "button", tabindex: 0 });
+        group.append(svg("rect"), svg("text"));
+        group.addEventListener("keydown", (event) => {
+          if (event.key !== "Enter") return;
+          event.stopPropagation();
+          this.#events.press(index);
+        });
+        this.#boxes.set(index, group);
+        this.#layers.boxes.append(group);
+      }
+      group.setAttribute("class", `box ${verdict ?? ""} ${open ? "open" : ""}`);
+      group.setAttribute("aria-label", open ? `${name}, open` : name);
+      const [rect, text] = [group.querySelector("rect")!, group.querySelector("text")!];
+      for (const [key, value] of Object.entries({ x, y, width, height })) rect.setAttribute(key, String(value));
+      text.textContent = boxing ? label : "";
+      text.setAttribute("transform", `translate(${x} ${y - 4 * unit}) scale(${unit})`);
+    }
+    const own = boxing ? drawn.find(({ open }) => open)?.box : undefined;
+    const corners = own ? CORNERS.map(([right, down]) => cornerOf(own, [right, down])) : [];
+    const side = 11 * unit;
+    const handles = corners.map(([x, y], k) =>
+      svg("rect", {
+        class: `corner ${k % 3 ? "rising" : ""}`,
+        x: x - side / 2,
+        y: y - side / 2,
+        width: side,
+        height: side,
+        rx: 2 * unit,
+      })
+    );
+    const draft = this.#draft
+      ? [
+        svg("rect", {
+          class: "draft",
+          x: this.#draft[0],
+          y: this.#draft[1],
+          width: this.#draft[2],
+          height: this.#draft[3],
+        }),
+      ]
+      : [];
+    this.#layers.handles.append(...handles, ...draft);
   }
 
   #drawHandles({ boxed, points }: Shown): void {
@@ -327,6 +433,7 @@ export class Stage {
     const at = this.#place(event);
     this.#pointers.set(event.pointerId, at);
     this.#svg.setPointerCapture(event.pointerId);
+    this.#way = 0;
     if (this.#pointers.size > 1) {
       if (this.#mode === "drag") this.#events.drop(true);
       this.#mode = "pinch";
@@ -338,12 +445,34 @@ export class Stage {
   }
 
   #gripAt(event: PointerEvent, at: Point): Grip | undefined {
+    if (this.#shown?.boxing) return this.#boxGripAt(this.#shown.boxes, event, at);
     const kind = (event.target as Element).getAttribute("data-grip");
     if (kind === "turn" || kind === "scale") return { kind };
     const point = this.#nearest(at, event.pointerType), boxed = this.#shown?.boxed;
     // A landmark of another feature is taken from within the box.
     if (kind === "move" && (point === null || boxed?.includes(point))) return { kind: "move" };
     return point === null ? undefined : { kind: "point", point };
+  }
+
+  #boxGripAt(boxes: readonly StageBox[], { pointerType }: PointerEvent, at: Point): Grip {
+    const [x, y] = this.#picturePlace(at), open = boxes.find((one) => one.open);
+    const reach = (REACH[pointerType as keyof typeof REACH] ?? REACH.mouse) / this.#view.scale;
+    const corner = open && CORNERS.find((corner) => {
+      const [cx, cy] = cornerOf(open.box, corner);
+      return Math.hypot(cx - x, cy - y) <= reach;
+    });
+    if (corner) return { kind: "corner", corner };
+    const over = this.#boxAt(boxes, at);
+    if (!over) return { kind: "new" };
+    return over.open ? { kind: "move" } : { kind: "other", index: over.index };
+  }
+
+  /** The smallest box at a place of the stage. */
+  #boxAt(boxes: readonly StageBox[], at: Point): StageBox | undefined {
+    const [x, y] = this.#picturePlace(at);
+    return boxes.filter(({ box: [left, top, width, height] }) =>
+      x >= left && y >= top && x <= left + width && y <= top + height
+    ).sort((a, b) => a.box[2] * a.box[3] - b.box[2] * b.box[3])[0];
   }
 
   #move(event: PointerEvent): void {
@@ -360,6 +489,7 @@ export class Stage {
       return;
     }
     this.#pointers.set(event.pointerId, at);
+    this.#way += Math.hypot(at[0] - last[0], at[1] - last[1]);
     if (this.#mode === "drag") this.#events.drag(this.#picturePlace(at));
     else if (this.#mode === "pan") this.#pan(at[0] - last[0], at[1] - last[1]);
   }
@@ -367,6 +497,10 @@ export class Stage {
   #up(event: PointerEvent, cancelled: boolean): void {
     if (!this.#pointers.delete(event.pointerId)) return;
     if (this.#mode === "drag") this.#events.drop(cancelled);
+    else if (this.#mode === "pan" && !cancelled && this.#way < PRESS_PX && this.#shown) {
+      const over = this.#boxAt(this.#shown.boxes, this.#place(event));
+      if (over && !over.open) this.#events.press(over.index);
+    }
     this.#mode = this.#pointers.size ? "pinch" : "idle";
     this.#svg.classList.remove("dragging");
   }
@@ -385,6 +519,11 @@ export class Stage {
 
 function pathOf(points: readonly Point[], contour: readonly number[], closed: boolean): string {
   return `M${contour.map((p) => points[p]!.join(" ")).join("L")}${closed ? "Z" : ""}`;
+}
+
+/** Place of a corner of a box. */
+function cornerOf([x, y, width, height]: Box, [right, down]: Point): Point {
+  return [x + right * width, y + down * height];
 }
 
 function clamp(value: number, low: number, high: number): number {

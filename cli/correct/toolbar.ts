@@ -5,22 +5,23 @@
  * @module
  */
 import { actions, ARROWS } from "./actions.ts";
+import { isAbsent } from "./boxes.ts";
 import { editor } from "./editor.ts";
 import { element, termsOf } from "./elements.ts";
-import { type Mode, MODES } from "./gestures.ts";
+import { type Mode, modes } from "./gestures.ts";
 import { flushKeys } from "./history.ts";
 import { render } from "./view.ts";
 
 /** Builds the buttons. */
 export function buildTools(): void {
-  const modes = element<HTMLElement>("modes");
-  for (const [name, [text, key, doc]] of Object.entries(MODES)) {
-    const button = buttonOf(`mode-${name}`, text, key, doc, () => setMode(name as Mode));
+  const group = element<HTMLElement>("modes");
+  for (const [name, [text, key, doc]] of modes()) {
+    const button = buttonOf(`mode-${name}`, text, key, doc, () => setMode(name));
     button.setAttribute("role", "radio");
-    modes.append(button);
+    group.append(button);
   }
-  modes.addEventListener("keydown", (event) => {
-    const names = Object.keys(MODES) as Mode[], by = ARROWS[event.key];
+  group.addEventListener("keydown", (event) => {
+    const names = modes().map(([name]) => name), by = ARROWS[event.key];
     if (!by) return;
     event.preventDefault();
     event.stopPropagation();
@@ -35,7 +36,7 @@ export function buildTools(): void {
     element(group).append(button);
   }
   const rows: [string, string][] = [
-    ...Object.values(MODES).map(([text, key, doc]): [string, string] => [key, `${text}: ${doc}`]),
+    ...modes().map(([, [text, key, doc]]): [string, string] => [key, `${text}: ${doc}`]),
     ...actions().map(({ keys, text, doc }): [string, string] => [
       keys.join("  "),
       text.length > 1 ? `${text}: ${doc}` : doc,
@@ -60,8 +61,15 @@ function buttonOf(id: string, text: string, key: string, doc: string, act: () =>
 /** Chooses what a drag moves. */
 export function setMode(next: Mode): void {
   flushKeys();
+  const turned = (next === "boxes") !== (editor.mode === "boxes");
   editor.mode = next;
-  for (const name of Object.keys(MODES)) {
+  if (editor.open && turned) {
+    // The boxes are about the whole picture, the landmarks about a face.
+    if (next === "boxes" || isAbsent()) editor.stage.frameAll();
+    else editor.stage.frame(editor.open.state.landmarks);
+    editor.selected = null;
+  }
+  for (const [name] of modes()) {
     const button = element<HTMLButtonElement>(`mode-${name}`);
     button.setAttribute("aria-checked", String(name === editor.mode));
     button.tabIndex = name === editor.mode ? 0 : -1;

@@ -6,6 +6,7 @@
  */
 import { nameOf, svg } from "./stage.ts";
 import type { Point } from "./api.ts";
+import { boxesNow, isAbsent } from "./boxes.ts";
 import { besideOf, paintErrors } from "./compare.ts";
 import { boxed, editor } from "./editor.ts";
 import { checked, element, termsOf } from "./elements.ts";
@@ -27,7 +28,9 @@ export function draw(points: readonly Point[]): void {
     occluded,
     pinned,
     selected: editor.selected,
-    visible: editor.visible,
+    visible: editor.visible && !isAbsent(),
+    boxes: boxesNow(points),
+    boxing: editor.mode === "boxes",
     boxed: boxed(),
     beside: {
       before: checked("show-before") ? original.landmarks : null,

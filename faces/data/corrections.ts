@@ -3,7 +3,14 @@
  *
  * @module
  */
-import { changesFace, type Correction, CORRECTIONS, faceKey, readCorrections } from "../../formats/corrections.ts";
+import {
+  changesFace,
+  type Correction,
+  CORRECTIONS,
+  faceKey,
+  isAdded,
+  readCorrections,
+} from "../../formats/corrections.ts";
 import { InputError } from "../../formats/input_error.ts";
 import { pointAt } from "../geometry.ts";
 import type { Landmarks } from "../landmarks.ts";
@@ -37,6 +44,18 @@ export function pointsOf(landmarks: Landmarks): [number, number][] {
 export function isOfFace({ was }: Pick<Correction, "was">, landmarks: Landmarks): boolean {
   return 2 * was.length === landmarks.length &&
     was.flat().every((px, k) => Math.abs(px - (landmarks[k] ?? NaN)) <= SAME_PX);
+}
+
+/**
+ * The faces that were added to the pictures of a folder by hand.
+ *
+ * @param dir The folder.
+ * @returns By picture, in the order of their numbers.
+ * @throws {InputError} If the file cannot be understood.
+ */
+export function addedFaces(dir: string): ReadonlyMap<string, readonly Correction[]> {
+  const added = [...readCorrections(dir).values()].filter((one) => isAdded(one) && changesFace(one));
+  return Map.groupBy(added.sort((a, b) => a.face - b.face), ({ file_name }) => file_name);
 }
 
 /**

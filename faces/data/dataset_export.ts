@@ -18,6 +18,7 @@ import type { Origin } from "../pts.ts";
 import { quoted } from "./annotations/csv.ts";
 import {
   baseName,
+  byImage,
   type FaceToWrite,
   type ImageFormat,
   type Lack,
@@ -25,6 +26,7 @@ import {
   stem,
 } from "./annotations/format.ts";
 import { DATASET_FORMATS, EXPORT_NAMES, type FormatName } from "./annotations/registry.ts";
+import type { LandmarkSchema } from "../schema.ts";
 import type { Dataset } from "./dataset.ts";
 
 /** Options of an export. */
@@ -64,6 +66,46 @@ export interface ExportedDataset {
  * @throws {InputError} If the format is for reading alone, if the folder is not empty, or if two images have one name.
  */
 export async function exportDataset(dataset: Dataset, out: string, options: ExportOptions): Promise<ExportedDataset> {
+  const { schema, size_px, records } = dataset;
+  const pictures = records.map(({ file_name, landmarks, style, group, occluded }): FaceOfPicture => ({
+    image: baseName(file_name),
+    path: `${dataset.dir}/${file_name}`,
+    width: size_px,
+    height: size_px,
+    landmarks,
+    style,
+    group,
+    ...(occluded && { occluded }),
+  }));
+  const lost = (["source", "prompt", "seed", "edits"] as const).filter((key) =>
+    records.some((record) => record[key] !== undefined)
+  );
+  const written = await exportFaces(pictures, schema, out, options);
+  return { ...written, left_out: [...lost, ...written.left_out] };
+}
+
+/** A face of a picture of any size. */
+export interface FaceOfPicture extends FaceToWrite {
+  /** The picture's file. */
+  readonly path: string;
+}
+
+/**
+ * Writes pictures as they are, with the landmarks of all their faces in their own coordinates, see {@linkcode exportDataset}.
+ *
+ * @param faces The faces, those of one picture with the same image and path.
+ * @param schema Schema of the landmarks.
+ * @param out The folder to write, which is there whole or not at all.
+ * @param options Format and origin.
+ * @returns What was written.
+ * @throws {InputError} As {@linkcode exportDataset}, and if a picture has several faces where the format has one.
+ */
+export async function exportFaces(
+  faces: readonly FaceOfPicture[],
+  schema: LandmarkSchema,
+  out: string,
+  options: ExportOptions,
+): Promise<ExportedDataset> {
   const format: ImageFormat | ListFormat = DATASET_FORMATS[options.format];
   if (!format.write) {
     throw new InputError(`Cannot write format ${format.name}, which is for reading alone`, {
@@ -79,44 +121,44 @@ export async function exportDataset(dataset: Dataset, out: string, options: Expo
       hint: "name a new folder, or ask to overwrite files of the same names",
     });
   }
-  const { schema, size_px, records } = dataset;
   const origin = options.origin ?? format.origin ?? 0;
   const folder = format.perImage ? format.folders?.images ?? "" : "";
   const within = (name: string) => folder === "" ? name : `${folder}/${name}`;
-  const faces = records.map(({ file_name, landmarks, style, group, occluded }): FaceToWrite => {
-    return { image: baseName(file_name), size_px, landmarks, style, group, ...(occluded && { occluded }) };
-  });
-  const images = new Map(records.map(({ file_name }) => [baseName(file_name), file_name]));
-  if (images.size < records.length) {
-    throw new InputError(`Cannot write ${dataset.dir} to one folder: two of its images have one name`);
+  const images = new Map(faces.map((face) => [face.image, face.path]));
+  if (images.size < new Set(faces.map((face) => face.path)).size) {
+    throw new InputError(`Cannot write ${faces.length} faces to one folder: two of their images have one name`);
   }
   const lacks = format.lacks ?? [];
   const texts = new Map<string, string | Uint8Array>(Object.entries(format.extra?.({ schema, origin }) ?? {}));
   if (format.perImage) {
-    for (const face of faces) {
-      const [beside = face.image] = format.files(face.image);
+    for (const [image, own] of byImage(faces)) {
+      const [beside = image] = format.files(image), [face, ...more] = own;
       const file = format.folders ? `${format.folders.annotations}/${baseName(beside)}` : beside;
-      texts.set(file, format.write(face, { schema, origin }));
+      if (more.length && !format.joins) {
+        throw new InputError(
+          `Cannot write ${image} as ${format.name}: it has ${own.length} faces, and the format has one`,
+          {
+            hint: "coco, cvat, label_studio, imglab, csv, star and yolo_pose have any number",
+          },
+        );
+      }
+      const one = (face: FaceToWrite) => format.write!(face, { schema, origin });
+      texts.set(file, more.length ? own.map(one).join("") : one(face));
     }
   } else if (format.file !== undefined) texts.set(format.file, format.write(faces, { schema, origin }));
   if (lacks.includes("style") || lacks.includes("group")) {
-    const rows = faces.map(({ image, style, group }) => [stem(image), style, group].map(quoted).join());
+    const rows = byImage(faces).map(([image, [{ style, group }]]) => [stem(image), style, group].map(quoted).join());
     texts.set(within("index.csv"), ["name,style,group", ...rows, ""].join("\n"));
   }
   const fill = async (dir: string) => {
-    for (const [name, file_name] of images) {
-      await writeFile(`${dir}/${within(name)}`, await readBytes(`${dataset.dir}/${file_name}`));
-    }
+    for (const [name, file] of images) await writeFile(`${dir}/${within(name)}`, await readBytes(file));
     for (const [name, content] of texts) await writeFile(`${dir}/${name}`, content);
   };
   await (first === undefined ? writeFolderAtomic(path, fill) : replaceFiles(path, fill));
-  const lost = (["source", "prompt", "seed", "edits"] as const).filter((key) =>
-    records.some((record) => record[key] !== undefined)
-  );
-  const hides = records.some(({ occluded = [] }) => occluded.length > 0);
-  const left_out = [...lost, ...(hides && !format.hides ? ["occluded"] : [])];
+  const hides = faces.some(({ occluded = [] }) => occluded.length > 0);
+  const left_out = hides && !format.hides ? ["occluded"] : [];
   return {
-    images: records.length,
+    images: images.size,
     folder,
     ...(!format.perImage && format.file !== undefined && { annotations: format.file }),
     origin,

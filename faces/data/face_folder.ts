@@ -6,14 +6,14 @@
  * @module
  */
 import { exists, fileNames, firstBytes, isFolder, isMissing, readBytes, readText } from "../../formats/files.ts";
-import { CORRECTIONS } from "../../formats/corrections.ts";
+import { type Correction, CORRECTIONS } from "../../formats/corrections.ts";
 import { InputError } from "../../formats/input_error.ts";
 import { boundingBox, type Landmarks } from "../landmarks.ts";
 import type { Origin } from "../pts.ts";
 import { convertLandmarks, convertMarks, DEFAULT_SCHEMA, type LandmarkSchema, SCHEMAS } from "../schema.ts";
 import { baseName, type ImageFormat, type ListedFace, type ListFormat, stem } from "./annotations/format.ts";
 import { type BadFile, DATASET_FORMATS, type FormatName, parseAnnotations } from "./annotations/registry.ts";
-import { applyCorrections } from "./corrections.ts";
+import { addedFaces, applyCorrections } from "./corrections.ts";
 import { type Dataset, datasetOf, type DatasetRecord, leavesFolder, METADATA, openDataset } from "./dataset.ts";
 import {
   findOne,
@@ -87,8 +87,11 @@ export async function openFolder(dir: string, options: FolderOptions = {}): Prom
   const { schema = SCHEMAS[DEFAULT_SCHEMA], style = "photo", on_bad = "stop", corrected = true } = options;
   const files = listFolder(dir);
   const found = await facesIn(files, options);
+  const added = corrected ? addedIn(files, options) : [];
+  const withAdded = new Set(added.map(({ file_name }) => file_name));
   const index = await readIndex(files, files.paths.filter((path) => isImageName(path) || isUnreadImageName(path)));
-  const originals: DatasetRecord[] = [], bad = [...found.bad], passed = [...files.passed, ...found.passed];
+  const originals: DatasetRecord[] = [], faults = [...found.bad];
+  const passed = [...files.passed, ...found.passed.filter(({ file }) => !withAdded.has(file))];
   const ungrouped: string[] = [], unlisted: string[] = [];
   const headers = new Map<string, ImageHeader>(), sums = new Map<string, string>();
   const seen = new Map<string, number>();
@@ -113,20 +116,45 @@ export async function openFolder(dir: string, options: FolderOptions = {}): Prom
         });
         if (listed.group === undefined) ungrouped.push(file_name);
       }
-      if (faces.length === 0) passed.push({ file: file_name, rule: "images in which no face is marked" });
+      if (faces.length === 0 && !withAdded.has(file_name)) {
+        passed.push({ file: file_name, rule: "images in which no face is marked" });
+      }
       if (!row) unlisted.push(file_name);
       headers.set(file_name, header);
       sums.set(file_name, sum);
     } catch (error) {
-      bad.push({ file: file_name, reason: reasonOf(error) });
+      faults.push({ file: file_name, reason: reasonOf(error) });
     }
   }
   const records = corrected ? applyCorrections(dir, originals) : originals;
-  if (records.length < originals.length) {
-    const kept = new Set(records.map(({ file_name }) => file_name));
-    const rejected = new Set(originals.map(({ file_name }) => file_name).filter((file) => !kept.has(file)));
-    passed.push(...Array.from(rejected, (file) => ({ file, rule: "images whose faces were rejected by hand" })));
+  // A picture without landmarks is no fault where a person has added its faces.
+  const bad = faults.filter(({ file }) => !withAdded.has(file));
+  for (const { file_name, face, landmarks, occluded = [] } of added) {
+    const name = stem(file_name), like = originals.find((record) => record.file_name === file_name);
+    const described = like ?? index.rows.get(file_name);
+    const record: DatasetRecord = {
+      file_name,
+      style: described?.style ?? style,
+      group: described?.group ?? name,
+      landmarks: Float32Array.from(landmarks.flat()),
+      source: face === 1 ? name : `${name}#${face}`,
+      ...(occluded.length > 0 && { occluded: [...occluded] }),
+    };
+    try {
+      if (!headers.has(file_name)) {
+        const { sum, ...header } = await readImageSum(`${dir}/${file_name}`);
+        headers.set(file_name, header);
+        sums.set(file_name, sum);
+      }
+      const last = records.findLastIndex((one) => one.file_name === file_name);
+      records.splice(last < 0 ? records.length : last + 1, 0, record);
+    } catch (error) {
+      bad.push({ file: file_name, reason: reasonOf(error) });
+    }
   }
+  const kept = new Set(records.map(({ file_name }) => file_name));
+  const rejected = new Set(originals.map(({ file_name }) => file_name).filter((file) => !kept.has(file)));
+  passed.push(...Array.from(rejected, (file) => ({ file, rule: "images whose faces were rejected by hand" })));
   const total = found.images.length + found.bad.length;
   if (bad.length > 0 && (on_bad === "stop" || records.length === 0)) {
     const hint = found.images.length > 0 && records.length === 0 ? await formatHint(files, options) : undefined;
@@ -156,6 +184,12 @@ export async function openFolder(dir: string, options: FolderOptions = {}): Prom
   ]);
   passed.push(...files.paths.filter((path) => !accounted.has(path)).map((file) => ({ file, rule: "other files" })));
   return { ...datasetOf(dir, schema, size_px, records), bad, passed, notes, beside: found.beside, common };
+}
+
+/** Faces that were added by hand to the pictures of a folder which are chosen. */
+function addedIn({ dir, paths }: FolderFiles, { filter = () => true }: FolderOptions): Correction[] {
+  const there = new Set(paths.filter((path) => isImageName(path) && filter(stem(path))));
+  return [...addedFaces(dir)].flatMap(([file_name, faces]) => there.has(file_name) ? faces : []);
 }
 
 /** A dataset as a folder: its own styles and groups stay, and its landmarks are converted to the schema that is asked for. */

@@ -8,6 +8,7 @@ import { openFolder } from "../../faces/data/face_folder.ts";
 import { createImage, type Image } from "../../faces/data/image.ts";
 import { writePng } from "../../faces/data/image_file.ts";
 import { formatPts } from "../../faces/pts.ts";
+import { boundingBox } from "../../faces/landmarks.ts";
 import { SCHEMAS } from "../../faces/schema.ts";
 import { Random } from "../../engine/rng.ts";
 import { ConflictError, type FaceState, Journal } from "../../cli/_correct_journal.ts";
@@ -323,7 +324,9 @@ Deno.test("correct: what cannot be corrected is named with the way on", async ()
       /hint: pictures without landmarks: deno task detect .* then deno task correct FOUND/,
     );
     await Deno.writeTextFile(`${bare}/faces.jsonl`, '{"file":"gone.png","faces":[]}\n');
-    assert.match(await message(bare), /faces\.jsonl has no face/);
+    assert.match(await message(bare), /gone\.png is missing, hint: .* run detect again/);
+    await Deno.writeTextFile(`${bare}/faces.jsonl`, '{"file":"notes.txt","error":"it is no picture"}\n');
+    assert.match(await message(bare), /faces\.jsonl has no picture/);
     await Deno.writeTextFile(`${bare}/faces.jsonl`, "{\n");
     assert.match(await message(bare), /faces\.jsonl:1: /);
     const row = { file: `${bare}/gone.png`, faces: [{ score: 1, landmarks: points(LANDMARKS), uncertainty_px: ones }] };
@@ -342,9 +345,10 @@ const ones = new Array(68).fill(1);
 async function withServer(
   count: number,
   use: (ask: (path: string, init?: RequestInit) => Promise<Response>, journal: Journal, dir: string) => Promise<void>,
+  make = datasetOf,
 ): Promise<void> {
   await inFolder(async (root) => {
-    const dir = await datasetOf(join(root, "faces"), count), source = await openSource(dir);
+    const dir = await make(join(root, "faces"), count), source = await openSource(dir);
     using journal = Journal.open(source);
     const side = await folderSide(dir, source), comparison = new Comparison([side, side], source.schema);
     const server = new CorrectServer({ source, journal, comparison, token: TOKEN, reason: "none is loaded" });
@@ -462,6 +466,10 @@ gpuTest(
       const right = await guesser.guess(path, face.map((px, i) => i % 2 ? px : px + SIDE));
       const mean = (list: typeof first) => list.landmarks.reduce((sum, [x]) => sum + x / 68, 0);
       assert.ok(Math.abs(mean(right) - mean(first) - SIDE) < 0.2 * SIDE, "it looks at the place of the landmarks");
+      // A box around the landmarks is the same place.
+      const { x, y, width, height } = boundingBox(face), inBox = await guesser.guessIn(path, [x, y, width, height]);
+      assert.deepEqual(inBox, await guesser.guessIn(path, [x, y, width, height]));
+      assert.ok(Math.abs(mean(inBox) - mean(first)) < 0.2 * SIDE);
       await assert.rejects(guesser.guess(path, new Float32Array(136)), /whose eyes are at one place/);
       await assert.rejects(guesser.guess(`${root}/none.png`, face), /none\.png/);
       assert.deepEqual(await guesser.guess(path, face), first, "it goes on after an error");
@@ -473,17 +481,17 @@ gpuTest(
 /** Number of requests; `deno task fuzz` asks for more. */
 const REQUESTS = Number(Deno.args.find((arg) => arg.startsWith("--fuzz="))?.slice("--fuzz=".length) ?? 400);
 
-Deno.test(`correct: ${REQUESTS} random requests read and write nothing but the faces, and none is a crash`, async () => {
+async function fuzz(make: typeof datasetOf): Promise<void> {
   await withServer(3, async (ask, journal, dir) => {
     const random = new Random(1, "correct.fuzz");
     const one = <T>(list: readonly T[]): T => list[Math.floor(random.uniform() * list.length)]!;
     const secret = "the secret of another folder";
     await Deno.writeTextFile(`${dir}/../secret.txt`, secret);
     const before = await filesOf(dir), parent = [...Deno.readDirSync(`${dir}/..`)].length;
-    const images = await filesOf(`${dir}/images`);
+    const inside = make === datasetOf ? `${dir}/images` : dir, images = await filesOf(inside);
     const number = () => one([0, 1, 2, 3, -1, 1.5, 1e20, "0", null, NaN]);
     const pieces = [
-      ..."set undo redo guess face image thumb compare faces events style.css cli correct app.ts .. ../.. %2e%2e %00 secret.txt"
+      ..."set undo redo guess add face image thumb compare faces events style.css cli correct app.ts .. ../.. %2e%2e %00 secret.txt"
         .split(" "),
       "metadata.jsonl",
       "0",
@@ -507,6 +515,8 @@ Deno.test(`correct: ${REQUESTS} random requests read and write nothing but the f
           () => ({ face: number(), revision: number(), state: state() }),
           () => ({ face: one([0, 1, 2]), revision: journal.view(0).revision, state: state() }),
           () => ({ face: number(), landmarks: [[number(), number()]] }),
+          () => ({ file_name: one(["0.png", "1.png", "../secret.txt", "", 7]), box: [number(), 3, 20, number()] }),
+          () => ({ file_name: one(["0.png", "2.png"]), box: [1, 2, 30 * random.uniform(), 40] }),
           () => ({ ["__proto__"]: { face: 0 }, file_name: "../../secret.txt" }),
           () => [[[[number()]]]],
         ])(),
@@ -527,7 +537,20 @@ Deno.test(`correct: ${REQUESTS} random requests read and write nothing but the f
         one([TOKEN, TOKEN, TOKEN, "", "x"])
       }/${
         hits
-          ? one(["set", "undo", "redo", "guess", "adapt", "face/0", "image/1", "thumb/2", "compare/1", "faces"])
+          ? one([
+            "set",
+            "undo",
+            "redo",
+            "guess",
+            "adapt",
+            "add",
+            "add",
+            "face/0",
+            "image/1",
+            "thumb/2",
+            "compare/1",
+            "faces",
+          ])
           : path()
       }`;
       const method = hits ? one(["POST", "POST", "POST", "GET"]) : one(["GET", "POST", "PUT", "DELETE", "OPTIONS"]);
@@ -549,11 +572,20 @@ Deno.test(`correct: ${REQUESTS} random requests read and write nothing but the f
       if (response.headers.get("content-type") === "text/event-stream") await response.body!.cancel();
       else assert.ok(!(await response.text()).includes(secret));
     }
-    assert.deepEqual([await filesOf(dir), await filesOf(`${dir}/images`)], [before, images]);
+    assert.deepEqual([await filesOf(dir), await filesOf(inside)], [before, images]);
     assert.equal([...Deno.readDirSync(`${dir}/..`)].length, parent);
     assert.ok(counts.get(200) && counts.get(400) && counts.get(404) && counts.get(403), JSON.stringify([...counts]));
     for (const { landmarks } of parseCorrections(await Deno.readTextFile(`${dir}/${CORRECTIONS}`), "file")) {
       assert.equal(landmarks.length, 68, "what was written can be read");
     }
-  });
-});
+    const count = journal.faces.length;
+    assert.ok(make === datasetOf ? count === 3 : count > 3, `there are ${count} faces`);
+  }, make);
+}
+
+for (const make of [datasetOf, folderOf]) {
+  Deno.test(
+    `correct: ${REQUESTS} random requests read and write nothing but the faces, and none is a crash: ${make.name}`,
+    async () => await fuzz(make),
+  );
+}

@@ -36,7 +36,7 @@ async function write(path: string, content: string | Uint8Array): Promise<void> 
 /** Stands in for what was published: 2 pairs, 2 faces of ArtFace, 3 of CariFace of which 2 are to test on, a checkpoint. */
 async function writePublished(dir: string, config: StarDetectorConfig): Promise<void> {
   const pairs = ["anime/0.png", "ukiyo_e/1.png"].map((image, i) => {
-    return { image, size_px: 256, landmarks: faceAt(i), style: "", group: "" };
+    return { image, width: 256, height: 256, landmarks: faceAt(i), style: "", group: "" };
   });
   for (const { image, landmarks } of pairs) {
     await write(`${dir}/pairs/${image}`, encodePng(drawn(landmarks)));
@@ -45,7 +45,7 @@ async function writePublished(dir: string, config: StarDetectorConfig): Promise<
   }
   await write(`${dir}/pairs.tsv`, DATASET_FORMATS.star.write!(pairs, { schema: ibug68, origin: 0 }));
   for (const [i, name] of ["Comics/14", "Al Gore/3"].entries()) {
-    const face = { image: "", size_px: 256, landmarks: faceAt(3 * i), style: "", group: "" };
+    const face = { image: "", width: 256, height: 256, landmarks: faceAt(3 * i), style: "", group: "" };
     await write(`${dir}/art/${name}.png`, encodePng(drawn(face.landmarks)));
     await write(`${dir}/art/${name}.ljson`, DATASET_FORMATS.ljson.write!(face, { schema: ibug68, origin: 0 }));
   }

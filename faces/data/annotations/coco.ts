@@ -1,6 +1,6 @@
 import { InputError } from "../../../formats/input_error.ts";
 import { boundingBox } from "../../landmarks.ts";
-import { coordinates, landmarkNames, type ListFormat, pairs, parseJsonText, toLandmarks } from "./format.ts";
+import { byImage, coordinates, landmarkNames, type ListFormat, pairs, parseJsonText, toLandmarks } from "./format.ts";
 
 /** A property, if it is a text that says something. */
 function textOf(record: unknown, key: string): string | undefined {
@@ -57,16 +57,17 @@ export const coco: ListFormat = {
     const joined = schema.contours.flatMap(({ points, closed }) =>
       [...points.keys()].slice(closed ? 0 : 1).map((k) => [(points.at(k - 1) ?? 0) + 1, (points[k] ?? 0) + 1])
     );
+    const images = byImage(faces), ids = new Map(images.map(([image], id) => [image, id]));
     return JSON.stringify({
-      images: faces.map(({ image, size_px, style, group }, id) => ({
+      images: images.map(([file_name, [{ width, height, style, group }]], id) => ({
         id,
-        file_name: image,
-        width: size_px,
-        height: size_px,
+        file_name,
+        width,
+        height,
         style,
         group,
       })),
-      annotations: faces.map(({ landmarks, occluded = [] }, id) => {
+      annotations: faces.map(({ image, landmarks, occluded = [] }, id) => {
         const { x, y, width, height } = boundingBox(landmarks);
         const bbox = [x + origin, y + origin, width, height].map((px) => Number(px.toFixed(3)));
         const keypoints = pairs(coordinates(landmarks, origin)).flatMap((
@@ -74,7 +75,8 @@ export const coco: ListFormat = {
           p,
         ) => [x, y, occluded.includes(p) ? 1 : 2]);
         const area = Number((width * height).toFixed(3));
-        return { id, image_id: id, category_id: 1, keypoints, num_keypoints: schema.count, bbox, area, iscrowd: 0 };
+        const image_id = ids.get(image);
+        return { id, image_id, category_id: 1, keypoints, num_keypoints: schema.count, bbox, area, iscrowd: 0 };
       }),
       // COCO counts the landmarks of a skeleton from 1.
       categories: [{

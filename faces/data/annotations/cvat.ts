@@ -2,7 +2,9 @@ import { InputError } from "../../../formats/input_error.ts";
 import { escapeXml, parseXml, type XmlElement } from "../../../formats/xml.ts";
 import {
   type AnnotationContext,
+  byImage,
   coordinates,
+  type FaceToWrite,
   labelledLandmarks,
   landmarkNames,
   landmarkNumbers,
@@ -65,7 +67,7 @@ export const cvat: ListFormat = {
     const parts = type === "points"
       ? []
       : names.map((name) => `<label><name>${name}</name><type>points</type><parent>face</parent></label>`);
-    const images = faces.flatMap(({ image, size_px, landmarks, style, group, occluded = [] }, id) => {
+    const shapeOf = ({ landmarks, style, group, occluded = [] }: FaceToWrite) => {
       const points = pairs(coordinates(landmarks, origin)).map((pair) => pair.join());
       const about = Object.entries({ style, group }).map(([name, value]) =>
         `      <attribute name="${name}">${escapeXml(value)}</attribute>`
@@ -81,22 +83,23 @@ export const cvat: ListFormat = {
           ),
           ...about,
         ];
-      return [
-        `  <image id="${id}" name="${escapeXml(image)}" width="${size_px}" height="${size_px}">`,
-        ...shape,
-        `    </${type}>`,
-        "  </image>",
-      ];
-    });
+      return [...shape, `    </${type}>`];
+    };
+    const images = byImage(faces);
+    const lines = images.flatMap(([image, own], id) => [
+      `  <image id="${id}" name="${escapeXml(image)}" width="${own[0].width}" height="${own[0].height}">`,
+      ...own.flatMap(shapeOf),
+      "  </image>",
+    ]);
     return [
       '<?xml version="1.0" encoding="utf-8"?>',
       "<annotations>",
       "  <version>1.1</version>",
-      `  <meta><task><size>${faces.length}</size><mode>annotation</mode><labels><label><name>face</name><type>${type}</type>` +
+      `  <meta><task><size>${images.length}</size><mode>annotation</mode><labels><label><name>face</name><type>${type}</type>` +
       `<attributes>${attribute("style")}${attribute("group")}</attributes></label>${
         parts.join("")
       }</labels></task></meta>`,
-      ...images,
+      ...lines,
       "</annotations>",
       "",
     ].join("\n");

@@ -30,8 +30,10 @@ export interface ImageContext extends AnnotationContext {
 export interface FaceToWrite {
   /** Name of the image's file, without a folder. */
   readonly image: string;
-  /** Side of the image, a square, pixels. */
-  readonly size_px: number;
+  /** Columns of the image. */
+  readonly width: number;
+  /** Rows of the image. */
+  readonly height: number;
   /** `[P, 2]`, pixels, counted from 0. */
   readonly landmarks: Landmarks;
   /** Style. */
@@ -40,6 +42,13 @@ export interface FaceToWrite {
   readonly group: string;
   /** Landmarks that are hidden in the picture, by index. */
   readonly occluded?: readonly number[];
+}
+
+/** Faces by their images, in the order of the first ones. */
+export function byImage(
+  faces: readonly FaceToWrite[],
+): (readonly [image: string, faces: [FaceToWrite, ...FaceToWrite[]]])[] {
+  return [...Map.groupBy(faces, ({ image }) => image)] as [string, [FaceToWrite, ...FaceToWrite[]]][];
 }
 
 /** Conventions by which landmarks are written. */
@@ -93,6 +102,8 @@ export interface ImageFormat extends AnyFormat {
   readonly folders?: { readonly images: string; readonly annotations: string };
   /** Writes a file with the landmarks of one face. */
   write?(face: FaceToWrite, context: WriteContext): string | Uint8Array;
+  /** True if the files of faces of one image, one behind the other, are the file of that image; by default it has one face. */
+  readonly joins?: true;
 }
 
 /** A face of a file of many. */

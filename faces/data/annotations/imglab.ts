@@ -1,7 +1,7 @@
 import { InputError } from "../../../formats/input_error.ts";
 import { escapeXml, parseXml, type XmlElement } from "../../../formats/xml.ts";
 import { boundingBox } from "../../landmarks.ts";
-import { labelledLandmarks, type ListFormat, pairs } from "./format.ts";
+import { byImage, type FaceToWrite, labelledLandmarks, type ListFormat, pairs } from "./format.ts";
 
 /**
  * dlib's XML, as imglab writes it: boxes of an image with a `part` for each landmark. Its numbers are whole pixels.
@@ -37,14 +37,17 @@ export const imglab: ListFormat = {
   write(faces, { schema, origin }) {
     const digits = Math.max(2, String(schema.count - 1).length);
     const whole = (px: number) => Math.round(px + origin);
-    const images = faces.flatMap(({ image, landmarks }) => {
+    const boxOf = ({ landmarks }: FaceToWrite) => {
       const { x, y, width, height } = boundingBox(landmarks);
       const box = `top='${whole(y)}' left='${whole(x)}' width='${Math.ceil(width)}' height='${Math.ceil(height)}'`;
       const parts = pairs([...landmarks]).map(([x, y], i) =>
         `      <part name='${String(i).padStart(digits, "0")}' x='${whole(x)}' y='${whole(y)}'/>`
       );
+      return [`    <box ${box}>`, ...parts, "    </box>"];
+    };
+    const images = byImage(faces).flatMap(([image, own]) => {
       const file = escapeXml(image).replaceAll("'", "&apos;");
-      return [`  <image file='${file}'>`, `    <box ${box}>`, ...parts, "    </box>", "  </image>"];
+      return [`  <image file='${file}'>`, ...own.flatMap(boxOf), "  </image>"];
     });
     return [
       "<?xml version='1.0' encoding='UTF-8'?>",

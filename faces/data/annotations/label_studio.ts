@@ -1,9 +1,12 @@
 import { InputError } from "../../../formats/input_error.ts";
 import { escapeXml } from "../../../formats/xml.ts";
+import { boundingBox } from "../../landmarks.ts";
 import {
   type AnnotationContext,
   baseName,
+  byImage,
   coordinates,
+  type FaceToWrite,
   labelledLandmarks,
   landmarkNames,
   type ListedFace,
@@ -57,7 +60,7 @@ export const labelStudio: ListFormat = {
     });
   },
   write(faces, context) {
-    return JSON.stringify(faces.map((face, i) => taskOf(face, i, context)), null, 1) + "\n";
+    return JSON.stringify(byImage(faces).map(([, own], i) => taskOf(own, i, context)), null, 1) + "\n";
   },
   extra: ({ schema }) => ({
     "config.xml": [
@@ -66,6 +69,9 @@ export const labelStudio: ListFormat = {
       '  <KeyPointLabels name="landmarks" toName="image">',
       ...landmarkNames(schema).map((name) => `    <Label value="${escapeXml(name)}"/>`),
       "  </KeyPointLabels>",
+      '  <RectangleLabels name="faces" toName="image">',
+      '    <Label value="face"/>',
+      "  </RectangleLabels>",
       "</View>",
       "",
     ].join("\n"),
@@ -158,22 +164,42 @@ function aboutOf({ style, group }: Json): Pick<ListedFace, "style" | "group"> {
 }
 
 function taskOf(
-  { image, size_px, landmarks, style, group }: Parameters<NonNullable<ListFormat["write"]>>[0][number],
+  faces: readonly [FaceToWrite, ...FaceToWrite[]],
   index: number,
   { schema, origin }: Pick<AnnotationContext, "schema" | "origin">,
 ): Json {
   const names = landmarkNames(schema);
-  const percent = (px: number) => Number((100 * px / size_px).toFixed(7));
-  const result = pairs(coordinates(landmarks, origin)).map(([x, y], p) => ({
-    id: `face${index}_${p}`,
-    type: "keypointlabels",
-    from_name: "landmarks",
-    to_name: "image",
-    original_width: size_px,
-    original_height: size_px,
-    image_rotation: 0,
-    value: { x: percent(x), y: percent(y), width: 0.5, keypointlabels: [names[p]] },
-  }));
+  const [{ image, width, height, style, group }] = faces;
+  const percent = (px: number, side: number) => Number((100 * px / side).toFixed(7));
+  const about = { to_name: "image", original_width: width, original_height: height, image_rotation: 0 };
+  const result = faces.flatMap(({ landmarks }, n) => {
+    const id = n === 0 ? `face${index}` : `face${index}_face${n + 1}`;
+    const box = boundingBox(landmarks);
+    const region = {
+      id,
+      type: "rectanglelabels",
+      from_name: "faces",
+      ...about,
+      value: {
+        x: percent(box.x + origin, width),
+        y: percent(box.y + origin, height),
+        width: percent(box.width, width),
+        height: percent(box.height, height),
+        rotation: 0,
+        rectanglelabels: ["face"],
+      },
+    };
+    const points = pairs(coordinates(landmarks, origin)).map(([x, y], p) => ({
+      id: `${id}_${p}`,
+      // Points of one face alone need no region around them.
+      ...(faces.length > 1 && { parentID: id }),
+      type: "keypointlabels",
+      from_name: "landmarks",
+      ...about,
+      value: { x: percent(x, width), y: percent(y, height), width: 0.5, keypointlabels: [names[p]] },
+    }));
+    return faces.length > 1 ? [region, ...points] : points;
+  });
   const data = { image: `/data/local-files/?d=${encodeURIComponent(image)}`, style, group };
   return { id: index + 1, data, annotations: [{ result }] };
 }

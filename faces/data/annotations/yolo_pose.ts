@@ -30,13 +30,13 @@ export const yoloPose: ImageFormat = {
     return faces;
   },
   write(face, { origin }) {
-    const { size_px } = face;
-    const share = (px: number) => Number((px / size_px).toFixed(9));
+    const share = (px: number, k: number) => Number((px / (k % 2 ? face.height : face.width)).toFixed(9));
     const { x, y, width, height } = boundingBox(face.landmarks);
     const box = [x + width / 2 + origin, y + height / 2 + origin, width, height].map(share);
-    const points = pairs(coordinates(face.landmarks, origin)).flatMap(([x, y]) => [share(x), share(y), 2]);
+    const points = pairs(coordinates(face.landmarks, origin)).flatMap((pair) => [...pair.map(share), 2]);
     return `${[0, ...box, ...points].join(" ")}\n`;
   },
+  joins: true,
   folders: { images: "images", annotations: "labels" },
   extra: ({ schema: { count, mirror } }) => ({
     "data.yaml": [

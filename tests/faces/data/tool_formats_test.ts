@@ -214,7 +214,7 @@ Deno.test("star: a header or none, tags, blanks after commas, Windows paths", ()
   assert.equal(list("star", rows.slice(1, 3).map((row) => row.join("\t")).join("\n")).faces.length, 2, "no header");
   // Scale and centre as the authors' own script has them.
   const [header, row] = DATASET_FORMATS.star.write!(
-    [{ image: "a.png", size_px: 80, landmarks: face, style: "", group: "" }],
+    [{ image: "a.png", width: 80, height: 80, landmarks: face, style: "", group: "" }],
     context,
   ).split("\n").map((line) => line.split("\t"));
   assert.equal(header!.length, 6);
@@ -326,7 +326,7 @@ Deno.test("artface, cariface, faceblit, 300w: the files of both layouts", () => 
 });
 
 function faceToWrite(landmarks: Landmarks, image = "a.png") {
-  return { image, size_px: 80, landmarks, style: `ink, "wet" <&>`, group: "g'1" };
+  return { image, width: 80, height: 80, landmarks, style: `ink, "wet" <&>`, group: "g'1" };
 }
 
 for (const format of Object.values<ImageFormat | ListFormat>(DATASET_FORMATS)) {
