@@ -18,7 +18,8 @@ const points = (count: number) => {
 };
 const faces: FaceToWrite[] = ["one.png", "two.png", "three.png"].map((image, k) => ({
   image,
-  size_px: SIDE,
+  width: SIDE,
+  height: SIDE,
   landmarks: face,
   style: "photo",
   group: `g${k}`,
