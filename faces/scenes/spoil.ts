@@ -13,13 +13,16 @@ import { between, type Draw, wholeBetween } from "./canvas.ts";
 /** Copies of an image's pixels from elsewhere in it; places beyond its borders are those at the borders. */
 function rearranged({ width, height, data }: Image, from: (x: number, y: number, out: Float64Array) => void): Image {
   const out = new Uint8Array(data.length);
-  const at = new Float64Array(2);
-  const clip = (value: number, length: number) => Math.max(0, Math.min(length - 1, Math.round(value)));
+  const at = new Float64Array(2), right = width - 1, bottom = height - 1;
   for (let y = 0, o = 0; y < height; y++) {
     for (let x = 0; x < width; x++, o += 3) {
       from(x, y, at);
-      const k = (clip(at[1]!, height) * width + clip(at[0]!, width)) * 3;
-      for (let c = 0; c < 3; c++) out[o + c] = data[k + c]!;
+      const column = Math.max(0, Math.min(right, Math.floor(at[0]! + 0.5)));
+      const row = Math.max(0, Math.min(bottom, Math.floor(at[1]! + 0.5)));
+      const k = (row * width + column) * 3;
+      out[o] = data[k]!;
+      out[o + 1] = data[k + 1]!;
+      out[o + 2] = data[k + 2]!;
     }
   }
   return { width, height, data: out };
@@ -38,10 +41,11 @@ function shuffled(image: Image, draw: Draw): Image {
   return rearranged(image, (x, y, out) => {
     const column = Math.min(cells - 1, Math.floor(x / side)), row = Math.min(cells - 1, Math.floor(y / side));
     const k = row * cells + column, source = order[k]!;
-    let [u, v] = [x - (column + 0.5) * side + 0.5, y - (row + 0.5) * side + 0.5];
-    for (let turn = turns[k]!; turn > 0; turn--) [u, v] = [-v, u];
-    out[0] = (source % cells + 0.5) * side - 0.5 + u;
-    out[1] = (Math.floor(source / cells) + 0.5) * side - 0.5 + v;
+    const u = x - (column + 0.5) * side + 0.5, v = y - (row + 0.5) * side + 0.5;
+    const turn = turns[k]!, along = turn % 2 === 0 ? u : -v, across = turn % 2 === 0 ? v : u;
+    const sign = turn < 2 ? 1 : -1;
+    out[0] = (source % cells + 0.5) * side - 0.5 + sign * along;
+    out[1] = (Math.floor(source / cells) + 0.5) * side - 0.5 + sign * across;
   });
 }
 
@@ -85,28 +89,27 @@ function emptied(image: Image, landmarks: Landmarks): Image {
   const [cx, cy, a, b] = [x + w / 2, y + h / 2, w * 0.62, h * 0.62];
   const out = data.slice();
   const clip = (value: number) => Math.max(0, Math.min(width - 1, Math.round(value)));
+  // Sums of three channels and of the weights.
+  const sums = new Float64Array(4);
+  const add = (px: number, py: number, farness: number) => {
+    const k = (clip(py) * width + clip(px)) * 3, weight = Math.max(0.02, 2 - farness);
+    for (let c = 0; c < 3; c++) sums[c]! += weight * data[k + c]!;
+    sums[3]! += weight;
+  };
   for (let row = 0; row < image.height; row++) {
     for (let column = 0; column < width; column++) {
       const u = (column - cx) / a, v = (row - cy) / b, r = Math.sqrt(u * u + v * v);
       if (r >= 1) continue;
       // The mean of four places on the ellipse, by their nearness along both axes.
       const s = Math.sqrt(Math.max(0, 1 - v * v)), t = Math.sqrt(Math.max(0, 1 - u * u));
-      const places = [[cx - s * a, row, s - u], [cx + s * a, row, s + u], [column, cy - t * b, t - v], [
-        column,
-        cy + t * b,
-        t + v,
-      ]] as const;
-      let total = 0;
-      const sum = [0, 0, 0];
-      for (const [px, py, weight] of places) {
-        const k = (clip(py) * width + clip(px)) * 3;
-        const w = Math.max(0.02, 2 - weight);
-        for (let c = 0; c < 3; c++) sum[c]! += w * data[k + c]!;
-        total += w;
-      }
+      sums.fill(0);
+      add(cx - s * a, row, s - u);
+      add(cx + s * a, row, s + u);
+      add(column, cy - t * b, t - v);
+      add(column, cy + t * b, t + v);
       const soft = Math.min(1, (1 - r) * 6);
       const o = (row * width + column) * 3;
-      for (let c = 0; c < 3; c++) out[o + c] = data[o + c]! * (1 - soft) + sum[c]! / total * soft;
+      for (let c = 0; c < 3; c++) out[o + c] = data[o + c]! * (1 - soft) + sums[c]! / sums[3]! * soft;
     }
   }
   return { ...image, data: out };
