@@ -26,7 +26,7 @@ import type { Drawn, DrawnEdit, RecipeList } from "./recipes/api.ts";
 /** Side of the small pictures in the list, and of the picture of a face whose landmarks an edit moves. */
 const THUMB_PX = 64, FACE_PX = 256;
 /** Person of the small pictures. */
-const THUMB_PERSON = 18;
+const THUMB_PERSON = 19;
 const MOST_CHARACTERS = 100_000;
 
 const PAGE: PageFiles = {

@@ -19,21 +19,29 @@ const range = { min: z.number().min(-1).max(1), max: z.number().min(-1).max(1) }
 const editFile = z.strictObject({
   edit: z.string().regex(/^[a-z][a-z0-9_]*$/, "must be a name of small letters, digits and _"),
   schema: schemaName,
-  doc: z.string().min(1),
+  doc: z.string().min(1).describe("Its effect, in a sentence"),
   amount: z.strictObject(range),
-  random: z.record(z.string(), z.strictObject({ ...range, lateral: z.boolean().default(false) })).default({}),
+  random: z.record(
+    z.string(),
+    z.strictObject({
+      ...range,
+      lateral: z.boolean().default(false).describe("Whether it changes sign when the face is mirrored"),
+    }),
+  ).default({}),
   moves: z.array(z.strictObject({
-    points: z.array(z.union([z.int().min(0), z.string()])).min(1),
-    offset_iod: z.tuple([iod, iod]),
-    multiply_by: z.string().optional(),
-    falloff_iod: z.number().min(0).max(2).default(0),
+    points: z.array(z.union([z.int().min(0), z.string()])).min(1).describe(
+      "Landmarks: numbers, first-last, names of contours; those opposite follow",
+    ),
+    offset_iod: z.tuple([iod, iod]).describe("To the right and down, in distances of the outer eye corners"),
+    multiply_by: z.string().optional().describe("Random factor"),
+    falloff_iod: z.number().min(0).max(2).default(0).describe("Distance up to which others are dragged along"),
   })).default([]),
   transforms: z.array(z.strictObject({
-    rotate_deg: z.number().min(-45).max(45).default(0),
-    scale_x: z.number().min(-0.5).max(0.5).default(0),
-    scale_y: z.number().min(-0.5).max(0.5).default(0),
-    shear: z.number().min(-0.5).max(0.5).default(0),
-    multiply_by: z.string().optional(),
+    rotate_deg: z.number().min(-45).max(45).default(0).describe("Clockwise"),
+    scale_x: z.number().min(-0.5).max(0.5).default(0).describe("Added to the width, as a share of it"),
+    scale_y: z.number().min(-0.5).max(0.5).default(0).describe("Added to the height, as a share of it"),
+    shear: z.number().min(-0.5).max(0.5).default(0).describe("Shift to the right, as a share of y"),
+    multiply_by: z.string().optional().describe("Random factor"),
   })).default([]),
 });
 

@@ -101,7 +101,7 @@ function showTries(): void {
     field.show(now);
     return make("div", { class: "control" }, make("label", { for: id }, name.replaceAll("_", " ")), ...field.nodes);
   });
-  place.replaceChildren(make("h2", {}, "Strength here"), ...rows);
+  place.replaceChildren(make("h2", {}, "Strength here ", make("small", { class: "soft" }, "not in the file")), ...rows);
 }
 
 function choosePerson(person: number): void {

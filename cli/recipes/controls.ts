@@ -88,6 +88,12 @@ export function filterControls(): void {
 
 const words = (key: unknown) => String(key).replaceAll("_", " ");
 
+/** Name of a value, with the unit behind it: `offset_iod` is "offset y, iod". */
+function labelOf(key: string, axis = ""): string {
+  const [, name = key, unit] = /^(.+)_(iod|deg)$/.exec(key) ?? [];
+  return words(name) + (axis && ` ${axis}`) + (unit ? `, ${unit === "deg" ? "degrees" : unit}` : "");
+}
+
 function rowsOf(schema: PageSchema, path: Path, required: readonly string[]): HTMLElement[] {
   const keyed = Object.entries(schema.properties ?? {});
   const more = schema.additionalProperties, given = givenAt(path);
@@ -118,9 +124,11 @@ function rowsFor(key: string, schema: PageSchema, path: Path, isRequired: boolea
   }
   if (schema.prefixItems?.every(isNumber)) {
     const axes = schema.prefixItems.length === 2 ? ["x", "y"] : schema.prefixItems.map((_, k) => String(k));
-    return schema.prefixItems.map((inner, k) => control(`${words(key)} ${axes[k]}`, inner, [...path, k], true));
+    return schema.prefixItems.map((inner, k) =>
+      control(labelOf(key, axes[k]), inner, [...path, k], true, schema.description)
+    );
   }
-  return [control(words(key), schema, path, isRequired)];
+  return [control(labelOf(key), schema, path, isRequired)];
 }
 
 function section(title: string, path: Path, rows: readonly HTMLElement[]): HTMLElement {
@@ -136,7 +144,13 @@ interface Field {
   show(value: unknown): void;
 }
 
-function control(name: string, schema: PageSchema, path: Path, isRequired: boolean): HTMLElement {
+function control(
+  name: string,
+  schema: PageSchema,
+  path: Path,
+  isRequired: boolean,
+  about: string | undefined = schema.description,
+): HTMLElement {
   const id = `control-${path.join("-")}`;
   const field = fieldFor(schema, path, id, name);
   const reset = make(
@@ -148,9 +162,9 @@ function control(name: string, schema: PageSchema, path: Path, isRequired: boole
   reset.addEventListener("click", () => set(path, null));
   const label = make("label", { for: id }, name);
   const row = make("div", { class: "control" }, label, ...isRequired ? [] : [reset], ...field.nodes);
-  if (schema.description) row.append(make("p", { class: "soft", id: `${id}-about` }, schema.description));
+  if (about) row.append(make("p", { class: "soft", id: `${id}-about` }, about));
   for (const node of row.querySelectorAll("input, select")) {
-    if (schema.description) node.setAttribute("aria-describedby", `${id}-about`);
+    if (about) node.setAttribute("aria-describedby", `${id}-about`);
   }
   controls.push({
     path,

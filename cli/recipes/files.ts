@@ -7,7 +7,7 @@
 import { element, say, status } from "../correct/elements.ts";
 import { listFiles, type OpenedRecipe, openFile, save, ServerError, versionOf } from "./api.ts";
 import { make } from "./controls.ts";
-import { changeText } from "./redraw.ts";
+import { changeText, settled } from "./redraw.ts";
 import { isChanged, state, takeFile, textNow } from "./state.ts";
 
 let opened: () => void, saves = 0;
@@ -82,9 +82,10 @@ export async function lookAgain(): Promise<void> {
 
 /** Saves the open file, or its text as a new file. */
 export async function saveFile(as?: string): Promise<void> {
+  await settled();
   const { draft } = state, { saved } = draft;
   if (state.problems.length) throw new ServerError(422, "The text has mistakes");
-  const written = await save(saved.file, textNow(), saved.text, as);
+  const written = await saving(() => save(saved.file, textNow(), saved.text, as));
   saves++;
   if (as === undefined) {
     draft.saved = written;
@@ -99,6 +100,19 @@ export async function saveFile(as?: string): Promise<void> {
   state.list = await listFiles();
   showFiles(opened);
   opened();
+}
+
+let isSaving = false;
+
+/** Saves once at a time. */
+async function saving<T>(act: () => Promise<T>): Promise<T> {
+  if (isSaving) throw new ServerError(409, "It is being saved");
+  isSaving = true;
+  try {
+    return await act();
+  } finally {
+    isSaving = false;
+  }
 }
 
 /** Lists the earlier versions of the open file. */

@@ -5,11 +5,13 @@
  * @module
  */
 import { type Change, draw, type Drawn, type DrawRequest, type Point, ServerError } from "./api.ts";
-import { status } from "../correct/elements.ts";
+import { element, status } from "../correct/elements.ts";
 import { isStyle, state, textNow } from "./state.ts";
 
-/** Side of the picture while values change, and when they rest. */
-const MOVING_PX = 128, RESTING_PX = 256;
+/** Side of the picture while values change, on a slow machine and on others, and when they rest. */
+const SLOW_PX = 64, MOVING_PX = 128, RESTING_PX = 256;
+/** Time of a redraw above which the next one is smaller, and below which it is larger again. */
+const SLOW_MS = 200, FAST_MS = 60;
 /** Time after a change before pictures of other people and larger ones are drawn. */
 const REST_MS = 300;
 /** People beside the one that is drawn large. */
@@ -28,7 +30,9 @@ export interface Receiver {
 }
 
 let receiver: Receiver, running = false, wanted = false, changes: Change[] = [], group = "";
-let pulled: DrawRequest["pull"];
+let pulled: DrawRequest["pull"], size_px = MOVING_PX;
+/** Those who wait until all changes are in the text. */
+const waiting: (() => void)[] = [];
 /** Person of whom the page has the face that edits move. */
 let pictured: number | undefined;
 
@@ -70,6 +74,11 @@ export function redraw(): void {
   if (!running) void work();
 }
 
+/** Resolves when all changes are in the text. */
+export async function settled(): Promise<void> {
+  if (wanted || element("pictures").ariaBusy === "true") await new Promise<void>((resolve) => waiting.push(resolve));
+}
+
 async function work(): Promise<void> {
   running = true;
   try {
@@ -77,7 +86,9 @@ async function work(): Promise<void> {
       if (wanted) {
         wanted = false;
         await drawNow();
-        receiver.busy(wanted);
+        if (wanted) continue;
+        receiver.busy(false);
+        for (const resolve of waiting.splice(0)) resolve();
       } else if (!await refine()) break;
     }
   } finally {
@@ -96,8 +107,13 @@ async function drawNow(): Promise<void> {
   const { draft, person } = state, before = textNow(), made = changes, pull = pulled, name = group;
   [changes, pulled] = [[], undefined];
   try {
-    const drawn = await draw(request(person, MOVING_PX, made, pull));
-    if (state.draft !== draft) return;
+    const start = performance.now();
+    const drawn = await draw(request(person, size_px, made, pull)), took = performance.now() - start;
+    if (took > SLOW_MS || took < FAST_MS) size_px = took > SLOW_MS ? SLOW_PX : MOVING_PX;
+    if (state.draft !== draft) { // another file was opened meanwhile
+      if ((made.length || pull) && draft.history.text === before) draft.history.add(drawn.text, name);
+      return;
+    }
     if (textNow() !== before) { // typed meanwhile: the change goes into the new text
       changes = [...made, ...changes];
       wanted = true;

@@ -28,7 +28,7 @@ export const state = {
   /** Mistakes of the text. */
   problems: [] as readonly RecipeProblem[],
   /** Number of the person. */
-  person: 18,
+  person: 19,
   /** Strength of an edit, and its random factors: undefined and missing are the greatest. */
   amount: undefined as number | undefined,
   draws: {} as Record<string, number>,

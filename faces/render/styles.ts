@@ -185,7 +185,9 @@ const renderSchema = z.strictObject({
 
 /** The schema of a style file. */
 export const styleSchema = z.strictObject({
-  style: z.string().regex(/^[a-z0-9]+([ _-][a-z0-9]+)*$/).describe("Name, as it stands in prompts"),
+  style: z.string().regex(/^[a-z0-9]+([ _-][a-z0-9]+)*$/, {
+    error: "a name has words of small letters and digits, with a blank, - or _ between them",
+  }).describe("Name, as it stands in prompts"),
   doc: z.string().min(1).describe("One sentence"),
   split: z.enum(["train", "test"]).default("train").describe(
     "test: kept out of training, to evaluate on styles never seen",

@@ -216,7 +216,7 @@ chromiumTest("recipes: by the keyboard alone, by a finger on 360 pixels, and on 
     assert.ok((await textOf(page)).includes("shape: { eye_scale: 1.2, exaggerate: 1.05 }"));
     const person = await pictureOf(page);
     await page.key(".");
-    await page.until(`document.querySelector("#person").value === "19" && ${DRAWN}`);
+    await page.until(`document.querySelector("#person").value === "20" && ${DRAWN}`);
     assert.notEqual(await pictureOf(page), person);
     await page.key("s", { control: true });
     await page.until(`document.querySelector("#status").textContent === "Saved"`);
