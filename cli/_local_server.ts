@@ -8,7 +8,8 @@
  */
 import { timingSafeEqual } from "node:crypto";
 import { stripTypeScriptTypes } from "node:module";
-import { readText } from "../formats/files.ts";
+import { writeError } from "../formats/disk_error.ts";
+import { exists, readText } from "../formats/files.ts";
 import { InputError } from "../formats/input_error.ts";
 import { UsageError } from "./command.ts";
 
@@ -183,6 +184,31 @@ async function modulesOf(entry: string): Promise<Map<string, string>> {
 /** A secret for the paths of a page. */
 export function newToken(): string {
   return crypto.getRandomValues(new Uint8Array(16)).toHex();
+}
+
+/**
+ * The secret of an earlier start, so that windows of the page which are still open go on; a new one where there is none, or
+ * where others than the owner may read it.
+ *
+ * @param path File of the secret, which only its owner may read.
+ * @throws {InputError} If it cannot be written.
+ */
+export function keptToken(path: string): string {
+  const isThere = exists(path);
+  if (isThere) {
+    // A link is not followed: its file may be anybody's.
+    const { isFile, mode } = Deno.lstatSync(path), isPrivate = mode === null || (mode & 0o077) === 0;
+    const token = isFile && isPrivate ? Deno.readTextFileSync(path).trim() : "";
+    if (/^[0-9a-f]{32}$/.test(token)) return token;
+  }
+  const token = newToken();
+  try {
+    if (isThere) Deno.removeSync(path);
+    Deno.writeTextFileSync(path, `${token}\n`, { mode: 0o600, createNew: true });
+  } catch (error) {
+    throw writeError(error, path);
+  }
+  return token;
 }
 
 /**

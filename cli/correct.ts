@@ -7,6 +7,7 @@ import { Command, Option } from "@commander-js/extra-typings";
 import { EXPORT_NAMES, FORMAT_NAMES } from "../faces/data/annotations/registry.ts";
 import type { Origin } from "../faces/pts.ts";
 import { type LandmarkSchema, schemaName } from "../faces/schema.ts";
+import { CORRECTIONS } from "../formats/corrections.ts";
 import { InputError } from "../formats/input_error.ts";
 import { NoAdapterError } from "../engine/device.ts";
 import { type Detector, loadDetector } from "../models/detectors/detector.ts";
@@ -18,7 +19,7 @@ import { exportCorrected, saveCorrected } from "./_correct_save.ts";
 import { CorrectServer } from "./_correct_server.ts";
 import { openSource } from "./_correct_source.ts";
 import { gpuOption, LazyDevice } from "./_device.ts";
-import { HOST, newToken, serveLocally } from "./_local_server.ts";
+import { HOST, keptToken, serveLocally } from "./_local_server.ts";
 import { pipelineAt, setOption } from "./_pipeline.ts";
 import { findRecipes } from "./_recipe_files.ts";
 import { serveRecipes } from "./_recipe_serve.ts";
@@ -131,7 +132,7 @@ export const correct = (context: Context) =>
         return detectorSide(dir, new Guesser(loaded.use(await load(dir)), source.schema));
       };
       const comparison = compared && new Comparison([await side(compared[0]), await side(compared[1])], source.schema);
-      const token = newToken();
+      const token = keptToken(`${dir}/${CORRECTIONS}.secret`);
       await using server = new CorrectServer({
         source,
         journal,

@@ -214,7 +214,8 @@ export function listen(
   { change, adapt, connected }: {
     change(event: ChangeEvent): void;
     adapt(state: AdaptState): void;
-    connected(is: boolean): void;
+    /** "moved": the server answers, and has no such address. */
+    connected(how: "open" | "lost" | "moved"): void;
   },
 ): void {
   const source = new EventSource("events");
@@ -223,6 +224,6 @@ export function listen(
     if ("adapt" in event) adapt(event.adapt);
     else change(event);
   };
-  source.onopen = () => connected(true);
-  source.onerror = () => connected(false);
+  source.onopen = () => connected("open");
+  source.onerror = () => connected(source.readyState === EventSource.CLOSED ? "moved" : "lost");
 }

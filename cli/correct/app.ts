@@ -6,8 +6,9 @@
  */
 import { featuresOf } from "../../faces/features.ts";
 import { buildAdapt, receiveAdapt } from "./adapt.ts";
-import { listen, listFaces } from "./api.ts";
+import { adaptState, listen, listFaces, ServerError } from "./api.ts";
 import { buildComparison } from "./compare.ts";
+import { hear, lose } from "./connection.ts";
 import { editor } from "./editor.ts";
 import { element, status } from "./elements.ts";
 import { arrange, show, showFirst, showProgress, takeSummary } from "./faces.ts";
@@ -46,6 +47,18 @@ function listenToPage(): void {
   });
 }
 
+/** Goes on with a server that is there, or there again. */
+async function goOn(): Promise<void> {
+  try {
+    const wasAway = await hear();
+    if (!editor.unsaved) status("Saved");
+    if (wasAway && editor.folder.adapts) receiveAdapt(await adaptState());
+  } catch (error) {
+    if (error instanceof ServerError) return; // it is away again, and will be heard of
+    throw error;
+  }
+}
+
 /** Starts the page. */
 async function start(): Promise<void> {
   const folder = await listFaces(), { schema } = folder;
@@ -70,9 +83,9 @@ async function start(): Promise<void> {
       receive(event);
     },
     adapt: receiveAdapt,
-    connected(is) {
-      if (!is) return status("The server has stopped", true);
-      if (!editor.unsaved) status("Saved");
+    connected(how) {
+      if (how === "open") void goOn();
+      else lose(how === "moved");
     },
   });
   await arrange();

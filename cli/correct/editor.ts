@@ -20,6 +20,12 @@ export interface Open {
   redo: number;
   /** Changes that the server has not noted. */
   waiting: number;
+  /** State that the server has, as far as the page knows. */
+  known: FaceState;
+  /** State that is on its way to the server. */
+  sent: FaceState | undefined;
+  /** True if the server turned out to have another state than the one that waiting changes follow. */
+  stale: boolean;
   readonly picture: Blob;
 }
 
@@ -43,6 +49,8 @@ class Editor {
   visible = true;
   /** Moves by keys that are not sent yet. */
   keyed: Timer;
+  /** Faces with changes that the server has not noted. */
+  readonly waiting = new Set<Open>();
   /** Changes of whatever face that the server has not noted. */
   unsaved = 0;
 }

@@ -96,6 +96,15 @@ export function showProgress(): void {
   element("progress").textContent = `${decided} of ${there.length} decided, ${changed} corrected`;
 }
 
+/** Takes the lines of all faces. */
+export async function takeFaces(faces: readonly FaceSummary[]): Promise<void> {
+  editor.faces = [...faces];
+  for (const index of items.keys()) paintItem(index);
+  showProgress();
+  await arrange();
+  render();
+}
+
 /** Takes a face's new line. */
 export function takeSummary(summary: FaceSummary): void {
   const before = editor.faces[summary.index];
@@ -122,7 +131,8 @@ export async function show(index: number): Promise<void> {
     editor.coming = undefined;
     const before = editor.open?.index;
     const { state, revision, undo, redo, width, height, summary } = details;
-    editor.open = { index, details, state, revision, undo, redo, waiting: 0, picture };
+    const fresh = { known: state, sent: undefined, stale: false, waiting: 0 };
+    editor.open = { index, details, state, revision, undo, redo, picture, ...fresh };
     [editor.selected, editor.hovered, editor.drag] = [null, null, undefined];
     if (!isSame) {
       if (url) URL.revokeObjectURL(url);

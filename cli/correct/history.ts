@@ -5,6 +5,7 @@
  * @module
  */
 import { type ChangeEvent, type FaceState, type FaceView, openFace, ServerError, setFace, stepFace } from "./api.ts";
+import { lose, reconnected } from "./connection.ts";
 import { editor, type Open } from "./editor.ts";
 import { say, status } from "./elements.ts";
 import { render } from "./view.ts";
@@ -20,7 +21,7 @@ export function commit(change: Partial<FaceState>): void {
   const face = editor.open, state = { ...face.state, ...change };
   face.state = state;
   render();
-  send(face, (revision) => setFace(face.index, state, revision));
+  send(face, (revision) => setFace(face.index, state, revision), state);
 }
 
 /** Shows a move by keys; those that follow each other are one change. */
@@ -50,32 +51,43 @@ export function step(direction: "undo" | "redo"): void {
 }
 
 /** Sends changes one after the other, as each follows the revision of the one before. */
-function send(face: Open, change: (revision: number) => Promise<FaceView>): void {
+function send(face: Open, change: (revision: number) => Promise<FaceView>, state?: FaceState): void {
   face.waiting++;
   editor.unsaved++;
+  editor.waiting.add(face);
   status("Saving");
   queue = queue.then(async () => {
     for (;;) {
       try {
+        await reconnected();
+        if (face.stale) throw new ServerError(409, "The face has another state");
+        face.sent = state;
         const view = await change(face.revision);
-        face.waiting--;
-        editor.unsaved--;
+        settle(face);
         take(face, view);
         if (!editor.unsaved) status("Saved");
         return;
       } catch (error) {
         if (!(error instanceof ServerError)) throw error;
         if (error.status !== 0) return await refuse(face, error);
-        status("Not saved: the server has stopped", true);
+        lose();
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
       }
     }
   });
 }
 
+/** A change is no longer on its way. */
+function settle(face: Open): void {
+  face.sent = undefined;
+  face.waiting--;
+  editor.unsaved--;
+  if (!face.waiting) editor.waiting.delete(face);
+}
+
 /** Takes the state that the server has. */
-function take(face: Open, { state, revision, undo, redo }: FaceView): void {
-  Object.assign(face, { revision, undo, redo });
+export function take(face: Open, { state, revision, undo, redo }: FaceView): void {
+  Object.assign(face, { revision, undo, redo, known: state, stale: false });
   if (face.waiting === 0) face.state = state;
   if (face === editor.open && !editor.drag) render();
 }
@@ -83,8 +95,7 @@ function take(face: Open, { state, revision, undo, redo }: FaceView): void {
 /** A change that the server refused: the page shows what the server has. */
 async function refuse(face: Open, error: ServerError): Promise<void> {
   const view = await openFace(face.index).catch(() => undefined);
-  face.waiting--;
-  editor.unsaved--;
+  settle(face);
   if (view) take(face, view);
   status(error.status === 409 ? "Saved" : "Not saved", error.status !== 409);
   say(
