@@ -33,7 +33,11 @@ const LEAST_BOX_PX = 4;
 
 const PAGE: PageFiles = {
   html: "cli/correct/index.html",
-  styles: { "base.css": "cli/correct/base.css", "style.css": "cli/correct/style.css" },
+  styles: {
+    "theme.css": "formats/theme.css",
+    "base.css": "cli/correct/base.css",
+    "style.css": "cli/correct/style.css",
+  },
   entry: "cli/correct/app.ts",
 };
 

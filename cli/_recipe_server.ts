@@ -31,7 +31,11 @@ const MOST_CHARACTERS = 100_000;
 
 const PAGE: PageFiles = {
   html: "cli/recipes/index.html",
-  styles: { "base.css": "cli/correct/base.css", "style.css": "cli/recipes/style.css" },
+  styles: {
+    "theme.css": "formats/theme.css",
+    "base.css": "cli/correct/base.css",
+    "style.css": "cli/recipes/style.css",
+  },
   entry: "cli/recipes/app.ts",
 };
 

@@ -31,7 +31,11 @@ export const page = ({ print }: Context) =>
       }
       const weights = { finder: pack(await readFinder(finder)), detector: pack(await readDetector(detector)) };
       await writeFolderAtomic(out, async (dir) => {
-        for (const name of ["index.html", "page.css"]) await writeFile(`${dir}/${name}`, await readText(source(name)));
+        await writeFile(`${dir}/index.html`, await readText(source("index.html")));
+        await writeFile(
+          `${dir}/page.css`,
+          await readText(source("../../formats/theme.css")) + await readText(source("page.css")),
+        );
         await writeFile(`${dir}/weights.js`, weightsScript(weights));
         await bundle(source("app.ts"), `${dir}/app.js`);
       });

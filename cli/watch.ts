@@ -14,6 +14,7 @@ import { formatField, formatSeconds } from "../runtime/run/progress.ts";
 import { readLog, readRun, type RunState, type StageProgress } from "../runtime/run/status.ts";
 import { trainingCharts } from "../stages/report/_line_chart.ts";
 import { headlines, resultTables } from "../stages/report/_tables.ts";
+import theme from "../formats/theme.css" with { type: "text" };
 import style from "../stages/report/report.css" with { type: "text" };
 import { lookUp } from "../engine/lookup.ts";
 
@@ -131,7 +132,7 @@ function page(dir: string, parts: Parts): Response {
     <meta name="viewport" content="width=device-width, initial-scale=1">
     <title id="title">${new Html(parts["title"] ?? "")}</title>
     <link rel="icon" href="data:,">
-    <style>${new Html(style)}</style>
+    <style>${new Html(theme + style)}</style>
   </head>
   <body class="live">
     <header>

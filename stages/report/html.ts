@@ -20,6 +20,7 @@ import { lineChart, trainingCharts } from "./_line_chart.ts";
 import { examples, gallery, imageFigure, imageNames, pairs } from "./_faces.ts";
 import { cedOptions, type Results, resultsFile } from "./_results.ts";
 import { comparison, headlines, resultTables, type Row } from "./_tables.ts";
+import theme from "../../formats/theme.css" with { type: "text" };
 import style from "./report.css" with { type: "text" };
 
 /** The part of a stage's folder that a report shows. */
@@ -82,7 +83,7 @@ export const report = stage({
           <meta name="viewport" content="width=device-width, initial-scale=1">
           <title>${title ?? ctx.pipeline} - Facewright</title>
           <link rel="icon" href="data:,">
-          <style>${new Html(style)}</style>
+          <style>${new Html(theme + style)}</style>
         </head>
         <body>
           <header>
