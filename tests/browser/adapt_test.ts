@@ -4,17 +4,16 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { fileURLToPath } from "node:url";
 import { drawLandmarks } from "../../faces/draw.ts";
 import { writePng } from "../../faces/data/image_file.ts";
 import { formatPts } from "../../faces/pts.ts";
 import { SCHEMAS } from "../../faces/schema.ts";
 import { neutralFace } from "../faces/neutral_face.ts";
 import { Browser, chromiumTest, type Page } from "../report_chromium.ts";
+import { ROOT, Server } from "./correct_page.ts";
 import { inFolder } from "../stages/run_stages.ts";
 
 const SIDE = 96, FACES = 24;
-const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
 /** Faces that differ in place, and beside them styles and a small adapt.yaml. */
 async function prepare(root: string): Promise<string> {
@@ -42,30 +41,11 @@ async function prepare(root: string): Promise<string> {
   return dir;
 }
 
-/** Starts the server in a folder, in which the runs are; resolves to its process and address. */
-async function start(root: string, dir: string, steps: number): Promise<{ child: Deno.ChildProcess; url: string }> {
-  const permissions = ["-P=cli", "--allow-net=127.0.0.1", "--allow-write", "--allow-run=deno"];
+/** Starts the server with a detector and settings that take seconds. */
+function start(root: string, dir: string): Promise<Server> {
   const tiny = `${ROOT}models/tiny/detector`;
-  const set = ["size_px=64", `steps=${steps}`, `detector=${tiny}`].flatMap((value) => ["--set", value]);
-  const child = new Deno.Command("deno", {
-    args: [
-      ...["run", "-q", "--no-prompt", ...permissions, `${ROOT}main.ts`, "correct", dir, "--port", "0"],
-      ...["--detector", tiny, "--pipeline", `${root}/adapt.yaml`, ...set],
-    ],
-    cwd: root,
-    env: { INIT_CWD: root },
-    stdout: "piped",
-    stderr: "inherit",
-  }).spawn();
-  const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
-  let text = "", url: string | undefined;
-  while (!(url = /^(http\S+) /m.exec(text)?.[1])) {
-    const { value, done } = await reader.read();
-    assert.ok(!done, `the server ended: ${text}`);
-    text += value;
-  }
-  await reader.cancel();
-  return { child, url };
+  const set = ["size_px=64", "steps=40", `detector=${tiny}`].flatMap((value) => ["--set", value]);
+  return Server.startIn(root, dir, "--detector", tiny, "--pipeline", `${root}/adapt.yaml`, ...set);
 }
 
 const click = (page: Page, id: string) => page.evaluate(`document.querySelector("#${id}").click()`);
@@ -76,10 +56,10 @@ const ACCEPTED = `document.querySelectorAll("#faces .face.accepted").length`;
 chromiumTest("correct: the detector is adapted from the page, which may be reloaded, and guesses with it", async () => {
   await inFolder(async (root) => {
     const dir = await prepare(root);
-    let { child, url } = await start(root, dir, 40);
+    let server = await start(root, dir);
     await using browser = await Browser.open();
     const visit = async () => {
-      const page = await browser.visit(url, { width: 1280, height: 900 });
+      const page = await browser.visit(server.url, { width: 1280, height: 900 });
       await page.until(`document.querySelector("#stage image")?.getAttribute("href")`);
       await page.until(`!document.querySelector("#adapt-open").hidden`);
       return page;
@@ -140,14 +120,12 @@ chromiumTest("correct: the detector is adapted from the page, which may be reloa
     await page.key("g");
     await page.until(`!document.querySelector("#do-undo").disabled`);
     assert.deepEqual(page.problems, []);
-    child.kill("SIGTERM");
-    await child.status;
+    await server.stop();
 
     // A server that is started later knows it.
-    ({ child, url } = await start(root, dir, 40));
+    server = await start(root, dir);
     page = await visit();
     await page.until(`${STATUS}.includes("The detector is adapted")`);
-    child.kill("SIGTERM");
-    await child.status;
+    await server.stop();
   });
 });

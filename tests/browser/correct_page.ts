@@ -16,7 +16,8 @@ import type { Browser, Page, View } from "../report_chromium.ts";
 export const SIDE = 160;
 /** The landmarks that are drawn. */
 export const TRUTH = Float32Array.from(neutralFace(SIDE));
-const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+/** The product's folder. */
+export const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
 /** Drawn faces whose landmarks are a few pixels beside the drawing. */
 export async function facesIn(dir: string, count: number): Promise<string> {
@@ -33,11 +34,17 @@ export class Server {
   private constructor(private readonly process: Deno.ChildProcess, readonly url: string) {}
 
   /** Starts it on a folder. */
-  static async start(dir: string, ...more: string[]): Promise<Server> {
-    const args = ["run", "-q", "--no-prompt", "-P=cli", "--allow-net=127.0.0.1", "--allow-write", "main.ts", "correct"];
+  static start(dir: string, ...more: string[]): Promise<Server> {
+    return Server.startIn(ROOT, dir, "--no-detector", ...more);
+  }
+
+  /** Starts it in a working folder, which runs of pipelines go to. */
+  static async startIn(cwd: string, ...args: string[]): Promise<Server> {
+    const permissions = ["-P=cli", "--allow-net=127.0.0.1", "--allow-write", "--allow-run=deno,nvidia-smi"];
     const process = new Deno.Command("deno", {
-      args: [...args, dir, "--no-detector", "--port", "0", ...more],
-      cwd: ROOT,
+      args: ["run", "-q", "--no-prompt", ...permissions, `${ROOT}main.ts`, "correct", ...args, "--port", "0"],
+      cwd,
+      env: { INIT_CWD: cwd },
       stdout: "piped",
       stderr: "inherit",
     }).spawn();
