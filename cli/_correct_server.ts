@@ -57,6 +57,8 @@ export interface CorrectOptions {
   readonly adaptation?: Adaptation | undefined;
   /** Loads a detector that was fitted, to guess with it. */
   readonly load?: ((dir: string) => Promise<Guesser>) | undefined;
+  /** Covariance of the detector's errors, `[2P, 2P]`, by which landmarks follow others. */
+  readonly errors?: Float32Array | undefined;
   /** The secret that paths begin with. */
   readonly token: string;
 }
@@ -118,7 +120,7 @@ export class CorrectServer implements AsyncDisposable {
   }
 
   #faces(): FolderFaces {
-    const { source: { dir, kind, schema, pictures }, journal, reason, comparison, adaptation } = this.#options;
+    const { source: { dir, kind, schema, pictures }, journal, reason, comparison, adaptation, errors } = this.#options;
     const { name, count, names, contours, dots, regions, mirror, normalisers } = schema;
     return {
       dir,
@@ -129,6 +131,7 @@ export class CorrectServer implements AsyncDisposable {
       reason: reason ?? "",
       compare: comparison?.names ?? null,
       adapts: adaptation !== undefined,
+      errors: errors ? Array.from(errors, (value) => roundTo(value, 4)) : null,
       adds: pictures.length > 0,
       faces: journal.faces.map((_, k) => this.#summary(k)),
     };

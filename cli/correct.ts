@@ -10,7 +10,8 @@ import { type LandmarkSchema, schemaName } from "../faces/schema.ts";
 import { CORRECTIONS } from "../formats/corrections.ts";
 import { InputError } from "../formats/input_error.ts";
 import { NoAdapterError } from "../engine/device.ts";
-import { type Detector, loadDetector } from "../models/detectors/detector.ts";
+import { type Detector, loadDetector, readDetectorConfig } from "../models/detectors/detector.ts";
+import { readErrors } from "../models/detectors/errors.ts";
 import { ADAPT_PIPELINE, Adaptation } from "./_correct_adapt.ts";
 import { compareNames, Comparison, detectorSide, folderSide, isDetector } from "./_correct_compare.ts";
 import { Guesser } from "./_correct_guesser.ts";
@@ -132,6 +133,7 @@ export const correct = (context: Context) =>
         return detectorSide(dir, new Guesser(loaded.use(await load(dir)), source.schema));
       };
       const comparison = compared && new Comparison([await side(compared[0]), await side(compared[1])], source.schema);
+      const errors = await errorsFor(options.detector, source.schema);
       const token = keptToken(`${dir}/${CORRECTIONS}.secret`);
       await using server = new CorrectServer({
         source,
@@ -141,6 +143,7 @@ export const correct = (context: Context) =>
         comparison,
         adaptation,
         load: async (dir) => new Guesser(await load(dir), source.schema),
+        errors,
         token,
       });
       const http = serveLocally(server, options.port, stop.signal);
@@ -175,6 +178,16 @@ async function guesserFor(
     detector.destroy();
     return { reason: error.message };
   }
+}
+
+/** Covariance of the errors of a detector or, as detectors err alike, of the one that ships; undefined for other landmarks. */
+async function errorsFor(dir: string | boolean, schema: LandmarkSchema): Promise<Float32Array | undefined> {
+  for (const one of [dir, SHIPPED_DETECTOR]) {
+    if (typeof one !== "string" || (await readDetectorConfig(one)).schema !== schema.name) continue;
+    const errors = await readErrors(one, schema);
+    if (errors) return errors;
+  }
+  return undefined;
 }
 
 /** Fits a detector to the corrected faces, on the terminal. */

@@ -7,14 +7,16 @@
  *
  *     x = m + K_s (K_ss)^-1 (t - m_s)
  *
- * with the landmarks `m` as they were, the places `t` of the set `s` placed by hand, and the covariance `K` of
- * {@linkcode RefitModel}. It needs no shapes to learn from, and so works for any schema. Placing one landmark after the other
- * gives nearly the same as placing all of them at once: but for the change of the places that the covariance depends on.
+ * with the landmarks `m` as they were, the places `t` of the set `s` placed by hand, and the covariance `K`: that of
+ * {@linkcode RefitModel}, which needs nothing to learn from and so works for any schema, and where it is known that of the
+ * detector's own errors ({@linkcode errorCovariance}). Placing one landmark after the other gives nearly the same as placing all
+ * of them at once: but for the change of the places that the covariance depends on.
  *
  * Source: Rasmussen & Williams 2006, Gaussian Processes for Machine Learning, eq. 2.19.
  *
  * @module
  */
+import { acrossOf } from "./error_covariance.ts";
 import { type FeatureSchema, featuresOf } from "./features.ts";
 import { pointAt } from "./geometry.ts";
 import { boundingBox } from "./landmarks.ts";
@@ -52,6 +54,9 @@ export const REFIT: RefitModel = {
   mirror: 0.2,
 };
 
+/** Share of the process in a covariance that is in part that of the detector's errors. */
+const PROCESS_SHARE = 0.4;
+
 /** Landmarks placed by hand: index, and place in pixels. */
 export type Placed = ReadonlyMap<number, readonly [x: number, y: number]>;
 
@@ -61,6 +66,8 @@ export type Placed = ReadonlyMap<number, readonly [x: number, y: number]>;
  * @param landmarks `[P, 2]`, pixels: where they are without the new places.
  * @param placed Landmarks placed by hand; those that stay where they are count too.
  * @param schema Schema of the landmarks.
+ * @param errors Covariance of the detector's errors, `[2P, 2P]`, see {@linkcode errorCovariance}; without it the process alone
+ * decides.
  * @param model The process.
  * @returns `[P, 2]`; placed landmarks are exactly where they were put.
  */
@@ -68,11 +75,13 @@ export function refit(
   landmarks: ArrayLike<number>,
   placed: Placed,
   schema: FeatureSchema,
+  errors?: ArrayLike<number> | null,
   model: RefitModel = REFIT,
 ): Float64Array {
   const result = Float64Array.from({ length: landmarks.length }, (_, i) => landmarks[i]!);
   if (placed.size === 0) return result;
-  const covariance = covarianceOf(landmarks, schema, model);
+  const process = covarianceOf(landmarks, schema, model);
+  const covariance = errors ? mixtureOf(process, errors, landmarks, schema.mirror) : process;
   // Coordinates, as those of one landmark depend on both of another one.
   const known = [...placed.keys()].flatMap((p) => [2 * p, 2 * p + 1]);
   const targets = [...placed.values()].flat();
@@ -87,12 +96,35 @@ export function refit(
   return result;
 }
 
+/** Covariance of two coordinates. */
+type Covariance = (a: number, b: number) => number;
+
+/** The mean, by {@linkcode PROCESS_SHARE}, of a process and of a detector's errors, which are turned with the face. */
+function mixtureOf(
+  process: Covariance,
+  errors: ArrayLike<number>,
+  landmarks: ArrayLike<number>,
+  mirror: readonly number[],
+): Covariance {
+  const [ux, uy] = acrossOf(landmarks, mirror), size = landmarks.length;
+  let variance = 0;
+  for (let a = 0; a < size; a++) variance += process(a, a) / size;
+  // Parts across and down of coordinate x, and of coordinate y.
+  const parts = [[ux, -uy], [uy, ux]];
+  return (a, b) => {
+    const from = parts[a & 1]!, to = parts[b & 1]!, i = a & ~1, j = b & ~1;
+    const row = (k: number) => to[0]! * errors[(i + k) * size + j]! + to[1]! * errors[(i + k) * size + j + 1]!;
+    const learnt = from[0]! * row(0) + from[1]! * row(1);
+    return PROCESS_SHARE * process(a, b) / variance + (1 - PROCESS_SHARE) * learnt;
+  };
+}
+
 /** Covariance of the errors of two coordinates; coordinate `2 p` is x of landmark p, `2 p + 1` is y. */
 function covarianceOf(
   landmarks: ArrayLike<number>,
   schema: FeatureSchema,
   model: RefitModel,
-): (a: number, b: number) => number {
+): Covariance {
   const { mirror, count } = schema, share = model.mirror;
   const kernel = kernelOf(landmarks, schema, model);
   const known = new Float64Array(count * count).fill(NaN);
@@ -136,16 +168,4 @@ function kernelOf(
       : 0;
     return bell(smooth) + (isLine ? bell(contour) : 0) + together + (i === j ? own : 0);
   };
-}
-
-/** Direction across the face: from its left to its right half. */
-function acrossOf(landmarks: ArrayLike<number>, mirror: readonly number[]): readonly [x: number, y: number] {
-  let x = 0, y = 0;
-  mirror.forEach((q, p) => {
-    if (p >= q) return;
-    x += landmarks[2 * q]! - landmarks[2 * p]!;
-    y += landmarks[2 * q + 1]! - landmarks[2 * p + 1]!;
-  });
-  const length = Math.hypot(x, y);
-  return length > 0 ? [x / length, y / length] : [1, 0];
 }

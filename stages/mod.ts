@@ -18,6 +18,7 @@ export const stages: Registry = {
   "detector/average": async () => (await import("./detector/average.ts")).averageDetectors,
   "detector/compare": async () => (await import("./detector/compare.ts")).compareDetectors,
   "detector/detect": async () => (await import("./detector/detect.ts")).detectLandmarks,
+  "detector/errors": async () => (await import("./detector/errors.ts")).learnErrors,
   "detector/evaluate": async () => (await import("./detector/evaluate.ts")).evaluateDetectors,
   "detector/load": async () => (await import("./detector/load.ts")).loadDetectorStage,
   "detector/train": async () => (await import("./detector/train.ts")).trainDetector,

@@ -85,6 +85,8 @@ export interface FolderFaces {
   readonly adds: boolean;
   /** Names of the two that are compared; null where nothing is. */
   readonly compare: readonly [string, string] | null;
+  /** Covariance of the detector's errors, `[2P, 2P]`; null where it is not known. */
+  readonly errors: readonly number[] | null;
   /** True if a detector can be fitted to the corrected faces. */
   readonly adapts: boolean;
   /** The faces, in the order of the folder. */

@@ -75,7 +75,7 @@ function moved(points: readonly Point[], held: number, place: Point, by: Point):
   switch (editor.mode) {
     case "refit": {
       const placed = new Map((editor.open?.state.pinned ?? []).map((p) => [p, points[p]!]));
-      return pairs(refit(points.flat(), placed.set(held, place), editor.folder.schema));
+      return pairs(refit(points.flat(), placed.set(held, place), editor.folder.schema, editor.folder.errors));
     }
     case "contour": {
       const contour = editor.folder.schema.contours.find((one) => one.points.includes(held));

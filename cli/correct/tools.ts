@@ -38,7 +38,8 @@ export async function guess(): Promise<void> {
 /** Landmarks of a detector for the open face: those that were placed by hand stay, and the others follow them. */
 export function placeRest(found: readonly Point[]): Point[] {
   const { landmarks, pinned } = editor.open!.state;
-  return pairs(refit(found.flat(), new Map(pinned.map((p) => [p, landmarks[p]!])), editor.folder.schema));
+  const { schema, errors } = editor.folder;
+  return pairs(refit(found.flat(), new Map(pinned.map((p) => [p, landmarks[p]!])), schema, errors));
 }
 
 /** Puts the contour of the selected landmark on the nearest edge. */

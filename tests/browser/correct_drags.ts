@@ -19,6 +19,7 @@ import { HOST, serveLocally } from "../../cli/_local_server.ts";
 import { openSource } from "../../cli/_correct_source.ts";
 import { interocular } from "../../faces/landmarks.ts";
 import { readPts } from "../../faces/pts.ts";
+import { readErrors } from "../../models/detectors/errors.ts";
 import { Browser } from "../report_chromium.ts";
 
 /** Mean error at which a face is done, as a share of the distance between the outer eye corners. */
@@ -29,6 +30,7 @@ const MOST = 2;
 const [dir, truthDir] = Deno.args;
 assert.ok(dir && truthDir, "GUESSES TRUTH");
 const source = await openSource(dir);
+const errors = await readErrors("models/faces", source.schema);
 const { count } = source.schema;
 
 type Points = readonly (readonly [number, number])[];
@@ -37,7 +39,7 @@ async function dragsOf(key: string): Promise<number[]> {
   setAside(dir!);
   using journal = Journal.open(source);
   const stop = new AbortController();
-  const http = serveLocally(new CorrectServer({ source, journal, token: "drags" }), 0, stop.signal);
+  const http = serveLocally(new CorrectServer({ source, journal, errors, token: "drags" }), 0, stop.signal);
   await using browser = await Browser.open();
   const page = await browser.visit(`http://${HOST}:${http.addr.port}/drags/`, { width: 1280, height: 800 });
   await page.until(`document.querySelector("#stage image")?.getAttribute("href")`);

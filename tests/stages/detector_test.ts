@@ -6,6 +6,7 @@ import { drawLandmarks } from "../../faces/draw.ts";
 import { readImage } from "../../faces/data/image_file.ts";
 import { similarity, transformLandmarks } from "../../faces/landmarks.ts";
 import { detectorSpecs, readDetector, saveDetector } from "../../models/detectors/detector.ts";
+import { readErrors } from "../../models/detectors/errors.ts";
 import type { StarDetectorConfig } from "../../models/detectors/star_detector.ts";
 import { initialise } from "../../models/io/params.ts";
 import { openDevice } from "../../engine/device.ts";
@@ -19,6 +20,7 @@ import { runCommand } from "../cli/run_command.ts";
 import { nmePerImage } from "../../faces/metrics.ts";
 import { neutralFace } from "../faces/neutral_face.ts";
 import { SCHEMAS } from "../../faces/schema.ts";
+import { gpuTest } from "../gpu.ts";
 import { inFolder } from "./run_stages.ts";
 
 const SIDE = 32;
@@ -275,6 +277,42 @@ stages:
       /Cannot use input "detectors" in stage "both" as "a" and "b" are not of the same network/,
     );
   }));
+
+gpuTest(
+  "detector/errors keeps the detector, and says which of its landmarks err together",
+  () =>
+    inFolder(async (dir) => {
+      const tiny = "models/tiny/detector";
+      const text = `
+stages:
+  data: { uses: fake/drawings, with: { count: 12 } }
+  tiny: { uses: detector/load, with: { path: ${tiny} } }
+  errors: { uses: detector/errors, in: { detector: tiny, data: data }, with: { dtype: f16 } }
+`;
+      await run(dir, text);
+      const made = `${dir}/runs/test/errors`, errors = await readErrors(made, SCHEMAS.ibug68);
+      assert.ok(errors);
+      const size = 2 * SCHEMAS.ibug68.count, at = (a: number, b: number) => errors[a * size + b]!;
+      let trace = 0;
+      for (let a = 0; a < size; a++) {
+        trace += at(a, a) / size;
+        for (let b = 0; b < a; b++) assert.equal(at(a, b), at(b, a));
+      }
+      assert.ok(Math.abs(trace - 1) < 1e-3, `${trace}`);
+      // Neighbours on the jaw err more alike than the jaw and the mouth.
+      const correlation = (p: number, q: number) => at(2 * p, 2 * q) / Math.sqrt(at(2 * p, 2 * p) * at(2 * q, 2 * q));
+      const mean = (other: (p: number) => number) => {
+        let sum = 0;
+        for (let p = 0; p < 16; p++) sum += correlation(p, other(p)) / 16;
+        return sum;
+      };
+      const [near, far] = [mean((p) => p + 1), mean((p) => p + 48)];
+      assert.ok(near > far + 0.1, `${near} ${far}`);
+      assert.deepEqual((await readDetector(made)).config, (await readDetector(tiny)).config);
+      assert.equal(await readErrors(tiny, SCHEMAS.ibug68), undefined);
+      await assert.rejects(readErrors(made, SCHEMAS.wflw98), /covariance is \[136,136\], not \[196, 196\] of wflw98/);
+    }),
+);
 
 Deno.test("a plan tells what training STAR's published network takes", () =>
   inFolder(async (dir) => {
