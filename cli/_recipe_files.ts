@@ -8,6 +8,7 @@ import type { Edit } from "../faces/edits.ts";
 import { parseStyle, type Style, WILD } from "../faces/render/styles.ts";
 import { writeError } from "../formats/disk_error.ts";
 import { exists, fileNames, isFolder, readingSync, readText, writeAtomic } from "../formats/files.ts";
+import { InputError } from "../formats/input_error.ts";
 import { decodeText } from "../formats/text.ts";
 import { setYaml, type YamlPath, type YamlValue } from "../formats/yaml_edit.ts";
 import { getIn, lineOf, parseYaml, PipelineError } from "../formats/yaml_tree.ts";
@@ -72,6 +73,8 @@ export interface NewText {
 
 /** Mistakes that are named, of a text that has more. */
 const MOST_PROBLEMS = 100;
+/** Largest file that is looked at, bytes. */
+const MOST_BYTES = 1 << 20;
 const YAML_FILE = /\.ya?ml$/;
 
 /**
@@ -104,7 +107,7 @@ export class RecipeFolder {
   /** The styles and edits in it, by name. */
   list(): RecipeFile[] {
     return fileNames(this.dir).filter((name) => YAML_FILE.test(name)).flatMap((file) => {
-      const kind = /^(style|edit)[ \t]*:/m.exec(this.#text(file))?.[1] as RecipeKind | undefined;
+      const kind = this.#kindOf(file);
       return kind ? [{ file, kind }] : [];
     });
   }
@@ -138,7 +141,10 @@ export class RecipeFolder {
    * @throws {Refusal} If the text is wrong, the file was changed by others, or the new name is taken or no name.
    */
   save({ file, text, was, as }: NewText): OpenedRecipe {
-    const { kind } = this.#find(file), current = this.#text(file);
+    // A text can be saved as a new file even where the one that it was made from is gone.
+    const kind = as === undefined ? this.#find(file).kind : kindIn(text);
+    if (!kind) throw new Refusal(422, 'the text has neither a key "style" nor a key "edit"');
+    const current = as === undefined ? this.#text(file) : "";
     if (as === undefined && unixLines(current) !== was) {
       throw new Refusal(
         409,
@@ -169,6 +175,17 @@ export class RecipeFolder {
       throw new Refusal(422, `there is a ${name} already: choose another name`);
     }
     return `${name}.yaml`;
+  }
+
+  /** Kind of a file; undefined if it is neither, as a YAML file of something else, or one that cannot be read. */
+  #kindOf(file: string): RecipeKind | undefined {
+    try {
+      const { size } = Deno.statSync(`${this.dir}/${file}`);
+      return size <= MOST_BYTES ? kindIn(this.#text(file)) : undefined;
+    } catch (error) {
+      if (error instanceof InputError || error instanceof Deno.errors.NotFound) return undefined;
+      throw error;
+    }
   }
 
   #find(file: string): RecipeFile {
@@ -205,6 +222,9 @@ export class RecipeFolder {
     }
   }
 }
+
+/** Kind of a text, by its keys. */
+const kindIn = (text: string) => /^(style|edit)[ \t]*:/m.exec(text)?.[1] as RecipeKind | undefined;
 
 const unixLines = (text: string) => text.replaceAll("\r\n", "\n");
 

@@ -7,7 +7,17 @@
 import { checked, element, say, status } from "../correct/elements.ts";
 import { type Change, draw, type Drawn, listFiles, ServerError } from "./api.ts";
 import { filterControls, make, showControls, slider } from "./controls.ts";
-import { attempt, lookAgain, markFiles, open, saveFile, showFiles, showVersions, takeVersion } from "./files.ts";
+import {
+  attempt,
+  keepChanges,
+  lookAgain,
+  markFiles,
+  open,
+  saveFile,
+  showFiles,
+  showVersions,
+  takeVersion,
+} from "./files.ts";
 import { dimPictures, listenToLandmarks, showEdit, showOther, showOthers, showParts, showPicture } from "./pictures.ts";
 import { changeText, changeValue, dropChanges, pullLandmark, receive, redraw } from "./redraw.ts";
 import { givenAt, isChanged, isStyle, state, textNow } from "./state.ts";
@@ -43,6 +53,7 @@ function showFacts(): void {
   status(problems.length ? count : changed ? "Not saved" : "Saved", problems.length > 0);
   element("tab-text").classList.toggle("wrong", problems.length > 0);
   markFiles();
+  keepChanges();
 }
 
 function showDrawn({ given, problems, picture, edit, unseen }: Drawn): void {

@@ -40,12 +40,33 @@ export function markFiles(): void {
   }
 }
 
+/** Name under which the browser keeps the changes of a file that are not saved. */
+const keptName = (file: string) => `facewright ${state.list.dir}/${file}`;
+
+/** Keeps the changes of the open file in the browser, so that none is lost with the page. */
+export function keepChanges(): void {
+  const { draft } = state, name = keptName(draft.saved.file);
+  try {
+    if (isChanged(draft)) localStorage.setItem(name, draft.history.text);
+    else localStorage.removeItem(name);
+  } catch { /* its place is full: the page asks before it is closed */ }
+}
+
+/** Brings changes back that were kept when the page was closed. */
+function bringBack(): void {
+  const { draft } = state, kept = localStorage.getItem(keptName(draft.saved.file));
+  if (kept === null || kept === draft.saved.text || draft.history.canUndo) return;
+  changeText(kept, "kept");
+  say("Changes that were not saved are here again; Undo takes them back.");
+}
+
 /** Opens a file; the changes of the one before stay. */
 export async function open(file: string): Promise<void> {
   await attempt(async () => {
     const read = await openFile(file);
     takeFile(read);
     noteForeign(read);
+    bringBack();
     location.replace(`#${encodeURIComponent(file)}`);
     opened();
     document.querySelector(`.file[aria-current="true"]`)?.scrollIntoView({ block: "nearest" });

@@ -222,6 +222,18 @@ chromiumTest("recipes: by the keyboard alone, by a finger on 360 pixels, and on 
     await page.until(`document.querySelector("#status").textContent === "Saved"`);
     assert.match(await Deno.readTextFile(`${dir}/ink.yaml`), /exaggerate: 1\.05/);
 
+    // What is not saved is there again in a page that is opened anew.
+    await click(page, "#tab-text");
+    await page.evaluate(`document.querySelector("#text").focus()`);
+    await page.evaluate(`document.querySelector("#text").setSelectionRange(2, 2)`);
+    for (const letter of "not ") await page.key(letter);
+    await page.until(`document.querySelector("#status").textContent === "Not saved" && ${DRAWN}`);
+    const again = await openPage(browser, server.url);
+    await again.until(`document.querySelector("#text").value.startsWith("# not Our ink") && ${DRAWN}`);
+    await again.key("z", { control: true });
+    await again.until(`document.querySelector("#status").textContent === "Saved" && ${DRAWN}`);
+    assert.deepEqual(again.problems, []);
+
     const phone = await openPage(browser, server.url, { width: 360, height: 740, phone: true, dark: true });
     assert.deepEqual(await phone.evaluate("[document.documentElement.scrollWidth, innerWidth]"), [360, 360]);
     await slide(phone, "#control-render-shape-eye_scale", 0.9, "touch");
@@ -232,6 +244,14 @@ chromiumTest("recipes: by the keyboard alone, by a finger on 360 pixels, and on 
       `[...document.querySelectorAll("#actions button, #tabs button")].filter((b) => b.getBoundingClientRect().height < 40).map((b) => b.id)`,
     );
     assert.deepEqual(small, []);
+
+    await phone.point("#toggle-list", "tap");
+    await phone.point(`.file[data-file="smile.yaml"]`, "tap");
+    await phone.until(`document.querySelector("#title").textContent === "smile" && ${DRAWN}`);
+    const [x, y] = await placeOf(phone, 54);
+    await phone.drag([x, y], [x + 8, y - 10], { how: "touch", steps: 6 });
+    await phone.until(`document.querySelector("#status").textContent === "Not saved" && ${DRAWN}`);
+    near(await placeOf(phone, 54), [x + 8, y - 10], 2);
 
     const wide = await openPage(browser, server.url, { width: 3840, height: 2160 });
     const widths = await wide.evaluate<number[]>(

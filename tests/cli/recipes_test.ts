@@ -59,6 +59,8 @@ Deno.test("recipes: a folder's styles and edits are found, and its other files a
     await assert.rejects(findRecipes(`${dir}/flow.yaml`), /has neither a key "style" nor a key "edit"/);
     const { code, notes } = await runCommand(["correct", dir, "--save", join(root, "out")]);
     assert.deepEqual([code, /Cannot use --save with .* it has styles and edits/.test(notes)], [2, true]);
+    await Deno.writeFile(`${dir}/other.yaml`, Uint8Array.of(0xff, 0x00, 0x80));
+    assert.equal(folder.list().length, 2);
     for (const name of ["none.yaml", "flow.yaml", "../recipes/ink.yaml", "ink.yaml.old1", ""]) {
       assert.throws(() => folder.open(name), /There is no style or edit/);
     }
@@ -100,6 +102,9 @@ Deno.test("recipes: a new file is named as its style or edit, and takes nobody's
     folder.save({ file: "smile.yaml", text: SMILE, was: SMILE, as: "grin" });
     assert.equal(await Deno.readTextFile(`${dir}/grin.yaml`), SMILE.replace("edit: smile", "edit: grin"));
     assert.equal(await Deno.readTextFile(`${dir}/smile.yaml`), SMILE);
+    await Deno.remove(`${dir}/ink.yaml`);
+    assert.equal(folder.save({ file: "ink.yaml", text: INK, was: INK, as: "ink_again" }).file, "ink_again.yaml");
+    await Deno.writeTextFile(`${dir}/ink.yaml`, INK);
     const names = namesIn(dir);
     const refused = (as: string, why: RegExp) =>
       assert.throws(() => folder.save({ file: "ink.yaml", text: INK, was: INK, as }), why);
