@@ -197,7 +197,7 @@ export * from "./faces/data/image_file.ts";
 export { IMAGE_FORMATS, type ImageFormatName } from "./faces/data/image_header.ts";
 export * from "./faces/data/split.ts";
 export * from "./faces/draw.ts";
-export * from "./faces/edit_file.ts";
+export { parseEdit, readEdits } from "./faces/edit_file.ts";
 export * from "./faces/edits.ts";
 export * from "./faces/landmarks.ts";
 export * from "./faces/metrics.ts";
