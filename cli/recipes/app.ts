@@ -71,7 +71,8 @@ function showDrawn({ given, problems, picture, edit, unseen }: Drawn): void {
   if (edit) showEdit(edit);
   const doc = givenAt(["doc"]), spoiled = edit?.spoiled;
   element("doc").textContent = typeof doc === "string" ? doc : "";
-  const note = state.list.reason || unseen ||
+  const { reason } = state.list;
+  const note = (reason && `There are no pictures: ${reason}.`) || unseen ||
     (spoiled ? `On this face ${spoiled}: a pipeline would try half the amount.` : "");
   element("note").textContent = note;
   element<HTMLElement>("note").hidden = note === "";

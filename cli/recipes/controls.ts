@@ -9,7 +9,6 @@ import type { Change, PageSchema } from "./api.ts";
 import { givenAt, state } from "./state.ts";
 
 type Path = readonly (string | number)[];
-type Value = Exclude<Change["value"], null>;
 
 /** Sets a value; null takes it out. */
 export type SetValue = (path: Path, value: Change["value"]) => void;
@@ -139,7 +138,7 @@ const isNumber = ({ type }: PageSchema) => type === "number" || type === "intege
 const isColour = (schema: PageSchema | undefined) => schema?.pattern?.startsWith("^#") ?? false;
 
 /** Parts of a control that depend on the kind of its value. */
-interface Field {
+export interface Field {
   readonly nodes: readonly HTMLElement[];
   show(value: unknown): void;
 }
@@ -338,5 +337,3 @@ function coloursField(schema: PageSchema, path: Path, id: string, name: string):
     },
   };
 }
-
-export type { Field, Value };

@@ -63,6 +63,7 @@ function bringBack(): void {
 /** Opens a file; the changes of the one before stay. */
 export async function open(file: string): Promise<void> {
   await attempt(async () => {
+    if (state.draft) await settled();
     const read = await openFile(file);
     takeFile(read);
     noteForeign(read);

@@ -31,7 +31,7 @@ export function showParts(isStyle: boolean, isSeen: boolean): void {
   element("overlay").toggleAttribute("hidden", isStyle || !isSeen);
   element<HTMLElement>("others").hidden = !isStyle || state.list.reason !== "";
   element("was-text").textContent = isStyle ? "As saved" : "Before the edit";
-  element<HTMLElement>("pictures").hidden = !isSeen;
+  for (const id of ["pictures", "people"]) element<HTMLElement>(id).hidden = !isSeen;
 }
 
 /** Shows landmarks over the picture, and the condition image. */

@@ -30,7 +30,7 @@ export interface Receiver {
 }
 
 let receiver: Receiver, running = false, wanted = false, changes: Change[] = [], group = "";
-let pulled: DrawRequest["pull"], size_px = MOVING_PX;
+let pulled: DrawRequest["pull"], moving_px = MOVING_PX;
 /** Those who wait until all changes are in the text. */
 const waiting: (() => void)[] = [];
 /** Person of whom the page has the face that edits move. */
@@ -43,9 +43,8 @@ export function receive(by: Receiver): void {
 
 /** Sets a value of the text, then draws. */
 export function changeValue(change: Change): void {
-  const name = JSON.stringify(change.path);
-  group = name;
-  changes = [...changes.filter(({ path }) => JSON.stringify(path) !== name), change];
+  group = JSON.stringify(change.path);
+  changes = [...changes.filter(({ path }) => JSON.stringify(path) !== group), change];
   redraw();
 }
 
@@ -108,8 +107,8 @@ async function drawNow(): Promise<void> {
   [changes, pulled] = [[], undefined];
   try {
     const start = performance.now();
-    const drawn = await draw(request(person, size_px, made, pull)), took = performance.now() - start;
-    if (took > SLOW_MS || took < FAST_MS) size_px = took > SLOW_MS ? SLOW_PX : MOVING_PX;
+    const drawn = await draw(request(person, moving_px, made, pull)), took = performance.now() - start;
+    if (took > SLOW_MS || took < FAST_MS) moving_px = took > SLOW_MS ? SLOW_PX : MOVING_PX;
     if (state.draft !== draft) { // another file was opened meanwhile
       if ((made.length || pull) && draft.history.text === before) draft.history.add(drawn.text, name);
       return;
