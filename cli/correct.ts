@@ -1,5 +1,5 @@
 /**
- * The command `correct`: a page on which a person corrects landmarks.
+ * The command `correct`: pages on which a person corrects landmarks, or writes styles and edits.
  *
  * @module
  */

@@ -31,7 +31,8 @@ export type YamlPath = readonly (string | number)[];
  * Sets a value, or takes it out.
  *
  * A value that is there is replaced where it stands. A new key is put behind the last one of its map, and a new item behind
- * the last one of its list; maps that are missing on the way are made. A map that becomes empty is taken out too.
+ * the last one of its list; maps that are missing on the way are made. A map that becomes empty is taken out too, unless it
+ * is an item of a list, as the items behind it would get other numbers.
  *
  * Where the text is written in a way that leaves no place for the change, the `yaml` package writes the file anew, which keeps
  * comments too, but not the breaks of lines.
@@ -79,7 +80,7 @@ function emptied(document: Document, path: YamlPath): YamlPath | undefined {
   let at = path;
   while (at.length > 1) {
     const parent = document.getIn(at.slice(0, -1));
-    if (!isMap(parent) || parent.items.length > 1) break;
+    if (!isMap(parent) || parent.items.length > 1 || typeof at.at(-2) === "number") break;
     at = at.slice(0, -1);
   }
   return at;

@@ -83,6 +83,8 @@ Deno.test("setYaml() takes values out with their own comments, and maps that bec
   check("a: [1, 2, 3]\n", ["a", 1], undefined, "a: [1, 3]\n");
   check("a: [1, 2]\n", ["a", 1], undefined, "a: [1]\n");
   check("a: [1]\n", ["a", 0], undefined, "a: []\n");
+  check("a: [{ b: 1 }, 2]\n", ["a", 0, "b"], undefined, "a: [{ }, 2]\n");
+  check("a:\n  - b: 1\n  - 2\n", ["a", 0, "b"], undefined, "a:\n  - {}\n  - 2\n");
   check(FILE, ["render", "nothing"], undefined, FILE);
 });
 
@@ -131,4 +133,93 @@ Deno.test("setYaml() changes one line of the shipped styles and edits, and nothi
       }
     }
   }
+});
+
+/** YAML of random values in random writing, with a comment `#1`, `#2` and so on wherever one may stand. */
+class Writer {
+  #comments = 0;
+
+  constructor(private readonly random: Random) {}
+
+  #chance(share: number): boolean {
+    return this.random.uniform() < share;
+  }
+
+  #comment(): string {
+    return this.#chance(0.4) ? ` #${++this.#comments}` : "";
+  }
+
+  #lineComment(indent: string): string {
+    return this.#chance(0.3) ? `${indent}#${++this.#comments}\n` : "";
+  }
+
+  #scalar(): string {
+    const scalars = ["1", "-0.25", "true", "word", '"#aabbcc"', "'it''s: so'", "two words"];
+    return scalars[Math.floor(this.random.uniform() * scalars.length)]!;
+  }
+
+  /** A value after a key or dash; begins with a blank or the end of a line. */
+  value(depth: number, indent: string): string {
+    if (depth === 0 || this.#chance(0.3)) return ` ${this.#scalar()}${this.#comment()}\n`;
+    if (this.#chance(0.5)) return ` ${this.#flow(depth, indent)}${this.#comment()}\n`;
+    return `${this.#comment()}\n${this.block(depth - 1, `${indent}  `)}`;
+  }
+
+  block(depth: number, indent: string): string {
+    const count = 1 + Math.floor(this.random.uniform() * 3), isMap = this.#chance(0.7);
+    return Array.from({ length: count }, (_, k) =>
+      this.#lineComment(indent) +
+      (isMap ? `${indent}k${k}:${this.value(depth, indent)}` : `${indent}- ${this.#inline(depth, indent)}\n`)).join("");
+  }
+
+  #inline(depth: number, indent: string): string {
+    return (depth && this.#chance(0.5) ? this.#flow(depth, indent) : this.#scalar()) + this.#comment();
+  }
+
+  #flow(depth: number, indent: string): string {
+    const count = Math.floor(this.random.uniform() * 4), isMap = this.#chance(0.6), breaks = this.#chance(0.4);
+    const inner = `${indent}  `, comma = this.#chance(0.5);
+    const items = Array.from({ length: count }, (_, k) => {
+      const text = depth > 1 && this.#chance(0.3) ? this.#flow(depth - 1, inner) : this.#scalar();
+      const last = k === count - 1;
+      const entry = `${isMap ? `k${k}: ` : ""}${text}${last && !comma ? "" : ","}`;
+      return breaks ? `${this.#lineComment(inner)}${inner}${entry}${this.#comment()}\n` : entry;
+    });
+    const [open, close] = isMap ? ["{", "}"] : ["[", "]"];
+    if (breaks && count) return `${open}\n${items.join("")}${indent}${close}`;
+    return isMap && count ? `{ ${items.join(" ")} }` : open + items.join(" ") + close;
+  }
+}
+
+Deno.test("setYaml() sets what is asked for in any writing, and keeps all comments", () => {
+  const random = new Random(2, "yaml_edit.any");
+  let spliced = 0, sets = 0;
+  for (let k = 0; k < 400; k++) {
+    const text = `root:${new Writer(random).value(3, "")}end: 1\n`, content = parseDocument(text).toJS();
+    const comments = (text: string) => text.match(/#\d+/g)?.sort() ?? [];
+    const paths = pathsOf(content).filter(([first]) => first === "root"),
+      path = paths[Math.floor(random.uniform() * paths.length)]!;
+    const parent = path.reduce((at, key) => at[key], content);
+    const wanted = structuredClone(content);
+    const assign = (at: YamlPath, value: unknown) =>
+      at.slice(0, -1).reduce((inside, key) => inside[key], wanted)[at.at(-1)!] = value;
+    const isCollection = typeof parent === "object";
+    const at = !isCollection ? path : [...path, Array.isArray(parent) ? parent.length : "new"];
+    const value = random.uniform() < 0.5 ? "a: [#b" : { x: [1, true], y: -0.5 };
+    assign(at, value);
+    const next = setYaml(text, at, value);
+    assert.deepEqual(parseDocument(next).toJS(), wanted, `${at}\n${text}\n${next}`);
+    assert.deepEqual(comments(next), comments(text), `${at}\n${text}\n${next}`);
+    sets++;
+    const lines = new Set(next.split("\n"));
+    if (text.split("\n").filter((line) => !lines.has(line)).length <= 1) spliced++;
+
+    const gone = setYaml(text, path, undefined), left = parseDocument(gone).toJS();
+    const inside = path.slice(0, -1).reduce((at, key) => at?.[key], left);
+    if (Array.isArray(inside)) {
+      assert.ok(inside.length < path.slice(0, -1).reduce((at, key) => at[key], content).length);
+    } else assert.ok(inside === undefined || !Object.hasOwn(inside, path.at(-1)!), `${path}\n${text}\n${gone}`);
+    assert.equal(left.end, 1);
+  }
+  assert.ok(spliced > 0.97 * sets, `${spliced} of ${sets} texts are changed in one line alone`);
 });
