@@ -88,6 +88,16 @@ export function distanceDoubt(landmarks: Float32Array, found: PairReview["found"
   return roundTo(100 * mean(distances) / boxDiagonal(landmarks), 2);
 }
 
+/**
+ * Doubt of a detector in its own landmarks: their mean uncertainty, percent of the diagonal of their box.
+ *
+ * @param uncertainty_px `[P]`, pixels.
+ * @param landmarks `[P, 2]`, pixels.
+ */
+export function spreadDoubt(uncertainty_px: readonly number[], landmarks: Float32Array): number {
+  return roundTo(100 * mean(uncertainty_px) / boxDiagonal(landmarks), 2);
+}
+
 function isOf({ style, found }: ReviewedPair, record: DatasetRecord): boolean {
   return style === record.style && found.length === record.landmarks.length;
 }

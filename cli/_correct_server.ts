@@ -19,7 +19,7 @@ import type { Comparison } from "./_correct_compare.ts";
 import type { Guess, Guesser } from "./_correct_guesser.ts";
 import type { FaceState, Journal } from "./_correct_journal.ts";
 import { boxOf, meanShape, shapeIn } from "./_correct_pictures.ts";
-import { distanceDoubt } from "./_correct_review.ts";
+import { distanceDoubt, spreadDoubt } from "./_correct_review.ts";
 import type { FaceSource } from "./_correct_source.ts";
 import { content, json, LocalServer, type PageFiles, Refusal } from "./_local_server.ts";
 import type { ComparedFace, FaceDetails, FaceSummary, FolderFaces } from "./correct/api.ts";
@@ -269,13 +269,13 @@ export class CorrectServer implements AsyncDisposable {
     const { file_name, box } = parse(addBody, body), { source: { pictures, schema }, journal, reason } = this.#options;
     const picture = pictures.find((one) => one.file_name === file_name);
     if (!picture) throw new Refusal(404, "There is no such picture");
-    const landmarks = this.#guesser
-      ? (await this.#guesser.guessIn(picture.path, box)).landmarks
-      : shapeIn(meanShape(this.#shapes(), schema), box);
+    const guess = await this.#guesser?.guessIn(picture.path, box);
+    const landmarks = guess ? guess.landmarks : shapeIn(meanShape(this.#shapes(), schema), box);
     if (!landmarks) {
       throw new Refusal(422, `There are no landmarks for the box: the folder has no face, and no detector (${reason})`);
     }
     const k = journal.add(picture, landmarks);
+    this.#doubts[k] = guess && spreadDoubt(guess.uncertainty_px, Float32Array.from(landmarks.flat()));
     this.#changed(k);
     return json(this.#summary(k));
   }

@@ -14,12 +14,10 @@ import { stem } from "../faces/data/annotations/format.ts";
 import { openFolder } from "../faces/data/face_folder.ts";
 import { isImageName, listFolder } from "../faces/data/folder_files.ts";
 import { readImageSize } from "../faces/data/image_file.ts";
-import { boxDiagonal } from "../faces/landmarks.ts";
 import { DEFAULT_SCHEMA, type LandmarkSchema, type SchemaName, SCHEMAS } from "../faces/schema.ts";
-import { mean, roundTo } from "../faces/statistics.ts";
 import type { Origin } from "../faces/pts.ts";
 import { emptyPictures, type SourcePicture } from "./_correct_pictures.ts";
-import { distanceDoubt, type PairReview, readReview } from "./_correct_review.ts";
+import { distanceDoubt, type PairReview, readReview, spreadDoubt } from "./_correct_review.ts";
 import { UsageError } from "./command.ts";
 
 /** A face before any correction. */
@@ -195,7 +193,7 @@ async function detectedFaces(dir: string): Promise<FaceSource> {
         landmarks: points,
         style: "",
         group: "",
-        doubt: roundTo(100 * mean(uncertainty_px) / boxDiagonal(points), 2),
+        doubt: spreadDoubt(uncertainty_px, points),
         ...(score !== null && { score }),
         uncertainty_px,
       });

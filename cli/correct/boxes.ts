@@ -31,7 +31,8 @@ export function boxesNow(points: readonly Point[]): StageBox[] {
     return {
       index: face.index,
       box: isOpen ? [x, y, w, h] : face.box,
-      label: facts.filter(Boolean).join(" · "),
+      // One that was taken away often lies below the one that took its place.
+      label: face.verdict === "rejected" && !isOpen ? "" : facts.filter(Boolean).join(" · "),
       name: [`face ${face.face}`, face.score === null ? "" : `score ${face.score.toFixed(2)}`, face.verdict ?? ""]
         .filter(Boolean).join(", "),
       verdict: face.verdict,

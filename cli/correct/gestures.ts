@@ -137,8 +137,12 @@ export function drop(cancelled: boolean): void {
   editor.stage.magnify(checked("show-loupe") ? editor.selected : null);
   editor.stage.draft(null);
   if (!done || !editor.open) return;
-  if (done.grip.kind === "other") return void (done.moved || cancelled || show(done.grip.index));
-  if (done.grip.kind === "new") return void (!done.moved || cancelled || addBox(boxBetween(done.start, done.at)));
+  if (done.grip.kind === "new" || done.grip.kind === "other") {
+    const { kind, index } = done.grip;
+    if (cancelled) return;
+    if (done.moved) return void (kind === "new" && addBox(boxBetween(done.start, done.at)));
+    return void (index !== undefined && index !== editor.open.index && show(index));
+  }
   if (!done.moved || cancelled) return render();
   commit({
     landmarks: dragged(done),

@@ -80,7 +80,9 @@ export interface Shown {
 /** Part of the drawing that the pointer holds. */
 export type Grip =
   | { readonly kind: "point"; readonly point: number }
-  | { readonly kind: "move" | "turn" | "scale" | "new" }
+  | { readonly kind: "move" | "turn" | "scale" }
+  /** No box, or one that was taken away, which a press opens. */
+  | { readonly kind: "new"; readonly index: number | undefined }
   /** Corner of the open face's box: 0 for left or top, 1 for right or bottom. */
   | { readonly kind: "corner"; readonly corner: Point }
   /** Box of another face. */
@@ -110,7 +112,7 @@ export class Stage {
     image: svg("image", { x: -0.5, y: -0.5, preserveAspectRatio: "none" }),
     beside: svg("g"),
     uncertainty: svg("g", { class: "uncertainty" }),
-    lines: svg("g"),
+    lines: svg("g", { class: "lines" }),
     points: svg("g", { class: "points", role: "group", "aria-label": "Landmarks" }),
     boxes: svg("g", { class: "boxes", role: "group", "aria-label": "Faces of the picture" }),
     handles: svg("g", { class: "handles" }),
@@ -189,6 +191,7 @@ export class Stage {
     const { points, occluded, pinned, selected, visible, beside, uncertainty } = shown;
     this.#svg.classList.toggle("bare", !visible);
     this.#svg.classList.toggle("boxing", shown.boxing);
+    this.#svg.classList.toggle("away", shown.boxes.some(({ open, verdict }) => open && verdict === "rejected"));
     this.#schema.contours.forEach(({ points: contour, closed }, k) => {
       for (const line of this.#lines[k]!) line.setAttribute("d", pathOf(points, contour, closed));
     });
@@ -322,7 +325,7 @@ export class Stage {
       text.textContent = boxing ? label : "";
       text.setAttribute("transform", `translate(${x} ${y - 4 * unit}) scale(${unit})`);
     }
-    const own = boxing ? drawn.find(({ open }) => open)?.box : undefined;
+    const own = boxing ? drawn.find(({ open, verdict }) => open && verdict !== "rejected")?.box : undefined;
     const corners = own ? CORNERS.map(([right, down]) => cornerOf(own, [right, down])) : [];
     const side = 11 * unit;
     const handles = corners.map(([x, y], k) =>
@@ -455,15 +458,16 @@ export class Stage {
   }
 
   #boxGripAt(boxes: readonly StageBox[], { pointerType }: PointerEvent, at: Point): Grip {
-    const [x, y] = this.#picturePlace(at), open = boxes.find((one) => one.open);
+    const there = boxes.filter(({ verdict }) => verdict !== "rejected");
+    const [x, y] = this.#picturePlace(at), open = there.find((one) => one.open);
     const reach = (REACH[pointerType as keyof typeof REACH] ?? REACH.mouse) / this.#view.scale;
     const corner = open && CORNERS.find((corner) => {
       const [cx, cy] = cornerOf(open.box, corner);
       return Math.hypot(cx - x, cy - y) <= reach;
     });
     if (corner) return { kind: "corner", corner };
-    const over = this.#boxAt(boxes, at);
-    if (!over) return { kind: "new" };
+    const over = this.#boxAt(there, at);
+    if (!over) return { kind: "new", index: this.#boxAt(boxes, at)?.index };
     return over.open ? { kind: "move" } : { kind: "other", index: over.index };
   }
 

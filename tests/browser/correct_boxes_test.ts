@@ -109,6 +109,12 @@ chromiumTest("correct: boxes on whole pictures are moved, resized, taken away an
     await page.until(`!document.querySelector("#title").textContent.includes("face 2") && ${SAVED}`);
     await page.key("x");
     await page.until(`document.querySelector("#stage .box.rejected.open") && ${SAVED}`);
+    // A drag over the box that was taken away draws another one; a press on it alone would open it.
+    const was = await count(page, "#stage .box");
+    await drag(page, [x + 20, y + 20], [x + 70, y + 80]);
+    await page.until(`document.querySelectorAll("#stage .box").length === ${was + 1} && ${SAVED}`);
+    await page.key("x");
+    await page.until(`document.querySelectorAll("#stage .box").length === ${was} && ${SAVED}`);
     assert.deepEqual(page.problems, []);
 
     await server.stop("SIGKILL");
