@@ -10,6 +10,9 @@ const TABLE_SIZE: i32 = 128;
 const TABLE_TOP: f32 = -1.7;
 const TABLE_STEP: f32 = 4.1 / 127.0;
 
+// true: with what is worn or held; pipelines for heads without it have no code for it, as not all drivers pass over it
+override worn: bool = true;
+
 var<private> face: i32;
 var<private> camera: vec4f; // distance, screen units a pixel, centre of the image (pixels)
 var<private> row_x: vec4f; // rows of the rotation from head to camera; w: the pivot
@@ -276,9 +279,12 @@ fn ear(p: vec3f) -> f32 {
   let r = vec3f(0.06, 0.27, 0.17) * limits.w;
   return ellipsoid(turned, r);
 }
-fn neck(p: vec3f) -> f32 {
+// The neck without what hangs under the chin.
+fn neck_column(p: vec3f) -> f32 {
   let thin = 0.5 / limits.z;
-  let d = capsule(vec3f(p.x * thin, p.y, p.z), vec3f(0.0, 0.6, -0.8), vec3f(0.0, 2.4, -0.95), 0.44, 0.56) / max(1.0, 0.6 * thin);
+  return capsule(vec3f(p.x * thin, p.y, p.z), vec3f(0.0, 0.6, -0.8), vec3f(0.0, 2.4, -0.95), 0.44, 0.56) / max(1.0, 0.6 * thin);
+}
+fn neck(p: vec3f, d: f32) -> f32 { // d: distance to its column
   if (throat.x <= 0.0) { return d; }
   let fat = p - vec3f(0.0, limits.y - 0.09 + 0.10 * throat.x, -0.42); // a second chin
   return smin(d, ellipsoid(fat, vec3f((0.56 + 0.19 * throat.x) * temple.x, 0.22 + 0.16 * throat.x, 0.46)), 0.14);
@@ -326,45 +332,51 @@ fn ellipsoid(q: vec3f, r: vec3f) -> f32 {
   let k = length(q / r);
   return (k - 1.0) * k / (length(q / (r * r)) + 1e-4);
 }
-// A hood, bonnet or veil round the face: its cloth, without an oval before the face.
-fn hood(p: vec3f) -> f32 {
-  let folds = 0.02 * sin(9.0 * atan2(p.x, 0.6 - p.y) + 5.0 * p.z + seed);
-  let over = ellipsoid(p - vec3f(0.0, -0.10, -0.74), vec3f(temple.x + 0.15, 1.36, 1.14) * hat.w);
-  let drape = ellipsoid(p - vec3f(0.0, 1.55, -0.75), vec3f(temple.x + 0.25, 1.10, 0.72));
-  let bottom = limits.y + collar.y;
-  let middle = (hat.y + bottom) * 0.5;
-  let q = vec2f((p.x - hat.z * (p.y - middle)) / collar.w, (p.y - middle) / (bottom - middle));
-  let oval = (length(q) - 1.0) * collar.w * 0.8;
-  return max(smin(over, drape, 0.2) - folds, -max(oval, -0.55 - p.z)) * 0.8;
-}
-fn collar_at(p: vec3f) -> f32 {
+// A collar; round: distance to the column of the neck.
+fn collar_at(p: vec3f, round: f32) -> f32 {
   if (collar.x < 0.5) { return 9.0; }
   let top = limits.y + collar.y + 0.28 * min(p.z + 0.4, 0.0);
+  let q = p - vec3f(0.0, top + 0.05, -0.55);
+  let folds = sin(select(p.y * 40.0, atan2(q.x, q.z) * 26.0, collar.x > 2.5));
   if (collar.x > 2.5) { // a disc of pleats
-    let q = p - vec3f(0.0, top + 0.05, -0.55);
-    let pleats = 0.05 * sin(atan2(q.x, q.z) * 26.0) * smoothstep(0.3, 0.8, length(q.xz));
-    return ellipsoid(vec3f(q.x, q.y - 0.22 * length(q.xz) * collar.z + pleats, q.z), vec3f(1.0, 0.15, 0.95) * (0.9 + 0.4 * collar.z)) * 0.6;
+    let out = length(q.xz);
+    let y = q.y - 0.22 * out * collar.z + 0.05 * folds * smoothstep(0.3, 0.8, out);
+    return ellipsoid(vec3f(q.x, y, q.z), vec3f(1.0, 0.15, 0.95) * (0.9 + 0.4 * collar.z)) * 0.6;
   }
-  let round = capsule(vec3f(p.x * (0.5 / limits.z), p.y, p.z), vec3f(0.0, 0.6, -0.8), vec3f(0.0, 2.4, -0.95), 0.44, 0.56);
-  if (collar.x < 1.5) { return max(round - 0.05 - 0.09 * collar.z - 0.012 * sin(p.y * 40.0), top - p.y) * 0.8; }
+  if (collar.x < 1.5) { return max(round - 0.05 - 0.09 * collar.z - 0.012 * folds, top - p.y) * 0.8; }
   let gap = 0.05 + 0.35 * collar.z - abs(p.x) + 0.7 * (p.y - top - 0.25); // open before the throat
   let flare = 0.05 + 0.16 * clamp(p.y - top, 0.0, 1.0);
   return max(max(round - flare, max(top - p.y, p.y - top - 0.55)), select(-9.0, gap * 0.7, p.z > -0.6)) * 0.8;
 }
 fn hat_at(p: vec3f) -> f32 {
   if (hat.x < 0.5) { return 9.0; }
-  if (hat.x > 3.5) { return hood(p); }
   let edge = p.y - hat.y - hat.z * p.x + 0.12 * (p.z + 0.5) * step(1.5, hat.x);
-  let r = vec3f(temple.x + 0.16, 1.02, 1.20) * hat.w;
-  var d = max(ellipsoid(p - vec3f(0.0, -0.42, -0.72), r), edge);
+  var crown_at = vec3f(0.0, -0.42, -0.72);
+  var crown = vec3f(temple.x + 0.16, 1.02, 1.20);
+  var q = vec3f(p.x, edge + 0.02 + 0.18 * p.x * p.x, p.z - 0.15); // the peak; the brim; the drape of a hood
+  var r = vec3f(0.66, 0.04, 0.75);
   if (hat.x > 2.5) {
-    d = min(d, ellipsoid(vec3f(p.x, edge + 0.02 + 0.10 * p.x * p.x, p.z + 0.72), vec3f(1.45, 0.045, 1.75)));
-  } else if (hat.x > 1.5) {
-    d = min(d, ellipsoid(vec3f(p.x, edge + 0.02 + 0.18 * p.x * p.x, p.z - 0.15), vec3f(0.66, 0.04, 0.75)));
-  } else {
-    d = d - 0.03;
+    q = vec3f(p.x, edge + 0.02 + 0.10 * p.x * p.x, p.z + 0.72);
+    r = vec3f(1.45, 0.045, 1.75);
   }
-  return d * 0.85;
+  if (hat.x > 3.5) {
+    crown_at = vec3f(0.0, -0.10, -0.74);
+    crown = vec3f(temple.x + 0.15, 1.36, 1.14);
+    q = p - vec3f(0.0, 1.55, -0.75);
+    r = vec3f(temple.x + 0.25, 1.10, 0.72);
+  }
+  let top = ellipsoid(p - crown_at, crown * hat.w);
+  let below = ellipsoid(q, r);
+  if (hat.x > 3.5) { // a hood, bonnet or veil: its cloth, without an oval before the face
+    let folds = 0.02 * sin(9.0 * atan2(p.x, 0.6 - p.y) + 5.0 * p.z + seed);
+    let bottom = limits.y + collar.y;
+    let middle = (hat.y + bottom) * 0.5;
+    let local = vec2f((p.x - hat.z * (p.y - middle)) / collar.w, (p.y - middle) / (bottom - middle));
+    let oval = (length(local) - 1.0) * collar.w * 0.8;
+    return max(smin(top, below, 0.2) - folds, -max(oval, -0.55 - p.z)) * 0.8;
+  }
+  let d = max(top, edge);
+  return select(d - 0.03, min(d, below), hat.x > 1.5) * 0.85;
 }
 fn scarf(p: vec3f) -> f32 {
   if (held.x <= 0.0) { return 9.0; }
@@ -385,13 +397,14 @@ fn hand(p: vec3f) -> f32 { // fingers up along the jaw, from a fist below it
   return smin(d, ellipsoid(q - at - vec3f(0.12, 0.72, 0.0), vec3f(0.36, 0.36, 0.22)), 0.1);
 }
 // What is worn or held: hat, scarf, hand, collar.
-fn extras(p: vec3f) -> f32 { return min(min(hat_at(p), collar_at(p)), min(scarf(p), hand(p))); }
+fn extras(p: vec3f, column: f32) -> f32 { return min(min(hat_at(p), collar_at(p, column)), min(scarf(p), hand(p))); }
 fn scene(seen: vec3f) -> f32 {
   let p = unbend(seen);
   let d = skull(p);
-  let body = smin(smin(skin_over(p, d), neck(p), throat.y), beard_hang(p), 0.10); // a soft angle below the jaw
+  let column = neck_column(p);
+  let body = smin(smin(skin_over(p, d), neck(p, column), throat.y), beard_hang(p), 0.10); // a soft angle below the jaw
   var least = min(min(min(body, ear(p)), hair_over(p, d)), cloth(p));
-  if (hat.x + held.x + abs(held.y) + collar.x > 0.0) { least = min(least, extras(p)); }
+  if (worn) { least = min(least, extras(p, column)); }
   return least;
 }
 fn bent_skin(p: vec3f) -> f32 { return skin(unbend(p)); }

@@ -2,10 +2,12 @@
 // out shape_out:  [side, side, faces] camera-space normal, depth (0 for the background)
 // out colour_out: [side, side, faces] own colour without light, material
 // out light_out:  [side, side, faces] key light, ambient occlusion, highlight, distance to a line (share of the image)
-// grid: one invocation a sample, workgroup (8 x 1 samples, face)
+// in drawn: numbers of the faces that are drawn
+// grid: one invocation a sample, workgroup (8 x 1 samples, place among those drawn)
 @group(0) @binding(2) var shape_out: texture_storage_2d_array<rgba32float, write>;
 @group(0) @binding(3) var colour_out: texture_storage_2d_array<rgba32float, write>;
 @group(0) @binding(4) var light_out: texture_storage_2d_array<rgba32float, write>;
+@group(0) @binding(5) var<storage, read> drawn: array<u32>;
 
 const SKY: f32 = 0.0;
 const SKIN: f32 = 1.0;
@@ -354,7 +356,8 @@ fn paint_sky(uv: vec2f) -> Paint { // uv: 0 to 1 over the image
 fn surface(@builtin(global_invocation_id) id: vec3u) {
   let size = textureDimensions(shape_out);
   if (id.x >= size.x || id.y >= size.y) { return; }
-  load_head(i32(id.z));
+  let layer = drawn[id.z];
+  load_head(i32(layer));
   let side = f32(size.x);
   let pixels = texel(24).y; // side of the finished image
   let uv = (vec2f(id.xy) + 0.5) / side;
@@ -374,9 +377,9 @@ fn surface(@builtin(global_invocation_id) id: vec3u) {
   let at = vec2i(id.xy);
   if (t > far || d > 0.03) {
     let sky = paint_sky(uv);
-    textureStore(shape_out, at, id.z, vec4f(0.0, 0.0, 1.0, 0.0));
-    textureStore(colour_out, at, id.z, vec4f(sky.colour, SKY));
-    textureStore(light_out, at, id.z, vec4f(1.0, 1.0, 0.0, 1.0));
+    textureStore(shape_out, at, layer, vec4f(0.0, 0.0, 1.0, 0.0));
+    textureStore(colour_out, at, layer, vec4f(sky.colour, SKY));
+    textureStore(light_out, at, layer, vec4f(1.0, 1.0, 0.0, 1.0));
     return;
   }
   let seen = origin + dir * t;
@@ -386,9 +389,11 @@ fn surface(@builtin(global_invocation_id) id: vec3u) {
   let on_ear = ear(p);
   let on_beard = beard_hang(p);
   let on_hair = min(hair_over(p, on_skull), on_beard);
-  let on_neck = neck(p);
+  let column = neck_column(p);
+  let on_neck = neck(p, column);
   let on_cloth = cloth(p);
-  let nearest = min(min(min(min(on_skin, on_ear), on_hair), min(on_neck, on_cloth)), extras(p));
+  var nearest = min(min(min(on_skin, on_ear), on_hair), min(on_neck, on_cloth));
+  if (worn) { nearest = min(nearest, extras(p, column)); }
   // normal, ambient occlusion and shadow: one loop, so that the scene is compiled once more and not seven times
   let key = texel(26);
   var n = vec3f(0.0);
@@ -417,10 +422,10 @@ fn surface(@builtin(global_invocation_id) id: vec3u) {
   }
   lit = clamp(lit, 0.0, 1.0);
   var paint: Paint;
-  if (nearest < min(min(on_skin, on_hair), min(min(on_ear, on_neck), on_cloth))) {
+  if (worn && nearest < min(min(on_skin, on_hair), min(min(on_ear, on_neck), on_cloth))) {
     if (nearest == hand(p)) {
       paint = Paint(texel(27).xyz * vec3f(1.0, 0.94, 0.92) * (1.0 + 0.08 * fbm(p.xy * 7.0, 62.0)), NECK, 9.0, 0.1);
-    } else if (nearest == collar_at(p)) {
+    } else if (nearest == collar_at(p, column)) {
       let linen = texel(MORE_AT + 19).xyz;
       paint = Paint(linen * (1.0 + 0.06 * fbm(p.xy * 6.0, 70.0)), CLOTH, 9.0, 0.04);
     } else {
@@ -458,7 +463,7 @@ fn surface(@builtin(global_invocation_id) id: vec3u) {
   let wrap = clamp((facing + 0.18) / 1.18, 0.0, 1.0);
   let camera_n = vec3f(dot(row_x.xyz, n), dot(row_y.xyz, n), dot(row_z.xyz, n));
   let ink = paint.ink / (camera.y * pixels);
-  textureStore(shape_out, at, id.z, vec4f(camera_n, t - camera.x + 3.0));
-  textureStore(colour_out, at, id.z, vec4f(paint.colour, paint.material));
-  textureStore(light_out, at, id.z, vec4f(wrap * lit, open, shine * lit, ink));
+  textureStore(shape_out, at, layer, vec4f(camera_n, t - camera.x + 3.0));
+  textureStore(colour_out, at, layer, vec4f(paint.colour, paint.material));
+  textureStore(light_out, at, layer, vec4f(wrap * lit, open, shine * lit, ink));
 }

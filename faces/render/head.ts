@@ -463,6 +463,14 @@ export function packHead(head: HeadParams, style: StyleRender, size_px: number):
   return out;
 }
 
+/** Whether a head wears or holds anything, from its texels. */
+export function wearsAnything(texels: Float32Array): boolean {
+  const [hat, scarf, hand, collar] = [[6, 0], [7, 0], [7, 1], [18, 0]].map(([at, i]) =>
+    texels[(MORE_AT + at!) * 4 + i!]
+  );
+  return [hat, scarf, hand, collar].some((value) => value !== 0);
+}
+
 /** Where the crop lies on the screen. */
 export interface Crop {
   /** Screen units a pixel. */

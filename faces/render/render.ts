@@ -13,7 +13,7 @@ import surfaceSource from "../../shaders/face_render_surface.wgsl" with { type: 
 import styleSource from "../../shaders/face_render_style.wgsl" with { type: "text" };
 import type { Image } from "../data/image.ts";
 import { CROP_SCALE, type Landmarks } from "../landmarks.ts";
-import { packHead, PARAM_TEXELS, setCrop } from "./head.ts";
+import { packHead, PARAM_TEXELS, setCrop, wearsAnything } from "./head.ts";
 import { type Convention, CURVE_POINTS, landmarksOf } from "./landmarks.ts";
 import { clamp, type HeadParams, mix } from "./person.ts";
 import { KINDS, type StyleRender } from "./styles.ts";
@@ -54,7 +54,8 @@ const MOST_FACES = 128;
 
 interface Pipelines {
   curves: Record<Convention, () => GPUComputePipeline>;
-  surface: GPUComputePipeline;
+  /** For heads that wear or hold something, and for others. */
+  surface: Record<"worn" | "bare", () => GPUComputePipeline>;
   shade: GPUComputePipeline;
   paint: GPUComputePipeline;
   pack: GPUComputePipeline;
@@ -77,16 +78,17 @@ function pipelines(gpu: GPUDevice): Pipelines {
         compute: { module: gpu.createShaderModule({ label, code }), entryPoint, constants },
       });
     };
-    const curves = (annotated: boolean) => {
+    const lazily = (...given: Parameters<typeof make>) => {
       let pipeline: GPUComputePipeline | undefined;
-      return () =>
-        pipeline ??= make("face_render_landmarks", headSource + landmarkSource, "curves", {
-          annotated: Number(annotated),
-        });
+      return () => pipeline ??= make(...given);
     };
+    const curves = (annotated: boolean) =>
+      lazily("face_render_landmarks", headSource + landmarkSource, "curves", { annotated: Number(annotated) });
+    const surface = (worn: boolean) =>
+      lazily("face_render_surface", headSource + surfaceSource, "surface", { worn: Number(worn) });
     made = {
       curves: { annotators: curves(true), anatomy: curves(false) },
-      surface: make("face_render_surface", headSource + surfaceSource, "surface"),
+      surface: { worn: surface(true), bare: surface(false) },
       shade: make("face_render_style", styleSource, "shade"),
       paint: make("face_render_style", styleSource, "paint"),
       pack: make("face_render_style", styleSource, "pack"),
@@ -273,8 +275,19 @@ async function drawSurface(
 
     const layers = layersOf(gpu, owned, side, count);
     const [shape, colour, light] = [layers(), layers(), layers()];
-    const group = bind(gpu, made.surface, { 0: params, 2: shape, 3: colour, 4: light });
-    gpu.queue.submit([encode(gpu, [[made.surface, group, [Math.ceil(side / 8), side, count]]]).finish()]);
+    const worn = texels.map(wearsAnything);
+    const steps = ([["worn", true], ["bare", false]] as const).flatMap(([kind, wears]): Step[] => {
+      const drawn = Uint32Array.from(texels.keys()).filter((face) => worn[face] === wears);
+      if (drawn.length === 0) return [];
+      const numbers = owned.keep(
+        gpu.createBuffer({ size: drawn.byteLength, usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST }),
+      );
+      gpu.queue.writeBuffer(numbers, 0, drawn);
+      const pipeline = made.surface[kind]();
+      const group = bind(gpu, pipeline, { 0: params, 2: shape, 3: colour, 4: light, 5: numbers });
+      return [[pipeline, group, [Math.ceil(side / 8), side, drawn.length]]];
+    });
+    gpu.queue.submit([encode(gpu, steps).finish()]);
     return { size_px, params, shape, colour, light, landmarks, destroy: () => owned.destroy() };
   } catch (error) {
     owned.destroy();
