@@ -43,11 +43,19 @@ export function markFiles(): void {
 /** Name under which the browser keeps the changes of a file that are not saved. */
 const keptName = (file: string) => `facewright ${state.list.dir}/${file}`;
 
+/** Changes that the browser keeps. */
+interface Kept {
+  readonly text: string;
+  /** Text of the file that they were made from. */
+  readonly was: string;
+}
+
 /** Keeps the changes of the open file in the browser, so that none is lost with the page. */
 export function keepChanges(): void {
   const { draft } = state, name = keptName(draft.saved.file);
   try {
-    if (isChanged(draft)) localStorage.setItem(name, draft.history.text);
+    const kept: Kept = { text: draft.history.text, was: draft.saved.text };
+    if (isChanged(draft)) localStorage.setItem(name, JSON.stringify(kept));
     else localStorage.removeItem(name);
   } catch { /* its place is full: the page asks before it is closed */ }
 }
@@ -55,9 +63,16 @@ export function keepChanges(): void {
 /** Brings changes back that were kept when the page was closed. */
 function bringBack(): void {
   const { draft } = state, kept = localStorage.getItem(keptName(draft.saved.file));
-  if (kept === null || kept === draft.saved.text || draft.history.canUndo) return;
-  changeText(kept, "kept");
-  say("Changes that were not saved are here again; Undo takes them back.");
+  if (kept === null || draft.history.canUndo) return;
+  const { text, was } = JSON.parse(kept) as Kept, isForeign = was !== draft.saved.text;
+  if (text === draft.saved.text) return;
+  draft.history.add(was, "opened");
+  changeText(text, "kept");
+  if (!isForeign) return say("Changes that were not saved are here again; Undo takes them back.");
+  draft.saved = { ...draft.saved, text: was }; // saving over what another program wrote is refused
+  say(
+    `Changes that were not saved are here again. ${draft.saved.file} was changed since: save them under another name.`,
+  );
 }
 
 /** Opens a file; the changes of the one before stay. */

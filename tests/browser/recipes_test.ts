@@ -230,6 +230,12 @@ chromiumTest("recipes: by the keyboard alone, by a finger on 360 pixels, and on 
     await page.until(`document.querySelector("#status").textContent === "Not saved" && ${DRAWN}`);
     const again = await openPage(browser, server.url);
     await again.until(`document.querySelector("#text").value.startsWith("# not Our ink") && ${DRAWN}`);
+    await Deno.writeTextFile(`${dir}/ink.yaml`, INK);
+    const later = await openPage(browser, server.url);
+    await later.until(`document.querySelector("#message").textContent.includes("was changed since") && ${DRAWN}`);
+    await later.key("s", { control: true });
+    await later.until(`document.querySelector("#message").textContent.includes("was changed by another program")`);
+    assert.equal(await Deno.readTextFile(`${dir}/ink.yaml`), INK);
     await again.key("z", { control: true });
     await again.until(`document.querySelector("#status").textContent === "Saved" && ${DRAWN}`);
     assert.deepEqual(again.problems, []);
