@@ -89,8 +89,9 @@ function showTries(): void {
     ["amount", givenAt(["amount"])] as const,
     ...Object.entries(typeof random === "object" && random ? random : {}),
   ].flatMap(([name, range]) => {
-    const { min, max } = range as { min?: unknown; max?: unknown };
-    return typeof min === "number" && typeof max === "number" && min < max ? [{ name, min, max }] : [];
+    const { min, max } = (range ?? {}) as { min?: unknown; max?: unknown };
+    const isRange = typeof min === "number" && typeof max === "number" && -1 <= min && min < max && max <= 1;
+    return isRange ? [{ name, min, max }] : [];
   });
   const shape = JSON.stringify([state.draft.saved.file, ranges]);
   if (place.dataset["shape"] === shape && place.childElementCount) return;

@@ -145,6 +145,59 @@ chromiumTest(
   },
 );
 
+chromiumTest("recipes: any text that is typed is taken, with its mistakes", async () => {
+  await inFolder(async (root) => {
+    const dir = await recipesIn(root), server = await Server.start(dir);
+    await using browser = await Browser.open();
+    const page = await openPage(browser, server.url);
+    const wrong: Readonly<Record<string, readonly string[]>> = {
+      "ink.yaml": [
+        "",
+        "style: ink",
+        "render: 3",
+        "render: { shape: [1], colours: { hair: 1 }, background: { colours: [] } }",
+      ]
+        .concat([
+          "render: { palette: { kind: nearest, colours: [x, null] }, line: { outline: thick } }",
+          "[",
+          "- 1",
+          "null",
+        ]),
+      "smile.yaml": [
+        "edit: smile",
+        "amount: 1",
+        "amount: { min: -9, max: 9 }",
+        "random: { a: , b: 1 }",
+        "moves: [1, , { points: 1 }]",
+      ]
+        .concat(["moves: { a: 1 }", "transforms: [{ rotate_deg: x }]", "random: []"]),
+    };
+    for (const [file, texts] of Object.entries(wrong)) {
+      await click(page, `.file[data-file="${file}"]`);
+      await page.until(`document.querySelector("#title").textContent === "${file.slice(0, -5)}" && ${DRAWN}`);
+      const whole = await textOf(page), picture = await pictureOf(page);
+      for (const text of texts) {
+        await page.evaluate(`(() => {
+          const field = document.querySelector("#text");
+          field.value = ${JSON.stringify(text)};
+          field.dispatchEvent(new Event("input"));
+        })()`);
+        await page.until(`document.querySelector("#problems").childElementCount > 0 && ${DRAWN}`);
+        assert.equal(await pictureOf(page), picture, "the picture before stays");
+      }
+      await page.evaluate(`(() => {
+        const field = document.querySelector("#text");
+        field.value = ${JSON.stringify(whole)};
+        field.dispatchEvent(new Event("input"));
+      })()`);
+      await page.until(`document.querySelector("#status").textContent === "Saved" && ${DRAWN}`);
+      assert.equal(await page.evaluate(`document.querySelector("#problems").childElementCount`), 0);
+    }
+    assert.deepEqual(page.problems, []);
+    await server.stop();
+  });
+});
+
 /** A landmark of the open edit on the page, and as the server draws it. */
 const placeOf = (page: Page, p: number) =>
   page.evaluate<[number, number]>(`(() => {
