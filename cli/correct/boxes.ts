@@ -59,6 +59,8 @@ export async function addBox(box: Box): Promise<void> {
   if (!open || box[2] < least || box[3] < least) return;
   flushKeys();
   status(editor.folder.guesses ? "The detector looks at the face" : "Saving");
+  // A face that is not there is the one that is added: what the server tells of it comes from here.
+  open.waiting++;
   try {
     const sides = [Math.max(LEAST_PX, box[2]), Math.max(LEAST_PX, box[3])] as const;
     const summary = await addFace(editor.faces[open.index]!.file_name, [box[0], box[1], ...sides]);
@@ -70,6 +72,8 @@ export async function addBox(box: Box): Promise<void> {
     if (!(error instanceof ServerError)) throw error;
     status("Not saved", true);
     say(error.message);
+  } finally {
+    open.waiting--;
   }
 }
 

@@ -133,7 +133,9 @@ export async function show(index: number): Promise<void> {
     const { state, revision, undo, redo, width, height, summary } = details;
     const fresh = { known: state, sent: undefined, stale: false, waiting: 0 };
     editor.open = { index, details, state, revision, undo, redo, picture, ...fresh };
-    [editor.selected, editor.hovered, editor.drag] = [null, null, undefined];
+    [editor.selected, editor.hovered] = [null, null];
+    // A box may be drawn while the face of the one before it comes.
+    if (!isSame || editor.drag?.grip.kind !== "new") editor.drag = undefined;
     if (!isSame) {
       if (url) URL.revokeObjectURL(url);
       url = URL.createObjectURL(picture);

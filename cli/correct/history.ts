@@ -111,7 +111,7 @@ export function receive({ summary, state, revision, undo, redo }: ChangeEvent): 
   if (!state || revision === undefined || summary.index !== open?.index || open.waiting || revision <= open.revision) {
     return;
   }
-  editor.drag = undefined;
+  if (editor.drag?.grip.kind !== "new") editor.drag = undefined;
   take(open, { state, revision, undo: undo ?? 0, redo: redo ?? 0 });
   say("Changed in another window.");
 }

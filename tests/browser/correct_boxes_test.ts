@@ -113,8 +113,19 @@ chromiumTest("correct: boxes on whole pictures are moved, resized, taken away an
     const was = await count(page, "#stage .box");
     await drag(page, [x + 20, y + 20], [x + 70, y + 80]);
     await page.until(`document.querySelectorAll("#stage .box").length === ${was + 1} && ${SAVED}`);
+    await page.until(`document.querySelector("#faces li:last-child [aria-current=true]")`);
     await page.key("x");
     await page.until(`document.querySelectorAll("#stage .box").length === ${was} && ${SAVED}`);
+    // Two that are drawn one at once after the other: the second one takes the place that is free, and none is lost.
+    await drag(page, [x + 20, y + 20], [x + 70, y + 80]);
+    await drag(page, [5, 5], [20, 30]);
+    await page.until(`document.querySelectorAll("#stage .box").length === ${was + 2} && ${SAVED}`);
+    for (let k = 0; k < 2; k++) {
+      await page.evaluate(`document.querySelector("#faces li:last-child [aria-current=false]")?.click()`);
+      await page.until(`document.querySelector("#faces li:last-child [aria-current=true]")`);
+      await page.key("x");
+      await page.until(`document.querySelectorAll("#stage .box").length === ${was + 1 - k} && ${SAVED}`);
+    }
     assert.deepEqual(page.problems, []);
 
     await server.stop("SIGKILL");
