@@ -137,6 +137,9 @@ export class ServerError extends Error {
   }
 }
 
+/** Time after which a server that has another address is asked again. */
+const AGAIN_MS = 5000;
+
 async function ask(path: string, init: RequestInit = {}): Promise<Response> {
   let response: Response;
   try {
@@ -220,12 +223,17 @@ export function listen(
     connected(how: "open" | "lost" | "moved"): void;
   },
 ): void {
-  const source = new EventSource("events");
+  const source = new EventSource("events"), again = () => listen({ change, adapt, connected });
   source.onmessage = ({ data }) => {
     const event = JSON.parse(data as string) as ChangeEvent | { readonly adapt: AdaptState };
     if ("adapt" in event) adapt(event.adapt);
     else change(event);
   };
   source.onopen = () => connected("open");
-  source.onerror = () => connected(source.readyState === EventSource.CLOSED ? "moved" : "lost");
+  source.onerror = () => {
+    // A browser asks again by itself after silence, and not after an answer that is an error.
+    const isClosed = source.readyState === EventSource.CLOSED;
+    if (isClosed) setTimeout(again, AGAIN_MS);
+    connected(isClosed ? "moved" : "lost");
+  };
 }

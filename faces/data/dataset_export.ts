@@ -29,6 +29,12 @@ import { DATASET_FORMATS, EXPORT_NAMES, type FormatName } from "./annotations/re
 import type { LandmarkSchema } from "../schema.ts";
 import type { Dataset } from "./dataset.ts";
 
+/** Formats of pictures with any number of faces. */
+const MANY = EXPORT_NAMES.filter((name) => {
+  const format: ImageFormat | ListFormat = DATASET_FORMATS[name];
+  return !format.perImage || format.joins;
+});
+
 /** Options of an export. */
 export interface ExportOptions {
   /** Format of the landmarks. */
@@ -138,7 +144,7 @@ export async function exportFaces(
         throw new InputError(
           `Cannot write ${image} as ${format.name}: it has ${own.length} faces, and the format has one`,
           {
-            hint: "coco, cvat, label_studio, imglab, csv, star and yolo_pose have any number",
+            hint: `formats with any number: ${MANY.join(", ")}`,
           },
         );
       }

@@ -42,7 +42,7 @@ export class Server {
   static async startIn(cwd: string, ...args: string[]): Promise<Server> {
     const permissions = ["-P=cli", "--allow-net=127.0.0.1", "--allow-write", "--allow-run=deno,nvidia-smi"];
     const process = new Deno.Command("deno", {
-      args: ["run", "-q", "--no-prompt", ...permissions, `${ROOT}main.ts`, "correct", ...args, "--port", "0"],
+      args: ["run", "-q", "--no-prompt", ...permissions, `${ROOT}main.ts`, "correct", "--port", "0", ...args],
       cwd,
       env: { INIT_CWD: cwd },
       stdout: "piped",

@@ -56,7 +56,7 @@ Deno.test("formats with a face for each picture say so of a picture with two", a
     const faces = await picturesIn(root);
     await assert.rejects(
       exportFaces(faces, SCHEMAS.ibug68, join(root, "out"), { format: "pts" }),
-      /Cannot write a\.png as pts: it has 2 faces, and the format has one, hint: coco, cvat/,
+      /Cannot write a\.png as pts: it has 2 faces, and the format has one, hint: formats with any number: yolo_pose, coco, csv, cvat/,
     );
     const twins = faces.map((face, k) => ({ ...face, image: "a.png", path: k ? face.path : join(root, "x/a.png") }));
     await assert.rejects(
