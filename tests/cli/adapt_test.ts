@@ -159,6 +159,30 @@ Deno.test("adapt: the server starts it by a POST of its own page, and has none u
     for (const init of [undefined, post({ act: "start" })]) assert.equal((await answer(plain, init))[0], 404);
   }));
 
+Deno.test("correct --adapt runs the pipeline on the terminal, and says where the weights lie", () =>
+  setUp(20, async (dir, make) => {
+    await make();
+    const main = fileURLToPath(new URL("../../main.ts", import.meta.url));
+    const permissions = ["-P=cli", "--allow-write=.", "--allow-run=deno"];
+    const adapt = async (...set: string[]) => {
+      const args = ["correct", dir, "--adapt", "--pipeline", "small.yaml", ...set];
+      const { code, stdout } = await new Deno.Command("deno", {
+        args: ["run", "-q", "--no-prompt", ...permissions, main, ...args],
+        env: { INIT_CWD: Deno.cwd() },
+        stderr: "null",
+      }).output();
+      return [code, new TextDecoder().decode(stdout)] as const;
+    };
+    const [code, text] = await adapt("--set", "size_px=16");
+    assert.equal(code, 0);
+    assert.match(text, /20 images of .*16 x 16 pixels/);
+    assert.match(
+      text,
+      /weights: runs\/small\/after; next: deno task detect PICTURES --out FOUND --detector runs\/small\/after/,
+    );
+    assert.equal((await adapt("--set", "size_px=1"))[0], 2);
+  }));
+
 Deno.test("correct --adapt says what is missing, and --pipeline and --set are checked before the page is there", () =>
   setUp(2, async (dir, make) => {
     await make();
