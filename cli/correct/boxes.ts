@@ -10,7 +10,7 @@ import { say, status } from "./elements.ts";
 import { arrange, show, takeSummary } from "./faces.ts";
 import { commitLater, flushKeys } from "./history.ts";
 import { boxOf, stretch } from "./shapes.ts";
-import type { StageBox } from "./stage.ts";
+import type { StageBox } from "./stage_boxes.ts";
 
 /** Smallest side of a box, pixels of the picture; of one that is drawn, pixels of the screen. */
 const LEAST_PX = 4, LEAST_DRAWN_PX = 8;

@@ -4,8 +4,9 @@
  *
  * @module
  */
-import type { Box, FaceState, PageSchema, Point } from "./api.ts";
+import type { Box, PageSchema, Point } from "./api.ts";
 import { boxOf } from "./shapes.ts";
+import { BoxLayer, cornerOf, CORNERS, type StageBox } from "./stage_boxes.ts";
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -13,8 +14,6 @@ const SVG = "http://www.w3.org/2000/svg";
 const REACH = { mouse: 14, pen: 18, touch: 28 }, RADIUS = 3.5, LOUPE_ZOOM = 4;
 /** Way of a pointer on the screen, CSS pixels, up to which it pressed and did not drag. */
 const PRESS_PX = 3;
-/** Corners of a box: left or right, top or bottom. */
-const CORNERS: readonly Point[] = [[0, 0], [1, 0], [0, 1], [1, 1]];
 /** Pixels of the screen a pixel of the picture may take. */
 const LEAST_SCALE = 0.02, MOST_SCALE = 80;
 
@@ -41,20 +40,6 @@ export function nameOf({ names, contours }: PageSchema, p: number): string {
 const BESIDE = ["before", "found", "a", "b"] as const, DOTTED: readonly BesideName[] = ["a", "b"];
 /** One of them. */
 export type BesideName = (typeof BESIDE)[number];
-
-/** Box of a face of the picture. */
-export interface StageBox {
-  /** Its face. */
-  readonly index: number;
-  readonly box: Box;
-  /** Text on it. */
-  readonly label: string;
-  /** Name for those who do not see it. */
-  readonly name: string;
-  readonly verdict: FaceState["verdict"];
-  /** True for that of the open face. */
-  readonly open: boolean;
-}
 
 /** State of the landmarks as it is drawn. */
 export interface Shown {
@@ -114,12 +99,9 @@ export class Stage {
     uncertainty: svg("g", { class: "uncertainty" }),
     lines: svg("g", { class: "lines" }),
     points: svg("g", { class: "points", role: "group", "aria-label": "Landmarks" }),
-    boxes: svg("g", { class: "boxes", role: "group", "aria-label": "Faces of the picture" }),
     handles: svg("g", { class: "handles" }),
   };
-  readonly #boxes = new Map<number, SVGGElement>();
-  /** The box that is being drawn. */
-  #draft: Box | null = null;
+  readonly #boxes = new BoxLayer((index) => this.#events.press(index));
   readonly #loupeImage = svg("image", { x: -0.5, y: -0.5, preserveAspectRatio: "none" });
   readonly #loupeLines = svg("path", { class: "loupe-line" });
   readonly #loupePoint = svg("circle", { class: "loupe-point", r: 4 });
@@ -141,7 +123,7 @@ export class Stage {
   /** Takes the elements of the page. */
   constructor(stage: SVGSVGElement, loupe: SVGSVGElement, schema: PageSchema, events: StageEvents) {
     [this.#svg, this.#loupe, this.#schema, this.#events] = [stage, loupe, schema, events];
-    this.#svg.append(...Object.values(this.#layers));
+    this.#svg.append(...Object.values(this.#layers), this.#boxes.element);
     this.#loupe.append(this.#loupeImage, this.#loupeLines, this.#loupePoint);
     this.#build();
     this.#listen();
@@ -281,12 +263,12 @@ export class Stage {
       group.setAttribute("transform", `translate(${px} ${py}) scale(${size})`);
     });
     this.#drawHandles(shown);
-    this.#drawBoxes(shown);
+    this.#boxes.draw(shown.boxes, shown.boxing, this.#letter() / 14 / scale);
   }
 
   /** Shows the box that is being drawn; null for none. */
   draft(box: Box | null): void {
-    this.#draft = box;
+    this.#boxes.draft = box;
     this.#apply();
   }
 
@@ -294,62 +276,6 @@ export class Stage {
   seen(): Box {
     const { x, y, scale } = this.#view, { width, height } = this.#extent();
     return [x, y, width / scale, height / scale];
-  }
-
-  #drawBoxes({ boxes, boxing }: Shown): void {
-    const unit = this.#letter() / 14 / this.#view.scale;
-    // One face fills the stage while its landmarks are moved: its box would say nothing.
-    const drawn = boxing ? boxes : boxes.filter(({ open }) => !open);
-    for (const [index, group] of this.#boxes) {
-      if (drawn.some((one) => one.index === index)) continue;
-      group.remove();
-      this.#boxes.delete(index);
-    }
-    for (const { index, box: [x, y, width, height], label, name, verdict, open } of drawn) {
-      let group = this.#boxes.get(index);
-      if (!group) {
-        group = svg("g", { role: "button", tabindex: 0 });
-        group.append(svg("rect"), svg("text"));
-        group.addEventListener("keydown", (event) => {
-          if (event.key !== "Enter") return;
-          event.stopPropagation();
-          this.#events.press(index);
-        });
-        this.#boxes.set(index, group);
-        this.#layers.boxes.append(group);
-      }
-      group.setAttribute("class", `box ${verdict ?? ""} ${open ? "open" : ""}`);
-      group.setAttribute("aria-label", open ? `${name}, open` : name);
-      const [rect, text] = [group.querySelector("rect")!, group.querySelector("text")!];
-      for (const [key, value] of Object.entries({ x, y, width, height })) rect.setAttribute(key, String(value));
-      text.textContent = boxing ? label : "";
-      text.setAttribute("transform", `translate(${x} ${y - 4 * unit}) scale(${unit})`);
-    }
-    const own = boxing ? drawn.find(({ open, verdict }) => open && verdict !== "rejected")?.box : undefined;
-    const corners = own ? CORNERS.map(([right, down]) => cornerOf(own, [right, down])) : [];
-    const side = 11 * unit;
-    const handles = corners.map(([x, y], k) =>
-      svg("rect", {
-        class: `corner ${k % 3 ? "rising" : ""}`,
-        x: x - side / 2,
-        y: y - side / 2,
-        width: side,
-        height: side,
-        rx: 2 * unit,
-      })
-    );
-    const draft = this.#draft
-      ? [
-        svg("rect", {
-          class: "draft",
-          x: this.#draft[0],
-          y: this.#draft[1],
-          width: this.#draft[2],
-          height: this.#draft[3],
-        }),
-      ]
-      : [];
-    this.#layers.handles.append(...handles, ...draft);
   }
 
   #drawHandles({ boxed, points }: Shown): void {
@@ -523,11 +449,6 @@ export class Stage {
 
 function pathOf(points: readonly Point[], contour: readonly number[], closed: boolean): string {
   return `M${contour.map((p) => points[p]!.join(" ")).join("L")}${closed ? "Z" : ""}`;
-}
-
-/** Place of a corner of a box. */
-function cornerOf([x, y, width, height]: Box, [right, down]: Point): Point {
-  return [x + right * width, y + down * height];
 }
 
 function clamp(value: number, low: number, high: number): number {
