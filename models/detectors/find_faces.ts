@@ -62,7 +62,7 @@ export interface Face {
    * by the finder elsewhere; null where the place was given.
    */
   readonly score: number | null;
-  /** Mean over the landmarks of the heatmap's spread and the last pass's movement, parts of the side of the crop. */
+  /** Mean over the landmarks of the heatmap's spread in the last pass, parts of the side of its crop. */
   readonly doubt: number;
   /** Angle by which the face is turned from upright, radians, clockwise on the screen. */
   readonly angle: number;
@@ -186,8 +186,8 @@ interface Seen {
   readonly landmarks: Landmarks;
   /** `[P]`, pixels of the picture. */
   readonly uncertainty_px: Float32Array;
-  /** Spread of the heatmaps, `[P]`, pixels of the picture; the same with `flip` and without. */
-  readonly spread_px: Float32Array;
+  /** Mean spread of the heatmaps, parts of the crop's side; the same with `flip` and without. */
+  readonly spread: number;
 }
 
 /** A picture turned by quarters. */
@@ -317,7 +317,7 @@ async function lookAt(detector: LandmarkDetector, crops: readonly Crop[], flip: 
           invertAffine(turnedTransform(square, side)),
         ),
         uncertainty_px: inPicture(doubts),
-        spread_px: inPicture(spreads),
+        spread: mean(spreads.subarray(P * k, P * (k + 1))) / side,
       });
     }
   }
@@ -327,18 +327,13 @@ async function lookAt(detector: LandmarkDetector, crops: readonly Crop[], flip: 
 /** Notes the result of a pass; true if the next crop would be nearly the same. */
 function take(
   candidate: Candidate,
-  { square, landmarks, uncertainty_px, spread_px }: Seen,
+  { square, landmarks, uncertainty_px, spread }: Seen,
   { schema }: LandmarkDetector,
 ): boolean {
   const before = candidate.seen?.landmarks;
   const squares = uncertainty_px.map((_, p) => before ? squaredDistance(landmarks, before, p) : 0);
   const moved = Math.sqrt(squares.reduce((sum, value) => sum + value, 0) / squares.length);
-  const withMove = (px: number) => Math.hypot(px, moved);
-  candidate.seen = {
-    landmarks,
-    uncertainty_px: uncertainty_px.map(withMove),
-    spread_px: spread_px.map(withMove),
-  };
+  candidate.seen = { landmarks, uncertainty_px: uncertainty_px.map((px) => Math.hypot(px, moved)), spread };
   const next = cropAround(facePlace(landmarks, schema));
   candidate.crop = { pyramid: candidate.crop.pyramid, square: next };
   const turn = next.angle - square.angle;
@@ -358,7 +353,7 @@ function faceOf({ seen, score, turned, crop: { square } }: Candidate): Face {
   return {
     box: boundingBox(landmarks),
     score,
-    doubt: mean(seen.spread_px) / square.side,
+    doubt: seen.spread,
     angle: Math.atan2(Math.sin(angle), Math.cos(angle)),
     landmarks,
     uncertainty_px: seen.uncertainty_px,
