@@ -15,6 +15,9 @@ import { pathToFileURL } from "node:url";
 import { slowTest } from "./slow.ts";
 import { parseArgs } from "node:util";
 
+/** Rest of a finger at the end of a drag, milliseconds. */
+const REST_MS = 150;
+
 /** How a page is looked at. */
 export interface View {
   /** CSS pixels. */
@@ -112,6 +115,11 @@ export class Page {
     if (how === "mouse") await this.send("Input.dispatchMouseEvent", { type: "mouseMoved", ...at(0) });
     await send("down", 0);
     for (let k = 1; k <= steps; k++) await send("move", k);
+    if (how === "touch") {
+      // A finger that rests before it lifts: one lifted in motion flings, and what it taps next only ends the fling.
+      await new Promise((resolve) => setTimeout(resolve, REST_MS));
+      await send("move", steps);
+    }
     await send("up", steps);
   }
 
