@@ -188,7 +188,7 @@ export class CorrectServer implements AsyncDisposable {
     };
   }
 
-  /** What the two that are compared found. */
+  /** Findings of the two that are compared. */
   async #compare(k: number): Promise<ComparedFace> {
     const { comparison, journal } = this.#options;
     if (!comparison) throw new Refusal(404, "Nothing is compared");

@@ -48,7 +48,7 @@ export interface RecipeProblem {
   readonly line: number;
   /** Column, from 1. */
   readonly column: number;
-  /** What is wrong. */
+  /** The mistake. */
   readonly message: string;
   /** Next step. */
   readonly hint?: string | undefined;

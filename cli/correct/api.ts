@@ -171,7 +171,7 @@ export async function openFace(index: number): Promise<FaceDetails> {
   return await (await ask(`face/${index}`)).json();
 }
 
-/** What the two that are compared found. */
+/** Findings of the two that are compared. */
 export async function comparedFace(index: number): Promise<ComparedFace> {
   return await (await ask(`compare/${index}`)).json();
 }

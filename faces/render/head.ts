@@ -55,7 +55,7 @@ const CROWN_Y = -1.30;
 const CHIN_Y = 1.235;
 /** Lowest chin that the slice table has rows for. */
 const LOWEST_CHIN = 2.3;
-/** How far the tip of a nose may stand out: the margin that rays keep from the skull. */
+/** Farthest that the tip of a nose may stand out: the margin that rays keep from the skull. */
 const FARTHEST_TIP = 1;
 // Where slices are widest, [z, y]: at the ears, and further forward down the jaw.
 // deno-fmt-ignore
@@ -463,7 +463,7 @@ export function packHead(head: HeadParams, style: StyleRender, size_px: number):
   return out;
 }
 
-/** Whether a head wears or holds anything, from its texels. */
+/** True if a head wears or holds anything, from its texels. */
 export function wearsAnything(texels: Float32Array): boolean {
   const [hat, scarf, hand, collar] = [[6, 0], [7, 0], [7, 1], [18, 0]].map(([at, i]) =>
     texels[(MORE_AT + at!) * 4 + i!]
