@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { asking } from "./asking.ts";
 import type { Contour, Dots, Span } from "../../faces/schema.ts";
 import type { AdaptState } from "../_correct_adapt.ts";
 import type { Errors, Found } from "../_correct_compare.ts";
@@ -12,6 +13,7 @@ import type { FaceState, FaceView } from "../_correct_journal.ts";
 import type { Box } from "../_correct_pictures.ts";
 import type { PairReview } from "../_correct_review.ts";
 
+export { ServerError } from "./asking.ts";
 export type { AdaptState, Box, Errors, FaceState, FaceView, Found, Guess };
 
 /** A landmark, pixels; 0 is the centre of the first one. */
@@ -123,38 +125,9 @@ export interface ChangeEvent extends Partial<FaceView> {
   readonly summary: FaceSummary;
 }
 
-/** An answer that is an error. */
-export class ServerError extends Error {
-  /** The class. */
-  override readonly name = "ServerError";
-  /** Status of HTTP; 0 if there was no answer. */
-  readonly status: number;
-
-  /** Takes the status and the text of the answer. */
-  constructor(status: number, message: string) {
-    super(message);
-    this.status = status;
-  }
-}
-
 /** Time after which a server that has another address is asked again. */
 const AGAIN_MS = 5000;
-
-async function ask(path: string, init: RequestInit = {}): Promise<Response> {
-  let response: Response;
-  try {
-    response = await fetch(path, init);
-  } catch {
-    throw new ServerError(0, "The server does not answer");
-  }
-  if (!response.ok) throw new ServerError(response.status, await response.text());
-  return response;
-}
-
-async function post<T>(path: string, body: object): Promise<T> {
-  const headers = { "content-type": "application/json" };
-  return await (await ask(path, { method: "POST", headers, body: JSON.stringify(body) })).json();
-}
+const { ask, post } = asking("The server does not answer");
 
 /** Lists the faces. */
 export async function listFaces(): Promise<FolderFaces> {

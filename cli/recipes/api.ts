@@ -4,10 +4,12 @@
  *
  * @module
  */
+import { asking } from "../correct/asking.ts";
 import type { Contour, Dots } from "../../faces/schema.ts";
 import type { JsonSchema } from "../../formats/schema_describe.ts";
 import type { OpenedRecipe, RecipeFile, RecipeKind, RecipeProblem, RecipeVersion } from "../_recipe_files.ts";
 
+export { ServerError } from "../correct/asking.ts";
 export type { OpenedRecipe, RecipeFile, RecipeKind, RecipeProblem, RecipeVersion };
 
 /** Schema of a file, or of a value in it. */
@@ -94,35 +96,7 @@ export interface DrawRequest extends RecipeFile {
   readonly pictured: boolean;
 }
 
-/** An answer that is an error. */
-export class ServerError extends Error {
-  /** The class. */
-  override readonly name = "ServerError";
-  /** Status of HTTP; 0 if there was no answer. */
-  readonly status: number;
-
-  /** Takes the status and the text of the answer. */
-  constructor(status: number, message: string) {
-    super(message);
-    this.status = status;
-  }
-}
-
-async function ask(path: string, init: RequestInit = {}): Promise<Response> {
-  let response: Response;
-  try {
-    response = await fetch(path, init);
-  } catch {
-    throw new ServerError(0, "The server has stopped: start deno task correct again, and copy the text of this page");
-  }
-  if (!response.ok) throw new ServerError(response.status, await response.text());
-  return response;
-}
-
-async function post<T>(path: string, body: object): Promise<T> {
-  const headers = { "content-type": "application/json" };
-  return await (await ask(path, { method: "POST", headers, body: JSON.stringify(body) })).json();
-}
+const { ask, post } = asking("The server has stopped: start deno task correct again, and copy the text of this page");
 
 /** Lists the files. */
 export async function listFiles(): Promise<RecipeList> {
