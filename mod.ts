@@ -190,6 +190,8 @@ export * from "./faces/data/dataset.ts";
 export * from "./faces/data/dataset_export.ts";
 export * from "./faces/data/dataset_writer.ts";
 export * from "./faces/data/face_folder.ts";
+export * from "./faces/data/folder/account.ts";
+export type { FolderOptions } from "./faces/data/folder/options.ts";
 export { type PassedOver } from "./faces/data/folder_files.ts";
 export { type Note, type NoteCode } from "./faces/data/index_file.ts";
 export * from "./faces/data/image.ts";

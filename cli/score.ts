@@ -8,7 +8,8 @@ import { Command, InvalidArgumentError, Option } from "@commander-js/extra-typin
 import { basename, join, resolve } from "node:path";
 import { InputError } from "../formats/input_error.ts";
 import { type Dataset, isDataset, openDataset, type Sample } from "../faces/data/dataset.ts";
-import { accountLine, accountOf, openFolder } from "../faces/data/face_folder.ts";
+import { openFolder } from "../faces/data/face_folder.ts";
+import { accountLine, accountOf } from "../faces/data/folder/account.ts";
 import { findOne, listFolder, NameFinder } from "../faces/data/folder_files.ts";
 import { noteLine } from "../faces/data/index_file.ts";
 import { type Box, cropSquare, cropTransform } from "../faces/data/image.ts";

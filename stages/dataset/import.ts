@@ -6,7 +6,8 @@
 import { z } from "zod";
 import { type ImageFormat, type ListFormat, stem } from "../../faces/data/annotations/format.ts";
 import { type BadFile, DATASET_FORMATS, FORMAT_NAMES, formatsDoc } from "../../faces/data/annotations/registry.ts";
-import { accountLine, accountOf, badFilesError, openFolder } from "../../faces/data/face_folder.ts";
+import { badFilesError, openFolder } from "../../faces/data/face_folder.ts";
+import { accountLine, accountOf } from "../../faces/data/folder/account.ts";
 import { DatasetWriter } from "../../faces/data/dataset_writer.ts";
 import { contactSheet, overlayLandmarks } from "../../faces/draw.ts";
 import type { Image } from "../../faces/data/image.ts";

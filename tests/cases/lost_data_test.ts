@@ -1,7 +1,9 @@
 /** Folders as people have them: all that is in one is used, passed over by a stated rule, or named. */
 import assert from "node:assert/strict";
 import { encodePng } from "../../faces/data/image_file.ts";
-import { accountOf, type FaceFolder, type FolderOptions, openFolder } from "../../faces/data/face_folder.ts";
+import { type FaceFolder, openFolder } from "../../faces/data/face_folder.ts";
+import { accountOf } from "../../faces/data/folder/account.ts";
+import type { FolderOptions } from "../../faces/data/folder/options.ts";
 import { formatPts } from "../../faces/pts.ts";
 import { drawFace, importFolder, inFolder, run, writeFace } from "./_lib.ts";
 import { encodeBmp, encodeGif, encodeTiff, encodeWebp, exifOf, profileOf } from "./_pictures.ts";

@@ -3,7 +3,9 @@
  * `deno test -A tests/cases/messages_test.ts -- --update` writes anew; read it then.
  */
 import assert from "node:assert/strict";
-import { accountLine, accountOf, type FolderOptions, openFolder } from "../../faces/data/face_folder.ts";
+import { openFolder } from "../../faces/data/face_folder.ts";
+import { accountLine, accountOf } from "../../faces/data/folder/account.ts";
+import type { FolderOptions } from "../../faces/data/folder/options.ts";
 import { decodeImage } from "../../faces/data/image_file.ts";
 import { noteLine } from "../../faces/data/index_file.ts";
 import { type Affine, type Landmarks, transformLandmarks } from "../../faces/landmarks.ts";

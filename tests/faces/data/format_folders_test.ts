@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { FormatName } from "../../../faces/data/annotations/registry.ts";
-import { type FolderOptions, openFolder } from "../../../faces/data/face_folder.ts";
+import { openFolder } from "../../../faces/data/face_folder.ts";
+import type { FolderOptions } from "../../../faces/data/folder/options.ts";
 import { createImage } from "../../../faces/data/image.ts";
 import { encodePng } from "../../../faces/data/image_file.ts";
 import { formatPts } from "../../../faces/pts.ts";
