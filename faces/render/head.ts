@@ -240,11 +240,13 @@ function packEyes(put: Put, { person, shot, shape, trait, liberty, spread, halfA
     const lower = 0.037 * opening * clamp(open, 0.35, 1.2) * squint ** 2;
     put(6 + i, upper, lower, -0.06, 0.12);
     const odd = 0.02 * shot.skew * side;
+    const inner = (0.135 - 0.02 * shot.frown) * mix(1, apart / 0.359, 0.5);
+    const outer = mix(inner, 0.685 * mix(1, apart / 0.359, 0.7), shape.brow_length);
     put(
       9 + i,
-      side * Math.min(0.685 * mix(1, apart / 0.359, 0.7), halfAt(y - 0.13) * 0.87),
+      side * Math.min(outer, halfAt(y - 0.13) * 0.87),
       y - 0.138 - lift - tilted * 0.5 + odd,
-      side * (0.135 - 0.02 * shot.frown) * mix(1, apart / 0.359, 0.5),
+      side * inner,
       y - 0.160 - lift + tilted + 0.045 * shot.frown + odd * 0.6,
     );
   }
@@ -278,7 +280,8 @@ function packNoseAndMouth(
     Math.min(2.5, 3.4 * halfAt(base)),
   );
   const ball = 0.088 * (1 + 0.08 * trait("nose_tip")) * mix(1, fat, 0.7);
-  const tip = Math.min(base - 0.115 * tall + 0.02 * trait("nose_tip"), base + 0.02 - ball);
+  const droop = shape.nose_tip;
+  const tip = Math.min(base - 0.115 * tall + 0.02 * trait("nose_tip") + droop, base + 0.02 + Math.max(droop, 0) - ball);
   put(15, -0.02, 0.215 + 0.012 * trait("nose_bridge"), tip, front);
   const wing = 0.066 * mix(1, fat, 0.6) * (1 + 0.07 * trait("nostril_flare"));
   put(16, ball, 0.118 * fat, base - 0.065 * tall, wing);

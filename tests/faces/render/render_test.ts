@@ -381,6 +381,7 @@ Deno.test("renderFaces() opens mouths farther, bends them down and rounds eyes, 
     { mouth_curve: -0.1 },
     { eye_round: 0.3 },
     { teeth: 3 },
+    { brow_length: 0.5, nose_tip: 0.12 },
     { nose_depth: 3, nose_width: 3, face_length: 3, mouth_width: 3 },
   ];
   const renders = changes.map((shape) => ({ ...photo.render, shape: { ...photo.render.shape, ...shape } }));
@@ -391,9 +392,9 @@ Deno.test("renderFaces() opens mouths farther, bends them down and rounds eyes, 
   const faces = await renderFaces(device.gpu, heads, renders, SIZE);
   device.check();
   device.destroy();
-  const [plain, open, down, round, toothy, huge, dark] = faces as [
+  const [plain, open, down, round, toothy, actor, huge, dark] = faces as [
     RenderedFace,
-    ...[RenderedFace, RenderedFace, RenderedFace, RenderedFace, RenderedFace, RenderedFace],
+    ...[RenderedFace, RenderedFace, RenderedFace, RenderedFace, RenderedFace, RenderedFace, RenderedFace],
   ];
   const y = ({ landmarks }: RenderedFace, point: number): number => landmarks[2 * point + 1]!;
   const inNoses = (face: RenderedFace, px: number): number => px / (y(face, 33) - y(face, 27));
@@ -402,6 +403,10 @@ Deno.test("renderFaces() opens mouths farther, bends them down and rounds eyes, 
   const sag = (face: RenderedFace): number => inNoses(face, mean(face, 62, 66)[1] - mean(face, 48, 54)[1]);
   assert(sag(down) < sag(plain) - 0.15, `${sag(down)}, ${sag(plain)}`);
   assert(y(round, 41) - y(round, 37) > (y(plain, 41) - y(plain, 37)) * 1.02);
+  const brow = ({ landmarks }: RenderedFace): number => landmarks[2 * 21]! - landmarks[2 * 17]!;
+  assert(brow(actor) < 0.6 * brow(plain), `${brow(actor)}, ${brow(plain)}`);
+  const drop = (face: RenderedFace): number => inNoses(face, y(face, 33) - y(face, 30));
+  assert(drop(actor) < drop(plain) - 0.1, `${drop(actor)}, ${drop(plain)}`);
   for (const face of [toothy, dark]) {
     assert.deepEqual(face.landmarks, plain.landmarks);
     assert.notDeepEqual(face.image, plain.image);
