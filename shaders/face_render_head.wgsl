@@ -261,7 +261,9 @@ fn nose(p: vec3f) -> f32 {
   var d = min(capsule(q, root, middle, nose_base.x, nose_form.y), capsule(q, middle, tip, nose_form.y, nose_wing.x * 0.75));
   d = smin(d, distance(q, tip) - nose_wing.x, 0.06);
   d = smin(d, capsule(q, tip, vec3f(0.0, nose_base.w - 0.03, nose_base.z), nose_wing.x * 0.5, 0.035), 0.04);
-  let wing = (q - vec3f(nose_wing.y, nose_wing.z, nose_base.z)) / vec3f(0.9, 0.85, 1.25);
+  // wings reach to the tip: between them and a tip that stands far out there is no hole
+  let reach = max(1.25, (nose_line.w - 2.0 * nose_wing.x - nose_base.z + 0.045) / nose_wing.w);
+  let wing = (q - vec3f(nose_wing.y, nose_wing.z, nose_base.z)) / vec3f(0.9, 0.85, reach);
   return smin(d, length(wing) - nose_wing.w, nose_form.z);
 }
 // Skin at a distance d from the skull; far away the features are a margin.

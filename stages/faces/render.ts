@@ -136,7 +136,7 @@ function imageCount(given: Options): number {
 export const renderStage = stage({
   id: "faces/render",
   doc: "Draws faces with exact landmarks: parametric heads, as photographs and in styles.",
-  version: 4,
+  version: 5,
   inputs: {},
   output: "dataset",
   options,
