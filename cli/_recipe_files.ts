@@ -10,7 +10,7 @@ import { writeError } from "../formats/disk_error.ts";
 import { exists, fileNames, isFolder, readingSync, readText, writeAtomic } from "../formats/files.ts";
 import { InputError } from "../formats/input_error.ts";
 import { decodeText } from "../formats/text.ts";
-import { setYaml, type YamlPath, type YamlValue } from "../formats/yaml_edit.ts";
+import { setYaml } from "../formats/yaml_edit.ts";
 import { getIn, lineOf, parseYaml, PipelineError } from "../formats/yaml_tree.ts";
 import { UsageError } from "./command.ts";
 import { Refusal } from "./_local_server.ts";
@@ -152,7 +152,7 @@ export class RecipeFolder {
       );
     }
     const target = as === undefined ? file : this.#newFile(as, kind);
-    const named = as === undefined ? text : changeText(text, [kind], kind === "style" ? as.replaceAll("_", " ") : as);
+    const named = as === undefined ? text : setYaml(text, [kind], kind === "style" ? as.replaceAll("_", " ") : as);
     const read = readRecipe(kind, named, target);
     if ("problems" in read) {
       const [{ line, message }] = read.problems as [RecipeProblem];
@@ -242,24 +242,10 @@ export function readRecipe(kind: RecipeKind, text: string, file: string): ReadRe
     const message = `Cannot use ${file} as its edit is named "${edit.name}"`;
     return { problems: [{ ...lineOf(at), message, hint: `write edit: ${name}` }] };
   } catch (error) {
-    if (error instanceof PipelineError) {
-      return {
-        problems: error.problems.map(({ at, message, hint }) => ({ ...lineOf(at), message, hint }))
-          .sort((a, b) => a.line - b.line || a.column - b.column).slice(0, MOST_PROBLEMS),
-      };
-    }
-    // Brackets in brackets in brackets: the reader of YAML calls itself for each.
-    if (!(error instanceof RangeError)) throw error;
-    return { problems: [{ line: 1, column: 1, message: "Cannot read the text as its values are nested too deeply" }] };
-  }
-}
-
-/** As {@linkcode setYaml}, for texts of any depth. */
-export function changeText(text: string, path: YamlPath, value: YamlValue | undefined): string {
-  try {
-    return setYaml(text, path, value);
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    throw new Refusal(422, "Cannot change the text as its values are nested too deeply");
+    if (!(error instanceof PipelineError)) throw error;
+    return {
+      problems: error.problems.map(({ at, message, hint }) => ({ ...lineOf(at), message, hint }))
+        .sort((a, b) => a.line - b.line || a.column - b.column).slice(0, MOST_PROBLEMS),
+    };
   }
 }

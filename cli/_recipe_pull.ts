@@ -8,9 +8,9 @@ import { applyEdit, type Edit, faceFrame } from "../faces/edits.ts";
 import { pointAt } from "../faces/geometry.ts";
 import type { Landmarks } from "../faces/landmarks.ts";
 import { roundTo } from "../faces/statistics.ts";
+import { setYaml } from "../formats/yaml_edit.ts";
 import { getIn, parseYaml, toJS } from "../formats/yaml_tree.ts";
 import { Refusal } from "./_local_server.ts";
-import { changeText } from "./_recipe_files.ts";
 
 /** A landmark that is dragged, and how the edit is applied meanwhile. */
 export interface Pull {
@@ -67,8 +67,8 @@ export function pullLandmark(text: string, edit: Edit, landmarks: Landmarks, pul
   }
   const limited = (iod: number) => roundTo(Math.min(Math.max(iod, -MOST_IOD), MOST_IOD), 3) || 0;
   const offset = [limited((old?.offset_iod[0] ?? 0) + across), limited((old?.offset_iod[1] ?? 0) + down)];
-  if (!old) return changeText(text, ["moves", i], { points: [point], offset_iod: offset });
-  return offset.reduce((text, iod, axis) => changeText(text, ["moves", i, "offset_iod", axis], iod), text);
+  if (!old) return setYaml(text, ["moves", i], { points: [point], offset_iod: offset });
+  return offset.reduce((text, iod, axis) => setYaml(text, ["moves", i, "offset_iod", axis], iod), text);
 }
 
 /** A move as the text has it; undefined where it has none. */

@@ -15,11 +15,11 @@ import { applyEdit, type Edit, spoils } from "../faces/edits.ts";
 import { styleSchema } from "../faces/render/styles.ts";
 import { convertLandmarks, SCHEMAS } from "../faces/schema.ts";
 import { jsonSchema } from "../formats/schema_describe.ts";
-import type { YamlValue } from "../formats/yaml_edit.ts";
+import { setYaml, type YamlValue } from "../formats/yaml_edit.ts";
 import { parseYaml, toJS } from "../formats/yaml_tree.ts";
 import { content, json, LocalServer, type PageFiles, Refusal } from "./_local_server.ts";
 import type { RecipeFaces } from "./_recipe_faces.ts";
-import { changeText, type OpenedRecipe, readRecipe, type RecipeFolder, type RecipeKind } from "./_recipe_files.ts";
+import { type OpenedRecipe, readRecipe, type RecipeFolder, type RecipeKind } from "./_recipe_files.ts";
 import { pullLandmark } from "./_recipe_pull.ts";
 import type { Drawn, DrawnEdit, RecipeList } from "./recipes/api.ts";
 
@@ -105,7 +105,7 @@ export class RecipeServer extends LocalServer {
 
   async #draw({ kind, file, text: before, changes, pull, ...look }: DrawRequest): Promise<Drawn> {
     const changed = changes.reduce(
-      (text, { path, value }) => changeText(text, path, value === null ? undefined : value as YamlValue),
+      (text, { path, value }) => setYaml(text, path, value === null ? undefined : value as YamlValue),
       before,
     );
     const text = pull ? await this.#pull(changed, file, { ...pull, ...look }) : changed;
@@ -196,13 +196,8 @@ const pngUrl = (image: Image) => `data:image/png;base64,${encodePng(image).toBas
 
 /** The values that a text gives, without defaults; null where it is no YAML. */
 function givenIn(text: string): unknown {
-  try {
-    const tree = parseYaml({ name: "text", text }, []);
-    return tree && toJS(tree);
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    return null;
-  }
+  const tree = parseYaml({ name: "text", text }, []);
+  return tree && toJS(tree);
 }
 
 function decoded(text: string): string {

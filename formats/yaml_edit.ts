@@ -15,6 +15,7 @@ import {
   type YAMLSeq,
 } from "yaml";
 import { InputError } from "./input_error.ts";
+import { MOST_LEVELS, tooDeepAt } from "./yaml_depth.ts";
 
 /** A value that a file can be given. */
 export type YamlValue =
@@ -41,7 +42,7 @@ export type YamlPath = readonly (string | number)[];
  * @param path Keys and indices to the value; an index may be the length of the list.
  * @param value The new value, or undefined to take it out.
  * @returns The new text.
- * @throws {InputError} If the text is no YAML, has aliases, or the path leads through what is neither a map nor a list.
+ * @throws {InputError} If the text is no YAML, has aliases or too many levels, or the path leads through what is neither a map nor a list.
  */
 export function setYaml(text: string, path: YamlPath, value: YamlValue | undefined): string {
   const document = parse(text);
@@ -61,6 +62,9 @@ export function setYaml(text: string, path: YamlPath, value: YamlValue | undefin
 }
 
 function parse(text: string): Document.Parsed {
+  if (tooDeepAt(text) !== undefined) {
+    throw new InputError(`Cannot change a value as the text has more than ${MOST_LEVELS} nested lists and maps`);
+  }
   const document = parseDocument(text, { prettyErrors: false });
   const [error] = document.errors;
   if (error) throw new InputError(`Cannot change a value as the text is no YAML: ${error.message}`);

@@ -6,6 +6,7 @@
 import { type Document, isAlias, isMap, isScalar, isSeq, Lexer, parseDocument, type Range } from "yaml";
 import { type ErrorCode, InputError } from "./input_error.ts";
 import { renamedHint } from "./renamed.ts";
+import { MOST_LEVELS, tooDeepAt } from "./yaml_depth.ts";
 
 /** A text that positions refer to. */
 export interface Source {
@@ -87,12 +88,17 @@ const mask = (text: string) => text.replace(/\$\{(\w+)\}/g, `${marks["$"]}${mark
 const unmask = (text: string) => text.replace(/\uE000\uE001(\w+)\uE002/g, "${$1}");
 
 /**
- * Parses one YAML document; on errors the tree is null and `problems` says why.
+ * Parses one YAML document; on errors, too deep a nesting among them, the tree is null and `problems` says why.
  *
  * @param text Text to parse, by default that of the source; it has the same length.
  */
 export function parseYaml(shown: Source, problems: Diagnostic[], text = shown.text): Tree | null {
-  const before = problems.length;
+  const before = problems.length, deep = tooDeepAt(text);
+  if (deep !== undefined) {
+    const message = `Cannot read YAML as more than ${MOST_LEVELS} lists and maps are nested`;
+    problems.push({ at: { source: shown, offset: deep }, message });
+    return null;
+  }
   const document = parseDocument(mask(text), { prettyErrors: false });
   for (const { pos, message, code } of [...document.errors, ...document.warnings]) {
     const reason = code === "DUPLICATE_KEY" ? "a key of a map stands twice" : lowerFirst(message);

@@ -136,10 +136,7 @@ Deno.test("recipes: mistakes are named with their lines", () => {
   assert.deepEqual(problems("style", `${INK}  x: [`).map(([line]) => line), [6]);
   assert.deepEqual(problems("edit", SMILE.replace("uneven }", "odd }")).map(([line]) => line), [10]);
   assert.deepEqual(problems("edit", SMILE.replace("smile", "grin")), [[1, 7, "write edit: smile"]]);
-  for (const deep of ["[", "- ", "{a: "]) {
-    const { length } = problems("style", `style: ${deep.repeat(20_000)}`);
-    assert.ok(length > 0 && length <= 100, `${length} of ${deep}`);
-  }
+  assert.deepEqual(problems("style", `style: ${"[".repeat(20_000)}`).map(([line]) => line), [1]);
 });
 
 Deno.test("recipes: a drag of a slider is one change, and what is undone stays until the next one", () => {
