@@ -10,7 +10,7 @@ import { readManifest } from "./cache.ts";
 import type { Reporter, RunEvent } from "./progress.ts";
 
 /** Interval of progress in the log. */
-const progressEveryMs = 10_000;
+const PROGRESS_EVERY_MS = 10_000;
 
 /** The most that a log's file grows to, bytes. */
 export const LOG_BYTES = 1 << 20;
@@ -52,7 +52,7 @@ export class RunLog implements Disposable {
   #write(event: RunEvent): void {
     if (event.event === "progress") {
       const now = performance.now();
-      if (now - (this.#told.get(event.stage) ?? -Infinity) < progressEveryMs) return;
+      if (now - (this.#told.get(event.stage) ?? -Infinity) < PROGRESS_EVERY_MS) return;
       this.#told.set(event.stage, now);
     }
     const line = `${JSON.stringify({ time: new Date().toISOString(), ...event })}\n`;

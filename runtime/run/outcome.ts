@@ -43,3 +43,10 @@ export function explain(error: unknown): string {
 
 /** An error's message. */
 export const messageOf = (error: unknown) => error instanceof Error ? error.message : String(error);
+
+/** Runs an action whose failure does not matter. */
+export function bestEffort(act: () => void): void {
+  try {
+    act();
+  } catch { /* an earlier error is reported */ }
+}

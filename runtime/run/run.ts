@@ -16,7 +16,8 @@
  * @module
  */
 import { join, resolve } from "node:path";
-import { bestEffort, localExecutor, type StageExecutor, StageRunError } from "./job.ts";
+import { localExecutor } from "./executor.ts";
+import { type StageExecutor, StageRunError } from "./job.ts";
 import { lookUp } from "../../engine/lookup.ts";
 import { readTuned } from "../../engine/tuning/tuning_cache.ts";
 import type { Adapter } from "../../engine/adapters.ts";
@@ -29,7 +30,7 @@ import { recover, RunLog } from "./folder.ts";
 import { describeOwner, LockedError, type Owner, takeLock } from "./lock.ts";
 import { removeSubmission } from "./submission.ts";
 import { liveTasks, tasksDir } from "./task_files.ts";
-import { describeFailure, explain, keepTime, messageOf } from "./outcome.ts";
+import { bestEffort, describeFailure, explain, keepTime, messageOf } from "./outcome.ts";
 import { type Artifact, type ArtifactInfo, inputsOf, type Row } from "../stage.ts";
 import { type StageState, stageStates } from "./cache.ts";
 import { RunError } from "./costs.ts";

@@ -6,7 +6,8 @@
  *
  * @module
  */
-import { localExecutor, type StageExecutor, type StageJob, StageRunError } from "./job.ts";
+import { localExecutor } from "./executor.ts";
+import { type StageExecutor, type StageJob, StageRunError } from "./job.ts";
 import type { Adapter } from "../../engine/adapters.ts";
 import { type Device, DeviceLostError, type DeviceOptions, NoAdapterError } from "../../engine/device.ts";
 import type { PipelineStage, Registry } from "../pipeline/file.ts";
