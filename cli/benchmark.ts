@@ -7,9 +7,18 @@ import { Command, Option } from "@commander-js/extra-typings";
 import { join } from "node:path";
 import { exists, makeFolder, readText, writeFile } from "../formats/files.ts";
 import { formatTable } from "../runtime/run/progress.ts";
-import { addResults, joinResults, noResults, type Results, resultsFile, writeCed } from "../stages/report/_results.ts";
+import {
+  addResults,
+  joinResults,
+  noResults,
+  type Results,
+  resultsFile,
+  writeCed,
+  writeResults,
+} from "../stages/report/_results.ts";
 import { fillPage, marksOf, namesOf, TABLE_NAMES } from "./_pages.ts";
 import { gpuOption, LazyDevice } from "./_device.ts";
+import { openData, orUsageError, scoreTool } from "./_measure.ts";
 import { collect, type Context, UsageError } from "./command.ts";
 import {
   cropOption,
@@ -18,17 +27,13 @@ import {
   flipOption,
   type MeasureOptions,
   namedFolder,
-  openData,
   originOption,
-  orUsageError,
   predictedOption,
-  saveResults,
   schemaOption,
-  scoreTool,
   type Tool,
   type ToolOptions,
   toolsOf,
-} from "./score.ts";
+} from "./_score_options.ts";
 
 /** The measures of papers: by the outer eye corners, failures and areas at 10 and 8 %. */
 const PAPERS = { normaliser: "interocular", thresholds: [10, 8] } as const;
@@ -100,7 +105,7 @@ async function run(options: BenchmarkOptions, { print, note }: Context): Promise
   print(formatTable(results.rows.filter(({ dataset }) => !String(dataset).includes("/"))));
   if (out !== undefined) {
     await makeFolder(out);
-    await saveResults(out, results);
+    await writeResults(out, results);
     for (const dataset of new Set(results.ced.map(({ dataset }) => dataset))) {
       await writeCed(join(out, `${dataset}_ced`), dataset, results.ced);
     }

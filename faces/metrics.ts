@@ -14,13 +14,16 @@ import { boxDiagonal, interocular, interpupil, meanPoint } from "./landmarks.ts"
 import type { LandmarkSchema } from "./schema.ts";
 import { mean } from "./statistics.ts";
 
-/** Length that errors are divided by: outer eye corners, centres of the eyes, or the diagonal of the landmarks' box. */
-export type Normaliser = "interocular" | "interpupil" | "box_diagonal";
+/** Lengths that errors are divided by: outer eye corners, centres of the eyes, diagonal of the landmarks' box. */
+export const NORMALISERS = ["interocular", "interpupil", "box_diagonal"] as const;
+
+/** One of {@linkcode NORMALISERS}. */
+export type Normaliser = typeof NORMALISERS[number];
 
 /** Part of a schema that errors of landmarks depend on. */
 export type Measured = Pick<LandmarkSchema, "count" | "normalisers">;
 
-const NORMALISERS: Readonly<Record<Normaliser, (landmarks: ArrayLike<number>, schema: Measured) => number>> = {
+const LENGTHS: Readonly<Record<Normaliser, (landmarks: ArrayLike<number>, schema: Measured) => number>> = {
   interocular,
   interpupil,
   box_diagonal: boxDiagonal,
@@ -57,7 +60,7 @@ export function nmePerImage(
   const chosen = points ?? Array.from({ length: schema.count }, (_, i) => i);
   return Float64Array.from({ length: truth.length / stride }, (_, image) => {
     const face = annotated.subarray(image * stride, (image + 1) * stride);
-    const unit = NORMALISERS[normaliser](face, schema);
+    const unit = LENGTHS[normaliser](face, schema);
     let sum = 0;
     for (const point of chosen) {
       const [x0, y0] = pointAt(predicted, image * schema.count + point), [x1, y1] = pointAt(face, point);

@@ -14,6 +14,7 @@ import { Random } from "../../engine/rng.ts";
 import { type Artifact, type Field, stage } from "../../runtime/stage.ts";
 import { detectorsConflicts } from "../lib/checks.ts";
 import { loadFaces, rates } from "../lib/faces.ts";
+import { flipOption, normaliserOption } from "./_options.ts";
 
 const DRAWS = 1000;
 
@@ -25,12 +26,9 @@ export const compareDetectors = stage({
   inputs: { "detectors*": "detector", "data*": "dataset" },
   output: "table",
   options: z.object({
-    normaliser: z.enum(["interocular", "interpupil", "box_diagonal"]).default("interocular")
-      .describe(
-        "Length that errors are divided by: outer eye corners, centres of the eyes, diagonal of the landmarks' box",
-      ),
+    normaliser: normaliserOption,
     threshold: z.number().positive().default(10).describe("Error above which a face counts as a failure, percent"),
-    flip: z.boolean().default(false).describe("Average the landmarks of an image and of its mirror image"),
+    flip: flipOption,
   }),
   check: async (_options, { detectors, data }) => await detectorsConflicts(detectors, data),
   async run(ctx, { detectors, data }, { normaliser, threshold, flip }) {

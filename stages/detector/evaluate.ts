@@ -19,7 +19,8 @@ import { Random } from "../../engine/rng.ts";
 import { stage } from "../../runtime/stage.ts";
 import { detectorsConflicts } from "../lib/checks.ts";
 import { imageOf, landmarksOf, loadFaces } from "../lib/faces.ts";
-import { addResults, noResults, writeCed } from "../report/_results.ts";
+import { flipOption, normaliserOption } from "./_options.ts";
+import { addResults, noResults, writeCed, writeResults } from "../report/_results.ts";
 
 /** Columns of a sheet: the best images and as many of the worst. */
 const COLUMNS = 10;
@@ -37,13 +38,10 @@ export const evaluateDetectors = stage({
   inputs: { "detectors*": "detector", "data*": "dataset" },
   output: "table",
   options: z.object({
-    normaliser: z.enum(["interocular", "interpupil", "box_diagonal"]).default("interocular")
-      .describe(
-        "Length that errors are divided by: outer eye corners, centres of the eyes, diagonal of the landmarks' box",
-      ),
+    normaliser: normaliserOption,
     thresholds: z.array(z.number().min(0.5)).min(1).optional()
       .describe("Errors above which a face counts as a failure, percent; by default only 10"),
-    flip: z.boolean().default(false).describe("Average the landmarks of an image and of its mirror image"),
+    flip: flipOption,
   }),
   check: async (_options, { detectors, data }) => await detectorsConflicts(detectors, data),
   async run(ctx, { detectors, data }, { normaliser, thresholds, flip }) {
@@ -84,7 +82,7 @@ export const evaluateDetectors = stage({
       await writeCed(`${ctx.dir}/${dataset}_ced`, dataset, results.ced);
       await writePng(`${ctx.dir}/${dataset}.png`, contactSheet(cells, Math.min(COLUMNS, cells.length), { labels }));
     }
-    await Deno.writeTextFile(`${ctx.dir}/results.json`, JSON.stringify(results, null, 1) + "\n");
+    await writeResults(ctx.dir, results);
   },
 });
 

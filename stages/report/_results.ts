@@ -6,6 +6,7 @@
 import { z } from "zod";
 import { cedCurve, type Evaluation, type Measures, type Normaliser } from "../../faces/metrics.ts";
 import { roundTo } from "../../faces/statistics.ts";
+import { writeFile } from "../../formats/files.ts";
 import type { Field } from "../../runtime/stage.ts";
 import { writeChart } from "./_chart_files.ts";
 import { rates } from "../lib/faces.ts";
@@ -195,6 +196,11 @@ function tableRow(detector: string, dataset: string, measures: Measures, normali
 /** Style of the error curves of a dataset. */
 export function cedOptions(dataset: string): ChartOptions {
   return { title: `${dataset}: images below an error`, xLabel: "NME, %", yRange: [0, 1], percent: true };
+}
+
+/** Writes `results.json` to a folder. */
+export async function writeResults(dir: string, results: Results): Promise<void> {
+  await writeFile(`${dir}/results.json`, JSON.stringify(results, null, 1) + "\n");
 }
 
 /** Writes the error curves of one dataset as `PATH.svg` and `PATH.png`. */
