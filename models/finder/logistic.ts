@@ -9,6 +9,12 @@ import { solve } from "../../faces/solve.ts";
 /** Steps of Newton's method at most, the length of a last one, and what keeps its matrix regular. */
 const STEPS = 50, SETTLED = 1e-8, RIDGE = 1e-9;
 
+/** Logit of a probability above 0 and below 1; the inverse of {@linkcode logistic}. */
+export const logitOf = (probability: number): number => Math.log(probability / (1 - probability));
+
+/** Probability of a logit. */
+export const logistic = (logit: number): number => 1 / (1 + Math.exp(-logit));
+
 /**
  * Finds the weights of the greatest likelihood of `1 / (1 + exp(-(w_1 x_1 + ... + w_n x_n + shift)))`.
  *

@@ -5,19 +5,16 @@
  */
 
 import { z } from "zod";
-import { facePlace } from "../../faces/place.ts";
-import type { LandmarkSchema } from "../../faces/schema.ts";
 import { roundTo } from "../../faces/statistics.ts";
 import { InputError } from "../../formats/input_error.ts";
 import { loadDetector } from "../../models/detectors/detector.ts";
-import { type Face, findFacesOfEach } from "../../models/detectors/find_faces.ts";
 import { loadFinder, MIN_SCORE, readFinder, saveFinder } from "../../models/finder/finder.ts";
-import type { FaceCandidate } from "../../models/finder/decode.ts";
-import { judge, type Judgement, rateAt, reliability } from "../../models/finder/measure.ts";
+import { logistic, logitOf } from "../../models/finder/logistic.ts";
+import { type Judgement, rateAt, reliability } from "../../models/finder/measure.ts";
 import { calibratePair, type PairOutcome, pairScore } from "../../models/finder/pair_score.ts";
 import { stage } from "../../runtime/stage.ts";
 import { detectorsConflicts, weightsConflict } from "../lib/checks.ts";
-import { loadParts, sceneConflicts, scenes } from "../lib/scenes.ts";
+import { judgeFaces, loadParts, sceneConflicts, scenes, type SeenFace } from "../lib/scenes.ts";
 
 /** Digits of the calibration in the file. */
 const DIGITS = 6;
@@ -66,12 +63,10 @@ export const calibrateFinder = stage({
     // Without its config: the scores are the finder's own.
     const alone = { find: finder.find.bind(finder) };
     const some = scenes(datasets, weights, { seed: ctx.seed, count, side: side_px, empty });
-    const pictures: Judgement<Looked>[] = [];
-    const search = { min_score: least_score };
-    for await (const [{ faces }, found] of findFacesOfEach(alone, detector, some, (scene) => scene, search)) {
+    const pictures: Judgement<SeenFace>[] = [];
+    for await (const [, judgement] of judgeFaces(alone, detector, some, { min_score: least_score })) {
       ctx.signal.throwIfAborted();
-      ctx.progress(pictures.length + 1, count);
-      pictures.push(judge(found.map((face) => lookedAt(face, detector.schema)), faces));
+      ctx.progress(pictures.push(judgement), count);
     }
     const outcomes = pictures.flatMap(outcomesOf);
     if (!outcomes.some(({ right }) => right) || outcomes.every(({ right }) => right)) {
@@ -100,29 +95,16 @@ export const calibrateFinder = stage({
       others_per_scene_of_finder: roundTo(own.false_per_picture, 4),
     };
     ctx.summary(row);
-    const calibration = reliability(both.flatMap(({ found }) => found), (logit) => 1 / (1 + Math.exp(-logit)));
+    const calibration = reliability(both.flatMap(({ found }) => found), logistic);
     await Deno.writeTextFile(`${ctx.dir}/results.json`, JSON.stringify({ ...row, calibration }, null, 1) + "\n");
   },
 });
 
-/** A face that the detector has looked at; its logit is that of the finder's score. */
-interface Looked extends FaceCandidate {
-  readonly score: number;
-  readonly doubt: number;
-}
-
-const logitOf = (p: number) => Math.log(p / (1 - p));
-
-function lookedAt({ landmarks, score, doubt }: Face, schema: LandmarkSchema): Looked {
-  if (score === null) throw new RangeError("Cannot calibrate the score of a face whose place was given");
-  return { ...facePlace(landmarks, schema), logit: logitOf(score), score, doubt };
-}
-
-const outcomesOf = ({ found }: Judgement<Looked>): PairOutcome[] =>
+const outcomesOf = ({ found }: Judgement<SeenFace>): PairOutcome[] =>
   found.map(({ score, doubt, face }) => ({ score, doubt, right: face !== null }));
 
 /** The judgements with the logits of both together: those of each half of the pictures by the calibration of the other half. */
-function acrossHalves(pictures: readonly Judgement<Looked>[]): Judgement<Looked>[] {
+function acrossHalves(pictures: readonly Judgement<SeenFace>[]): Judgement<SeenFace>[] {
   const halves = [0, 1].map((half) => calibratePair(pictures.filter((_, k) => k % 2 !== half).flatMap(outcomesOf)));
   return pictures.map(({ found, faces }, k) => ({
     faces,

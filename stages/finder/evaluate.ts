@@ -9,11 +9,13 @@ import { contactSheet } from "../../faces/draw.ts";
 import type { Image } from "../../faces/data/image.ts";
 import { writePng } from "../../faces/data/image_file.ts";
 import { roundTo } from "../../faces/statistics.ts";
+import { loadDetector } from "../../models/detectors/detector.ts";
 import { loadFinder, MIN_SCORE } from "../../models/finder/finder.ts";
-import { angleErrors, averagePrecision, rateAt, reliability } from "../../models/finder/measure.ts";
+import { logistic, logitOf } from "../../models/finder/logistic.ts";
+import { angleErrors, averagePrecision, type Judgement, rateAt, reliability } from "../../models/finder/measure.ts";
 import { stage } from "../../runtime/stage.ts";
-import { weightsConflict } from "../lib/checks.ts";
-import { drawPlace, judgeScenes, loadParts, sceneConflicts, scenes } from "../lib/scenes.ts";
+import { detectorsConflicts, weightsConflict } from "../lib/checks.ts";
+import { drawPlace, judgeFaces, judgeScenes, loadParts, sceneConflicts, scenes } from "../lib/scenes.ts";
 
 /** Scenes on the sheet. */
 const SHEET = 40, SHEET_COLUMNS = 8;
@@ -23,13 +25,17 @@ const SIZES = [0, 24, 48, 96, Infinity] as const;
 /**
  * `finder/evaluate`: writes `results.json` with recall, false ones, the recall of each size of face and the shares that
  * are right of scores, and `scenes.png`.
+ *
+ * Without a detector the places of the finder alone are measured, all of them for the average precision. With a detector
+ * what `detect` gives is measured, and the average precision is of scores from the least one that the detector looks at.
  */
 export const evaluateFinder = stage({
   id: "finder/evaluate",
   doc:
-    "Measures a face finder on scenes of faces that it has not seen: recall, false ones a scene, and what its scores mean.",
-  version: 3,
-  inputs: { finder: "finder", "data*": "dataset" },
+    "Measures a face finder on scenes of faces that it has not seen: recall, false ones a scene, and what its scores mean; " +
+    "with a detector, what both find together, as detect does.",
+  version: 4,
+  inputs: { finder: "finder", "detector?": "detector", "data*": "dataset" },
   output: "report",
   options: z.object({
     scenes: z.int().min(1).max(100_000).default(200).describe("Number of scenes"),
@@ -43,33 +49,39 @@ export const evaluateFinder = stage({
     ),
     min_score: z.number().gt(0).lt(1).default(MIN_SCORE).describe("Least score of what counts as found"),
   }),
-  async check({ data_weights }, { data }) {
+  async check({ data_weights }, { detector, data }) {
     return [
       weightsConflict("data_weights", data_weights, data.length, "datasets"),
       ...await sceneConflicts(data, "data"),
+      ...detector ? await detectorsConflicts([detector], data) : [],
     ];
   },
   cost: ({ scenes }) => ({ images: scenes }),
-  async run(ctx, { finder: { dir, stage: name }, data }, options) {
+  async run(ctx, { finder: { dir, stage: name }, detector: pair, data }, options) {
     const { side_px, empty, spoilt, min_score, scenes: count } = options;
     const { datasets, weights } = await loadParts(data, options.data_weights);
-    using finder = await loadFinder(await ctx.device(), dir);
-    const { slope, shift } = finder.config.calibration;
-    const scoreOf = (logit: number) => 1 / (1 + Math.exp(-(slope * logit + shift)));
-    const least = (Math.log(min_score / (1 - min_score)) - shift) / slope;
-    const sheet: Image[] = [];
+    const device = await ctx.device();
+    using finder = await loadFinder(device, dir);
+    using detector = pair && await loadDetector(device, pair.dir, { partial: true });
+    const { calibration: { slope, shift }, with_detector } = finder.config;
+    // The logits of both together are those of their scores.
+    const scoreOf = detector ? logistic : (logit: number) => logistic(slope * logit + shift);
+    const least = detector ? logitOf(min_score) : (logitOf(min_score) - shift) / slope;
     const some = scenes(datasets, weights, { seed: ctx.seed, count, side: side_px, empty, spoilt });
-    let done = 0;
-    const pictures = await judgeScenes(finder, some, ({ image, faces }, { found }) => {
+    const judged = detector
+      ? judgeFaces(finder, detector, some, { min_score: Math.min(min_score, with_detector?.least_score ?? 1) })
+      : judgeScenes(finder, some);
+    const pictures: Judgement[] = [], sheet: Image[] = [];
+    for await (const [{ image, faces }, judgement] of judged) {
       ctx.signal.throwIfAborted();
-      ctx.progress(++done, count);
-      if (sheet.length >= SHEET) return;
+      ctx.progress(pictures.push(judgement), count);
+      if (sheet.length >= SHEET) continue;
       for (const face of faces) drawPlace(image, face, face.counts ? [255, 255, 255] : [128, 128, 128]);
-      for (const place of found) {
+      for (const place of judgement.found) {
         if (place.logit >= least) drawPlace(image, place, place.face ? [0, 255, 0] : [255, 0, 0]);
       }
       sheet.push(image);
-    });
+    }
     const rate = rateAt(pictures, least);
     const faces = pictures.flatMap(({ faces }) => faces);
     const found = new Set(
@@ -88,6 +100,7 @@ export const evaluateFinder = stage({
     const angles = angleErrors(pictures, least);
     const row = {
       finder: name,
+      ...pair && { detector: pair.stage },
       scenes: count,
       faces: faces.length,
       min_score,

@@ -108,11 +108,10 @@ export const trainFinder = stage({
     });
     const validation = await loadParts(val, undefined);
     // Neither the seed of the pipeline nor the training changes them.
-    const judged = (count: number, seed: number) =>
-      judgeScenes(
-        finder,
-        scenes(validation.datasets, validation.weights, { seed, count, side: VAL_PX, empty: EMPTY }),
-      );
+    const judged = async (count: number, seed: number) => {
+      const some = scenes(validation.datasets, validation.weights, { seed, count, side: VAL_PX, empty: EMPTY });
+      return (await Array.fromAsync(judgeScenes(finder, some))).map(([, judgement]) => judgement);
+    };
     const evaluate = async (step: number) => {
       const pictures = await judged(Math.min(VAL_SCENES, options.calibration_scenes), 0);
       const precision = averagePrecision(pictures), { recall, false_per_picture } = rateAt(pictures, 0);

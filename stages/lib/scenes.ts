@@ -7,9 +7,18 @@
 import type { Faces, LoadedDataset } from "../../faces/data/dataset.ts";
 import { drawLine } from "../../faces/draw.ts";
 import type { Colour, Image } from "../../faces/data/image.ts";
-import type { FacePlace } from "../../faces/place.ts";
+import { type FacePlace, facePlace } from "../../faces/place.ts";
 import { composeScene, type Scene, sceneImage, type SceneOptions } from "../../faces/scenes/scene.ts";
+import type { Detector } from "../../models/detectors/detector.ts";
+import {
+  type Face,
+  findFacesOfEach,
+  type FindFacesOptions,
+  type PlaceFinder,
+} from "../../models/detectors/find_faces.ts";
+import type { FaceCandidate } from "../../models/finder/decode.ts";
 import type { Finder } from "../../models/finder/finder.ts";
+import { logitOf } from "../../models/finder/logistic.ts";
 import { judge, type Judgement } from "../../models/finder/measure.ts";
 import { Random } from "../../engine/rng.ts";
 import type { Artifact, Conflicts } from "../../runtime/stage.ts";
@@ -59,19 +68,34 @@ export function* scenes(
 /** Logit from which candidates are judged. */
 export const LEAST_LOGIT = -5;
 
-/** Judges what a finder finds in scenes. */
-export async function judgeScenes(
+/** Judges what a finder finds in scenes, with each scene as it comes. */
+export async function* judgeScenes(
   finder: Finder,
   all: Iterable<Scene & { readonly image: Image }>,
-  each: (scene: Scene & { readonly image: Image }, judgement: Judgement) => void = () => {},
-): Promise<Judgement[]> {
-  const judgements: Judgement[] = [];
-  for (const scene of all) {
-    const judgement = judge(await finder.candidates(scene.image, LEAST_LOGIT), scene.faces);
-    judgements.push(judgement);
-    each(scene, judgement);
+): AsyncGenerator<readonly [scene: Scene & { readonly image: Image }, judgement: Judgement]> {
+  for (const scene of all) yield [scene, judge(await finder.candidates(scene.image, LEAST_LOGIT), scene.faces)];
+}
+
+/** A face that a detector has looked at: the place of its landmarks, and the logit of its score. */
+export interface SeenFace extends FaceCandidate, Pick<Face, "doubt"> {
+  /** Its score. */
+  readonly score: number;
+}
+
+/** Judges what a finder and a detector find in scenes, with each scene as it comes. */
+export async function* judgeFaces(
+  finder: PlaceFinder,
+  detector: Detector,
+  all: Iterable<Scene & { readonly image: Image }>,
+  options: FindFacesOptions,
+): AsyncGenerator<readonly [scene: Scene & { readonly image: Image }, judgement: Judgement<SeenFace>]> {
+  for await (const [scene, found] of findFacesOfEach(finder, detector, all, ({ image }) => ({ image }), options)) {
+    const seen = found.map(({ landmarks, score, doubt }): SeenFace => {
+      if (score === null) throw new RangeError("Cannot judge a face whose place was given");
+      return { ...facePlace(landmarks, detector.schema), logit: logitOf(score), score, doubt };
+    });
+    yield [scene, judge(seen, scene.faces)];
   }
-  return judgements;
 }
 
 /** Draws the turned square of a face, with a line from its middle to its upper side. */

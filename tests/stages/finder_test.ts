@@ -35,6 +35,10 @@ stages:
     uses: finder/evaluate
     in: { finder: second, data: faces }
     with: { scenes: 6, side_px: 96 }
+  both:
+    uses: finder/evaluate
+    in: { finder: scored, detector: detector, data: faces }
+    with: { scenes: 4, side_px: 128, empty: 0, min_score: 0.2 }
 `;
 
 Deno.test("finder/train trains, goes on from another finder and calibrates; finder/calibrate adds a detector; finder/evaluate measures", async () => {
@@ -73,5 +77,12 @@ Deno.test("finder/train trains, goes on from another finder and calibrates; find
     assert.ok(results.angles_within_45_degrees === null || results.angles_within_45_degrees <= 1);
     assert.equal(results.sizes.reduce((sum: number, { faces }: { faces: number }) => sum + faces, 0), results.faces);
     assert.ok((await Deno.stat(`${at("table")}/scenes.png`)).isFile);
+    // The finder alone has scores down to 0; with a detector there are those of places that it has looked at.
+    const both = JSON.parse(await Deno.readTextFile(`${at("both")}/results.json`));
+    const bins = (of: { calibration: { from: number; count: number }[] }) => of.calibration;
+    assert.ok(bins(results).some(({ from }) => from < 0.1));
+    assert.ok(bins(both).length > 0 && bins(both).every(({ from }) => from >= 0.1));
+    assert.equal(both.detector, "detector");
+    assert.ok(both.faces > 0 && both.recall >= 0 && both.recall <= 1 && both.scenes_with_false <= 4);
   });
 });
