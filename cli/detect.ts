@@ -8,6 +8,7 @@ import { Command, InvalidArgumentError, Option } from "@commander-js/extra-typin
 import { basename, extname, resolve } from "node:path";
 import { exists, readBytes } from "../formats/files.ts";
 import { InputError } from "../formats/input_error.ts";
+import { counted } from "../formats/numbers.ts";
 import type { Image } from "../faces/data/image.ts";
 import { decodeImage, readImage } from "../faces/data/image_file.ts";
 import { CROP_SCALE } from "../faces/landmarks.ts";
@@ -209,7 +210,7 @@ async function detectAll(args: readonly string[], options: DetectOptions, contex
     const seconds = (performance.now() - started) / 1000;
     progress?.event({ event: "done", stage: "detect", seconds });
     context.note(
-      `${open.length} pictures, ${counts.faces} faces, ${counts.failed} failed, ` +
+      `${counted(open.length, "picture")}, ${counted(counts.faces, "face")}, ${counts.failed} failed, ` +
         `${(open.length / seconds).toFixed(1)} pictures a second`,
     );
     if (counts.failed) throw new Exit(1);

@@ -4,9 +4,9 @@
  * @module
  */
 import { Command, Option } from "@commander-js/extra-typings";
-import { describeSchema, type JsonSchema, jsonSchema, optionsOf } from "../formats/schema_describe.ts";
+import { jsonSchema, optionsOf } from "../formats/schema_describe.ts";
 import { suggest } from "../formats/yaml_tree.ts";
-import { pipelinesSchema, stagesPage } from "../runtime/stage_docs.ts";
+import { describeOptions, pipelinesSchema, stagesPage } from "../runtime/stage_docs.ts";
 import { type Context, UsageError } from "./command.ts";
 
 /** Declares `stages`. */
@@ -30,15 +30,9 @@ export const stages = ({ print, registry }: Context) =>
         print(`${id}  ${doc}`);
         const takes = Object.entries(inputs).map(([name, kind]) => `${name}: ${kind}`).join(", ") || "nothing";
         print(`  in: ${takes}; makes a ${output}`);
-        if (asked !== undefined) printOptions(print, jsonSchema(optionsOf(spec)), "  ");
+        if (asked === undefined) continue;
+        for (const { name, text, depth } of describeOptions(jsonSchema(optionsOf(spec)))) {
+          print(`${"  ".repeat(depth + 1)}${name}: ${text}`);
+        }
       }
     });
-
-function printOptions(print: Context["print"], { properties = {}, required = [] }: JsonSchema, indent: string): void {
-  for (const [name, schema] of Object.entries(properties)) {
-    const fallback = schema.default !== undefined ? `, default ${JSON.stringify(schema.default)}` : "";
-    const need = required.includes(name) ? ", required" : "";
-    print(`${indent}${name}: ${schema.description ?? ""} (${describeSchema(schema)}${fallback}${need})`);
-    if (schema.properties) printOptions(print, schema, `${indent}  `);
-  }
-}

@@ -65,7 +65,7 @@ async function tuneFor(
     const all = tunables(work, device);
     const kernels = mostOf(all, part);
     if (!kernels.length) {
-      throw new UsageError(`Cannot tune for ${file} as its stages tell of no kernel to tune, hint: name another file`);
+      throw new UsageError(`Cannot tune for ${file} as its stages have no kernel to tune, hint: name another file`);
     }
     const { arithmetic } = await measureCeilings(device);
     const total = all.reduce((sum, { work }) => sum + work, 0);

@@ -15,7 +15,12 @@ export function formatBytes(bytes: number): string {
   return `${scaled(bytes)}B`;
 }
 
-/** A count of parameters or operations, such as `0.94 M`. */
-export function formatCount(count: number): string {
+/** A number of parameters or operations by its power of a thousand, such as `944 k`. */
+export function formatScaled(count: number): string {
   return scaled(count).trimEnd();
+}
+
+/** A number of things, such as `1 face` or `2 faces`. */
+export function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }

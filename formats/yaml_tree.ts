@@ -5,6 +5,7 @@
  */
 import { type Document, isAlias, isMap, isScalar, isSeq, Lexer, parseDocument, type Range } from "yaml";
 import { type ErrorCode, InputError } from "./input_error.ts";
+import { counted } from "./numbers.ts";
 import { renamedHint } from "./renamed.ts";
 import { MOST_LEVELS, tooDeepAt } from "./yaml_depth.ts";
 
@@ -73,7 +74,7 @@ export class PipelineError extends InputError {
   /** Formats the problems in the order of their places. */
   constructor(/** All errors. */ readonly problems: readonly Diagnostic[], file: string) {
     const compare = (a: string, b: string) => a < b ? -1 : a > b ? 1 : 0;
-    const count = problems.length === 1 ? "1 error" : `${problems.length} errors`;
+    const count = counted(problems.length, "error");
     const sorted = problems.toSorted((a, b) =>
       compare(a.at.source.name, b.at.source.name) || a.at.offset - b.at.offset
     );

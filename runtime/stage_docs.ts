@@ -31,24 +31,33 @@ export function stagesPage(specs: readonly AnyStage[]): string {
     out.push(`Output: a ${spec.output}. ${inputs.length ? "Inputs:" : "No inputs."}`);
     if (inputs.length) out.push("");
     for (const [key, kind] of inputs) out.push(`- \`${key.replace(/[?*]$/, "")}\`: ${inputInWords(key, kind)}`);
-    const options = optionLines(jsonSchema(optionsOf(spec)), "");
+    const options = describeOptions(jsonSchema(optionsOf(spec)))
+      .map(({ name, text, depth }) => `${"  ".repeat(depth)}- \`${name}\`: ${text}`);
     out.push("", options.length ? "Options:" : "It has no options.");
     if (options.length) out.push("", ...options);
   }
   return `${out.join("\n")}\n`;
 }
 
-function optionLines({ properties = {}, required = [] }: JsonSchema, indent: string): string[] {
+/** An option of a stage type in words. */
+export interface OptionText {
+  /** Its name. */
+  readonly name: string;
+  /** Description, and in brackets what it must be. */
+  readonly text: string;
+  /** Number of options that it lies in. */
+  readonly depth: number;
+}
+
+/** Describes options, each followed by those that lie in it. */
+export function describeOptions({ properties = {}, required = [] }: JsonSchema, depth = 0): OptionText[] {
   return Object.entries(properties).flatMap(([name, schema]) => {
     const inner = [schema, ...schema.anyOf ?? []].find((choice) => choice.properties);
-    const rule = inner && inner !== schema ? "a map, or null" : inner ? "a map" : describeSchema(schema);
-    const fallback = schema.default === undefined || inner ? "" : `; by default ${JSON.stringify(schema.default)}`;
+    const rule = inner && inner !== schema ? "a map or null" : inner ? "a map" : describeSchema(schema);
+    const fallback = schema.default === undefined || inner ? "" : `; default ${JSON.stringify(schema.default)}`;
     const need = required.includes(name) ? "; required" : "";
-    const doc = schema.description ? `${schema.description.replace(/\.$/, "")}: ` : "";
-    return [
-      `${indent}- \`${name}\`: ${doc}${rule}${fallback}${need}`,
-      ...inner ? optionLines(inner, `${indent}  `) : [],
-    ];
+    const text = `${schema.description?.replace(/\.$/, "") ?? ""} (${rule}${fallback}${need})`.trimStart();
+    return [{ name, text, depth }, ...inner ? describeOptions(inner, depth + 1) : []];
   });
 }
 

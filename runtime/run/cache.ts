@@ -69,7 +69,7 @@ export interface Contents {
   readonly files: number;
   /** Size of all files together. */
   readonly bytes: number;
-  /** Hash of the list of the files, `manifest.files.jsonl`; there is none in folders of old. */
+  /** Hash of the list of the files, `manifest.files.jsonl`; folders of earlier versions have none. */
   readonly list?: string;
 }
 
@@ -158,7 +158,7 @@ function whyNot(manifest: Manifest | undefined, key: string, recipe: Recipe, dir
   if (!manifest) {
     const old = oldNames(basename(dir)).find((name) => exists(join(dirname(dir), name)));
     return `it has not been run${
-      old === undefined ? "" : `; ${renamedHint(old, [basename(dir)])}, and the folder of old is not taken`
+      old === undefined ? "" : `; ${renamedHint(old, [basename(dir)])}, and the old folder is not used`
     }`;
   }
   if (manifest.key !== key) return difference(manifest.recipe, recipe);

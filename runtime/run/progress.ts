@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { formatBytes, formatCount } from "../../formats/numbers.ts";
+import { formatBytes, formatScaled } from "../../formats/numbers.ts";
 import { printable } from "../../formats/printable.ts";
 import type { Field } from "../stage.ts";
 import { itemAt } from "../../engine/lookup.ts";
@@ -179,7 +179,7 @@ export function formatField(value: Field | undefined, name = ""): string {
   if (/^(nme|fr)_/.test(name)) return value.toFixed(2);
   if (/^auc_/.test(name)) return value.toFixed(4);
   if (/(^|_)bytes$/.test(name)) return formatBytes(value);
-  if (/(^|_)(parameters|flops)$/.test(name)) return formatCount(value);
+  if (/(^|_)(parameters|flops)$/.test(name)) return formatScaled(value);
   if (Number.isInteger(value) || !Number.isFinite(value)) return String(value);
   const short = Number(value.toPrecision(4));
   return Math.abs(short) < 1e-3 ? short.toExponential() : String(short);

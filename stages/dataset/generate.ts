@@ -5,6 +5,7 @@
  */
 
 import { z } from "zod";
+import { counted } from "../../formats/numbers.ts";
 import { DatasetWriter } from "../../faces/data/dataset_writer.ts";
 import { openDataset } from "../../faces/data/dataset.ts";
 import { readEdits } from "../../faces/edit_file.ts";
@@ -134,7 +135,9 @@ export const generatePairs = stage({
     const { once, step, finish } = samplerFetches(spec);
     const images = chosenFiles(given).length * given.per_style;
     return {
-      step: `${given.sampler ?? "ddim"}, ${given.batch_size} images of ${size_px} px${spec.guided ? ", guided" : ""}`,
+      step: `${given.sampler ?? "ddim"}, ${counted(given.batch_size, "image")} of ${size_px} px${
+        spec.guided ? ", guided" : ""
+      }`,
       steps: Math.ceil(images / given.batch_size) * (given.steps - skippedSteps(given.steps, given)),
       ...costsOf([step], [once, finish, ...encode ? [encode] : []], { isF16: () => given.dtype === "f16", onPlan }),
       images,

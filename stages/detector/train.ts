@@ -36,7 +36,15 @@ import { type Artifact, type Conflicts, stage } from "../../runtime/stage.ts";
 import { Batches, shared } from "../lib/batches.ts";
 import { BestCheckpoint } from "../lib/best_weights.ts";
 import { ifKnown, ownConflicts, scheduleConflicts, trainingSchemaConflicts, weightsConflict } from "../lib/checks.ts";
-import { type ArtifactRef, detectorOf, formatCount, memoize, schemaNameOf, trainingCosts } from "../lib/estimates.ts";
+import {
+  type ArtifactRef,
+  detectorOf,
+  formatCount,
+  memoize,
+  schemaNameOf,
+  stepImages,
+  trainingCosts,
+} from "../lib/estimates.ts";
 import { imageOf, landmarksOf, loadFaces } from "../lib/faces.ts";
 import { globFilter } from "../lib/glob.ts";
 import { train, trainingOptions } from "../lib/training.ts";
@@ -117,7 +125,7 @@ export const trainDetector = stage({
         ),
       };
     }, onPlan);
-    return { step: `training, ${options.batch_size} images of ${config.size_px} px`, steps: options.steps, ...costs };
+    return { step: `training, ${stepImages(options)} of ${config.size_px} px`, steps: options.steps, ...costs };
   },
   async run(ctx, { data, init, val }, options) {
     const start = init && await readDetector(init.dir);

@@ -25,6 +25,7 @@ import { scheduleFormat } from "../../models/diffusion/schedule.ts";
 import { unet, unetFormat } from "../../models/diffusion/unet.ts";
 import { lookUp } from "../../engine/lookup.ts";
 import { exists } from "../../formats/files.ts";
+import { counted } from "../../formats/numbers.ts";
 import { Graph, type Target, texels, type Value } from "../../engine/graph.ts";
 import { plan } from "../../engine/plan/plan.ts";
 import type { Fetches, Plan, PlanObserver } from "../../engine/plan/records.ts";
@@ -179,9 +180,8 @@ export function stepImages(
     gradient_accumulation_steps?: number | undefined;
   },
 ): string {
-  return gradient_accumulation_steps === 1
-    ? `${batch_size} images`
-    : `${gradient_accumulation_steps} x ${batch_size} images`;
+  const batch = counted(batch_size, "image");
+  return gradient_accumulation_steps === 1 ? batch : `${gradient_accumulation_steps} x ${batch}`;
 }
 
 /** Costs that were computed before, with the plans that they were found with. */

@@ -11,6 +11,7 @@ import { lookUp } from "../../engine/lookup.ts";
 import { contourPath } from "../../faces/draw.ts";
 import type { LandmarkSchema } from "../../faces/schema.ts";
 import { type Html, markup, type Part } from "../../formats/html.ts";
+import { counted } from "../../formats/numbers.ts";
 import type { Artifact } from "../../runtime/stage.ts";
 
 /** Files of more bytes, or of other types than PNG and JPEG, are made smaller and written as JPEG. */
@@ -85,7 +86,7 @@ export async function pairs({ dir, stage }: Artifact, each: number): Promise<Par
     );
     return markup`
       <div class="row">
-        <h4>${name} <small>${list.length} ${list.length === 1 ? "pair" : "pairs"}</small></h4>
+        <h4>${name} <small>${counted(list.length, "pair")}</small></h4>
         <div class="faces">${faces}</div>
       </div>
     `;

@@ -42,6 +42,15 @@ Deno.test("help: an example of a command is read without an error", async () => 
   assert.deepEqual([code, notes], [0, ""]);
 });
 
+Deno.test("stages describes the options of a type, also those that lie in others", async () => {
+  const { code, lines } = await runCommand(["stages", "detector/train"]);
+  assert.equal(code, 0);
+  assert.ok(lines.includes("  steps: Optimizer steps (a whole number from 1; required)"));
+  const augment = lines.findIndex((line) => line.startsWith("  augment: "));
+  assert.match(lines[augment]!, /\(a map or null\)$/);
+  assert.match(lines[augment + 1]!, /^ {4}flip: .* \(a number from 0 to 1; default 0\.5\)$/);
+});
+
 Deno.test("wrong arguments: exit code 2, the usage, and a hint", async (t) => {
   const wrong: [string[], RegExp][] = [
     [["detec"], /^Cannot run "detec" as there is no such command, hint: did you mean "detect"\?$/],

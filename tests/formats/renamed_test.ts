@@ -74,6 +74,6 @@ Deno.test("folders of an earlier version are not taken, and named", async () => 
   assert.match(reason()!, /^of its options `batch` is called `batch_size`; /);
 
   await Deno.rename(`${dir}/runs/test/synthetic`, `${dir}/runs/test/synth`);
-  assert.equal(reason(), "it has not been run; `synth` is called `synthetic`, and the folder of old is not taken");
+  assert.equal(reason(), "it has not been run; `synth` is called `synthetic`, and the old folder is not used");
   await Deno.remove(dir, { recursive: true });
 });

@@ -43,7 +43,7 @@ Deno.test("a plan tells what Stable Diffusion v1 takes before there is a model, 
     const weights = 4 * (859_520_964 + 123_060_480 + 4 * 361_279_120);
     assert.ok(gpu_bytes as number > weights && gpu_bytes as number < 5 * weights, `${gpu_bytes}`);
     const { step: sampling, images, step_flops: sampled } = costs["synth"]!;
-    assert.deepEqual([sampling, images], ["ddim, 1 images of 512 px, guided", 6]);
+    assert.deepEqual([sampling, images], ["ddim, 1 image of 512 px, guided", 6]);
     // Two predictions: about 0.8 TFLOP for the UNet and 0.3 for the ControlNet each.
     assert.ok(sampled as number > 1.8e12 && sampled as number < 2.6e12, `${sampled}`);
     assert.ok(step_flops as number > 3 * (sampled as number), `${step_flops}`);
