@@ -46,7 +46,7 @@ export interface RefitModel {
 }
 
 /** The process that is used: its numbers bring rendered faces to their landmarks with the fewest drags (docs/correct.md). */
-export const REFIT: RefitModel = {
+const REFIT: RefitModel = {
   smooth: { variance: 0.28, length: 0.175 },
   contour: { variance: 0.375, length: 0.14 },
   feature: { shift: 0.133, affine: 0.133 },

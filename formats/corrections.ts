@@ -18,7 +18,7 @@ const point = z.tuple([z.number(), z.number()]);
 const indices = z.array(z.int().min(0));
 
 /** Shape of a line. */
-export const correctionLine = z.strictObject({
+const correctionLine = z.strictObject({
   file_name: z.string().min(1),
   face: z.int().min(1),
   was: z.array(point),

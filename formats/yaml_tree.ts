@@ -217,7 +217,7 @@ export function lineOf({ source, offset }: Place): { line: number; column: numbe
 }
 
 /** The problem with its place, its line, a caret and the hint. */
-export function formatDiagnostic({ at, message, hint }: Diagnostic): string {
+function formatDiagnostic({ at, message, hint }: Diagnostic): string {
   const { line, column } = lineOf(at);
   const text = (at.source.text.split("\n")[line - 1] ?? "").trimEnd().replaceAll("\t", " ");
   const margin = String(line).padStart(5);

@@ -39,7 +39,7 @@ import type { Scope } from "../io/params.ts";
 import type { DetectorNetwork } from "./network.ts";
 
 /** Options of an hourglass network. */
-export const hourglassOptions = {
+const hourglassOptions = {
   size_px: z.int().min(16).max(1024).default(64).describe("Side of the images that the network takes, pixels"),
   heatmap_px: z.int().min(8).max(256).optional().describe(
     "Side of the heatmaps: size_px, or a half or quarter of it; by default a quarter",
@@ -203,7 +203,7 @@ export function hourglassLoss(outputs: readonly StackOutput[], target: Value): V
 }
 
 /** Pixels of an image of `size_px` to heatmap pixels about the middle of the map. */
-export function toHeatmap(px: number, { size_px, heatmap_px }: HourglassConfig): number {
+function toHeatmap(px: number, { size_px, heatmap_px }: HourglassConfig): number {
   return (px - (size_px - 1) / 2) * heatmap_px / size_px;
 }
 
@@ -213,7 +213,7 @@ export function landmarksIn(outputs: readonly StackOutput[], { size_px, heatmap_
 }
 
 /** The covariance of the detector's heatmaps, xx, yy and xy in squared pixels of its images: `[N, P, 3]`. */
-export function covarianceIn(outputs: readonly StackOutput[], { size_px, heatmap_px }: HourglassConfig): Value {
+function covarianceIn(outputs: readonly StackOutput[], { size_px, heatmap_px }: HourglassConfig): Value {
   const { mean, weights } = outputs.at(-1)!;
   const [x, y] = [slice(mean, 2, 0, 1), slice(mean, 2, 1, 1)];
   const second = expectation(weights, heatmap_px, (x, y) => [x * x, y * y, x * y]);
