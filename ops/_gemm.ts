@@ -56,11 +56,19 @@ export function splitFor(tiles: number, terms: number): number {
   return Math.max(1, Math.min(Math.floor(terms / SPLIT_TERMS), Math.ceil(SPLIT_TILES / tiles)));
 }
 
-/** The tiled kernel of an op. */
-export function gemmKernel(gemm: Gemm): Kernel {
+/**
+ * The tiled kernel of an op.
+ *
+ * @param candidate `Q` texels of columns that an invocation has, 1 or 2 (1; tiles of 64 x 128 with 2), and `BUFFERS`, 2 to
+ * load the operands of a step while the one before is computed (1).
+ */
+export function gemmKernel(gemm: Gemm, candidate: Candidate): Kernel {
   const { source, label, reads, writes, batches, rows, columns4, steps, transposed, constants, ints, inlined = [] } =
     gemm;
-  const [row_tiles, col_tiles] = [Math.ceil(rows / 64), Math.ceil(columns4 / 16)];
+  const { Q: texels = 1, BUFFERS = 1 } = candidate;
+  // Of fewer columns a wide tile would be half empty.
+  const Q = columns4 > 16 ? texels : 1;
+  const [row_tiles, col_tiles] = [Math.ceil(rows / 64), Math.ceil(columns4 / (16 * Q))];
   const tiles = batches * row_tiles * col_tiles;
   return {
     source: `${source}\n${body}`,
@@ -68,7 +76,7 @@ export function gemmKernel(gemm: Gemm): Kernel {
     entry: "gemm",
     reads,
     writes,
-    constants: { ...constants, XT: Number(transposed.x), WT: Number(transposed.w) },
+    constants: { ...constants, XT: Number(transposed.x), WT: Number(transposed.w), Q, BUFFERS },
     ints: { ...ints, steps, row_tiles, col_tiles, tiles },
     inlined,
     threads: 128 * tiles,
@@ -81,6 +89,14 @@ export function directWorkgroup({ tiled }: Target): number {
   return tiled ? 64 : 8;
 }
 
+/** Candidates of all products by tiles: wide ones, and loads that overlap arithmetic. */
+export const TILED_CANDIDATES: readonly Candidate[] = [
+  { TILED: 1 },
+  { TILED: 1, Q: 2 },
+  { TILED: 1, BUFFERS: 2 },
+  { TILED: 1, Q: 2, BUFFERS: 2 },
+];
+
 /** Candidates of convolutions: tiles in workgroup memory or not, pixels of an invocation, Winograd. */
 export const CONVOLUTION_CANDIDATES: readonly Candidate[] = [
   {},
@@ -89,6 +105,6 @@ export const CONVOLUTION_CANDIDATES: readonly Candidate[] = [
   { TILED: 0, P: 8 },
   { TILED: 0, P: 16 },
   { TILED: 0, WG: 128 },
-  { TILED: 1 },
+  ...TILED_CANDIDATES,
   { WINOGRAD: 1 },
 ];

@@ -84,7 +84,7 @@ export const conv2dOp: Op<Conv2dAttrs, 2> = {
           constants: { KW, S: stride },
           ints: { ...ints, tap_steps, rows: N * HO * WO },
           inlined: ["HO", "WO", "tap_steps"],
-        });
+        }, candidate);
       }
       const w_tiles = Math.ceil(WO / P);
       return {

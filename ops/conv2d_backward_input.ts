@@ -42,7 +42,7 @@ export const conv2dBackwardInputOp: Op<Conv2dBackwardInputAttrs, 2> = {
           constants: { KW, S: stride },
           ints: { ...ints, tap_steps, rows: N * H * W },
           inlined: ["H", "W", "tap_steps"],
-        });
+        }, candidate);
       }
       const P = pixels * stride;
       const w_tiles = Math.ceil(W / P);

@@ -1,7 +1,7 @@
 import { apply, dims, elements, extent, type Op, type Shape, type Value } from "../engine/graph.ts";
 import source from "../shaders/conv2d_backward_weight.wgsl" with { type: "text" };
 import tiled from "../shaders/conv2d_backward_weight.tiled.wgsl" with { type: "text" };
-import { directWorkgroup, gemmKernel, splitFor, usesTiles } from "./_gemm.ts";
+import { directWorkgroup, gemmKernel, splitFor, TILED_CANDIDATES, usesTiles } from "./_gemm.ts";
 import { reader, sumOver, tabulate } from "./_reference.ts";
 import { type Conv2dAttrs, decided } from "./conv2d.ts";
 import { matmul } from "./matmul.ts";
@@ -23,7 +23,7 @@ export const conv2dBackwardWeightOp: Op<Conv2dBackwardWeightAttrs, 2> = {
   shapes: ([x, dy], { kernel: [KH, KW], parts }) => [[parts, KH, KW, extent(x, 3), extent(dy, 3)]],
   lowering: {
     kind: "kernel",
-    tune: [{}, { TILED: 0 }, { TILED: 0, R: 1 }, { TILED: 0, WG: 32 }, { TILED: 0, WG: 128 }, { TILED: 1 }],
+    tune: [{}, { TILED: 0 }, { TILED: 0, R: 1 }, { TILED: 0, WG: 32 }, { TILED: 0, WG: 128 }, ...TILED_CANDIDATES],
     kernel({ inputs: [x, dy], attrs: { stride, padding, kernel: [KH, KW], parts } }, target, candidate) {
       const { N, H, W, I } = dims(x, "N H W I");
       const { HO, WO, O } = dims(dy, "N HO WO O");
@@ -46,7 +46,7 @@ export const conv2dBackwardWeightOp: Op<Conv2dBackwardWeightAttrs, 2> = {
           constants: { KH, KW, S: stride },
           ints,
           inlined: ["HO", "WO"],
-        });
+        }, candidate);
       }
       const R = Math.min(wanted, most);
       const [i_tiles, o_tiles] = [Math.ceil(I4 / R), Math.ceil(O4 / R)];

@@ -12,7 +12,7 @@ import {
 } from "../engine/graph.ts";
 import source from "../shaders/matmul.wgsl" with { type: "text" };
 import tiled from "../shaders/matmul.tiled.wgsl" with { type: "text" };
-import { directWorkgroup, gemmKernel, splitFor, usesTiles } from "./_gemm.ts";
+import { directWorkgroup, gemmKernel, splitFor, TILED_CANDIDATES, usesTiles } from "./_gemm.ts";
 import { reader, sumOver, tabulate } from "./_reference.ts";
 import { reshape } from "./reshape.ts";
 import { largestDivisor, sumInPasses, sumTo } from "./sum.ts";
@@ -102,7 +102,7 @@ function kernel(a: Shape, b: Shape, attrs: MatmulAttrs, target: Target, candidat
       transposed: { x: attrs.ta, w: attrs.tb },
       ints,
       inlined: ["H"],
-    });
+    }, candidate);
   }
   const entry = attrs.ta ? "tn" : attrs.tb ? "nt" : "nn";
   const unit = attrs.ta ? Math.ceil(M / 4) : M;
@@ -206,7 +206,7 @@ export const matmulOp: Op<MatmulAttrs, 2> = {
       { TILED: 0, Q: 4 },
       { TILED: 0, R: 16 },
       { TILED: 0, WG: 128 },
-      { TILED: 1 },
+      ...TILED_CANDIDATES,
     ],
     kernel: ({ inputs: [a, b], attrs }, target, candidate) => kernel(a.shape, b.shape, attrs, target, candidate),
   },

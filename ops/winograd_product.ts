@@ -1,7 +1,7 @@
 import { apply, extent, type Op, type Value } from "../engine/graph.ts";
 import source from "../shaders/winograd_product.wgsl" with { type: "text" };
 import tiled from "../shaders/winograd_product.tiled.wgsl" with { type: "text" };
-import { directWorkgroup, gemmKernel, usesTiles } from "./_gemm.ts";
+import { directWorkgroup, gemmKernel, TILED_CANDIDATES, usesTiles } from "./_gemm.ts";
 import { BLOCK, filterReader, filterStride, matrix, tabulateTiles, tileReader, tileStride } from "./_winograd.ts";
 import { sumOver } from "./_reference.ts";
 
@@ -28,7 +28,7 @@ export const winogradProductOp: Op<WinogradProductAttrs, 2> = {
   shapes: ([v], attrs) => [[extent(v, 0), 36, 4 * tileStride(4 * sizes(attrs).N4)]],
   lowering: {
     kind: "kernel",
-    tune: [{}, { TILED: 0 }, { TILED: 0, Q: 1 }, { TILED: 0, Q: 2 }, { TILED: 1 }],
+    tune: [{}, { TILED: 0 }, { TILED: 0, Q: 1 }, { TILED: 0, Q: 2 }, ...TILED_CANDIDATES],
     kernel({ inputs: [v], attrs }, target, candidate) {
       const { K4, N4 } = sizes(attrs);
       const blocks = extent(v, 0);
@@ -53,7 +53,7 @@ export const winogradProductOp: Op<WinogradProductAttrs, 2> = {
           transposed: { x: false, w: attrs.transposed },
           constants: { BLOCK },
           ints: { ...ints, rows: BLOCK * blocks },
-        });
+        }, candidate);
       }
       return {
         ...common,

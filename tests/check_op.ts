@@ -9,8 +9,18 @@ import { add } from "../ops/add.ts";
 import { gradients } from "../ops/autodiff.ts";
 import { mul } from "../ops/mul.ts";
 import { sum } from "../ops/sum.ts";
-import { type Attrs, elements, type F64, Graph, type Op, type Shape, type Value } from "../engine/graph.ts";
+import {
+  type Attrs,
+  type Candidate,
+  elements,
+  type F64,
+  Graph,
+  type Op,
+  type Shape,
+  type Value,
+} from "../engine/graph.ts";
 import { Executable } from "../engine/executable.ts";
+import { showCandidate } from "../engine/tuning/select.ts";
 import type { Precision } from "../engine/plan/precision.ts";
 import { gpuTest, TILED } from "./gpu.ts";
 
@@ -28,8 +38,8 @@ export interface Case<A> {
 export interface Tolerance {
   readonly tol?: number;
   readonly gradTol?: number;
-  /** Also runs forward with kernels that tile in workgroup memory. */
-  readonly tiled?: boolean;
+  /** Also runs forward with kernels that tile in workgroup memory: the ops' own, or each of these candidates. */
+  readonly tiled?: boolean | readonly Candidate[];
   /** Number formats of what lies between inputs and outputs; f32 when not given. */
   readonly precision?: Precision;
 }
@@ -107,7 +117,10 @@ export function check<A>(
     }));
   const variants = [
     { name: "", options: {} },
-    ...tiled ? [{ name: ", in tiles", options: { ...TILED, always_tiled: true } }] : [],
+    ...(tiled === true ? [{ TILED: 1 }] : tiled || []).map((candidate) => ({
+      name: `, in tiles (${showCandidate(candidate)})`,
+      options: { ...TILED, candidate },
+    })),
   ];
   for (const { name, options } of variants) {
     gpuTest(`${checked}() matches the reference${name}`, async (device) => {

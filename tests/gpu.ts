@@ -6,7 +6,8 @@
  */
 
 import { type Device, type DeviceOptions, openDevice } from "../engine/device.ts";
-import type { KernelSelector } from "../engine/graph.ts";
+import type { Candidate, KernelSelector } from "../engine/graph.ts";
+import { showCandidate } from "../engine/tuning/select.ts";
 
 /** The adapter as if it were hardware: storage buffers, and kernels that tile in workgroup memory. */
 export const TILED: DeviceOptions = { storage: "buffer", tiled: true };
@@ -16,14 +17,14 @@ export const UNTILED: DeviceOptions = { tiled: false };
 
 /** Options of a test's device. */
 export interface TestDeviceOptions extends DeviceOptions {
-  /** True to use kernels that tile however few tiles a case has. */
-  always_tiled?: boolean;
+  /** Kernels to use wherever an op has them, such as `{ TILED: 1 }`, however few tiles a case has. */
+  candidate?: Candidate;
 }
 
-/** Selects kernels that tile however few tiles a case has. */
-const ALWAYS_TILES: KernelSelector = {
-  select: (_, candidates) => candidates.find(({ TILED }) => TILED === 1),
-};
+/** Selects a candidate of the ops that have it. */
+function selectorOf(candidate: Candidate): KernelSelector {
+  return { select: (_, candidates) => candidates.find((one) => showCandidate(one) === showCandidate(candidate)) };
+}
 
 const wanted = new Map<string, TestDeviceOptions>();
 const opened = new Map<string, Device>();
@@ -31,7 +32,7 @@ const opened = new Map<string, Device>();
 Deno.test.beforeAll(async () => {
   for (const [key, options] of wanted) {
     const device = await openDevice(options);
-    opened.set(key, options.always_tiled ? { ...device, selector: ALWAYS_TILES } : device);
+    opened.set(key, options.candidate ? { ...device, selector: selectorOf(options.candidate) } : device);
   }
 });
 
