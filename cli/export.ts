@@ -6,12 +6,13 @@
 
 import { Command, Option } from "@commander-js/extra-typings";
 import { exists, writeFile } from "../formats/files.ts";
-import { detectorOnnx, detectorSpecs, readDetector } from "../models/detectors/detector.ts";
+import { detectorSpecs, readDetector } from "../models/detectors/detector.ts";
+import { detectorOnnx } from "../models/detectors/detector_onnx.ts";
 import { finderOnnx, readFinder } from "../models/finder/finder.ts";
 import { DETECTOR_EXPORTS, exportDetector as exportAs } from "../models/detectors/registry.ts";
 import { type Context, UsageError } from "./command.ts";
 
-const formats = { onnx: "a file, for one image at a time", ...DETECTOR_EXPORTS };
+const formats = { onnx: "a file, for one face of a picture", ...DETECTOR_EXPORTS };
 
 /**
  * Declares `export`. The original STAR code builds the network of 256 pixels and 256 channels unless it is changed:

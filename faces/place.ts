@@ -21,6 +21,17 @@ export interface FacePlace {
 }
 
 /**
+ * Landmarks of the mouth, whose mean is its place.
+ *
+ * @returns Indices, from 0.
+ */
+export function mouthOf({ name, contours, regions }: LandmarkSchema): readonly number[] {
+  const mouth = contours.find(({ name }) => name === "outer_lips")?.points ?? regions["mouth"];
+  if (!mouth) throw new RangeError(`Cannot take the angle of a face in ${name}, which has no mouth`);
+  return mouth;
+}
+
+/**
  * Angle of a face in the picture, from its eyes and its mouth; eyes beside each other count as much as they are apart,
  * so that heads turned to the side have an angle too.
  *
@@ -29,11 +40,9 @@ export interface FacePlace {
  * @returns Radians from -pi to pi, above 0 clockwise.
  */
 export function faceAngle(landmarks: ArrayLike<number>, schema: LandmarkSchema = SCHEMAS.ibug68): number {
-  const { normalisers: { interpupil }, contours, regions } = schema;
-  const mouth = contours.find(({ name }) => name === "outer_lips")?.points ?? regions["mouth"];
-  if (!mouth) throw new RangeError(`Cannot take the angle of a face in ${schema.name}, which has no mouth`);
+  const { interpupil } = schema.normalisers;
   const [lx, ly] = meanPoint(landmarks, interpupil.left), [rx, ry] = meanPoint(landmarks, interpupil.right);
-  const [mx, my] = meanPoint(landmarks, mouth);
+  const [mx, my] = meanPoint(landmarks, mouthOf(schema));
   // Down the face: from the eyes to the mouth, and across the line through the eyes.
   const x = mx - (lx + rx) / 2 - (ry - ly), y = my - (ly + ry) / 2 + (rx - lx);
   return Math.atan2(-x, y);

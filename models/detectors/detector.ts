@@ -8,7 +8,7 @@ import { exists, readText } from "../../formats/files.ts";
 import { InputError } from "../../formats/input_error.ts";
 import { resample } from "../../faces/data/augment.ts";
 import { mirrorImages, shrink } from "../../faces/data/image.ts";
-import { CROP_SCALE, mirrorLandmarks, rescale } from "../../faces/landmarks.ts";
+import { mirrorLandmarks, rescale } from "../../faces/landmarks.ts";
 import type { LandmarkSchema } from "../../faces/schema.ts";
 import { concat } from "../../ops/concat.ts";
 import type { Device } from "../../engine/device.ts";
@@ -23,7 +23,6 @@ import type { ConfigFormat } from "../io/config.ts";
 import { schemaOf } from "./network.ts";
 import { type DetectorConfig, detectorNetwork, DETECTORS, networkOf } from "./registry.ts";
 import { loadNetwork, loadNetworkConfig, saveNetwork } from "../io/network_folder.ts";
-import { onnxModel } from "../io/onnx.ts";
 import { fingerprint } from "../io/fingerprint.ts";
 import { createParameters, type HostTensors, type Specs } from "../io/params.ts";
 
@@ -82,26 +81,6 @@ export async function saveDetector(
   options: { dtype?: "F32" | "F16" } = {},
 ): Promise<void> {
   await saveNetwork(dir, networkOf(config).format, config, detectorSpecs(config), parameters, options);
-}
-
-/**
- * Writes a detector as an ONNX model, for one image at a time.
- *
- * Its input is `images`, `[1, size_px, size_px, 3]`, RGB from -1 to 1; its outputs are `landmarks`, `[1, P, 2]`, and
- * `covariance`, `[1, P, 3]`, as in {@linkcode Prediction}.
- *
- * @returns The file.
- */
-export function detectorOnnx(config: DetectorConfig, tensors: HostTensors): Uint8Array<ArrayBuffer> {
-  const { landmarks, covariance } = detectorNetwork(new Graph(), config, 1);
-  const { name, count } = schemaOf(config);
-  return onnxModel({ landmarks, covariance }, tensors, {
-    name: "detector",
-    doc:
-      `${count} facial landmarks, ${name}. images: RGB from -1 to 1, [1, ${config.size_px}, ${config.size_px}, 3], a ` +
-      `square of ${CROP_SCALE} times the longer side of the landmarks' box. landmarks: pixels of the image, 0 is the centre of the first one. ` +
-      "covariance: xx, yy, xy of each landmark's heatmap, squared pixels.",
-  });
 }
 
 /** Images that go through a detector's network at once. */

@@ -93,7 +93,7 @@ const HELD_PIXELS = 1 << 24;
 /** Boxes of two faces that overlap so much, intersection over union, are of the same face. */
 const SAME_FACE = 0.5;
 /** A pass that moves a face by less than this part of the crop's side, and turns it by less, radians, was the last. */
-const SETTLED = 0.03, SETTLED_RAD = 0.1;
+export const SETTLED = 0.03, SETTLED_RAD = 0.1;
 /**
  * Mean uncertainty of a first pass, parts of the crop's side, from which the face may lie on its side in the crop, or stand on
  * its head; and how small that of another quarter must be beside it. Of crops of 60 rendered faces that were turned by up to

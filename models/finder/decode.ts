@@ -58,9 +58,9 @@ function isPeak(at: (row: number, column: number) => number, row: number, column
 }
 
 /** Overlap of two faces, intersection over union of their circles, above which they are one. */
-const SAME = 0.3;
+export const SAME = 0.3;
 /** Part of the smaller circle that lies in the larger one above which they are one. */
-const WITHIN = 0.8;
+export const WITHIN = 0.8;
 
 /**
  * Leaves one of several faces at a place, that of the greatest logit.

@@ -15,15 +15,11 @@ import { rescale } from "../../faces/landmarks.ts";
 import type { TensorData } from "../../formats/safetensors.ts";
 import { loadNetwork, loadNetworkConfig, saveNetwork } from "../io/network_folder.ts";
 import { createParameters, type HostTensors } from "../io/params.ts";
-import { type FaceCandidate, readCells, suppress } from "./decode.ts";
-import { affine } from "../../ops/affine.ts";
-import { concat } from "../../ops/concat.ts";
-import { sigmoid } from "../../ops/sigmoid.ts";
-import { slice } from "../../ops/slice.ts";
+import { type FaceCandidate, readCells, SAME, suppress, WITHIN } from "./decode.ts";
 import { onnxModel } from "../io/onnx.ts";
+import { copyOf, facesInCells, keptOf } from "../io/onnx_pictures.ts";
 import {
   CELL_PX,
-  CELL_VALUES,
   type FinderConfig,
   finderFormat,
   finderNetwork,
@@ -81,6 +77,8 @@ const LEAST_FACE_PX = 16, FACES_PX = [11, 144] as const;
 const SMALLEST_COPY_PX = 160;
 /** Sides of the network's pictures are rounded up to multiples of this, so that pictures share plans. */
 const PLAN_STEP_PX = 2 * SIDE_STEP_PX;
+/** Least score of the faces that an ONNX model gives without a calibration with a detector. */
+const LEAST_ONNX_SCORE = 0.1;
 /** Plans that are kept. */
 const MOST_PLANS = 12;
 
@@ -328,24 +326,40 @@ export async function saveFinder(
 }
 
 /**
- * Writes a finder as an ONNX model, for one picture of any size at a time.
+ * Writes a finder as an ONNX model, which searches one copy of a picture.
  *
- * Its input is `images`, `[1, H, W, 3]`, RGB from -1 to 1, with sides that are multiples of 32; its output is `cells`,
- * `[1, H/8, W/8, 6]`: score, offset of the centre in cells, logarithm of the side over 32 pixels, sine and cosine of the
- * angle.
+ * Its inputs are `picture`, `[h, w, 3]`, RGB from 0 to 255 as floats, which is the picture itself or a larger copy; `whole`, `[2]`, rows
+ * and columns of the picture itself, `size`, `[2]`, those of the copy to search, `sides`, `[2]`, sides of the smallest and the
+ * largest face in pixels of that copy, and `before`, `[M, 5]`, faces found in other copies. Its outputs are `copy`, from which the next smaller one is
+ * made, `found`, `[N, 5]`, the faces before and those of the copy: score, x, y, side and angle in pixels of the picture; and
+ * `faces`, `[K, 5]`, one of those at each place, see `suppress()`; and `pair`, `[3]`, slope, doubt and shift of `pairScore()`, which
+ * leave the score as it is where the finder has no calibration with a detector.
  *
  * @returns The file.
  */
 export function finderOnnx(config: FinderConfig, tensors: HostTensors): Uint8Array<ArrayBuffer> {
-  const { slope, shift } = config.calibration;
+  const { calibration, with_detector } = config, least_score = with_detector?.least_score ?? LEAST_ONNX_SCORE;
   const { cells } = finderNetwork(new Graph(), config, [1, SIDE_STEP_PX, SIDE_STEP_PX]);
-  const score = sigmoid(affine(slice(cells, 3, 0, 1), slope, shift));
-  return onnxModel({ cells: concat([score, slice(cells, 3, 1, CELL_VALUES - 1)]) }, tensors, {
+  return onnxModel({ cells }, tensors, {
     name: "finder",
     doc:
-      `Faces of a picture. images: RGB from -1 to 1, [1, height, width, 3], sides are multiples of ${SIDE_STEP_PX}. ` +
-      `cells: for each ${CELL_PX} x ${CELL_PX} pixels the score of a face whose centre lies there, the centre's offset x and y ` +
-      `in cells, log(side / ${REFERENCE_PX} pixels), sine and cosine of the angle, clockwise.`,
-    extents: { images: [null, "height", "width"], cells: [null, "rows", "columns"] },
+      "Faces of a copy of a picture. picture: [h, w, 3], RGB from 0 to 255, itself or a larger copy. whole, size: rows and " +
+      "columns of the picture itself and of the copy. sides: smallest and largest face, pixels of the copy. before: faces of " +
+      `other copies. found: all so far, score (from ${least_score}), x, y, side, angle (radians, clockwise), pixels of the ` +
+      "picture itself. faces: the surest at each place. pair: factor of a face's logit, of the logarithm of the detector's " +
+      "doubt, and what is added, for the logit by both.",
+    around: {
+      inputs: { picture: ["h", "w", 3], whole: [2], size: [2], sides: [2], before: ["M", 5] },
+      outputs: { copy: ["rows", "columns", 3], found: ["N", 5], faces: ["K", 5], pair: [3] },
+      write: (w, graph) => {
+        const { copy, images } = copyOf(w, "picture", "size", PLAN_STEP_PX), { cells = "" } = graph({ images });
+        const reading = { cell_px: CELL_PX, reference_px: REFERENCE_PX, ...calibration, least_score };
+        const here = facesInCells(w, cells, ["size", "whole", "sides"], reading);
+        const found = w.emit("Concat", ["before", here], { axis: 0 });
+        const { slope, doubt, shift } = with_detector ?? { slope: 1, doubt: 0, shift: 0 };
+        const pair = w.floats([slope, doubt, shift], [3]);
+        return { copy, found, faces: keptOf(w, found, { same: SAME, within: WITHIN }), pair };
+      },
+    },
   });
 }

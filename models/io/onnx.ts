@@ -20,11 +20,27 @@ export interface OnnxOptions {
   readonly name: string;
   /** Description of its outputs and inputs. */
   readonly doc: string;
+  /** Nodes before and after the graph; by default its own inputs and outputs are the file's. */
+  readonly around?: OnnxAround;
+}
+
+/**
+ * Pre- and post-processing in ONNX's own nodes. Extents are numbers, or names of those that may be any; the graph takes other
+ * extents than its own if its ops do, as convolutions.
+ */
+export interface OnnxAround {
+  /** Shapes of the file's inputs, by name. */
+  readonly inputs: Readonly<Record<string, readonly (number | string)[]>>;
+  /** Shapes of the file's outputs, by name. */
+  readonly outputs: Readonly<Record<string, readonly (number | string)[]>>;
   /**
-   * Names of extents of inputs and outputs that may be others than in the graph, such as `{ images: [null, "height"] }`; only
-   * for graphs of ops that take any, as convolutions do.
+   * Writes the nodes. `graph` writes those of the graph: it takes the names of the tensors that its inputs are, and returns
+   * those of its results. The result are the names of the file's outputs.
    */
-  readonly extents?: Readonly<Record<string, readonly (string | null)[]>>;
+  write(
+    w: OnnxWriter,
+    graph: (inputs: Readonly<Record<string, string>>) => Readonly<Record<string, string>>,
+  ): Readonly<Record<string, string>>;
 }
 
 /**
@@ -38,16 +54,48 @@ export interface OnnxOptions {
 export function onnxModel(
   outputs: Readonly<Record<string, Value>>,
   parameters: ReadonlyMap<string, TensorData>,
-  { name, doc, extents = {} }: OnnxOptions,
+  { name, doc, around }: OnnxOptions,
 ): Uint8Array<ArrayBuffer> {
   const writer = new Writer();
-  const nodes = topological(Object.values(outputs));
+  const inputs = new Map<string, readonly (number | string)[]>(Object.entries(around?.inputs ?? {}));
+  const write = (given: Readonly<Record<string, string>>) => {
+    for (const { leaf, outputs: [value] } of writeGraph(writer, Object.values(outputs), parameters, given)) {
+      if (leaf?.kind === "input" && value && !(leaf.name in given)) inputs.set(leaf.name, value.shape);
+    }
+    return Object.fromEntries(Object.entries(outputs).map(([key, value]) => [key, writer.nameOf(value)]));
+  };
+  const results = around ? around.write(writer, write) : write({});
+  for (const [key, result] of Object.entries(results)) writer.emit("Identity", [result], {}, key);
+  const made = around?.outputs ?? Object.fromEntries(Object.entries(outputs).map(([key, { shape }]) => [key, shape]));
+  const graph = [
+    ...writer.nodes,
+    text(2, name),
+    ...writer.initializers,
+    ...[...inputs].map(([key, shape]) => message(11, valueInfo(key, shape))),
+    ...Object.entries(made).map(([key, shape]) => message(12, valueInfo(key, shape))),
+  ];
+  return join([
+    int(1, IR_VERSION),
+    text(2, "facewright"),
+    text(6, doc),
+    message(7, graph),
+    message(8, [text(1, ""), int(2, OPERATOR_SET)]),
+  ]);
+}
+
+/** Writes the nodes that values depend on; returns them. */
+function writeGraph(
+  writer: Writer,
+  values: readonly Value[],
+  parameters: ReadonlyMap<string, TensorData>,
+  given: Readonly<Record<string, string>>,
+): Node[] {
+  const nodes = topological(values);
   const products = new Map(nodes.flatMap((node) => {
     const product = pixelProduct(node);
     return product ? [[node, product] as const] : [];
   }));
   const within = new Set([...products.values()].flatMap(({ parts }) => parts));
-  const inputs: Value[] = [];
   for (const node of nodes) {
     const [value] = node.outputs;
     const product = products.get(node);
@@ -63,8 +111,7 @@ export function onnxModel(
       continue;
     }
     if (node.leaf.kind === "input") {
-      inputs.push(value);
-      writer.bind(value, node.leaf.name);
+      writer.bind(value, given[node.leaf.name] ?? node.leaf.name);
       continue;
     }
     const data = node.leaf.kind === "constant" ? node.leaf.data : parameters.get(node.leaf.name)?.data;
@@ -73,21 +120,7 @@ export function onnxModel(
     }
     writer.bind(value, writer.floats(data, value.shape, node.leaf.kind === "parameter" ? node.leaf.name : undefined));
   }
-  for (const [key, value] of Object.entries(outputs)) writer.emit("Identity", [writer.nameOf(value)], {}, key);
-  const graph = [
-    ...writer.nodes,
-    text(2, name),
-    ...writer.initializers,
-    ...inputs.map((value) => message(11, valueInfo(writer.nameOf(value), value, extents[writer.nameOf(value)]))),
-    ...Object.entries(outputs).map(([key, value]) => message(12, valueInfo(key, value, extents[key]))),
-  ];
-  return join([
-    int(1, IR_VERSION),
-    text(2, "facewright"),
-    text(6, doc),
-    message(7, graph),
-    message(8, [text(1, ""), int(2, OPERATOR_SET)]),
-  ]);
+  return nodes;
 }
 
 /** A convolution with a filter of one pixel. */
@@ -184,6 +217,12 @@ class Writer implements OnnxWriter {
     return outputs;
   }
 
+  order(x: string, count: string): string {
+    const outputs = [this.#fresh("TopK"), this.#fresh("TopK")] as const;
+    this.#emit("TopK", [x, count], {}, outputs);
+    return outputs[1];
+  }
+
   #emit(
     type: string,
     inputs: readonly string[],
@@ -224,11 +263,8 @@ function attribute(name: string, value: OnnxAttribute): Uint8Array[] {
   return [text(1, name), ...value.map((n) => int(8, n)), int(20, TYPE_INTS)];
 }
 
-function valueInfo(name: string, { shape }: Value, extents: readonly (string | null)[] = []): Uint8Array[] {
-  const dimensions = shape.map((n, k) => {
-    const free = extents[k] ?? null;
-    return message(1, [free === null ? int(1, n) : text(2, free)]);
-  });
+function valueInfo(name: string, shape: readonly (number | string)[]): Uint8Array[] {
+  const dimensions = shape.map((n) => message(1, [typeof n === "number" ? int(1, n) : text(2, n)]));
   return [text(1, name), message(2, [message(1, [int(1, FLOAT), message(2, dimensions)])])];
 }
 

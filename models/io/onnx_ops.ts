@@ -32,6 +32,8 @@ export interface OnnxWriter {
   emit(type: string, inputs: readonly string[], attributes?: Readonly<Record<string, OnnxAttribute>>): string;
   /** Parts of a tensor along an axis; returns their names. */
   split(x: string, axis: number, sizes: readonly number[]): string[];
+  /** Indices of the `count` greatest values of a list, from the greatest on; returns their name. */
+  order(x: string, count: string): string;
 }
 
 /** Writes a node whose inputs have these names; returns the names of its outputs. */

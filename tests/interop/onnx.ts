@@ -3,7 +3,8 @@ import { readImage } from "../../faces/data/image_file.ts";
 import { boundingBox, CROP_SCALE } from "../../faces/landmarks.ts";
 import { median } from "../../faces/statistics.ts";
 import { openDevice } from "../../engine/device.ts";
-import { detectorOnnx, loadDetector, readDetector } from "../../models/detectors/detector.ts";
+import { loadDetector, readDetector } from "../../models/detectors/detector.ts";
+import { detectorOnnx } from "../../models/detectors/detector_onnx.ts";
 import { findFaces } from "../../models/detectors/find_faces.ts";
 import { finderOnnx, loadFinder, readFinder } from "../../models/finder/finder.ts";
 
@@ -18,14 +19,14 @@ await Deno.writeFile(`${dir}/finder.onnx`, finderOnnx(net.config, net.tensors));
 await Deno.writeFile(`${dir}/detector.onnx`, detectorOnnx(points.config, points.tensors));
 const [, code] = /```py\n([^]*?)```/.exec(await Deno.readTextFile("docs/onnx.md"))!;
 const script = code!.replace('"picture.jpg"', "sys.argv[1]") +
-  "import json, sys\nprint(json.dumps([[float(score), points.tolist()] for score, points in faces]))\n";
+  "import json, sys\nprint(json.dumps([[float(score), points.tolist()] for score, points in kept]))\n";
 await Deno.writeTextFile(`${dir}/faces.py`, "import sys\n" + script);
 
 const device = await openDevice();
 using finder = await loadFinder(device, FINDER);
 using detector = await loadDetector(device, DETECTOR, { partial: true });
 for (const picture of pictures) {
-  const ours = await findFaces({ find: finder.find.bind(finder) }, detector, await readImage(picture));
+  const ours = await findFaces(finder, detector, await readImage(picture));
   const { code, stdout, stderr } = await new Deno.Command(python, {
     args: ["faces.py", await Deno.realPath(picture)],
     cwd: dir,

@@ -8,7 +8,8 @@ import { convertLandmarks, type SchemaName, SCHEMAS } from "../../faces/schema.t
 import { readPts } from "../../faces/pts.ts";
 import { openDevice } from "../../engine/device.ts";
 import { Random } from "../../engine/rng.ts";
-import { detectorOnnx, readDetector } from "../../models/detectors/detector.ts";
+import { readDetector } from "../../models/detectors/detector.ts";
+import { detectorOnnx } from "../../models/detectors/detector_onnx.ts";
 import { readPipeline } from "../../runtime/pipeline/file.ts";
 import { silent } from "../../runtime/run/progress.ts";
 import { runPipeline } from "../../runtime/run/run.ts";

@@ -2,13 +2,23 @@ import assert from "node:assert/strict";
 // 90 MB, so neither in deno.json nor in deno.lock: what is there is downloaded at a user's first command.
 // deno-lint-ignore no-import-prefix
 import * as ort from "npm:onnxruntime-web@1.22.0";
-import { Detector, detectorOnnx, detectorSpecs, readDetector } from "../../../models/detectors/detector.ts";
+import { enlarge, type Image, resizeArea } from "../../../faces/data/image.ts";
+import { cropTurned, Pyramid } from "../../../faces/data/turned_crop.ts";
+import { CROP_SCALE, rescale } from "../../../faces/landmarks.ts";
+import { facePlace } from "../../../faces/place.ts";
+import { mean } from "../../../faces/statistics.ts";
+import { Detector, detectorSpecs, readDetector, uncertainty } from "../../../models/detectors/detector.ts";
+import { detectorOnnx } from "../../../models/detectors/detector_onnx.ts";
 import { finderOnnx, readFinder } from "../../../models/finder/finder.ts";
-import { CELL_PX, CELL_VALUES, finderNetwork, finderSpecs } from "../../../models/finder/network.ts";
+import { type FaceCandidate, readCells, suppress } from "../../../models/finder/decode.ts";
+import { logistic, logitOf } from "../../../models/finder/logistic.ts";
+import { CELL_PX, finderNetwork, finderSpecs } from "../../../models/finder/network.ts";
 import type { StarDetectorConfig } from "../../../models/detectors/star_detector.ts";
 import { onnxModel } from "../../../models/io/onnx.ts";
+import { squareOf } from "../../../models/io/onnx_pictures.ts";
 import { createParameters, initialise, type ParameterSpec, Scope } from "../../../models/io/params.ts";
 import { unet, unetFormat } from "../../../models/diffusion/unet.ts";
+import { affine } from "../../../ops/affine.ts";
 import { relu } from "../../../ops/relu.ts";
 import { softmax } from "../../../ops/softmax.ts";
 import { tanh } from "../../../ops/tanh.ts";
@@ -33,10 +43,24 @@ function picture(side: number): Uint8Array {
   });
 }
 
-function far(a: Float32Array, b: Float32Array): number {
+function far(a: ArrayLike<number>, b: ArrayLike<number>): number {
   assert.equal(a.length, b.length);
-  return a.reduce((worst, v, i) => Math.max(worst, Math.abs(v - b[i]!)), 0);
+  return Math.max(0, ...Array.from(a, (v, i) => Math.abs(v - b[i]!)));
 }
+
+const tensor = (values: ArrayLike<number>, dims: number[]) =>
+  new ort.Tensor("float32", Float32Array.from(values), dims);
+const floats = (found: ort.Tensor | undefined) => found!.data as Float32Array;
+
+/** An image of large and small waves. */
+const noise = (width: number, height: number): Image => ({
+  width,
+  height,
+  data: Uint8Array.from({ length: width * height * 3 }, (_, i) => {
+    const [x, y] = [Math.floor(i / 3) % width, Math.floor(i / 3 / width)];
+    return 128 + 60 * Math.sin(x / 9 + i % 3) * Math.cos(y / 7) + 40 * Math.sin(x * x / 50 + y * y / 31 + 2 * i % 3);
+  }),
+});
 
 const star: StarDetectorConfig = {
   model_type: "star",
@@ -60,39 +84,105 @@ for (const [name, { config, tensors }] of Object.entries(cases)) {
     detector.destroy();
 
     const session = await ort.InferenceSession.create(detectorOnnx(config, tensors));
-    const images = new ort.Tensor("float32", Float32Array.from(bytes, (byte) => byte / 127.5 - 1), [
-      1,
-      side,
-      side,
-      3,
-    ]);
-    const found = await session.run({ images });
+    // The face whose square is the whole picture.
+    const middle = (side - 1) / 2, whole = side / CROP_SCALE;
+    const found = await session.run({
+      picture: tensor(bytes, [side, side, 3]),
+      place: tensor([middle, middle, whole, 0], [4]),
+    });
     await session.release();
-    assert.deepEqual(found["landmarks"]!.dims, [1, 68, 2]);
-    assert.ok(far(landmarks, found["landmarks"]!.data as Float32Array) < 0.05);
-    assert.ok(far(covariance, found["covariance"]!.data as Float32Array) < 0.5);
+    assert.deepEqual(found["landmarks"]!.dims, [68, 2]);
+    assert.ok(far(landmarks, floats(found["landmarks"])) < 0.05);
+    const spreads = uncertainty({ landmarks, covariance });
+    assert.ok(far(spreads, floats(found["uncertainty"])) < 0.1);
+    assert.ok(Math.abs(floats(found["doubt"])[0]! - mean(spreads) / side) < 1e-3);
+    const { x, y, side: longer, angle } = facePlace(landmarks);
+    assert.ok(far([x, y, longer, angle], floats(found["next"])) < 0.1);
+    assert.ok([0, 1].includes(floats(found["settled"])[0]!));
   });
 }
 
-gpuTest("ONNX Runtime finds the same cells as a finder, in pictures of several sizes", async () => {
-  const { config, tensors } = await readFinder("models/faces/finder");
-  const { slope, shift } = config.calibration;
+gpuTest(
+  "ONNX Runtime cuts the turned square of a face as cropTurned() does, at any size and beyond the borders",
+  async () => {
+    const image = noise(300, 217), size_px = 32, pyramid = new Pyramid(image);
+    const bytes = affine(new Graph().input("images", [1, size_px, size_px, 3]), 127.5, 127.5);
+    const model = onnxModel({ bytes }, new Map(), {
+      name: "square",
+      doc: "",
+      around: {
+        inputs: { picture: ["h", "w", 3], place: [4] },
+        outputs: { bytes: [1, size_px, size_px, 3] },
+        write: (w, run) => run({ images: squareOf(w, "picture", "place", size_px).images }),
+      },
+    });
+    const session = await ort.InferenceSession.create(model);
+    for (
+      const [x, y, side, angle] of [[90, 80, 20, 0.3], [200, 120, 90, -2], [150, 100, 260, 1], [5, 215, 44, 3]] as const
+    ) {
+      const expected = cropTurned(pyramid, { x, y, side: CROP_SCALE * side, angle }, size_px);
+      const found = await session.run({
+        picture: tensor(image.data, [image.height, image.width, 3]),
+        place: tensor([x, y, side, angle], [4]),
+      });
+      const theirs = floats(found["bytes"]);
+      const off = [...expected.data].map((byte, k) => Math.abs(byte - Math.round(theirs[k]!)));
+      // Numbers of 32 bits round another way now and then.
+      assert.ok(Math.max(...off) <= 1 && mean(off) < 0.01, `${[x, y, side, angle]}: ${Math.max(...off)}, ${mean(off)}`);
+    }
+    await session.release();
+  },
+);
+
+gpuTest("ONNX Runtime finds the same faces as a finder, in copies of several sizes", async () => {
+  const { config: shipped, tensors } = await readFinder("models/faces/finder");
+  const { slope, shift } = shipped.calibration, least_score = 1e-4;
+  const with_detector = { detector: "0123abcd", slope: 0.5, doubt: -2, shift: 1, least_score };
+  const config = { ...shipped, with_detector };
   const session = await ort.InferenceSession.create(finderOnnx(config, tensors));
   const parameters = createParameters(testDevice(), finderSpecs(config), tensors);
-  for (const [height, width] of [[64, 64], [32, 96]] as const) {
-    const { cells } = finderNetwork(new Graph(), config, [1, height, width]);
+  for (const [height, width, rows, columns] of [[100, 150, 50, 75], [70, 64, 70, 64], [60, 90, 120, 180]] as const) {
+    const image = noise(width, height);
+    const copy = rows > height ? enlarge(image, columns, rows) : resizeArea(image, columns, rows);
+    const [high, wide] = [rows, columns].map((n) => Math.ceil(n / 64) * 64) as [number, number];
+    const images = new Float32Array(high * wide * 3);
+    copy.data.forEach((byte, k) => {
+      images[Math.floor(k / 3 / columns) * wide * 3 + k % (3 * columns)] = byte / 127.5 - 1;
+    });
+    const { cells } = finderNetwork(new Graph(), config, [1, high, wide]);
     const executable = new Executable(testDevice(), { outputs: { cells } }, parameters);
-    const images = Float32Array.from({ length: height * width * 3 }, (_, i) => Math.sin(i * i / 7));
     executable.run({ images });
-    const ours = (await executable.read("cells")).map((value, i) =>
-      i % CELL_VALUES === 0 ? 1 / (1 + Math.exp(-(slope * value + shift))) : value
-    );
+    const read = readCells(await executable.read("cells"), wide / CELL_PX, (logitOf(least_score) - shift) / slope);
     executable.destroy();
-    const found = await session.run({ images: new ort.Tensor("float32", images, [1, height, width, 3]) });
-    assert.deepEqual(found["cells"]!.dims, [1, height / CELL_PX, width / CELL_PX, CELL_VALUES]);
-    assert.ok(far(ours, found["cells"]!.data as Float32Array) < 1e-3);
+    const [across, down] = [width / columns, height / rows];
+    const here = read.filter(({ x, y, side }) => x < columns - 0.5 && y < rows - 0.5 && side >= 9 && side <= 100)
+      .map(({ x, y, side, ...face }) => ({
+        ...face,
+        x: rescale(x, across),
+        y: rescale(y, down),
+        side: side * Math.sqrt(across * down),
+      }));
+    // Hides one of them at least.
+    const before = { ...here[0]!, angle: 1, logit: (logitOf(0.9) - shift) / slope };
+    const row = ({ logit, x, y, side, angle }: FaceCandidate) => [logistic(slope * logit + shift), x, y, side, angle];
+    const expected = suppress([before, ...here]).flatMap(row);
+
+    const found = await session.run({
+      picture: tensor(image.data, [height, width, 3]),
+      whole: tensor([height, width], [2]),
+      size: tensor([rows, columns], [2]),
+      sides: tensor([9, 100], [2]),
+      before: tensor(row(before), [1, 5]),
+    });
+    assert.deepEqual(found["copy"]!.dims, [rows, columns, 3]);
+    assert.ok(far(copy.data, floats(found["copy"])) <= 1);
+    assert.deepEqual(found["found"]!.dims, [here.length + 1, 5]);
+    assert.ok(here.length >= expected.length / 5);
+    assert.equal(found["faces"]!.dims[0], expected.length / 5);
+    assert.ok(far(expected, floats(found["faces"])) < 0.05);
+    assert.deepEqual([...floats(found["pair"])], [0.5, -2, 1]);
   }
-  for (const tensor of parameters.values()) tensor.destroy();
+  for (const parameter of parameters.values()) parameter.destroy();
   await session.release();
 });
 
