@@ -8,19 +8,18 @@ import { Command, InvalidArgumentError, Option } from "@commander-js/extra-typin
 import { basename, extname, resolve } from "node:path";
 import { exists, readBytes } from "../formats/files.ts";
 import { InputError } from "../formats/input_error.ts";
-import { counted } from "../formats/numbers.ts";
 import type { Image } from "../faces/data/image.ts";
 import { decodeImage, readImage } from "../faces/data/image_file.ts";
 import { CROP_SCALE } from "../faces/landmarks.ts";
 import { loadDetector } from "../models/detectors/detector.ts";
-import { findFacesOfEach, type Picture } from "../models/detectors/find_faces.ts";
+import { findFacesOfEach, type FindFacesOptions, type Picture } from "../models/detectors/find_faces.ts";
 import { FaceTracker } from "../models/detectors/track_faces.ts";
 import { type Finder, loadFinder, MIN_SCORE } from "../models/finder/finder.ts";
 import type { FacePlace } from "../faces/place.ts";
-import { reporterFor } from "../runtime/run/progress.ts";
 import { checkNames, type GivenBox, parseBox, placesIn, readBoxes, type Source, sourcesOf } from "./_detect_inputs.ts";
 import { RESULT_FORMATS, ResultFolder, type ResultFormat, type Row } from "./_detect_results.ts";
 import { rowOf } from "../models/detectors/face_rows.ts";
+import { Tally } from "./_detect_tally.ts";
 import { gpuOption, openChosen } from "./_device.ts";
 import { type Context, Exit, number, SHIPPED_DETECTOR, SHIPPED_FINDER, STANDARD_INPUT, UsageError } from "./command.ts";
 
@@ -132,21 +131,14 @@ interface Failed {
 }
 
 async function detectAll(args: readonly string[], options: DetectOptions, context: Context): Promise<void> {
-  const { out, flip = false, minScore, maxFaces, minSize, crop, frames = false, fps } = options;
+  const { out, crop, frames = false, fps } = options;
   if (fps !== undefined && !frames) throw new UsageError("Cannot use --fps without --frames");
   const sources = await sourcesOf(args, out);
   if (frames) sources.sort((a, b) => byNumber.compare(a.path, b.path));
   const boxed = await boxesOf(options);
   if (out !== undefined) checkNames(sources, out);
   const whole = boxed !== undefined || crop !== undefined;
-  const unused = whole
-    ? Object.entries({ minScore, maxFaces, minSize }).find(([, value]) => value !== undefined)
-    : undefined;
-  if (unused) {
-    throw new UsageError(
-      `Cannot use --${unused[0].replace(/[A-Z]/, (c) => `-${c.toLowerCase()}`)} where boxes or crops are given`,
-    );
-  }
+  if (whole) refuseFinderOptions(options);
   const device = await openChosen(options.gpu, context);
   try {
     using detector = await loadDetector(device, options.detector, { partial: true });
@@ -166,57 +158,55 @@ async function detectAll(args: readonly string[], options: DetectOptions, contex
       if (crop) return [wholeOf(source.file, image)];
       return undefined;
     });
-    const counts = { faces: 0, failed: 0, done: sources.length - open.length };
-    const started = performance.now();
-    const progress = context.progress && reporterFor(context.progress);
+    const tally = new Tally(sources.length, open.length, context);
     const found = findFacesOfEach(
       finder ?? nobody,
       detector,
       works,
       (work) => "error" in work ? null : work.picture,
-      {
-        flip,
-        ...(crop && { passes: 1 }),
-        ...(minScore !== undefined && { min_score: minScore }),
-        ...(maxFaces !== undefined && { max_faces: maxFaces }),
-        ...(minSize !== undefined && { min_size_px: minSize }),
-      },
+      searchOptions(options),
     );
     const tracker = frames ? new FaceTracker(detector.schema, { fps: fps ?? FPS }) : undefined;
     for await (const [work, untracked] of found) {
       const { source } = work;
       const faces = tracker?.next(untracked) ?? untracked;
-      const row: Row = "error" in work
-        ? { file: source.file, error: work.error }
-        : rowOf(source.file, work.picture.image, faces);
-      await results?.add(
-        source,
-        row,
-        "error" in work ? undefined : { image: work.picture.image, ...(work.bytes && { bytes: work.bytes }) },
-      );
-      if ("error" in row) counts.failed++;
-      counts.faces += faces.length;
-      printRow(row, results, context);
-      const { faces: found, failed } = counts;
-      progress?.event({
-        event: "progress",
-        stage: "detect",
-        done: ++counts.done,
-        total: sources.length,
-        fields: { faces: found, ...(failed && { failed }) },
-      });
+      if ("error" in work) {
+        const row = { file: source.file, error: work.error };
+        await results?.add(source, row);
+        printRow(row, results, context);
+        tally.add(0, true);
+      } else {
+        const { picture: { image }, bytes } = work;
+        const row = rowOf(source.file, image, faces);
+        await results?.add(source, row, { image, ...(bytes && { bytes }) });
+        printRow(row, results, context);
+        tally.add(faces.length, false);
+      }
     }
     await results?.close();
-    const seconds = (performance.now() - started) / 1000;
-    progress?.event({ event: "done", stage: "detect", seconds });
-    context.note(
-      `${counted(open.length, "picture")}, ${counted(counts.faces, "face")}, ${counts.failed} failed, ` +
-        `${(open.length / seconds).toFixed(1)} pictures a second`,
-    );
-    if (counts.failed) throw new Exit(1);
+    if (tally.end()) throw new Exit(1);
   } finally {
     device.destroy();
   }
+}
+
+/** @throws {UsageError} If options of the finder are given, which does nothing where the places of the faces are known. */
+function refuseFinderOptions({ minScore, maxFaces, minSize }: DetectOptions): void {
+  const given = Object.entries({ minScore, maxFaces, minSize }).find(([, value]) => value !== undefined);
+  if (!given) return;
+  const name = given[0].replace(/[A-Z]/, (c) => `-${c.toLowerCase()}`);
+  throw new UsageError(`Cannot use --${name} where boxes or crops are given`);
+}
+
+/** The options of the search as {@linkcode findFacesOfEach} takes them. */
+function searchOptions({ flip = false, crop, minScore, maxFaces, minSize }: DetectOptions): FindFacesOptions {
+  return {
+    flip,
+    ...(crop && { passes: 1 }),
+    ...(minScore !== undefined && { min_score: minScore }),
+    ...(maxFaces !== undefined && { max_faces: maxFaces }),
+    ...(minSize !== undefined && { min_size_px: minSize }),
+  };
 }
 
 /** Orders frame_9 before frame_10. */
