@@ -125,7 +125,7 @@ Deno.test("detect has a row without faces where there is none, and that is no fa
     const args = [`${dir}/in/b.png`, "--finder", `${dir}/finder`];
     const { code, lines, notes } = await run(...args, "--min-score", "1");
     assert.deepEqual([code, lines], [0, [{ file: `${dir}/in/b.png`, width: 90, height: 60, faces: [] }]]);
-    assert.match(notes, /1 pictures, 0 faces, 0 failed/);
+    assert.match(notes, /1 picture, 0 faces, 0 failed/);
     // It is not trained, and sees faces everywhere.
     const two = await run(...args, "--min-score", "0.001", "--max-faces", "2");
     const scores = two.lines[0]!.faces.map(({ score }) => score!);
@@ -191,7 +191,7 @@ Deno.test("detect goes on after a run that was killed, and has the same results"
     const whole = await run(...args);
     assert.deepEqual([whole.code, whole.lines], [0, lines]);
     await Deno.writeFile(`${dir}/in/d.png`, picture(40, 40));
-    assert.match((await run(...args)).notes, /10 of 11 pictures are done already[^]*1 pictures, 1 faces/);
+    assert.match((await run(...args)).notes, /10 of 11 pictures are done already[^]*1 picture, 1 face,/);
   }));
 
 Deno.test("detect overwrites nothing unless it is asked to", () =>
