@@ -212,7 +212,8 @@ export function memoize<T>(
 
 /**
  * An adapter whose storage class is not known before a GPU is opened, unless it is asked for: textures take up to a row
- * more than buffers. Ten tensors in a dispatch are what WebGPU itself asks of an adapter; most have more.
+ * more than buffers. Nearly all adapters bind 16 tensors in a dispatch. With 10, as on SwiftShader, dispatches come between
+ * that copy the staging buffer earlier, which is smaller then: a small network takes less than is told.
  */
 function target(isF16?: (name: string) => boolean): Target {
   const storage = Deno.env.get("FACEWRIGHT_STORAGE") === "buffer" ? "buffer" : "texture";
