@@ -7,7 +7,8 @@
  * @module
  */
 
-import { blur, raise, recolour } from "../data/augment.ts";
+import { blur } from "../data/blur.ts";
+import { applyGamma, recolour } from "../data/recolour.ts";
 import type { Faces } from "../data/dataset.ts";
 import { compress, lowerResolution, posterise } from "../data/degrade.ts";
 import type { Image } from "../data/image.ts";
@@ -322,7 +323,7 @@ const FINISH = { blur: 0.2, gamma: 0.3, posterise: 0.06, low_res: 0.15, jpeg: 0.
 function finish({ side, pixels }: Canvas, draw: Draw): void {
   const some = (share: number) => draw.uniform() < share;
   if (some(FINISH.blur)) blur(pixels, side, between(draw, 0.2, 1.2));
-  if (some(FINISH.gamma)) raise(pixels, Math.exp(0.35 * Math.max(-2, Math.min(2, draw.normal()))));
+  if (some(FINISH.gamma)) applyGamma(pixels, Math.exp(0.35 * Math.max(-2, Math.min(2, draw.normal()))));
   recolour(pixels, draw, { colour: 0.25, grey: 0.15, noise: 0.04 });
   if (some(FINISH.posterise)) posterise(pixels, draw);
   if (some(FINISH.low_res)) {

@@ -6,7 +6,7 @@
 
 import { exists, readText } from "../../formats/files.ts";
 import { InputError } from "../../formats/input_error.ts";
-import { resample } from "../../faces/data/augment.ts";
+import { resample } from "../../faces/data/resample.ts";
 import { mirrorImages, shrink } from "../../faces/data/image.ts";
 import { mirrorLandmarks, rescale } from "../../faces/landmarks.ts";
 import type { LandmarkSchema } from "../../faces/schema.ts";

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
-import { augment, augmentation, blur, raise } from "../../../faces/data/augment.ts";
+import { augment, augmentation } from "../../../faces/data/augment.ts";
+import { blur } from "../../../faces/data/blur.ts";
+import { applyGamma } from "../../../faces/data/recolour.ts";
 import { faceBox, interocular } from "../../../faces/landmarks.ts";
 import { Random } from "../../../engine/rng.ts";
 import { SCHEMAS } from "../../../faces/schema.ts";
@@ -189,11 +191,11 @@ Deno.test("augment() blurs by a share of the side, and raises brightness to a po
   assert.ok(powers.every((power) => Math.abs(power - powers[0]!) < 1e-2) && Math.abs(powers[0]! - 1) > 0.01);
 });
 
-Deno.test("raise() is the power, and blur() the weighted sum of neighbours", () => {
+Deno.test("applyGamma() is the power, and blur() the weighted sum of neighbours", () => {
   const ramp = Float32Array.from({ length: 3003 }, (_, k) => k / 1500 - 1.001);
   for (const gamma of [0.4, 1, 1.7, 2.5]) {
     const raised = ramp.slice();
-    raise(raised, gamma);
+    applyGamma(raised, gamma);
     raised.forEach((v, k) => {
       const exact = 2 * Math.max(0, (ramp[k]! + 1) / 2) ** gamma - 1;
       assert.ok(Math.abs(v - exact) < 4e-6, `${ramp[k]} to ${gamma}: ${v} is not ${exact}`);
