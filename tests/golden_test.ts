@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { runGolden } from "../cli/golden/main.ts";
-import { goldenError, numbersOf } from "../cli/golden/case.ts";
+import { goldenError } from "../cli/golden/compare.ts";
+import { numbersOf } from "../cli/golden/layout.ts";
 import { inFolder } from "./stages/run_stages.ts";
 
 const FOLDER = new URL("golden", import.meta.url).pathname;

@@ -22,7 +22,8 @@ import {
 import { readConfig } from "../../models/io/config.ts";
 import { InputError } from "../../formats/input_error.ts";
 import type { Value } from "../../engine/graph.ts";
-import { type GoldenCase, type GoldenCheck, networkCheck } from "./case.ts";
+import type { GoldenCase, GoldenCheck } from "./case.ts";
+import { networkCheck } from "./network.ts";
 
 /** The output that the case's `grad/` tensors are gradients of. */
 function lossOf(c: GoldenCase, outputs: Record<string, Value>, otherwise: string): Value {

@@ -17,16 +17,10 @@ import type { Value } from "../../engine/graph.ts";
 import { Executable } from "../../engine/executable.ts";
 import type { TensorData } from "../../formats/safetensors.ts";
 import { Tensor } from "../../engine/tensor.ts";
-import {
-  exact,
-  type GoldenCase,
-  type GoldenCheck,
-  hostParametersOf,
-  networkCheck,
-  numbersIn,
-  parsePart,
-  tensorOf,
-} from "./case.ts";
+import { type GoldenCase, type GoldenCheck, numbersIn, parsePart, tensorOf } from "./case.ts";
+import { exact } from "./compare.ts";
+import { hostParametersOf } from "./layout.ts";
+import { networkCheck } from "./network.ts";
 
 /** A UNet: output, loss and gradients. */
 export const unetCheck: GoldenCheck = networkCheck(({ c, input, scope }) => {

@@ -53,18 +53,9 @@ import { Executable } from "../../engine/executable.ts";
 import type { TensorData } from "../../formats/safetensors.ts";
 import { Tensor } from "../../engine/tensor.ts";
 import { InputError } from "../../formats/input_error.ts";
-import {
-  allTensors,
-  channelsFirst,
-  channelsLast,
-  compareGroups,
-  exact,
-  type GoldenCheck,
-  goldenError,
-  numbersIn,
-  parsePart,
-  tensorOf,
-} from "./case.ts";
+import { allTensors, type GoldenCheck, numbersIn, parsePart, tensorOf } from "./case.ts";
+import { compareGroups, exact, goldenError } from "./compare.ts";
+import { channelsFirst, channelsLast } from "./layout.ts";
 
 /** Attributes of a case's ops. */
 const opsConfig = z.strictObject({

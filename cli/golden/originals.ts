@@ -34,7 +34,10 @@ import { mse } from "../../ops/mse.ts";
 import { affine } from "../../ops/affine.ts";
 import { Graph, type Value } from "../../engine/graph.ts";
 import { InputError } from "../../formats/input_error.ts";
-import { exact, type GoldenCase, type GoldenCheck, hostParametersOf, networkCheck, parsePart } from "./case.ts";
+import { type GoldenCase, type GoldenCheck, parsePart } from "./case.ts";
+import { exact } from "./compare.ts";
+import { hostParametersOf } from "./layout.ts";
+import { networkCheck } from "./network.ts";
 
 const sameNames: Renaming = (name) => name;
 

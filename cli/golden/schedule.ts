@@ -35,16 +35,14 @@ import type { Device } from "../../engine/device.ts";
 import { Graph, type Value } from "../../engine/graph.ts";
 import {
   allTensors,
-  compareGroups,
-  exact,
   type GoldenCase,
   type GoldenCheck,
-  goldenError,
   type GoldenResult,
   numbersIn,
   parsePart,
   tensorOf,
 } from "./case.ts";
+import { compareGroups, exact, goldenError } from "./compare.ts";
 
 const scheduleOf = (c: GoldenCase, overrides: Partial<ScheduleConfig> = {}) =>
   makeSchedule(readConfig(scheduleFormat, { ...c.json["config"], ...overrides }, c.name));

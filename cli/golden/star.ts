@@ -38,22 +38,10 @@ import { wingDistance } from "../../ops/wing.ts";
 import { Graph, type Value } from "../../engine/graph.ts";
 import { Executable } from "../../engine/executable.ts";
 import { Tensor } from "../../engine/tensor.ts";
-import {
-  allTensors,
-  channelsFirst,
-  channelsLast,
-  compareGroups,
-  type CompareOptions,
-  exact,
-  type GoldenCase,
-  type GoldenCheck,
-  goldenError,
-  inputsOf,
-  networkCheck,
-  parsePart,
-  readOutputs,
-  tensorOf,
-} from "./case.ts";
+import { allTensors, type GoldenCase, type GoldenCheck, parsePart, tensorOf } from "./case.ts";
+import { compareGroups, type CompareOptions, exact, goldenError } from "./compare.ts";
+import { channelsFirst, channelsLast, inputsOf, readOutputs } from "./layout.ts";
+import { networkCheck } from "./network.ts";
 
 type Values = Record<string, Value>;
 
@@ -67,12 +55,7 @@ function functions(
 ): GoldenCheck {
   return async (c, device) => {
     const want = await allTensors(c);
-    const { values, data } = inputsOf(new Graph(), want);
-    const at = (name: string) => {
-      const value = values[name];
-      if (!value) tensorOf(want, `input/${name}`);
-      return value as Value;
-    };
+    const { at, data } = inputsOf(new Graph(), want);
     const outputs = build(at, [...want.keys()]);
     const exe = new Executable(device, { outputs });
     exe.run(data);

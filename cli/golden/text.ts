@@ -11,7 +11,8 @@ import { encodeText, textEncoderFormat } from "../../models/diffusion/clip_text.
 import { Tokenizer } from "../../models/diffusion/tokenizer.ts";
 import { mse } from "../../ops/mse.ts";
 import { dims, type Value } from "../../engine/graph.ts";
-import { type GoldenCheck, networkCheck, parsePart, tensorOf } from "./case.ts";
+import { type GoldenCheck, parsePart, tensorOf } from "./case.ts";
+import { networkCheck } from "./network.ts";
 
 /** Counts the texts whose ids differ; the first is named. */
 function compareTexts(texts: readonly { text: string; right: boolean }[]) {

@@ -21,7 +21,7 @@ import { Graph, type Value } from "../../engine/graph.ts";
 import { Random } from "../../engine/rng.ts";
 import { Executable } from "../../engine/executable.ts";
 import { readSafetensors, type TensorData, writeSafetensors } from "../../formats/safetensors.ts";
-import { channelsFirst, channelsLast } from "../../cli/golden/case.ts";
+import { channelsFirst, channelsLast } from "../../cli/golden/layout.ts";
 
 /** Largest difference that passes, as a share of the largest value. */
 const TOLERANCE = 1e-4;
