@@ -196,7 +196,13 @@ export { type PassedOver } from "./faces/data/folder_files.ts";
 export { type Note, type NoteCode } from "./faces/data/index_file.ts";
 export * from "./faces/data/image.ts";
 export * from "./faces/data/image_file.ts";
-export { IMAGE_FORMATS, type ImageFormatName } from "./faces/data/image_header.ts";
+export {
+  IMAGE_FORMATS,
+  type ImageFormatName,
+  type ImageHeader,
+  type Orientation,
+  readImageHeader,
+} from "./faces/data/image_header.ts";
 export * from "./faces/data/split.ts";
 export * from "./faces/draw.ts";
 export { parseEdit, readEdits } from "./faces/edit_file.ts";

@@ -14,7 +14,8 @@ import { exists, makeFolder, readBytes, removeIfExists, writeAtomic, writeFile }
 import { InputError } from "../formats/input_error.ts";
 import { landmarkNames } from "../faces/data/annotations/format.ts";
 import type { Image } from "../faces/data/image.ts";
-import { encodeJpeg, readImage, readImageHeader, writePng } from "../faces/data/image_file.ts";
+import { encodeJpeg, readImage, writePng } from "../faces/data/image_file.ts";
+import { readImageHeader } from "../faces/data/image_header.ts";
 import { contactSheet, contourPath, overlayFaces } from "../faces/draw.ts";
 import { formatPts } from "../faces/pts.ts";
 import type { LandmarkSchema } from "../faces/schema.ts";

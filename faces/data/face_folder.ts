@@ -21,7 +21,8 @@ import { listedImages } from "./folder/listed_images.ts";
 import { copyNotes, groupNotes, originNotes, profileNotes } from "./folder/notes.ts";
 import type { FolderOptions } from "./folder/options.ts";
 import { type FolderFiles, isImageName, isUnreadImageName, listFolder, type PassedOver } from "./folder_files.ts";
-import { type ImageHeader, readImageSum } from "./image_file.ts";
+import { readImageSum } from "./image_file.ts";
+import type { ImageHeader } from "./image_header.ts";
 import { type FolderIndex, type Note, readIndex } from "./index_file.ts";
 import { checkLandmarks } from "./landmark_checks.ts";
 

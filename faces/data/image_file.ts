@@ -22,8 +22,6 @@ import {
   readImageHeader,
 } from "./image_header.ts";
 
-export { type ImageHeader, type Orientation, readImageHeader };
-
 /** Most pixels of an image by default: 64 megapixels, 192 MiB as RGB. */
 export const MAX_PIXELS = 1 << 26;
 

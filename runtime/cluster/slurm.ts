@@ -43,7 +43,7 @@ export const LAST = "summary";
 /** Most times that a task which was stopped or killed goes back to the queue. */
 const MOST_REQUEUES = 20;
 
-/** Time before the end of a job's time limit at which its task is told to stop, seconds. */
+/** Time before the end of a job's time limit at which its task gets the signal to stop, seconds. */
 const NOTICE_S = 120;
 
 /** Folder of the scripts and outputs of a run's jobs. It outlives the run, as the last job prints its results there. */

@@ -156,7 +156,7 @@ export async function train(
   ctx.log(`waited for data in ${percent.toFixed(1)} % of the ${formatSeconds(clock.steps_ms / 1000)} of its steps`);
 }
 
-/** Tells how much of the time of steps the GPU had nothing to do as the next batch was not there. */
+/** Measures the part of the steps' time in which the GPU had nothing to do as the next batch was not there. */
 class StepClock {
   /** Time in which steps were made: without what comes before the first, evaluations and checkpoints. */
   steps_ms = 0;

@@ -6,7 +6,8 @@
 import { basename, extname, join } from "node:path";
 import { type Dataset, type DatasetRecord, openDataset } from "../../faces/data/dataset.ts";
 import { resizeArea } from "../../faces/data/image.ts";
-import { decodeImage, encodeJpeg, readImageHeader } from "../../faces/data/image_file.ts";
+import { decodeImage, encodeJpeg } from "../../faces/data/image_file.ts";
+import { readImageHeader } from "../../faces/data/image_header.ts";
 import { lookUp } from "../../engine/lookup.ts";
 import { contourPath } from "../../faces/draw.ts";
 import type { LandmarkSchema } from "../../faces/schema.ts";

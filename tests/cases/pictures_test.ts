@@ -1,7 +1,8 @@
 /** Pictures as cameras, scanners and layout programs write them: orientation, CMYK, 16 bits, alpha, other formats. */
 import assert from "node:assert/strict";
 import { createImage, type Image } from "../../faces/data/image.ts";
-import { decodeImage, encodeJpeg, encodePng, readImageHeader } from "../../faces/data/image_file.ts";
+import { decodeImage, encodeJpeg, encodePng } from "../../faces/data/image_file.ts";
+import { readImageHeader } from "../../faces/data/image_header.ts";
 import { withOrientation } from "../faces/data/exif.ts";
 import { drawFace } from "./_lib.ts";
 import {

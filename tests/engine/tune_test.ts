@@ -294,7 +294,7 @@ gpuTest(
   },
 );
 
-Deno.test("wrong input of tune and of run --tune is told, with exit code 2", async () => {
+Deno.test("wrong input of tune and of run --tune is reported, with exit code 2", async () => {
   await inFolder(async (dir) => {
     const file = `${dir}/a.yaml`;
     await Deno.writeTextFile(file, "stages:\n  a: { uses: fake/loop }\n");

@@ -11,7 +11,7 @@ Deno.test("parsePts() and formatPts() give the same landmarks back", () => {
   assert.deepEqual(parsePts(formatPts(landmarks), SCHEMAS.ibug68), landmarks);
 });
 
-Deno.test("parsePts() takes any white space, and counts from 1 when told", () => {
+Deno.test("parsePts() takes any white space, and counts from 1 with origin 1", () => {
   const odd = `version:1 \r\nn_points :  68\r\n\r\n{ ${points.join(" \t\r\n\r\n")} }`;
   assert.deepEqual(parsePts(odd, SCHEMAS.ibug68), parsePts(whole, SCHEMAS.ibug68));
   assert.deepEqual(

@@ -8,7 +8,7 @@ import { silent } from "../../runtime/run/progress.ts";
 import { planRun, runPipeline } from "../../runtime/run/run.ts";
 import { stage } from "../../runtime/stage.ts";
 
-Deno.test("a name of an earlier version is told by its new one, where that is known", () => {
+Deno.test("the error of a name of an earlier version has the new one, where that is known", () => {
   assert.equal(renamedHint("warmup", ["steps", "warmup_steps"]), "`warmup` is called `warmup_steps`");
   assert.equal(renamedHint("warmup", ["steps"]), undefined);
   assert.equal(renamedHint("held", ["style", "split"]), "`held` is called `split: test`");

@@ -109,7 +109,7 @@ Deno.test("a checkpoint that was damaged is named with what to do, and the stage
   assert.equal((await go()).stages["faces"]!.status, "done");
 });
 
-Deno.test("a log that is full goes on in a new file, which tells the run and the stage", () => {
+Deno.test("a log that is full goes on in a new file, which begins with the run and the stage", () => {
   const home = Deno.makeTempDirSync({ prefix: "facewright_" });
   try {
     Deno.writeTextFileSync(join(home, "log.jsonl"), "x".repeat(LOG_BYTES));
@@ -162,7 +162,7 @@ Deno.test("a clock that was moved back changes nothing", async () => {
   assert.ok(readRun(home)!.stages.every(({ seconds }) => seconds >= 0));
 });
 
-/** Runs a command, which takes more permissions than the tests have, and tells whether it succeeded. */
+/** Runs a command, which takes more permissions than the tests have; returns true if it succeeded. */
 function command(name: string, ...args: string[]): boolean {
   const script = `Deno.exit(new Deno.Command(${JSON.stringify(name)}, { args: ${
     JSON.stringify(args)

@@ -54,7 +54,7 @@ Deno.test("of stages side by side each has its own speed, and lines say which on
   );
 });
 
-Deno.test("a slow step is told in seconds, and the time left follows the last half minute", () => {
+Deno.test("the time of a slow step is in seconds, and the time left follows the last half minute", () => {
   const { clock, reporter, text } = recorded(false);
   for (const [minute, step] of [[0, 0], [1, 600], [2, 610], [3, 620], [4, 630]] as const) {
     clock.ms = minute * 60_000;

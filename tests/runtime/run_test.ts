@@ -68,7 +68,7 @@ Deno.test("a second run skips everything, and a change runs only what depends on
   assert.equal(second!.run, 'input "data" from stage "extra" changed');
 });
 
-Deno.test("a stage tells what it takes once its inputs are there", async () => {
+Deno.test("a stage reports its costs once its inputs are there", async () => {
   using b = bench();
   const costs = async () => {
     const plan = planRun(await b.read(), b.root);
@@ -82,7 +82,7 @@ Deno.test("a stage tells what it takes once its inputs are there", async () => {
   assert.deepEqual(first, { input_bytes: b.at("faces/lines.txt").length, steps: 4 });
 });
 
-Deno.test("a run tells machines what happens, an event a line", async () => {
+Deno.test("a run prints its events for machines, one a line", async () => {
   using b = bench();
   let text = "";
   const out = {
@@ -109,7 +109,7 @@ Deno.test("a run of 10 stages that are up to date runs none of them", async () =
   assert.match(new TextDecoder().decode(stdout), /\[10\/10\] report: up to date/);
 });
 
-Deno.test("progress tells the memory of the GPU once it is open", async () => {
+Deno.test("progress reports the memory of the GPU once it is open", async () => {
   using b = bench();
   const withGpu = await withDraw(async (ctx) => {
     ctx.progress(1, 2, { loss: 3 });

@@ -6,7 +6,7 @@ import { bench, spawn } from "./run_pipeline.ts";
 
 const training = { step_flops: 1e9, steps: 600, gpu_bytes: 1 };
 
-Deno.test("a time is told by what the same kind of stage took, else by another kind, else not", () => {
+Deno.test("a time is estimated from stages of the same kind, else of another kind, else not at all", () => {
   const root = Deno.makeTempDirSync({ prefix: "facewright_" });
   try {
     assert.equal(estimate("diffusion/train", training, readTimings(root)), undefined);
@@ -36,7 +36,7 @@ Deno.test("a time is told by what the same kind of stage took, else by another k
   }
 });
 
-Deno.test("times are told as people do", () => {
+Deno.test("durations are written as people write them", () => {
   const said = [0.2, 45, 61, 600, 7200, 100 * 3600, 400 * 86400].map(formatDuration);
   assert.deepEqual(said, [
     "about 1 s",
@@ -49,7 +49,7 @@ Deno.test("times are told as people do", () => {
   ]);
 });
 
-Deno.test("a run keeps what its stages took, and a plan tells by it how long a run will take", async () => {
+Deno.test("a run records the times of its stages, and a plan estimates the time of a run from them", async () => {
   using b = bench();
   const plan = async () => new TextDecoder().decode((await spawn(b, "plan").output()).stdout);
   assert.match(
@@ -83,7 +83,7 @@ stages:
   assert.match(await plan(3), /time: about 2 min/);
 });
 
-Deno.test("a plan tells in a few words what a stage takes from", async () => {
+Deno.test("a plan names the inputs of a stage in a few words", async () => {
   using b = bench(`
 name: test
 stages:

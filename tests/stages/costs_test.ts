@@ -23,7 +23,7 @@ const text = (model: string, size_px: number) =>
     with: { styles: [ink, comic], per_style: 3, batch_size: 1 }
 `;
 
-Deno.test("a plan tells what Stable Diffusion v1 takes before there is a model, an image or a GPU", async () => {
+Deno.test("a plan reports the costs of Stable Diffusion v1 before there is a model, an image or a GPU", async () => {
   await inFolder(async (dir) => {
     await Deno.writeTextFile(`${dir}/test.yaml`, text("stable_diffusion_v1", 512));
     const pipeline = await readPipeline(`${dir}/test.yaml`, stages);
@@ -78,14 +78,14 @@ const scratch = `stages:
     with: { steps: 3, batch_size: 2 }
 `;
 
-/** What each stage that tells it takes. */
+/** Costs of each stage that reports them. */
 async function costsIn(dir: string, ...set: string[]) {
   const pipeline = await readPipeline(`${dir}/test.yaml`, stages, { set });
   const all = planRun(pipeline, `${dir}/runs`).map(async (state) => [state.stage.id, await stageCosts(state)] as const);
   return new Map((await Promise.all(all)).filter(([, costs]) => !costs || "step" in costs));
 }
 
-Deno.test("a plan tells what a model made from nothing takes, before anything is made", async () => {
+Deno.test("a plan reports the costs of a model made from nothing, before anything is made", async () => {
   await inFolder(async (dir) => {
     await Deno.writeTextFile(`${dir}/test.yaml`, scratch);
     const costs = await costsIn(dir);

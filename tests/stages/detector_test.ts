@@ -176,7 +176,7 @@ Deno.test("detector/train says what does not fit", () =>
     await assert.rejects(run(dir, both), /Cannot use "network" in stage "\w+" as the network is that of input "init"/);
   }));
 
-Deno.test("detector/train keeps the best weights, stops early, and freezes what it is told to", () =>
+Deno.test("detector/train keeps the best weights, stops early, and freezes the parameters that it is given", () =>
   inFolder(async (dir) => {
     const star: StarDetectorConfig = {
       model_type: "star",
@@ -314,7 +314,7 @@ stages:
     }),
 );
 
-Deno.test("a plan tells what training STAR's published network takes", () =>
+Deno.test("a plan reports the costs of training STAR's published network", () =>
   inFolder(async (dir) => {
     const train = `uses: detector/train, in: { data: data }, with: { steps: 1, batch_size: 2, star: star }`;
     const text = `stages:\n  data: { uses: fake/drawings, with: { count: 1 } }\n  star: { ${train} }\n`;

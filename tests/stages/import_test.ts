@@ -53,7 +53,7 @@ Deno.test("dataset/import crops around the landmarks and takes them along", () =
     assert.ok((await readImage(`${of("faces")}/contact.png`)).width > 128);
   }));
 
-Deno.test("dataset/import counts from 1 when told: every landmark moves by the scale of the crop", () =>
+Deno.test("dataset/import counts from 1 with origin 1: every landmark moves by the scale of the crop", () =>
   inFolder(async (dir) => {
     await Deno.mkdir(`${dir}/in`);
     await Deno.writeFile(`${dir}/in/a.png`, encodePng(createImage(80, 80)));

@@ -17,7 +17,7 @@ import { trainingCosts } from "../../stages/lib/estimates.ts";
 
 const options = { clip_norm: 1, weight_decay: 0, ema_decay: 0.999 };
 
-/** Makes a trainer, which has all that its steps take from then on, and compares that with what a plan tells. */
+/** Makes a trainer, which has all that its steps take from then on, and compares that with the plan. */
 async function compare(spec: TrainerSpec, specs: Specs, frozen: Dtype = "f32"): Promise<void> {
   const device = await openDevice();
   const trainable = new Set(spec.trainable);
@@ -65,7 +65,7 @@ function smallUnet(frozen: RegExp, batch = 2) {
   return { specs, spec: { ...options, loss, trainable: [...specs.keys()].filter((name) => !frozen.test(name)) } };
 }
 
-Deno.test("a step of a UNet takes the memory that its plan tells", async () => {
+Deno.test("a step of a UNet takes the memory of its plan", async () => {
   const { specs, spec } = smallUnet(/never/);
   await compare(spec, specs);
 });
@@ -75,14 +75,14 @@ Deno.test("so does one of several batches, with frozen weights of half size", as
   await compare({ ...spec, gradient_accumulation_steps: 2 }, specs, "f16");
 });
 
-Deno.test("a step of a detector takes the memory that its plan tells", async () => {
+Deno.test("a step of a detector takes the memory of its plan", async () => {
   const config = { ...STAR_SIZES.tiny, size_px: 32, stacks: 1, depth: 2, channels: 16 };
   const { specs, loss, landmarks, updates } = detectorTraining(new Graph(), config, 2);
   const trainable = trainableNames(config, specs);
   await compare({ ...options, loss, trainable, updates, outputs: { landmarks } }, specs);
 });
 
-Deno.test("a step in less memory takes what its plan tells, and the plan tells what it would take", async () => {
+Deno.test("a step in less memory takes that of its plan, which reports what it would take without the limit", async () => {
   const { specs, spec } = smallUnet(/never/, 16);
   const { gpu_bytes } = trainingCosts(spec, { onPlan() {} });
   const memory = Math.floor(0.9 * gpu_bytes);

@@ -137,7 +137,7 @@ Deno.test("augment() lowers resolution, tones and quality of a share of the imag
   }
 });
 
-Deno.test("augment() changes nothing when told so, and adds noise of the strength asked for", () => {
+Deno.test("augment() changes nothing without strengths, and adds noise of the strength asked for", () => {
   const image = new Uint8Array(SIDE * SIDE * 3).fill(128);
   const out = new Float32Array(image.length);
   augment(image, SIDE, neutralFace(SIDE), SCHEMAS.ibug68, new Random(1, "augment"), still, SIDE, out);

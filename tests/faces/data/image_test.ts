@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { createImage, cropSquare, cropTransform, type Image, resizeArea } from "../../../faces/data/image.ts";
-import { decodeImage, encodeJpeg, encodePng, readImageHeader } from "../../../faces/data/image_file.ts";
+import { decodeImage, encodeJpeg, encodePng } from "../../../faces/data/image_file.ts";
+import { readImageHeader } from "../../../faces/data/image_header.ts";
 import { transformLandmarks } from "../../../faces/landmarks.ts";
 import { withOrientation } from "./exif.ts";
 

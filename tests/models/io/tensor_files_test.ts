@@ -65,7 +65,7 @@ Deno.test("an index of shards that is wrong is refused, and leads nowhere else",
     }
   }));
 
-Deno.test("openTensors() tells of files that it does not know", () =>
+Deno.test("openTensors() names files that it does not know", () =>
   withFolder(async (dir) => {
     await Deno.writeFile(`${dir}/old.pth`, new Uint8Array([0x80, 2, 0x8a, 0x0a, 1]));
     await assert.rejects(openTensors(`${dir}/old.pth`), /as PyTorch before 1\.6 wrote it, hint: /);
