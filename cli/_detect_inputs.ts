@@ -45,7 +45,9 @@ export async function sourcesOf(args: readonly string[], out?: string): Promise<
     else if (exists(arg)) {
       if (await isFolder(arg)) {
         const files = filesBelow(arg).filter((file) => isPicture(file) && !isResult(join(arg, file)));
-        if (!files.length) throw new InputError(`Cannot detect in ${arg}: there is no ${READABLE} below the folder`);
+        if (!files.length) {
+          throw new InputError(`Cannot detect in ${arg}: there is no image in it`, { hint: `${READABLE} are read` });
+        }
         sources.push(...files.map((path) => sourceAt(join(arg, path), path)));
       } else sources.push(sourceAt(arg, basename(arg)));
     } else if (WILD.test(arg)) sources.push(...await matching(arg, isResult));

@@ -27,7 +27,7 @@ export const status = ({ print, note }: Context) =>
       const state = readRun(dir);
       if (!state) {
         throw new UsageError(
-          `Cannot read the state of "${dir}" as no run left a log there, hint: name a folder such as runs/full`,
+          `Cannot read the state of "${dir}" as no run left a log there, hint: deno task run pipelines/full.yaml writes runs/full`,
         );
       }
       print(json ? JSON.stringify(state) : describe(state));

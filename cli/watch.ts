@@ -36,7 +36,9 @@ export const watch = ({ print }: Context) =>
     .addHelpText("after", "\nExample:\n  deno task watch runs/full")
     .action(async (dir, { port }) => {
       if (!readRun(dir)) {
-        throw new UsageError(`Cannot watch "${dir}" as no run left a log there, hint: name a folder such as runs/full`);
+        throw new UsageError(
+          `Cannot watch "${dir}" as no run left a log there, hint: deno task run pipelines/full.yaml writes runs/full`,
+        );
       }
       let server: Deno.HttpServer<Deno.NetAddr>;
       try {

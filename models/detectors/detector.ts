@@ -49,6 +49,7 @@ export async function readDetectorConfig(dir: string): Promise<DetectorConfig> {
 
 async function formatIn(dir: string): Promise<ConfigFormat<DetectorConfig>> {
   const path = `${dir}/config.json`;
+  if (!exists(dir)) throw new InputError(`Cannot read ${dir} as a detector: there is no such folder`);
   if (!exists(path)) throw new InputError(`Cannot read ${dir} as a detector: config.json is missing`);
   let model_type: unknown;
   try {

@@ -18,6 +18,7 @@ import { openNetworkTensors } from "./tensor_files.ts";
 /** Reads `config.json` (`scheduler_config.json` of a schedule) of a network's folder. */
 export async function loadNetworkConfig<T>(dir: string, format: ConfigFormat<T>): Promise<T> {
   const path = `${dir}/${configName(format)}`;
+  if (!exists(dir)) throw new InputError(`Cannot read ${dir} as a ${format.name}: there is no such folder`);
   if (!exists(path)) throw new InputError(`Cannot read ${dir} as a ${format.name}: ${configName(format)} is missing`);
   return readConfig(format, parseJson(await readText(path), path), path);
 }

@@ -181,7 +181,7 @@ export function readParams(tree: Tree, allowUnset: boolean, problems: Diagnostic
     }
     const need = String(toJS(required));
     params.set(name, { node: open, need });
-    const message = `Cannot run as parameter "${name}" is missing: it is ${need}`;
+    const message = `Cannot run as parameter "${name}" is missing: ${need}`;
     if (!allowUnset) problems.push({ at, message, hint: `add --set ${name}=VALUE` });
   }
   return params;

@@ -283,7 +283,7 @@ Deno.test("detect says what is wrong with its arguments, before anything is writ
       [[`${dir}/in/a.png`, "--out", `${dir}/in`], /it holds the images/],
       [[`${dir}/in`, "--out", `${dir}/out`], /another face of the first could be a_face2\.pts/],
       [[`${dir}/in/a.png`, `${dir}/in/deep/../A.png`, "--out", `${dir}/out`], /no such file or folder/],
-      [[`${dir}/net`], /there is no PNG, JPEG/],
+      [[`${dir}/net`], /there is no image in it, hint: PNG, JPEG/],
       [[`${dir}/none.png`], /none\.png: there is no such file or folder\nusage/],
       [[`${dir}/in/*.gif`], /no file matches the pattern/],
       [[`${dir}/in`, "--boxes", `${dir}/none.csv`], /none\.csv: there is no such file/],
