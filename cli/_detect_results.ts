@@ -206,6 +206,19 @@ function checkFree(dir: string, sources: readonly Source[], formats: readonly Re
   });
 }
 
+/** What a setting is of, where it is not the value of the option. */
+const SETTING_NAMES: Readonly<Record<string, string>> = {
+  images: "the list of pictures",
+  detector: "the digest of the weights of --detector",
+  finder: "the digest of the weights of --finder",
+  scores: "the digest of config.json of --finder",
+  boxes: "the digest of the file of --boxes",
+};
+
+/** Name of a setting as it is typed. */
+const settingName = (key: string): string =>
+  SETTING_NAMES[key] ?? `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+
 /** Throws if the rows of a folder were made with other settings. */
 function checkSettings(dir: string, path: string, settings: Readonly<Record<string, unknown>>): void {
   let before: Record<string, unknown>;
@@ -219,9 +232,9 @@ function checkSettings(dir: string, path: string, settings: Readonly<Record<stri
   for (const key of new Set([...Object.keys(settings), ...Object.keys(before)])) {
     if (text(before[key]) === text(settings[key])) continue;
     throw new InputError(
-      `Cannot go on in ${dir}: its results have other settings: ${key} is ${text(before[key])} there, and now ${
-        text(settings[key])
-      }`,
+      `Cannot go on in ${dir}: its results have other settings: ${settingName(key)} is ${
+        text(before[key])
+      } there, and now ${text(settings[key])}`,
       { hint: "--out with another folder, or --overwrite" },
     );
   }

@@ -211,7 +211,13 @@ Deno.test("detect overwrites nothing unless it is asked to", () =>
     assert.match(await Deno.readTextFile(`${dir}/out/b.pts`), /^version: 1/);
     const other = await run(...args, "5,5,20,20");
     assert.equal(other.code, 2);
-    assert.match(other.notes, /other settings: box is "5,5,30,30" there, and now "5,5,20,20", hint: .*--overwrite/);
+    assert.match(other.notes, /other settings: --box is "5,5,30,30" there, and now "5,5,20,20", hint: .*--overwrite/);
+    await Deno.writeTextFile(`${dir}/boxes.csv`, "name,x,y,width,height\nb,5,5,30,30\n");
+    const listed = await run(`${dir}/in/b.png`, "--out", `${dir}/listed`, "--boxes", `${dir}/boxes.csv`);
+    assert.equal(listed.code, 0, listed.notes);
+    await Deno.writeTextFile(`${dir}/boxes.csv`, "name,x,y,width,height\nb,5,5,20,20\n");
+    const moved = await run(`${dir}/in/b.png`, "--out", `${dir}/listed`, "--boxes", `${dir}/boxes.csv`);
+    assert.match(moved.notes, /other settings: the digest of the file of --boxes is "\w+" there, and now "\w+", hint/);
     const anew = await run(...args, "5,5,20,20", "--overwrite");
     assert.notDeepEqual(anew.lines, first.lines);
     assert.equal((await Deno.readTextFile(`${dir}/out/faces.jsonl`)).trim().split("\n").length, 2);
