@@ -33,7 +33,8 @@ import {
   scheduleConflicts,
   sizeConflicts,
 } from "../lib/checks.ts";
-import { autoencoderOf, detectorOf, formatCount, sizeOf, stepImages, trainingCosts } from "../lib/estimates.ts";
+import { autoencoderOf, detectorOf, sizeOf } from "../lib/artifacts.ts";
+import { formatCount, stepImages, trainingCosts } from "../lib/estimates.ts";
 import { imageOf, loadFaces, toImage, toNetwork } from "../lib/faces.ts";
 import { accumulation, type Callback, train, trainingOptions } from "../lib/training.ts";
 

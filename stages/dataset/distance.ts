@@ -14,7 +14,7 @@ import { FeatureExtractor, type Layer, takesSide } from "../../models/detectors/
 import { itemAt } from "../../engine/lookup.ts";
 import { type Artifact, stage, type StageContext } from "../../runtime/stage.ts";
 import { ifKnown } from "../lib/checks.ts";
-import { detectorOf, sizeOf } from "../lib/estimates.ts";
+import { detectorOf, sizeOf } from "../lib/artifacts.ts";
 import { type Distance, noResults } from "../report/_results.ts";
 
 /** Images of a style, at least, in every set. */

@@ -10,7 +10,7 @@ import { openDataset } from "../../faces/data/dataset.ts";
 import { itemAt } from "../../engine/lookup.ts";
 import { Random } from "../../engine/rng.ts";
 import { stage } from "../../runtime/stage.ts";
-import { datasetInfo } from "../lib/estimates.ts";
+import { datasetInfo } from "../lib/artifacts.ts";
 import { datasetsConflicts, weightsConflict } from "../lib/checks.ts";
 import { globFilter } from "../lib/glob.ts";
 

@@ -19,7 +19,7 @@ import { loadDetector } from "../../models/detectors/detector.ts";
 import { type Face, findFacesOfEach } from "../../models/detectors/find_faces.ts";
 import { loadFinder, MIN_SCORE } from "../../models/finder/finder.ts";
 import { folder, stage } from "../../runtime/stage.ts";
-import { detectorOf } from "../lib/estimates.ts";
+import { detectorOf } from "../lib/artifacts.ts";
 import { globFilter } from "../lib/glob.ts";
 
 /** Images on the contact sheet, at most. */

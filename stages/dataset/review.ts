@@ -24,7 +24,7 @@ import {
   styleStatistics,
 } from "../lib/alignment.ts";
 import { measuringSchemaConflicts } from "../lib/checks.ts";
-import { datasetInfo } from "../lib/estimates.ts";
+import { datasetInfo } from "../lib/artifacts.ts";
 import { type ReviewedPair, reviewPage, type StyleCounts, type Verdict } from "./_review_page.ts";
 
 /** `dataset/review`: a dataset of the pairs that are kept; `review.html` shows all in doubt, `review.json` lists every pair. */

@@ -8,7 +8,7 @@ import { DatasetWriter } from "../../faces/data/dataset_writer.ts";
 import { openDataset } from "../../faces/data/dataset.ts";
 import { splitByGroup } from "../../faces/data/split.ts";
 import { stage } from "../../runtime/stage.ts";
-import { datasetInfo } from "../lib/estimates.ts";
+import { datasetInfo } from "../lib/artifacts.ts";
 
 /** `dataset/split`: two stages with one seed and fraction and different parts are the two sides. */
 export const splitDataset = stage({

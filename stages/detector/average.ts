@@ -9,7 +9,7 @@ import { readDetector, saveDetector } from "../../models/detectors/detector.ts";
 import type { HostTensors } from "../../models/io/params.ts";
 import { stage } from "../../runtime/stage.ts";
 import { ifKnown, weightsConflict } from "../lib/checks.ts";
-import { detectorOf } from "../lib/estimates.ts";
+import { detectorOf } from "../lib/artifacts.ts";
 import { itemAt, lookUp } from "../../engine/lookup.ts";
 
 /** `detector/average`: one detector, which takes no longer than each of them. */

@@ -14,7 +14,7 @@ import { writePng } from "../../faces/data/image_file.ts";
 import { loadDetector } from "../../models/detectors/detector.ts";
 import { exists, readJson, writeAtomic } from "../../formats/files.ts";
 import { type ShardContext, stage } from "../../runtime/stage.ts";
-import { datasetInfo, detectorOf } from "../lib/estimates.ts";
+import { datasetInfo, detectorOf } from "../lib/artifacts.ts";
 
 /** Images on the contact sheet, at most. */
 const SHEET = 60;

@@ -14,7 +14,7 @@ import { writeErrors } from "../../models/detectors/errors.ts";
 import { Random } from "../../engine/rng.ts";
 import { stage } from "../../runtime/stage.ts";
 import { datasetsConflicts, ifKnown, trainingSchemaConflicts } from "../lib/checks.ts";
-import { detectorOf } from "../lib/estimates.ts";
+import { detectorOf } from "../lib/artifacts.ts";
 import { imageOf, landmarksOf, loadFaces } from "../lib/faces.ts";
 
 /** An image as it is, but for bends. */

@@ -11,7 +11,7 @@ import { networkOf } from "../../models/detectors/registry.ts";
 import { convertCheckpoint } from "../../models/io/convert.ts";
 import { detectorConfigIn } from "../../models/io/detector_checkpoint.ts";
 import { file, folder, stage } from "../../runtime/stage.ts";
-import { detectorOf } from "../lib/estimates.ts";
+import { detectorOf } from "../lib/artifacts.ts";
 
 /** `detector/load`: reads the weights and writes a copy, so that wrong ones are found here. */
 export const loadDetectorStage = stage({

@@ -36,15 +36,8 @@ import { type Artifact, type Conflicts, stage } from "../../runtime/stage.ts";
 import { Batches, shared } from "../lib/batches.ts";
 import { BestCheckpoint } from "../lib/best_weights.ts";
 import { ifKnown, ownConflicts, scheduleConflicts, trainingSchemaConflicts, weightsConflict } from "../lib/checks.ts";
-import {
-  type ArtifactRef,
-  detectorOf,
-  formatCount,
-  memoize,
-  schemaNameOf,
-  stepImages,
-  trainingCosts,
-} from "../lib/estimates.ts";
+import { type ArtifactRef, detectorOf, schemaNameOf } from "../lib/artifacts.ts";
+import { formatCount, memoize, stepImages, trainingCosts } from "../lib/estimates.ts";
 import { imageOf, landmarksOf, loadFaces } from "../lib/faces.ts";
 import { globFilter } from "../lib/glob.ts";
 import { train, trainingOptions } from "../lib/training.ts";

@@ -40,7 +40,8 @@ import {
   scheduleConflicts,
   sizeConflicts,
 } from "../lib/checks.ts";
-import { autoencoderOf, formatCount, networksOf, sizeOf, stepImages, trainingCosts } from "../lib/estimates.ts";
+import { autoencoderOf, networksOf, sizeOf } from "../lib/artifacts.ts";
+import { formatCount, stepImages, trainingCosts } from "../lib/estimates.ts";
 import {
   copyParts,
   denoisingLoss,

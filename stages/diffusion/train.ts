@@ -37,17 +37,8 @@ import {
   scheduleConflicts,
   sizeConflicts,
 } from "../lib/checks.ts";
-import {
-  type ArtifactRef,
-  expectedControlnet,
-  formatCount,
-  memoize,
-  type Networks,
-  networksOf,
-  sizeOf,
-  stepImages,
-  trainingCosts,
-} from "../lib/estimates.ts";
+import { type ArtifactRef, expectedControlnet, type Networks, networksOf, sizeOf } from "../lib/artifacts.ts";
+import { formatCount, memoize, stepImages, trainingCosts } from "../lib/estimates.ts";
 import { copyParts, denoisingLoss, denoisingOptions, diffusionBatches, encodeLatents } from "../lib/diffusion.ts";
 import { loadFaces } from "../lib/faces.ts";
 import { previews } from "../lib/previews.ts";

@@ -8,7 +8,7 @@ import { type SchemaName, SCHEMAS } from "../../faces/schema.ts";
 import type { AutoencoderConfig } from "../../models/diffusion/autoencoder.ts";
 import type { UNetConfig } from "../../models/diffusion/unet.ts";
 import type { Artifact, Conflict, Conflicts } from "../../runtime/stage.ts";
-import { datasetInfo, detectorOf } from "./estimates.ts";
+import { datasetInfo, detectorOf } from "./artifacts.ts";
 import type { TrainingOptions } from "./training.ts";
 
 /** Answers a question about an input; undefined where nothing is known of the input yet. */

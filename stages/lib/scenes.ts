@@ -22,7 +22,7 @@ import { logitOf } from "../../models/finder/logistic.ts";
 import { judge, type Judgement } from "../../models/finder/measure.ts";
 import { Random } from "../../engine/rng.ts";
 import type { Artifact, Conflicts } from "../../runtime/stage.ts";
-import { schemaNameOf } from "./estimates.ts";
+import { schemaNameOf } from "./artifacts.ts";
 import { ifKnown } from "./checks.ts";
 import { loadFaces } from "./faces.ts";
 

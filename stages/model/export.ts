@@ -11,7 +11,7 @@ import { openNetworkTensors } from "../../models/io/tensor_files.ts";
 import { type TensorSource, writeSafetensors } from "../../formats/safetensors.ts";
 import { fileNames, folderNames, makeFolder, parseJson, readText } from "../../formats/files.ts";
 import { stage } from "../../runtime/stage.ts";
-import { networksOf } from "../lib/estimates.ts";
+import { networksOf } from "../lib/artifacts.ts";
 
 /** `model/export`: all networks of a model, and optionally a detector. */
 export const exportModel = stage({

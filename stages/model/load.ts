@@ -7,7 +7,8 @@
 import { z } from "zod";
 import { checkWeights, openModel, saveModelIndex } from "../../models/io/pipeline_folder.ts";
 import { folder, stage } from "../../runtime/stage.ts";
-import { countNetworks, networksOf } from "../lib/estimates.ts";
+import { networksOf } from "../lib/artifacts.ts";
+import { countNetworks } from "../lib/estimates.ts";
 import { copyParts } from "../lib/diffusion.ts";
 
 /** `model/load`: a folder in the layout of diffusers, every tensor of which is read, so that a wrong one is found here. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { Artifact, ArtifactInfo } from "../../runtime/stage.ts";
 import { optionsOf } from "../../formats/schema_describe.ts";
 import { datasetsConflicts, groupConflicts, ifKnown, weightsConflict } from "../../stages/lib/checks.ts";
-import { networksOf } from "../../stages/lib/estimates.ts";
+import { networksOf } from "../../stages/lib/artifacts.ts";
 import { stages } from "../../stages/mod.ts";
 
 /** An artifact that is yet to be made. */

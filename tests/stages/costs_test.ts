@@ -3,7 +3,8 @@ import { tunables, workOfStage } from "../../engine/tuning/tune.ts";
 import { readPipeline } from "../../runtime/pipeline/file.ts";
 import { planRun } from "../../runtime/run/run.ts";
 import { stageCosts } from "../../runtime/run/costs.ts";
-import { memoize, sizeOf } from "../../stages/lib/estimates.ts";
+import { sizeOf } from "../../stages/lib/artifacts.ts";
+import { memoize } from "../../stages/lib/estimates.ts";
 import { stages } from "../../stages/mod.ts";
 import { inFolder, runStages } from "./run_stages.ts";
 
