@@ -6,6 +6,7 @@
 
 import { z } from "zod";
 import { contactSheet } from "../../faces/draw.ts";
+import type { LoadedDataset } from "../../faces/data/dataset.ts";
 import type { Image } from "../../faces/data/image.ts";
 import { writePng } from "../../faces/data/image_file.ts";
 import {
@@ -165,11 +166,10 @@ export const trainAutoencoder = stage({
   },
   async run(ctx, { data, init, features }, options) {
     const faces = await loadFaces(data);
-    const { size_px, records } = faces;
+    const { size_px } = faces;
     const { batch_size } = options;
     const config = init ? await loadNetworkConfig(`${init.dir}/vae`, autoencoderFormat) : newConfig(options, size_px);
     const latent_channels = latentChannels(config);
-    const bytes = size_px * size_px * 3;
     const side = size_px / 2 ** (config.block_out_channels.length - 1);
     const { seed } = ctx;
     const pictures = shared(faces);
@@ -215,32 +215,64 @@ export const trainAutoencoder = stage({
     };
     await train(ctx, trainer, options, adversarial ? withStart : batches, adversarial ? [record] : []);
 
-    // The diffusion model works on latents of unit variance: their spread over the data sets the scaling factor.
     const averaged = trainer.averaged();
-    using check = new Executable(device, { outputs: { latent, y, ...(ids ? { ids } : {}) } }, averaged);
-    const sheet: Image[] = [];
-    const used = new Set<number>();
-    let squares = 0, count = 0;
-    const rounds = Math.min(8, Math.ceil(records.length / batch_size));
-    for (let round = 0; round < rounds; round++) {
-      const pixels = new Float32Array(batch_size * bytes);
-      const picked = Array.from(
-        { length: batch_size },
-        (_, k) => Math.floor((round * batch_size + k) * records.length / (rounds * batch_size)),
-      );
-      picked.forEach((index, k) => toNetwork(imageOf(faces, index).data, pixels, k * bytes));
-      check.run({ x: pixels });
-      const [latents, out] = await Promise.all([check.read("latent"), check.read("y")]);
-      if (ids) { for (const id of await check.read("ids")) used.add(id); }
-      for (const v of latents) [squares, count] = [squares + v * v, count + 1];
-      picked.forEach((index, k) =>
-        sheet.push(imageOf(faces, index), toImage(out.subarray(k * bytes, (k + 1) * bytes), size_px))
-      );
-    }
-    await writePng(`${ctx.dir}/contact.png`, contactSheet(sheet.slice(0, 96), 12));
-    const scaling_factor = 1 / Math.sqrt(squares / count);
+    using network = new Executable(device, { outputs: { latent, y, ...(ids ? { ids } : {}) } }, averaged);
+    const { variance, codes, images, sheet } = await measure(network, faces, batch_size, ids !== undefined);
+    await writePng(`${ctx.dir}/contact.png`, contactSheet(sheet, 12));
+    // The diffusion model works on latents of unit variance.
+    const scaling_factor = 1 / Math.sqrt(variance);
     ctx.log(`latents of ${side} x ${side} x ${latent_channels}, scaling factor ${scaling_factor.toFixed(3)}`);
-    if (ids) ctx.log(`${used.size} of ${config.num_vq_embeddings} codes occur in ${rounds * batch_size} images`);
+    if (ids) ctx.log(`${codes} of ${config.num_vq_embeddings} codes occur in ${images} images`);
     await saveNetwork(`${ctx.dir}/vae`, autoencoderFormat, { ...config, scaling_factor }, specs, averaged);
   },
 });
+
+/** Most batches that a trained autoencoder is measured on, and most images on its sheet. */
+const [MOST_BATCHES, MOST_SHOWN] = [8, 96];
+
+/** Measures of a trained autoencoder on images from all over the data. */
+interface Measured {
+  /** Mean square of the latents' elements. */
+  readonly variance: number;
+  /** Number of codes that occur, of an autoencoder with a codebook. */
+  readonly codes: number;
+  /** Number of images. */
+  readonly images: number;
+  /** Images, each followed by its reconstruction. */
+  readonly sheet: readonly Image[];
+}
+
+/**
+ * Measures a trained autoencoder.
+ *
+ * @param network Its outputs `latent`, `y` and, with a codebook, `ids`, for an input `x` of `batch_size` images.
+ */
+async function measure(
+  network: Executable,
+  faces: LoadedDataset,
+  batch_size: number,
+  quantised: boolean,
+): Promise<Measured> {
+  const { size_px, records: { length: total } } = faces;
+  const bytes = size_px * size_px * 3;
+  const rounds = Math.min(MOST_BATCHES, Math.ceil(total / batch_size)), images = rounds * batch_size;
+  const sheet: Image[] = [], used = new Set<number>();
+  let squares = 0, count = 0;
+  for (let round = 0; round < rounds; round++) {
+    const pixels = new Float32Array(batch_size * bytes);
+    const picked = Array.from(
+      { length: batch_size },
+      (_, k) => Math.floor((round * batch_size + k) * total / images),
+    );
+    picked.forEach((index, k) => toNetwork(imageOf(faces, index).data, pixels, k * bytes));
+    network.run({ x: pixels });
+    const [latents, out] = await Promise.all([network.read("latent"), network.read("y")]);
+    if (quantised) { for (const id of await network.read("ids")) used.add(id); }
+    for (const v of latents) squares += v * v;
+    count += latents.length;
+    picked.forEach((index, k) =>
+      sheet.push(imageOf(faces, index), toImage(out.subarray(k * bytes, (k + 1) * bytes), size_px))
+    );
+  }
+  return { variance: squares / count, codes: used.size, images, sheet: sheet.slice(0, MOST_SHOWN) };
+}
