@@ -43,7 +43,11 @@ export const cropOption = () =>
   ).choices(["none", "landmarks"]);
 
 /** `--flip`. */
-export const flipOption = () => new Option("--flip", "average the landmarks of the image and of its mirror image");
+export const flipOption = () =>
+  new Option(
+    "--flip",
+    "average the landmarks of the image and of its mirror image, both also moved by half a pixel of the heatmaps",
+  );
 
 /** Tools as the command line names them. */
 export interface ToolOptions {

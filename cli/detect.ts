@@ -69,7 +69,10 @@ export const detect = (context: Context) =>
       new Option("--crop <HOW>", "none uses whole pictures that are crops of one face already").choices(["none"]),
     )
     .addOption(gpuOption())
-    .option("--flip", "average the landmarks of a face and of its mirror image: slower, more accurate")
+    .option(
+      "--flip",
+      "average the landmarks of a face and of its mirror image, both also moved a little: slower, more accurate",
+    )
     .option(
       "--frames",
       "the pictures are a video's frames in the order of their names: faces keep their numbers, and landmarks are " +

@@ -218,6 +218,22 @@ export function mirrorImages<T extends Float32Array | Uint8Array>(images: T, sid
   return out;
 }
 
+/** Moves images, `[n, side, side, 3]`, right and down by whole pixels; pixels of the border fill what is left free. */
+export function moveImages<T extends Float32Array | Uint8Array>(images: T, side: number, px: number): T {
+  const out = images.slice() as T;
+  const from = (to: number) => Math.max(0, to - px);
+  for (let k = 0; k < images.length; k += side * side * 3) {
+    for (let y = 0; y < side; y++) {
+      for (let x = 0; x < side; x++) {
+        for (let c = 0; c < 3; c++) {
+          out[k + (y * side + x) * 3 + c] = images[k + (from(y) * side + from(x)) * 3 + c]!;
+        }
+      }
+    }
+  }
+  return out;
+}
+
 /** The image turned clockwise by a quarter: its left side becomes the upper one. */
 export function turnQuarter({ width, height, data }: Image): Image {
   const turned = createImage(height, width);

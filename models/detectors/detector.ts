@@ -7,7 +7,7 @@
 import { exists, readText } from "../../formats/files.ts";
 import { InputError } from "../../formats/input_error.ts";
 import { resample } from "../../faces/data/resample.ts";
-import { mirrorImages, shrink } from "../../faces/data/image.ts";
+import { mirrorImages, moveImages, shrink } from "../../faces/data/image.ts";
 import { mirrorLandmarks, rescale } from "../../faces/landmarks.ts";
 import type { LandmarkSchema } from "../../faces/schema.ts";
 import { concat } from "../../ops/concat.ts";
@@ -109,8 +109,8 @@ export interface Prediction {
   /** Covariance of each landmark's heatmap, xx, yy and xy: `[n, P, 3]`, squared pixels of the images. */
   readonly covariance: Float32Array;
   /**
-   * Of each image the root mean squared distance between the landmarks found in it and in its mirror image, `[n]`, pixels
-   * of the images; only with `flip`.
+   * Of each image the root mean squared distance between the landmarks found in two of its views, `[n]`, pixels of the
+   * images; only with `flip`.
    */
   readonly disagreement?: Float32Array;
 }
@@ -119,7 +119,7 @@ export interface Prediction {
  * Uncertainty of each landmark, `[n, P]`, pixels of the images.
  *
  * The root of the heatmap's variance, `s`, ranks the landmarks of a face but hardly distinguishes wrong faces from right ones;
- * the disagreement with the mirror image, `d`, does. With `flip` it is the geometric mean of the two, `sqrt(s d)`.
+ * the disagreement of the views, `d`, does. With `flip` it is the geometric mean of the two, `sqrt(s d)`.
  */
 export function uncertainty({ landmarks, covariance, disagreement }: Prediction): Float32Array {
   const points = landmarks.length / 2;
@@ -228,8 +228,8 @@ export class Detector implements Disposable {
    *
    * @param images `[n, size_px, size_px, 3]`, 0 to 255; faces cropped as those that it was trained on.
    * @param size_px Side of the images; they are resampled to what the network takes.
-   * @param options `flip`: the mean of what is found in an image and in its mirror image; where the two differ, the
-   * covariance is the larger for it.
+   * @param options `flip`: the mean of what is found in an image and in its mirror image, both also moved by
+   * {@linkcode MOVE_PX}; where these views differ, the covariance is the larger for it.
    */
   async predict(images: Uint8Array, size_px: number, { flip = false } = {}): Promise<Prediction> {
     const bytes = size_px * size_px * 3;
@@ -255,15 +255,12 @@ export class Detector implements Disposable {
         );
         resample(image, small.size_px, side, input.subarray(k * stride, (k + 1) * stride));
       }
-      const once = await run(executable, input);
-      const both = flip
-        ? average(once, unmirrored(await run(executable, mirrorImages(input, side)), this.schema, side), P)
-        : once;
+      const found = flip ? average(await views(executable, input, this.schema, side), P) : await run(executable, input);
       const scaled = (values: Float32Array, width: number, scale: (value: number) => number) =>
         values.subarray(0, here * width).map(scale);
-      landmarks.set(scaled(both.landmarks, P * 2, (px) => rescale(px, ratio)), first * P * 2);
-      covariance.set(scaled(both.covariance, P * 3, (value) => value * ratio * ratio), first * P * 3);
-      if (both.disagreement) disagreement.set(scaled(both.disagreement, 1, (px) => px * ratio), first);
+      landmarks.set(scaled(found.landmarks, P * 2, (px) => rescale(px, ratio)), first * P * 2);
+      covariance.set(scaled(found.covariance, P * 3, (value) => value * ratio * ratio), first * P * 3);
+      if (found.disagreement) disagreement.set(scaled(found.disagreement, 1, (px) => px * ratio), first);
     }
     return { landmarks, covariance, ...(flip && { disagreement }) };
   }
@@ -345,17 +342,39 @@ function unmirrored({ landmarks, covariance }: Prediction, schema: LandmarkSchem
   return { landmarks: points, covariance: spreads };
 }
 
-/** Mean and covariance of an equal mixture of the two, half their distance counts as spread; and how far they are apart. */
-function average(a: Prediction, b: Prediction, P: number): Prediction {
-  const [landmarks, covariance] = [new Float32Array(a.landmarks.length), new Float32Array(a.covariance.length)];
-  for (let point = 0; point < landmarks.length / 2; point++) {
-    const [ax, ay] = pointAt(a.landmarks, point), [bx, by] = pointAt(b.landmarks, point);
-    const [axx, ayy, axy] = covarianceAt(a.covariance, point), [bxx, byy, bxy] = covarianceAt(b.covariance, point);
-    const dx = (ax - bx) / 2, dy = (ay - by) / 2;
-    landmarks.set([(ax + bx) / 2, (ay + by) / 2], 2 * point);
-    covariance.set([(axx + bxx) / 2 + dx ** 2, (ayy + byy) / 2 + dy ** 2, (axy + bxy) / 2 + dx * dy], 3 * point);
+/**
+ * Pixels, right and down, between two views of an image: half a pixel of the heatmaps where these are a quarter of its
+ * side. A network that samples its features at every fourth pixel errs by where the face lies between these; the mean of
+ * both views has half of that error.
+ */
+const MOVE_PX = 2;
+
+/** Results for images, for mirrored ones, and for both moved by {@linkcode MOVE_PX}, all in the images' own pixels. */
+async function views(executable: Executable, images: Float32Array, schema: LandmarkSchema, side: number) {
+  const found: Prediction[] = [];
+  for (const px of [0, MOVE_PX]) {
+    const seen = async (images: Float32Array): Promise<Prediction> => {
+      const { landmarks, covariance } = await run(executable, moveImages(images, side, px));
+      return { landmarks: landmarks.map((at) => at - px), covariance };
+    };
+    found.push(await seen(images), unmirrored(await seen(mirrorImages(images, side)), schema, side));
   }
-  const disagreement = new Float32Array(a.landmarks.length / (2 * P));
-  a.landmarks.forEach((value, k) => disagreement[Math.floor(k / (2 * P))]! += (value - b.landmarks[k]!) ** 2 / P);
+  return found;
+}
+
+/** Mean and covariance of an equal mixture, what is between the views counts as spread; and how far two of them are apart. */
+function average(views: readonly Prediction[], P: number): Prediction {
+  const mean = (values: (view: Prediction) => Float32Array) =>
+    views.map(values).reduce((sum, some) => sum.map((value, i) => value + some[i]!)).map((sum) => sum / views.length);
+  const landmarks = mean((view) => view.landmarks), covariance = mean((view) => view.covariance);
+  const disagreement = new Float32Array(landmarks.length / (2 * P));
+  for (const view of views) {
+    for (let point = 0; point < landmarks.length / 2; point++) {
+      const [x, y] = pointAt(landmarks, point), [u, v] = pointAt(view.landmarks, point);
+      const dx = u - x, dy = v - y;
+      [dx * dx, dy * dy, dx * dy].forEach((part, i) => covariance[3 * point + i]! += part / views.length);
+      disagreement[Math.floor(point / P)]! += 2 * (dx * dx + dy * dy) / ((views.length - 1) * P);
+    }
+  }
   return { landmarks, covariance, disagreement: disagreement.map(Math.sqrt) };
 }

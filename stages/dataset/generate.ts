@@ -71,7 +71,7 @@ export const generatePairs = stage({
   id: "dataset/generate",
   doc:
     "Generates pairs of images and landmarks: edits landmarks and generates an image of each face in the requested styles.",
-  version: 2,
+  version: 3,
   inputs: { model: "model", landmarks: "dataset", "detector?": "detector" },
   output: "dataset",
   options,

@@ -38,7 +38,7 @@ export const proposeLandmarks = stage({
   id: "dataset/propose",
   doc:
     "Finds the faces of pictures without landmarks, and makes a dataset of their crops with landmarks to be corrected.",
-  version: 1,
+  version: 2,
   inputs: { detector: "detector" },
   output: "dataset",
   options: z.object({
@@ -50,7 +50,9 @@ export const proposeLandmarks = stage({
     min_size_px: z.number().positive().optional().describe(
       "Least size of a face, pixels of the picture; by default as small as the finder finds them quickly",
     ),
-    flip: z.boolean().default(true).describe("Average the landmarks of a face and of its mirror image"),
+    flip: z.boolean().default(true).describe(
+      "Average the landmarks of a face and of its mirror image, both also moved by half a pixel of the heatmaps",
+    ),
     style: z.string().min(1).default("photo").describe("Style of the images"),
     include: z.array(z.string()).default([]).describe("Names to include, with * and ?; all when empty"),
     exclude: z.array(z.string()).default([]).describe("Names to exclude, with * and ?"),

@@ -31,7 +31,7 @@ import { type ReviewedPair, reviewPage, type StyleCounts, type Verdict } from ".
 export const reviewPairs = stage({
   id: "dataset/review",
   doc: "Rejects generated pairs whose image does not fit its landmarks, as judged by a detector, and near-duplicates.",
-  version: 1,
+  version: 2,
   inputs: { data: "dataset", detector: "detector" },
   output: "dataset",
   options: z.object({

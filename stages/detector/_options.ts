@@ -13,5 +13,5 @@ export const normaliserOption = z.enum(NORMALISERS).default("interocular").descr
 
 /** Option `flip`. */
 export const flipOption = z.boolean().default(false).describe(
-  "Average the landmarks of an image and of its mirror image",
+  "Average the landmarks of an image and of its mirror image, both also moved by half a pixel of the heatmaps",
 );

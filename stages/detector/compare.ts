@@ -22,7 +22,7 @@ const DRAWS = 1000;
 export const compareDetectors = stage({
   id: "detector/compare",
   doc: "Measures detectors of several runs on datasets: means over the runs, 95 % intervals over images and runs.",
-  version: 1,
+  version: 2,
   inputs: { "detectors*": "detector", "data*": "dataset" },
   output: "table",
   options: z.object({

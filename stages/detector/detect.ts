@@ -23,11 +23,13 @@ const SHEET = 60;
 export const detectLandmarks = stage({
   id: "detector/detect",
   doc: "Replaces the landmarks of a dataset by those that a detector finds in its images.",
-  version: 1,
+  version: 2,
   inputs: { detector: "detector", data: "dataset" },
   output: "dataset",
   options: z.object({
-    flip: z.boolean().default(true).describe("Average the landmarks of an image and of its mirror image"),
+    flip: z.boolean().default(true).describe(
+      "Average the landmarks of an image and of its mirror image, both also moved by half a pixel of the heatmaps",
+    ),
     columns: z.int().min(1).max(SHEET).optional().describe("Images in a row of contact.png; by default 10"),
   }),
   describeOutput: async (_options, { detector, data }) => ({

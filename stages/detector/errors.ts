@@ -36,7 +36,7 @@ const UNCHANGED: Augmentation = {
 export const learnErrors = stage({
   id: "detector/errors",
   doc: "Learns which landmarks of a detector err together, for correct: of faces as they are and of their caricatures.",
-  version: 1,
+  version: 2,
   inputs: { detector: "detector", "data*": "dataset" },
   output: "detector",
   options: z.object({

@@ -34,7 +34,7 @@ const CELL_PX = 128;
 export const evaluateDetectors = stage({
   id: "detector/evaluate",
   doc: "Measures detectors on datasets: NME, and at each threshold failure rate and area under the error curve.",
-  version: 3,
+  version: 4,
   inputs: { "detectors*": "detector", "data*": "dataset" },
   output: "table",
   options: z.object({

@@ -115,9 +115,26 @@ gpuTest(
         assert.ok(Math.max(Math.abs(xx! - mxx!), Math.abs(yy! - myy!), Math.abs(xy! + mxy!)) < 1e-2);
       });
       const once = await many.predict(images.subarray(0, BYTES), SIDE);
-      const mirrored = await many.predict(mirrorImages(images.subarray(0, BYTES), SIDE), SIDE);
-      const theirs = mirrorLandmarks(mirrored.landmarks, SCHEMAS.ibug68, SIDE);
-      const apart = Math.sqrt(once.landmarks.reduce((sum, px, i) => sum + (px - theirs[i]!) ** 2, 0) / 68);
+      const views: Float32Array[] = [];
+      for (const px of [0, 2]) {
+        for (const mirrored of [false, true]) {
+          const image = mirrored ? mirrorImages(images.subarray(0, BYTES), SIDE) : images.subarray(0, BYTES);
+          const moved = new Uint8Array(BYTES);
+          for (let at = 0; at < BYTES; at++) {
+            const c = at % 3, x = Math.floor(at / 3) % SIDE, y = Math.floor(at / 3 / SIDE);
+            moved[at] = image[(Math.max(0, y - px) * SIDE + Math.max(0, x - px)) * 3 + c]!;
+          }
+          const { landmarks } = await many.predict(moved, SIDE);
+          const back = landmarks.map((at) => at - px);
+          views.push(mirrored ? mirrorLandmarks(back, SCHEMAS.ibug68, SIDE) : back);
+        }
+      }
+      const mean = views[0]!.map((_, i) => views.reduce((sum, view) => sum + view[i]!, 0) / 4);
+      assert.ok(far(both.landmarks, mean) < 1e-3, "the mean of the image and its mirror image, both also moved");
+      const squares = views.flatMap((a, i) =>
+        views.slice(i + 1).map((b) => a.reduce((sum, px, k) => sum + (px - b[k]!) ** 2, 0) / 68)
+      );
+      const apart = Math.sqrt(squares.reduce((a, b) => a + b) / 6);
       assert.ok(apart > 0.05 && Math.abs(both.disagreement![0]! - apart) < 1e-3);
       assert.ok(Math.abs(other.disagreement![0]! - apart) < 1e-3 && !("disagreement" in once));
       const [sure, unsure] = [uncertainty(once), uncertainty(both)];
