@@ -5,7 +5,9 @@
  */
 
 import { z } from "zod";
+import { stem } from "../../faces/data/annotations/format.ts";
 import { DatasetWriter } from "../../faces/data/dataset_writer.ts";
+import { isImageName } from "../../faces/data/folder_files.ts";
 import type { Image } from "../../faces/data/image.ts";
 import { readImage, writePng } from "../../faces/data/image_file.ts";
 import { cropTurned, Pyramid, turnedFaceBox, turnedTransform } from "../../faces/data/turned_crop.ts";
@@ -63,7 +65,7 @@ export const proposeLandmarks = stage({
   }),
   async run(ctx, { detector: { dir } }, { path, size_px, style, include, exclude, flip, ...options }) {
     const chosen = globFilter(include, exclude);
-    const files = filesBelow(path).filter((file) => IMAGE_NAME.test(file) && chosen(nameOf(file)));
+    const files = filesBelow(path).filter((file) => isImageName(file) && chosen(stem(file)));
     if (files.length === 0) throw new InputError(`Cannot use ${path}: no picture was chosen in it`);
     const device = await ctx.device();
     using detector = await loadDetector(device, dir, { partial: true });
@@ -96,7 +98,7 @@ export const proposeLandmarks = stage({
       if ("reason" in item) bad.push({ file: item.path, reason: item.reason });
       else if (!faces.length) empty.push(item.path);
       else {
-        const pyramid = new Pyramid(item.image), name = nameOf(item.path);
+        const pyramid = new Pyramid(item.image), name = stem(item.path);
         for (const [k, face] of faces.entries()) {
           const { image, landmarks, uncertainty_px } = cropOf(pyramid, face, size_px);
           const doubt = roundTo(100 * mean(uncertainty_px) / boxDiagonal(landmarks), 2);
@@ -134,9 +136,6 @@ export const proposeLandmarks = stage({
     );
   },
 });
-
-const IMAGE_NAME = /\.(jpg|jpeg|png|webp|gif|bmp|tiff?)$/i;
-const nameOf = (path: string) => path.replace(/\.[^./]*$/, "");
 
 /** The crop of a face, turned by quarters only: a face on its side or its head is upright, and its tilt stays. */
 function cropOf(

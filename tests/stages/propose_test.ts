@@ -37,7 +37,7 @@ Deno.test("dataset/propose makes a dataset of the faces that finder and detector
       image.data.forEach((_, i) => image.data[i] = random.int(256));
       await Deno.writeFile(`${dir}/in/${name}.png`, encodePng(image));
     }
-    await Deno.writeTextFile(`${dir}/in/c.jpg`, "no picture");
+    await Deno.writeTextFile(`${dir}/in/c.jfif`, "no picture");
     const run = async (options: string) => {
       await Deno.writeTextFile(
         `${dir}/test.yaml`,
@@ -68,7 +68,7 @@ Deno.test("dataset/propose makes a dataset of the faces that finder and detector
     }
     assert.match(
       await Deno.readTextFile(`${dir}/runs/test/faces/bad.jsonl`),
-      /^\{"file":"c\.jpg","reason":"Cannot read/,
+      /^\{"file":"c\.jfif","reason":"Cannot read/,
     );
     assert.ok((await readImage(`${dir}/runs/test/faces/contact.png`)).width > 48);
     await assert.rejects(run("min_score: 1"), /there is no face in 3 pictures, hint: a lower min_score/);
