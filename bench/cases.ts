@@ -23,6 +23,7 @@ import type { Precision } from "../engine/plan/precision.ts";
 import type { Fetches } from "../engine/plan/records.ts";
 import {
   ddimStep,
+  detectorForward,
   detectorStep,
   hourglassStep,
   largeResnet,
@@ -187,6 +188,8 @@ export const CASES: readonly Case[] = [
   step("block.resnet:sd1-n1-64x64-320", largeResnet),
   step("block.transformer:sd1-n1-64x64-320", largeTransformer),
   step("unet.forward:tiny-b8", () => unetForward(8)),
+  step("detector.forward:tiny-b16", () => detectorForward("tiny/detector", 16)),
+  step("detector.forward:faces-b16", () => detectorForward("faces", 16)),
   step("step.unet_controlnet:tiny-b8", () => unetControlnetStep(8)),
   step("step.ddim:tiny", () => ddimStep(8)),
   step("step.hourglass:tiny-b32", () => hourglassStep("tiny/detector", 32)),

@@ -7,7 +7,7 @@
 import { autoencoderFormat, latentChannels } from "../models/diffusion/autoencoder.ts";
 import { encodePrompt, type TextConfig } from "../models/io/pipeline_folder.ts";
 import { controlFromHint, controlnet, controlnetFormat, embedHint } from "../models/diffusion/controlnet.ts";
-import { readDetectorConfig } from "../models/detectors/detector.ts";
+import { detectorFetches, detectorSpecs, readDetectorConfig } from "../models/detectors/detector.ts";
 import { type DetectorConfig, detectorTraining, trainableNames } from "../models/detectors/registry.ts";
 import { resnet, transformer } from "../models/diffusion/layers.ts";
 import { loadNetworkConfig } from "../models/io/network_folder.ts";
@@ -136,6 +136,12 @@ export function detectorStep(config: DetectorConfig, batch: number, precision?: 
 /** A training step of a detector that ships, by its folder in `models`. */
 export async function hourglassStep(folder: string, batch: number, precision?: Precision): Promise<Workload> {
   return detectorStep(await readDetectorConfig(`${MODELS}/${folder}`), batch, precision);
+}
+
+/** Landmarks of a batch of images by a detector that ships. */
+export async function detectorForward(folder: string, batch: number): Promise<Workload> {
+  const config = await readDetectorConfig(`${MODELS}/${folder}`);
+  return { fetches: detectorFetches(config, batch), specs: detectorSpecs(config) };
 }
 
 /** A block of Stable Diffusion v1's first level, on latents of an image of 512 pixels. */
