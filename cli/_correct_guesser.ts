@@ -1,5 +1,5 @@
 /**
- * A detector's guesses of the landmarks of single faces.
+ * A detector's guesses of the landmarks of faces: at places that are known, or wherever a finder finds one.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { convertLandmarks, type LandmarkSchema } from "../faces/schema.ts";
 import { roundTo } from "../faces/statistics.ts";
 import { InputError } from "../formats/input_error.ts";
 import type { Detector } from "../models/detectors/detector.ts";
-import { findFacesOfEach } from "../models/detectors/find_faces.ts";
+import { findFacesOfEach, type Picture, type PlaceFinder } from "../models/detectors/find_faces.ts";
 
 /** Landmarks that a detector finds. */
 export interface Guess {
@@ -32,9 +32,14 @@ export class Guesser implements AsyncDisposable {
    * Takes a detector.
    *
    * @param schema Schema of the guesses.
+   * @param finder Loads a finder, see {@linkcode find}; it is asked for no earlier.
    * @throws {InputError} If the detector's landmarks do not contain it.
    */
-  constructor(private readonly detector: Detector, private readonly schema: LandmarkSchema) {
+  constructor(
+    private readonly detector: Detector,
+    private readonly schema: LandmarkSchema,
+    private readonly finder: () => Promise<PlaceFinder> = nobody,
+  ) {
     convertLandmarks(new Float32Array(0), detector.schema, schema);
   }
 
@@ -49,7 +54,7 @@ export class Guesser implements AsyncDisposable {
     if (!(interocular(landmarks, this.schema) >= 2)) {
       throw new InputError("Cannot guess the landmarks of a face whose eyes are at one place");
     }
-    return await this.#inTurn(path, facePlace(landmarks, this.schema));
+    return await this.#guessAt(path, facePlace(landmarks, this.schema));
   }
 
   /**
@@ -60,26 +65,49 @@ export class Guesser implements AsyncDisposable {
    * @throws {InputError} If the picture cannot be read.
    */
   guessIn(path: string, [x, y, width, height]: readonly [number, number, number, number]): Promise<Guess> {
-    return this.#inTurn(path, { x: x + width / 2, y: y + height / 2, side: Math.max(width, height), angle: 0 });
+    return this.#guessAt(path, { x: x + width / 2, y: y + height / 2, side: Math.max(width, height), angle: 0 });
   }
 
-  #inTurn(path: string, place: FacePlace): Promise<Guess> {
-    const result = this.#last.then(() => this.#guess(path, place));
+  /**
+   * Finds the faces of a picture.
+   *
+   * @param path The picture.
+   * @returns From the surest on.
+   * @throws {InputError} If the picture cannot be read.
+   */
+  find(path: string): Promise<Guess[]> {
+    return this.#inTurn(async () => this.#look(await this.finder(), { image: await this.#imageAt(path) }));
+  }
+
+  #guessAt(path: string, place: FacePlace): Promise<Guess> {
+    return this.#inTurn(async () => {
+      const [guess] = await this.#look(await nobody(), { image: await this.#imageAt(path), places: [place] });
+      return guess!;
+    });
+  }
+
+  #inTurn<T>(act: () => Promise<T>): Promise<T> {
+    const result = this.#last.then(act);
     this.#last = result.catch(() => {});
     return result;
   }
 
-  async #guess(path: string, place: FacePlace): Promise<Guess> {
+  async #imageAt(path: string): Promise<Image> {
     if (this.#picture?.path !== path) this.#picture = { path, image: await readImage(path) };
-    const { image } = this.#picture;
-    const pictures = [{ image, places: [place] }];
-    for await (const [, [face]] of findFacesOfEach(nobody, this.detector, pictures, (one) => one, { flip: true })) {
-      const { schema } = this.detector, points = convertLandmarks(face!.landmarks, schema, this.schema);
-      const map = schema.name === this.schema.name ? undefined : schema.maps[this.schema.name];
-      const spread = map ? map.map(([first]) => face!.uncertainty_px[first!]!) : Array.from(face!.uncertainty_px);
-      return { landmarks: pointsOf(points), uncertainty_px: spread.map((px) => roundTo(px, 3)) };
+    return this.#picture.image;
+  }
+
+  async #look(finder: PlaceFinder, picture: Picture): Promise<Guess[]> {
+    const { schema } = this.detector,
+      map = schema.name === this.schema.name ? undefined : schema.maps[this.schema.name];
+    for await (const [, faces] of findFacesOfEach(finder, this.detector, [picture], (one) => one, { flip: true })) {
+      return faces.map(({ landmarks, uncertainty_px }) => {
+        const points = convertLandmarks(landmarks, schema, this.schema);
+        const spread = map ? map.map(([first]) => uncertainty_px[first!]!) : Array.from(uncertainty_px);
+        return { landmarks: pointsOf(points), uncertainty_px: spread.map((px) => roundTo(px, 3)) };
+      });
     }
-    throw new RangeError("Cannot guess the landmarks of no picture");
+    throw new RangeError("Cannot look at no picture");
   }
 
   /** Frees the detector after the guesses that were asked for. */
@@ -89,5 +117,6 @@ export class Guesser implements AsyncDisposable {
   }
 }
 
-/** Stands for the finder, as the place is known. */
-const nobody = { find: () => Promise.reject(new RangeError("Cannot find faces without a finder")) };
+/** Stands for the finder where the place is known. */
+const nobody = (): Promise<PlaceFinder> =>
+  Promise.resolve({ find: () => Promise.reject(new RangeError("Cannot find faces without a finder")) });

@@ -11,15 +11,16 @@ import { InputError } from "../formats/input_error.ts";
 import { type Box as Square, createImage, cropSquare, type Image } from "../faces/data/image.ts";
 import { decodeImage, encodeJpeg, readImage, readImageSize } from "../faces/data/image_file.ts";
 import { readImageHeader } from "../faces/data/image_header.ts";
-import { faceBox, type Landmarks } from "../faces/landmarks.ts";
+import { boundingBox, faceBox, type Landmarks } from "../faces/landmarks.ts";
 import { nextFaces, uprightShape } from "../faces/next_faces.ts";
 import { roundTo } from "../faces/statistics.ts";
 import { changesFace } from "../formats/corrections.ts";
+import { overlap, SAME_FACE } from "../models/detectors/find_faces.ts";
 import type { Adaptation } from "./_correct_adapt.ts";
 import type { Comparison } from "./_correct_compare.ts";
 import type { Guess, Guesser } from "./_correct_guesser.ts";
 import type { FaceState, Journal } from "./_correct_journal.ts";
-import { boxOf, meanShape, shapeIn } from "./_correct_pictures.ts";
+import { boxOf, meanShape, shapeIn, type SourcePicture } from "./_correct_pictures.ts";
 import { distanceDoubt, spreadDoubt } from "./_correct_review.ts";
 import type { FaceSource } from "./_correct_source.ts";
 import { content, json, LocalServer, type PageFiles, Refusal } from "./_local_server.ts";
@@ -97,6 +98,7 @@ export class CorrectServer implements AsyncDisposable {
         guess: (body) => this.#guess(body),
         adapt: (body) => this.#adapt(body),
         add: (body) => this.#add(body),
+        find: (body) => this.#find(body),
       },
     });
   }
@@ -267,18 +269,47 @@ export class CorrectServer implements AsyncDisposable {
 
   /** Adds a face to a picture: the detector's landmarks for its box, or without one the usual shape in it. */
   async #add(body: unknown): Promise<Response> {
-    const { file_name, box } = parse(addBody, body), { source: { pictures, schema }, journal, reason } = this.#options;
-    const picture = pictures.find((one) => one.file_name === file_name);
-    if (!picture) throw new Refusal(404, "There is no such picture");
+    const { file_name, box } = parse(addBody, body), { source: { schema }, reason } = this.#options;
+    const picture = this.#picture(file_name);
     const guess = await this.#guesser?.guessIn(picture.path, box);
     const landmarks = guess ? guess.landmarks : shapeIn(meanShape(this.#shapes(), schema), box);
     if (!landmarks) {
       throw new Refusal(422, `There are no landmarks for the box: the folder has no face, and no detector (${reason})`);
     }
-    const k = journal.add(picture, landmarks);
+    return json(this.#addFace(picture, landmarks, guess));
+  }
+
+  /** Adds the faces that are found in a picture, but for those that it has, rejected ones among them. */
+  async #find(body: unknown): Promise<Response> {
+    const { file_name } = parse(findBody, body),
+      picture = this.#picture(file_name),
+      { journal, reason } = this.#options;
+    if (!this.#guesser) throw new Refusal(422, reason ?? "there is no detector");
+    const found = await this.#guesser.find(picture.path);
+    const boxes = [...journal.faces.keys()]
+      .filter((k) => journal.faces[k]!.file_name === file_name && !journal.isAbsent(k))
+      .map((k) => boundingBox(journal.view(k).state.landmarks.flat()));
+    const added: FaceSummary[] = [];
+    for (const guess of found) {
+      const box = boundingBox(guess.landmarks.flat());
+      if (boxes.some((one) => overlap(one, box) >= SAME_FACE)) continue;
+      boxes.push(box);
+      added.push(this.#addFace(picture, guess.landmarks, guess));
+    }
+    return json(added);
+  }
+
+  #picture(file_name: string): SourcePicture {
+    const picture = this.#options.source.pictures.find((one) => one.file_name === file_name);
+    if (!picture) throw new Refusal(404, "There is no such picture");
+    return picture;
+  }
+
+  #addFace(picture: SourcePicture, landmarks: FaceState["landmarks"], guess: Guess | undefined): FaceSummary {
+    const k = this.#options.journal.add(picture, landmarks);
     this.#doubts[k] = guess && spreadDoubt(guess.uncertainty_px, Float32Array.from(landmarks.flat()));
     this.#changed(k);
-    return json(this.#summary(k));
+    return this.#summary(k);
   }
 
   #adaptation(): Adaptation {
@@ -395,6 +426,7 @@ const stepBody = z.strictObject({ face, revision });
 const guessBody = z.strictObject({ face, landmarks });
 const side = z.number().min(LEAST_BOX_PX).max(MOST_PX);
 const addBody = z.strictObject({ file_name: z.string(), box: z.tuple([coordinate, coordinate, side, side]) });
+const findBody = z.strictObject({ file_name: z.string() });
 const adaptBody = z.strictObject({ act: z.enum(["start", "cancel", "use"]) });
 
 /** The square that has the whole of a picture. */

@@ -12,6 +12,7 @@ import { InputError } from "../formats/input_error.ts";
 import { NoAdapterError } from "../engine/device.ts";
 import { type Detector, loadDetector, readDetectorConfig } from "../models/detectors/detector.ts";
 import { readErrors } from "../models/detectors/errors.ts";
+import { type Finder, loadFinder } from "../models/finder/finder.ts";
 import { ADAPT_PIPELINE, Adaptation } from "./_correct_adapt.ts";
 import { compareNames, Comparison, detectorSide, folderSide, isDetector } from "./_correct_compare.ts";
 import { Guesser } from "./_correct_guesser.ts";
@@ -24,7 +25,7 @@ import { HOST, keptToken, serveLocally } from "./_local_server.ts";
 import { pipelineAt, setOption } from "./_pipeline.ts";
 import { findRecipes } from "./_recipe_files.ts";
 import { serveRecipes } from "./_recipe_serve.ts";
-import { type Context, Exit, number, SHIPPED_DETECTOR, UsageError } from "./command.ts";
+import { type Context, Exit, number, SHIPPED_DETECTOR, SHIPPED_FINDER, UsageError } from "./command.ts";
 
 const PORT = 8788, SAVED_PX = 256;
 
@@ -125,9 +126,12 @@ export const correct = (context: Context) =>
       const stop = new AbortController();
       await using device = new LazyDevice(options.gpu, context.note);
       const load = async (dir: string) => await loadDetector(await device.open(), dir, { batch: 1 });
-      const { guesser, reason } = await guesserFor(options.detector, source.schema, load);
-      if (!guesser && options.detector) context.note(`note: there are no guesses: ${reason}`);
       using loaded = new DisposableStack();
+      let finder: Promise<Finder> | undefined;
+      const find = () =>
+        finder ??= device.open().then(async (gpu) => loaded.use(await loadFinder(gpu, SHIPPED_FINDER)));
+      const { guesser, reason } = await guesserFor(options.detector, source.schema, load, find);
+      if (!guesser && options.detector) context.note(`note: there are no guesses: ${reason}`);
       const side = async (dir: string) => {
         if (!isDetector(dir)) return await folderSide(dir, source);
         return detectorSide(dir, new Guesser(loaded.use(await load(dir)), source.schema));
@@ -142,7 +146,7 @@ export const correct = (context: Context) =>
         reason,
         comparison,
         adaptation,
-        load: async (dir) => new Guesser(await load(dir), source.schema),
+        load: async (dir) => new Guesser(await load(dir), source.schema, find),
         errors,
         token,
       });
@@ -162,6 +166,7 @@ async function guesserFor(
   dir: string | boolean,
   schema: LandmarkSchema,
   load: (dir: string) => Promise<Detector>,
+  find: () => Promise<Finder>,
 ): Promise<{ readonly guesser?: Guesser; readonly reason?: string }> {
   if (typeof dir !== "string") return { reason: "it was started with --no-detector" };
   let detector: Detector;
@@ -172,7 +177,7 @@ async function guesserFor(
     return { reason: "there is no GPU, nor a driver that does without" };
   }
   try {
-    return { guesser: new Guesser(detector, schema) };
+    return { guesser: new Guesser(detector, schema, find) };
   } catch (error) {
     if (!(error instanceof InputError)) throw error;
     detector.destroy();

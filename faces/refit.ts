@@ -2,15 +2,16 @@
  * Landmarks that follow others: some are placed by hand, and the rest take the places that are most likely then.
  *
  * The errors of landmarks are taken for a Gaussian process over the face: near landmarks err alike, those of one contour even
- * more; a feature is shifted, turned, stretched as one; and both sides err alike, as in a mirror. The landmarks that are placed
- * by hand have no error; the others move by the mean of the process under that condition,
+ * more; a feature is shifted, turned, stretched as one; and both sides err alike, as in a mirror. Places by hand are of a
+ * person, who has a spread too. The others move to the mean of the process under that condition,
  *
- *     x = m + K_s (K_ss)^-1 (t - m_s)
+ *     x = m + K_s (K_ss + n I)^-1 (t - m_s),    n = (h / l)^2
  *
- * with the landmarks `m` as they were, the places `t` of the set `s` placed by hand, and the covariance `K`: that of
- * {@linkcode RefitModel}, which needs nothing to learn from and so works for any schema, and where it is known that of the
- * detector's own errors ({@linkcode errorCovariance}). Placing one landmark after the other gives nearly the same as placing all
- * of them at once: but for the change of the places that the covariance depends on.
+ * with the landmarks `m` as they were, the places `t` of the set `s` placed by hand, and the covariance `K`, whose mean
+ * variance is 1: that of {@linkcode RefitModel}, which needs nothing to learn from and so works for any schema, and where it is
+ * known that of the detector's own errors ({@linkcode errorCovariance}). A person moves the landmark first that is farthest
+ * off, so the errors that are left are as large as the longest move `l`; `h` is the spread of places by hand. Long moves take
+ * the rest along, and small ones, the last of a face, say little about it.
  *
  * Source: Rasmussen & Williams 2006, Gaussian Processes for Machine Learning, eq. 2.19.
  *
@@ -23,7 +24,8 @@ import { boundingBox } from "./landmarks.ts";
 import { solve } from "./solve.ts";
 
 /**
- * Variances and lengths of the process. Lengths are in units of the face's size, the root of its box's area; `d` is the
+ * Variances and lengths of the process. Lengths are in units of the face's size, the root of the area of its box, turned
+ * as the face is; `d` is the
  * distance of two landmarks.
  *
  *     k(i, j) = smooth exp(-d^2 / 2 l^2) + [same contour] contour exp(-d^2 / 2 l^2)
@@ -57,6 +59,9 @@ const REFIT: RefitModel = {
 /** Share of the process in a covariance that is in part that of the detector's errors. */
 const PROCESS_SHARE = 0.4;
 
+/** Spread of places by hand, a share of the face's size: see the module. */
+const HAND_SPREAD = 0.02;
+
 /** Landmarks placed by hand: index, and place in pixels. */
 export type Placed = ReadonlyMap<number, readonly [x: number, y: number]>;
 
@@ -64,7 +69,7 @@ export type Placed = ReadonlyMap<number, readonly [x: number, y: number]>;
  * Moves the landmarks that were not placed by hand after those that were.
  *
  * @param landmarks `[P, 2]`, pixels: where they are without the new places.
- * @param placed Landmarks placed by hand; those that stay where they are count too.
+ * @param placed Landmarks placed by hand; those that stay where they are count too, as long as one moves.
  * @param schema Schema of the landmarks.
  * @param errors Covariance of the detector's errors, `[2P, 2P]`, see {@linkcode errorCovariance}; without it the process alone
  * decides.
@@ -79,16 +84,15 @@ export function refit(
   model: RefitModel = REFIT,
 ): Float64Array {
   const result = Float64Array.from({ length: landmarks.length }, (_, i) => landmarks[i]!);
-  if (placed.size === 0) return result;
+  const shifts = [...placed].flatMap(([p, place]) => place.map((px, axis) => px - landmarks[2 * p + axis]!));
+  const longest = Math.max(0, ...[...placed.keys()].map((_, k) => Math.hypot(shifts[2 * k]!, shifts[2 * k + 1]!)));
+  if (longest === 0) return result;
   const process = covarianceOf(landmarks, schema, model);
   const covariance = errors ? mixtureOf(process, errors, landmarks, schema.mirror) : process;
+  const noise = (HAND_SPREAD * sizeOf(landmarks, schema.mirror) / longest) ** 2;
   // Coordinates, as those of one landmark depend on both of another one.
   const known = [...placed.keys()].flatMap((p) => [2 * p, 2 * p + 1]);
-  const targets = [...placed.values()].flat();
-  const weights = solve(
-    known.map((a) => known.map((b) => covariance(a, b))),
-    known.map((a, k) => targets[k]! - landmarks[a]!),
-  );
+  const weights = solve(known.map((a) => known.map((b) => covariance(a, b) + (a === b ? noise : 0))), shifts);
   for (let a = 0; a < result.length; a++) {
     result[a]! += known.reduce((sum, b, k) => sum + covariance(a, b) * weights[k]!, 0);
   }
@@ -107,19 +111,31 @@ function mixtureOf(
   mirror: readonly number[],
 ): Covariance {
   const [ux, uy] = acrossOf(landmarks, mirror), size = landmarks.length;
-  let variance = 0;
-  for (let a = 0; a < size; a++) variance += process(a, a) / size;
   // Parts across and down of coordinate x, and of coordinate y.
   const parts = [[ux, -uy], [uy, ux]];
   return (a, b) => {
     const from = parts[a & 1]!, to = parts[b & 1]!, i = a & ~1, j = b & ~1;
     const row = (k: number) => to[0]! * errors[(i + k) * size + j]! + to[1]! * errors[(i + k) * size + j + 1]!;
     const learnt = from[0]! * row(0) + from[1]! * row(1);
-    return PROCESS_SHARE * process(a, b) / variance + (1 - PROCESS_SHARE) * learnt;
+    return PROCESS_SHARE * process(a, b) + (1 - PROCESS_SHARE) * learnt;
   };
 }
 
-/** Covariance of the errors of two coordinates; coordinate `2 p` is x of landmark p, `2 p + 1` is y. */
+/** Size of a face, pixels: the root of the area of its box, which is turned as the face is. */
+function sizeOf(landmarks: ArrayLike<number>, mirror: readonly number[]): number {
+  const [ux, uy] = acrossOf(landmarks, mirror);
+  const upright = Float64Array.from(
+    landmarks,
+    (px, a) => a & 1 ? ux * px - uy * landmarks[a - 1]! : ux * px + uy * landmarks[a + 1]!,
+  );
+  const { width, height } = boundingBox(upright);
+  return Math.sqrt(Math.max(width, 1) * Math.max(height, 1));
+}
+
+/**
+ * Covariance of the errors of two coordinates; coordinate `2 p` is x of landmark p, `2 p + 1` is y. The mean variance of all
+ * coordinates is 1.
+ */
 function covarianceOf(
   landmarks: ArrayLike<number>,
   schema: FeatureSchema,
@@ -135,11 +151,14 @@ function covarianceOf(
   const [ux, uy] = acrossOf(landmarks, mirror);
   // The mirror image of a move turns its part across the face round.
   const flip = [[1 - 2 * ux * ux, -2 * ux * uy], [-2 * ux * uy, 1 - 2 * uy * uy]];
-  return (a, b) => {
+  const unscaled: Covariance = (a, b) => {
     const i = a >> 1, j = b >> 1, m = mirror[i]!, n = mirror[j]!, turned = flip[a & 1]![b & 1]!;
     const straight = (a & 1) === (b & 1) ? between(i, j) + share ** 2 * between(m, n) : 0;
     return straight + share * turned * (between(m, j) + between(i, n));
   };
+  let variance = 0;
+  for (let a = 0; a < 2 * count; a++) variance += unscaled(a, a) / (2 * count);
+  return (a, b) => unscaled(a, b) / variance;
 }
 
 /** Covariance of the process of two landmarks, the same for both coordinates. */
@@ -148,7 +167,7 @@ function kernelOf(
   schema: FeatureSchema,
   { smooth, contour, feature, own }: RefitModel,
 ): (i: number, j: number) => number {
-  const { width, height } = boundingBox(landmarks), size = Math.sqrt(Math.max(width, 1) * Math.max(height, 1));
+  const size = sizeOf(landmarks, schema.mirror);
   const at = Array.from({ length: schema.count }, (_, p) => pointAt(landmarks, p).map((px) => px / size));
   const lines = at.map((_, p) => schema.contours.map(({ points }) => points.includes(p)));
   const parts = at.map((): { feature: number; u: readonly number[] } => ({ feature: -1, u: [0, 0] }));

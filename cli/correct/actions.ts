@@ -6,7 +6,7 @@
  */
 import { openAdapt } from "./adapt.ts";
 import type { Point } from "./api.ts";
-import { addInMiddle } from "./boxes.ts";
+import { addInMiddle, findInPicture } from "./boxes.ts";
 import { takeSide } from "./compare.ts";
 import { editor, pointsNow } from "./editor.ts";
 import { element } from "./elements.ts";
@@ -79,6 +79,15 @@ const ALL: readonly Action[] = [
     group: "actions",
     has: () => editor.folder.adds,
     act: addInMiddle,
+  },
+  {
+    id: "find",
+    text: "Find faces",
+    keys: ["l"],
+    doc: "looks for faces of the picture that have no box yet",
+    group: "actions",
+    has: () => editor.folder.adds && editor.folder.guesses,
+    act: () => void findInPicture(),
   },
   {
     id: "snap",

@@ -187,6 +187,11 @@ export async function addFace(file_name: string, box: Box): Promise<FaceSummary>
   return await post("add", { file_name, box });
 }
 
+/** Adds the faces of a picture that are found in it and not there yet; returns their lines of the list. */
+export async function findFaces(file_name: string): Promise<readonly FaceSummary[]> {
+  return await post("find", { file_name });
+}
+
 /** Listens to changes, from here and from elsewhere, and to the fit. */
 export function listen(
   { change, adapt, connected }: {

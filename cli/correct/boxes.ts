@@ -4,8 +4,8 @@
  *
  * @module
  */
-import { addFace, type Box, type Point, ServerError } from "./api.ts";
-import { editor, pointsNow } from "./editor.ts";
+import { addFace, type Box, type FaceSummary, findFaces, type Point, ServerError } from "./api.ts";
+import { editor, type Open, pointsNow } from "./editor.ts";
 import { say, status } from "./elements.ts";
 import { arrange, show, takeSummary } from "./faces.ts";
 import { commitLater, flushKeys } from "./history.ts";
@@ -59,22 +59,41 @@ export async function addBox(box: Box): Promise<void> {
   if (!open || box[2] < least || box[3] < least) return;
   flushKeys();
   status(editor.folder.guesses ? "The detector looks at the face" : "Saving");
+  const sides = [Math.max(LEAST_PX, box[2]), Math.max(LEAST_PX, box[3])] as const;
+  await added(open, async (file_name) => [await addFace(file_name, [box[0], box[1], ...sides])]);
+}
+
+/** Adds faces to the open picture, and opens the first of them; returns how many. */
+async function added(open: Open, add: (file_name: string) => Promise<readonly FaceSummary[]>): Promise<number> {
   // A face that is not there is the one that is added: what the server tells of it comes from here.
   open.waiting++;
   try {
-    const sides = [Math.max(LEAST_PX, box[2]), Math.max(LEAST_PX, box[3])] as const;
-    const summary = await addFace(editor.faces[open.index]!.file_name, [box[0], box[1], ...sides]);
-    takeSummary(summary);
+    const faces = await add(editor.faces[open.index]!.file_name), [first] = faces;
+    for (const face of faces) takeSummary(face);
     await arrange();
     status("Saved");
-    if (open === editor.open) await show(summary.index);
+    if (first && open === editor.open) await show(first.index);
+    return faces.length;
   } catch (error) {
     if (!(error instanceof ServerError)) throw error;
     status("Not saved", true);
     say(error.message);
+    return NaN;
   } finally {
     open.waiting--;
   }
+}
+
+/** Has the finder look for the faces of the picture that are not there yet. */
+export async function findInPicture(): Promise<void> {
+  const { open } = editor;
+  if (!open) return;
+  if (!editor.folder.guesses) return say(`Nothing can be found: ${editor.folder.reason}`);
+  flushKeys();
+  status("Looks for faces");
+  const count = await added(open, findFaces);
+  if (count === 0) say("No other face was found: draw a box around one in the mode Boxes (6).");
+  else if (count) say(`${count} ${count === 1 ? "face was" : "faces were"} added.`);
 }
 
 /** Adds a face in the middle of what is seen. */

@@ -150,13 +150,28 @@ export function drop(cancelled: boolean): void {
   });
 }
 
+/** Moves of a landmark by keys that are one change, as a drag is. */
+interface Nudges {
+  readonly held: number;
+  readonly mode: Mode;
+  /** Landmarks before the first of them. */
+  readonly points: readonly Point[];
+  readonly by: Point;
+  /** Landmarks after the last of them. */
+  readonly moved: readonly Point[];
+}
+
+let nudges: Nudges | undefined;
+
 /** Moves the selected landmark by keys. */
 export function nudge(dx: number, dy: number): void {
-  const { open, selected } = editor;
+  const { open, selected, mode, keyed } = editor;
   if (!open || selected === null) return;
-  const { landmarks } = open.state, [x, y] = landmarks[selected]!;
-  commitLater({
-    landmarks: moved(landmarks, selected, [x + dx, y + dy], [dx, dy]),
-    pinned: pinnedWith(selected),
-  });
+  const { landmarks } = open.state;
+  const goesOn = keyed && nudges?.moved === landmarks && nudges.held === selected && nudges.mode === mode;
+  const { points, by: [x, y] } = goesOn ? nudges! : { points: landmarks, by: [0, 0] };
+  const by: Point = [x + dx, y + dy], [left, top] = points[selected]!;
+  const after = moved(points, selected, [left + by[0], top + by[1]], by);
+  nudges = { held: selected, mode, points, by, moved: after };
+  commitLater({ landmarks: after, pinned: pinnedWith(selected) });
 }

@@ -91,7 +91,7 @@ export type LandmarkDetector =
 /** Pixels of pictures that wait for a full batch of faces, at most. */
 const HELD_PIXELS = 1 << 24;
 /** Boxes of two faces that overlap so much, intersection over union, are of the same face. */
-const SAME_FACE = 0.5;
+export const SAME_FACE = 0.5;
 /** A pass that moves a face by less than this part of the crop's side, and turns it by less, radians, was the last. */
 export const SETTLED = 0.03, SETTLED_RAD = 0.1;
 /**

@@ -8,8 +8,10 @@ import { CORRECTIONS, readCorrections } from "../../formats/corrections.ts";
 import { DatasetWriter } from "../../faces/data/dataset_writer.ts";
 import { openFolder } from "../../faces/data/face_folder.ts";
 import { drawLandmarks } from "../../faces/draw.ts";
+import { refit } from "../../faces/refit.ts";
 import { formatPts } from "../../faces/pts.ts";
 import { SCHEMAS } from "../../faces/schema.ts";
+import { readErrors } from "../../models/detectors/errors.ts";
 import { Browser, chromiumTest } from "../report_chromium.ts";
 import { inFolder } from "../stages/run_stages.ts";
 import {
@@ -106,6 +108,18 @@ chromiumTest("correct: by the keyboard alone", async () => {
     await page.key("z", { control: true });
     await page.until(SAVED);
     assert.deepEqual(await stateAt(page, 0, 0), [x, y], "moves that follow each other are one change");
+    // The rest follows them as it does a drag.
+    await page.key("1");
+    for (let k = 0; k < 6; k++) await page.key("ArrowUp");
+    await page.until(SAVED);
+    const errors = await readErrors("models/faces", SCHEMAS.ibug68), before = TRUTH.map((px, i) => i % 2 ? px : px + 3);
+    const dragged = refit(before, new Map([[0, [x, y - 6]]]), SCHEMAS.ibug68, errors);
+    near(await stateAt(page, 0, 1), [dragged[2]!, dragged[3]!], 0.02);
+    assert.ok(dragged[3]! < before[3]! - 2);
+    await page.key("z");
+    await page.until(SAVED);
+    assert.deepEqual(await stateAt(page, 0, 0), [x, y]);
+    await page.key("2");
     await page.key("f");
     await page.key("o");
     await page.until(SAVED);

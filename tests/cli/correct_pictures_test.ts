@@ -6,10 +6,14 @@ import { openFolder } from "../../faces/data/face_folder.ts";
 import { createImage } from "../../faces/data/image.ts";
 import { writePng } from "../../faces/data/image_file.ts";
 import { formatPts } from "../../faces/pts.ts";
+import { Guesser } from "../../cli/_correct_guesser.ts";
 import { Journal } from "../../cli/_correct_journal.ts";
 import { CorrectServer } from "../../cli/_correct_server.ts";
 import { openSource } from "../../cli/_correct_source.ts";
+import type { FaceSummary } from "../../cli/correct/api.ts";
+import { loadDetector } from "../../models/detectors/detector.ts";
 import { neutralFace } from "../faces/neutral_face.ts";
+import { gpuTest } from "../gpu.ts";
 import { inFolder } from "../stages/run_stages.ts";
 import { runCommand } from "./run_command.ts";
 
@@ -132,6 +136,42 @@ Deno.test("pictures: the server adds faces at boxes, and says where it cannot", 
     const thumb = await server.handle(new Request("http://127.0.0.1:1/t/thumb/3"), 1);
     assert.equal(thumb.headers.get("content-type"), "image/jpeg");
     await thumb.body!.cancel();
+  });
+});
+
+gpuTest("pictures: the server adds the faces that are found, but for those that are there", async (device) => {
+  await inFolder(async (root) => {
+    const dir = await picturesIn(root), source = await openSource(dir);
+    using journal = Journal.open(source);
+    const places = [32, 160].map((x, k) => ({ x, y: 32, side: 40, angle: 0, score: 0.9 - k / 10 }));
+    const finder = { find: () => Promise.resolve(places) };
+    const detector = await loadDetector(device, "models/tiny/detector", { batch: 1 });
+    const guesser = new Guesser(detector, source.schema, () => Promise.resolve(finder));
+    await using server = new CorrectServer({ source, journal, guesser, token: "t" });
+    const find = async (file_name: string) => {
+      const answer = await server.handle(
+        new Request("http://127.0.0.1:1/t/find", {
+          method: "POST",
+          headers: { origin: "http://127.0.0.1:1", "content-type": "application/json" },
+          body: JSON.stringify({ file_name }),
+        }),
+        1,
+      );
+      return answer.ok ? (await answer.json() as FaceSummary[]).map(({ index }) => index) : answer.status;
+    };
+    assert.deepEqual(await find("c.png"), [2, 3], "the first takes the place of the one that is not there");
+    const near = (k: number) => journal.view(k).state.landmarks.reduce((sum, [x]) => sum + x / 68, 0);
+    assert.ok(Math.abs(near(2) - 32) < 20 && Math.abs(near(3) - 160) < 20, `${near(2)} ${near(3)}`);
+    assert.deepEqual(await find("c.png"), [], "they are there");
+    journal.set(3, { ...journal.view(3).state, verdict: "rejected" }, journal.view(3).revision);
+    assert.deepEqual(await find("c.png"), [3], "one that was added and taken away is found again");
+    // A face of the folder that was rejected is not asked about again.
+    const [found] = await guesser.find(`${dir}/a.png`);
+    journal.set(0, { ...journal.view(0).state, landmarks: found!.landmarks, verdict: "rejected" }, 0);
+    assert.deepEqual((await find("a.png") as number[]).map((k) => near(k) > SIDE), [true]);
+    assert.equal(await find("../a.png"), 404);
+    using other = await loadDetector(device, "models/tiny/detector", { batch: 1 });
+    await assert.rejects(new Guesser(other, source.schema).find(`${dir}/a.png`), /without a finder/);
   });
 });
 

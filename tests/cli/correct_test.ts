@@ -479,7 +479,7 @@ gpuTest(
 );
 
 /** Number of requests; `deno task fuzz` asks for more. */
-const REQUESTS = Number(Deno.args.find((arg) => arg.startsWith("--fuzz="))?.slice("--fuzz=".length) ?? 400);
+const REQUESTS = Number(Deno.args.find((arg) => arg.startsWith("--fuzz="))?.slice("--fuzz=".length) ?? 1000);
 
 async function fuzz(make: typeof datasetOf): Promise<void> {
   await withServer(3, async (ask, journal, dir) => {
@@ -491,7 +491,7 @@ async function fuzz(make: typeof datasetOf): Promise<void> {
     const inside = make === datasetOf ? `${dir}/images` : dir, images = await filesOf(inside);
     const number = () => one([0, 1, 2, 3, -1, 1.5, 1e20, "0", null, NaN]);
     const pieces = [
-      ..."set undo redo guess add face image thumb compare faces events style.css cli correct app.ts .. ../.. %2e%2e %00 secret.txt"
+      ..."set undo redo guess add find face image thumb compare faces events style.css cli correct app.ts .. ../.. %2e%2e %00 secret.txt"
         .split(" "),
       "metadata.jsonl",
       "0",
@@ -517,6 +517,7 @@ async function fuzz(make: typeof datasetOf): Promise<void> {
           () => ({ face: number(), landmarks: [[number(), number()]] }),
           () => ({ file_name: one(["0.png", "1.png", "../secret.txt", "", 7]), box: [number(), 3, 20, number()] }),
           () => ({ file_name: one(["0.png", "2.png"]), box: [1, 2, 30 * random.uniform(), 40] }),
+          () => ({ file_name: one(["0.png", "../secret.txt", 7]) }),
           () => ({ ["__proto__"]: { face: 0 }, file_name: "../../secret.txt" }),
           () => [[[[number()]]]],
         ])(),
@@ -532,10 +533,10 @@ async function fuzz(make: typeof datasetOf): Promise<void> {
     };
     const counts = new Map<number, number>();
     for (let k = 0; k < REQUESTS; k++) {
-      const hits = random.uniform() < 0.6;
-      const target = `${one(["", "", "", "http://evil.example", "http://127.0.0.1:1"])}/${
-        one([TOKEN, TOKEN, TOKEN, "", "x"])
-      }/${
+      // A part of the requests is formed as those of the page, so that what is in them is looked at.
+      const formed = random.uniform() < 0.3, hits = formed || random.uniform() < 0.6;
+      const any = <T>(right: T, ...others: T[]): T => formed ? right : one([right, right, ...others]);
+      const target = `${any("", "http://evil.example", "http://127.0.0.1:1")}/${any(TOKEN, "", "x")}/${
         hits
           ? one([
             "set",
@@ -545,6 +546,7 @@ async function fuzz(make: typeof datasetOf): Promise<void> {
             "adapt",
             "add",
             "add",
+            "find",
             "face/0",
             "image/1",
             "thumb/2",
@@ -553,11 +555,11 @@ async function fuzz(make: typeof datasetOf): Promise<void> {
           ])
           : path()
       }`;
-      const method = hits ? one(["POST", "POST", "POST", "GET"]) : one(["GET", "POST", "PUT", "DELETE", "OPTIONS"]);
+      const method = hits ? any("POST", "POST", "GET") : one(["GET", "POST", "PUT", "DELETE", "OPTIONS"]);
       const init: RequestInit = method === "GET" ? {} : {
         ...post(body(), {
-          origin: one([`http://127.0.0.1:${PORT}`, `http://127.0.0.1:${PORT}`, "null", "http://evil.example"]),
-          "content-type": one(["application/json", "application/json", "text/plain", "multipart/form-data"]),
+          origin: any(`http://127.0.0.1:${PORT}`, "null", "http://evil.example"),
+          "content-type": any("application/json", "text/plain", "multipart/form-data"),
         }),
         method,
       };

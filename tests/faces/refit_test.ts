@@ -27,6 +27,15 @@ Deno.test("refit() puts landmarks where they are placed, and moves near ones mor
   near(refit(face, new Map([moved(30, 0, 0), moved(8, 0, 0)]), schema), face, 1e-9);
 });
 
+Deno.test("refit(): a long move takes the rest along, a short one says little about it", () => {
+  const share = (dx: number) => shift(refit(face, new Map([moved(30, dx, 0)]), schema), 29)[0]! / dx;
+  const shares = [0.5, 2, 5, 20].map(share);
+  assert.ok(shares.every((one, k) => one > (shares[k - 1] ?? 0)), `${shares}`);
+  assert.ok(shares[0]! < 0.1 && shares[3]! > 0.5, `${shares}`);
+  const still = refit(face, new Map([moved(30, 0.5, 0), moved(8, 0, 20)]), schema);
+  assert.ok(shift(still, 29)[0]! > 2 * 0.5 * shares[0]!, "of several moves the longest says how large the errors are");
+});
+
 Deno.test("refit(): the other side follows as in a mirror", () => {
   const result = refit(face, new Map([moved(37, -4, -5)]), schema);
   const [x, y] = shift(result, 44);
@@ -42,7 +51,7 @@ Deno.test("refit(): the other side follows as in a mirror", () => {
 Deno.test("refit() gives the same for landmarks placed one after the other, and for a larger or turned face", () => {
   const all: Placed = new Map([moved(8, 5, 9), moved(36, -4, 2), moved(54, 3, 3)]);
   const once = refit(face, all, schema);
-  // The covariance is that of the landmarks as they were: what is placed moves it a little.
+  // The covariance and the scale of errors are those of the landmarks as they were: what is placed moves them a little.
   let steps: ArrayLike<number> = face;
   const placed = new Map<number, readonly [number, number]>();
   for (const [p, place] of all) steps = refit(steps, placed.set(p, place), schema);
