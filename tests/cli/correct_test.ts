@@ -509,7 +509,7 @@ async function fuzz(make: typeof datasetOf): Promise<void> {
         () => ({ landmarks: [[number(), number()]], occluded: [], pinned: [], verdict: null }),
         () => null,
       ])();
-    const body = (): string => {
+    const body = (formed: boolean): string => {
       const json = JSON.stringify(
         one<() => unknown>([
           () => ({ face: number(), revision: number(), state: state() }),
@@ -522,7 +522,7 @@ async function fuzz(make: typeof datasetOf): Promise<void> {
           () => [[[[number()]]]],
         ])(),
       );
-      return one([
+      return formed ? json : one([
         json,
         json,
         json,
@@ -557,7 +557,7 @@ async function fuzz(make: typeof datasetOf): Promise<void> {
       }`;
       const method = hits ? any("POST", "POST", "GET") : one(["GET", "POST", "PUT", "DELETE", "OPTIONS"]);
       const init: RequestInit = method === "GET" ? {} : {
-        ...post(body(), {
+        ...post(body(formed), {
           origin: any(`http://127.0.0.1:${PORT}`, "null", "http://evil.example"),
           "content-type": any("application/json", "text/plain", "multipart/form-data"),
         }),
