@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { changesFace, type Correction, faceKey, readCorrections } from "../formats/corrections.ts";
+import { type Correction, faceKey, isCorrected, readCorrections } from "../formats/corrections.ts";
 import { exists, namesIn, writeFolderAtomic } from "../formats/files.ts";
 import { InputError } from "../formats/input_error.ts";
 import { baseName } from "../faces/data/annotations/format.ts";
@@ -25,13 +25,13 @@ interface CorrectedFace {
 }
 
 /**
- * Selects the faces that a person accepted or changed, and did not reject.
+ * Selects the faces that a person accepted or corrected, and did not reject.
  *
  * @throws {InputError} If a correction is of another face.
  */
 export function correctedFaces(source: FaceSource): CorrectedFace[] {
   return facesNow(source).flatMap(({ face, correction }) =>
-    correction && (correction.verdict === "accepted" || changesFace(correction)) ? [{ face, correction }] : []
+    correction && (correction.verdict === "accepted" || isCorrected(correction)) ? [{ face, correction }] : []
   );
 }
 
@@ -91,7 +91,7 @@ export async function exportCorrected(
 }
 
 /**
- * Writes the faces that a person accepted or changed, and did not reject, as a dataset of crops.
+ * Writes the faces that a person accepted or corrected, and did not reject, as a dataset of crops.
  *
  * @param source The faces before any correction.
  * @param out Folder to write, new or empty.

@@ -14,7 +14,7 @@ import { readImageHeader } from "../faces/data/image_header.ts";
 import { boundingBox, faceBox, type Landmarks } from "../faces/landmarks.ts";
 import { nextFaces, uprightShape } from "../faces/next_faces.ts";
 import { roundTo } from "../faces/statistics.ts";
-import { changesFace } from "../formats/corrections.ts";
+import { isCorrected } from "../formats/corrections.ts";
 import { overlap, SAME_FACE } from "../models/detectors/find_faces.ts";
 import type { Adaptation } from "./_correct_adapt.ts";
 import type { Comparison } from "./_correct_compare.ts";
@@ -171,7 +171,8 @@ export class CorrectServer implements AsyncDisposable {
       score: score ?? null,
       verdict: state.verdict,
       compare: this.#options.comparison?.errors(k, state.landmarks) ?? null,
-      changed: !absent && changesFace({ file_name, face, was, was_occluded, ...state, verdict: undefined }),
+      changed: !absent && isCorrected({ file_name, face, was, was_occluded, ...state, verdict: undefined }),
+      added: added === true,
       absent,
       box: boxOf(state.landmarks),
     };
@@ -333,8 +334,8 @@ export class CorrectServer implements AsyncDisposable {
     if (!before || !this.#options.load) throw new Refusal(422, this.#options.reason ?? "there is no detector");
     this.#guesser = await this.#options.load(dir);
     await before[Symbol.asyncDispose]();
-    for (const { index, verdict, changed } of this.#faces().faces) {
-      if (!verdict && !changed) this.#doubtful.add(index);
+    for (const { index, verdict, changed, added } of this.#faces().faces) {
+      if (!verdict && !changed && !added) this.#doubtful.add(index);
     }
     void this.fillList();
   }

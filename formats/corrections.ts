@@ -114,6 +114,15 @@ export function changesFace({ was, was_occluded = [], landmarks, occluded = [], 
 }
 
 /**
+ * Tests if a person placed or hid landmarks of a face. Of a face that was added, the landmarks are a detector's or a usual
+ * shape until one of them is placed by hand.
+ */
+export function isCorrected(correction: Correction): boolean {
+  if (isAdded(correction)) return (correction.pinned ?? []).length > 0;
+  return changesFace({ ...correction, verdict: undefined });
+}
+
+/**
  * Reads the corrections of a folder.
  *
  * @param dir The folder.

@@ -61,8 +61,10 @@ export interface FaceSummary {
   readonly verdict: FaceState["verdict"];
   /** Errors of the two that are compared; null where they are not known (yet). */
   readonly compare: Errors | null;
-  /** True if landmarks are not as they were. */
+  /** True if a person placed or hid landmarks. */
   readonly changed: boolean;
+  /** True for a face that is there, or was, only by correction. */
+  readonly added: boolean;
   /** True for a face that is not there: of a picture without one, or one that was added and taken away again. */
   readonly absent: boolean;
   /** Tight box of the landmarks, pixels: left, top, width, height. */

@@ -72,7 +72,7 @@ function itemOf(index: number): HTMLButtonElement {
 function paintItem(index: number): void {
   const button = items.get(index), face = editor.faces[index];
   if (!button || !face) return;
-  const { file_name, face: number, doubt, verdict, changed, absent, revision } = face;
+  const { file_name, face: number, doubt, verdict, changed, added, absent, revision } = face;
   button.className = `face ${absent ? "" : verdict ?? ""}`;
   if (button.dataset["absent"] !== undefined && button.dataset["absent"] !== String(absent)) {
     button.querySelector("img")!.src = `thumb/${index}?${revision}`;
@@ -81,7 +81,7 @@ function paintItem(index: number): void {
   button.setAttribute("aria-current", String(index === editor.open?.index));
   const facts = document.createElement("small"), mark = document.createElement("b");
   mark.className = absent ? "" : verdict ?? "";
-  mark.textContent = absent ? "no face" : verdict ?? (changed ? "corrected" : "");
+  mark.textContent = absent ? "no face" : verdict ?? (changed ? "corrected" : added ? "added" : "");
   const known = editor.folder.compare ? comparedText(face) : doubt === null ? "" : `doubt ${doubt.toFixed(1)} %`;
   facts.append(known && mark.textContent ? `${known}, ` : known, mark);
   const name = file_name.replace(/^.*\//, "") + (number > 1 ? `, face ${number}` : "");

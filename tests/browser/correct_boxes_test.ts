@@ -96,12 +96,14 @@ chromiumTest("correct: boxes on whole pictures are moved, resized, taken away an
     close(await boxOf(page, 2), [x2, y2, WIDE, HIGH], 1.5);
     near(await stateAt(page, 2, 30), [TRUTH[60]! + SECOND[0]!, TRUTH[61]! + SECOND[1]!], 8);
     assert.equal(await count(page, "#stage .box"), 2);
-    assert.match(await page.evaluate(`document.querySelector("#progress").textContent`), /of 2 decided, 1 corrected/);
+    assert.match(await page.evaluate(`document.querySelector("#progress").textContent`), /of 2 decided, 0 corrected/);
+    assert.match(await page.evaluate(`document.querySelector("#faces [aria-current=true]").innerText`), /added$/);
     // Its landmarks are corrected as those of any other.
     await page.key("2");
     await page.evaluate(`document.querySelector('.point[data-point="30"]').focus()`);
     await page.key("ArrowRight", { shift: true });
     await page.until(SAVED);
+    await page.until(`document.querySelector("#progress").textContent.endsWith(", 1 corrected")`);
     const nose = await stateAt(page, 2, 30);
     // A press on the other box opens its face.
     await page.key("6");

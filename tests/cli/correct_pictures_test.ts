@@ -62,8 +62,16 @@ Deno.test("pictures: faces that are added are read with the folder, and their pi
     assert.ok(correctionsVersion(dir)?.includes("a.png#2"));
     const { faces } = await openSource(dir);
     assert.equal(faces.length, 3, "the folder itself is as it was");
-    const { lines } = await runCommand(["correct", dir, "--save", join(root, "crops"), "--size", "32"]);
-    assert.match(lines.join(), /^2 faces of/);
+    const save = () => runCommand(["correct", dir, "--save", join(root, "crops"), "--size", "32"]);
+    assert.match((await save()).notes, /none is accepted or corrected/, "their landmarks are nobody's yet");
+    {
+      using journal = Journal.open(source);
+      const added = [2, 3].map((k) => [k, journal.view(k)] as const);
+      for (const [k, { state, revision }] of added) {
+        journal.set(k, { ...state, ...(k === 2 ? { pinned: [30] } : { verdict: "accepted" }) }, revision);
+      }
+    }
+    assert.match((await save()).lines.join(), /^2 faces of/);
   });
 });
 
@@ -119,7 +127,13 @@ Deno.test("pictures: the server adds faces at boxes, and says where it cannot", 
       );
     const box = [70, 10, 40, 50];
     const summary = await (await ask({ file_name: "a.png", box })).json();
-    assert.deepEqual([summary.index, summary.face, summary.absent, summary.changed], [3, 2, false, true]);
+    assert.deepEqual([summary.index, summary.face, summary.absent, summary.added, summary.changed], [
+      3,
+      2,
+      false,
+      true,
+      false,
+    ]);
     assert.deepEqual(summary.box.map((px: number) => Math.round(px)), box);
     for (
       const [body, status] of [
