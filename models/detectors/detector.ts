@@ -11,8 +11,9 @@ import { mirrorImages, moveImages, shrink } from "../../faces/data/image.ts";
 import { mirrorLandmarks, rescale } from "../../faces/landmarks.ts";
 import type { LandmarkSchema } from "../../faces/schema.ts";
 import { concat } from "../../ops/concat.ts";
+import { reshape } from "../../ops/reshape.ts";
 import type { Device } from "../../engine/device.ts";
-import { Graph } from "../../engine/graph.ts";
+import { extent, Graph } from "../../engine/graph.ts";
 import { pointAt } from "../../faces/geometry.ts";
 import type { Fetches } from "../../engine/plan/records.ts";
 import { Executable } from "../../engine/executable.ts";
@@ -113,6 +114,8 @@ export interface Prediction {
    * images; only with `flip`.
    */
   readonly disagreement?: Float32Array;
+  /** Pooled features of each image, `[n, D]`, not below 0; of the image itself with `flip` too, and not of every network. */
+  readonly features?: Float32Array;
 }
 
 /**
@@ -143,11 +146,15 @@ function covarianceAt(covariance: Float32Array, point: number): [xx: number, yy:
 /** Default of {@linkcode Detector.batch}, and the sizes of partial batches. */
 const BATCH = 16, PARTIAL = [1, 4];
 
+/** Values of a landmark in the output: its place and the covariance. */
+const PLACE_VALUES = 5;
+
 /** Fetches of a detector for a number of images, for planning. */
 export function detectorFetches(config: DetectorConfig, batch: number = BATCH): Fetches {
-  const { landmarks, covariance } = detectorNetwork(new Graph(), config, batch);
-  // One output, as every read is a wait: x, y and the covariance xx, yy, xy of each landmark.
-  return { outputs: { found: concat([landmarks, covariance]) } };
+  const { landmarks, covariance, features } = detectorNetwork(new Graph(), config, batch);
+  // One output, as every read is a wait: x, y and the covariance xx, yy, xy of each landmark, and the features.
+  const found = reshape(concat([landmarks, covariance]), [batch, extent(landmarks, 1) * PLACE_VALUES]);
+  return { outputs: { found: features ? concat([found, features]) : found } };
 }
 
 /** Finds landmarks. */
@@ -242,7 +249,7 @@ export class Detector implements Disposable {
     const side = this.config.size_px, P = this.schema.count;
     const small = shrink(images, size_px, side);
     const landmarks = new Float32Array(count * P * 2), covariance = new Float32Array(count * P * 3);
-    const disagreement = new Float32Array(count);
+    const disagreement = new Float32Array(count), features: number[] = [];
     const stride = side * side * 3, ratio = size_px / side;
     for (let first = 0, here; first < count; first += here) {
       const { count: places, executable } = this.#planFor(Math.min(this.#batch, count - first));
@@ -255,14 +262,17 @@ export class Detector implements Disposable {
         );
         resample(image, small.size_px, side, input.subarray(k * stride, (k + 1) * stride));
       }
-      const found = flip ? average(await views(executable, input, this.schema, side), P) : await run(executable, input);
+      const look = (images: Float32Array) => run(executable, images, places, P);
+      const found = flip ? average(await views(look, input, this.schema, side), P) : await look(input);
       const scaled = (values: Float32Array, width: number, scale: (value: number) => number) =>
         values.subarray(0, here * width).map(scale);
       landmarks.set(scaled(found.landmarks, P * 2, (px) => rescale(px, ratio)), first * P * 2);
       covariance.set(scaled(found.covariance, P * 3, (value) => value * ratio * ratio), first * P * 3);
       if (found.disagreement) disagreement.set(scaled(found.disagreement, 1, (px) => px * ratio), first);
+      if (found.features) features.push(...found.features.subarray(0, here * found.features.length / places));
     }
-    return { landmarks, covariance, ...(flip && { disagreement }) };
+    const pooled = features.length > 0 && { features: Float32Array.from(features) };
+    return { landmarks, covariance, ...(flip && { disagreement }), ...pooled };
   }
 
   /**
@@ -320,11 +330,16 @@ export class Detector implements Disposable {
 }
 
 /** Results for a batch of images, `[batch, size_px, size_px, 3]`, -1 to 1. */
-async function run(executable: Executable, images: Float32Array): Promise<Prediction> {
+async function run(executable: Executable, images: Float32Array, batch: number, P: number): Promise<Prediction> {
   executable.run({ images });
   const found = await executable.read("found");
-  const isPlace = (column: number) => column % 5 < 2;
-  return { landmarks: found.filter((_, k) => isPlace(k)), covariance: found.filter((_, k) => !isPlace(k)) };
+  const width = found.length / batch, places = P * PLACE_VALUES;
+  const part = (is: (column: number) => boolean) => found.filter((_, k) => is(k % width));
+  return {
+    landmarks: part((column) => column < places && column % PLACE_VALUES < 2),
+    covariance: part((column) => column < places && column % PLACE_VALUES >= 2),
+    ...(width > places && { features: part((column) => column >= places) }),
+  };
 }
 
 /** Results for mirrored images, mirrored back. */
@@ -350,19 +365,27 @@ function unmirrored({ landmarks, covariance }: Prediction, schema: LandmarkSchem
 const MOVE_PX = 2;
 
 /** Results for images, for mirrored ones, and for both moved by {@linkcode MOVE_PX}, all in the images' own pixels. */
-async function views(executable: Executable, images: Float32Array, schema: LandmarkSchema, side: number) {
+async function views(
+  look: (images: Float32Array) => Promise<Prediction>,
+  images: Float32Array,
+  schema: LandmarkSchema,
+  side: number,
+): Promise<Prediction[]> {
   const found: Prediction[] = [];
   for (const px of [0, MOVE_PX]) {
     const seen = async (images: Float32Array): Promise<Prediction> => {
-      const { landmarks, covariance } = await run(executable, moveImages(images, side, px));
-      return { landmarks: landmarks.map((at) => at - px), covariance };
+      const { landmarks, ...rest } = await look(moveImages(images, side, px));
+      return { landmarks: landmarks.map((at) => at - px), ...rest };
     };
     found.push(await seen(images), unmirrored(await seen(mirrorImages(images, side)), schema, side));
   }
   return found;
 }
 
-/** Mean and covariance of an equal mixture, what is between the views counts as spread; and how far two of them are apart. */
+/**
+ * Mean and covariance of an equal mixture, what is between the views counts as spread; how far two of them are apart; and the
+ * features of the first one.
+ */
 function average(views: readonly Prediction[], P: number): Prediction {
   const mean = (values: (view: Prediction) => Float32Array) =>
     views.map(values).reduce((sum, some) => sum.map((value, i) => value + some[i]!)).map((sum) => sum / views.length);
@@ -376,5 +399,6 @@ function average(views: readonly Prediction[], P: number): Prediction {
       disagreement[Math.floor(point / P)]! += 2 * (dx * dx + dy * dy) / ((views.length - 1) * P);
     }
   }
-  return { landmarks, covariance, disagreement: disagreement.map(Math.sqrt) };
+  const features = views[0]?.features;
+  return { landmarks, covariance, disagreement: disagreement.map(Math.sqrt), ...(features && { features }) };
 }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Graph } from "../../engine/graph.ts";
+import { extent, Graph } from "../../engine/graph.ts";
 import { onnxModel } from "../io/onnx.ts";
 import { landmarksInPicture, squareOf } from "../io/onnx_pictures.ts";
 import type { HostTensors } from "../io/params.ts";
@@ -16,22 +16,28 @@ import { type DetectorConfig, detectorNetwork } from "./registry.ts";
  *
  * Its inputs are `picture`, `[h, w, 3]`, RGB from 0 to 255 as floats, and `place`, `[4]`, x, y, side and angle of the face, see
  * `FacePlace`; its outputs are `landmarks`, `[P, 2]`, and `uncertainty`, `[P]`, pixels of the picture, `next`, `[4]`, the place of
- * the next pass, `settled`, `[1]`, 1 where that is nearly the same place, and `doubt`, `[1]`, see `Face.doubt`.
+ * the next pass, `settled`, `[1]`, 1 where that is nearly the same place, and `evidence`, `[1 + D]`, logarithms of the doubt and of 1 and the features.
  *
  * @returns The file.
  */
 export function detectorOnnx(config: DetectorConfig, tensors: HostTensors): Uint8Array<ArrayBuffer> {
-  const { landmarks, covariance } = detectorNetwork(new Graph(), config, 1);
+  const { landmarks, covariance, features } = detectorNetwork(new Graph(), config, 1);
   const schema = schemaOf(config), { size_px } = config;
-  return onnxModel({ landmarks, covariance }, tensors, {
+  return onnxModel({ landmarks, covariance, ...(features && { features }) }, tensors, {
     name: "detector",
     doc:
       `${schema.count} facial landmarks, ${schema.name}. picture: [h, w, 3], RGB from 0 to 255. place: x, y, side and angle ` +
       "(radians, clockwise) of the landmarks' box, pixels of the picture. landmarks, uncertainty: pixels of the picture. next: " +
-      "the place by the landmarks. settled: 1 if it is nearly the one before. doubt: mean spread, parts of the square's side.",
+      "the place by the landmarks. settled: 1 if it is nearly the one before. evidence: logarithms of the mean spread, parts of the square's side, and of 1 and each feature.",
     around: {
       inputs: { picture: ["h", "w", 3], place: [4] },
-      outputs: { landmarks: [schema.count, 2], uncertainty: [schema.count], next: [4], settled: [1], doubt: [1] },
+      outputs: {
+        landmarks: [schema.count, 2],
+        uncertainty: [schema.count],
+        next: [4],
+        settled: [1],
+        evidence: [1 + (features ? extent(features, 1) : 0)],
+      },
       write: (w, graph) => {
         const cut = squareOf(w, "picture", "place", size_px), found = graph({ images: cut.images });
         return landmarksInPicture(w, cut, found, { size_px, schema, shift: SETTLED, turn: SETTLED_RAD });

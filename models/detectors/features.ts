@@ -9,23 +9,20 @@ import { InputError } from "../../formats/input_error.ts";
 import { add } from "../../ops/add.ts";
 import { affine } from "../../ops/affine.ts";
 import { avgPool } from "../../ops/avg_pool.ts";
-import { concat } from "../../ops/concat.ts";
 import { mul } from "../../ops/mul.ts";
-import { relu } from "../../ops/relu.ts";
-import { reshape } from "../../ops/reshape.ts";
 import { rsqrt } from "../../ops/rsqrt.ts";
-import { sqrt } from "../../ops/sqrt.ts";
 import { sub } from "../../ops/sub.ts";
 import { sumLast } from "../../ops/sum_last.ts";
-import { mean, sumTo } from "../../ops/sum.ts";
+import { mean } from "../../ops/sum.ts";
 import { upsampleBilinear } from "../../ops/upsample_bilinear.ts";
 import type { Device } from "../../engine/device.ts";
-import { dims, extent, Graph, type Value } from "../../engine/graph.ts";
+import { extent, Graph, type Value } from "../../engine/graph.ts";
 import { Executable } from "../../engine/executable.ts";
 import { itemAt } from "../../engine/lookup.ts";
 import { disposing } from "../../engine/tensor.ts";
 import { createParameters, type ParameterSpec, Scope } from "../io/params.ts";
 import { readDetector } from "./detector.ts";
+import { pooledFeatures } from "./pooled_features.ts";
 import { DETECTOR, type DetectorConfig, networkOf } from "./registry.ts";
 
 /** Tests if a detector's features are defined for square images of a side: at most its own, or a multiple of it. */
@@ -81,14 +78,6 @@ export function perceptualDistance(scope: Scope, config: DetectorConfig, x: Valu
     return mean(sumLast(mul(difference, difference)));
   });
   return affine(distances.reduce(add), 1 / distances.length);
-}
-
-/** Mean and standard deviation of each channel over the pixels of a map, `[N, H, W, C]`: `[N, 2 C]`. */
-export function pooledFeatures(map: Value): Value {
-  const { N, H, W, C } = dims(map, "N H W C");
-  const average = (x: Value) => reshape(affine(sumTo(x, [N, 1, 1, C]), 1 / (H * W)), [N, C]);
-  const first = average(map);
-  return concat([first, sqrt(relu(sub(average(mul(map, map)), mul(first, first))))]);
 }
 
 /** A layer of a detector: its first features are of textures and colours, its last of the shapes that landmarks need. */

@@ -64,6 +64,8 @@ export interface Face {
   readonly score: number | null;
   /** Mean over the landmarks of the heatmap's spread in the last pass, parts of the side of its crop. */
   readonly doubt: number;
+  /** Features of the last crop, see `Prediction.features`, `[D]`; not of every detector. */
+  readonly features?: Float32Array;
   /** Angle by which the face is turned from upright, radians, clockwise on the screen. */
   readonly angle: number;
   /** `[P, 2]`, pixels of the picture; 0 is the centre of the first one. */
@@ -188,6 +190,8 @@ interface Seen {
   readonly uncertainty_px: Float32Array;
   /** Mean spread of the heatmaps, parts of the crop's side; the same with `flip` and without. */
   readonly spread: number;
+  /** See `Prediction.features`, `[D]`. */
+  readonly features: Float32Array | undefined;
 }
 
 /** A picture turned by quarters. */
@@ -306,7 +310,7 @@ async function lookAt(detector: LandmarkDetector, crops: readonly Crop[], flip: 
     batch.forEach(({ pyramid, square }, k) => images.set(cropTurned(pyramid, square, side).data, k * side * side * 3));
     const found = await detector.predict(images, side, { flip });
     const doubts = uncertainty(found),
-      { landmarks, covariance } = found,
+      { landmarks, covariance, features } = found,
       spreads = uncertainty({ landmarks, covariance });
     for (const [k, { square }] of batch.entries()) {
       const inPicture = (px: Float32Array) => px.subarray(P * k, P * (k + 1)).map((px) => px * square.side / side);
@@ -318,6 +322,7 @@ async function lookAt(detector: LandmarkDetector, crops: readonly Crop[], flip: 
         ),
         uncertainty_px: inPicture(doubts),
         spread: mean(spreads.subarray(P * k, P * (k + 1))) / side,
+        features: features?.slice(k * features.length / batch.length, (k + 1) * features.length / batch.length),
       });
     }
   }
@@ -327,13 +332,13 @@ async function lookAt(detector: LandmarkDetector, crops: readonly Crop[], flip: 
 /** Notes the result of a pass; true if the next crop would be nearly the same. */
 function take(
   candidate: Candidate,
-  { square, landmarks, uncertainty_px, spread }: Seen,
+  { square, landmarks, uncertainty_px, ...rest }: Seen,
   { schema }: LandmarkDetector,
 ): boolean {
   const before = candidate.seen?.landmarks;
   const squares = uncertainty_px.map((_, p) => before ? squaredDistance(landmarks, before, p) : 0);
   const moved = Math.sqrt(squares.reduce((sum, value) => sum + value, 0) / squares.length);
-  candidate.seen = { landmarks, uncertainty_px: uncertainty_px.map((px) => Math.hypot(px, moved)), spread };
+  candidate.seen = { landmarks, uncertainty_px: uncertainty_px.map((px) => Math.hypot(px, moved)), ...rest };
   const next = cropAround(facePlace(landmarks, schema));
   candidate.crop = { pyramid: candidate.crop.pyramid, square: next };
   const turn = next.angle - square.angle;
@@ -354,6 +359,7 @@ function faceOf({ seen, score, turned, crop: { square } }: Candidate): Face {
     box: boundingBox(landmarks),
     score,
     doubt: seen.spread,
+    ...(seen.features && { features: seen.features }),
     angle: Math.atan2(Math.sin(angle), Math.cos(angle)),
     landmarks,
     uncertainty_px: seen.uncertainty_px,
@@ -362,9 +368,7 @@ function faceOf({ seen, score, turned, crop: { square } }: Candidate): Face {
 
 /** The faces whose score by finder and detector is high enough, from the highest down. */
 function scored(faces: readonly Face[], pair: PairCalibration, min_score: number): Face[] {
-  const all = faces.map((face) =>
-    face.score === null ? face : { ...face, score: pairScore(pair, face.score, face.doubt) }
-  );
+  const all = faces.map((face) => face.score === null ? face : { ...face, score: pairScore(pair, face.score, face) });
   const score = (face: Face) => face.score ?? 1;
   return all.filter((face) => score(face) >= min_score).sort((a, b) => score(b) - score(a));
 }

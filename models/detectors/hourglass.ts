@@ -36,6 +36,7 @@ import { upsampleNearest } from "../../ops/upsample_nearest.ts";
 import { dims, type Value } from "../../engine/graph.ts";
 import { convolve, normalise } from "../diffusion/layers.ts";
 import type { Scope } from "../io/params.ts";
+import { pooledFeatures } from "./pooled_features.ts";
 import type { DetectorNetwork } from "./network.ts";
 
 /** Options of an hourglass network. */
@@ -241,7 +242,8 @@ export const hourglassDetector = {
   describe: ({ stacks, channels }) => `${stacks} stacks of ${channels} channels`,
   build(scope, images, config) {
     const outputs = hourglass(scope, images, config);
-    return { landmarks: landmarksIn(outputs, config), covariance: covarianceIn(outputs, config) };
+    const features = pooledFeatures(outputs.at(-1)!.features);
+    return { landmarks: landmarksIn(outputs, config), covariance: covarianceIn(outputs, config), features };
   },
   features(scope, images, config) {
     const outputs = hourglass(scope, images, config);

@@ -332,13 +332,16 @@ export async function saveFinder(
  * and columns of the picture itself, `size`, `[2]`, those of the copy to search, `sides`, `[2]`, sides of the smallest and the
  * largest face in pixels of that copy, and `before`, `[M, 5]`, faces found in other copies. Its outputs are `copy`, from which the next smaller one is
  * made, `found`, `[N, 5]`, the faces before and those of the copy: score, x, y, side and angle in pixels of the picture; and
- * `faces`, `[K, 5]`, one of those at each place, see `suppress()`; and `pair`, `[3]`, slope, doubt and shift of `pairScore()`, which
- * leave the score as it is where the finder has no calibration with a detector.
+ * `faces`, `[K, 5]`, one of those at each place, see `suppress()`; and `pair`, `[2 + n]`, the slope, the shift and the
+ * other factors of `pairScore()`; none where the finder has no calibration with a detector, which leaves the score as it is.
  *
  * @returns The file.
  */
 export function finderOnnx(config: FinderConfig, tensors: HostTensors): Uint8Array<ArrayBuffer> {
   const { calibration, with_detector } = config, least_score = with_detector?.least_score ?? LEAST_ONNX_SCORE;
+  const pair = with_detector
+    ? [with_detector.slope, with_detector.shift, with_detector.doubt, ...with_detector.features ?? []]
+    : [1, 0];
   const { cells } = finderNetwork(new Graph(), config, [1, SIDE_STEP_PX, SIDE_STEP_PX]);
   return onnxModel({ cells }, tensors, {
     name: "finder",
@@ -346,19 +349,22 @@ export function finderOnnx(config: FinderConfig, tensors: HostTensors): Uint8Arr
       "Faces of a copy of a picture. picture: [h, w, 3], RGB from 0 to 255, itself or a larger copy. whole, size: rows and " +
       "columns of the picture itself and of the copy. sides: smallest and largest face, pixels of the copy. before: faces of " +
       `other copies. found: all so far, score (from ${least_score}), x, y, side, angle (radians, clockwise), pixels of the ` +
-      "picture itself. faces: the surest at each place. pair: factor of a face's logit, of the logarithm of the detector's " +
-      "doubt, and what is added, for the logit by both.",
+      "picture itself. faces: the surest at each place. pair: for the logit by finder and detector the factor of a face's logit, " +
+      "what is added, and the factors of the detector's evidence.",
     around: {
       inputs: { picture: ["h", "w", 3], whole: [2], size: [2], sides: [2], before: ["M", 5] },
-      outputs: { copy: ["rows", "columns", 3], found: ["N", 5], faces: ["K", 5], pair: [3] },
+      outputs: { copy: ["rows", "columns", 3], found: ["N", 5], faces: ["K", 5], pair: [pair.length] },
       write: (w, graph) => {
         const { copy, images } = copyOf(w, "picture", "size", PLAN_STEP_PX), { cells = "" } = graph({ images });
         const reading = { cell_px: CELL_PX, reference_px: REFERENCE_PX, ...calibration, least_score };
         const here = facesInCells(w, cells, ["size", "whole", "sides"], reading);
         const found = w.emit("Concat", ["before", here], { axis: 0 });
-        const { slope, doubt, shift } = with_detector ?? { slope: 1, doubt: 0, shift: 0 };
-        const pair = w.floats([slope, doubt, shift], [3]);
-        return { copy, found, faces: keptOf(w, found, { same: SAME, within: WITHIN }), pair };
+        return {
+          copy,
+          found,
+          faces: keptOf(w, found, { same: SAME, within: WITHIN }),
+          pair: w.floats(pair, [pair.length]),
+        };
       },
     },
   });

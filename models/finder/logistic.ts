@@ -25,27 +25,30 @@ export const logistic = (logit: number): number => 1 / (1 + Math.exp(-logit));
  * @param rows The `x` of each case, `[cases][n]`.
  * @param outcomes True for each case that is right.
  * @param start Weights to begin with, `[n]`; they stay where there is no case.
+ * @param penalties Half of each times the weight's square is added to the negative logarithm of the likelihood, `[n]`; by default 0.
  * @returns The weights, and the shift as the last one.
  */
 export function fitLogistic(
   rows: readonly (readonly number[])[],
   outcomes: readonly boolean[],
   start: readonly number[],
+  penalties: readonly number[] = [],
 ): number[] {
   const right = outcomes.filter(Boolean).length, wrong = outcomes.length - right;
   const targets = outcomes.map((is) => is ? (right + 1) / (right + 2) : 1 / (wrong + 2));
   const cases = rows.map((row) => [...row, 1]);
   const sumOf = (x: readonly number[], weights: readonly number[]) => x.reduce((sum, v, i) => sum + v * weights[i]!, 0);
+  const penaltyOf = (i: number) => penalties[i] ?? 0;
   const lossOf = (weights: readonly number[]) =>
     cases.reduce((sum, x, k) => {
       const z = sumOf(x, weights);
       // log(1 + exp(z)) - target z
       return sum + Math.max(0, z) + Math.log1p(Math.exp(-Math.abs(z))) - targets[k]! * z;
-    }, 0);
+    }, weights.reduce((sum, weight, i) => sum + penaltyOf(i) * weight * weight / 2, 0));
   let weights = [...start, 0];
   for (let step = 0; step < STEPS; step++) {
-    const gradient = weights.map(() => 0);
-    const hessian = weights.map((_, i) => weights.map((_, j) => i === j ? RIDGE : 0));
+    const gradient = weights.map((weight, i) => penaltyOf(i) * weight);
+    const hessian = weights.map((_, i) => weights.map((_, j) => i === j ? RIDGE + penaltyOf(i) : 0));
     for (const [k, x] of cases.entries()) {
       const p = 1 / (1 + Math.exp(-sumOf(x, weights)));
       for (const [i, row] of hessian.entries()) {

@@ -87,6 +87,9 @@ export const finderConfig = z.strictObject({
     ),
     slope: z.number().describe("Factor of the logit of the finder's score"),
     doubt: z.number().describe("Factor of the logarithm of the detector's doubt"),
+    features: z.array(z.number()).optional().describe(
+      "Factors of the logarithms of 1 and each feature of the detector",
+    ),
     shift: z.number().describe("Number added to them"),
     least_score: z.number().gt(0).lt(1).describe("Least score of the finder from which the detector looks at a place"),
   }).optional().describe("Scores by the finder and one detector together"),

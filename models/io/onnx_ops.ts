@@ -128,7 +128,6 @@ type Untranslated =
   | "silu_grad"
   | "smooth_l1"
   | "smooth_l1_grad"
-  | "sqrt"
   | "stop_gradient"
   | "sum_last"
   | "tanh"
@@ -149,6 +148,7 @@ type Untranslated =
 /** Every op is here or in {@linkcode Untranslated}: one that is in neither does not compile. */
 const TRANSLATIONS: { readonly [Name in Exclude<OpName, Untranslated>]: TranslationOf<Ops[Name]> } = {
   add: same("Add"),
+  sqrt: same("Sqrt"),
   sub: same("Sub"),
   mul: same("Mul"),
   div: same("Div"),

@@ -10,6 +10,7 @@
 import type { LandmarkSchema } from "../../faces/schema.ts";
 import { CROP_SCALE } from "../../faces/landmarks.ts";
 import { mouthOf } from "../../faces/place.ts";
+import { LEAST_DOUBT } from "../finder/pair_score.ts";
 import { FLOAT, type OnnxWriter } from "./onnx_ops.ts";
 
 /** A tensor by name, or a number. */
@@ -355,16 +356,18 @@ interface Passes {
 /**
  * The landmarks of a square in the picture, and the face's place by them.
  *
- * @param found `landmarks`, `[1, P, 2]`, pixels of the square, and `covariance`, `[1, P, 3]`, xx, yy and xy of the heatmaps.
+ * @param found `landmarks`, `[1, P, 2]`, pixels of the square, `covariance`, `[1, P, 3]`, xx, yy and xy of the heatmaps, and
+ *   `features`, `[1, D]`, if the network has them.
  * @returns `landmarks`, `[P, 2]`, and `uncertainty`, `[P]`, pixels of the picture; `next`, `[4]`, the place of the next pass;
- *   `settled`, `[1]`, 1 if it is nearly the one before; `doubt`, `[1]`, mean spread in parts of the square's side.
+ *   `settled`, `[1]`, 1 if it is nearly the one before; `evidence`, `[1 + D]`, what `pairScore()` multiplies by the factors of the
+ *   doubt and of the features: logarithms of the mean spread, parts of the square's side, and of 1 and each feature.
  */
 export function landmarksInPicture(
   w: OnnxWriter,
   cut: CutSquare,
-  { landmarks = "", covariance = "" }: Readonly<Record<string, string>>,
+  { landmarks = "", covariance = "", features }: Readonly<Record<string, string>>,
   { size_px, schema, ...most }: Passes,
-): Record<"landmarks" | "uncertainty" | "next" | "settled" | "doubt", string> {
+): Record<"landmarks" | "uncertainty" | "next" | "settled" | "evidence", string> {
   const f = new Formulas(w);
   const { count: P, normalisers: { interpupil: { left, right } } } = schema;
   const scale = f.of("Div", cut.square, size_px);
@@ -377,8 +380,8 @@ export function landmarksInPicture(
   const means = [left, right, mouthOf(schema)].flatMap((those) =>
     Array.from({ length: P }, (_, p) => those.includes(p) ? 1 / those.length : 0)
   );
-  const features = w.emit("Reshape", [product(w.floats(means, [3, P]), points), w.ints([6])]);
-  const [lx = "", ly = "", rx = "", ry = "", mx = "", my = ""] = w.split(features, 0, [1, 1, 1, 1, 1, 1]);
+  const middles = w.emit("Reshape", [product(w.floats(means, [3, P]), points), w.ints([6])]);
+  const [lx = "", ly = "", rx = "", ry = "", mx = "", my = ""] = w.split(middles, 0, [1, 1, 1, 1, 1, 1]);
   const below = (mouth: string, a: string, b: string) => f.of("Sub", mouth, f.of("Div", f.of("Add", a, b), 2));
   const across = f.of("Sub", below(mx, lx, rx), f.of("Sub", ry, ly));
   const down = f.of("Add", below(my, ly, ry), f.of("Sub", rx, lx));
@@ -395,11 +398,15 @@ export function landmarksInPicture(
   const same = f.of("And", f.of("Less", shift, f.of("Mul", cut.square, most.shift)), f.of("Less", turned, most.turn));
   const [xx = "", yy = ""] = w.split(w.emit("Reshape", [covariance, w.ints([P, 3])]), 1, [1, 1, 1]);
   const spread = f.of("Sqrt", f.of("Relu", f.of("Add", xx, yy)));
+  const meanSpread = w.emit("Reshape", [w.emit("ReduceMean", [spread], { axes: [0] }), w.ints([1])]);
+  const doubt = f.of("Log", f.of("Max", f.of("Div", meanSpread, size_px), LEAST_DOUBT));
   return {
     landmarks: points,
     uncertainty: w.emit("Reshape", [f.of("Mul", spread, scale), w.ints([P])]),
     next: f.concat(0, x, y, longer, angle),
     settled: f.float(same),
-    doubt: f.of("Div", w.emit("Reshape", [w.emit("ReduceMean", [spread], { axes: [0] }), w.ints([1])]), size_px),
+    evidence: features === undefined
+      ? doubt
+      : f.concat(0, doubt, w.emit("Reshape", [f.of("Log", f.of("Add", features, 1)), w.ints([-1])])),
   };
 }

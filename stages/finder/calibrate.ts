@@ -28,8 +28,8 @@ export const calibrateFinder = stage({
   id: "finder/calibrate",
   doc:
     "Calibrates the scores of a face finder with a detector, on scenes of faces that neither has seen: things that the " +
-    "detector is in doubt about are less likely faces. The scores hold for this detector; with others the finder's own stay.",
-  version: 1,
+    "detector is in doubt about, or that have other features than faces, are less likely faces. The scores hold for this detector; with others the finder's own stay.",
+  version: 2,
   inputs: { finder: "finder", detector: "detector", "data*": "dataset" },
   output: "finder",
   options: z.object({
@@ -76,8 +76,16 @@ export const calibrateFinder = stage({
         { hint: "more scenes, or a lower least_score" },
       );
     }
-    const rounded = Object.entries(calibratePair(outcomes)).map(([key, value]) => [key, roundTo(value, DIGITS)]);
-    const with_detector = { detector: fingerprint, ...Object.fromEntries(rounded), least_score };
+    const { slope, doubt, features, shift } = calibratePair(outcomes),
+      round = (value: number) => roundTo(value, DIGITS);
+    const with_detector = {
+      detector: fingerprint,
+      slope: round(slope),
+      doubt: round(doubt),
+      ...(features && { features: features.map(round) }),
+      shift: round(shift),
+      least_score,
+    };
     const { config, tensors } = await readFinder(dir);
     await saveFinder(ctx.dir, { ...config, with_detector }, tensors, {
       dtype: options.dtype === "f16" ? "F16" : "F32",
@@ -101,13 +109,13 @@ export const calibrateFinder = stage({
 });
 
 const outcomesOf = ({ found }: Judgement<SeenFace>): PairOutcome[] =>
-  found.map(({ score, doubt, face }) => ({ score, doubt, right: face !== null }));
+  found.map(({ score, doubt, features, face }) => ({ score, doubt, features, right: face !== null }));
 
 /** The judgements with the logits of both together: those of each half of the pictures by the calibration of the other half. */
 function acrossHalves(pictures: readonly Judgement<SeenFace>[]): Judgement<SeenFace>[] {
   const halves = [0, 1].map((half) => calibratePair(pictures.filter((_, k) => k % 2 !== half).flatMap(outcomesOf)));
   return pictures.map(({ found, faces }, k) => ({
     faces,
-    found: found.map((one) => ({ ...one, logit: logitOf(pairScore(halves[k % 2]!, one.score, one.doubt)) })),
+    found: found.map((one) => ({ ...one, logit: logitOf(pairScore(halves[k % 2]!, one.score, one)) })),
   }));
 }

@@ -77,7 +77,7 @@ export async function* judgeScenes(
 }
 
 /** A face that a detector has looked at: the place of its landmarks, and the logit of its score. */
-export interface SeenFace extends FaceCandidate, Pick<Face, "doubt"> {
+export interface SeenFace extends FaceCandidate, Pick<Face, "doubt" | "features"> {
   /** Its score. */
   readonly score: number;
 }
@@ -90,9 +90,15 @@ export async function* judgeFaces(
   options: FindFacesOptions,
 ): AsyncGenerator<readonly [scene: Scene & { readonly image: Image }, judgement: Judgement<SeenFace>]> {
   for await (const [scene, found] of findFacesOfEach(finder, detector, all, ({ image }) => ({ image }), options)) {
-    const seen = found.map(({ landmarks, score, doubt }): SeenFace => {
+    const seen = found.map(({ landmarks, score, doubt, features }): SeenFace => {
       if (score === null) throw new RangeError("Cannot judge a face whose place was given");
-      return { ...facePlace(landmarks, detector.schema), logit: logitOf(score), score, doubt };
+      return {
+        ...facePlace(landmarks, detector.schema),
+        logit: logitOf(score),
+        score,
+        doubt,
+        ...(features && { features }),
+      };
     });
     yield [scene, judge(seen, scene.faces)];
   }

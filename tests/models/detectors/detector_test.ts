@@ -61,8 +61,11 @@ gpuTest(
       const device = testDevice();
       const images = noise(5);
       const [one, many] = [await loadDetector(device, dir, { batch: 2 }), await loadDetector(device, dir)];
-      const { landmarks: found, covariance } = await many.predict(images, SIDE);
+      const { landmarks: found, covariance, features } = await many.predict(images, SIDE);
       const alone = await one.predict(images, SIDE);
+      assert.ok(features!.every((value) => value >= 0) && far(features!, alone.features!) < 1e-3);
+      const D = features!.length / 5;
+      assert.ok(far(features!.subarray(0, D), features!.subarray(D, 2 * D)) > 1e-3);
       assert.ok(far(found, alone.landmarks) < 1e-3 && far(covariance, alone.covariance) < 1e-2);
       assert.ok(far(found.subarray(0, 136), found.subarray(136, 272)) > 0.05, "it looks at the images");
       using partial = await loadDetector(device, dir, { partial: true });

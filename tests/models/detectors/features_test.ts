@@ -3,9 +3,9 @@ import {
   detectorFeatures,
   FeatureExtractor,
   perceptualDistance,
-  pooledFeatures,
   takesSide,
 } from "../../../models/detectors/features.ts";
+import { pooledFeatures } from "../../../models/detectors/pooled_features.ts";
 import { saveDetector } from "../../../models/detectors/detector.ts";
 import { hourglassConfig } from "../../../models/detectors/hourglass.ts";
 import { starDetectorConfig } from "../../../models/detectors/star_detector.ts";

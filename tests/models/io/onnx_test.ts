@@ -80,7 +80,8 @@ for (const [name, { config, tensors }] of Object.entries(cases)) {
     const bytes = picture(side);
     const parameters = createParameters(testDevice(), detectorSpecs(config), tensors);
     const detector = new Detector(testDevice(), config, parameters, { batch: 1, own: true });
-    const { landmarks, covariance } = await detector.predict(bytes, side);
+    const { landmarks, covariance, features } = await detector.predict(bytes, side);
+    assert.equal(features?.length, config.model_type === "hourglass" ? 2 * config.channels : undefined);
     detector.destroy();
 
     const session = await ort.InferenceSession.create(detectorOnnx(config, tensors));
@@ -95,7 +96,8 @@ for (const [name, { config, tensors }] of Object.entries(cases)) {
     assert.ok(far(landmarks, floats(found["landmarks"])) < 0.05);
     const spreads = uncertainty({ landmarks, covariance });
     assert.ok(far(spreads, floats(found["uncertainty"])) < 0.1);
-    assert.ok(Math.abs(floats(found["doubt"])[0]! - mean(spreads) / side) < 1e-3);
+    const evidence = [Math.log(mean(spreads) / side), ...Array.from(features ?? [], Math.log1p)];
+    assert.ok(far(evidence, floats(found["evidence"])) < 0.02);
     const { x, y, side: longer, angle } = facePlace(landmarks);
     assert.ok(far([x, y, longer, angle], floats(found["next"])) < 0.1);
     assert.ok([0, 1].includes(floats(found["settled"])[0]!));
@@ -137,7 +139,7 @@ gpuTest(
 gpuTest("ONNX Runtime finds the same faces as a finder, in copies of several sizes", async () => {
   const { config: shipped, tensors } = await readFinder("models/faces/finder");
   const { slope, shift } = shipped.calibration, least_score = 1e-4;
-  const with_detector = { detector: "0123abcd", slope: 0.5, doubt: -2, shift: 1, least_score };
+  const with_detector = { detector: "0123abcd", slope: 0.5, doubt: -2, features: [3, 4], shift: 1, least_score };
   const config = { ...shipped, with_detector };
   const session = await ort.InferenceSession.create(finderOnnx(config, tensors));
   const parameters = createParameters(testDevice(), finderSpecs(config), tensors);
@@ -180,7 +182,7 @@ gpuTest("ONNX Runtime finds the same faces as a finder, in copies of several siz
     assert.ok(here.length >= expected.length / 5);
     assert.equal(found["faces"]!.dims[0], expected.length / 5);
     assert.ok(far(expected, floats(found["faces"])) < 0.05);
-    assert.deepEqual([...floats(found["pair"])], [0.5, -2, 1]);
+    assert.deepEqual([...floats(found["pair"])], [0.5, 1, -2, 3, 4]);
   }
   for (const parameter of parameters.values()) parameter.destroy();
   await session.release();
