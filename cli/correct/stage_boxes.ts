@@ -29,6 +29,9 @@ export function cornerOf([x, y, width, height]: Box, [right, down]: Point): Poin
   return [x + right * width, y + down * height];
 }
 
+/** Side of the grips at the corners, pixels of the screen. */
+const GRIP = 11;
+
 /** See the module. */
 export class BoxLayer {
   /** The element of the layer. */
@@ -67,10 +70,12 @@ export class BoxLayer {
       const [rect, text] = [group.querySelector("rect")!, group.querySelector("text")!];
       for (const [key, value] of Object.entries({ x, y, width, height })) rect.setAttribute(key, String(value));
       text.textContent = boxing ? label : "";
-      text.setAttribute("transform", `translate(${x} ${y - 4 * unit}) scale(${unit})`);
+      // Beside the grip at the corner.
+      const left = open ? x + GRIP * unit : x;
+      text.setAttribute("transform", `translate(${left} ${y - 4 * unit}) scale(${unit})`);
     }
     const own = boxing ? drawn.find(({ open, verdict }) => open && verdict !== "rejected")?.box : undefined;
-    const side = 11 * unit, square = { width: side, height: side, rx: 2 * unit };
+    const side = GRIP * unit, square = { width: side, height: side, rx: 2 * unit };
     const corners = own ? CORNERS.map((corner) => cornerOf(own, corner)) : [];
     const grips = corners.map(([x, y], k) =>
       svg("rect", { class: k % 3 ? "rising" : "", x: x - side / 2, y: y - side / 2, ...square })

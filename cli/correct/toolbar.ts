@@ -73,6 +73,8 @@ export function setMode(next: Mode): void {
     const button = element<HTMLButtonElement>(`mode-${name}`);
     button.setAttribute("aria-checked", String(name === editor.mode));
     button.tabIndex = name === editor.mode ? 0 : -1;
+    // On a narrow screen the modes scroll.
+    if (name === editor.mode) button.scrollIntoView({ block: "nearest", inline: "nearest" });
   }
   if (editor.open) render();
 }
