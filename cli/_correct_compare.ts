@@ -13,7 +13,7 @@ import { pointsOf } from "../faces/data/corrections.ts";
 import { boundingBox, interocular } from "../faces/landmarks.ts";
 import { nmePerImage } from "../faces/metrics.ts";
 import { convertLandmarks, type LandmarkSchema } from "../faces/schema.ts";
-import { roundTo } from "../faces/statistics.ts";
+import { mean, roundTo } from "../faces/statistics.ts";
 import type { Guesser } from "./_correct_guesser.ts";
 import { type FaceSource, openSource, type SourceFace } from "./_correct_source.ts";
 import { UsageError } from "./command.ts";
@@ -84,8 +84,6 @@ export class Comparison {
     return { errors: [error(a, truth), error(b, truth)], difference: between };
   }
 }
-
-const mean = (list: readonly number[]) => list.reduce((sum, value) => sum + value, 0) / list.length;
 
 /** A detector as a side. */
 export function detectorSide(name: string, guesser: Guesser): Side {

@@ -6,7 +6,7 @@
 import { Command } from "@commander-js/extra-typings";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { exists, readJson, removeIfExists } from "../formats/files.ts";
+import { exists, readJsonIfUsable, removeIfExists } from "../formats/files.ts";
 import { formatBytes } from "../formats/numbers.ts";
 import { TarWriter } from "../formats/tar.ts";
 import { type Context, UsageError } from "./command.ts";
@@ -87,7 +87,7 @@ async function cachePackages(root: string, lock: string, tests: boolean): Promis
   const entries = ["main.ts", "mod.ts", "stages/mod.ts", ...tests ? await testFiles(root) : []];
   await deno(root, ["cache", "--quiet", `--lock=${lock}`, "--frozen", ...entries]);
   const { npmCache } = JSON.parse(await deno(root, ["info", "--json"])) as { npmCache: string };
-  const { npm } = readJson<{ npm: Record<string, unknown> }>(join(root, lock))!;
+  const { npm } = readJsonIfUsable<{ npm: Record<string, unknown> }>(join(root, lock))!;
   const registries = [...Deno.readDirSync(npmCache)].filter(({ isDirectory }) => isDirectory).map(({ name }) => name);
   const found = new Map<string, Package>();
   for (const key of Object.keys(npm)) {

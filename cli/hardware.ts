@@ -7,7 +7,7 @@
 import { Command, Option } from "@commander-js/extra-typings";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { readJson, writeFile } from "../formats/files.ts";
+import { readJsonIfUsable, writeFile } from "../formats/files.ts";
 import { chooseAdapters } from "../engine/adapters.ts";
 import { deviceLine, gpuOption } from "./_device.ts";
 import { type Context, Exit, number, UsageError } from "./command.ts";
@@ -237,7 +237,7 @@ async function losses(): Promise<Record<string, unknown>> {
     const ten = each.slice(step - 10, step);
     return [step, ten.reduce((sum, loss) => sum + loss, 0) / ten.length];
   }));
-  const recorded = readJson<Recorded>(fileURLToPath(RECORDED));
+  const recorded = readJsonIfUsable<Recorded>(fileURLToPath(RECORDED));
   const figures = { losses: here, recorded };
   const far = COMPARED.filter((step) => {
     const wanted = recorded?.losses[step];

@@ -269,8 +269,18 @@ export function parseJson(text: string, path: string): any {
   }
 }
 
-/** A JSON file's content; undefined when it is missing or broken. */
-export function readJson<T>(path: string): T | undefined {
+/**
+ * Reads a JSON file that a user gave.
+ *
+ * @throws {InputError} If it cannot be read, or is no JSON.
+ */
+// deno-lint-ignore no-explicit-any
+export async function readJson(path: string): Promise<any> {
+  return parseJson(await readText(path), path);
+}
+
+/** The content of a JSON file of the product's own; undefined when it is missing or broken. */
+export function readJsonIfUsable<T>(path: string): T | undefined {
   try {
     return JSON.parse(Deno.readTextFileSync(path)) ?? undefined;
   } catch (error) {

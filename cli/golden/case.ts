@@ -5,7 +5,7 @@
  */
 import { z } from "zod";
 import type { Device } from "../../engine/device.ts";
-import { parseJson, readText } from "../../formats/files.ts";
+import { readJson } from "../../formats/files.ts";
 import { InputError } from "../../formats/input_error.ts";
 import { readSafetensors, type TensorData } from "../../formats/safetensors.ts";
 
@@ -72,7 +72,7 @@ export async function openCase(dir: string, name: string): Promise<GoldenCase> {
   return {
     name,
     dir,
-    json: parseJson(await readText(`${dir}/${name}.json`), `${dir}/${name}.json`),
+    json: await readJson(`${dir}/${name}.json`),
     async tensors(file) {
       using opened = await readSafetensors(`${dir}/${file}`);
       const all = new Map<string, TensorData>();

@@ -19,7 +19,7 @@
  */
 
 import { Tokenizer as Encoder } from "@huggingface/tokenizers";
-import { exists, parseJson, readText, writeFile } from "../../formats/files.ts";
+import { exists, parseJson, readJson, readText, writeFile } from "../../formats/files.ts";
 import { InputError } from "../../formats/input_error.ts";
 
 /** Definition of a tokenizer: enough to write its folder again. */
@@ -177,8 +177,8 @@ function bertJson({ vocab }: TokenizerFiles) {
 export async function loadTokenizer(dir: string): Promise<Tokenizer> {
   const { vocab, merges } = await readVocabulary(dir);
   const config = {
-    ...await readJson(`${dir}/tokenizer_config.json`),
-    ...await readJson(`${dir}/special_tokens_map.json`),
+    ...await jsonIn(`${dir}/tokenizer_config.json`),
+    ...await jsonIn(`${dir}/special_tokens_map.json`),
   };
   // Later versions write { content: "...", lstrip: ... } in place of the text.
   const token = (key: string, fallback: string) => config[key]?.content ?? config[key] ?? fallback;
@@ -221,7 +221,7 @@ async function readVocabulary(dir: string): Promise<Pick<TokenizerFiles, "vocab"
   }
   const bert = await textIn(`${dir}/vocab.txt`);
   if (bert) return { vocab: Object.fromEntries(lines(bert).map((line, id) => [line, id])), merges: null };
-  const { model } = await readJson(`${dir}/tokenizer.json`);
+  const { model } = await jsonIn(`${dir}/tokenizer.json`);
   if (model?.type === "WordPiece") return { vocab: model.vocab, merges: null };
   if (model?.type === "BPE" && model.end_of_word_suffix === "</w>") {
     return { vocab: model.vocab, merges: model.merges.map((pair: string | string[]) => [pair].flat().join(" ")) };
@@ -286,8 +286,8 @@ const lines = (text: string) => text.split("\n").map((line) => line.replace(/\r$
 
 /** The JSON object of a file; an empty one where there is none. */
 // deno-lint-ignore no-explicit-any
-async function readJson(path: string): Promise<Record<string, any>> {
-  return parseJson(await textIn(path) ?? "{}", path) ?? {};
+async function jsonIn(path: string): Promise<Record<string, any>> {
+  return exists(path) ? await readJson(path) ?? {} : {};
 }
 
 async function textIn(path: string): Promise<string | null> {

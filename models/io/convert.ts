@@ -22,7 +22,7 @@ import {
   isFolder,
   isMissing,
   namesIn,
-  parseJson,
+  readJson,
   readText,
   writeFolderAtomic,
 } from "../../formats/files.ts";
@@ -350,10 +350,6 @@ async function diffusersPart(
   }));
   const place = findPlace(whole, marks, ema);
   return { part: { kind, config, file: place.section, load: networkNames(place.section) }, place };
-}
-
-async function readJson(path: string): Promise<unknown> {
-  return parseJson(await readText(path), path);
 }
 
 /** Content of `--config`. */

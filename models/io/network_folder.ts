@@ -4,7 +4,7 @@
  * @module
  */
 
-import { exists, parseJson, readText, writeFile } from "../../formats/files.ts";
+import { exists, readJson, writeFile } from "../../formats/files.ts";
 import { InputError } from "../../formats/input_error.ts";
 import { BERT_UNUSED } from "../diffusion/bert_text.ts";
 import { type ConfigFormat, readConfig, writeConfig } from "./config.ts";
@@ -20,7 +20,7 @@ export async function loadNetworkConfig<T>(dir: string, format: ConfigFormat<T>)
   const path = `${dir}/${configName(format)}`;
   if (!exists(dir)) throw new InputError(`Cannot read ${dir} as a ${format.name}: there is no such folder`);
   if (!exists(path)) throw new InputError(`Cannot read ${dir} as a ${format.name}: ${configName(format)} is missing`);
-  return readConfig(format, parseJson(await readText(path), path), path);
+  return readConfig(format, await readJson(path), path);
 }
 
 /**

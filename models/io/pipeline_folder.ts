@@ -12,7 +12,7 @@
  * @module
  */
 
-import { exists, folderNames, isFolder, parseJson, readText, writeFile } from "../../formats/files.ts";
+import { exists, folderNames, isFolder, readJson, writeFile } from "../../formats/files.ts";
 import { InputError } from "../../formats/input_error.ts";
 import type { Value } from "../../engine/graph.ts";
 import type { TensorData } from "../../formats/safetensors.ts";
@@ -231,7 +231,7 @@ export async function saveModelIndex(dir: string): Promise<void> {
 /** The class in the `config.json` of a part, as an autoencoder may be of two. */
 async function classOf(dir: string): Promise<string | undefined> {
   const path = `${dir}/config.json`;
-  return exists(path) ? parseJson(await readText(path), path)?._class_name : undefined;
+  return exists(path) ? (await readJson(path))?._class_name : undefined;
 }
 
 async function partsOf(dir: string): Promise<Set<string>> {

@@ -14,7 +14,7 @@ import {
   tuningFile,
   writeTuned,
 } from "../../engine/tuning/tuning_cache.ts";
-import { readJson, writeAtomic } from "../../formats/files.ts";
+import { readJsonIfUsable, writeAtomic } from "../../formats/files.ts";
 import type { Artifact, ShardContext } from "../stage.ts";
 import { stageCosts } from "./costs.ts";
 import type { StageJob, StageRunNote } from "./job.ts";
@@ -59,7 +59,7 @@ export abstract class Attempt {
     const { home, state: { stage, key } } = job;
     this.work = join(home, ".work", stage.id);
     const earlier = [notes, ...parts].flatMap((path) => {
-      const note = readJson<StageRunNote>(path);
+      const note = readJsonIfUsable<StageRunNote>(path);
       return note?.key === key ? [{ path, ...note }] : [];
     });
     this.resumed = earlier.some(({ path }) => path === notes);

@@ -9,7 +9,7 @@
  * @module
  */
 import { basename, dirname, join } from "node:path";
-import { exists, readJson, removeIfExists } from "../../formats/files.ts";
+import { exists, readJsonIfUsable, removeIfExists } from "../../formats/files.ts";
 
 /** The process that holds a lock: the content of its file. */
 export interface Owner {
@@ -150,7 +150,7 @@ function isLocked(path: string): boolean {
 
 /** Reads a lock's file; undefined if it says nothing. */
 function readOwner(path: string): Owner | undefined {
-  const owner = readJson<Partial<Owner>>(path);
+  const owner = readJsonIfUsable<Partial<Owner>>(path);
   if (typeof owner?.process !== "number") return undefined;
   const { process, host, job, since = "an unknown time" } = owner;
   return { process, ...(host !== undefined && { host }), ...(job !== undefined && { job }), since };

@@ -10,7 +10,7 @@ import type { RunEvent } from "./progress.ts";
 import { LOG_BYTES } from "./folder.ts";
 import { type Owner, ownerOf } from "./lock.ts";
 import { lookUp } from "../../engine/lookup.ts";
-import { ignoreMissing, readingSync, readJson } from "../../formats/files.ts";
+import { ignoreMissing, readingSync, readJsonIfUsable } from "../../formats/files.ts";
 import { readManifest } from "./cache.ts";
 import { readSubmission, type Submission } from "./submission.ts";
 import { partOf, readTask, taskNames, tasksDir } from "./task_files.ts";
@@ -67,7 +67,7 @@ export function readRun(dir: string): RunState | undefined {
   const owner = ownerOf(join(dir, ".lock"));
   const submission = owner === undefined ? readSubmission(dir) : undefined;
   if (submission) return submittedRun(dir, submission);
-  const summary = readJson<Summary>(join(dir, "summary.json"));
+  const summary = readJsonIfUsable<Summary>(join(dir, "summary.json"));
   const events = readLog(dir);
   const start = events.findLast((event) => event.event === "run");
   if (!summary || owner === undefined && !start) return undefined;
@@ -78,7 +78,7 @@ export function readRun(dir: string): RunState | undefined {
   const stages = Object.entries(summary.stages).map(([stage, { status: told, seconds }]): StageProgress => {
     const note = told === "done" || told === "skipped"
       ? undefined
-      : readJson<StageRunNote>(join(dir, ".work", stage, "attempt.json"));
+      : readJsonIfUsable<StageRunNote>(join(dir, ".work", stage, "attempt.json"));
     const now = told !== "waiting" || !going.has(stage) ? told : owner !== undefined ? "running" : "killed";
     return {
       stage,
@@ -148,7 +148,7 @@ function tasksOf(dir: string, id: string, key: string): StageTasks {
   });
   const files = ["attempt", ...new Set(names.flatMap((name) => partOf(name, id) ?? []))]
     .map((name) => join(dir, ".work", id, `${name}.json`));
-  const parts = files.flatMap((path) => readJson<StageRunNote>(path) ?? []).filter((note) => note.key === key);
+  const parts = files.flatMap((path) => readJsonIfUsable<StageRunNote>(path) ?? []).filter((note) => note.key === key);
   const total = (of: (note: StageRunNote) => number) => parts.reduce((sum, note) => sum + of(note), 0);
   const status = (["running", "failed", "killed", "interrupted"] as const).find((wanted) =>
     notes.some((note) => note.status === wanted)

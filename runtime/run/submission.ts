@@ -5,7 +5,7 @@
  * @module
  */
 import { join } from "node:path";
-import { makeFolderOf, readJson, removeIfExists, writeAtomic } from "../../formats/files.ts";
+import { makeFolderOf, readJsonIfUsable, removeIfExists, writeAtomic } from "../../formats/files.ts";
 import type { PlannedStage } from "./run.ts";
 import { tasksDir } from "./task_files.ts";
 
@@ -29,7 +29,7 @@ const pathOf = (home: string) => join(tasksDir(home), ".submission.json");
 
 /** The last submission of a run; undefined if there was none since its last whole run. */
 export function readSubmission(home: string): Submission | undefined {
-  return readJson<Submission>(pathOf(home));
+  return readJsonIfUsable<Submission>(pathOf(home));
 }
 
 /** Records a submission, for which the folder is made. */

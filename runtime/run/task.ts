@@ -8,7 +8,7 @@
  */
 import { join, resolve } from "node:path";
 import { setTimeout } from "node:timers/promises";
-import { readJson, removeIfExists, writeAtomic } from "../../formats/files.ts";
+import { readJsonIfUsable, removeIfExists, writeAtomic } from "../../formats/files.ts";
 import type { Device } from "../../engine/device.ts";
 import type { Pipeline } from "../pipeline/file.ts";
 import { RunError } from "./costs.ts";
@@ -130,7 +130,7 @@ const [POLL_MS, TIMEOUT_MS] = [50, 10_000];
 /** Makes the folder of work that parts of a stage share; one of an earlier key is removed first. */
 async function prepareWork(home: string, task: Task, key: string, isJobAlive: JobProbe | undefined): Promise<void> {
   const note = noteOf(home, task.stage);
-  const isReady = () => readJson<StageRunNote>(note)?.key === key;
+  const isReady = () => readJsonIfUsable<StageRunNote>(note)?.key === key;
   for (let waited = 0; !isReady(); waited += POLL_MS) {
     try {
       using _lock = await takeLock(join(tasksDir(home), `.${task.stage}.prepare.lock`), isJobAlive);

@@ -7,7 +7,7 @@
  * @module
  */
 import { join } from "node:path";
-import { readJson } from "../../formats/files.ts";
+import { readJsonIfUsable } from "../../formats/files.ts";
 import type { Shard } from "../stage.ts";
 import { type JobProbe, liveOwnerOf, type Owner } from "./lock.ts";
 
@@ -42,7 +42,7 @@ export const tasksDir = (home: string): string => join(home, ".tasks");
 
 /** Reads the notes of a task; undefined if it was not begun. */
 export function readTask(home: string, name: string): TaskNote | undefined {
-  return readJson<TaskNote>(join(tasksDir(home), `${name}.json`));
+  return readJsonIfUsable<TaskNote>(join(tasksDir(home), `${name}.json`));
 }
 
 /** Locks of tasks whose processes live, by the tasks' names. */

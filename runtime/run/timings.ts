@@ -7,7 +7,7 @@
  * @module
  */
 import { join } from "node:path";
-import { readJson, writeAtomic } from "../../formats/files.ts";
+import { readJsonIfUsable, writeAtomic } from "../../formats/files.ts";
 import type { Costs } from "../stage.ts";
 
 /** Work of a stage, and the time that it took. */
@@ -44,7 +44,7 @@ const fileOf = (root: string) => join(root, ".speeds.json");
 
 /** The figures in a folder of runs; undefined when there are none, or none that can be read. */
 export function readTimings(root: string): Timings | undefined {
-  const speeds = readJson<Partial<Timings>>(fileOf(root));
+  const speeds = readJsonIfUsable<Partial<Timings>>(fileOf(root));
   return typeof speeds?.adapter === "string" && speeds.known ? speeds as Timings : undefined;
 }
 

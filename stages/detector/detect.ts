@@ -12,7 +12,7 @@ import { contactSheet, overlayLandmarks } from "../../faces/draw.ts";
 import type { Image } from "../../faces/data/image.ts";
 import { writePng } from "../../faces/data/image_file.ts";
 import { loadDetector } from "../../models/detectors/detector.ts";
-import { exists, readJson, writeAtomic } from "../../formats/files.ts";
+import { exists, readJsonIfUsable, writeAtomic } from "../../formats/files.ts";
 import { type ShardContext, stage } from "../../runtime/stage.ts";
 import { datasetInfo, detectorOf } from "../lib/artifacts.ts";
 
@@ -63,7 +63,7 @@ export const detectLandmarks = stage({
     async function* samples() {
       for (let i = 0; i < count; i++) {
         ctx.signal.throwIfAborted();
-        yield { ...await source.load(i), known: readJson<number[]>(pathOf(ctx, i)) };
+        yield { ...await source.load(i), known: readJsonIfUsable<number[]>(pathOf(ctx, i)) };
       }
     }
     const sheet: Image[] = [];

@@ -9,7 +9,7 @@ import { saveModelIndex } from "../../models/io/pipeline_folder.ts";
 import { FILE_METADATA } from "../../models/io/network_folder.ts";
 import { openNetworkTensors } from "../../models/io/tensor_files.ts";
 import { type TensorSource, writeSafetensors } from "../../formats/safetensors.ts";
-import { fileNames, folderNames, makeFolder, parseJson, readText } from "../../formats/files.ts";
+import { fileNames, folderNames, makeFolder, readJson } from "../../formats/files.ts";
 import { stage } from "../../runtime/stage.ts";
 import { networksOf } from "../lib/artifacts.ts";
 
@@ -50,7 +50,7 @@ async function convert(from: string, to: string, dtype: "F16" | "F32"): Promise<
       read: async () => (await file.read(name)).data,
     }]),
   );
-  const isDiffusers = "_class_name" in parseJson(await readText(`${from}/config.json`), `${from}/config.json`);
+  const isDiffusers = "_class_name" in await readJson(`${from}/config.json`);
   const weights = isDiffusers ? "diffusion_pytorch_model.safetensors" : "model.safetensors";
   await writeSafetensors(`${to}/${weights}`, tensors, { dtype, metadata: FILE_METADATA });
 }
