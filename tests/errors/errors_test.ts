@@ -4,7 +4,7 @@ import { readPipeline, type Registry } from "../../runtime/pipeline/file.ts";
 import { stages } from "../../stages/mod.ts";
 import { registry } from "../runtime/fake_stages.ts";
 
-// The expected texts are written anew by `deno test -RWE tests/errors/errors_test.ts -- --update`; read them then.
+// The expected texts are written anew by `deno test -P=cli --allow-write=tests tests/errors/errors_test.ts -- --update`; read them then.
 const update = Deno.args.includes("--update");
 
 /** Wrong pipelines of fake stages, and of the real ones: a folder each. */
