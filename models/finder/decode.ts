@@ -13,6 +13,12 @@ export interface FaceCandidate extends FacePlace {
   readonly logit: number;
 }
 
+/** A face that a network found. */
+export interface NetworkFace extends FaceCandidate {
+  /** Length of the network's mean of (cos, sin) of the angle: about 1 where it is sure, 0 where any angle is as likely. */
+  readonly angle_sure: number;
+}
+
 /**
  * Reads the faces out of the cells of one picture: those whose logit no neighbour exceeds.
  *
@@ -21,9 +27,9 @@ export interface FaceCandidate extends FacePlace {
  * @param least Smallest logit.
  * @returns In pixels of the network's picture, unordered.
  */
-export function readCells(cells: Float32Array, width: number, least: number): FaceCandidate[] {
+export function readCells(cells: Float32Array, width: number, least: number): NetworkFace[] {
   const height = cells.length / CELL_VALUES / width;
-  const found: FaceCandidate[] = [];
+  const found: NetworkFace[] = [];
   const logitAt = (row: number, column: number) =>
     row < 0 || column < 0 || row >= height || column >= width
       ? -Infinity
@@ -39,6 +45,7 @@ export function readCells(cells: Float32Array, width: number, least: number): Fa
         y: (row + 0.5 + dy) * CELL_PX - 0.5,
         side: REFERENCE_PX * Math.exp(size),
         angle: Math.atan2(sin, cos),
+        angle_sure: Math.hypot(sin, cos),
         logit,
       });
     }
@@ -70,8 +77,8 @@ export const WITHIN = 0.8;
  *
  * @returns From the greatest logit to the least.
  */
-export function suppress(candidates: readonly FaceCandidate[]): FaceCandidate[] {
-  const kept: FaceCandidate[] = [];
+export function suppress<C extends FaceCandidate>(candidates: readonly C[]): C[] {
+  const kept: C[] = [];
   for (const face of candidates.toSorted((a, b) => b.logit - a.logit)) {
     const same = kept.some((other) => {
       const both = circleIntersection(face, other);

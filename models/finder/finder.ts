@@ -15,7 +15,7 @@ import { rescale } from "../../faces/landmarks.ts";
 import type { TensorData } from "../../formats/safetensors.ts";
 import { loadNetwork, loadNetworkConfig, saveNetwork } from "../io/network_folder.ts";
 import { createParameters, type HostTensors } from "../io/params.ts";
-import { type FaceCandidate, readCells, SAME, suppress, WITHIN } from "./decode.ts";
+import { type NetworkFace, readCells, SAME, suppress, WITHIN } from "./decode.ts";
 import { onnxModel } from "../io/onnx.ts";
 import { copyOf, facesInCells, keptOf } from "../io/onnx_pictures.ts";
 import {
@@ -41,6 +41,8 @@ export interface FoundFace {
   side: number;
   /** Angle of the face in the picture, radians from -pi to pi: 0 is upright, above 0 is turned clockwise. */
   angle: number;
+  /** How sure the angle is: about 1 where the network is sure, 0 where any angle is as likely to it. */
+  angle_sure: number;
   /** Probability that it is a face, on pictures like those of the calibration: of scores of 0.8 four in five are right. */
   score: number;
 }
@@ -158,7 +160,7 @@ export class Finder implements Disposable {
     const least = (Math.log(min_score / (1 - min_score)) - shift) / slope;
     const candidates = await this.candidates(image, least, options);
     return candidates.slice(0, max_faces)
-      .map(({ x, y, side, angle, logit }) => ({ x, y, side, angle, score: score(logit) }));
+      .map(({ logit, ...face }) => ({ ...face, score: score(logit) }));
   }
 
   /**
@@ -171,9 +173,9 @@ export class Finder implements Disposable {
     image: Image,
     least: number,
     options: Omit<FindOptions, "min_score"> = {},
-  ): Promise<FaceCandidate[]> {
+  ): Promise<NetworkFace[]> {
     const { min_size_px, turns = 1 } = options;
-    const all: FaceCandidate[] = [];
+    const all: NetworkFace[] = [];
     let turned = image;
     for (let quarters = 0; quarters < 4; quarters++) {
       if (quarters > 0) turned = turnQuarter(turned);
@@ -186,23 +188,22 @@ export class Finder implements Disposable {
   }
 
   /** Candidates in a picture as it stands. */
-  async #searchCopies(image: Image, least: number, min_size_px: number | undefined): Promise<FaceCandidate[]> {
+  async #searchCopies(image: Image, least: number, min_size_px: number | undefined): Promise<NetworkFace[]> {
     const sizes = searchSizes(image, min_size_px);
-    const all: FaceCandidate[] = [];
+    const all: NetworkFace[] = [];
     let small = image;
     for (const [k, size] of sizes.entries()) {
       const [first, last] = [k === 0, k === sizes.length - 1];
       small = size.width > image.width ? enlarge(image, size.width, size.height) : shrunk(small, size);
       const across = image.width / size.width, down = image.height / size.height;
-      for (const { x, y, side, angle, logit } of await this.#search(small, least)) {
+      for (const { x, y, side, ...found } of await this.#search(small, least)) {
         // Every size of face is found best on one of the copies; those at the ends have no better one.
         if ((side < FACES_PX[0] && !first) || (side > FACES_PX[1] && !last)) continue;
         const face = {
           x: rescale(x, across),
           y: rescale(y, down),
           side: side * Math.sqrt(across * down),
-          angle,
-          logit,
+          ...found,
         };
         const outside = face.x < -0.5 || face.y < -0.5 || face.x > image.width - 0.5 || face.y > image.height - 0.5;
         if (!outside && face.side >= (min_size_px ?? 0)) all.push(face);
@@ -212,7 +213,7 @@ export class Finder implements Disposable {
   }
 
   /** Candidates in one copy, in its pixels. */
-  async #search(image: Image, least: number): Promise<FaceCandidate[]> {
+  async #search(image: Image, least: number): Promise<NetworkFace[]> {
     const { executable, width, height } = this.#planFor(image);
     // Grey beyond the picture.
     const images = new Float32Array(width * height * 3);
@@ -253,7 +254,7 @@ export class Finder implements Disposable {
 }
 
 /** A face of a picture that was turned clockwise, in the picture before. */
-function turnedBack(face: FaceCandidate, quarters: number, turned: Image): FaceCandidate {
+function turnedBack(face: NetworkFace, quarters: number, turned: Image): NetworkFace {
   let { x, y, angle } = face;
   let { width, height } = turned;
   for (let k = 0; k < quarters; k++) {
