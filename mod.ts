@@ -155,7 +155,7 @@ export {
   saveFinder,
   searchSizes,
 } from "./models/finder/finder.ts";
-export { type FaceCandidate } from "./models/finder/decode.ts";
+export { type FaceCandidate, type NetworkFace } from "./models/finder/decode.ts";
 export { type FinderConfig } from "./models/finder/network.ts";
 export { type PairCalibration } from "./models/finder/pair_score.ts";
 export { FaceTracker, type TrackedFace, type TrackOptions } from "./models/detectors/track_faces.ts";
