@@ -157,7 +157,7 @@ gpuTest("pictures: the server adds the faces that are found, but for those that 
   await inFolder(async (root) => {
     const dir = await picturesIn(root), source = await openSource(dir);
     using journal = Journal.open(source);
-    const places = [32, 160].map((x, k) => ({ x, y: 32, side: 40, angle: 0, score: 0.9 - k / 10 }));
+    const places = [32, 160].map((x, k) => ({ x, y: 32, side: 40, angle: 0, angle_sure: 1, score: 0.9 - k / 10 }));
     const finder = { find: () => Promise.resolve(places) };
     const detector = await loadDetector(device, "models/tiny/detector", { batch: 1 });
     const guesser = new Guesser(detector, source.schema, () => Promise.resolve(finder));
