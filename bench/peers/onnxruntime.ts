@@ -39,7 +39,7 @@ interface Ort {
 }
 
 /** Tasks of inference: the rest needs gradients. */
-const INFERENCE = ["conv2d.forward", "matmul", "attention.forward", "unet.forward", "detector.forward"];
+const INFERENCE = ["conv2d.forward", "matmul", "attention.forward", "unet.forward"];
 
 /** ONNX Runtime Web on WebGPU. */
 export const onnxWebgpu: Peer = {
