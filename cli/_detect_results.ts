@@ -206,7 +206,7 @@ function checkFree(dir: string, sources: readonly Source[], formats: readonly Re
   });
 }
 
-/** What a setting is of, where it is not the value of the option. */
+/** Subject of a setting that is not the value of its option. */
 const SETTING_NAMES: Readonly<Record<string, string>> = {
   images: "the list of pictures",
   detector: "the digest of the weights of --detector",

@@ -41,7 +41,7 @@ export interface FoundFace {
   side: number;
   /** Angle of the face in the picture, radians from -pi to pi: 0 is upright, above 0 is turned clockwise. */
   angle: number;
-  /** How sure the angle is: about 1 where the network is sure, 0 where any angle is as likely to it. */
+  /** Sureness of the angle: about 1 where the network is sure, 0 where any angle is as likely to it. */
   angle_sure: number;
   /** Probability that it is a face, on pictures like those of the calibration: of scores of 0.8 four in five are right. */
   score: number;

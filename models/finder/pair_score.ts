@@ -71,7 +71,7 @@ export function pairScore(calibration: PairWeights, score: number, evidence: Pai
   );
 }
 
-/** How much the squares of the features' factors weigh, where the features have a variance of 1; chosen on rendered scenes. */
+/** Weight of the squares of the features' factors, where the features have a variance of 1; chosen on rendered scenes. */
 const FEATURE_PENALTY = 60;
 
 /**
