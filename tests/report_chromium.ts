@@ -2,7 +2,8 @@
  * Pages in headless Chromium, by its DevTools protocol: for tests, and for pictures of pages.
  *
  * ```sh
- * deno run -A tests/report_chromium.ts runs/full/report/index.html docs/report.png --height=1225
+ * deno run -R -W=/tmp,docs -N=127.0.0.1 --allow-run=chromium tests/report_chromium.ts \
+ *   runs/full/report/index.html docs/report.png --height=1225
  * ```
  *
  * takes a picture; `--width`, `--height`, `--phone` (390 x 844, touch), `--dark`, `--whole` (to the end of the page) and

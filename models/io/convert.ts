@@ -28,6 +28,7 @@ import {
 } from "../../formats/files.ts";
 import { InputError } from "../../formats/input_error.ts";
 import { type TensorSource, writeSafetensors } from "../../formats/safetensors.ts";
+import { MOST_LEVELS, tooDeepAt } from "../../formats/yaml_depth.ts";
 import { refuseCache, saveModelIndex } from "./pipeline_folder.ts";
 import { readConfig } from "./config.ts";
 import {
@@ -361,11 +362,14 @@ interface Given {
 
 /** The file of `--config`: an original's YAML file or a network's `config.json`. */
 async function readGiven(path: string): Promise<Given> {
+  const text = await readText(path);
+  if (tooDeepAt(text) !== undefined) {
+    throw new InputError(`Cannot read ${path} as more than ${MOST_LEVELS} lists and maps are nested`);
+  }
   let given;
   try {
-    given = parseYaml(await readText(path));
+    given = parseYaml(text);
   } catch (error) {
-    if (isMissing(error)) throw error;
     throw new InputError(`Cannot read ${path} as YAML or JSON: ${(error as Error).message}`);
   }
   if (classIn(given)) return { path, network: given };

@@ -2,7 +2,7 @@
  * Counts the drags that bring faces to their true landmarks on the page of `correct`, with the pointer of a browser:
  *
  * ```sh
- * deno run -A tests/browser/correct_drags.ts GUESSES TRUTH
+ * deno run -P=cli -W=/tmp,GUESSES -N=127.0.0.1 --allow-run=chromium tests/browser/correct_drags.ts GUESSES TRUTH
  * ```
  *
  * GUESSES is a folder of images with `.pts` files to begin with, TRUTH one with the true `.pts` files of the same names. Each

@@ -1,6 +1,6 @@
 /**
  * The whole text that commands print for what users type and give them: tests/errors/commands.txt, which
- * `deno test -A tests/cases/commands_test.ts -- --update` writes anew; read it then.
+ * `deno task test --allow-write=tests/errors tests/cases/commands_test.ts -- --update` writes anew; read it then.
  */
 import assert from "node:assert/strict";
 import { detectorSpecs, saveDetector } from "../../models/detectors/detector.ts";

@@ -1,6 +1,6 @@
 /**
  * The whole text of messages about folders, index files, pictures and sets of landmarks: tests/errors/folders.txt, which
- * `deno test -A tests/cases/messages_test.ts -- --update` writes anew; read it then.
+ * `deno task test --allow-write=tests/errors tests/cases/messages_test.ts -- --update` writes anew; read it then.
  */
 import assert from "node:assert/strict";
 import { openFolder } from "../../faces/data/face_folder.ts";

@@ -3,8 +3,10 @@
  * bytes as without Slurm.
  *
  * ```sh
- * deno run -A tests/runtime/slurm_simulation.ts --parts=64 --files=640 --sleep=2000 --kills=4
+ * deno run -R -W -E --allow-run tests/runtime/slurm_simulation.ts --parts=64 --files=640 --sleep=2000 --kills=4
  * ```
+ *
+ * Its folder is made in `TMPDIR`, which all nodes must share. `--allow-run` without names is what `Deno.kill` needs.
  *
  * `--sleep` is the time of a file in milliseconds. Half of the killed tasks are cancelled by scancel, half end by SIGKILL;
  * the pipeline is submitted again for what then is missing.
@@ -55,7 +57,8 @@ const execute: Execute = async (program, args) => {
 using b = bench(text);
 const home = join(b.root, "test");
 const program = new URL("run_fake.ts", import.meta.url).pathname;
-const command = (name: string) => [Deno.execPath(), "run", "-q", "-A", program, name, b.file];
+const permissions = ["--no-prompt", "-R", `-W=${b.dir}`, "-E", "--allow-sys=hostname", "--allow-run=squeue"];
+const command = (name: string) => [Deno.execPath(), "run", "-q", ...permissions, program, name, b.file];
 
 /** Submits what is missing; resolves to the ids of the jobs. */
 async function send(): Promise<readonly string[]> {

@@ -130,6 +130,12 @@ Deno.test("convertCheckpoint() makes a network's own folder, with the options of
     });
     sameTensors(await loadNetwork(`${dir}/cn`, specsOf("controlnet")), valuesOf("controlnet"));
 
+    await Deno.writeTextFile(`${dir}/deep.yaml`, "[".repeat(65) + "]".repeat(65));
+    await assert.rejects(convertCheckpoint(`${dir}/cn.pth`, `${dir}/deep`, { config: `${dir}/deep.yaml` }), {
+      name: "InputError",
+      message: `Cannot read ${dir}/deep.yaml as more than 64 lists and maps are nested`,
+    });
+
     // Under diffusers' names nothing tells what it is.
     await writeSafetensors(`${dir}/unet.safetensors`, new Map(weights("unet", "", (name) => name)));
     const unetOut = (options: ConvertOptions) => convertCheckpoint(`${dir}/unet.safetensors`, `${dir}/unet`, options);
