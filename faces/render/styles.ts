@@ -5,7 +5,6 @@
  */
 import { z } from "zod";
 import { fileNames, readText, readTextIfExists } from "../../formats/files.ts";
-import { InputError } from "../../formats/input_error.ts";
 import { readYaml } from "../../formats/yaml_file.ts";
 
 /** Values of enumerations in style files, in the order of their numbers in shaders/face_render_style.wgsl. */
@@ -243,20 +242,7 @@ export async function loadStyle(path: string): Promise<Style> {
   return parseStyle(await readText(path), path);
 }
 
-/**
- * Reads all styles of a folder, by name.
- *
- * @throws {PipelineError} If a file is no style.
- * @throws {InputError} If the folder has none.
- */
-export async function loadStyles(dir: string): Promise<Map<string, Style>> {
-  const names = fileNames(dir).filter((name) => /\.ya?ml$/.test(name));
-  if (names.length === 0) throw new InputError(`Cannot load styles from ${dir}: it has no .yaml file`);
-  const styles = await Promise.all(names.map((name) => loadStyle(`${dir}/${name}`)));
-  return new Map(styles.map((style) => [style.name, style]));
-}
-
-/** Name of the style that is drawn anew for each image, and that has no file; see wild_style.ts. */
+/** Name of the style that is drawn anew for each image, and that has no file; see wild/style.ts. */
 export const WILD = "wild";
 
 /** Which styles of a folder: those to train on or those to test on, photo in neither, or all. */

@@ -23,7 +23,8 @@ import {
   withoutParts,
 } from "../../faces/render/render.ts";
 import { loadStyle, type Style, styleFiles, stylePrompt, WILD } from "../../faces/render/styles.ts";
-import { drawWildStyle, stageShot } from "../../faces/render/wild_style.ts";
+import { stageShot } from "../../faces/render/wild/shot.ts";
+import { drawWildStyle } from "../../faces/render/wild/style.ts";
 import { SCHEMAS } from "../../faces/schema.ts";
 import { Random } from "../../engine/rng.ts";
 import { exists, readText, writeAtomic } from "../../formats/files.ts";

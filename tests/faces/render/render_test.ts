@@ -11,14 +11,12 @@ import {
   sampleShot,
   WIDE_POSE,
 } from "../../../faces/render/render.ts";
-import { loadStyle, loadStyles, stylePrompt, type StyleRender } from "../../../faces/render/styles.ts";
+import { loadStyle, styleFiles, stylePrompt, type StyleRender } from "../../../faces/render/styles.ts";
 import { openDevice } from "../../../engine/device.ts";
 import { Random } from "../../../engine/rng.ts";
 
-const styles = new Map([
-  ...await loadStyles("pipelines/styles"),
-  ...await loadStyles("pipelines/styles/validation"),
-]);
+const files = ["pipelines/styles", "pipelines/styles/validation"].flatMap((dir) => styleFiles(dir, "all"));
+const styles = new Map((await Promise.all(files.map(loadStyle))).map((style) => [style.name, style]));
 const photo = styles.get("photo")!;
 const SIZE = 96;
 
@@ -424,7 +422,7 @@ Deno.test("renderFaces() refuses sizes that it cannot draw", async () => {
   device.destroy();
 });
 
-Deno.test("loadStyles() has at least 25 styles, of which at least 4 are to test on, each with a prompt that names it", () => {
+Deno.test("there are at least 25 styles, of which at least 4 are to test on, each with a prompt that names it", () => {
   assert(styles.size >= 25);
   assert([...styles.values()].filter(({ split }) => split === "test").length >= 4);
   for (const style of styles.values()) assert(stylePrompt(style).includes(style.style), style.name);
