@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { counted } from "../../formats/numbers.ts";
 import { type AdaptAct, adaptAct, type AdaptState, adaptState, nextFaces, ServerError } from "./api.ts";
 import { editor } from "./editor.ts";
 import { element } from "./elements.ts";
@@ -28,20 +29,25 @@ const isBusy = () => state?.status === "running" || state?.status === "saving";
 const usable = () =>
   editor.faces.filter(({ verdict, changed }) => verdict === "accepted" || changed && !verdict).length;
 
-/** Builds the dialog, and asks for the state. */
-export async function buildAdapt(): Promise<void> {
-  if (!editor.folder.adapts) return;
+/** Builds the dialog, which can be opened before the state is there. */
+export function buildAdapt(): void {
   element("adapt-open").addEventListener("click", openAdapt);
   for (const act of ["start", "cancel", "use"] as const) {
     element(`adapt-${act}`).addEventListener("click", () => void ask(act));
   }
-  receiveAdapt(await adaptState());
-  element<HTMLElement>("adapt-open").hidden = false;
+  render();
+  element<HTMLElement>("adapt-open").hidden = !editor.folder.adapts;
+}
+
+/** Asks for the state; the dialog says why there is none. */
+export async function loadAdapt(): Promise<void> {
+  if (!editor.folder.adapts) return;
+  await attempt(async () => receiveAdapt(await adaptState()));
+  if (!state) element("adapt-status").textContent = "";
 }
 
 /** Opens the dialog. */
 export function openAdapt(): void {
-  if (!state) return;
   render();
   element<HTMLDialogElement>("adapt").showModal();
 }
@@ -56,48 +62,64 @@ export function receiveAdapt(next: AdaptState): void {
 
 /** Asks the server to act, and shows its answer. */
 async function ask(act: AdaptAct): Promise<void> {
-  const problem = element<HTMLElement>("adapt-problem"), button = element<HTMLButtonElement>(`adapt-${act}`);
-  problem.hidden = true;
+  const button = element<HTMLButtonElement>(`adapt-${act}`);
   button.disabled = true;
-  try {
+  await attempt(async () => {
     receiveAdapt(await adaptAct(act));
-    if (act === "use") {
-      problem.textContent = "Guess uses the adapted detector now, and the doubts are found anew by it.";
-      problem.hidden = false;
-      void offerNext();
-    }
+    if (act !== "use") return;
+    note("Guess uses the adapted detector now, and the doubts are found anew by it.");
+    void offerNext();
+  });
+  button.disabled = false;
+  render();
+}
+
+/** Asks the server for something; the dialog says why it is refused. */
+async function attempt(request: () => Promise<void>): Promise<void> {
+  note("");
+  try {
+    await request();
   } catch (error) {
     if (!(error instanceof ServerError)) throw error;
-    problem.textContent = error.message;
-    problem.hidden = false;
-  } finally {
-    button.disabled = false;
-    render();
+    note(error.message);
   }
 }
 
+function note(text: string): void {
+  const line = element<HTMLElement>("adapt-problem");
+  line.textContent = text;
+  line.hidden = !text;
+}
+
 function render(): void {
-  if (!state) return;
-  const { status, message, stages, least } = state, faces = usable(), missing = Math.max(0, least - faces);
-  const done = stages.filter(({ status }) => status === "done" || status === "skipped").length;
-  const share = isBusy() && stages.length ? `, ${done} of ${stages.length}` : "";
-  element("adapt-open").textContent = isBusy() ? `Adapting${share}` : "Adapt the detector";
-  element("adapt-faces").textContent = `${faces} faces are accepted or corrected` +
-    (missing ? `; ${missing} more are needed, as a fit needs ${least} at least.` : ".");
-  element("adapt-status").textContent = STATUS[status] + (message ? ` ${message}` : "");
-  element("adapt-status").classList.toggle("failed", status === "failed");
+  const faces = usable(), missing = Math.max(0, (state?.least ?? 0) - faces);
+  element("adapt-faces").textContent = `${counted(faces, "face")} ${faces === 1 ? "is" : "are"} accepted or corrected` +
+    (missing ? `; a fit needs at least ${state!.least}, so ${missing} more.` : ".");
+  element("adapt-open").textContent = openText();
   element<HTMLElement>("adapt-cancel").hidden = !isBusy();
   element<HTMLElement>("adapt-start").hidden = isBusy();
-  element<HTMLButtonElement>("adapt-start").disabled = missing > 0;
+  element<HTMLButtonElement>("adapt-start").disabled = !state || missing > 0;
+  element<HTMLElement>("adapt-done").hidden = state?.status !== "done";
+  element<HTMLElement>("adapt-use").hidden = !editor.folder.guesses || state?.status !== "done";
+  element<HTMLElement>("adapt-same").hidden = !state;
+  if (!state) return;
+  const { status, message, stages } = state;
+  element("adapt-status").textContent = STATUS[status] + (message ? ` ${message}` : "");
+  element("adapt-status").classList.toggle("failed", status === "failed");
   element("adapt-start").textContent = status === "interrupted" || status === "killed" ? "Go on" : "Start";
-  element<HTMLElement>("adapt-done").hidden = status !== "done";
-  element<HTMLElement>("adapt-use").hidden = !editor.folder.guesses || status !== "done";
   element("adapt-stages").replaceChildren(...(status === "done" ? [] : stages.map(stageRow)));
   element("adapt-results").replaceChildren(...resultRows(state));
   element("adapt-weights").textContent = state.weights;
   element("adapt-detect").textContent = `deno task detect PICTURES --out FOUND --detector ${state.weights} --flip`;
   element("adapt-report").textContent = state.report ?? "";
   element("adapt-command").textContent = state.command;
+}
+
+/** Text of the button that opens the dialog. */
+function openText(): string {
+  if (!state || !isBusy()) return "Adapt the detector";
+  const done = state.stages.filter(({ status }) => status === "done" || status === "skipped").length;
+  return state.stages.length ? `Adapting, ${done} of ${state.stages.length}` : "Adapting";
 }
 
 const STATUS: Readonly<Record<AdaptState["status"], string>> = {

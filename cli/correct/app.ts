@@ -5,8 +5,8 @@
  * @module
  */
 import { featuresOf } from "../../faces/features.ts";
-import { buildAdapt, receiveAdapt } from "./adapt.ts";
-import { adaptState, listen, listFaces, ServerError } from "./api.ts";
+import { buildAdapt, loadAdapt, receiveAdapt } from "./adapt.ts";
+import { listen, listFaces, ServerError } from "./api.ts";
 import { buildComparison } from "./compare.ts";
 import { hear, lose } from "./connection.ts";
 import { editor } from "./editor.ts";
@@ -52,7 +52,7 @@ async function goOn(): Promise<void> {
   try {
     const wasAway = await hear();
     if (!editor.unsaved) status("Saved");
-    if (wasAway && editor.folder.adapts) receiveAdapt(await adaptState());
+    if (wasAway) await loadAdapt();
   } catch (error) {
     if (error instanceof ServerError) return; // it is away again, and will be heard of
     throw error;
@@ -74,6 +74,7 @@ async function start(): Promise<void> {
   if (!folder.adds) element("filter").querySelector('[value="empty"]')!.remove();
   buildTools();
   buildComparison();
+  buildAdapt();
   listenToPage();
   listen({
     change(event) {
@@ -91,8 +92,7 @@ async function start(): Promise<void> {
   await arrange();
   showProgress();
   document.title = `${folder.dir.replace(/^.*[\\/](?=.)/, "")} - Correct landmarks`;
-  await showFirst();
-  await buildAdapt();
+  await Promise.all([showFirst(), loadAdapt()]);
 }
 
 start().catch((error) => {

@@ -18,12 +18,12 @@ import { draw, render } from "./view.ts";
 
 /** Ways in which a drag moves landmarks. */
 export const MODES = {
-  refit: ["Rest follows", "1", "A landmark; those that were not placed by hand follow it"],
-  point: ["Point", "2", "One landmark alone"],
-  contour: ["Contour", "3", "A landmark, and those beside it on its contour the less the farther they are"],
-  feature: ["Feature", "4", "An eye, a brow, the nose, the mouth or the jaw: move, turn, scale"],
-  face: ["Face", "5", "All landmarks: move, turn, scale"],
-  boxes: ["Boxes", "6", "All faces of the picture: move, resize; a drag beside them adds one"],
+  refit: ["Rest follows", "1", "a landmark; those that were not placed by hand follow it"],
+  point: ["Point", "2", "one landmark alone"],
+  contour: ["Contour", "3", "a landmark, and those beside it on its contour the less the farther they are"],
+  feature: ["Feature", "4", "an eye, a brow, the nose, the mouth or the jaw: move, turn, scale"],
+  face: ["Face", "5", "all landmarks: move, turn, scale"],
+  boxes: ["Boxes", "6", "all faces of the picture: move, resize; a drag beside them adds one"],
 } as const;
 /** One of them. */
 export type Mode = keyof typeof MODES;

@@ -10,7 +10,7 @@ import { formatPts } from "../../faces/pts.ts";
 import { SCHEMAS } from "../../faces/schema.ts";
 import { neutralFace } from "../faces/neutral_face.ts";
 import { Browser, chromiumTest, type Page } from "../report_chromium.ts";
-import { ROOT, Server } from "./correct_page.ts";
+import { facesIn, openPage, ready, ROOT, SAVED, Server } from "./correct_page.ts";
 import { inFolder } from "../stages/run_stages.ts";
 
 const SIDE = 96, FACES = 24;
@@ -71,7 +71,10 @@ chromiumTest("correct: the detector is adapted from the page, which may be reloa
     await page.until(`${ACCEPTED} === 1`);
     await page.key("d");
     await page.until(`document.querySelector("#adapt").open`);
-    assert.match(await text(page, "adapt-faces"), /^1 faces are accepted or corrected; 19 more are needed/);
+    assert.match(
+      await text(page, "adapt-faces"),
+      /^1 face is accepted or corrected; a fit needs at least 20, so 19 more/,
+    );
     assert.ok(await page.evaluate(`document.querySelector("#adapt-start").disabled`));
     const refused = `fetch("adapt", { method: "POST", headers: { "content-type": "application/json" },
       body: '{"act":"start"}' }).then(async (r) => [r.status, await r.text()])`;
@@ -126,6 +129,48 @@ chromiumTest("correct: the detector is adapted from the page, which may be reloa
     server = await start(root, dir);
     page = await visit();
     await page.until(`${STATUS}.includes("The detector is adapted")`);
+    await server.stop();
+  });
+});
+
+chromiumTest("correct: the dialog of a fit opens by its key at once, and has the keys while it is open", async () => {
+  await inFolder(async (root) => {
+    const dir = await facesIn(`${root}/faces`, 3);
+    // A folder without models/faces: the state of a fit never comes, and all else works.
+    const server = await Server.startIn(root, dir, "--no-detector");
+    await using browser = await Browser.open();
+    const page = await openPage(browser, server.url);
+    const isOpen = () => page.evaluate<boolean>(`document.querySelector("#adapt").open`);
+    const shown = () =>
+      page.evaluate(`[location.hash, document.querySelector("#progress").textContent,
+        document.querySelector("#modes [aria-checked=true]").id, document.querySelector("#point-name").textContent]`);
+    await page.key("d");
+    assert.ok(await isOpen());
+    await page.until(`document.querySelector("#adapt-problem").innerText.includes('"models/faces"')`);
+    assert.equal(await text(page, "adapt-status"), "");
+    assert.equal(await text(page, "adapt-faces"), "0 faces are accepted or corrected.");
+    await page.key("Escape");
+    assert.ok(!await isOpen());
+
+    await page.key("]");
+    const before = await shown();
+    await page.key("d");
+    for (const key of ["a", "x", "n", "PageDown", "2", "]", "f", "ArrowRight", "d", "?"]) await page.key(key);
+    await page.key("Escape");
+    assert.ok(!await isOpen());
+    assert.deepEqual(await shown(), before);
+    assert.equal(await page.evaluate(`document.querySelector("#do-undo").disabled`), true);
+    // Tab leads to the dialog's own button.
+    await page.key("d");
+    await page.key("Tab");
+    assert.equal(await page.evaluate(`document.activeElement.textContent`), "Close");
+    await page.key("Enter");
+    assert.ok(!await isOpen());
+    await page.key("a");
+    await page.until(`${ACCEPTED} === 1 && ${SAVED}`);
+    await ready(page, "1.png");
+    assert.match(page.problems.splice(0).join(), /422/); // the browser notes an answer that is no success
+    assert.deepEqual(page.problems, []);
     await server.stop();
   });
 });
