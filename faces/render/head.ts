@@ -7,20 +7,10 @@
  *
  * @module
  */
-import {
-  blend,
-  clamp,
-  type HeadParams,
-  HOOD,
-  LIGHT_SKIN,
-  linear,
-  mix,
-  type Person,
-  type Rgb,
-  scale,
-  type Shot,
-  type Trait,
-} from "./person.ts";
+import { blend, LIGHT_SKIN, linear, type Rgb, scale } from "./colours.ts";
+import { clamp, mix } from "./numbers.ts";
+import type { Person, Trait } from "./person.ts";
+import { type HeadParams, HOOD, type Shot } from "./shot.ts";
 import { NOSES, type StyleColours, type StyleRender, type StyleShape } from "./styles.ts";
 
 /** Texels a head takes in the parameter texture. */

@@ -5,7 +5,10 @@
  *
  * @module
  */
-import { clamp, type HeadParams, type Person, type Rgb, type Shot, type Trait } from "./person.ts";
+import type { Rgb } from "./colours.ts";
+import { clamp } from "./numbers.ts";
+import type { Person, Trait } from "./person.ts";
+import type { HeadParams, Shot } from "./shot.ts";
 
 /** Parts that can be left out, each with what stands in its place. */
 const WITHOUT = {

@@ -15,23 +15,22 @@ import type { Image } from "../data/image.ts";
 import { CROP_SCALE, type Landmarks } from "../landmarks.ts";
 import { packHead, PARAM_TEXELS, setCrop, wearsAnything } from "./head.ts";
 import { type Convention, CURVE_POINTS, landmarksOf } from "./landmarks.ts";
-import { clamp, type HeadParams, mix } from "./person.ts";
+import { clamp, mix } from "./numbers.ts";
+import type { HeadParams } from "./shot.ts";
 import { KINDS, type StyleRender } from "./styles.ts";
 
+export type { Rgb } from "./colours.ts";
+export { type Person, samplePerson, type Trait } from "./person.ts";
 export {
   DEFAULT_POSE,
   type HeadParams,
   type Light,
-  type Person,
   type PoseRange,
-  type Rgb,
-  samplePerson,
   sampleShot,
   type Shot,
-  type Trait,
   WIDE_POSE,
   type Worn,
-} from "./person.ts";
+} from "./shot.ts";
 
 export type { Convention } from "./landmarks.ts";
 export { type Part, PARTS, withoutParts } from "./parts.ts";

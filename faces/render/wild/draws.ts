@@ -4,8 +4,8 @@
  * @module
  */
 import type { RandomSource } from "../../../engine/rng.ts";
-import { clamp, mix } from "../person.ts";
-import { hsl } from "./colours.ts";
+import { clamp, mix } from "../numbers.ts";
+import { hsl } from "./hex_colours.ts";
 
 /** Properties of a whole image: its colours, which are in harmony, and the boldness of its proportions. */
 export interface Scheme {

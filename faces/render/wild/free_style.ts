@@ -5,7 +5,7 @@
  */
 import type { RandomSource } from "../../../engine/rng.ts";
 import type { StyleColours, StyleRender } from "../styles.ts";
-import { blendHex } from "./colours.ts";
+import { blendHex } from "./hex_colours.ts";
 import { type Draw, hued, ratio, type Scheme, weighted, within } from "./draws.ts";
 import { MANNERS } from "./manners.ts";
 import { PROPORTIONS } from "./proportions.ts";

@@ -4,9 +4,9 @@
  * @module
  */
 import type { RandomSource } from "../../../engine/rng.ts";
-import { clamp, mix } from "../person.ts";
+import { clamp, mix } from "../numbers.ts";
 import type { StyleRender } from "../styles.ts";
-import { blendHex } from "./colours.ts";
+import { blendHex } from "./hex_colours.ts";
 
 /** A value between two: numbers and colours are mixed, anything else is one of them. */
 function mixValue(a: unknown, b: unknown, t: number, random: RandomSource): unknown {

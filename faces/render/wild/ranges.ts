@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { mix } from "../person.ts";
+import { mix } from "../numbers.ts";
 import type { KINDS, NOSES, StyleRender } from "../styles.ts";
-import { hsl } from "./colours.ts";
+import { hsl } from "./hex_colours.ts";
 import { type Draw, hued, list, oneOf, ratio, shift, some, stray, whole, within } from "./draws.ts";
 
 /** A kind of a group, such as a medium. */

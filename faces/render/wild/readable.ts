@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { clamp } from "../person.ts";
+import { clamp } from "../numbers.ts";
 import type { StyleRender } from "../styles.ts";
-import { blendHex, lightness } from "./colours.ts";
+import { blendHex, lightness } from "./hex_colours.ts";
 import { type Kind, SIZES } from "./ranges.ts";
 
 /** Widest borders of parts, as shares of their size: what is wider hides eyes and mouths. */

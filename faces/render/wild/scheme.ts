@@ -4,8 +4,8 @@
  * @module
  */
 import type { RandomSource } from "../../../engine/rng.ts";
-import { mix } from "../person.ts";
-import { hsl } from "./colours.ts";
+import { mix } from "../numbers.ts";
+import { hsl } from "./hex_colours.ts";
 import { type Scheme, weighted } from "./draws.ts";
 
 /** Steps from the first hue, degrees. */

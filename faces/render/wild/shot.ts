@@ -4,7 +4,8 @@
  * @module
  */
 import type { RandomSource } from "../../../engine/rng.ts";
-import { mix, type PoseRange, type Shot } from "../person.ts";
+import { mix } from "../numbers.ts";
+import type { PoseRange, Shot } from "../shot.ts";
 import type { StyleRender } from "../styles.ts";
 
 /** Share of the wild images whose heads turn evenly over the range. */

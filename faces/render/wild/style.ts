@@ -9,9 +9,9 @@
  * @module
  */
 import type { RandomSource } from "../../../engine/rng.ts";
-import { clamp } from "../person.ts";
+import { clamp } from "../numbers.ts";
 import type { StyleRender } from "../styles.ts";
-import { blendHex, lightness } from "./colours.ts";
+import { blendHex, lightness } from "./hex_colours.ts";
 import { freeStyle } from "./free_style.ts";
 import { mixStyles } from "./mixture.ts";
 import { readable } from "./readable.ts";

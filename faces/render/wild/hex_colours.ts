@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { mix } from "../person.ts";
+import { mix } from "../numbers.ts";
 
 /** A colour by hue (degrees), saturation and lightness (0 to 1). */
 export function hsl(hue: number, saturation: number, lightness: number): string {
