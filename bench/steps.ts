@@ -16,7 +16,7 @@ import { samplerFetches } from "../models/diffusion/sampler.ts";
 import { textEncoderFormat } from "../models/diffusion/clip_text.ts";
 import { stepFetches, type TrainerSpec } from "../models/trainer.ts";
 import { unet, unetFormat } from "../models/diffusion/unet.ts";
-import { adamHyper } from "../ops/optimizer.ts";
+import { adamHyper } from "../ops/adam.ts";
 import { lookUp } from "../engine/lookup.ts";
 import { Graph, type Value } from "../engine/graph.ts";
 import type { Precision } from "../engine/plan/precision.ts";

@@ -6,7 +6,8 @@
  */
 
 import type { Graph, Value } from "../engine/graph.ts";
-import { adamHyper, adamUpdates, rmspropUpdates, sgdUpdates } from "../ops/optimizer.ts";
+import { adamHyper } from "../ops/adam.ts";
+import { adamUpdates, rmspropUpdates, sgdUpdates } from "../ops/optimizer.ts";
 
 /** Options that are fixed in the graph. */
 export interface OptimizerOptions {

@@ -6,8 +6,7 @@ import { applyStep, optimizerStep } from "./_optimizer_step.ts";
 export type AdamAttrs = { readonly ema: boolean; readonly l2: boolean };
 
 /**
- * The numbers of one step, in the order of the `hyper` input: here, in the shader and in `adamHyper` of optimizer.ts
- * they go by these names only.
+ * The numbers of one step, in the order of the `hyper` input: here and in the shader they go by these names only.
  */
 export const HYPER = [
   "lr",
@@ -26,7 +25,7 @@ export const HYPER = [
 ] as const;
 
 /** The numbers of one step by name. */
-export type Hyper = Readonly<Record<typeof HYPER[number], number>>;
+type Hyper = Readonly<Record<typeof HYPER[number], number>>;
 
 /** A tensor's inputs by name; the average is there where one is kept. */
 interface Tensors {
@@ -61,7 +60,7 @@ export const adamOp: Op<AdamAttrs, number, number> = optimizerStep({
 /**
  * One step of Adam on some tensors; `adamUpdates` of optimizer.ts does it for a whole model.
  *
- * @param hyper The numbers of {@linkcode HYPER}, from `adamHyper`.
+ * @param hyper The numbers of {@linkcode HYPER}, from {@linkcode adamHyper}.
  * @param tensors Parameter, gradient and moments of each, and for all or for none of them the moving average `ema`.
  * @param l2 True for weight decay as an L2 term of the gradient.
  * @returns By tensor: new `p`, `m`, `v` and, with `ema`, its new value.
@@ -77,4 +76,64 @@ export function adam(
     const [p, m, v, average] = next as [Value, Value, Value, Value?];
     return { p, m, v, ema: average };
   });
+}
+
+/** Hyper-parameters of one step of Adam as users have them. */
+export interface AdamHyper {
+  /** Step size. */
+  readonly lr: number;
+  /** Decay of the first moment, default 0.9. */
+  readonly beta1?: number;
+  /** Decay of the second moment, default 0.999. */
+  readonly beta2?: number;
+  /** Added to the root of the second moment, default 1e-8. */
+  readonly eps?: number;
+  /** Weight decay, default 0. */
+  readonly weight_decay?: number;
+  /** Factor of the gradients, default 1. */
+  readonly grad_scale?: number;
+  /** Decay of the moving average of the weights, default 0.999. */
+  readonly ema_decay?: number;
+}
+
+/**
+ * The numbers of a step, in the order of {@linkcode HYPER}.
+ *
+ * @param step Counts from 0: the number of steps made before.
+ */
+export function adamHyper(step: number, hyper: AdamHyper): Float32Array {
+  const { lr, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0, grad_scale = 1, ema_decay = 0.999 } = hyper;
+  return numbersOf({
+    lr,
+    beta1,
+    beta2,
+    eps,
+    weight_decay,
+    m_correction: 1 / (1 - beta1 ** (step + 1)),
+    v_correction: 1 / (1 - beta2 ** (step + 1)),
+    grad_scale,
+    m_rate: 1 - beta1,
+    v_rate: 1 - beta2,
+    ema_rate: 1 - ema_decay,
+  });
+}
+
+/** The numbers of a step that changes nothing, if its gradients are zeros. */
+export const NO_STEP: Float32Array = numbersOf({
+  lr: 0,
+  beta1: 1,
+  beta2: 1,
+  eps: 1,
+  weight_decay: 0,
+  m_correction: 1,
+  v_correction: 1,
+  grad_scale: 1,
+  m_rate: 0,
+  v_rate: 0,
+  ema_rate: 0,
+});
+
+/** Hyper-parameters in the order of the op's input. */
+function numbersOf(hyper: Hyper): Float32Array {
+  return Float32Array.from(HYPER, (name) => hyper[name]);
 }

@@ -1,22 +1,16 @@
 import { apply, dims, elements, extent, type Op, texels, type Value } from "../engine/graph.ts";
 import source from "../shaders/adaptive_sum_pool.wgsl" with { type: "text" };
 import { accumulator, eachElement } from "./_reference.ts";
-import { type SizeAttrs, upsampleNearest, wholeFactor } from "./upsample_nearest.ts";
+import { gridSizes, resizing, type SizeAttrs, wholeFactor } from "./_resize.ts";
+import { upsampleNearest } from "./upsample_nearest.ts";
 
 /** Sums of the pixels that nearest upsampling of the result would make equal: sum pooling, and that op's gradient. */
 export const adaptiveSumPoolOp: Op<SizeAttrs, 1> = {
   name: "adaptive_sum_pool",
-  bound: "memory",
-  f16: () => "follows",
-  shapes: ([x], { size }) => {
-    const { N, C } = dims(x, "N H W C");
-    return [[N, ...size, C]];
-  },
+  ...resizing,
   lowering: {
     kind: "kernel",
     kernel: ({ inputs: [x], outputs: [y] }) => {
-      const { H, W, C } = dims(x, "N H W C");
-      const { HO, WO } = dims(y, "N HO WO C");
       const D = wholeFactor(y.shape, x.shape);
       return {
         source,
@@ -26,7 +20,7 @@ export const adaptiveSumPoolOp: Op<SizeAttrs, 1> = {
         writes: ["y"],
         fusable: ["x"],
         constants: { D },
-        ints: { H, W, HO, WO, C4: Math.ceil(C / 4) },
+        ints: gridSizes(x.shape, y.shape),
         threads: texels(y.shape),
       };
     },

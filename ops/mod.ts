@@ -7,6 +7,8 @@
  * @module
  */
 export { abs } from "./abs.ts";
+export type { UpdateOptions } from "./_gradients.ts";
+export { type AdamHyper, adamHyper } from "./adam.ts";
 export { adaptiveSumPool } from "./adaptive_sum_pool.ts";
 export { add } from "./add.ts";
 export { sumOfSquares } from "./add_squares.ts";
@@ -48,15 +50,12 @@ export {
   layerNorm,
 } from "./norm.ts";
 export {
-  type AdamHyper,
-  adamHyper,
   type AdamOptions,
   adamUpdates,
   type RmspropOptions,
   rmspropUpdates,
   type SgdOptions,
   sgdUpdates,
-  type UpdateOptions,
 } from "./optimizer.ts";
 export { permute } from "./permute.ts";
 export { quickGelu } from "./quick_gelu.ts";

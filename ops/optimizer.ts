@@ -8,78 +8,12 @@
 
 import type { Graph, Value } from "../engine/graph.ts";
 import { itemAt } from "../engine/lookup.ts";
-import { adam, HYPER, type Hyper } from "./adam.ts";
+import { adam, HYPER, NO_STEP } from "./adam.ts";
 import { add } from "./add.ts";
-import { sumOfSquares } from "./add_squares.ts";
-import { clipFactor } from "./clip_factor.ts";
-import { div } from "./div.ts";
-import { isFinite } from "./is_finite.ts";
+import { clipping, trained, type UpdateOptions } from "./_gradients.ts";
 import { momentum, MOMENTUM_HYPER } from "./momentum.ts";
 import { mul } from "./mul.ts";
-import { unscale } from "./unscale.ts";
 import { where } from "./where.ts";
-
-/** Options that all optimizers have. */
-export interface UpdateOptions {
-  /** True to keep an exponential moving average of each parameter, `ema/<name>`. */
-  readonly ema?: boolean;
-  /** Largest norm of all gradients together; longer ones are scaled down to it. */
-  readonly clip_norm?: number;
-  /**
-   * Factor of the loss whose gradients are given, `[1]`: they are divided by it, and a step whose gradients are not finite
-   * changes nothing.
-   */
-  readonly loss_scale?: Value | undefined;
-}
-
-/** Changes of all gradients of a step. */
-interface Clipping {
-  /** Squared norm of all gradients together; only with a norm to clip to. */
-  readonly squared_norm?: Value;
-  /** One where all gradients are finite, else zero; only with a scale of the loss. */
-  readonly finite?: Value;
-  /** A gradient, scaled. */
-  apply(g: Value): Value;
-}
-
-/** Clips gradients, and divides them by the scale of the loss. */
-function clipping(grads: readonly Value[], { clip_norm, loss_scale }: UpdateOptions): Clipping {
-  if (!loss_scale) {
-    if (clip_norm === undefined) return { apply: (g) => g };
-    const squared_norm = sumOfSquares(grads);
-    const factor = clipFactor(squared_norm, clip_norm);
-    return { squared_norm, apply: (g) => mul(g, factor) };
-  }
-  const { graph } = loss_scale;
-  const squares = sumOfSquares(grads);
-  const finite = isFinite(squares);
-  const inverse = div(graph.constant([1], [1]), loss_scale);
-  const squared_norm = mul(squares, mul(inverse, inverse));
-  const scale = clip_norm === undefined ? inverse : mul(inverse, clipFactor(squared_norm, clip_norm));
-  const factor = where(finite, scale, graph.constant([0], [1]));
-  return { finite, ...(clip_norm === undefined ? {} : { squared_norm }), apply: (g) => unscale(g, factor) };
-}
-
-/** A parameter, its gradient, and a function that makes a state tensor of its shape, `<prefix>/<name>`. */
-interface Trained {
-  readonly p: Value;
-  readonly g: Value;
-  state(prefix: string): Value;
-}
-
-/** Pairs parameters with their gradients, clipped. */
-function* trained(
-  graph: Graph,
-  parameters: ReadonlyMap<string, Value>,
-  grads: readonly Value[],
-  clip: Clipping,
-): Generator<Trained> {
-  for (const [k, [name, p]] of [...parameters].entries()) {
-    const g = grads[k];
-    if (!g) throw new TypeError(`Cannot update "${name}": ${grads.length} gradients are given`);
-    yield { p, g: clip.apply(g), state: (prefix) => graph.parameter(`${prefix}/${name}`, p.shape) };
-  }
-}
 
 /** Options of {@linkcode adamUpdates}. */
 export interface AdamOptions extends UpdateOptions {
@@ -91,7 +25,7 @@ export interface AdamOptions extends UpdateOptions {
  * Steps of Adam (or AdamW, when the decay is not zero) for all parameters.
  *
  * State is in parameters of the graph: `adam.m/<name>` and `adam.v/<name>` start as zeros, `ema/<name>` as a copy of the
- * parameter. The hyper-parameters are the graph input `adam.hyper`, see {@linkcode adamHyper}.
+ * parameter. The hyper-parameters are the graph input `adam.hyper`, see `adamHyper` of adam.ts.
  *
  * @param parameters Parameters to train, by name.
  * @param grads Their gradients, in the same order.
@@ -107,7 +41,7 @@ export function adamUpdates(
   const given = graph.input("adam.hyper", [HYPER.length]);
   const clip = clipping(grads, options);
   const { squared_norm, finite } = clip;
-  const hyper = finite ? where(finite, given, graph.constant(numbersOf(NO_STEP), [HYPER.length])) : given;
+  const hyper = finite ? where(finite, given, graph.constant(NO_STEP, [HYPER.length])) : given;
   const tensors = [...trained(graph, parameters, grads, clip)].map(({ p, g, state }) => ({
     p,
     g,
@@ -227,65 +161,4 @@ function momentumHyper(
   if (ema) hyper = add(hyper, mul(graph.input("ema.rate", [1]), constant({ ema_rate: 1 })));
   // A step that changes nothing, as gradients are zeros then.
   return finite ? where(finite, hyper, constant({ momentum: 1, alpha: 1, eps: 1 })) : hyper;
-}
-
-/** Hyper-parameters of one step of Adam. */
-export interface AdamHyper {
-  /** Step size. */
-  readonly lr: number;
-  /** Decay of the first moment, default 0.9. */
-  readonly beta1?: number;
-  /** Decay of the second moment, default 0.999. */
-  readonly beta2?: number;
-  /** Added to the root of the second moment, default 1e-8. */
-  readonly eps?: number;
-  /** Weight decay, default 0. */
-  readonly weight_decay?: number;
-  /** Factor of the gradients, default 1. */
-  readonly grad_scale?: number;
-  /** Decay of the moving average of the weights, default 0.999. */
-  readonly ema_decay?: number;
-}
-
-/**
- * The value of `adam.hyper` for a step.
- *
- * @param step Counts from 0: the number of steps made before.
- */
-export function adamHyper(step: number, hyper: AdamHyper): Float32Array {
-  const { lr, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0, grad_scale = 1, ema_decay = 0.999 } = hyper;
-  const values: Hyper = {
-    lr,
-    beta1,
-    beta2,
-    eps,
-    weight_decay,
-    m_correction: 1 / (1 - beta1 ** (step + 1)),
-    v_correction: 1 / (1 - beta2 ** (step + 1)),
-    grad_scale,
-    m_rate: 1 - beta1,
-    v_rate: 1 - beta2,
-    ema_rate: 1 - ema_decay,
-  };
-  return numbersOf(values);
-}
-
-/** A step of Adam that changes nothing, if its gradients are zeros. */
-const NO_STEP: Hyper = {
-  lr: 0,
-  beta1: 1,
-  beta2: 1,
-  eps: 1,
-  weight_decay: 0,
-  m_correction: 1,
-  v_correction: 1,
-  grad_scale: 1,
-  m_rate: 0,
-  v_rate: 0,
-  ema_rate: 0,
-};
-
-/** Hyper-parameters in the order of the op's input. */
-function numbersOf(hyper: Hyper): Float32Array {
-  return Float32Array.from(HYPER, (name) => hyper[name]);
 }

@@ -1,33 +1,16 @@
-import { apply, dims, extent, type Op, type Shape, texels, type Value } from "../engine/graph.ts";
+import { apply, dims, extent, type Op, texels, type Value } from "../engine/graph.ts";
 import source from "../shaders/upsample_nearest.wgsl" with { type: "text" };
 import { reader, tabulate } from "./_reference.ts";
+import { gridSizes, resizing, type SizeAttrs, wholeFactor } from "./_resize.ts";
 import { adaptiveSumPool } from "./adaptive_sum_pool.ts";
-
-/** Attributes of {@linkcode upsampleNearestOp}: height and width of the result. */
-export type SizeAttrs = { readonly size: readonly [number, number] };
-
-/** Factor from the coarse to the fine of two grids, the same in height and width, if it is a whole number up to 4; else 0. */
-export function wholeFactor(coarse: Shape, fine: Shape): number {
-  const { H, W } = dims(coarse, "N H W C");
-  const { HO, WO } = dims(fine, "N HO WO C");
-  const factor = HO / H;
-  return Number.isInteger(factor) && factor <= 4 && WO === factor * W ? factor : 0;
-}
 
 /** `y[n, h, w] = x[n, floor(h H / HO), floor(w W / WO)]`. */
 export const upsampleNearestOp: Op<SizeAttrs, 1> = {
   name: "upsample_nearest",
-  bound: "memory",
-  f16: () => "follows",
-  shapes: ([x], { size }) => {
-    const { N, C } = dims(x, "N H W C");
-    return [[N, ...size, C]];
-  },
+  ...resizing,
   lowering: {
     kind: "kernel",
     kernel: ({ inputs: [x], outputs: [y] }) => {
-      const { H, W, C } = dims(x, "N H W C");
-      const { HO, WO } = dims(y, "N HO WO C");
       const D = wholeFactor(x.shape, y.shape);
       return {
         source,
@@ -37,7 +20,7 @@ export const upsampleNearestOp: Op<SizeAttrs, 1> = {
         writes: ["y"],
         ...(D ? { fusable: ["x"] } : {}),
         constants: { D },
-        ints: { H, W, HO, WO, C4: Math.ceil(C / 4) },
+        ints: gridSizes(x.shape, y.shape),
         threads: texels(D ? x.shape : y.shape),
       };
     },

@@ -7,7 +7,8 @@
 import { z } from "zod";
 import { gradients } from "../../ops/autodiff.ts";
 import { mse } from "../../ops/mse.ts";
-import { adamHyper, adamUpdates } from "../../ops/optimizer.ts";
+import { adamHyper } from "../../ops/adam.ts";
+import { adamUpdates } from "../../ops/optimizer.ts";
 import { readConfig } from "../../models/io/config.ts";
 import { controlnet, controlnetFormat, copyEncoder, embedHint } from "../../models/diffusion/controlnet.ts";
 import { type HostTensors, initialise, type Specs, specsUnder } from "../../models/io/params.ts";

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { add } from "../../ops/add.ts";
 import { log } from "../../ops/log.ts";
-import { adamHyper, adamUpdates } from "../../ops/optimizer.ts";
+import { adamHyper } from "../../ops/adam.ts";
+import { adamUpdates } from "../../ops/optimizer.ts";
 import { sum } from "../../ops/sum.ts";
 import { affine } from "../../ops/affine.ts";
 import { softmaxOp } from "../../ops/softmax.ts";

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
-import { adam, adamOp, HYPER } from "../../ops/adam.ts";
-import { adamHyper } from "../../ops/optimizer.ts";
+import { adam, adamHyper, adamOp, HYPER } from "../../ops/adam.ts";
 import { Graph } from "../../engine/graph.ts";
 import { plan } from "../../engine/plan/plan.ts";
 import { checkOp, spreadNumbers } from "../check_op.ts";
