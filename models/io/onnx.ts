@@ -8,7 +8,7 @@
 
 import { type Node, topological, type Value } from "../../engine/graph.ts";
 import type { TensorData } from "../../formats/safetensors.ts";
-import type { MatmulAttrs } from "../../ops/matmul.ts";
+import type { MatmulAttrs } from "../../ops/_matmul.ts";
 import { FLOAT, type OnnxAttribute, type OnnxWriter, translationOf } from "./onnx_ops.ts";
 
 const OPERATOR_SET = 17, IR_VERSION = 8;
