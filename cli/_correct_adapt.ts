@@ -10,6 +10,7 @@ import { basename, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { removeIfExists } from "../formats/files.ts";
 import { InputError } from "../formats/input_error.ts";
+import { counted } from "../formats/numbers.ts";
 import type { Pipeline } from "../runtime/pipeline/file.ts";
 import { setFlags, shellWord } from "../runtime/pipeline/shell.ts";
 import { readRun, type RunState, type StageProgress } from "../runtime/run/status.ts";
@@ -149,7 +150,7 @@ export class Adaptation implements AsyncDisposable {
     const { source } = this.#options, { length } = correctedFaces(source), missing = LEAST_FACES - length;
     if (missing > 0) {
       throw new InputError(
-        `Cannot adapt a detector to ${length} faces of ${source.dir}: ${LEAST_FACES} are needed at least`,
+        `Cannot adapt a detector to ${counted(length, "face")} of ${source.dir}: ${LEAST_FACES} are needed at least`,
         { hint: `accept or correct ${missing} more` },
       );
     }

@@ -18,6 +18,7 @@ import {
 import { writeError } from "../formats/disk_error.ts";
 import { exists, readTextIfExists, removeIfExists, writeAtomic } from "../formats/files.ts";
 import { InputError } from "../formats/input_error.ts";
+import { counted } from "../formats/numbers.ts";
 import { isOfFace, pointsOf } from "../faces/data/corrections.ts";
 import { addedFace, type SourcePicture } from "./_correct_pictures.ts";
 import type { FaceSource, SourceFace } from "./_correct_source.ts";
@@ -103,8 +104,10 @@ export class Journal implements Disposable {
     if (unfit.size) {
       const [first] = unfit;
       throw new InputError(
-        `Cannot go on with ${path}: ${unfit.size} corrections are of other faces than those that are there now, as that of ` +
-          `${first}`,
+        `Cannot go on with ${path}: it has ${
+          counted(unfit.size, "correction")
+        } of other faces than those that are there ` +
+          `now, as that of ${first}`,
         { hint: "--undo-all sets the corrections aside" },
       );
     }

@@ -12,6 +12,7 @@ import { Buffer } from "node:buffer";
 import { join } from "node:path";
 import { exists, makeFolder, readBytes, removeIfExists, writeAtomic, writeFile } from "../formats/files.ts";
 import { InputError } from "../formats/input_error.ts";
+import { counted } from "../formats/numbers.ts";
 import { landmarkNames } from "../faces/data/annotations/format.ts";
 import type { Image } from "../faces/data/image.ts";
 import { encodeJpeg, readImage, writePng } from "../faces/data/image_file.ts";
@@ -200,7 +201,7 @@ function checkFree(dir: string, sources: readonly Source[], formats: readonly Re
   }
   const there = names.filter((name) => exists(join(dir, name)));
   if (!there.length) return;
-  const more = there.length > 1 ? ` and ${there.length - 1} more files` : "";
+  const more = there.length > 1 ? ` and ${counted(there.length - 1, "more file")}` : "";
   throw new InputError(`Cannot write ${join(dir, there[0]!)}${more}: there is such a file`, {
     hint: "--out with another folder, or --overwrite",
   });

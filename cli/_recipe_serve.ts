@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { counted } from "../formats/numbers.ts";
 import { NoAdapterError } from "../engine/device.ts";
 import { LazyDevice } from "./_device.ts";
 import { HOST, newToken, serveLocally } from "./_local_server.ts";
@@ -56,8 +57,8 @@ export async function serveRecipes(
   const end = () => stop.abort();
   for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, end);
   context.print(
-    `http://${HOST}:${http.addr.port}/${token}/ has the ${folder.list().length} styles and edits of ${folder.dir}; ` +
-      "Ctrl-C stops",
+    `http://${HOST}:${http.addr.port}/${token}/ has the styles and edits of ${folder.dir}, ` +
+      `${counted(folder.list().length, "file")}; Ctrl-C stops`,
   );
   await http.finished;
   await faces?.[Symbol.asyncDispose]();

@@ -6,6 +6,7 @@
 import { Command, Option } from "@commander-js/extra-typings";
 import { join } from "node:path";
 import { exists, makeFolder, readText, writeFile } from "../formats/files.ts";
+import { counted } from "../formats/numbers.ts";
 import { formatTable } from "../runtime/run/progress.ts";
 import {
   addResults,
@@ -143,7 +144,7 @@ async function measure(
     const data = await openData(dir, options, note);
     for (const tool of tools) {
       const { evaluation } = await scoreTool(forData(tool, name), data, { ...options, ...PAPERS }, gpu);
-      note(`${tool.name} on ${name}: ${evaluation.all.nme.toFixed(2)} % on ${evaluation.all.count} faces`);
+      note(`${tool.name} on ${name}: ${evaluation.all.nme.toFixed(2)} % on ${counted(evaluation.all.count, "face")}`);
       addResults(results, tool.name, name, evaluation);
     }
   }

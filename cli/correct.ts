@@ -9,6 +9,7 @@ import type { Origin } from "../faces/pts.ts";
 import { type LandmarkSchema, schemaName } from "../faces/schema.ts";
 import { CORRECTIONS } from "../formats/corrections.ts";
 import { InputError } from "../formats/input_error.ts";
+import { counted } from "../formats/numbers.ts";
 import { NoAdapterError } from "../engine/device.ts";
 import { type Detector, loadDetector, readDetectorConfig } from "../models/detectors/detector.ts";
 import { readErrors } from "../models/detectors/errors.ts";
@@ -103,12 +104,16 @@ export const correct = (context: Context) =>
       }
       if (options.save !== undefined && options.as !== undefined) {
         const { images, faces } = await exportCorrected(source, options.save, options.as);
-        return context.print(`${images} pictures with ${faces} faces as ${options.as}: ${options.save}`);
+        return context.print(
+          `${counted(images, "picture")} with ${counted(faces, "face")} as ${options.as}: ${options.save}`,
+        );
       }
       if (options.save !== undefined) {
         const count = await saveCorrected(source, options.save, options.size ?? SAVED_PX);
         return context.print(
-          `${count} faces of ${dir}: ${options.save}; next: deno task run pipelines/adapt.yaml --set folder=${options.save}`,
+          `${
+            counted(count, "face")
+          } of ${dir}: ${options.save}; next: deno task run pipelines/adapt.yaml --set folder=${options.save}`,
         );
       }
       await using adaptation = new Adaptation({
@@ -153,8 +158,9 @@ export const correct = (context: Context) =>
       const http = serveLocally(server, options.port, stop.signal);
       const end = () => stop.abort();
       for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, end);
+      const count = journal.faces.keys().filter((k) => !journal.isAbsent(k)).toArray().length;
       context.print(
-        `http://${HOST}:${http.addr.port}/${token}/ has the ${source.faces.length} faces of ${dir}; Ctrl-C stops`,
+        `http://${HOST}:${http.addr.port}/${token}/ has the ${counted(count, "face")} of ${dir}; Ctrl-C stops`,
       );
       void server.fillList();
       await http.finished;
@@ -207,7 +213,7 @@ function undoAll(dir: string, { print }: Context): void {
   const aside = setAside(dir);
   print(
     aside
-      ? `${aside.faces} faces are as they were; their corrections are in ${aside.path}`
+      ? `the corrections of ${counted(aside.faces, "face")} are set aside in ${aside.path}`
       : `${dir} has no corrections`,
   );
 }

@@ -8,6 +8,7 @@ import { Command, InvalidArgumentError, Option } from "@commander-js/extra-typin
 import { basename, extname, resolve } from "node:path";
 import { exists, readBytes } from "../formats/files.ts";
 import { InputError } from "../formats/input_error.ts";
+import { counted } from "../formats/numbers.ts";
 import type { Image } from "../faces/data/image.ts";
 import { decodeImage, readImage } from "../faces/data/image_file.ts";
 import { CROP_SCALE } from "../faces/landmarks.ts";
@@ -224,7 +225,7 @@ const nobody: Pick<Finder, "find"> = {
 async function printKept(results: ResultFolder, sources: readonly Source[], context: Context): Promise<void> {
   const wanted = new Set(sources.filter((source) => results.has(source)).map(({ file }) => file));
   if (!wanted.size) return;
-  context.note(`${wanted.size} of ${sources.length} pictures are done already; --overwrite begins anew`);
+  context.note(`done already: ${wanted.size} of ${counted(sources.length, "picture")}; --overwrite begins anew`);
   for await (const row of results.rows()) if (wanted.has(row.file)) printRow(row, results, context);
 }
 

@@ -4,6 +4,7 @@
  * @module
  */
 import { Command, Option } from "@commander-js/extra-typings";
+import { counted } from "../formats/numbers.ts";
 import { EXPORT_NAMES, exportFormatsDoc } from "../faces/data/annotations/registry.ts";
 import { isDataset, openDataset } from "../faces/data/dataset.ts";
 import { exportDataset as exportAs } from "../faces/data/dataset_export.ts";
@@ -40,7 +41,7 @@ export const exportDataset = ({ print }: Context) =>
       const written = await exportAs(dataset, out, { format, origin, overwrite });
       const path = (name: string) => name === "" ? out : `${out.replace(/\/+$/, "")}/${name}`;
       const { lacks, left_out, annotations } = written;
-      print(`${written.images} images, landmarks of ${dataset.schema.name} as ${format}: ${out}`);
+      print(`${counted(written.images, "image")}, landmarks of ${dataset.schema.name} as ${format}: ${out}`);
       const aside = lacks.filter((property) => property === "style" || property === "group");
       if (aside.length) {
         print(`${format} has no place for ${aside.join(" and ")}: ${path(index(written.folder))} has them`);

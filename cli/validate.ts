@@ -7,6 +7,7 @@ import { Command } from "@commander-js/extra-typings";
 import { readError } from "../formats/disk_error.ts";
 import { fileNames, isMissing } from "../formats/files.ts";
 import { InputError } from "../formats/input_error.ts";
+import { counted } from "../formats/numbers.ts";
 import { missingParameters, pipelineAt, setOption } from "./_pipeline.ts";
 import { type Context, Exit, UsageError } from "./command.ts";
 import { reportOf } from "./_error_report.ts";
@@ -26,7 +27,7 @@ export const validate = (context: Context) =>
           const { stages, unset } = await pipelineAt(file, { set }, context, { allowUnset: true, keepOptional: true });
           const missing = missingParameters(unset, set);
           if (json) print(JSON.stringify({ file, stages: stages.length, unset: Object.keys(unset) }));
-          else print(`ok ${file}: ${stages.length} stages${missing && `, run with${missing}`}`);
+          else print(`ok ${file}: ${counted(stages.length, "stage")}${missing && `, run with${missing}`}`);
         } catch (error) {
           if (!(error instanceof InputError)) throw error;
           note(error.message);

@@ -10,6 +10,7 @@ import { basename, extname, join } from "node:path";
 import { type Context, number, UsageError } from "./command.ts";
 import { exists, readTextIfExists } from "../formats/files.ts";
 import { Html, markup, type Part } from "../formats/html.ts";
+import { counted } from "../formats/numbers.ts";
 import { formatField, formatSeconds } from "../runtime/run/progress.ts";
 import { readLog, readRun, type RunState, type StageProgress } from "../runtime/run/status.ts";
 import { trainingCharts } from "../stages/report/_line_chart.ts";
@@ -214,7 +215,7 @@ function state(run: RunState): Html {
   const { status, owner, updated, message, stages } = run;
   const seconds = stages.reduce((sum, stage) => sum + stage.seconds, 0);
   const facts = [
-    `${stages.filter(isDone).length} of ${stages.length} stages done`,
+    `${stages.filter(isDone).length} of ${counted(stages.length, "stage")} done`,
     `${formatSeconds(seconds)} of work`,
     owner ? `process ${owner.process} since ${utc(owner.since)}` : `last news ${updated ? utc(updated) : "none"}`,
   ];

@@ -13,6 +13,7 @@
  * @module
  */
 
+import { counted } from "./numbers.ts";
 import { countElements, ELEMENT_BYTES, readFloat32, type SafetensorsDtype } from "./elements.ts";
 import { readAt, reading, writing } from "./files.ts";
 import { InputError } from "./input_error.ts";
@@ -130,7 +131,9 @@ export class SafetensorsFile implements Disposable {
   #entry(name: string): Entry {
     const entry = this.#entries.get(name);
     if (entry) return entry;
-    throw new InputError(`Cannot read tensor "${name}" of ${this.path}: it has ${this.#entries.size} others`);
+    throw new InputError(
+      `Cannot read tensor "${name}" of ${this.path}: it has ${counted(this.#entries.size, "other")}`,
+    );
   }
 }
 

@@ -22,6 +22,7 @@
  * @module
  */
 
+import { counted } from "./numbers.ts";
 import { crc32 } from "./crc32.ts";
 import { countElements, ELEMENT_BYTES, readFloat32, type SafetensorsDtype, toFloat32 } from "./elements.ts";
 import { readAt, reading } from "./files.ts";
@@ -188,7 +189,9 @@ export class TorchArchive implements Disposable {
   #tensor(name: string): Described {
     const tensor = this.#tensors.get(name);
     if (tensor) return tensor;
-    throw new InputError(`Cannot read tensor "${name}" of ${this.path}: it has ${this.#tensors.size} others`);
+    throw new InputError(
+      `Cannot read tensor "${name}" of ${this.path}: it has ${counted(this.#tensors.size, "other")}`,
+    );
   }
 }
 

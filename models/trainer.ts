@@ -277,7 +277,7 @@ export class Trainer implements Disposable {
     const batches = Array.isArray(inputs) ? inputs as readonly Inputs[] : [inputs as Inputs];
     if (batches.length !== this.gradient_accumulation_steps) {
       throw new TypeError(
-        `Cannot make a step of ${batches.length} batches: ${this.gradient_accumulation_steps} are expected`,
+        `Cannot make a step: its number of batches is ${batches.length}, not ${this.gradient_accumulation_steps}`,
       );
     }
     return batches;

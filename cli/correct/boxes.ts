@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { counted } from "../../formats/numbers.ts";
 import { addFace, type Box, type FaceSummary, findFaces, type Point, ServerError } from "./api.ts";
 import { editor, type Open, pointsNow } from "./editor.ts";
 import { say, status } from "./elements.ts";
@@ -93,7 +94,7 @@ export async function findInPicture(): Promise<void> {
   status("Looks for faces");
   const count = await added(open, findFaces);
   if (count === 0) say("No other face was found: draw a box around one in the mode Boxes (6).");
-  else if (count) say(`${count} ${count === 1 ? "face was" : "faces were"} added.`);
+  else if (count) say(`${counted(count, "face")} added.`);
 }
 
 /** Adds a face in the middle of what is seen. */

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { counted } from "../../formats/numbers.ts";
 import { nameOf, svg } from "./stage.ts";
 import type { Point } from "./api.ts";
 import { boxesNow, isAbsent } from "./boxes.ts";
@@ -77,8 +78,8 @@ export function render(): void {
     score: score === null ? "" : score.toFixed(2),
     style,
     group,
-    "by hand": `${state.pinned.length} landmarks`,
-    hidden: state.occluded.length ? `${state.occluded.length} landmarks` : "",
+    "by hand": counted(state.pinned.length, "landmark"),
+    hidden: state.occluded.length ? counted(state.occluded.length, "landmark") : "",
     verdict: state.verdict ?? "",
   };
   element("facts").replaceChildren(

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { counted } from "../../formats/numbers.ts";
 import { type Device, NoAdapterError, openDevice } from "../../engine/device.ts";
 import type { Image } from "../../faces/data/image.ts";
 import { formatPts } from "../../faces/pts.ts";
@@ -196,12 +197,11 @@ async function show(reader: FaceReader, file: Blob, name: string): Promise<void>
     return;
   }
   const faces = await reader.read(image, Number(score.value));
-  const row = rowOf(name, image, faces);
+  const row = rowOf(name, image, faces), count = counted(faces.length, "face");
   const canvas = document.createElement("canvas");
   canvas.setAttribute("role", "img");
-  canvas.setAttribute("aria-label", `${name} with the landmarks of ${faces.length} faces`);
+  canvas.setAttribute("aria-label", `${name} with the landmarks of ${count}`);
   draw(canvas, image, faces, reader.schema);
-  const count = faces.length === 1 ? "1 face" : `${faces.length} faces`;
   const scores = faces.map(({ score }) => (score ?? 1).toFixed(2)).join(", ");
   const choices = document.createElement("div");
   choices.className = "choices";

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { counted } from "../../formats/numbers.ts";
 import { checked, element, say, status } from "../correct/elements.ts";
 import { type Change, draw, type Drawn, listFiles, ServerError } from "./api.ts";
 import { filterControls, make, showControls, slider } from "./controls.ts";
@@ -49,7 +50,7 @@ function showFacts(): void {
   element<HTMLButtonElement>("redo").disabled = !history.canRedo;
   element<HTMLButtonElement>("save").disabled = !changed || problems.length > 0;
   element<HTMLButtonElement>("save-as").disabled = problems.length > 0;
-  const count = problems.length === 1 ? "1 mistake" : `${problems.length} mistakes`;
+  const count = counted(problems.length, "mistake");
   status(problems.length ? count : changed ? "Not saved" : "Saved", problems.length > 0);
   element("tab-text").classList.toggle("wrong", problems.length > 0);
   markFiles();

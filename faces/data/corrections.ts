@@ -12,6 +12,7 @@ import {
   readCorrections,
 } from "../../formats/corrections.ts";
 import { InputError } from "../../formats/input_error.ts";
+import { counted } from "../../formats/numbers.ts";
 import { pointAt } from "../geometry.ts";
 import type { Landmarks } from "../landmarks.ts";
 import { roundTo } from "../statistics.ts";
@@ -89,8 +90,10 @@ export function applyCorrections<R extends DatasetRecord>(dir: string, records: 
   });
   if (unfit.length) {
     throw new InputError(
-      `Cannot apply ${dir}/${CORRECTIONS}: ${unfit.length} corrections are of other faces than those that are there ` +
-        `now, as that of ${unfit[0]}`,
+      `Cannot apply ${dir}/${CORRECTIONS}: it has ${
+        counted(unfit.length, "correction")
+      } of other faces than those that ` +
+        `are there now, as that of ${unfit[0]}`,
       {
         hint:
           `open the folder with the settings it was corrected with, or set them aside: deno task correct ${dir} --undo-all`,

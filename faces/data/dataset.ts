@@ -9,6 +9,7 @@
  */
 import { z } from "zod";
 import { exists, isFolder, isMissing, namesIn, readText } from "../../formats/files.ts";
+import { counted } from "../../formats/numbers.ts";
 import { readEntry, readTarDirectory } from "../../formats/tar.ts";
 import { InputError } from "../../formats/input_error.ts";
 import { itemAt } from "../../engine/lookup.ts";
@@ -134,7 +135,9 @@ export function datasetOf(
 ): Dataset {
   const load = async (index: number, pool?: PicturePool): Promise<Sample> => {
     const record = records[index];
-    if (!record) throw new RangeError(`Cannot read image ${index} of ${dir}: it holds ${records.length} images`);
+    if (!record) {
+      throw new RangeError(`Cannot read image ${index} of ${dir}: it holds ${counted(records.length, "image")}`);
+    }
     const path = `${dir}/${record.file_name}`;
     const image = await (pool ? pool.decode(path) : readImage(path));
     if (size_px !== 0 && (image.width !== size_px || image.height !== size_px)) {

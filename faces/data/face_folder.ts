@@ -8,6 +8,7 @@
 import { exists, isMissing } from "../../formats/files.ts";
 import { type Correction, CORRECTIONS } from "../../formats/corrections.ts";
 import { InputError } from "../../formats/input_error.ts";
+import { counted } from "../../formats/numbers.ts";
 import { boundingBox, type Landmarks } from "../landmarks.ts";
 import { convertLandmarks, convertMarks, DEFAULT_SCHEMA, SCHEMAS } from "../schema.ts";
 import { type ImageFormat, type ListFormat, stem } from "./annotations/format.ts";
@@ -230,7 +231,9 @@ async function datasetAsFolder(
       ...(record.occluded && { occluded: convertMarks(record.occluded, all.schema, schema) }),
     }));
   if (records.length === 0) {
-    throw new InputError(`Cannot use ${dir} as a folder of faces: none of its ${all.records.length} images is chosen`);
+    throw new InputError(
+      `Cannot use ${dir} as a folder of faces: none of its ${counted(all.records.length, "image")} is chosen`,
+    );
   }
   const images = new Set(records.map(({ file_name }) => file_name));
   const there = new Set(files.paths);
@@ -276,7 +279,7 @@ export function badFilesError(dir: string, bad: readonly BadFile[], total: numbe
   const SHOWN = 20;
   const lines = bad.slice(0, SHOWN).map(({ file, reason }) => `  ${file}: ${reason}`);
   if (bad.length > SHOWN) lines.push(`  ... and ${bad.length - SHOWN} more`);
-  return new InputError(`Cannot use ${dir}: ${bad.length} of ${total} files are bad`, {
+  return new InputError(`Cannot use ${dir}: ${bad.length} of ${counted(total, "file")} are bad`, {
     hint: `${hint ?? 'mend them or set on_bad to "skip"'}\n${lines.join("\n")}`,
   });
 }

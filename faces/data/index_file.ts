@@ -6,6 +6,7 @@
 import { parseCsv } from "../../formats/csv.ts";
 import { readText } from "../../formats/files.ts";
 import { InputError } from "../../formats/input_error.ts";
+import { counted } from "../../formats/numbers.ts";
 import { suggest } from "../../formats/yaml_tree.ts";
 import { baseName, stem } from "./annotations/format.ts";
 import { type FolderFiles, NameFinder, plainPath, someOf } from "./folder_files.ts";
@@ -192,9 +193,12 @@ function matchRows({ path, rows, notes }: Table, images: readonly string[]): Map
   }
   if (unmatched.length) {
     if (unmatched.length === rows.length && images.length) {
-      throw new InputError(`Cannot use ${path}: none of its ${rows.length} names is of an image in the folder`, {
-        hint: `it has ${someOf(unmatched, 2)}; the folder has ${someOf(images, 2)}`,
-      });
+      throw new InputError(
+        `Cannot use ${path}: none of its ${counted(rows.length, "name")} is of an image in the folder`,
+        {
+          hint: `it has ${someOf(unmatched, 2)}; the folder has ${someOf(images, 2)}`,
+        },
+      );
     }
     const verb = unmatched.length === 1 ? "row fits" : "rows fit";
     notes.push({

@@ -4,6 +4,7 @@
  * @module
  */
 import { InputError } from "../../formats/input_error.ts";
+import { counted } from "../../formats/numbers.ts";
 
 /** Two sets of indices, each in ascending order. */
 export interface Split {
@@ -32,7 +33,9 @@ export function splitByGroup(records: readonly { group: string }[], fraction: nu
   const sizes = new Map<string, number>();
   for (const { group } of records) sizes.set(group, (sizes.get(group) ?? 0) + 1);
   if (sizes.size < 2) {
-    throw new InputError(`Cannot split ${records.length} images of ${sizes.size} group: at least 2 groups are needed`);
+    throw new InputError(
+      `Cannot split ${counted(records.length, "image")} of ${sizes.size} group: at least 2 groups are needed`,
+    );
   }
   const order = [...sizes].map(([group, size]) => ({ group, size, key: hash(`${seed}/${group}`) }))
     .sort((a, b) => a.key - b.key || (a.group < b.group ? -1 : 1));

@@ -16,6 +16,7 @@
  */
 
 import { z } from "zod";
+import { counted } from "../../formats/numbers.ts";
 import { DEFAULT_SCHEMA, type SchemaName, schemaName, SCHEMAS } from "../../faces/schema.ts";
 import { add } from "../../ops/add.ts";
 import { concat } from "../../ops/concat.ts";
@@ -239,7 +240,7 @@ export const hourglassDetector = {
     },
   },
   exports: {},
-  describe: ({ stacks, channels }) => `${stacks} stacks of ${channels} channels`,
+  describe: ({ stacks, channels }) => `${counted(stacks, "stack")} of ${channels} channels`,
   build(scope, images, config) {
     const outputs = hourglass(scope, images, config);
     const features = pooledFeatures(outputs.at(-1)!.features);

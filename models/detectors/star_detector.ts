@@ -5,6 +5,7 @@
  */
 
 import { z } from "zod";
+import { counted } from "../../formats/numbers.ts";
 import { DEFAULT_SCHEMA, type SchemaName, schemaName, SCHEMAS } from "../../faces/schema.ts";
 import { affine } from "../../ops/affine.ts";
 import { concat } from "../../ops/concat.ts";
@@ -169,7 +170,7 @@ export const starDetector = {
       },
     },
   },
-  describe: ({ stacks, channels }) => `${stacks} stacks of ${channels} channels`,
+  describe: ({ stacks, channels }) => `${counted(stacks, "stack")} of ${channels} channels`,
   build(scope, images, config) {
     const { output, landmarks } = build(scope, images, config, false);
     const { covariance } = heatmapSpread(lastOf(output).heatmaps);

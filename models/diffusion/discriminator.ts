@@ -36,6 +36,7 @@ import { mean, sum } from "../../ops/sum.ts";
 import { extent, type Value } from "../../engine/graph.ts";
 import { itemAt } from "../../engine/lookup.ts";
 import { InputError } from "../../formats/input_error.ts";
+import { counted } from "../../formats/numbers.ts";
 import type { Scope } from "../io/params.ts";
 import { convolve, type ConvolveOptions, normalise } from "./layers.ts";
 
@@ -72,7 +73,9 @@ const SLOPE = 0.2;
 export function discriminate(scope: Scope, { channels, layers }: DiscriminatorConfig, images: Value): Value {
   const side = Math.min(extent(images, 1), extent(images, 2)), least = leastSide({ layers });
   if (side < least) {
-    throw new InputError(`Cannot tell images of ${side} pixels apart with ${layers} layers: ${least} are expected`);
+    throw new InputError(
+      `Cannot tell images of ${side} pixels apart with ${counted(layers, "layer")}: ${least} are expected`,
+    );
   }
   const block = (at: Scope, name: string, x: Value, C: number, options: ConvolveOptions) =>
     convolve(at, name, x, C, { kernel: 4, padding: 1, init: { kind: "normal", std: 0.02 }, ...options });

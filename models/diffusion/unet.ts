@@ -285,7 +285,9 @@ export function decode(scope: Scope, config: UNetConfig, inputs: UNetInputs, enc
   const { block_out_channels, up_block_types } = config;
   const levels = block_out_channels.length;
   if (up_block_types.length !== levels) {
-    throw new InputError(`Cannot build the UNet: up_block_types has ${up_block_types.length} entries, not ${levels}`);
+    throw new InputError(
+      `Cannot build the UNet: the length of up_block_types is ${up_block_types.length}, not ${levels}`,
+    );
   }
   const blocks = { groups: config.norm_num_groups, eps: config.norm_eps, time: encoded.time };
   const skips = [...encoded.skips];

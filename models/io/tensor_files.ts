@@ -11,6 +11,7 @@
 import { InputError } from "../../formats/input_error.ts";
 import { exists, firstBytes, isMissing, readText } from "../../formats/files.ts";
 import { FOREIGN_BYTES, foreignKind } from "../../formats/foreign.ts";
+import { counted } from "../../formats/numbers.ts";
 import { readSafetensors, type SafetensorsInfo, type TensorData } from "../../formats/safetensors.ts";
 import { readTorchArchive } from "../../formats/torch_archive.ts";
 import type { TensorFile } from "./parameter_files.ts";
@@ -148,7 +149,7 @@ class Shards implements OpenTensors {
   #file(name: string): OpenTensors {
     const file = this.fileOf.get(name);
     if (file) return file;
-    throw new InputError(`Cannot read tensor "${name}" of ${this.path}: it has ${this.fileOf.size} others`);
+    throw new InputError(`Cannot read tensor "${name}" of ${this.path}: it has ${counted(this.fileOf.size, "other")}`);
   }
 }
 

@@ -15,6 +15,7 @@ import {
   writeTuned,
 } from "../../engine/tuning/tuning_cache.ts";
 import { readJsonIfUsable, writeAtomic } from "../../formats/files.ts";
+import { counted } from "../../formats/numbers.ts";
 import type { Artifact, ShardContext } from "../stage.ts";
 import { stageCosts } from "./costs.ts";
 import type { StageJob, StageRunNote } from "./job.ts";
@@ -145,7 +146,7 @@ export abstract class Attempt {
     );
     let measured = 0;
     for await (const { known } of tuneAll(device, kernels, { path, signal: this.signal, note })) if (!known) measured++;
-    if (measured) note(`tuned ${measured} kernels`);
+    if (measured) note(`tuned ${counted(measured, "kernel")}`);
     return readTuned(path, device.name);
   }
 

@@ -9,6 +9,7 @@ import { z } from "zod";
 import { readError } from "../../formats/disk_error.ts";
 import { CORRECTIONS, correctionsVersion } from "../../formats/corrections.ts";
 import { exists, isMissing, readingSync, readTextIfExists } from "../../formats/files.ts";
+import { counted } from "../../formats/numbers.ts";
 import { oldNames, renamedHint } from "../../formats/renamed.ts";
 import type { Pipeline, PipelineStage } from "../pipeline/file.ts";
 import { lookUp } from "../../engine/lookup.ts";
@@ -240,7 +241,7 @@ function changeOf(dir: string, then: Contents): string | null {
   for (const { size } of now.values()) bytes += size;
   const sizes = now.size === then.files && bytes === then.bytes
     ? null
-    : `${now.size} files of ${bytes} bytes, not ${then.files} of ${then.bytes}`;
+    : `${counted(now.size, "file")} of ${bytes} bytes, not ${then.files} of ${then.bytes}`;
   if (then.list === undefined) return sizes;
   const text = readTextIfExists(join(dir, LIST));
   if (text === undefined || digest(text) !== then.list) return sizes ?? `${LIST} is not as it was`;

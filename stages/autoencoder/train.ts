@@ -5,6 +5,7 @@
  */
 
 import { z } from "zod";
+import { counted } from "../../formats/numbers.ts";
 import { contactSheet } from "../../faces/draw.ts";
 import { writePng } from "../../faces/data/image_file.ts";
 import {
@@ -221,7 +222,7 @@ export const trainAutoencoder = stage({
     // The diffusion model works on latents of unit variance.
     const scaling_factor = 1 / Math.sqrt(variance);
     ctx.log(`latents of ${side} x ${side} x ${latent_channels}, scaling factor ${scaling_factor.toFixed(3)}`);
-    if (ids) ctx.log(`${codes} of ${config.num_vq_embeddings} codes occur in ${images} images`);
+    if (ids) ctx.log(`${codes} of ${config.num_vq_embeddings} codes occur in ${counted(images, "image")}`);
     await saveNetwork(`${ctx.dir}/vae`, autoencoderFormat, { ...config, scaling_factor }, specs, averaged);
   },
 });

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { counted } from "../../formats/numbers.ts";
 import type { Image } from "../../faces/data/image.ts";
 import { readImage, writePng } from "../../faces/data/image_file.ts";
 import { loadDetector } from "../../models/detectors/detector.ts";
@@ -54,7 +55,7 @@ export class PictureStore implements Disposable {
   ): Promise<PictureStore> {
     const made = new Set<string>();
     for await (const { name } of Deno.readDir(ctx.work)) if (name.endsWith(".png")) made.add(`${ctx.work}/${name}`);
-    if (made.size) ctx.log(`${made.size} pictures are there already`);
+    if (made.size) ctx.log(`there already: ${counted(made.size, "picture")}`);
     return new PictureStore(ctx, pairs, open, batch_size, made);
   }
 
@@ -85,7 +86,7 @@ export class PictureStore implements Disposable {
       ctx.progress(pictures.length - missing.length + done, pictures.length, { ...fields, per_minute });
     }
     const took = formatSeconds((performance.now() - began) / 1000);
-    ctx.log(`${missing.length} pictures in ${took}, ${per_minute} a minute`);
+    ctx.log(`${counted(missing.length, "picture")} in ${took}, ${per_minute} a minute`);
   }
 
   async #request(picture: number): Promise<Request> {
@@ -158,7 +159,7 @@ export async function redrawRejected(
   let doubtful = best.filter(rejected);
   const redrawn = doubtful.length;
   for (let retry = 1; retry <= retries && doubtful.length; retry++) {
-    ctx.log(`${doubtful.length} of ${total} pictures do not fit their landmarks, drawing them again`);
+    ctx.log(`${doubtful.length} of ${counted(total, "picture")} do not fit their landmarks, drawing them again`);
     const pictures = doubtful.map(({ index }) => index + retry * total);
     await store.generate(pictures, { doing: `drawing again, ${retry} of ${retries}` });
     for (const [k, nme] of (await score(pictures)).entries()) {
@@ -167,6 +168,8 @@ export async function redrawRejected(
     }
     doubtful = doubtful.filter(rejected);
   }
-  if (doubtful.length) ctx.log(`${doubtful.length} pictures do not fit after ${retries} tries; their best is kept`);
+  if (doubtful.length) {
+    ctx.log(`the best of ${retries + 1} tries is kept of ${counted(doubtful.length, "picture")}, though none fits`);
+  }
   return { chosen: best.map(({ picture }) => picture), redrawn, doubtful: doubtful.length };
 }

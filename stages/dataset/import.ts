@@ -16,6 +16,7 @@ import { writePng } from "../../faces/data/image_file.ts";
 import { readText } from "../../formats/files.ts";
 import { type Note, noteLine } from "../../faces/data/index_file.ts";
 import { InputError } from "../../formats/input_error.ts";
+import { counted } from "../../formats/numbers.ts";
 import { inOrder, PicturePool } from "../../faces/data/pool.ts";
 import { CROP_SCALE } from "../../faces/landmarks.ts";
 import { DEFAULT_SCHEMA, schemaName, SCHEMAS } from "../../faces/schema.ts";
@@ -156,7 +157,7 @@ export const importFaces = stage({
       JSON.stringify({ ...counts, passed_over, notes }, null, 1) + "\n",
     );
     const cropped = crop === "none" ? "whole" : `cropped to ${crop_scale} x the landmarks' box`;
-    ctx.log(`${writer.count} images of ${path}, ${cropped}, ${size_px} x ${size_px} pixels`);
+    ctx.log(`${counted(writer.count, "image")} of ${path}, ${cropped}, ${size_px} x ${size_px} pixels`);
     ctx.log(`${path}: ${accountLine(account)}`);
   },
 });

@@ -5,6 +5,7 @@
  */
 import { z } from "zod";
 import { InputError } from "../../formats/input_error.ts";
+import { counted } from "../../formats/numbers.ts";
 import { DatasetWriter } from "../../faces/data/dataset_writer.ts";
 import { openDataset } from "../../faces/data/dataset.ts";
 import { itemAt } from "../../engine/lookup.ts";
@@ -55,7 +56,7 @@ export const mergeDatasets = stage({
         await writer.copy(dataset, index);
       }
       ctx.progress(i + 1, parts.length, { images: writer.count });
-      ctx.log(`${chosen.length} of ${dataset.records.length} images of ${stage}`);
+      ctx.log(`${chosen.length} of ${counted(dataset.records.length, "image")} of ${stage}`);
     }
     if (writer.count === 0) {
       const styles = [...new Set(parts.flatMap(({ dataset }) => dataset.records.map(({ style }) => style)))].sort();

@@ -17,6 +17,7 @@ import { DEFAULT_SCHEMA } from "../../faces/schema.ts";
 import { mean, roundTo } from "../../faces/statistics.ts";
 import { filesBelow } from "../../formats/files.ts";
 import { InputError } from "../../formats/input_error.ts";
+import { counted } from "../../formats/numbers.ts";
 import { loadDetector } from "../../models/detectors/detector.ts";
 import { type Face, findFacesOfEach } from "../../models/detectors/find_faces.ts";
 import { loadFinder, MIN_SCORE } from "../../models/finder/finder.ts";
@@ -115,9 +116,12 @@ export const proposeLandmarks = stage({
       }
     }
     if (writer.count === 0) {
-      throw new InputError(`Cannot propose landmarks for ${path}: there is no face in ${files.length} pictures`, {
-        hint: "a lower min_score",
-      });
+      throw new InputError(
+        `Cannot propose landmarks for ${path}: there is no face in ${counted(files.length, "picture")}`,
+        {
+          hint: "a lower min_score",
+        },
+      );
     }
     await writer.close();
     if (bad.length) {
@@ -130,9 +134,9 @@ export const proposeLandmarks = stage({
     const labels = doubtful.map(({ label }) => label);
     await writePng(`${ctx.dir}/contact.png`, contactSheet(doubtful.map(({ image }) => image), 10, { labels }));
     ctx.log(
-      `${writer.count} faces in ${files.length} pictures of ${path}` +
+      `${counted(writer.count, "face")} in ${counted(files.length, "picture")} of ${path}` +
         (empty.length ? `, none in ${empty.length}, see empty.txt` : "") +
-        (bad.length ? `; ${bad.length} files are no pictures, see bad.jsonl` : ""),
+        (bad.length ? `; bad.jsonl names ${counted(bad.length, "file")} that cannot be read as pictures` : ""),
     );
   },
 });

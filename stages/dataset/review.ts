@@ -6,6 +6,7 @@
 
 import { z } from "zod";
 import { InputError } from "../../formats/input_error.ts";
+import { counted } from "../../formats/numbers.ts";
 import { type Dataset, type DatasetRecord, openDataset } from "../../faces/data/dataset.ts";
 import { DatasetWriter } from "../../faces/data/dataset_writer.ts";
 import { bootstrapMean } from "../../faces/metrics.ts";
@@ -76,7 +77,9 @@ export const reviewPairs = stage({
     const kept = pairs.filter(({ verdict }) => verdict === "kept").map(({ index }) => index).sort((a, b) => a - b);
     if (kept.length === 0) {
       throw new InputError(
-        `Cannot keep any of the ${records.length} pairs of "${data.stage}": the smallest alignment_nme under "${scoringDetector}" is ` +
+        `Cannot keep any of the ${
+          counted(records.length, "pair")
+        } of "${data.stage}": the smallest alignment_nme under "${scoringDetector}" is ` +
           `${pairs.reduce((least, pair) => Math.min(least, pair.alignment_nme), Infinity).toFixed(1)} %`,
         { hint: "raise max_nme" },
       );

@@ -4,6 +4,7 @@
  * @module
  */
 import { z } from "zod";
+import { counted } from "../../formats/numbers.ts";
 import { DatasetWriter } from "../../faces/data/dataset_writer.ts";
 import { openDataset } from "../../faces/data/dataset.ts";
 import { splitByGroup } from "../../faces/data/split.ts";
@@ -34,6 +35,6 @@ export const splitDataset = stage({
       ctx.progress(writer.count, indices.length);
     }
     await writer.close();
-    ctx.log(`${writer.count} of ${source.records.length} images`);
+    ctx.log(`${writer.count} of ${counted(source.records.length, "image")}`);
   },
 });

@@ -5,6 +5,7 @@
  */
 
 import { z } from "zod";
+import { counted } from "../../formats/numbers.ts";
 import { augment, type Augmentation } from "../../faces/data/augment.ts";
 import { STRONGEST_BEND } from "../../faces/bends.ts";
 import { errorCovariance } from "../../faces/error_covariance.ts";
@@ -68,6 +69,6 @@ export const learnErrors = stage({
     await saveDetector(ctx.dir, config, tensors, { dtype: dtype === "f16" ? "F16" : "F32" });
     const right = convertLandmarks(truth, faces.schema, schema);
     await writeErrors(ctx.dir, errorCovariance(found.landmarks, right, schema));
-    ctx.log(`${count} faces and as many caricatures of them`);
+    ctx.log(`${counted(count, "face")} and as many caricatures`);
   },
 });

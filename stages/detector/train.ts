@@ -5,6 +5,7 @@
  */
 
 import { z } from "zod";
+import { counted } from "../../formats/numbers.ts";
 import { augmentation } from "../../faces/data/augment.ts";
 import type { Faces, LoadedDataset } from "../../faces/data/dataset.ts";
 import { shrink } from "../../faces/data/image.ts";
@@ -173,14 +174,14 @@ export const trainDetector = stage({
       if (nme_val === undefined || (options.keep !== "best" && options.patience === undefined)) return false;
       const since = await best.update(step, nme_val, save);
       if (since < (options.patience ?? Infinity)) return false;
-      ctx.log(`no smaller NME in ${since} steps: the training ends here`);
+      ctx.log(`no smaller NME in ${counted(since, "step")}: the training ends here`);
       return true;
     };
     await train(ctx, trainer, options, batches, [{ every: options.val_every, evaluate: evaluateSubset }]);
     if (validation) {
       const nme_val = await evaluate(validation);
       ctx.metric({ step: trainer.steps, nme_val });
-      ctx.log(`NME ${nme_val.toFixed(2)} % on ${validation.records.length} validation images`);
+      ctx.log(`NME ${nme_val.toFixed(2)} % on ${counted(validation.records.length, "validation image")}`);
     }
     if (options.keep === "best") {
       // The end is measured as the rest was, on a part of the images.

@@ -7,6 +7,7 @@
 import { z } from "zod";
 import { roundTo } from "../../faces/statistics.ts";
 import { InputError } from "../../formats/input_error.ts";
+import { counted } from "../../formats/numbers.ts";
 import { loadDetector } from "../../models/detectors/detector.ts";
 import { loadFinder, MIN_SCORE, readFinder, saveFinder } from "../../models/finder/finder.ts";
 import { logistic, logitOf } from "../../models/finder/logistic.ts";
@@ -71,7 +72,7 @@ export const calibrateFinder = stage({
     const outcomes = pictures.flatMap(outcomesOf);
     if (!outcomes.some(({ right }) => right) || outcomes.every(({ right }) => right)) {
       throw new InputError(
-        `Cannot calibrate the scores: of ${outcomes.length} places in ${count} scenes ` +
+        `Cannot calibrate the scores: of ${counted(outcomes.length, "place")} in ${counted(count, "scene")} ` +
           `${outcomes.length ? "all are alike" : "none was looked at"}`,
         { hint: "more scenes, or a lower least_score" },
       );

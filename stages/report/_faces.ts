@@ -96,7 +96,9 @@ export async function pairs({ dir, stage }: Artifact, each: number): Promise<Par
   const edits = [...new Set(generated.flatMap(({ edits }) => edits.map(({ edit }) => edit)))].sort();
   const withEdit = (name: string) => generated.filter(({ edits }) => edits.some(({ edit }) => edit === name));
   return markup`
-    <p>${stage}: ${generated.length} pairs. Point at or tap a face for the landmarks that it was made from.</p>
+    <p>${stage}: ${
+    counted(generated.length, "pair")
+  }. Point at or tap a face for the landmarks that it was made from.</p>
     <h3>By style</h3>
     <div class="rows">${styles.map(([style, list]) => row(style, list, names))}</div>
     ${edits.length ? markup`<h3>By edit</h3>` : undefined}

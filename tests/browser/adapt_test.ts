@@ -82,7 +82,7 @@ chromiumTest("correct: the detector is adapted from the page, which may be reloa
     assert.equal(status, 422);
     assert.match(
       reason,
-      /Cannot adapt a detector to 1 faces .*: 20 are needed at least, hint: accept or correct 19 more/,
+      /Cannot adapt a detector to 1 face .*: 20 are needed at least, hint: accept or correct 19 more/,
     );
     page.problems.length = 0; // the browser notes an answer that is no success
     await page.key("Escape");

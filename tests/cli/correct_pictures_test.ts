@@ -107,7 +107,7 @@ Deno.test("pictures: an addition is undone, done again, taken away, and lives th
     const columns = Array.from(FACE, (_, i) => `${i % 2 ? "y" : "x"}${i >> 1}`);
     await Deno.writeTextFile(`${root}/list.csv`, [`name,${columns}`, ...faces, ""].join("\n"));
     const other = await openSource(dir, { format: "csv", annotations: `${root}/list.csv` });
-    assert.throws(() => Journal.open(other), /1 corrections are of other faces .* a\.png#2/);
+    assert.throws(() => Journal.open(other), /it has 1 correction of other faces .* a\.png#2/);
   });
 });
 

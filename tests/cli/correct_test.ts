@@ -187,12 +187,12 @@ Deno.test("corrections: of other faces, damaged, or by a second process, they ar
       assert.match(notes, /a process corrects it, hint: stop it first/);
     }
     await Deno.writeTextFile(`${dir}/1.pts`, formatPts(LANDMARKS.map((px) => px + 3)));
-    await assert.rejects(openFolder(dir), /1 corrections are of other faces .* 1\.png#1, hint: .* --undo-all/);
+    await assert.rejects(openFolder(dir), /it has 1 correction of other faces .* 1\.png#1, hint: .* --undo-all/);
     const source = await openSource(dir);
-    assert.throws(() => Journal.open(source), /1 corrections are of other faces/);
+    assert.throws(() => Journal.open(source), /it has 1 correction of other faces/);
     const undone = await runCommand(["correct", dir, "--undo-all"]);
     assert.deepEqual([undone.code, undone.lines], [0, [
-      `1 faces are as they were; their corrections are in ${dir}/${CORRECTIONS}.undone1`,
+      `the corrections of 1 face are set aside in ${dir}/${CORRECTIONS}.undone1`,
     ]]);
     assert.equal((await openFolder(dir)).records.length, 2);
     assert.deepEqual((await runCommand(["correct", dir, "--undo-all"])).lines, [`${dir} has no corrections`]);
@@ -280,7 +280,7 @@ Deno.test("corrections: a stage's dataset is corrected: what reads it runs again
     assert.deepEqual(await run(), [nose(0)]);
     await correct(3);
     assert.deepEqual(await run(), [nose(3)]);
-    await assert.rejects(run(5), /1 corrections are of other faces .*--undo-all/s);
+    await assert.rejects(run(5), /it has 1 correction of other faces .*--undo-all/s);
     assert.equal(readCorrections(dir).size, 1, "the work of a person is there");
     assert.deepEqual(await run(), ["faces", nose(3)], "and fits where the faces are as they were");
   });

@@ -167,7 +167,7 @@ Deno.test("detect names the pictures that are bad, does the others, and tries th
     await Deno.writeFile(`${dir}/in/c.png`, picture(60, 60));
     const second = await run(`${dir}/in`, "--crop", "none", "--out", `${dir}/out`);
     assert.deepEqual([second.code, second.lines.map(({ error }) => error)], [0, [undefined, undefined, undefined]]);
-    assert.match(second.notes, /1 of 3 pictures are done already/);
+    assert.match(second.notes, /done already: 1 of 3 pictures;/);
   }));
 
 Deno.test("detect goes on after a run that was killed, and has the same results", () =>
@@ -184,14 +184,14 @@ Deno.test("detect goes on after a run that was killed, and has the same results"
     await Deno.remove(`${dir}/out/a.pts`);
     const again = await run(...args);
     assert.deepEqual([again.code, again.lines], [0, lines]);
-    assert.match(again.notes, /4 of 10 pictures are done already[^]*6 pictures, 6 faces/);
+    assert.match(again.notes, /done already: 4 of 10 pictures[^]*6 pictures, 6 faces/);
     assert.equal(await Deno.readTextFile(`${dir}/out/faces.jsonl`), rows);
     assert.equal(await Deno.readTextFile(`${dir}/out/faces.csv`), csv);
     assert.ok(!names(`${dir}/out`).includes("a.pts"), "what is done is not done again");
     const whole = await run(...args);
     assert.deepEqual([whole.code, whole.lines], [0, lines]);
     await Deno.writeFile(`${dir}/in/d.png`, picture(40, 40));
-    assert.match((await run(...args)).notes, /10 of 11 pictures are done already[^]*1 picture, 1 face,/);
+    assert.match((await run(...args)).notes, /done already: 10 of 11 pictures[^]*1 picture, 1 face,/);
   }));
 
 Deno.test("detect overwrites nothing unless it is asked to", () =>

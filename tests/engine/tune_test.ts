@@ -287,7 +287,7 @@ gpuTest(
       assert.deepEqual(await run("again", `${root}/cached/a/manifest.json`), { tuned: [KEY], count: 1, log: [] });
 
       const { tuned, count, log } = await run("measure", "measure");
-      assert.deepEqual([tuned, count, log.at(-1)], [[KEY], 1, "tuned 1 kernels"]);
+      assert.deepEqual([tuned, count, log.at(-1)], [[KEY], 1, "tuned 1 kernel"]);
       assert.deepEqual(Object.keys(readTuned(path, device.name)), [KEY]);
       assert.equal((await run("stop_off", "cached")).count, 500);
     });

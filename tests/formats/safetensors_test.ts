@@ -308,7 +308,7 @@ Deno.test("a file has no tensor of another name, not even one of Object's", () =
     using file = await readSafetensors(path);
     assert.deepEqual(file.names, ["__proto__"]);
     assert.equal(file.has("toString"), false);
-    assert.throws(() => file.info("toString"), /Cannot read tensor "toString" of .*: it has 1 others/);
+    assert.throws(() => file.info("toString"), /Cannot read tensor "toString" of .*: it has 1 other/);
     await assert.rejects(file.read("toString"), InputError);
   }));
 

@@ -74,7 +74,7 @@ slowTest("dataset/generate draws again what does not fit, and loses and doubles 
     assert.ok(records.every(({ seed }, index) => seed! % 6 === index && seed! < 18));
     const [row] = readManifest(synth)!.summary;
     assert.ok(Number(row!["redrawn"]) >= again.length && Number(row!["doubtful"]) <= Number(row!["redrawn"]));
-    assert.ok(lines.some((line) => /^\d pictures in .*, [\d.]+ a minute$/.test(line)), lines.join("\n"));
+    assert.ok(lines.some((line) => /^\d pictures? in .*, [\d.]+ a minute$/.test(line)), lines.join("\n"));
     assert.ok(lines.some((line) => /^\d of 6 pictures do not fit their landmarks/.test(line)), lines.join("\n"));
 
     for (

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { counted } from "../../../formats/numbers.ts";
 import type { BadFile } from "../annotations/registry.ts";
 import type { FaceFolder } from "../face_folder.ts";
 import type { PassedOver } from "../folder_files.ts";
@@ -44,7 +45,7 @@ export function accountOf(
 export function accountLine({ used, passed, bad }: Account): string {
   const rules = [...Map.groupBy(passed, ({ rule }) => rule)].map(([rule, files]) => `${files.length} ${rule}`);
   const named = bad.length ? `${bad.length} left out and named in bad.jsonl` : "none left out";
-  return `${used.length} files used, ${passed.length} passed over${
+  return `${counted(used.length, "file")} used, ${passed.length} passed over${
     rules.length ? ` (${rules.join(", ")})` : ""
   }, ${named}`;
 }

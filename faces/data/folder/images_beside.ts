@@ -5,6 +5,7 @@
  */
 import { readBytes } from "../../../formats/files.ts";
 import { InputError } from "../../../formats/input_error.ts";
+import { counted } from "../../../formats/numbers.ts";
 import { DEFAULT_SCHEMA, type LandmarkSchema, SCHEMAS } from "../../schema.ts";
 import { type ImageFormat, stem } from "../annotations/format.ts";
 import type { BadFile } from "../annotations/registry.ts";
@@ -74,7 +75,9 @@ export async function imagesBeside(
   const claimed = new Set([...fileOf.values()].filter((file) => typeof file === "string"));
   await addOrphans(files, claimed, format, options, bad, passed);
   if (images.length === 0 && bad.length === 0) {
-    const found = candidates.length ? `none of its ${candidates.length} images is chosen` : "there is no image in it";
+    const found = candidates.length
+      ? `none of its ${counted(candidates.length, "image")} is chosen`
+      : "there is no image in it";
     throw new InputError(`Cannot use ${files.dir} as a folder of faces: ${found}`, {
       hint: candidates.length ? "include and exclude have names without endings" : `${READABLE} are read`,
     });

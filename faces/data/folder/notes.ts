@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { counted } from "../../../formats/numbers.ts";
 import type { Origin } from "../../pts.ts";
 import type { FormatName } from "../annotations/registry.ts";
 import type { DatasetRecord } from "../dataset.ts";
@@ -22,7 +23,9 @@ export function originNotes(
   return files.length === 0 ? [] : [{
     code: "landmarks_origin",
     message:
-      `${files.length} images are named as in 300-W, whose files count from 1: if these do too, set format: 300w; ` +
+      `the names of ${
+        counted(files.length, "image")
+      } are as in 300-W, whose files count from 1: if these do too, set format: 300w; ` +
       `they were read as counted from 0: ${someOf(files)}`,
     files,
   }];
@@ -52,7 +55,9 @@ export function groupNotes(
   notes.push({
     code: "groups",
     message:
-      `no group is given for ${all ? "any image" : `${others.length} of ${records.length} faces`}: each image is ` +
+      `no group is given for ${
+        all ? "any image" : `${others.length} of ${counted(records.length, "face")}`
+      }: each image is ` +
       `a group of its own, and images of one person may come to both sides of a split${
         all ? "" : `, as in ${someOf(others)}`
       }`,
@@ -75,7 +80,7 @@ export function copyNotes(
   return copies.length === 0 ? [] : [{
     code: "copies",
     message:
-      `${copies.length} images are copies of others in another group, which may come to both sides of a split: ` +
+      `other groups have copies of ${counted(copies.length, "image")}, which may come to both sides of a split: ` +
       someOf(copies),
     files: copies,
   }];
