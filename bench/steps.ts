@@ -4,7 +4,7 @@
  * @module
  */
 
-import { autoencoderFormat, latentChannels } from "../models/diffusion/autoencoder.ts";
+import { autoencoderFormat, latentChannels, latentSide } from "../models/diffusion/autoencoder.ts";
 import { encodePrompt, type TextConfig } from "../models/io/pipeline_folder.ts";
 import { controlFromHint, controlnet, controlnetFormat, embedHint } from "../models/diffusion/controlnet.ts";
 import { detectorFetches, detectorSpecs, readDetectorConfig } from "../models/detectors/detector.ts";
@@ -49,7 +49,7 @@ async function tinyNetworks() {
     unet: await loadNetworkConfig(`${TINY}/unet`, unetFormat),
     controlnet: await loadNetworkConfig(`${TINY}/controlnet`, controlnetFormat),
     size_px,
-    side: size_px / 2 ** (vae.block_out_channels.length - 1),
+    side: latentSide(vae, size_px),
     channels: latentChannels(vae),
   };
 }

@@ -129,6 +129,14 @@ export function latentChannels({ latent_channels, vq_embed_dim }: AutoencoderCon
   return vq_embed_dim ?? latent_channels;
 }
 
+/** Side of the latents of square images: each level after the first halves it. */
+export function latentSide(
+  { block_out_channels }: Pick<AutoencoderConfig, "block_out_channels">,
+  size_px: number,
+): number {
+  return size_px / 2 ** (block_out_channels.length - 1);
+}
+
 /** A normal distribution over latents, independent for each element. */
 export interface Posterior {
   /** `[N, h, w, latent_channels]`. */

@@ -13,6 +13,7 @@ import {
   autoencoderFormat,
   hasCodebook,
   latentChannels,
+  latentSide,
 } from "../../models/diffusion/autoencoder.ts";
 import { GROUPS, leastSide } from "../../models/diffusion/discriminator.ts";
 import { readDetector } from "../../models/detectors/detector.ts";
@@ -35,7 +36,7 @@ import {
   sizeConflicts,
 } from "../lib/checks.ts";
 import { autoencoderOf, detectorOf, sizeOf } from "../lib/artifacts.ts";
-import { formatCount, stepImages, trainingCosts } from "../lib/estimates.ts";
+import { formatCount, trainingCosts, trainingSteps } from "../lib/estimates.ts";
 import { loadFaces } from "../lib/faces.ts";
 import { accumulation, type Callback, train, trainingOptions } from "../lib/training.ts";
 
@@ -158,8 +159,7 @@ export const trainAutoencoder = stage({
     const { loss, specs, others, outputs } = buildTraining(config, options, size_px, detector);
     const trainable = [...specs.keys(), ...others.keys()];
     return {
-      step: `training, ${stepImages(options)} of ${size_px} px`,
-      steps: options.steps,
+      ...trainingSteps(options, size_px),
       ...trainingCosts({ loss, trainable, outputs, ...options }, { onPlan }),
       autoencoder_parameters: formatCount(countParameters(specs)),
     };
@@ -170,7 +170,7 @@ export const trainAutoencoder = stage({
     const { batch_size } = options;
     const config = init ? await loadNetworkConfig(`${init.dir}/vae`, autoencoderFormat) : newConfig(options, size_px);
     const latent_channels = latentChannels(config);
-    const side = size_px / 2 ** (config.block_out_channels.length - 1);
+    const side = latentSide(config, size_px);
     const { seed } = ctx;
     const pictures = shared(faces);
     const noise = side * side * latent_channels;

@@ -38,7 +38,7 @@ import { Batches, shared } from "../lib/batches.ts";
 import { BestCheckpoint } from "../lib/best_weights.ts";
 import { ifKnown, ownConflicts, scheduleConflicts, trainingSchemaConflicts, weightsConflict } from "../lib/checks.ts";
 import { type ArtifactRef, detectorOf, schemaNameOf } from "../lib/artifacts.ts";
-import { formatCount, memoize, stepImages, trainingCosts } from "../lib/estimates.ts";
+import { formatCount, memoize, trainingCosts, trainingSteps } from "../lib/estimates.ts";
 import { imageOf, landmarksOf, loadFaces } from "../lib/faces.ts";
 import { globFilter } from "../lib/glob.ts";
 import { train, trainingOptions } from "../lib/training.ts";
@@ -119,7 +119,7 @@ export const trainDetector = stage({
         ),
       };
     }, onPlan);
-    return { step: `training, ${stepImages(options)} of ${config.size_px} px`, steps: options.steps, ...costs };
+    return { ...trainingSteps(options, config.size_px), ...costs };
   },
   async run(ctx, { data, init, val }, options) {
     const start = init && await readDetector(init.dir);

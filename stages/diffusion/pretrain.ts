@@ -5,7 +5,7 @@
  */
 
 import { z } from "zod";
-import { type AutoencoderConfig, latentChannels } from "../../models/diffusion/autoencoder.ts";
+import { latentChannels, latentSide } from "../../models/diffusion/autoencoder.ts";
 import {
   encodePrompt,
   loadModel,
@@ -24,14 +24,14 @@ import {
   specsUnder,
 } from "../../models/io/params.ts";
 import { LATENT_SCHEDULE, makeSchedule, scheduleFormat } from "../../models/diffusion/schedule.ts";
-import { textEncoderFormat } from "../../models/diffusion/clip_text.ts";
 import { trainTokenizer } from "../../models/diffusion/tokenizer.ts";
 import { Trainer } from "../../models/trainer.ts";
 import { unet, type UNetConfig, unetFormat } from "../../models/diffusion/unet.ts";
 import { disposing } from "../../engine/tensor.ts";
 import { Graph } from "../../engine/graph.ts";
 import { type Artifact, stage } from "../../runtime/stage.ts";
-import { Batches, drawnImages } from "../lib/batches.ts";
+import { NEW_NETWORKS, newNetworkOptions, newText, newUnet, TEXT_HEADS } from "./_new_networks.ts";
+import { Batches } from "../lib/batches.ts";
 import {
   datasetsConflicts,
   groupConflicts,
@@ -41,17 +41,11 @@ import {
   sizeConflicts,
 } from "../lib/checks.ts";
 import { autoencoderOf, networksOf, sizeOf } from "../lib/artifacts.ts";
-import { formatCount, stepImages, trainingCosts } from "../lib/estimates.ts";
-import {
-  copyParts,
-  denoisingLoss,
-  denoisingOptions,
-  diffusionBatches,
-  encodeLatents,
-  promptOf,
-} from "../lib/diffusion.ts";
+import { formatCount, trainingCosts, trainingSteps } from "../lib/estimates.ts";
+import { copyParts, denoisingLoss, denoisingOptions, promptOf } from "../lib/diffusion.ts";
 import { loadFaces } from "../lib/faces.ts";
-import { accumulation, train, trainingOptions } from "../lib/training.ts";
+import { latentBatches } from "../lib/latents.ts";
+import { accumulation, batchCount, train, trainingOptions } from "../lib/training.ts";
 import { validation, validationConflicts, validationOptions } from "../lib/validation.ts";
 
 const options = z.object({
@@ -62,66 +56,10 @@ const options = z.object({
   ),
   ...denoisingOptions,
   ...validationOptions,
-  channels: z.array(z.int().min(4)).min(1).default([64, 128]).describe("Channels of each level of the UNet"),
-  layers: z.int().min(1).default(1).describe("Residual blocks of a level"),
-  attention_levels: z.array(z.boolean()).optional().describe(
-    "Levels with attention; by default all but the first",
-  ),
-  heads: z.int().min(1).default(4).describe("Attention heads"),
-  groups: z.int().min(1).default(16).describe("Groups of the normalisations"),
-  text_width: z.int().min(4).default(64).describe("Width of the text encoder"),
-  text_layers: z.int().min(1).default(2).describe("Layers of the text encoder"),
-  text_length: z.int().min(4).max(77).default(12).describe("Tokens of a prompt"),
+  ...newNetworkOptions,
 });
 
 type Options = z.output<typeof options>;
-
-/** Options of new networks. */
-const NEW_NETWORKS = [
-  "channels",
-  "layers",
-  "attention_levels",
-  "heads",
-  "groups",
-  "text_width",
-  "text_layers",
-  "text_length",
-] satisfies (keyof Options)[];
-
-/** Attention heads of the text encoder. */
-const TEXT_HEADS = 4;
-
-/** Configuration of a new text encoder. */
-function newText({ text_width, text_layers, text_length }: Options, vocab_size: number): TextConfig {
-  const config = textEncoderFormat.schema.parse({
-    vocab_size,
-    hidden_size: text_width,
-    intermediate_size: 4 * text_width,
-    num_hidden_layers: text_layers,
-    num_attention_heads: TEXT_HEADS,
-    max_position_embeddings: text_length,
-  });
-  return { kind: "clip", config };
-}
-
-/** Configuration of a new UNet. */
-function newUnet(options: Options, side: number, latent_channels: number): UNetConfig {
-  const { channels, attention_levels = channels.map((_, level) => level > 0) } = options;
-  return unetFormat.schema.parse({
-    sample_size: side,
-    in_channels: latent_channels,
-    out_channels: latent_channels,
-    block_out_channels: channels,
-    layers_per_block: options.layers,
-    down_block_types: attention_levels.map((yes) => yes ? "CrossAttnDownBlock2D" : "DownBlock2D"),
-    up_block_types: attention_levels.toReversed().map((yes) => yes ? "CrossAttnUpBlock2D" : "UpBlock2D"),
-    cross_attention_dim: options.text_width,
-    attention_head_dim: options.heads,
-    norm_num_groups: options.groups,
-  });
-}
-
-const latentSide = (vae: AutoencoderConfig, size_px: number) => size_px / 2 ** (vae.block_out_channels.length - 1);
 
 /** Words that a new tokenizer is expected to know before there are prompts to learn them from: of a few dozen styles. */
 const EXPECTED_WORDS = 128;
@@ -214,8 +152,7 @@ export const pretrainDiffusion = stage({
     const { vae, text, unet, tokens } = await expectedParts(options, model, size_px, init);
     const { loss, specs } = buildTraining(options, text, unet, [latentSide(vae, size_px), latentChannels(vae)], tokens);
     return {
-      step: `training, ${stepImages(options)} of ${size_px} px`,
-      steps: options.steps,
+      ...trainingSteps(options, size_px),
       ...trainingCosts(
         { loss, trainable: specs.keys(), ...options },
         { beside: val ? [{ outputs: { loss } }] : [], onPlan },
@@ -233,15 +170,12 @@ export const pretrainDiffusion = stage({
     await copyParts(model.dir, ctx.dir);
     await tokenizer.save(`${ctx.dir}/tokenizer`);
     await saveConfig(`${ctx.dir}/scheduler`, scheduleFormat, LATENT_SCHEDULE);
-    const autoencoder = `${model.dir}/vae`;
-    const [{ seed }, schedule] = [ctx, makeSchedule(LATENT_SCHEDULE)];
-    const drawn = drawnImages(
-      { seed, schedule, batch_size: options.batch_size, count: faces.records.length },
-      options.steps * (options.gradient_accumulation_steps ?? 1),
-    );
-    const latents = await encodeLatents(ctx, autoencoder, faces, drawn);
+    const schedule = makeSchedule(LATENT_SCHEDULE);
+    const source = { autoencoder: `${model.dir}/vae`, schedule, tokenizer, drawings: false };
+    const given = { seed: ctx.seed, faces };
+    const { latents, batches: spec } = await latentBatches(ctx, source, given, options, batchCount(options));
     const { side, channels: latent_channels } = latents;
-    using batches = new Batches(diffusionBatches({ seed, faces, latents, schedule, tokenizer }, options, false));
+    using batches = new Batches(spec);
 
     const text = start?.text ?? newText(options, tokenizer.size);
     const config = start?.unet ?? newUnet(options, side, latent_channels);
@@ -256,8 +190,7 @@ export const pretrainDiffusion = stage({
     using _parameters = disposing(parameters.values());
     using trainer = new Trainer(device, { loss, trainable: specs.keys(), ...options }, parameters);
     const averaged = trainer.averaged();
-    const source = { autoencoder, schedule, tokenizer, drawings: false, loss, parameters: averaged };
-    using validator = await validation(ctx, val, options, source);
+    using validator = await validation(ctx, val, options, source, { loss, parameters: averaged });
     await train(ctx, trainer, options, batches, validator && [validator]);
     await validator?.evaluate(trainer.steps);
     await saveNetwork(`${ctx.dir}/unet`, unetFormat, config, specsUnder(specs, "unet/"), averaged);

@@ -5,31 +5,17 @@
  */
 
 import { z } from "zod";
-import { latentChannels } from "../../models/diffusion/autoencoder.ts";
-import { encodePrompt, loadModel, type Model, openModel, saveModelIndex } from "../../models/io/pipeline_folder.ts";
-import {
-  controlnet,
-  type ControlNetConfig,
-  controlnetConfigFor,
-  controlnetFormat,
-  copyEncoder,
-} from "../../models/diffusion/controlnet.ts";
+import { latentSide } from "../../models/diffusion/autoencoder.ts";
+import { loadModel, openModel, saveModelIndex } from "../../models/io/pipeline_folder.ts";
+import { controlnetFormat, copyEncoder } from "../../models/diffusion/controlnet.ts";
 import { loadNetwork, saveNetwork } from "../../models/io/network_folder.ts";
-import {
-  countParameters,
-  createParameters,
-  initialise,
-  type ParameterSpec,
-  Scope,
-  type Specs,
-  specsUnder,
-} from "../../models/io/params.ts";
+import { countParameters, createParameters, initialise, specsUnder } from "../../models/io/params.ts";
 import { Trainer } from "../../models/trainer.ts";
-import { unet, unetFormat } from "../../models/diffusion/unet.ts";
+import { unetFormat } from "../../models/diffusion/unet.ts";
 import { disposing } from "../../engine/tensor.ts";
-import { Graph } from "../../engine/graph.ts";
-import { type Artifact, type Conflicts, stage } from "../../runtime/stage.ts";
-import { Batches, drawnImages } from "../lib/batches.ts";
+import { stage } from "../../runtime/stage.ts";
+import { controlConfigOf, controlConflicts, controlLoss, plannedNetworks, writtenOf } from "./_control.ts";
+import { Batches } from "../lib/batches.ts";
 import {
   datasetsConflicts,
   ifKnown,
@@ -37,103 +23,14 @@ import {
   scheduleConflicts,
   sizeConflicts,
 } from "../lib/checks.ts";
-import { type ArtifactRef, expectedControlnet, type Networks, networksOf, sizeOf } from "../lib/artifacts.ts";
-import { formatCount, memoize, stepImages, trainingCosts } from "../lib/estimates.ts";
-import { copyParts, denoisingLoss, denoisingOptions, diffusionBatches, encodeLatents } from "../lib/diffusion.ts";
+import { expectedControlnet, networksOf, sizeOf } from "../lib/artifacts.ts";
+import { formatCount, memoize, trainingCosts, trainingSteps } from "../lib/estimates.ts";
+import { copyParts, denoisingOptions } from "../lib/diffusion.ts";
 import { loadFaces } from "../lib/faces.ts";
+import { latentBatches } from "../lib/latents.ts";
 import { previews } from "../lib/previews.ts";
-import { accumulation, train, trainingOptions } from "../lib/training.ts";
+import { accumulation, batchCount, train, trainingOptions } from "../lib/training.ts";
 import { validation, validationConflicts, validationOptions } from "../lib/validation.ts";
-
-/** Configuration of a model's ControlNet: its own, or that of the new one. */
-function controlConfigOf({ unet, controlnet }: Model, hint: number[]): ControlNetConfig {
-  return controlnet ?? controlnetConfigFor(unet, { conditioning_embedding_out_channels: hint });
-}
-
-/** Networks of a model whose ControlNet is that of another one, if such is given. */
-async function plannedNetworks(model: ArtifactRef, init: ArtifactRef | undefined): Promise<Networks> {
-  const networks = await networksOf(model);
-  return init ? { ...networks, controlnet: (await networksOf(init)).controlnet } : networks;
-}
-
-/** Finds contradictions about the ControlNet that a model is to have. */
-async function controlConflicts(
-  { hint_channels }: { hint_channels: readonly number[] },
-  model: Artifact,
-  init: Artifact | undefined,
-): Promise<Conflicts> {
-  const networks = await ifKnown(() => networksOf(model));
-  const donor = init && await ifKnown(() => networksOf(init));
-  if (!networks || (init && !donor)) return [];
-  const levels = networks.vae.block_out_channels.length;
-  const { controlnet } = donor ?? networks;
-  if (!controlnet) {
-    if (init) {
-      const hint = "leave init out to copy the UNet's encoder";
-      return [{ input: "init", reason: `"${init.stage}" has no ControlNet`, hint }];
-    }
-    return [
-      hint_channels.length !== levels && {
-        option: "hint_channels",
-        reason:
-          `${hint_channels.length} numbers halve the side ${hint_channels.length - 1} times and the autoencoder ` +
-          `${levels - 1} times`,
-        hint: `give ${levels} numbers`,
-      },
-    ];
-  }
-  const fitting = Object.entries(controlnetConfigFor(networks.unet, controlnet)) as [keyof ControlNetConfig, unknown][];
-  const [name, value] = fitting.find(([name, value]) => !isEqual(controlnet[name], value)) ?? [];
-  return [
-    name !== undefined && {
-      input: donor ? "init" : "model",
-      reason: `${name} of its ControlNet is ${JSON.stringify(controlnet[name])} and of the UNet ${
-        JSON.stringify(value)
-      }`,
-      hint: "take the model that this UNet was trained from",
-    },
-  ];
-}
-
-const isEqual = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b);
-
-/**
- * The loss of a ControlNet and its base model.
- *
- * @param sides Of latents and of images.
- * @param tokens Of a prompt.
- */
-function lossOf(
-  base: Pick<Model, "vae" | "text" | "unet">,
-  controlConfig: ControlNetConfig,
-  [side, size_px]: readonly [number, number],
-  tokens: number,
-  { batch_size, min_snr, sd_locked }: {
-    batch_size: number;
-    min_snr?: number | undefined;
-    sd_locked?: boolean | undefined;
-  },
-) {
-  const graph = new Graph();
-  const specs = new Map<string, ParameterSpec>();
-  const ids = graph.input("ids", [batch_size, tokens]);
-  const context = encodePrompt(new Scope(graph, specs, "text_encoder/"), base.text, ids);
-  const cond = graph.input("cond", [batch_size, size_px, size_px, 3]);
-  const loss = denoisingLoss(graph, [batch_size, side, side, latentChannels(base.vae)], (sample, timesteps) => {
-    const inputs = { sample, timesteps, context };
-    const residuals = controlnet(new Scope(graph, specs, "controlnet/"), controlConfig, inputs, cond);
-    return unet(new Scope(graph, specs, "unet/"), base.unet, inputs, residuals);
-  }, min_snr !== undefined);
-  const own = specsUnder(specs, "controlnet/");
-  // ControlNet's choice: up blocks and the layers behind them.
-  const decoder = new Map([...specs].filter(([name]) => /^unet\/(up_blocks|conv_norm_out|conv_out)\./.test(name)));
-  return { loss, specs, own, trainable: sd_locked === false ? new Map([...own, ...decoder]) : own };
-}
-
-/** Networks that are written in the end, which keep their exact weights. */
-function writtenOf(specs: Specs, own: Specs, trainable: Specs): Specs {
-  return trainable === own ? own : new Map([...own, ...specsUnder(specs, "unet/")]);
-}
 
 /** `diffusion/train`: the ControlNet learns to follow drawn landmarks; the base model is frozen by default (the paper, section 3.2). */
 export const trainDiffusion = stage({
@@ -186,13 +83,19 @@ export const trainDiffusion = stage({
   async cost(options, { model, data, init, val }, onPlan) {
     const networks = await plannedNetworks(model, init);
     const size_px = await sizeOf(data);
-    const side = size_px / 2 ** (networks.vae.block_out_channels.length - 1);
+    const side = latentSide(networks.vae, size_px);
     const config = expectedControlnet(networks, options.hint_channels);
     const costs = memoize(
       [{ ...networks, controlnet: config }, size_px, !!val],
       { ...options, hint_channels: undefined },
       (onPlan) => {
-        const { loss, specs, own, trainable } = lossOf(networks, config, [side, size_px], networks.tokens, options);
+        const { loss, specs, own, trainable } = controlLoss(
+          networks,
+          config,
+          [side, size_px],
+          networks.tokens,
+          options,
+        );
         const written = writtenOf(specs, own, trainable);
         const isF16 = (name: string) => options.frozen_dtype === "f16" && specs.has(name) && !written.has(name);
         return {
@@ -205,7 +108,7 @@ export const trainDiffusion = stage({
       },
       onPlan,
     );
-    return { step: `training, ${stepImages(options)} of ${size_px} px`, steps: options.steps, ...costs };
+    return { ...trainingSteps(options, size_px), ...costs };
   },
   async run(ctx, { model, data, init, detector, val }, options) {
     const faces = await loadFaces(data);
@@ -213,17 +116,13 @@ export const trainDiffusion = stage({
     const donor = init ? await openModel(init.dir) : opened;
     const base = { ...opened, controlnet: donor.controlnet };
     const controlConfig = controlConfigOf(base, options.hint_channels);
-    const autoencoder = `${base.dir}/${base.folders.vae}`;
-    const { seed } = ctx;
     const { schedule, tokenizer } = base;
-    const drawn = drawnImages(
-      { seed, schedule, batch_size: options.batch_size, count: faces.records.length },
-      options.steps * (options.gradient_accumulation_steps ?? 1),
-    );
-    const latents = await encodeLatents(ctx, autoencoder, faces, drawn);
-    using batches = new Batches(diffusionBatches({ seed, faces, latents, schedule, tokenizer }, options, true));
+    const source = { autoencoder: `${base.dir}/${base.folders.vae}`, schedule, tokenizer, drawings: true };
+    const given = { seed: ctx.seed, faces };
+    const { latents, batches: spec } = await latentBatches(ctx, source, given, options, batchCount(options));
+    using batches = new Batches(spec);
     const sides = [latents.side, faces.size_px] as const;
-    const { loss, specs, own, trainable } = lossOf(base, controlConfig, sides, tokenizer.length, options);
+    const { loss, specs, own, trainable } = controlLoss(base, controlConfig, sides, tokenizer.length, options);
 
     const device = await ctx.device();
     const frozen = new Map([...specs].filter(([name]) => !own.has(name)));
@@ -241,8 +140,7 @@ export const trainDiffusion = stage({
     const parameters = new Map([...untrained, ...trained]);
     using trainer = new Trainer(device, { loss, trainable: trainable.keys(), ...options }, parameters);
     const averaged = trainer.averaged();
-    const source = { autoencoder, schedule, tokenizer, drawings: true, loss, parameters: averaged };
-    using validator = await validation(ctx, val, options, source);
+    using validator = await validation(ctx, val, options, source, { loss, parameters: averaged });
     using pictures = options.preview_every === undefined ? undefined : await previews(ctx, {
       every: options.preview_every,
       count: options.previews ?? 8,

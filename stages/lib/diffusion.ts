@@ -1,30 +1,18 @@
 /**
- * Common parts of the diffusion stages: a model folder's networks in one graph, latents of a dataset, prompts, noise.
+ * Common parts of the diffusion stages: folders of a model, prompts, the loss.
  *
  * @module
  */
 
-import type { LoadedDataset } from "../../faces/data/dataset.ts";
 import { z } from "zod";
 import { fileNames, folderNames, makeFolder, reading } from "../../formats/files.ts";
-import { autoencoderFormat, encodeLatent } from "../../models/diffusion/autoencoder.ts";
-import { loadNetworkConfig, readNetwork } from "../../models/io/network_folder.ts";
-import { type ParameterSpec, Scope, uploadParameters } from "../../models/io/params.ts";
-import type { Schedule } from "../../models/diffusion/schedule.ts";
 import type { Tokenizer } from "../../models/diffusion/tokenizer.ts";
 import { add } from "../../ops/add.ts";
 import { mse } from "../../ops/mse.ts";
 import { mul } from "../../ops/mul.ts";
-import { affine } from "../../ops/affine.ts";
 import { sub } from "../../ops/sub.ts";
 import { mean } from "../../ops/sum.ts";
-import { disposing } from "../../engine/tensor.ts";
-import { dims, Graph, type Value } from "../../engine/graph.ts";
-import { Executable } from "../../engine/executable.ts";
-import type { StageContext } from "../../runtime/stage.ts";
-import { share } from "../../engine/worker_pool.ts";
-import type { DiffusionBatches } from "./batches.ts";
-import { imageOf, toNetwork } from "./faces.ts";
+import type { Graph, Value } from "../../engine/graph.ts";
 
 /** Copies folders of a model as they are, those that are there; of links, what they lead to. */
 export async function copyParts(from: string, to: string, leave: readonly string[] = []): Promise<void> {
@@ -35,57 +23,6 @@ export async function copyParts(from: string, to: string, leave: readonly string
       await reading(`${from}/${part}/${name}`, () => Deno.copyFile(`${from}/${part}/${name}`, `${to}/${part}/${name}`));
     }
   }
-}
-
-/** Latents of a dataset. */
-export interface Latents {
-  /**
-   * Means of the latent distributions, or latents before they are quantised, times the scaling factor,
-   * `[n, side, side, channels]`; zeros for images that were left out.
-   */
-  readonly data: Float32Array;
-  readonly side: number;
-  readonly channels: number;
-}
-
-/**
- * Encodes images of a dataset.
- *
- * @param dir Folder of the autoencoder.
- * @param drawn The images to encode; a short training draws few of a large dataset.
- */
-export async function encodeLatents(
-  ctx: StageContext,
-  dir: string,
-  faces: LoadedDataset,
-  drawn: ReadonlySet<number>,
-): Promise<Latents> {
-  const BATCH = 16;
-  const device = await ctx.device();
-  const config = await loadNetworkConfig(dir, autoencoderFormat);
-  const graph = new Graph();
-  const specs = new Map<string, ParameterSpec>();
-  const x = graph.input("x", [BATCH, faces.size_px, faces.size_px, 3]);
-  const latent = affine(encodeLatent(new Scope(graph, specs, "vae/"), config, x), config.scaling_factor);
-  const { side, channels } = dims(latent, "N side W channels");
-  const parameters = await uploadParameters(device, readNetwork(dir, specs, true));
-  using _parameters = disposing(parameters.values());
-  using encoder = new Executable(device, { outputs: { latent } }, parameters);
-  const size = side * side * channels;
-  const bytes = faces.size_px ** 2 * 3;
-  const data = new Float32Array(faces.records.length * size);
-  const images = [...drawn].sort((a, b) => a - b);
-  for (let first = 0; first < images.length; first += BATCH) {
-    ctx.signal.throwIfAborted();
-    const now = images.slice(first, first + BATCH);
-    const pixels = new Float32Array(BATCH * bytes);
-    for (const [k, image] of now.entries()) toNetwork(imageOf(faces, image).data, pixels, k * bytes);
-    encoder.run({ x: pixels });
-    const latents = await encoder.read("latent");
-    for (const [k, image] of now.entries()) data.set(latents.subarray(k * size, (k + 1) * size), image * size);
-    ctx.progress(first + now.length, images.length, { doing: "encoding images" });
-  }
-  return { data, side, channels };
 }
 
 /** Token ids of prompts, padded to one length and kept, as there are few prompts. */
@@ -154,49 +91,4 @@ export function denoisingLoss(
   if (!weighted) return mse(output, target);
   const difference = sub(output, target);
   return mean(mul(mul(difference, difference), each("weight")));
-}
-
-/**
- * Specifies the batches of a diffusion training.
- *
- * @param drawings True to add landmark drawings, input `cond`.
- */
-export function diffusionBatches(
-  { seed, faces, latents, schedule, tokenizer }: {
-    readonly seed: number;
-    readonly faces: LoadedDataset;
-    readonly latents: Latents;
-    readonly schedule: Schedule;
-    readonly tokenizer: Tokenizer;
-  },
-  { batch_size, prompt, prompt_dropout, min_snr }: {
-    readonly batch_size: number;
-    readonly prompt: string | null;
-    readonly prompt_dropout: number;
-    readonly min_snr?: number | undefined;
-  },
-  drawings: boolean,
-): DiffusionBatches {
-  const known = new Map([["", 0]]);
-  const prompt_of = Uint32Array.from(faces.records, (record) => {
-    const text = promptOf(record, prompt);
-    const number = known.get(text) ?? known.size;
-    known.set(text, number);
-    return number;
-  });
-  const prompts = new Prompts(tokenizer);
-  return {
-    kind: "diffusion",
-    seed,
-    batch_size,
-    landmarks: faces.landmarks,
-    schema: faces.schema,
-    latents: share(latents.data),
-    schedule,
-    prompts: [...known.keys()].map((text) => prompts.ids(text)),
-    prompt_of,
-    prompt_dropout,
-    min_snr,
-    drawing_px: drawings ? faces.size_px : null,
-  };
 }

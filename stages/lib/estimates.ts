@@ -40,15 +40,18 @@ export function countNetworks({ vae, text, unet: config }: Networks) {
   };
 }
 
-/** `4 images`, or `2 x 4 images` when they are accumulated. */
-export function stepImages(
-  { batch_size, gradient_accumulation_steps = 1 }: {
+/** The step of a training and the number of its steps, as `plan` shows them: `training, 2 x 4 images of 64 px`. */
+export function trainingSteps(
+  { batch_size, gradient_accumulation_steps = 1, steps }: {
     batch_size: number;
     gradient_accumulation_steps?: number | undefined;
+    steps: number;
   },
-): string {
+  size_px: number,
+): { step: string; steps: number } {
   const batch = counted(batch_size, "image");
-  return gradient_accumulation_steps === 1 ? batch : `${gradient_accumulation_steps} x ${batch}`;
+  const images = gradient_accumulation_steps === 1 ? batch : `${gradient_accumulation_steps} x ${batch}`;
+  return { step: `training, ${images} of ${size_px} px`, steps };
 }
 
 /** Costs that were computed before, with the plans that they were found with. */

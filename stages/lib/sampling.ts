@@ -5,7 +5,7 @@
  */
 
 import { z } from "zod";
-import { decodeLatent, encodeLatent, latentChannels } from "../../models/diffusion/autoencoder.ts";
+import { decodeLatent, encodeLatent, latentChannels, latentSide } from "../../models/diffusion/autoencoder.ts";
 import { encodePrompt, type Model } from "../../models/io/pipeline_folder.ts";
 import { controlFromHint, type ControlNetConfig, embedHint } from "../../models/diffusion/controlnet.ts";
 import { type ParameterSpec, Scope } from "../../models/io/params.ts";
@@ -82,7 +82,7 @@ export function samplerOf(
   given: GeneratorOptions,
 ) {
   const { batch_size } = given;
-  const side = size_px / 2 ** (vae.block_out_channels.length - 1);
+  const side = latentSide(vae, size_px);
   const shape = [batch_size, side, side, latentChannels(vae)] as const;
   const guided = given.guidance !== 1;
   const copies = guided ? 2 * batch_size : batch_size;

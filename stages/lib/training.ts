@@ -55,6 +55,13 @@ export const accumulation = {
 /** The options above as a stage gets them. */
 export type TrainingOptions = z.output<z.ZodObject<typeof trainingOptions>>;
 
+/** Batches of a whole training. */
+export function batchCount(
+  { steps, gradient_accumulation_steps = 1 }: { steps: number; gradient_accumulation_steps?: number | undefined },
+): number {
+  return steps * gradient_accumulation_steps;
+}
+
 /** Learning rate of a step, counted from 0. */
 export function learningRate(options: TrainingOptions): (step: number) => number {
   const { lr, warmup_steps, lr_schedule, steps, milestones, gamma } = options;

@@ -5,15 +5,13 @@
  */
 
 import { z } from "zod";
-import type { Schedule } from "../../models/diffusion/schedule.ts";
-import type { Tokenizer } from "../../models/diffusion/tokenizer.ts";
 import type { Value } from "../../engine/graph.ts";
 import { Executable } from "../../engine/executable.ts";
 import type { Parameters } from "../../engine/prepare.ts";
 import type { Artifact, Conflicts, StageContext } from "../../runtime/stage.ts";
-import { batchMaker, drawnImages } from "./batches.ts";
-import { diffusionBatches, encodeLatents } from "./diffusion.ts";
+import { batchMaker } from "./batches.ts";
 import { loadFaces } from "./faces.ts";
+import { latentBatches, type LatentSource } from "./latents.ts";
 import type { Callback } from "./training.ts";
 
 /** Images that the loss is measured on, in whole batches. */
@@ -46,13 +44,8 @@ export async function validation(
   ctx: StageContext,
   val: Artifact | undefined,
   options: { batch_size: number; prompt: string | null; min_snr?: number | undefined; val_every?: number | undefined },
-  { autoencoder, schedule, tokenizer, drawings, loss, parameters }: {
-    /** Folder of the autoencoder. */
-    readonly autoencoder: string;
-    readonly schedule: Schedule;
-    readonly tokenizer: Tokenizer;
-    /** True if landmark drawings are wanted. */
-    readonly drawings: boolean;
+  source: LatentSource,
+  { loss, parameters }: {
     readonly loss: Value;
     /** Those of the training, which change between evaluations. */
     readonly parameters: Parameters;
@@ -61,10 +54,8 @@ export async function validation(
   if (!val) return undefined;
   const faces = await loadFaces([val]);
   const count = Math.max(1, Math.round(IMAGES / options.batch_size));
-  const drawn = drawnImages({ seed: 0, schedule, batch_size: options.batch_size, count: faces.records.length }, count);
-  const latents = await encodeLatents(ctx, autoencoder, faces, drawn);
-  const source = { seed: 0, faces, latents, schedule, tokenizer };
-  const batch = batchMaker(diffusionBatches(source, { ...options, prompt_dropout: 0 }, drawings));
+  const { batches } = await latentBatches(ctx, source, { seed: 0, faces }, { ...options, prompt_dropout: 0 }, count);
+  const batch = batchMaker(batches);
   const executable = new Executable(await ctx.device(), { outputs: { loss } }, parameters);
   return {
     every: options.val_every ?? 100,
