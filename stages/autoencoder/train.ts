@@ -15,7 +15,7 @@ import {
   latentChannels,
   latentSide,
 } from "../../models/diffusion/autoencoder.ts";
-import { GROUPS, leastSide } from "../../models/diffusion/discriminator.ts";
+import { leastSide } from "../../models/diffusion/discriminator.ts";
 import { readDetector } from "../../models/detectors/detector.ts";
 import { takesSide } from "../../models/detectors/features.ts";
 import { loadNetwork, loadNetworkConfig, saveNetwork } from "../../models/io/network_folder.ts";
@@ -24,6 +24,7 @@ import { Trainer } from "../../models/trainer.ts";
 import { disposing } from "../../engine/tensor.ts";
 import { Executable } from "../../engine/executable.ts";
 import { stage } from "../../runtime/stage.ts";
+import { adversarialOption, recordOf, withStart } from "./_adversarial.ts";
 import { buildTraining, PERCEPTUAL_WEIGHT } from "./_loss.ts";
 import { measure } from "./_measure.ts";
 import { Batches, shared } from "../lib/batches.ts";
@@ -38,7 +39,7 @@ import {
 import { autoencoderOf, detectorOf, sizeOf } from "../lib/artifacts.ts";
 import { formatCount, trainingCosts, trainingSteps } from "../lib/estimates.ts";
 import { loadFaces } from "../lib/faces.ts";
-import { accumulation, type Callback, train, trainingOptions } from "../lib/training.ts";
+import { accumulation, train, trainingOptions } from "../lib/training.ts";
 
 /** Configuration of a new autoencoder. */
 function newConfig(
@@ -57,9 +58,6 @@ function newConfig(
     ...(codebook === undefined ? {} : { num_vq_embeddings: codebook }),
   });
 }
-
-/** Steps between records of the discriminator. */
-const RECORD_EVERY = 10;
 
 /** `autoencoder/train`: images to latents and back; the model folder has `vae/`. */
 export const trainAutoencoder = stage({
@@ -93,19 +91,7 @@ export const trainAutoencoder = stage({
     perceptual_weight: z.number().positive().optional().describe(
       `Weight of the distance in features of the input features (Zhang et al. 2018, arXiv 1801.03924); by default ${PERCEPTUAL_WEIGHT}`,
     ),
-    adversarial: z.strictObject({
-      weight: z.number().positive().default(0.5).describe(
-        "Weight of the discriminator's verdict relative to that of the other distances, where gradients are balanced",
-      ),
-      start: z.int().min(0).default(0).describe("Steps before the discriminator counts and learns"),
-      channels: z.int().min(GROUPS).multipleOf(GROUPS).default(32).describe("Channels of its first layer"),
-      layers: z.int().min(1).max(4).default(2).describe(
-        "Times that it halves the side; it judges patches of 16, 34, 70 or 142 pixels",
-      ),
-    }).optional().describe(
-      "Trains a patch discriminator beside the autoencoder, which learns to deceive it and so to be sharp (Esser et al. 2021, " +
-        "arXiv 2012.09841); by default none",
-    ),
+    adversarial: adversarialOption,
   }),
   async check(options, { data, init, features }, given) {
     const config = init ? await ifKnown(() => autoencoderOf(init)) : { block_out_channels: options.channels };
@@ -192,28 +178,10 @@ export const trainAutoencoder = stage({
     using _parameters = disposing(parameters.values());
     const trainable = [...specs.keys(), ...others.keys()];
     using trainer = new Trainer(device, { loss, trainable, outputs, ...options }, parameters);
-    const { adversarial, gradient_accumulation_steps = 1 } = options;
-    const startsAt = (adversarial?.start ?? 0) * gradient_accumulation_steps;
-    const withStart = {
-      get: async (batch: number) => ({
-        ...await batches.get(batch),
-        started: new Float32Array([batch >= startsAt ? 1 : 0]),
-      }),
-    };
-    const record: Callback = {
-      every: RECORD_EVERY,
-      async evaluate(step) {
-        const read = async (name: string) => (await trainer.step_plan.read(name))[0] ?? NaN;
-        ctx.metric({
-          step,
-          loss_discriminator: await read("discriminator"),
-          loss_generator: await read("generator"),
-          adaptive_weight: await read("balance"),
-        });
-        return false;
-      },
-    };
-    await train(ctx, trainer, options, adversarial ? withStart : batches, adversarial ? [record] : []);
+    if (options.adversarial) {
+      const first = options.adversarial.start * (options.gradient_accumulation_steps ?? 1);
+      await train(ctx, trainer, options, withStart(batches, first), [recordOf(ctx, trainer)]);
+    } else await train(ctx, trainer, options, batches);
 
     const averaged = trainer.averaged();
     using network = new Executable(device, { outputs: { latent, y, ...(ids ? { ids } : {}) } }, averaged);
