@@ -95,36 +95,12 @@ export async function train(
   else ctx.log(`going on from step ${trainer.steps}`);
   ctx.resumeMetrics(trainer.steps);
   const clock = new StepClock();
-  // The GPU works on one step while the next one's batch is on its way; the loss is read late.
-  let pending: { step: number; lr: number; loss: Promise<number> } | null = null;
-  let latest: Promise<unknown> = Promise.resolve();
-  let average = NaN;
-  const inputsOf = async (step: number): Promise<Inputs[]> => {
-    const inputs: Inputs[] = [];
-    for (let k = 0; k < trainer.gradient_accumulation_steps; k++) {
-      inputs.push(await batches.get(step * trainer.gradient_accumulation_steps + k));
-    }
-    return inputs;
-  };
-  const explain = async (error: unknown): Promise<never> => {
-    if (!(error instanceof NonFiniteLossError)) throw error;
-    ctx.log(
-      `the loss is not finite in step ${error.step}: its steps are repeated from the latest checkpoint to find the op`,
-    );
-    throw await trainer.locate(error, ctx.work, async (step) => {
-      ctx.signal.throwIfAborted();
-      return { inputs: await inputsOf(step), lr: rate(step) };
-    });
-  };
-  const settle = async () => {
-    if (!pending) return;
-    const { step, lr } = pending;
-    const loss = await pending.loss.catch(explain);
-    pending = null;
-    average = Number.isNaN(average) ? loss : average * 0.98 + loss * 0.02;
-    ctx.metric({ step, loss, lr });
-    ctx.progress(step, options.steps, { loss: Number(average.toPrecision(4)) });
-  };
+  const inputsOf = (step: number) => stepInputs(batches, step, trainer.gradient_accumulation_steps);
+  const losses = new LateLosses(
+    ctx,
+    options.steps,
+    (error) => explain(ctx, trainer, error, async (step) => ({ inputs: await inputsOf(step), lr: rate(step) })),
+  );
   try {
     while (trainer.steps < options.steps) {
       const step = trainer.steps;
@@ -133,34 +109,99 @@ export async function train(
       clock.begin();
       const lr = rate(step);
       const loss = trainer.step(inputs, lr);
-      latest = loss.catch(() => {}).finally(() => clock.end()); // settled below, where it is reported
-      await settle();
-      pending = { step: step + 1, lr, loss };
+      await losses.next({ step: step + 1, lr, loss }, () => clock.end());
       const due = callbacks.filter(({ every }) => trainer.steps % every === 0 && trainer.steps < options.steps);
       let ended = false;
       if (due.length) {
-        await settle();
+        await losses.settle();
         clock.pause();
         for (const { evaluate } of due) ended = await evaluate(trainer.steps) || ended;
       }
       if (ended) break;
       if (ctx.signal.aborted || (trainer.steps % options.checkpoint_every === 0 && trainer.steps < options.steps)) {
-        await settle();
+        await losses.settle();
         clock.pause();
         await trainer.save(ctx.work);
         ctx.signal.throwIfAborted();
       }
     }
-    await settle();
+    await losses.settle();
   } finally {
     // Nothing is on its way to the GPU when the caller frees the memory.
-    await latest;
+    await losses.latest;
   }
   clock.pause();
   if (clock.steps_ms === 0) return; // all steps had been made before
   const percent = 100 * clock.waited_ms / clock.steps_ms;
   ctx.summary({ waited_for_data_percent: Number(percent.toPrecision(2)) });
   ctx.log(`waited for data in ${percent.toFixed(1)} % of the ${formatSeconds(clock.steps_ms / 1000)} of its steps`);
+}
+
+/** The batches of a step. */
+async function stepInputs(batches: Pick<Batches, "get">, step: number, count: number): Promise<Inputs[]> {
+  const inputs: Inputs[] = [];
+  for (let k = 0; k < count; k++) inputs.push(await batches.get(step * count + k));
+  return inputs;
+}
+
+/** Throws the error of a step; of a loss that is not finite, one that names the op which it came from. */
+async function explain(
+  ctx: StageContext,
+  trainer: Trainer,
+  error: unknown,
+  again: (step: number) => Promise<{ inputs: Inputs[]; lr: number }>,
+): Promise<never> {
+  if (!(error instanceof NonFiniteLossError)) throw error;
+  ctx.log(
+    `the loss is not finite in step ${error.step}: its steps are repeated from the latest checkpoint to find the op`,
+  );
+  throw await trainer.locate(error, ctx.work, async (step) => {
+    ctx.signal.throwIfAborted();
+    return await again(step);
+  });
+}
+
+/** A step that was given to the GPU. */
+interface PendingStep {
+  /** Steps made once it is done. */
+  readonly step: number;
+  readonly lr: number;
+  readonly loss: Promise<number>;
+}
+
+/**
+ * Losses, each read and reported when the next step is on its way: so the GPU works on one step while the next one's batch
+ * is made.
+ */
+class LateLosses {
+  /** Settled once the latest step is done, or has failed. */
+  latest: Promise<unknown> = Promise.resolve();
+  #pending: PendingStep | null = null;
+  #average = NaN;
+
+  constructor(
+    private readonly ctx: StageContext,
+    private readonly steps: number,
+    private readonly explain: (error: unknown) => Promise<never>,
+  ) {}
+
+  /** Reports the step before, and keeps the next one; `ended` is called when that is done. */
+  async next(pending: PendingStep, ended: () => void): Promise<void> {
+    this.latest = pending.loss.catch(() => {}).finally(ended); // settled below, where it is reported
+    await this.settle();
+    this.#pending = pending;
+  }
+
+  /** Reports the loss that is pending, if any. */
+  async settle(): Promise<void> {
+    if (!this.#pending) return;
+    const { step, lr, loss: late } = this.#pending;
+    const loss = await late.catch(this.explain);
+    this.#pending = null;
+    this.#average = Number.isNaN(this.#average) ? loss : this.#average * 0.98 + loss * 0.02;
+    this.ctx.metric({ step, loss, lr });
+    this.ctx.progress(step, this.steps, { loss: Number(this.#average.toPrecision(4)) });
+  }
 }
 
 /** Measures the part of the steps' time in which the GPU had nothing to do as the next batch was not there. */
