@@ -44,7 +44,7 @@ export class Guesser implements AsyncDisposable {
   }
 
   /**
-   * Guesses the landmarks of a face.
+   * Guesses the landmarks of a face, which is turned as these landmarks are.
    *
    * @param path Its picture.
    * @param landmarks `[P, 2]`: where the face is.
@@ -54,18 +54,18 @@ export class Guesser implements AsyncDisposable {
     if (!(interocular(landmarks, this.schema) >= 2)) {
       throw new InputError("Cannot guess the landmarks of a face whose eyes are at one place");
     }
-    return await this.#guessAt(path, facePlace(landmarks, this.schema));
+    return await this.#guessAt(path, facePlace(landmarks, this.schema), true);
   }
 
   /**
-   * Guesses the landmarks of an upright face.
+   * Guesses the landmarks of a face, upright or not.
    *
    * @param path Its picture.
    * @param box Box around its landmarks: left, top, width, height.
    * @throws {InputError} If the picture cannot be read.
    */
   guessIn(path: string, [x, y, width, height]: readonly [number, number, number, number]): Promise<Guess> {
-    return this.#guessAt(path, { x: x + width / 2, y: y + height / 2, side: Math.max(width, height), angle: 0 });
+    return this.#guessAt(path, { x: x + width / 2, y: y + height / 2, side: Math.max(width, height), angle: 0 }, false);
   }
 
   /**
@@ -79,9 +79,10 @@ export class Guesser implements AsyncDisposable {
     return this.#inTurn(async () => this.#look(await this.finder(), { image: await this.#imageAt(path) }));
   }
 
-  #guessAt(path: string, place: FacePlace): Promise<Guess> {
+  #guessAt(path: string, place: FacePlace, angles_known: boolean): Promise<Guess> {
     return this.#inTurn(async () => {
-      const [guess] = await this.#look(await nobody(), { image: await this.#imageAt(path), places: [place] });
+      const picture = { image: await this.#imageAt(path), places: [place], angles_known };
+      const [guess] = await this.#look(await nobody(), picture);
       return guess!;
     });
   }

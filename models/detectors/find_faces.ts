@@ -83,6 +83,8 @@ export interface Picture {
   readonly image: Image;
   /** Places of its faces where they are known; without them the finder is asked. */
   readonly places?: readonly FacePlace[];
+  /** True if the angles of the places are known too, as from landmarks: the faces are not looked at from other sides. */
+  readonly angles_known?: boolean;
 }
 
 /** The part of a detector that is needed here. */
@@ -107,8 +109,8 @@ const UPRIGHT = 0.6, UNKNOWN = 0.2;
  * which leaves more painted and photographed faces turned.
  */
 const ANGLE_WEIGHT = 0.15, DOUBTFUL = -3.8;
-/** Sureness of the angle of a given place, on the scale of `FoundFace.angle_sure`. */
-const GIVEN_SURE = 0.5;
+/** Sureness of the angle of a given place, on the scale of `FoundFace.angle_sure`, and of one that is known. */
+const GIVEN_SURE = 0.5, KNOWN_SURE = Infinity;
 
 /**
  * Finds the faces of a picture and their landmarks.
@@ -228,7 +230,7 @@ const cropAround = ({ side, ...place }: FacePlace): TurnedSquare => ({ ...place,
 
 /** The faces that the passes begin with. */
 async function candidatesIn(
-  { image, places }: Picture,
+  { image, places, angles_known }: Picture,
   finder: PlaceFinder,
   search: FindOptions,
 ): Promise<Candidate[]> {
@@ -245,7 +247,8 @@ async function candidatesIn(
       crop: { pyramid, square: cropAround({ x, y, side, angle }) },
     }));
   };
-  if (places) return candidates(places.map((place) => ({ ...place, score: null, angle_sure: GIVEN_SURE })), asItIs);
+  const angle_sure = angles_known ? KNOWN_SURE : GIVEN_SURE;
+  if (places) return candidates(places.map((place) => ({ ...place, score: null, angle_sure })), asItIs);
   let turned = asItIs, found = await finder.find(image, search), best = { found, turned };
   if (uprightness(found) < UPRIGHT * (UNKNOWN + found.reduce((sum, { score }) => sum + score ** 2, 0))) {
     for (let quarters = 1; quarters < 4; quarters++) {
@@ -295,7 +298,7 @@ async function lookAround(
   seen: readonly Seen[],
 ): Promise<Seen[]> {
   const doubtful = [...candidates.entries()].filter(([k, candidate]) =>
-    misfit(candidate, itemAt(seen, k, "results")) > DOUBTFUL
+    candidate.angle_sure !== KNOWN_SURE && misfit(candidate, itemAt(seen, k, "results")) > DOUBTFUL
   );
   const turned = doubtful.flatMap(([_, { crop: { pyramid, square } }]) =>
     [1, 2, 3].map((quarters): Crop => ({

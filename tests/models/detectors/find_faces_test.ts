@@ -196,6 +196,25 @@ Deno.test("findFacesOfEach() takes given places in their order, without the find
   });
 });
 
+Deno.test("findFacesOfEach() looks at a given place from all sides, unless its angle is known", async () => {
+  const [face] = FACES, image = page([face!]), place = placeOf(face!);
+  const nobody = { find: () => Promise.reject(new Error("the finder was asked")) };
+  const look = async (turn: number, angles_known: boolean) => {
+    const detector = dotDetector(), places = [{ ...place, angle: place.angle + turn }];
+    for await (const [, [found]] of findFacesOfEach(nobody, detector, [0], () => ({ image, places, angles_known }))) {
+      return { found: found!, calls: detector.calls };
+    }
+    throw new Error("no face");
+  };
+  const turned = await look(Math.PI, false);
+  assert.ok(error(turned.found, face!) < 0.02);
+  assert.deepEqual(turned.calls.slice(0, 2), [1, 3]);
+  const known = await look(0, true);
+  assert.ok(error(known.found, face!) < 0.02);
+  const wrong = await look(Math.PI, true);
+  assert.ok([known, wrong].every(({ calls }) => calls.every((crops) => crops === 1)), "a crop a pass");
+});
+
 /** A finder of the faces of a picture with a white pixel in its left top corner, however that is turned. */
 function seeingTurns(faces: readonly FoundFace[]) {
   const turns: number[] = [];
