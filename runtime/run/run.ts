@@ -17,7 +17,7 @@
  */
 import { join, resolve } from "node:path";
 import { localExecutor } from "./executor.ts";
-import { type StageExecutor, StageRunError } from "./job.ts";
+import { type StageExecutor, type StageJob, StageRunError } from "./job.ts";
 import { lookUp } from "../../engine/lookup.ts";
 import { readTuned } from "../../engine/tuning/tuning_cache.ts";
 import type { Adapter } from "../../engine/adapters.ts";
@@ -185,35 +185,11 @@ export async function runPipeline(pipeline: Pipeline, options: RunOptions): Prom
   const failure = new AbortController();
   const stop = AbortSignal.any([signal, failure.signal]);
   const summary = new SummaryFile(home, pipeline.name, plan);
+  const going: Going = { pipeline: pipeline.name, root, home, tuning, lanes: lanes.free, stop, summary, log };
   let at = plan[0]?.stage.id ?? "";
   const make = async (planned: PlannedStage, index: number): Promise<void> => {
-    const { stage: { id, spec } } = planned;
-    at = id;
-    const count = { number: index + 1, of: plan.length };
-    if (planned.run === null) {
-      if (planned.reason === null) log.emit({ event: "skip", stage: id, ...count });
-      return;
-    }
-    log.emit({ event: "stage", stage: id, uses: spec.id, reason: planned.run, ...count });
-    summary.write();
-    const lane = lanes.free.pop()!;
-    try {
-      const job = { state: planned, pipeline: pipeline.name, home, tuning };
-      const manifest = await lane(job, stop, (event) => log.emit(event));
-      summary.set(id, { status: "done", seconds: manifest.seconds }, manifest.summary);
-      log.emit({ event: "done", stage: id, seconds: manifest.seconds });
-      await keepTime(root, planned, manifest);
-    } catch (error) {
-      const { cause, resumed, seconds } = StageRunError.of(error);
-      const stopped = stop.aborted ? "interrupted" : "failed";
-      summary.set(id, { status: stopped, seconds });
-      const message = stopped === "interrupted"
-        ? `Stopped in stage "${id}", hint: the same command continues from there`
-        : describeFailure(cause, planned, join(root, pipeline.name), resumed);
-      throw new StageError(id, stopped, message, cause);
-    } finally {
-      lanes.free.push(lane);
-    }
+    at = planned.stage.id;
+    await makeStage(planned, { number: index + 1, of: plan.length }, going);
   };
   try {
     log.emit({
@@ -243,6 +219,54 @@ export async function runPipeline(pipeline: Pipeline, options: RunOptions): Prom
     throw error;
   } finally {
     await lanes.close();
+  }
+}
+
+/** A run that is going on. */
+interface Going extends Pick<StageJob, "pipeline" | "home" | "tuning"> {
+  /** Folder of all runs, as it was given. */
+  readonly root: string;
+  /** Executors that are free. */
+  readonly lanes: StageExecutor[];
+  /** Aborted by the user, or when a stage fails. */
+  readonly stop: AbortSignal;
+  readonly summary: SummaryFile;
+  readonly log: RunLog;
+}
+
+/**
+ * Makes a stage, unless the run leaves it as it is.
+ *
+ * @throws {StageError} If it fails or is interrupted.
+ */
+async function makeStage(
+  planned: PlannedStage,
+  count: { readonly number: number; readonly of: number },
+  { pipeline, root, home, tuning, lanes, stop, summary, log }: Going,
+): Promise<void> {
+  const { stage: { id, spec } } = planned;
+  if (planned.run === null) {
+    if (planned.reason === null) log.emit({ event: "skip", stage: id, ...count });
+    return;
+  }
+  log.emit({ event: "stage", stage: id, uses: spec.id, reason: planned.run, ...count });
+  summary.write();
+  const lane = lanes.pop()!;
+  try {
+    const manifest = await lane({ state: planned, pipeline, home, tuning }, stop, (event) => log.emit(event));
+    summary.set(id, { status: "done", seconds: manifest.seconds }, manifest.summary);
+    log.emit({ event: "done", stage: id, seconds: manifest.seconds });
+    await keepTime(root, planned, manifest);
+  } catch (error) {
+    const { cause, resumed, seconds } = StageRunError.of(error);
+    const stopped = stop.aborted ? "interrupted" : "failed";
+    summary.set(id, { status: stopped, seconds });
+    const message = stopped === "interrupted"
+      ? `Stopped in stage "${id}", hint: the same command continues from there`
+      : describeFailure(cause, planned, join(root, pipeline), resumed);
+    throw new StageError(id, stopped, message, cause);
+  } finally {
+    lanes.push(lane);
   }
 }
 
