@@ -67,7 +67,7 @@ export class Executable implements Disposable {
   }
 
   /**
-   * Uploads the inputs and submits one run, without pending for it. Parameters named in the fetches' updates have their
+   * Uploads the inputs and submits one run, without waiting for it. Parameters named in the fetches' updates have their
    * new values afterwards.
    */
   run(inputs: Readonly<Record<string, ArrayLike<number>>> = {}): void {

@@ -24,6 +24,7 @@ import {
   type Lack,
   type ListFormat,
   stem,
+  type WriteContext,
 } from "./annotations/format.ts";
 import { DATASET_FORMATS, EXPORT_NAMES, type FormatName } from "./annotations/registry.ts";
 import type { LandmarkSchema } from "../schema.ts";
@@ -119,14 +120,7 @@ export async function exportFaces(
     });
   }
   const path = out.replace(/(?<=.)\/+$/, "");
-  const isThere = exists(path);
-  if (isThere && !await isFolder(path)) throw new InputError(`Cannot write to ${out} as it is a file`);
-  const [first] = isThere ? [...fileNames(path), ...await folderNames(path)] : [];
-  if (first !== undefined && !options.overwrite) {
-    throw new InputError(`Cannot write to ${out} as it is not empty: it has "${first}"`, {
-      hint: "name a new folder, or ask to overwrite files of the same names",
-    });
-  }
+  const isEmpty = await checkOut(out, path, options.overwrite ?? false);
   const origin = options.origin ?? format.origin ?? 0;
   const folder = format.perImage ? format.folders?.images ?? "" : "";
   const within = (name: string) => folder === "" ? name : `${folder}/${name}`;
@@ -134,33 +128,12 @@ export async function exportFaces(
   if (images.size < new Set(faces.map((face) => face.path)).size) {
     throw new InputError(`Cannot write ${faces.length} faces to one folder: two of their images have one name`);
   }
-  const lacks = format.lacks ?? [];
-  const texts = new Map<string, string | Uint8Array>(Object.entries(format.extra?.({ schema, origin }) ?? {}));
-  if (format.perImage) {
-    for (const [image, own] of byImage(faces)) {
-      const [beside = image] = format.files(image), [face, ...more] = own;
-      const file = format.folders ? `${format.folders.annotations}/${baseName(beside)}` : beside;
-      if (more.length && !format.joins) {
-        throw new InputError(
-          `Cannot write ${image} as ${format.name}: it has ${own.length} faces, and the format has one`,
-          {
-            hint: `formats with any number: ${MANY.join(", ")}`,
-          },
-        );
-      }
-      const one = (face: FaceToWrite) => format.write!(face, { schema, origin });
-      texts.set(file, more.length ? own.map(one).join("") : one(face));
-    }
-  } else if (format.file !== undefined) texts.set(format.file, format.write(faces, { schema, origin }));
-  if (lacks.includes("style") || lacks.includes("group")) {
-    const rows = byImage(faces).map(([image, [{ style, group }]]) => [stem(image), style, group].map(quoted).join());
-    texts.set(within("index.csv"), ["name,style,group", ...rows, ""].join("\n"));
-  }
+  const texts = textsOf(faces, format, { schema, origin }, within);
   const fill = async (dir: string) => {
     for (const [name, file] of images) await writeFile(`${dir}/${within(name)}`, await readBytes(file));
     for (const [name, content] of texts) await writeFile(`${dir}/${name}`, content);
   };
-  await (first === undefined ? writeFolderAtomic(path, fill) : replaceFiles(path, fill));
+  await (isEmpty ? writeFolderAtomic(path, fill) : replaceFiles(path, fill));
   const hides = faces.some(({ occluded = [] }) => occluded.length > 0);
   const left_out = hides && !format.hides ? ["occluded"] : [];
   return {
@@ -168,7 +141,60 @@ export async function exportFaces(
     folder,
     ...(!format.perImage && format.file !== undefined && { annotations: format.file }),
     origin,
-    lacks,
+    lacks: format.lacks ?? [],
     left_out,
   };
+}
+
+/**
+ * Tests if a folder is missing or empty.
+ *
+ * @throws {InputError} If it is a file, or has files that may not be overwritten.
+ */
+async function checkOut(out: string, path: string, overwrite: boolean): Promise<boolean> {
+  const isThere = exists(path);
+  if (isThere && !await isFolder(path)) throw new InputError(`Cannot write to ${out} as it is a file`);
+  const [first] = isThere ? [...fileNames(path), ...await folderNames(path)] : [];
+  if (first !== undefined && !overwrite) {
+    throw new InputError(`Cannot write to ${out} as it is not empty: it has "${first}"`, {
+      hint: "name a new folder, or ask to overwrite files of the same names",
+    });
+  }
+  return first === undefined;
+}
+
+/**
+ * Content of the files that stand beside the pictures, by name.
+ *
+ * @param format One that writes.
+ * @param within Gives the path of a file beside the pictures.
+ * @throws {InputError} If a picture has several faces where the format has one.
+ */
+function textsOf(
+  faces: readonly FaceOfPicture[],
+  format: ImageFormat | ListFormat,
+  context: WriteContext,
+  within: (name: string) => string,
+): Map<string, string | Uint8Array> {
+  const lacks = format.lacks ?? [];
+  const texts = new Map<string, string | Uint8Array>(Object.entries(format.extra?.(context) ?? {}));
+  if (format.perImage) {
+    for (const [image, own] of byImage(faces)) {
+      const [beside = image] = format.files(image), [face, ...more] = own;
+      const file = format.folders ? `${format.folders.annotations}/${baseName(beside)}` : beside;
+      if (more.length && !format.joins) {
+        throw new InputError(
+          `Cannot write ${image} as ${format.name}: it has ${own.length} faces, and the format has one`,
+          { hint: `formats with any number: ${MANY.join(", ")}` },
+        );
+      }
+      const one = (face: FaceToWrite) => format.write!(face, context);
+      texts.set(file, more.length ? own.map(one).join("") : one(face));
+    }
+  } else if (format.file !== undefined) texts.set(format.file, format.write!(faces, context));
+  if (lacks.includes("style") || lacks.includes("group")) {
+    const rows = byImage(faces).map(([image, [{ style, group }]]) => [stem(image), style, group].map(quoted).join());
+    texts.set(within("index.csv"), ["name,style,group", ...rows, ""].join("\n"));
+  }
+  return texts;
 }

@@ -99,12 +99,36 @@ export async function openModel(dir: string): Promise<Model> {
     ? tagged("bert", await network("bert", bertFormat))
     : tagged("clip", await network("text_encoder", textEncoderFormat));
 
+  problems.push(...misfits({ vae, text, unet, controlnet, tokenizer }, folders.vae));
+  if (problems.length || !vae || !text || !unet || !schedule || !tokenizer) {
+    throw new InputError(`Cannot open ${dir} as a latent diffusion model:${problems.join("")}`);
+  }
+  return {
+    dir,
+    vae,
+    text,
+    unet,
+    controlnet,
+    schedule: makeSchedule(schedule),
+    tokenizer,
+    folders,
+  };
+}
+
+/** Parts of a model that do not fit together; those that are null are passed over. */
+function misfits(
+  { vae, text, unet, controlnet, tokenizer }: {
+    readonly [Part in "vae" | "text" | "unet" | "controlnet" | "tokenizer"]: Model[Part] | null;
+  },
+  vaeFolder: string,
+): string[] {
+  const problems: string[] = [];
   const agree = (a: string, x: unknown, b: string, y: unknown) => {
     const [given, other] = [x, y].map((value) => JSON.stringify(value));
     if (given !== other) problems.push(`\n  ${a} is ${given} and ${b} is ${other}: they must agree`);
   };
   if (unet && vae) {
-    agree("in_channels of unet", unet.in_channels, `latent_channels of ${folders.vae}`, latentChannels(vae));
+    agree("in_channels of unet", unet.in_channels, `latent_channels of ${vaeFolder}`, latentChannels(vae));
   }
   if (unet && text) {
     const [width, name] = text.kind === "clip"
@@ -120,19 +144,7 @@ export async function openModel(dir: string): Promise<Model> {
   if (tokenizer && text && tokenizer.size > text.config.vocab_size) {
     problems.push(`\n  tokenizer/ has ${tokenizer.size} tokens and the text encoder ${text.config.vocab_size}`);
   }
-  if (problems.length || !vae || !text || !unet || !schedule || !tokenizer) {
-    throw new InputError(`Cannot open ${dir} as a latent diffusion model:${problems.join("")}`);
-  }
-  return {
-    dir,
-    vae,
-    text,
-    unet,
-    controlnet,
-    schedule: makeSchedule(schedule),
-    tokenizer,
-    folders,
-  };
+  return problems;
 }
 
 /**
