@@ -23,7 +23,7 @@ import type { FaceState, Journal } from "./_correct_journal.ts";
 import { boxOf, meanShape, shapeIn, type SourcePicture } from "./_correct_pictures.ts";
 import { distanceDoubt, spreadDoubt } from "./_correct_review.ts";
 import type { FaceSource } from "./_correct_source.ts";
-import { content, json, LocalServer, type PageFiles, Refusal } from "./_local_server.ts";
+import { bodyAs, content, json, LocalServer, type PageFiles, Refusal } from "./_local_server.ts";
 import type { ComparedFace, FaceDetails, FaceSummary, FolderFaces } from "./correct/api.ts";
 
 /** Side of the small pictures in the list, and how many of them are kept. */
@@ -244,7 +244,7 @@ export class CorrectServer implements AsyncDisposable {
   }
 
   #check<T extends { face: number }>(shape: z.ZodType<T>, body: unknown): T {
-    const parsed = parse(shape, body);
+    const parsed = bodyAs(shape, body);
     if (parsed.face >= this.#options.journal.count) throw new Refusal(404, "There is no such face");
     return parsed;
   }
@@ -270,7 +270,7 @@ export class CorrectServer implements AsyncDisposable {
 
   /** Adds a face to a picture: the detector's landmarks for its box, or without one the usual shape in it. */
   async #add(body: unknown): Promise<Response> {
-    const { file_name, box } = parse(addBody, body), { source: { schema }, reason } = this.#options;
+    const { file_name, box } = bodyAs(addBody, body), { source: { schema }, reason } = this.#options;
     const picture = this.#picture(file_name);
     const guess = await this.#guesser?.guessIn(picture.path, box);
     const landmarks = guess ? guess.landmarks : shapeIn(meanShape(this.#shapes(), schema), box);
@@ -282,7 +282,7 @@ export class CorrectServer implements AsyncDisposable {
 
   /** Adds the faces that are found in a picture, but for those that it has, rejected ones among them. */
   async #find(body: unknown): Promise<Response> {
-    const { file_name } = parse(findBody, body),
+    const { file_name } = bodyAs(findBody, body),
       picture = this.#picture(file_name),
       { journal, reason } = this.#options;
     if (!this.#guesser) throw new Refusal(422, reason ?? "there is no detector");
@@ -321,7 +321,7 @@ export class CorrectServer implements AsyncDisposable {
 
   /** Starts or stops the fit of a detector, or guesses with the one that was fitted. */
   async #adapt(body: unknown): Promise<Response> {
-    const adaptation = this.#adaptation(), { act } = parse(adaptBody, body);
+    const adaptation = this.#adaptation(), { act } = bodyAs(adaptBody, body);
     if (act === "start") await adaptation.start();
     else if (act === "cancel") await adaptation.cancel();
     else await this.#guessBy((await adaptation.state()).weights);
@@ -434,12 +434,4 @@ const adaptBody = z.strictObject({ act: z.enum(["start", "cancel", "use"]) });
 function wholeOf({ width, height }: Image): Square {
   const side = Math.max(width, height);
   return { x: (width - side) / 2, y: (height - side) / 2, side };
-}
-
-/** Reads a body; one of another shape is refused. */
-function parse<T>(shape: z.ZodType<T>, body: unknown): T {
-  const parsed = shape.safeParse(body);
-  if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  throw new Refusal(400, `${issue?.path.join(".") || "the body"}: ${issue?.message}`);
 }

@@ -8,6 +8,7 @@
  */
 import { timingSafeEqual } from "node:crypto";
 import { stripTypeScriptTypes } from "node:module";
+import type { z } from "zod";
 import { writeError } from "../formats/disk_error.ts";
 import { exists, readText } from "../formats/files.ts";
 import { InputError } from "../formats/input_error.ts";
@@ -165,6 +166,18 @@ async function bodyOf(request: Request): Promise<unknown> {
   } catch {
     throw new Refusal(400, "The body is no JSON in UTF-8");
   }
+}
+
+/**
+ * What a body holds, of a shape.
+ *
+ * @throws {Refusal} If it has another one.
+ */
+export function bodyAs<T>(shape: z.ZodType<T>, body: unknown): T {
+  const parsed = shape.safeParse(body);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  throw new Refusal(400, `${issue?.path.join(".") || "the body"}: ${issue?.message}`);
 }
 
 /** The modules of a page by their paths, without types: a browser runs them as they are. */

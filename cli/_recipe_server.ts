@@ -17,7 +17,7 @@ import { convertLandmarks, SCHEMAS } from "../faces/schema.ts";
 import { jsonSchema } from "../formats/schema_describe.ts";
 import { setYaml, type YamlValue } from "../formats/yaml_edit.ts";
 import { parseYaml, toJS } from "../formats/yaml_tree.ts";
-import { content, json, LocalServer, type PageFiles, Refusal } from "./_local_server.ts";
+import { bodyAs, content, json, LocalServer, type PageFiles, Refusal } from "./_local_server.ts";
 import type { RecipeFaces } from "./_recipe_faces.ts";
 import { type OpenedRecipe, readRecipe, type RecipeFolder, type RecipeKind } from "./_recipe_files.ts";
 import { pullLandmark } from "./_recipe_pull.ts";
@@ -69,8 +69,8 @@ export class RecipeServer extends LocalServer {
       page: PAGE,
       read: (path) => this.#read(path),
       actions: {
-        draw: async (body) => json(await this.#draw(check(drawBody, body))),
-        save: (body) => json(options.folder.save(check(saveBody, body))),
+        draw: async (body) => json(await this.#draw(bodyAs(drawBody, body))),
+        save: (body) => json(options.folder.save(bodyAs(saveBody, body))),
       },
     });
     this.#options = options;
@@ -206,13 +206,6 @@ function decoded(text: string): string {
   } catch {
     throw new Refusal(404, "Not found");
   }
-}
-
-function check<T>(shape: z.ZodType<T>, body: unknown): T {
-  const parsed = shape.safeParse(body);
-  if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  throw new Refusal(400, `${issue?.path.join(".") || "the body"}: ${issue?.message}`);
 }
 
 const scalar = z.union([z.string().max(10_000), z.number(), z.boolean()]);

@@ -13,9 +13,10 @@ import { readPipeline } from "../../runtime/pipeline/file.ts";
 import { stages } from "../../stages/mod.ts";
 import { neutralFace } from "../faces/neutral_face.ts";
 import { inFolder } from "../stages/run_stages.ts";
+import { askOf, post, TOKEN } from "./ask_server.ts";
 import { runCommand } from "./run_command.ts";
 
-const SIDE = 64, FACES = 22, PORT = 8788;
+const SIDE = 64, FACES = 22;
 const TINY = fileURLToPath(new URL("../../models/tiny/detector", import.meta.url));
 
 /** A pipeline that reads the faces and "fits" a detector without a GPU. */
@@ -139,23 +140,18 @@ Deno.test("adapt: the server starts it by a POST of its own page, and has none u
     const source = await openSource(dir);
     using journal = Journal.open(source);
     const answer = async (server: CorrectServer, init?: RequestInit) => {
-      const response = await server.handle(new Request(`http://127.0.0.1:${PORT}/token/adapt`, init), PORT);
+      const response = await askOf(server)(`/${TOKEN}/adapt`, init);
       return [response.status, await response.text()] as const;
     };
-    const post = (body: object, origin = `http://127.0.0.1:${PORT}`) => ({
-      method: "POST",
-      headers: { origin, "content-type": "application/json" },
-      body: JSON.stringify(body),
-    });
-    await using server = new CorrectServer({ source, journal, adaptation, token: "token", reason: "none is loaded" });
+    await using server = new CorrectServer({ source, journal, adaptation, token: TOKEN, reason: "none is loaded" });
     assert.equal(JSON.parse((await answer(server))[1]).status, "none");
     assert.match((await answer(server, post({ act: "start" })))[1], /^Cannot adapt a detector to 2 faces/);
     assert.deepEqual(await answer(server, post({ act: "use" })), [422, "none is loaded"]);
     assert.equal((await answer(server, post({ act: "cancel" })))[0], 200, "nothing is running");
     assert.equal((await answer(server, post({ act: "remove" })))[0], 400);
     assert.equal((await answer(server, post({ act: "start", set: ["folder=/"] })))[0], 400);
-    assert.equal((await answer(server, post({ act: "start" }, "http://evil.example")))[0], 403);
-    await using plain = new CorrectServer({ source, journal, token: "token" });
+    assert.equal((await answer(server, post({ act: "start" }, { origin: "http://evil.example" })))[0], 403);
+    await using plain = new CorrectServer({ source, journal, token: TOKEN });
     for (const init of [undefined, post({ act: "start" })]) assert.equal((await answer(plain, init))[0], 404);
   }));
 

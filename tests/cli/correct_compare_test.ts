@@ -12,6 +12,7 @@ import { CorrectServer } from "../../cli/_correct_server.ts";
 import { openSource } from "../../cli/_correct_source.ts";
 import { neutralFace } from "../faces/neutral_face.ts";
 import { inFolder } from "../stages/run_stages.ts";
+import { askOf, statusOf, TOKEN } from "./ask_server.ts";
 import { runCommand } from "./run_command.ts";
 
 const SIDE = 64;
@@ -61,8 +62,8 @@ Deno.test("compare: the server gives what both found, and their errors in the li
     const { dir, found } = await makeFolders(root), source = await openSource(dir);
     using journal = Journal.open(source);
     const comparison = new Comparison([await folderSide(found, source), await folderSide(dir, source)], source.schema);
-    const server = new CorrectServer({ source, journal, comparison, token: "t" });
-    const ask = async (path: string) => await server.handle(new Request(`http://127.0.0.1:1/t/${path}`), 1);
+    const server = new CorrectServer({ source, journal, comparison, token: TOKEN });
+    const ask = (path: string) => askOf(server)(`/${TOKEN}/${path}`);
     const json = async (path: string) => await (await ask(path)).json();
     assert.deepEqual((await json("faces")).compare, [found, dir]);
     assert.equal((await json("faces")).faces[0].compare, null);
@@ -71,8 +72,8 @@ Deno.test("compare: the server gives what both found, and their errors in the li
     const both = await json("compare/0");
     assert.deepEqual([both.found[0], both.summary.index], [pointsOf(moved(SIDE + 2)), 0]);
     assert.equal((await ask("compare/2")).status, 404);
-    const without = new CorrectServer({ source, journal, token: "t" });
-    assert.equal((await without.handle(new Request("http://127.0.0.1:1/t/compare/0"), 1)).status, 404);
+    const without = new CorrectServer({ source, journal, token: TOKEN });
+    assert.equal(await statusOf(askOf(without)(`/${TOKEN}/compare/0`)), 404);
   });
 });
 

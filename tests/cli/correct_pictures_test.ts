@@ -15,6 +15,7 @@ import { loadDetector } from "../../models/detectors/detector.ts";
 import { neutralFace } from "../faces/neutral_face.ts";
 import { gpuTest } from "../gpu.ts";
 import { inFolder } from "../stages/run_stages.ts";
+import { askOf, post, statusOf, TOKEN } from "./ask_server.ts";
 import { runCommand } from "./run_command.ts";
 
 const SIDE = 64;
@@ -115,18 +116,10 @@ Deno.test("pictures: the server adds faces at boxes, and says where it cannot", 
   await inFolder(async (root) => {
     const dir = await picturesIn(root), source = await openSource(dir);
     using journal = Journal.open(source);
-    const server = new CorrectServer({ source, journal, token: "t", reason: "it has none" });
-    const ask = async (body: unknown, on = server) =>
-      await on.handle(
-        new Request("http://127.0.0.1:1/t/add", {
-          method: "POST",
-          headers: { origin: "http://127.0.0.1:1", "content-type": "application/json" },
-          body: JSON.stringify(body),
-        }),
-        1,
-      );
+    const server = new CorrectServer({ source, journal, token: TOKEN, reason: "it has none" });
+    const ask = askOf(server), add = (body: unknown) => ask(`/${TOKEN}/add`, post(body));
     const box = [70, 10, 40, 50];
-    const summary = await (await ask({ file_name: "a.png", box })).json();
+    const summary = await (await add({ file_name: "a.png", box })).json();
     assert.deepEqual([summary.index, summary.face, summary.absent, summary.added, summary.changed], [
       3,
       2,
@@ -145,9 +138,9 @@ Deno.test("pictures: the server adds faces at boxes, and says where it cannot", 
         [{ file_name: "a.png", box: [7e9, 10, 40, 50] }, 400],
         [{ file_name: "a.png", box, more: 1 }, 400],
       ] as const
-    ) assert.equal((await ask(body)).status, status, JSON.stringify(body));
+    ) assert.equal(await statusOf(add(body)), status, JSON.stringify(body));
     assert.equal(journal.faces.length, 4);
-    const thumb = await server.handle(new Request("http://127.0.0.1:1/t/thumb/3"), 1);
+    const thumb = await ask(`/${TOKEN}/thumb/3`);
     assert.equal(thumb.headers.get("content-type"), "image/jpeg");
     await thumb.body!.cancel();
   });
@@ -161,16 +154,9 @@ gpuTest("pictures: the server adds the faces that are found, but for those that 
     const finder = { find: () => Promise.resolve(places) };
     const detector = await loadDetector(device, "models/tiny/detector", { batch: 1 });
     const guesser = new Guesser(detector, source.schema, () => Promise.resolve(finder));
-    await using server = new CorrectServer({ source, journal, guesser, token: "t" });
+    await using server = new CorrectServer({ source, journal, guesser, token: TOKEN });
     const find = async (file_name: string) => {
-      const answer = await server.handle(
-        new Request("http://127.0.0.1:1/t/find", {
-          method: "POST",
-          headers: { origin: "http://127.0.0.1:1", "content-type": "application/json" },
-          body: JSON.stringify({ file_name }),
-        }),
-        1,
-      );
+      const answer = await askOf(server)(`/${TOKEN}/find`, post({ file_name }));
       return answer.ok ? (await answer.json() as FaceSummary[]).map(({ index }) => index) : answer.status;
     };
     assert.deepEqual(await find("c.png"), [2, 3], "the first takes the place of the one that is not there");
@@ -197,23 +183,15 @@ Deno.test("pictures: of a folder without any face, boxes need a detector", async
     await Deno.writeTextFile(`${dir}/faces.jsonl`, `${JSON.stringify({ file: `${root}/a.png`, faces: [] })}\n`);
     const source = await openSource(dir);
     using journal = Journal.open(source);
-    const server = new CorrectServer({ source, journal, token: "t", reason: "it has none" });
-    const answer = await server.handle(
-      new Request("http://127.0.0.1:1/t/add", {
-        method: "POST",
-        headers: { origin: "http://127.0.0.1:1", "content-type": "application/json" },
-        body: JSON.stringify({ file_name: `${root}/a.png`, box: [1, 1, 30, 30] }),
-      }),
-      1,
-    );
+    const server = new CorrectServer({ source, journal, token: TOKEN, reason: "it has none" });
+    const ask = askOf(server);
+    const answer = await ask(`/${TOKEN}/add`, post({ file_name: `${root}/a.png`, box: [1, 1, 30, 30] }));
     assert.deepEqual([answer.status, await answer.text()], [
       422,
       "There are no landmarks for the box: the folder has no face, and no detector (it has none)",
     ]);
     for (const path of ["faces", "next", "thumb/0", "face/0"]) {
-      const answer = await server.handle(new Request(`http://127.0.0.1:1/t/${path}`), 1);
-      assert.equal(answer.status, 200, path);
-      await answer.body!.cancel();
+      assert.equal(await statusOf(ask(`/${TOKEN}/${path}`)), 200, path);
     }
     const { code, notes } = await runCommand(["correct", dir, "--save", join(root, "out"), "--as", "coco"]);
     assert.equal(code, 2);

@@ -13,9 +13,9 @@ import { pullLandmark } from "../../cli/_recipe_pull.ts";
 import { neutralFace } from "../faces/neutral_face.ts";
 import { gpuTest } from "../gpu.ts";
 import { inFolder } from "../stages/run_stages.ts";
+import { type Ask, askOf, PORT, post, statusOf, TOKEN } from "./ask_server.ts";
 import { runCommand } from "./run_command.ts";
 
-const PORT = 8788, TOKEN = "0123456789abcdef0123456789abcdef";
 const INK = `# Our ink
 style: ink
 doc: Brush and ink.
@@ -156,24 +156,16 @@ Deno.test("recipes: a drag of a slider is one change, and what is undone stays u
 });
 
 async function withServer(
-  use: (ask: (path: string, init?: RequestInit) => Promise<Response>, dir: string) => Promise<void>,
+  use: (ask: Ask, dir: string) => Promise<void>,
   device?: GPUDevice,
 ): Promise<void> {
   await inFolder(async (root) => {
     const dir = await folderOf(root), faces = device && new RecipeFaces(device);
     const server = new RecipeServer({ folder: new RecipeFolder(dir), faces, reason: "none is drawn", token: TOKEN });
-    const ask = (path: string, init?: RequestInit) =>
-      server.handle(new Request(path.startsWith("/") ? `http://127.0.0.1:${PORT}${path}` : path, init), PORT);
-    await use(ask, dir);
+    await use(askOf(server), dir);
     await faces?.[Symbol.asyncDispose]();
   });
 }
-
-const post = (body: unknown, headers: Record<string, string> = {}): RequestInit => ({
-  method: "POST",
-  headers: { origin: `http://127.0.0.1:${PORT}`, "content-type": "application/json", ...headers },
-  body: typeof body === "string" ? body : JSON.stringify(body),
-});
 
 const request = (more: object = {}) => ({
   kind: "style",
@@ -190,11 +182,7 @@ const smile = (more: object = {}) => request({ kind: "edit", file: "smile.yaml",
 
 Deno.test("recipes: the server answers its own page, under its secret, and nobody else", async () => {
   await withServer(async (ask, dir) => {
-    const status = async (path: string, init?: RequestInit) => {
-      const response = await ask(path, init);
-      await response.body?.cancel();
-      return response.status;
-    };
+    const status = (path: string, init?: RequestInit) => statusOf(ask(path, init));
     for (
       const [path, expected] of [
         ["", 200],
