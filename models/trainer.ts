@@ -371,8 +371,7 @@ export class Trainer implements Disposable {
     }
   }
 
-  /** Frees the plan
- and the optimizer's state; the parameters given stay. Does nothing the second time. */
+  /** Frees the plan and the optimizer's state; the parameters given stay. Does nothing the second time. */
   destroy(): void {
     this.#owned.dispose();
   }

@@ -7,7 +7,7 @@ import { z } from "zod";
 import { type ImageFormat, type ListFormat, stem } from "../../faces/data/annotations/format.ts";
 import { type BadFile, DATASET_FORMATS, FORMAT_NAMES, formatsDoc } from "../../faces/data/annotations/registry.ts";
 import { badFilesError, openFolder } from "../../faces/data/face_folder.ts";
-import { accountLine, accountOf } from "../../faces/data/folder/account.ts";
+import { type Account, accountLine, accountOf } from "../../faces/data/folder/account.ts";
 import { DatasetWriter } from "../../faces/data/dataset_writer.ts";
 import { contactSheet, overlayLandmarks } from "../../faces/draw.ts";
 import type { Image } from "../../faces/data/image.ts";
@@ -21,6 +21,7 @@ import { inOrder, PicturePool } from "../../faces/data/pool.ts";
 import { CROP_SCALE } from "../../faces/landmarks.ts";
 import { DEFAULT_SCHEMA, schemaName, SCHEMAS } from "../../faces/schema.ts";
 import { file, fileOrFolder, folder, stage } from "../../runtime/stage.ts";
+import { writeBadFiles } from "./_bad_files.ts";
 import { fitsPath, globFilter } from "../lib/glob.ts";
 import { itemAt } from "../../engine/lookup.ts";
 
@@ -141,26 +142,33 @@ export const importFaces = stage({
       ctx.progress(++done, records.length);
     }
     const account = accountOf(source, bad.slice(source.bad.length));
-    if (bad.length > 0) {
-      if (on_bad === "stop" || writer.count === 0) throw badFilesError(path, bad, source.records.length);
-      await Deno.writeTextFile(`${ctx.dir}/bad.jsonl`, bad.map((file) => JSON.stringify(file) + "\n").join(""));
+    if (bad.length > 0 && (on_bad === "stop" || writer.count === 0)) {
+      throw badFilesError(path, bad, source.records.length);
     }
+    await writeBadFiles(ctx.dir, bad);
     await writer.close();
     await writePng(`${ctx.dir}/contact.png`, contactSheet(shown, 10, { labels }));
     const notes = [...patternNotes(patterns, names), ...source.notes];
     for (const note of notes) ctx.log(noteLine(note));
-    const rules = Map.groupBy(account.passed, ({ rule }) => rule);
-    const passed_over = Array.from(rules, ([rule, files]) => ({ rule, files: files.map(({ file }) => file) }));
-    const counts = { images: writer.count, files_used: account.used.length, left_out: account.bad.length };
-    await Deno.writeTextFile(
-      `${ctx.dir}/import.json`,
-      JSON.stringify({ ...counts, passed_over, notes }, null, 1) + "\n",
-    );
+    await writeAccount(ctx.dir, writer.count, account, notes);
     const cropped = crop === "none" ? "whole" : `cropped to ${crop_scale} x the landmarks' box`;
     ctx.log(`${counted(writer.count, "image")} of ${path}, ${cropped}, ${size_px} x ${size_px} pixels`);
     ctx.log(`${path}: ${accountLine(account)}`);
   },
 });
+
+/** Writes `import.json`: how many images and files, which files were passed over by which rule, and notes. */
+async function writeAccount(
+  dir: string,
+  images: number,
+  { used, bad, passed }: Account,
+  notes: readonly Note[],
+): Promise<void> {
+  const rules = Map.groupBy(passed, ({ rule }) => rule);
+  const passed_over = Array.from(rules, ([rule, files]) => ({ rule, files: files.map(({ file }) => file) }));
+  const counts = { images, files_used: used.length, left_out: bad.length };
+  await Deno.writeTextFile(`${dir}/import.json`, JSON.stringify({ ...counts, passed_over, notes }, null, 1) + "\n");
+}
 
 /** Names of a list, one a line, with or without endings and the folders above. */
 function nameList(text: string): { has(name: string): boolean; unused(): string[] } {

@@ -6,6 +6,7 @@
 
 import { z } from "zod";
 import { stem } from "../../faces/data/annotations/format.ts";
+import type { BadFile } from "../../faces/data/annotations/registry.ts";
 import { DatasetWriter } from "../../faces/data/dataset_writer.ts";
 import { isImageName } from "../../faces/data/folder_files.ts";
 import type { Image } from "../../faces/data/image.ts";
@@ -22,6 +23,7 @@ import { loadDetector } from "../../models/detectors/detector.ts";
 import { type Face, findFacesOfEach } from "../../models/detectors/find_faces.ts";
 import { loadFinder, MIN_SCORE } from "../../models/finder/finder.ts";
 import { folder, stage } from "../../runtime/stage.ts";
+import { writeBadFiles } from "./_bad_files.ts";
 import { detectorOf } from "../lib/artifacts.ts";
 import { globFilter } from "../lib/glob.ts";
 
@@ -34,8 +36,8 @@ type Item = { readonly path: string; readonly image: Image } | { readonly path: 
 /**
  * `dataset/propose`: crops of the faces that a finder and a detector find. Each line of `metadata.jsonl` has the
  * `uncertainty_px` of the landmarks, `doubt`, their mean as percent of the diagonal of the landmarks' box, and the finder's
- * `score`; `contact.png` has the most doubtful faces, `bad.jsonl` the files that are no pictures, and `empty.txt` the pictures without a
- * face.
+ * `score`; `contact.png` has the most doubtful faces, `bad.jsonl` the files that are no pictures, and `empty.txt` the
+ * pictures without a face.
  */
 export const proposeLandmarks = stage({
   id: "dataset/propose",
@@ -72,7 +74,7 @@ export const proposeLandmarks = stage({
     using detector = await loadDetector(device, dir, { partial: true });
     using finder = await loadFinder(device, options.finder);
     const writer = await DatasetWriter.create(ctx.dir, detector.schema);
-    const bad: { file: string; reason: string }[] = [], empty: string[] = [];
+    const bad: BadFile[] = [], empty: string[] = [];
     let doubtful: { readonly doubt: number; readonly label: string; readonly image: Image }[] = [];
     const { min_score, max_faces, min_size_px } = options;
     const search = {
@@ -81,20 +83,11 @@ export const proposeLandmarks = stage({
       ...(max_faces !== undefined && { max_faces }),
       ...(min_size_px !== undefined && { min_size_px }),
     };
-    async function* items(): AsyncGenerator<Item> {
-      for (const file of files) {
-        ctx.signal.throwIfAborted();
-        try {
-          yield { path: file, image: await readImage(`${path}/${file}`) };
-        } catch (error) {
-          if (!(error instanceof InputError)) throw error;
-          yield { path: file, reason: error.message };
-        }
-      }
-    }
     let done = 0;
     const pictureOf = (item: Item) => "image" in item ? item : null;
-    for await (const [item, faces] of findFacesOfEach(finder, detector, items(), pictureOf, search)) {
+    for await (
+      const [item, faces] of findFacesOfEach(finder, detector, readEach(path, files, ctx.signal), pictureOf, search)
+    ) {
       ctx.progress(++done, files.length);
       if ("reason" in item) bad.push({ file: item.path, reason: item.reason });
       else if (!faces.length) empty.push(item.path);
@@ -118,18 +111,11 @@ export const proposeLandmarks = stage({
     if (writer.count === 0) {
       throw new InputError(
         `Cannot propose landmarks for ${path}: there is no face in ${counted(files.length, "picture")}`,
-        {
-          hint: "a lower min_score",
-        },
+        { hint: "a lower min_score" },
       );
     }
     await writer.close();
-    if (bad.length) {
-      await Deno.writeTextFile(
-        `${ctx.dir}/bad.jsonl`,
-        bad.map((file) => JSON.stringify(file) + "\n").join(""),
-      );
-    }
+    await writeBadFiles(ctx.dir, bad);
     if (empty.length) await Deno.writeTextFile(`${ctx.dir}/empty.txt`, empty.map((file) => file + "\n").join(""));
     const labels = doubtful.map(({ label }) => label);
     await writePng(`${ctx.dir}/contact.png`, contactSheet(doubtful.map(({ image }) => image), 10, { labels }));
@@ -140,6 +126,19 @@ export const proposeLandmarks = stage({
     );
   },
 });
+
+/** Reads pictures one by one. */
+async function* readEach(dir: string, files: readonly string[], signal: AbortSignal): AsyncGenerator<Item> {
+  for (const file of files) {
+    signal.throwIfAborted();
+    try {
+      yield { path: file, image: await readImage(`${dir}/${file}`) };
+    } catch (error) {
+      if (!(error instanceof InputError)) throw error;
+      yield { path: file, reason: error.message };
+    }
+  }
+}
 
 /** The crop of a face, turned by quarters only: a face on its side or its head is upright, and its tilt stays. */
 function cropOf(
