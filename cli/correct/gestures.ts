@@ -13,7 +13,7 @@ import { show } from "./faces.ts";
 import { commit, commitLater, flushKeys } from "./history.ts";
 import { select } from "./selection.ts";
 import { boxOf, dragContour, movePoints } from "./shapes.ts";
-import type { Grip } from "./stage.ts";
+import type { Grip } from "./stage_pointer.ts";
 import { draw, render } from "./view.ts";
 
 /** Ways in which a drag moves landmarks. */
