@@ -7,6 +7,7 @@
 import { scaleLinear } from "d3-scale";
 import { formatField } from "../../runtime/run/progress.ts";
 import { type Html, markup, type Part } from "../../formats/html.ts";
+import { counted } from "../../formats/numbers.ts";
 import type { Field } from "../../runtime/stage.ts";
 import { label } from "./_line_chart.ts";
 
@@ -75,7 +76,7 @@ export function headlines(rows: readonly Row[]): Part {
       to.toFixed(2)
     }<small> %</small></p>
         <p>${gained}</p>
-        <p>${measure.slice(4).replaceAll("_", " ")} NME, ${formatField(first["images"])} images</p>
+        <p>${measure.slice(4).replaceAll("_", " ")} NME, ${counted(Number(first["images"]), "image")}</p>
       </li>
     `;
   }).filter(Boolean);
@@ -138,7 +139,7 @@ function resultTable({ first, rows }: Group<Row>): Html {
       <tbody>
         <tr>
           <th colspan="${names.length + 1}" scope="rowgroup">
-            ${title} <small>${images === undefined ? "" : `${formatField(images)} images`}</small>
+            ${title} <small>${images === undefined ? "" : counted(Number(images), "image")}</small>
           </th>
         </tr>
         ${group.map((row, i) => markup`<tr>${cells(row, i)}</tr>\n`)}
