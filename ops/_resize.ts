@@ -1,5 +1,5 @@
 /**
- * What the ops share that change the height and width of maps.
+ * Parts that ops share which change the height and width of maps.
  *
  * @module
  */

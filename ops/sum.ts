@@ -2,7 +2,6 @@ import {
   apply,
   dims,
   elements,
-  type Kernel,
   type Op,
   sameShape,
   type Shape,
@@ -10,10 +9,9 @@ import {
   texels,
   type Value,
 } from "../engine/graph.ts";
-import { itemAt } from "../engine/lookup.ts";
 import source from "../shaders/sum.wgsl" with { type: "text" };
-import tiledSource from "../shaders/sum.tiled.wgsl" with { type: "text" };
 import { reader, sumOver, tabulate } from "./_reference.ts";
+import { columnsOf, tiledKernel, WORKGROUP } from "./_sum_tiled.ts";
 import { expandTo } from "./expand.ts";
 import { affine } from "./affine.ts";
 import { reshape } from "./reshape.ts";
@@ -68,57 +66,10 @@ export const sumOp: Op<SumAttrs, 1> = {
 
 /** Invocations that keep a hardware GPU busy. */
 const BUSY = 1 << 15;
-/** Invocations of a workgroup of the tiled kernel, which sum rows of a few texels together. */
-const WORKGROUP = 256;
 /** Rows from which on a workgroup sums them together. */
 const LEAST_ROWS = 2;
 /** Rows that an invocation of the tiled kernel sums in one pass. */
 const MOST_LOADS = 64;
-
-/** Texels of a row that a workgroup of the tiled kernel sums: their loads are neighbours. */
-function columnsOf(C4: number): number {
-  return C4 === 1 ? 1 : 8;
-}
-
-/** Sums of a dispatch of the tiled kernel, of one number of columns: workgroups, texels of a row, rows in a sum. */
-interface TiledSum {
-  readonly blocks: number;
-  readonly C4: number;
-  readonly step: number;
-}
-
-/** The kernel that sums in workgroup memory. */
-function tiledKernel(sums: readonly TiledSum[]): Kernel {
-  const COLS = Math.max(...sums.map(({ C4 }) => columnsOf(C4)));
-  const ends = sums.map((_, n) => sums.slice(0, n + 1).reduce((total, { blocks }) => total + blocks, 0));
-  const ints = sums.flatMap(({ blocks, C4, step }, n) => {
-    const end = itemAt(ends, n, "sums");
-    return [[`first${n}`, end - blocks], [`end${n}`, end], [`C4_${n}`, C4], [`step${n}`, step]];
-  });
-  const each = (name: string) => sums.map((_, n) => `${name}${n}`);
-  return {
-    source: tiledSource,
-    label: "shaders/sum.tiled.wgsl",
-    entry: "forward",
-    reads: each("x"),
-    writes: each("y"),
-    fusable: each("x"),
-    constants: { COLS, ROWS: WORKGROUP / COLS, N: sums.length },
-    ints: Object.fromEntries(ints),
-    threads: WORKGROUP * itemAt(ends, ends.length - 1, "sums"),
-    workgroup: WORKGROUP,
-    together: {
-      key: `sum of ${COLS} columns`,
-      merge: (kernels) => tiledKernel(kernels.map(({ ints = {} }) => sumIn(ints))),
-    },
-  };
-}
-
-/** The sum that a kernel of one has. */
-function sumIn({ end0, C4_0, step0 }: Readonly<Record<string, number>>): TiledSum {
-  if (end0 === undefined || C4_0 === undefined || step0 === undefined) throw new Error("Cannot merge what is no sum");
-  return { blocks: end0, C4: C4_0, step: step0 };
-}
 
 /** Partial sums to make first of each part, where one pass would have few workgroups with long loops. */
 function passesFor(x: Value, parts: number): number {

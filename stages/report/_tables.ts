@@ -3,13 +3,11 @@
  *
  * @module
  */
-// @ts-types="@types/d3-scale"
-import { scaleLinear } from "d3-scale";
 import { formatField } from "../../runtime/run/progress.ts";
 import { type Html, markup, type Part } from "../../formats/html.ts";
 import { counted } from "../../formats/numbers.ts";
 import type { Field } from "../../runtime/stage.ts";
-import { label } from "./_line_chart.ts";
+import { axis, dots, type Estimate, scaleOf } from "./_dots.ts";
 
 /** A row of a table by its columns. */
 export type Row = Readonly<Record<string, Field>>;
@@ -20,13 +18,6 @@ interface Group<R extends Row> {
   readonly first: R;
   /** All of them, the first included. */
   readonly rows: R[];
-}
-
-/** A value with its interval, if it has one. */
-interface Estimate {
-  readonly value: number;
-  readonly low?: number;
-  readonly high?: number;
 }
 
 const minus = "\u2212";
@@ -97,8 +88,8 @@ function resultTable({ first, rows }: Group<Row>): Html {
   const compared = groups.some(({ rows }) => rows.length > 1);
   // Room for a change is kept also where there is none, so that numbers stand below each other.
   const gap = (text: string) => compared ? markup`<small class="change">${text}</small>` : undefined;
-  const isMeasure = (name: string) => /^(nme|fr|auc)_/.test(name);
   const withInterval = (name: string) => isError(name) && "nme_low" in first;
+  const columns: Columns = { scale, gap, withInterval };
   const head = names.map((name) => {
     const number = typeof first[name] === "number";
     return markup`<th class="${number ? "number" : ""}">${heading(name)}${isMeasure(name) ? gap("") : undefined}</th>${
@@ -109,31 +100,7 @@ function resultTable({ first, rows }: Group<Row>): Html {
     markup`<td></td>${withInterval(name) ? markup`<td class="plot">${axis(scale)}</td>` : undefined}`
   );
   const body = groups.map(({ name: title, first, rows: group }) => {
-    const cells = (row: Row, i: number) =>
-      names.map((name) => {
-        const value = row[name];
-        if (typeof value !== "number") return markup`<td>${formatField(value)}</td>`;
-        if (name.endsWith("_low")) {
-          const ends = [value, Number(row[name.replace(/low$/, "high")])].map((end) =>
-            end.toFixed(1).replace("-", minus)
-          );
-          return markup`<td class="number">${ends.join(" to ")}</td>`;
-        }
-        if (!isMeasure(name)) return markup`<td class="number">${formatField(value)}</td>`;
-        const rivals = group.map((other) => Number(other[name]));
-        const best = name.startsWith("auc_") ? Math.max(...rivals) : Math.min(...rivals);
-        const alone = rivals.filter((rival) => rival === best).length === 1;
-        const kind = rivals.length > 1 && alone && value === best ? "number best" : "number";
-        const { low, high } = estimate(row);
-        const interval = withInterval(name) && low !== undefined && high !== undefined
-          ? `${low.toFixed(2)} to ${high.toFixed(2)}`
-          : undefined;
-        return markup`<td class="${kind}">${formatField(value, name)}${
-          gap(i > 0 ? change(value, Number(first[name])) : "")
-        }${interval && markup`<small class="ends">${interval}</small>`}</td>${
-          interval && markup`<td class="plot">${dots([estimate(row)], scale, i)}<small>${interval}</small></td>`
-        }`;
-      });
+    const cells = (row: Row, i: number) => names.map((name) => cellOf(name, row, i, group, columns));
     const { images } = first;
     return markup`
       <tbody>
@@ -155,6 +122,40 @@ function resultTable({ first, rows }: Group<Row>): Html {
       </table>
     </div>
   `;
+}
+
+/** Properties that the cells of a table share. */
+interface Columns {
+  /** End of the scale of intervals. */
+  readonly scale: number;
+  /** A change, or the room for one. */
+  gap(text: string): Part;
+  /** Tests if a column has a plot of intervals behind it. */
+  withInterval(name: string): boolean;
+}
+
+/** The cell of a column in row `i` of a group, with the plot behind it. */
+function cellOf(name: string, row: Row, i: number, group: readonly Row[], { scale, gap, withInterval }: Columns): Html {
+  const value = row[name];
+  if (typeof value !== "number") return markup`<td>${formatField(value)}</td>`;
+  if (name.endsWith("_low")) {
+    const ends = [value, Number(row[name.replace(/low$/, "high")])].map((end) => end.toFixed(1).replace("-", minus));
+    return markup`<td class="number">${ends.join(" to ")}</td>`;
+  }
+  if (!isMeasure(name)) return markup`<td class="number">${formatField(value)}</td>`;
+  const rivals = group.map((other) => Number(other[name]));
+  const best = name.startsWith("auc_") ? Math.max(...rivals) : Math.min(...rivals);
+  const alone = rivals.filter((rival) => rival === best).length === 1;
+  const kind = rivals.length > 1 && alone && value === best ? "number best" : "number";
+  const { low, high } = estimate(row);
+  const interval = withInterval(name) && low !== undefined && high !== undefined
+    ? `${low.toFixed(2)} to ${high.toFixed(2)}`
+    : undefined;
+  return markup`<td class="${kind}">${formatField(value, name)}${
+    gap(i > 0 ? change(value, Number(group[0]?.[name])) : "")
+  }${interval && markup`<small class="ends">${interval}</small>`}</td>${
+    interval && markup`<td class="plot">${dots([estimate(row)], scale, i)}<small>${interval}</small></td>`
+  }`;
 }
 
 /** Detectors side by side, a line for each style or region, which is the `name` of a row. */
@@ -189,6 +190,7 @@ export function comparison(title: string, rows: readonly (Row & { readonly name:
   `;
 }
 
+const isMeasure = (name: string) => /^(nme|fr|auc)_/.test(name);
 const isError = (name: string) => name.startsWith("nme_") && name !== "nme_low" && name !== "nme_high";
 
 function estimate(row: Row, measure = Object.keys(row).find(isError) ?? ""): Estimate {
@@ -198,40 +200,6 @@ function estimate(row: Row, measure = Object.keys(row).find(isError) ?? ""): Est
 
 const within = (value: number, low: Field | undefined, high: Field | undefined) =>
   typeof low === "number" && low <= value && value <= Number(high);
-
-/** End of a scale from 0 that holds all intervals. */
-function scaleOf(estimates: readonly Estimate[]): number {
-  return 1.04 * Math.max(1e-9, ...estimates.map(({ value, high = value }) => high).filter(Number.isFinite));
-}
-
-/** A dot and its interval for each estimate, one below the other. */
-function dots(estimates: readonly (Estimate | undefined)[], scale: number, colour = 0): Html {
-  const at = (value: number) => `${(100 * value / scale).toFixed(2)}%`;
-  const marks = estimates.map((one, i) => {
-    if (!one) return undefined;
-    const { value, low = value, high = value } = one, y = 8 + 9 * i;
-    return markup`<g class="s${(i + colour) % 6}"><line x1="${at(low)}" x2="${
-      at(high)
-    }" y1="${y}" y2="${y}"/><circle cx="${at(value)}" cy="${y}" r="3.5"/></g>`;
-  });
-  return markup`<svg class="dots" width="100%" height="${7 + 9 * estimates.length}">${grid(scale)}${marks}</svg>`;
-}
-
-function axis(scale: number): Html {
-  const numbers = marksOf(scale).map((value) =>
-    markup`<text x="${(100 * value / scale).toFixed(2)}%" y="12" text-anchor="middle">${label(value)}</text>`
-  );
-  return markup`<svg class="dots" width="100%" height="16">${numbers}</svg>`;
-}
-
-const marksOf = (scale: number) => scaleLinear([0, scale], [0, 100]).ticks(4);
-
-function grid(scale: number): Html[] {
-  return marksOf(scale).map((value) => {
-    const x = `${(100 * value / scale).toFixed(2)}%`;
-    return markup`<line class="tick" x1="${x}" x2="${x}" y1="0" y2="100%"/>`;
-  });
-}
 
 /** Heading of a column, in words. */
 function heading(name: string): Html {

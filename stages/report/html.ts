@@ -11,7 +11,6 @@ import { z } from "zod";
 import project from "../../deno.json" with { type: "json" };
 import { readTextIfExists } from "../../formats/files.ts";
 import { Html, markup, type Part } from "../../formats/html.ts";
-import { formatField, formatSeconds } from "../../runtime/run/progress.ts";
 import { type Artifact, stage } from "../../runtime/stage.ts";
 import { type Manifest, readManifest } from "../../runtime/run/cache.ts";
 import { offsetFigures } from "./_offsets.ts";
@@ -20,6 +19,7 @@ import { lineChart, trainingCharts } from "./_line_chart.ts";
 import { examples, gallery, imageFigure, imageNames, pairs } from "./_faces.ts";
 import { cedOptions, type Results, resultsFile } from "./_results.ts";
 import { comparison, headlines, resultTables, type Row } from "./_tables.ts";
+import { notes, timing } from "./_timing.ts";
 import theme from "../../formats/theme.css" with { type: "text" };
 import style from "./report.css" with { type: "text" };
 
@@ -188,59 +188,6 @@ async function faces(datasets: readonly Source[]): Promise<Part> {
 function imageFigures({ dir, stage, manifest, results }: Source): Part {
   if (manifest.kind === "dataset" || results.examples.length) return undefined;
   return imageNames(dir).map((name) => imageFigure(stage, join(dir, name)));
-}
-
-const notes = ({ summary }: Manifest) =>
-  summary.filter((row) => !("detector" in row)).map((row) =>
-    Object.entries(row).map(([name, value]) => `${name.replaceAll("_", " ")} ${formatField(value, name)}`).join(", ")
-  ).join("; ");
-
-function timing(sources: readonly Source[]): Html {
-  const total = sources.reduce((sum, { manifest }) => sum + manifest.seconds, 0);
-  const rows = sources.map(({ stage, manifest }) => {
-    const { recipe: { uses }, seconds, output, log } = manifest;
-    const share = `${(100 * seconds / Math.max(total, 1e-9)).toFixed(1)}%`;
-    return markup`
-      <tr>
-        <td>${stage} <small>${uses}</small></td>
-        <td class="number">${formatSeconds(seconds)}</td>
-        <td class="plot"><svg class="bar" width="100%" height="8"><rect width="${share}" height="8" rx="2"/></svg></td>
-        <td class="number">${(output.bytes / 1e6).toFixed(1)} MB</td>
-        <td class="notes">${notes(manifest)}${lines(log)}</td>
-      </tr>
-    `;
-  });
-  return markup`
-    <div class="wide">
-      <table class="timing">
-        <thead>
-          <tr>
-            <th>stage</th>
-            <th class="number">time</th>
-            <th class="plot"></th>
-            <th class="number">size</th>
-            <th></th>
-          </tr>
-        </thead>
-        <tbody>${rows}</tbody>
-        <tfoot>
-          <tr>
-            <td>together</td>
-            <td class="number">${formatSeconds(total)}</td>
-            <td></td>
-          </tr>
-        </tfoot>
-      </table>
-    </div>
-  `;
-}
-
-/** Log of a stage, folded where it is long. */
-function lines(log: readonly string[]): Part {
-  if (log.length > 3) {
-    return markup`<details><summary>${log.length} lines</summary><pre>${log.join("\n")}</pre></details>`;
-  }
-  return log.map((line) => markup`<p>${line}</p>`);
 }
 
 function resolvedYaml(sources: readonly Source[]): string {
