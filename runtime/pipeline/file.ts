@@ -12,6 +12,7 @@ import {
   child,
   type Diagnostic,
   entriesOf,
+  type Entry,
   lineOf,
   merge,
   nest,
@@ -27,7 +28,16 @@ import { connect, type Draft, needsOf, sort } from "./inputs.ts";
 import { expandMatrix, type Variant } from "./matrix.ts";
 import { withoutOptional } from "./optional.ts";
 import { type Folders, readOptions } from "./options.ts";
-import { applySet, escapeText, interpolate, readParams, readTree, rootsOf, type SourceOptions } from "./source.ts";
+import {
+  applySet,
+  escapeText,
+  interpolate,
+  type Param,
+  readParams,
+  readTree,
+  rootsOf,
+  type SourceOptions,
+} from "./source.ts";
 
 export { PipelineFileError } from "./source.ts";
 
@@ -162,21 +172,9 @@ export async function readPipeline(file: string, registry: Registry, options: Re
     if (!word.test(id)) problems.push({ at, message: `Cannot name a stage "${id}" as ${wordRule}` });
   }
 
-  const drafts: Draft[] = [];
-  // Variants of a stage have the same faults: one is enough.
-  const faulty = new Set<string>();
-  const before = problems.length;
-  const variants = expandMatrix(entries, (node) => interpolate(node, params, problems), problems);
-  const varied = problems.length === before;
-  for (const variant of variants) {
-    const found: Diagnostic[] = [];
-    const given = new Map([...params, ...[...variant.values].map(([key, node]) => [key, { node }] as const)]);
-    drafts.push(await readStage(variant, interpolate(variant.node, given, found), registry, folders, found));
-    if (!faulty.has(variant.of)) problems.push(...found);
-    if (found.length) faulty.add(variant.of);
-  }
+  const drafts = await readStages(entries, params, registry, folders, problems);
   // A wrong matrix makes no stages, and checks of inputs would report errors that follow from that alone.
-  if (!varied) throw fail();
+  if (!drafts) throw fail();
   connect(drafts, problems);
   const order = sort(drafts, problems);
   await checkStages(order, problems);
@@ -189,12 +187,41 @@ export async function readPipeline(file: string, registry: Registry, options: Re
   const stages = order.map((draft) => finish(draft, seed));
   const doc = String(plainAt(tree, "doc") ?? "");
   const missing = Object.fromEntries([...params].flatMap(([key, { need }]) => need ? [[key, need]] : []));
+  const resolved = resolvedYaml({ name, seed, jobs, ...(device.length && { device }) }, stages);
+  return { name, doc, seed, jobs, device, file, set: options.set ?? [], stages, unset: missing, resolved };
+}
+
+/** Reads the stages of a pipeline, one or more for each entry; undefined if a matrix is wrong. */
+async function readStages(
+  entries: readonly (readonly [string, Entry])[],
+  params: ReadonlyMap<string, Param>,
+  registry: Registry,
+  folders: Folders,
+  problems: Diagnostic[],
+): Promise<Draft[] | undefined> {
+  const before = problems.length;
+  const variants = expandMatrix(entries, (node) => interpolate(node, params, problems), problems);
+  const varied = problems.length === before;
+  const drafts: Draft[] = [];
+  // Variants of a stage have the same faults: one is enough.
+  const faulty = new Set<string>();
+  for (const variant of variants) {
+    const found: Diagnostic[] = [];
+    const given = new Map([...params, ...[...variant.values].map(([key, node]) => [key, { node }] as const)]);
+    drafts.push(await readStage(variant, interpolate(variant.node, given, found), registry, folders, found));
+    if (!faulty.has(variant.of)) problems.push(...found);
+    if (found.length) faulty.add(variant.of);
+  }
+  return varied ? drafts : undefined;
+}
+
+/** A pipeline as YAML, with all defaults. */
+function resolvedYaml(head: Readonly<Record<string, unknown>>, stages: readonly PipelineStage[]): string {
   const steps = stages.map(({ id, spec, inputs, options }) => [
     id,
     { uses: spec.id, in: inputs, with: escapeTexts(options) },
   ]);
-  const resolved = stringify({ name, seed, jobs, ...(device.length && { device }), stages: Object.fromEntries(steps) });
-  return { name, doc, seed, jobs, device, file, set: options.set ?? [], stages, unset: missing, resolved };
+  return stringify({ ...head, stages: Object.fromEntries(steps) });
 }
 
 /** A value of which each text is written as pipelines write it. */

@@ -188,7 +188,7 @@ export function readParams(tree: Tree, allowUnset: boolean, problems: Diagnostic
 }
 
 /** Puts parameters in: a scalar that is only `${name}` becomes the parameter itself, whatever its type. */
-export function interpolate(tree: Tree, params: Map<string, Param>, problems: Diagnostic[]): Tree {
+export function interpolate(tree: Tree, params: ReadonlyMap<string, Param>, problems: Diagnostic[]): Tree {
   if (tree.kind === "list") return { ...tree, items: tree.items.map((item) => interpolate(item, params, problems)) };
   if (tree.kind === "map") {
     const entries = [...tree.entries].map(([key, { at, node }]) =>
