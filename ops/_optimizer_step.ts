@@ -20,14 +20,14 @@ import { itemAt } from "../engine/lookup.ts";
 /** Numbers by name. */
 type Numbers<Name extends string> = Readonly<Record<Name, number>>;
 
-/** What differs between optimizers. */
+/** Properties in which optimizers differ. */
 export interface StepSpec<A extends Attrs, Hyper extends string, State extends string> {
   readonly name: string;
   /** Kernel for tensors `n`, which calls `hyper()`, loads `p$n`, `g$n` and the state, and stores `p_new$n` and the new state. */
   readonly source: string;
   /** The numbers of one step, in the order of the first input. */
   readonly hyper: readonly Hyper[];
-  /** What is kept of each tensor from step to step. */
+  /** State that is kept of each tensor from step to step. */
   state(attrs: A): readonly State[];
   /** Constants of the kernel. */
   constants(attrs: A): Readonly<Record<string, number>>;

@@ -27,7 +27,7 @@ interface Tensors {
   readonly ema?: Value | undefined;
 }
 
-/** What is kept of a tensor from step to step. */
+/** State that is kept of a tensor from step to step. */
 type State = "velocity" | "squares" | "ema";
 
 /**

@@ -130,19 +130,11 @@ interface Layout {
   halfAt(y: number): number;
 }
 
-/** Fixes the proportions of the head and writes its slices. */
-function packSkull(put: Put, { person, shot }: HeadParams, shape: StyleShape): Layout {
-  const trait = (name: Trait): number => clamp(person.shape[name] * shape.exaggerate, -3.4, 3.4);
-  const liberty = (part: number): number =>
-    Math.exp(shape.vary * clamp(2 * Math.sin(shot.seed * 12.9898 + part * 78.233), -1.6, 1.6));
-  const drop = 0.30 * shot.open * shape.mouth_open;
-  const lower = drop + shape.chin_length + 0.025 * trait("chin_size");
-  const longer = Math.min(
-    (1 + 0.05 * trait("face_length")) * shape.face_length * liberty(1) ** 0.5,
-    (LOWEST_CHIN - lower) / CHIN_Y,
-  );
-  const place = (y: number): number => (y > 0 ? y * longer : y) + lower * smoothstep(0.6, 1.2, y);
-  const wider = DEPTH_WIDENS * (1 + 0.045 * trait("face_width")) * shape.head_width * liberty(2) ** 0.6;
+/** Proportions that the shape of the skull follows. */
+type Proportions = Pick<Layout, "trait" | "liberty" | "shape" | "place" | "wider">;
+
+/** The head from the front: where each slice begins and ends. */
+function outlineOf({ trait, liberty, shape, place, wider }: Proportions, crown: number): (Span | null)[] {
   const jaw = (1 + 0.05 * trait("jaw_width") + 0.03 * trait("cheek")) * shape.jaw_width * liberty(3) ** 0.6;
   const chin = (1 + 0.10 * trait("chin_width")) * shape.chin_width * liberty(4);
 
@@ -156,9 +148,11 @@ function packSkull(put: Put, { person, shot }: HeadParams, shape: StyleShape): L
     ]),
   ];
   const mirrored = side.map(([w, y]): Point => [-w, y]).reverse();
-  const crown = CROWN_Y * shape.cranium;
-  const widths = spans(closedSpline([[0, crown], ...side, [0, place(CHIN_Y)], ...mirrored]));
+  return spans(closedSpline([[0, crown], ...side, [0, place(CHIN_Y)], ...mirrored]));
+}
 
+/** The head from the side, without the nose: where each slice begins and ends. */
+function profileOf({ trait, shape, place }: Proportions): (Span | null)[] {
   const brow = 0.015 * trait("forehead");
   const mouth = 0.0075 * (trait("upper_lip") + trait("lower_lip"));
   const tip = 0.02 * trait("chin_size");
@@ -170,21 +164,42 @@ function packSkull(put: Put, { person, shot }: HeadParams, shape: StyleShape): L
     [0.235 + tip, 1.08], [0.195 + tip, 1.18], [0.080, 1.235], [-0.13, 1.20], [-0.46, 1.10], [-0.88, 0.90],
     [-1.25, 0.60], [-1.65, 0.20], [-1.85, -0.30], [-1.72, -0.85], [-1.30, -1.20],
   ];
-  const depths = spans(
+  return spans(
     closedSpline(profile.map(([z, y]): Point => [z, y >= 0 ? place(y) : y < -0.3 ? y * shape.cranium : y])),
   );
-  const widest = (y: number): number => {
-    const i = WIDEST.findIndex(([, to]) => place(to) > y);
-    const [a, b] = [WIDEST[i - 1]!, WIDEST[i]!];
-    const z = mix(a[0], b[0], (y - place(a[1])) / (place(b[1]) - place(a[1])));
-    return z + shape.cheek_forward * clamp(-z - 0.2, 0, 0.6) / 0.6;
-  };
+}
+
+/** Where the slice at a height is widest, z. */
+function widestAt({ shape, place }: Proportions, y: number): number {
+  const i = WIDEST.findIndex(([, to]) => place(to) > y);
+  const [a, b] = [WIDEST[i - 1]!, WIDEST[i]!];
+  const z = mix(a[0], b[0], (y - place(a[1])) / (place(b[1]) - place(a[1])));
+  return z + shape.cheek_forward * clamp(-z - 0.2, 0, 0.6) / 0.6;
+}
+
+/** Fixes the proportions of the head and writes its slices. */
+function packSkull(put: Put, { person, shot }: HeadParams, shape: StyleShape): Layout {
+  const trait = (name: Trait): number => clamp(person.shape[name] * shape.exaggerate, -3.4, 3.4);
+  const liberty = (part: number): number =>
+    Math.exp(shape.vary * clamp(2 * Math.sin(shot.seed * 12.9898 + part * 78.233), -1.6, 1.6));
+  const drop = 0.30 * shot.open * shape.mouth_open;
+  const lower = drop + shape.chin_length + 0.025 * trait("chin_size");
+  const longer = Math.min(
+    (1 + 0.05 * trait("face_length")) * shape.face_length * liberty(1) ** 0.5,
+    (LOWEST_CHIN - lower) / CHIN_Y,
+  );
+  const place = (y: number): number => (y > 0 ? y * longer : y) + lower * smoothstep(0.6, 1.2, y);
+  const wider = DEPTH_WIDENS * (1 + 0.045 * trait("face_width")) * shape.head_width * liberty(2) ** 0.6;
+  const proportions: Proportions = { trait, liberty, shape, place, wider };
+  const crown = CROWN_Y * shape.cranium;
+  const widths = outlineOf(proportions, crown), depths = profileOf(proportions);
   const LEAST = 0.002;
   for (let row = 0; row < TABLE_SIZE; row++) {
     const y = TABLE_TOP + row * TABLE_STEP;
     const [left, right] = widths[row] ?? [0, 0];
-    const [back, front] = depths[row] ?? [widest(y), widest(y)];
-    const centre = clamp(widest(y), back + 0.01, Math.max(front - 0.01, back + 0.01));
+    const widest = widestAt(proportions, y);
+    const [back, front] = depths[row] ?? [widest, widest];
+    const centre = clamp(widest, back + 0.01, Math.max(front - 0.01, back + 0.01));
     // squares, because they are nearly linear in y where the head closes
     const squares = [(right - left) / 2, front - centre, centre - back].map((length) => Math.max(length, LEAST) ** 2);
     put(TABLE_AT + row, ...squares, centre);

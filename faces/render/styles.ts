@@ -28,7 +28,7 @@ export const KINDS = {
   palette: ["none", "lightness", "nearest"],
 } as const;
 
-/** How noses are drawn with lines, in the order of their numbers in shaders/face_render_surface.wgsl. */
+/** Lines that noses are drawn with, in the order of their numbers in shaders/face_render_surface.wgsl. */
 export const NOSES = ["whole", "ridge", "hook", "base"] as const;
 
 const colour = z.string().regex(/^#[0-9a-fA-F]{6}$/, { error: "a colour is written as #rrggbb" });
