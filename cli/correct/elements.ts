@@ -28,11 +28,11 @@ export function termsOf(rows: readonly (readonly [term: string, value: string])[
   });
 }
 
-/** Shows what has happened; it goes away by itself. */
+/** Shows what has happened; it goes away by itself, and by an empty text. */
 export function say(text: string): void {
   const message = element<HTMLElement>("message");
   message.textContent = text;
-  message.hidden = false;
+  message.hidden = !text;
   clearTimeout(messageTimer);
   messageTimer = setTimeout(() => message.hidden = true, MESSAGE_MS);
 }

@@ -46,7 +46,7 @@ export async function arrange(): Promise<void> {
   if (!order.length) {
     const item = document.createElement("li");
     item.className = "empty";
-    item.textContent = "No face is like this.";
+    item.textContent = "There is no such face.";
     list.append(item);
   }
 }
@@ -130,6 +130,7 @@ export async function show(index: number): Promise<void> {
     if (editor.coming !== index) return; // another one was asked for meanwhile
     editor.coming = undefined;
     const before = editor.open?.index;
+    if (before !== index) say(""); // it was about the face before
     const { state, revision, undo, redo, width, height, summary } = details;
     const fresh = { known: state, sent: undefined, stale: false, waiting: 0 };
     editor.open = { index, details, state, revision, undo, redo, picture, ...fresh };

@@ -58,12 +58,13 @@ export function render(): void {
   for (const [name, is] of Object.entries(able)) {
     element<HTMLButtonElement>(`do-${name}`).disabled = !is;
   }
+  const verdict = isAbsent() ? null : state.verdict;
   const pressed = {
     hide: !editor.visible,
     occluded: editor.selected !== null && state.occluded.includes(editor.selected),
     pin: editor.selected !== null && state.pinned.includes(editor.selected),
-    accept: state.verdict === "accepted",
-    reject: state.verdict === "rejected",
+    accept: verdict === "accepted",
+    reject: verdict === "rejected",
   };
   for (const [name, is] of Object.entries(pressed)) element(`do-${name}`).setAttribute("aria-pressed", String(is));
   element("reach-label").toggleAttribute("hidden", editor.mode !== "contour");
@@ -78,9 +79,9 @@ export function render(): void {
     score: score === null ? "" : score.toFixed(2),
     style,
     group,
-    "by hand": counted(state.pinned.length, "landmark"),
+    "by hand": isAbsent() ? "" : counted(state.pinned.length, "landmark"),
     hidden: state.occluded.length ? counted(state.occluded.length, "landmark") : "",
-    verdict: state.verdict ?? "",
+    verdict: verdict ?? "",
   };
   element("facts").replaceChildren(
     ...termsOf(Object.entries(facts).filter(([, text]) => text)),

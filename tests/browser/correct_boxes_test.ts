@@ -153,6 +153,14 @@ chromiumTest("correct: boxes on whole pictures are moved, resized, taken away an
       await page.evaluate(`document.querySelector("#message").textContent`),
       /^There is no face here: draw a box/,
     );
+    const pressed = `document.querySelector("#do-reject").getAttribute("aria-pressed")`;
+    assert.equal(await page.evaluate(pressed), "false", "nobody rejected it");
+    assert.doesNotMatch(await page.evaluate(`document.querySelector("#facts").textContent`), /verdict|by hand/);
+    await page.key("p");
+    await page.until(`/page\\.png/.test(document.querySelector("#title").textContent)`);
+    assert.ok(await page.evaluate(`document.querySelector("#message").hidden`), "a message is about its face");
+    await page.evaluate(`document.querySelector('[data-face="1"]').click()`);
+    await page.until(`/bare\\.png, no face$/.test(document.querySelector("#title").textContent)`);
     await page.key("i");
     await page.until(`document.querySelector("#stage .box.open") && ${SAVED}`);
     close(await boxOf(page, 1), [55, 105, 90, 90], 0.1);
