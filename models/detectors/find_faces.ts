@@ -37,6 +37,7 @@ import { mean } from "../../faces/statistics.ts";
 import { checkFindOptions, type Finder, type FindOptions, type FoundFace, MIN_SCORE } from "../finder/finder.ts";
 import type { FinderConfig } from "../finder/network.ts";
 import { type PairCalibration, pairScore } from "../finder/pair_score.ts";
+import { type TurnEvidence, turnScore, type TurnWeights } from "../finder/turn_score.ts";
 import { type Detector, uncertainty } from "./detector.ts";
 
 /** The part of a finder that is needed here; with a config whose `with_detector` is of the detector, both give the score. */
@@ -104,11 +105,13 @@ export const SETTLED = 0.03, SETTLED_RAD = 0.1;
  */
 const UPRIGHT = 0.6, UNKNOWN = 0.2;
 /**
- * Weight of a sure angle of the finder beside the logarithm of the spread of a first pass, and the {@linkcode misfit} from
- * which the face may lie on its side in the crop, or stand on its head. Rendered scenes alone give a weight of 0.25 to 0.3,
- * which leaves more painted and photographed faces turned.
+ * Choice among the turns of a crop where the finder has none that is fitted to the detector: by the spread of the heatmaps,
+ * and by the finder's angle, the surer that is. Rendered scenes give a weight of 0.25 to 0.3 to the latter, which leaves
+ * more painted and photographed faces turned.
  */
-const ANGLE_WEIGHT = 0.15, DOUBTFUL = -3.8;
+const BY_DOUBT: TurnWeights = { sure: 0.15, doubt: -1 };
+/** Score of a first look by {@linkcode BY_DOUBT} below which the face may lie on its side in the crop, or stand on its head. */
+const SETTLED_SCORE = 3.8;
 /** Sureness of the angle of a given place, on the scale of `FoundFace.angle_sure`, and of one that is known. */
 const GIVEN_SURE = 0.5, KNOWN_SURE = Infinity;
 
@@ -165,7 +168,7 @@ export async function* findFacesOfEach<T>(
   let faces = 0, pixels = 0;
   async function* finish(): AsyncGenerator<readonly [T, Face[]]> {
     const all = waiting.flatMap(({ candidates }) => candidates);
-    await look(detector, all, options);
+    await look(detector, all, options, pair?.turn);
     for (const { item, candidates, given } of waiting) {
       const found = candidates.map(faceOf);
       yield [item, given ? found : apart(pair ? scored(found, pair, min_score) : found).slice(0, max_faces)];
@@ -278,42 +281,60 @@ async function look(
   detector: LandmarkDetector,
   candidates: readonly Candidate[],
   { passes = 3, flip = false }: FindFacesOptions,
+  turn: TurnWeights = BY_DOUBT,
 ): Promise<void> {
   let active = candidates;
   for (let pass = 1; pass <= passes && active.length > 0; pass++) {
     let seen = await lookAt(detector, active.map(({ crop }) => crop), flip && (pass > 1 || passes === 1));
-    if (pass === 1 && passes > 1) seen = await lookAround(detector, active, seen);
+    if (pass === 1 && passes > 1) seen = await lookAround(detector, active, seen, turn);
     active = active.filter((candidate, k) => !take(candidate, itemAt(seen, k, "results"), detector) || pass === 1);
   }
 }
 
-/** Measure of a bad fit of a crop: by the spread of the heatmaps, and less so at the finder's angle, the surer that is. */
-const misfit = ({ angle_sure, crop: { square } }: Candidate, seen: Seen): number =>
-  Math.log(seen.spread) - (seen.square.angle === square.angle ? ANGLE_WEIGHT * Math.min(1, angle_sure) : 0);
-
-/** Looks again at crops with a doubtful result, turned by quarters, and keeps of each the result that fits best. */
+/** Looks again at crops with a doubtful result, turned by quarters, and keeps of each the likeliest turn. */
 async function lookAround(
   detector: LandmarkDetector,
   candidates: readonly Candidate[],
   seen: readonly Seen[],
+  turn: TurnWeights,
 ): Promise<Seen[]> {
-  const doubtful = [...candidates.entries()].filter(([k, candidate]) =>
-    candidate.angle_sure !== KNOWN_SURE && misfit(candidate, itemAt(seen, k, "results")) > DOUBTFUL
-  );
-  const turned = doubtful.flatMap(([_, { crop: { pyramid, square } }]) =>
-    [1, 2, 3].map((quarters): Crop => ({
-      pyramid,
-      square: { ...square, angle: square.angle + quarters * Math.PI / 2 },
-    }))
-  );
-  const others = await lookAt(detector, turned, false);
   const best = [...seen];
+  const doubtful = [...candidates.entries()].filter(([k, candidate]) =>
+    candidate.angle_sure !== KNOWN_SURE &&
+    turnScore(BY_DOUBT, turnEvidence(candidate, itemAt(seen, k, "results"))) < SETTLED_SCORE
+  );
+  const others = await lookAt(detector, doubtful.flatMap(([_, { crop }]) => quarterTurns(crop)), false);
   for (const [i, [k, candidate]] of doubtful.entries()) {
-    const fit = (one: Seen) => misfit(candidate, one);
+    const score = (one: Seen) => turnScore(turn, turnEvidence(candidate, one));
     const four = [itemAt(seen, k, "results"), ...others.slice(3 * i, 3 * i + 3)];
-    best[k] = four.reduce((a, b) => fit(b) < fit(a) ? b : a);
+    best[k] = four.reduce((a, b) => score(b) > score(a) ? b : a);
   }
   return best;
+}
+
+/** The crop turned by one, two and three quarters. */
+const quarterTurns = ({ pyramid, square }: Crop): Crop[] =>
+  [1, 2, 3].map((quarters) => ({ pyramid, square: { ...square, angle: square.angle + quarters * Math.PI / 2 } }));
+
+/** A look for the choice of the turn. */
+const turnEvidence = (
+  { angle_sure, crop }: Pick<Candidate, "angle_sure" | "crop">,
+  { square, spread, features }: Seen,
+): TurnEvidence => ({ sure: square.angle === crop.square.angle ? angle_sure : 0, doubt: spread, features });
+
+/**
+ * Looks at a place from all four quarters, for the calibration of the choice among them.
+ *
+ * @returns For the place as it is, and turned clockwise by one, two and three quarters.
+ */
+export async function lookAtTurns(
+  detector: LandmarkDetector,
+  image: Image,
+  { angle_sure, ...place }: FacePlace & Pick<FoundFace, "angle_sure">,
+): Promise<TurnEvidence[]> {
+  const crop: Crop = { pyramid: new Pyramid(image), square: cropAround(place) };
+  const seen = await lookAt(detector, [crop, ...quarterTurns(crop)], false);
+  return seen.map((one) => turnEvidence({ angle_sure, crop }, one));
 }
 
 /** Puts crops through the detector. */

@@ -92,6 +92,13 @@ export const finderConfig = z.strictObject({
     ),
     shift: z.number().describe("Number added to them"),
     least_score: z.number().gt(0).lt(1).describe("Least score of the finder from which the detector looks at a place"),
+    turn: z.strictObject({
+      sure: z.number().describe("Factor of the finder's sureness of its angle"),
+      doubt: z.number().describe("Factor of the logarithm of the detector's doubt"),
+      features: z.array(z.number()).optional().describe(
+        "Factors of the logarithms of 1 and each feature of the detector",
+      ),
+    }).optional().describe("Choice among four turns of a crop; by default by the detector's doubt alone"),
   }).optional().describe("Scores by the finder and one detector together"),
 });
 

@@ -5,9 +5,12 @@
  * @module
  */
 
-import { itemAt } from "../../engine/lookup.ts";
-import { mean } from "../../faces/statistics.ts";
+import { type Evidence, evidenceValues, featurePenalties, weigh } from "./evidence.ts";
 import { fitLogistic, logistic, logitOf } from "./logistic.ts";
+import type { TurnWeights } from "./turn_score.ts";
+
+/** Values before the features. */
+const OWN_VALUES = 2;
 
 /** Calibration of the scores of a finder and one detector. */
 export interface PairCalibration {
@@ -23,34 +26,23 @@ export interface PairCalibration {
   shift: number;
   /** Least score of the finder from which the detector looks at a place. */
   least_score: number;
-}
-
-/** Results of the detector that the score is by. */
-export interface PairEvidence {
-  /** Doubt, parts of the crop's side, see `Face.doubt`. */
-  readonly doubt: number;
-  /** See `Face.features`. */
-  readonly features?: Float32Array | undefined;
+  /** Of the choice among four turns of a crop; without it the one of the least doubt is chosen. */
+  turn?: TurnWeights | undefined;
 }
 
 /** A face that was looked at. */
-export interface PairOutcome extends PairEvidence {
+export interface PairOutcome extends Evidence {
   /** Score of the finder. */
   readonly score: number;
   /** True if it is a face. */
   readonly right: boolean;
 }
 
-/** Scores nearer to 0 or 1, and doubts nearer to 0, count as these. */
+/** Scores nearer to 0 or 1 count as this far from them. */
 const LEAST_SCORE = 1e-3;
-/** See {@linkcode LEAST_SCORE}. */
-export const LEAST_DOUBT = 1e-4;
-/** Values before the features, and the least deviation that a feature is divided by. */
-const OWN_VALUES = 2, LEAST_DEVIATION = 1e-6;
 
-function valuesOf(score: number, { doubt, features = new Float32Array(0) }: PairEvidence): number[] {
-  const p = Math.max(LEAST_SCORE, Math.min(1 - LEAST_SCORE, score));
-  return [logitOf(p), Math.log(Math.max(LEAST_DOUBT, doubt)), ...Array.from(features, Math.log1p)];
+function valuesOf(score: number, evidence: Evidence): number[] {
+  return [logitOf(Math.max(LEAST_SCORE, Math.min(1 - LEAST_SCORE, score))), ...evidenceValues(evidence)];
 }
 
 /** The fitted part of a calibration. */
@@ -63,12 +55,9 @@ type PairWeights = Pick<PairCalibration, "slope" | "doubt" | "features" | "shift
  * @param score The finder's.
  * @param evidence The detector's.
  */
-export function pairScore(calibration: PairWeights, score: number, evidence: PairEvidence): number {
-  const { slope, doubt, features = [], shift } = calibration, factors = [slope, doubt, ...features];
-  const values = valuesOf(score, evidence);
-  return logistic(
-    factors.reduce((sum, factor, k) => sum + factor * itemAt(values, k, "values of the detector"), shift),
-  );
+export function pairScore(calibration: PairWeights, score: number, evidence: Evidence): number {
+  const { slope, doubt, features = [], shift } = calibration;
+  return logistic(shift + weigh([slope, doubt, ...features], valuesOf(score, evidence)));
 }
 
 /** Weight of the squares of the features' factors, where the features have a variance of 1; chosen on rendered scenes. */
@@ -82,25 +71,9 @@ const FEATURE_PENALTY = 60;
  */
 export function calibratePair(outcomes: readonly PairOutcome[]): PairWeights {
   const rows = outcomes.map(({ score, ...evidence }) => valuesOf(score, evidence));
-  const count = Math.max(0, (rows[0]?.length ?? 0) - OWN_VALUES);
-  const features = Array.from({ length: count }, (_, k) => {
-    const values = rows.map((row) => itemAt(row, OWN_VALUES + k, "features"));
-    const middle = mean(values), variance = mean(values.map((value) => (value - middle) ** 2));
-    return { middle, scale: 1 / Math.max(LEAST_DEVIATION, Math.sqrt(variance)) };
-  });
-  const scaled = rows.map((row) => [
-    ...row.slice(0, OWN_VALUES),
-    ...features.map(({ middle, scale }, k) => (itemAt(row, OWN_VALUES + k, "features") - middle) * scale),
-  ]);
-  const start = [1, 0, ...features.map(() => 0)];
-  const penalties = [0, 0, ...features.map(() => FEATURE_PENALTY)];
-  const weights = fitLogistic(scaled, outcomes.map(({ right }) => right), start, penalties);
-  const [slope = 1, doubt = 0] = weights, shift = weights.at(-1) ?? 0;
-  const factors = features.map(({ scale }, k) => itemAt(weights, OWN_VALUES + k, "weights") * scale);
-  return {
-    slope,
-    doubt,
-    ...(count > 0 && { features: factors }),
-    shift: shift - factors.reduce((sum, factor, k) => sum + factor * features[k]!.middle, 0),
-  };
+  const penalties = featurePenalties(rows, OWN_VALUES, FEATURE_PENALTY),
+    start = penalties.map((_, k) => k === 0 ? 1 : 0);
+  const weights = fitLogistic(rows, outcomes.map(({ right }) => right), start, penalties);
+  const [slope = 1, doubt = 0, ...features] = weights.slice(0, -1), shift = weights.at(-1) ?? 0;
+  return { slope, doubt, ...(features.length > 0 && { features }), shift };
 }

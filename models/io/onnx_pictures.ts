@@ -10,7 +10,7 @@
 import type { LandmarkSchema } from "../../faces/schema.ts";
 import { CROP_SCALE } from "../../faces/landmarks.ts";
 import { mouthOf } from "../../faces/place.ts";
-import { LEAST_DOUBT } from "../finder/pair_score.ts";
+import { LEAST_DOUBT } from "../finder/evidence.ts";
 import { FLOAT, type OnnxWriter } from "./onnx_ops.ts";
 
 /** A tensor by name, or a number. */

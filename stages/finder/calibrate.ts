@@ -5,14 +5,18 @@
  */
 
 import { z } from "zod";
-import { roundTo } from "../../faces/statistics.ts";
+import type { Image } from "../../faces/data/image.ts";
+import type { Scene } from "../../faces/scenes/scene.ts";
+import { mean, roundTo } from "../../faces/statistics.ts";
 import { InputError } from "../../formats/input_error.ts";
 import { counted } from "../../formats/numbers.ts";
-import { loadDetector } from "../../models/detectors/detector.ts";
-import { loadFinder, MIN_SCORE, readFinder, saveFinder } from "../../models/finder/finder.ts";
+import { type Detector, loadDetector } from "../../models/detectors/detector.ts";
+import { lookAtTurns } from "../../models/detectors/find_faces.ts";
+import { type Finder, loadFinder, MIN_SCORE, readFinder, saveFinder } from "../../models/finder/finder.ts";
 import { logistic, logitOf } from "../../models/finder/logistic.ts";
-import { type Judgement, rateAt, reliability } from "../../models/finder/measure.ts";
+import { judge, type Judgement, rateAt, reliability } from "../../models/finder/measure.ts";
 import { calibratePair, type PairOutcome, pairScore } from "../../models/finder/pair_score.ts";
+import { calibrateTurn, type TurnOutcome, turnScore } from "../../models/finder/turn_score.ts";
 import { stage } from "../../runtime/stage.ts";
 import { detectorsConflicts, weightsConflict } from "../lib/checks.ts";
 import { judgeFaces, loadParts, sceneConflicts, scenes, type SeenFace } from "../lib/scenes.ts";
@@ -22,15 +26,17 @@ const DIGITS = 6;
 
 /**
  * `finder/calibrate`: writes the finder with a calibration for the detector, `with_detector` in its `config.json`, and
- * `results.json` with recall and others a scene by both and by the finder alone, and the shares that are right of scores; each
- * half of the scenes is measured with the calibration of the other half.
+ * `results.json` with recall and others a scene by both and by the finder alone, the share of faces that are put upright, and
+ * the shares that are right of scores; each half of the scenes is measured with the calibration of the other half.
  */
 export const calibrateFinder = stage({
   id: "finder/calibrate",
   doc:
     "Calibrates the scores of a face finder with a detector, on scenes of faces that neither has seen: things that the " +
-    "detector is in doubt about, or that have other features than faces, are less likely faces. The scores hold for this detector; with others the finder's own stay.",
-  version: 2,
+    "detector is in doubt about, or that have other features than faces, are less likely faces, and of the quarters by " +
+    "which a crop can be turned the one counts in which its features are those of an upright face. The scores hold for " +
+    "this detector; with others the finder's own stay.",
+  version: 3,
   inputs: { finder: "finder", detector: "detector", "data*": "dataset" },
   output: "finder",
   options: z.object({
@@ -52,7 +58,7 @@ export const calibrateFinder = stage({
       ...await detectorsConflicts([detector], data),
     ];
   },
-  cost: ({ scenes }) => ({ images: scenes }),
+  cost: ({ scenes }) => ({ images: 2 * scenes }),
   async run(ctx, { finder: { dir }, detector: { dir: detectorDir, stage: name }, data }, options) {
     const { side_px, empty, least_score, scenes: count } = options;
     const { datasets, weights } = await loadParts(data, options.data_weights);
@@ -61,13 +67,20 @@ export const calibrateFinder = stage({
     using detector = await loadDetector(device, detectorDir, { partial: true });
     const { fingerprint } = detector;
     if (fingerprint === undefined) throw new RangeError("Cannot name a detector without a fingerprint");
-    // Without its config: the scores are the finder's own.
-    const alone = { find: finder.find.bind(finder) };
-    const some = scenes(datasets, weights, { seed: ctx.seed, count, side: side_px, empty });
-    const pictures: Judgement<SeenFace>[] = [];
-    for await (const [, judgement] of judgeFaces(alone, detector, some, { min_score: least_score })) {
+    const some = () => scenes(datasets, weights, { seed: ctx.seed, count, side: side_px, empty });
+    const turns: TurnOutcome[][] = [];
+    for (const scene of some()) {
       ctx.signal.throwIfAborted();
-      ctx.progress(pictures.push(judgement), count);
+      ctx.progress(turns.push(await turnsIn(scene, finder, detector, least_score)), 2 * count);
+    }
+    const turn = rounded(calibrateTurn(turns.flat()));
+    // The finder's own scores, and the turns chosen by the calibration.
+    const own_scores = { detector: fingerprint, slope: 1, doubt: 0, shift: 0, least_score, turn };
+    const alone = { find: finder.find.bind(finder), config: { with_detector: own_scores } };
+    const pictures: Judgement<SeenFace>[] = [];
+    for await (const [, judgement] of judgeFaces(alone, detector, some(), { min_score: least_score })) {
+      ctx.signal.throwIfAborted();
+      ctx.progress(count + pictures.push(judgement), 2 * count);
     }
     const outcomes = pictures.flatMap(outcomesOf);
     if (!outcomes.some(({ right }) => right) || outcomes.every(({ right }) => right)) {
@@ -77,16 +90,7 @@ export const calibrateFinder = stage({
         { hint: "more scenes, or a lower least_score" },
       );
     }
-    const { slope, doubt, features, shift } = calibratePair(outcomes),
-      round = (value: number) => roundTo(value, DIGITS);
-    const with_detector = {
-      detector: fingerprint,
-      slope: round(slope),
-      doubt: round(doubt),
-      ...(features && { features: features.map(round) }),
-      shift: round(shift),
-      least_score,
-    };
+    const with_detector = { detector: fingerprint, ...rounded(calibratePair(outcomes)), least_score, turn };
     const { config, tensors } = await readFinder(dir);
     await saveFinder(ctx.dir, { ...config, with_detector }, tensors, {
       dtype: options.dtype === "f16" ? "F16" : "F32",
@@ -102,12 +106,50 @@ export const calibrateFinder = stage({
       others_per_scene: roundTo(rate.false_per_picture, 4),
       recall_of_finder: roundTo(own.recall, 4),
       others_per_scene_of_finder: roundTo(own.false_per_picture, 4),
+      upright: roundTo(uprightAcrossHalves(turns), 4),
     };
     ctx.summary(row);
     const calibration = reliability(both.flatMap(({ found }) => found), logistic);
     await Deno.writeTextFile(`${ctx.dir}/results.json`, JSON.stringify({ ...row, calibration }, null, 1) + "\n");
   },
 });
+
+/** The weights as they are written. */
+function rounded<W extends { readonly features?: readonly number[] | undefined }>(weights: W): W {
+  const round = (value: unknown): unknown =>
+    Array.isArray(value) ? value.map(round) : typeof value === "number" ? roundTo(value, DIGITS) : value;
+  return Object.fromEntries(Object.entries(weights).map(([name, value]) => [name, round(value)])) as W;
+}
+
+/** Looks from four quarters at what the finder finds of the faces of a scene. */
+async function turnsIn(
+  { image, faces }: Scene & { readonly image: Image },
+  finder: Finder,
+  detector: Detector,
+  min_score: number,
+): Promise<TurnOutcome[]> {
+  if (faces.length === 0) return [];
+  const outcomes: TurnOutcome[] = [];
+  const found = (await finder.find(image, { min_score })).map((one) => ({ ...one, logit: logitOf(one.score) }));
+  for (const { face, ...place } of judge(found, faces).found) {
+    if (!face) continue;
+    const upright = ((Math.round((face.angle - place.angle) / (Math.PI / 2)) % 4) + 4) % 4;
+    outcomes.push({ turns: await lookAtTurns(detector, image, place), upright });
+  }
+  return outcomes;
+}
+
+/** Share of the faces that are upright in the turn chosen: those of each half of the scenes by the weights of the other half. */
+function uprightAcrossHalves(scenes: readonly (readonly TurnOutcome[])[]): number {
+  const right = [0, 1].flatMap((half) => {
+    const weights = calibrateTurn(scenes.filter((_, k) => k % 2 !== half).flat());
+    return scenes.filter((_, k) => k % 2 === half).flat().map(({ turns, upright }) => {
+      const scores = turns.map((one) => turnScore(weights, one));
+      return scores.indexOf(Math.max(...scores)) === upright ? 1 : 0;
+    });
+  });
+  return mean(right);
+}
 
 const outcomesOf = ({ found }: Judgement<SeenFace>): PairOutcome[] =>
   found.map(({ score, doubt, features, face }) => ({ score, doubt, features, right: face !== null }));

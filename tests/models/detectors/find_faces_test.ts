@@ -311,6 +311,34 @@ Deno.test("findFaces() turns a face against the finder's angle only where the de
   assert.deepEqual(await Promise.all([turned(0.9, 1), turned(0.8, 1)]), [false, true]);
 });
 
+Deno.test("findFaces() chooses the turn of a crop by the finder's calibration with the detector, where there is one", async () => {
+  const [face] = FACES, place = placeOf(face!), image = page([face!]);
+  // In doubt about every crop, most about the upright one, which alone has a feature of 1.
+  const detector = (): LandmarkDetector => {
+    const dots = dotDetector();
+    return {
+      ...dots,
+      fingerprint: "0123abcd",
+      predict: async (images, side) => {
+        const { landmarks, covariance } = await dots.predict(images, side), count = covariance.length / 204;
+        const features = Float32Array.from({ length: count }, (_, k) => covariance[204 * k] === 0.5 ? 1 : 0);
+        covariance.forEach((_, i) => covariance[i] = features[Math.floor(i / 204)] ? 9 : 8);
+        return { landmarks, covariance, features };
+      },
+    };
+  };
+  const errorBy = async (factor: number, name = "0123abcd") => {
+    const turn = { sure: 0, doubt: -1, features: [factor] };
+    const config = { with_detector: { detector: name, slope: 1, doubt: 0, shift: 0, least_score: 0.1, turn } };
+    const finder = { ...finderOf({ ...place, angle_sure: 0, angle: place.angle + Math.PI }), config };
+    const [found] = await findFaces(finder, detector(), image, { passes: 2 });
+    return error(found!, face!);
+  };
+  assert.ok(await errorBy(1) < 0.02);
+  assert.ok(await errorBy(0) > 0.5, "without the feature the doubt decides");
+  assert.ok(await errorBy(1, "89ef0123") > 0.5, "the calibration is of another detector");
+});
+
 Deno.test("overlap() is intersection over union", () => {
   const box = { x: 0, y: 0, width: 4, height: 2 };
   assert.equal(overlap(box, box), 1);
