@@ -112,6 +112,11 @@ const UPRIGHT = 0.6, UNKNOWN = 0.2;
 const BY_DOUBT: TurnWeights = { sure: 0.15, doubt: -1 };
 /** Score of a first look by {@linkcode BY_DOUBT} below which the face may lie on its side in the crop, or stand on its head. */
 const SETTLED_SCORE = 3.8;
+/**
+ * Turns whose logits are this near to each other are both looked at in the next passes, of crops with sides of at least so
+ * many pixels: in rendered scenes the last look of those chose better, and that of smaller ones did not.
+ */
+const RIVAL_LOGITS = 1.5, RIVAL_PX = 40;
 /** Sureness of the angle of a given place, on the scale of `FoundFace.angle_sure`, and of one that is known. */
 const GIVEN_SURE = 0.5, KNOWN_SURE = Infinity;
 
@@ -226,6 +231,8 @@ interface Candidate {
   crop: Crop;
   /** Result of the last pass. */
   seen?: Omit<Seen, "square">;
+  /** The face in the second likeliest turn, if that is nearly as likely: the last passes decide between the two. */
+  rival?: Candidate;
 }
 
 /** The square that shows a face as in the detector's training. */
@@ -288,6 +295,11 @@ async function look(
     let seen = await lookAt(detector, active.map(({ crop }) => crop), flip && (pass > 1 || passes === 1));
     if (pass === 1 && passes > 1) seen = await lookAround(detector, active, seen, turn);
     active = active.filter((candidate, k) => !take(candidate, itemAt(seen, k, "results"), detector) || pass === 1);
+    if (pass === 1) active = active.flatMap((candidate) => candidate.rival ? [candidate, candidate.rival] : candidate);
+  }
+  for (const candidate of candidates) {
+    const { rival } = candidate, score = ({ seen }: Candidate) => seen ? turnScore(turn, lookOf(seen)) : -Infinity;
+    if (rival && score(rival) > score(candidate)) Object.assign(candidate, { seen: rival.seen, crop: rival.crop });
   }
 }
 
@@ -306,8 +318,15 @@ async function lookAround(
   const others = await lookAt(detector, doubtful.flatMap(([_, { crop }]) => quarterTurns(crop)), false);
   for (const [i, [k, candidate]] of doubtful.entries()) {
     const score = (one: Seen) => turnScore(turn, turnEvidence(candidate, one));
-    const four = [itemAt(seen, k, "results"), ...others.slice(3 * i, 3 * i + 3)];
-    best[k] = four.reduce((a, b) => score(b) > score(a) ? b : a);
+    const [first, second] = [itemAt(seen, k, "results"), ...others.slice(3 * i, 3 * i + 3)].toSorted((a, b) =>
+      score(b) - score(a)
+    );
+    if (first) best[k] = first;
+    if (!first || !second || turn === BY_DOUBT || second.square.side < RIVAL_PX) continue;
+    if (score(first) - score(second) < RIVAL_LOGITS) {
+      candidate.rival = { ...candidate };
+      take(candidate.rival, second, detector);
+    }
   }
   return best;
 }
@@ -320,7 +339,13 @@ const quarterTurns = ({ pyramid, square }: Crop): Crop[] =>
 const turnEvidence = (
   { angle_sure, crop }: Pick<Candidate, "angle_sure" | "crop">,
   { square, spread, features }: Seen,
-): TurnEvidence => ({ sure: square.angle === crop.square.angle ? angle_sure : 0, doubt: spread, features });
+): TurnEvidence => lookOf({ spread, features }, square.angle === crop.square.angle ? angle_sure : 0);
+
+const lookOf = ({ spread, features }: Pick<Seen, "spread" | "features">, sure = 0): TurnEvidence => ({
+  sure,
+  doubt: spread,
+  features,
+});
 
 /**
  * Looks at a place from all four quarters, for the calibration of the choice among them.
