@@ -339,6 +339,35 @@ Deno.test("findFaces() chooses the turn of a crop by the finder's calibration wi
   assert.ok(await errorBy(1, "89ef0123") > 0.5, "the calibration is of another detector");
 });
 
+Deno.test("findFaces() follows two turns that are nearly as likely to the last look, of crops with enough pixels", async () => {
+  // The first look is a little surer of the crop at the finder's angle; the last ones see that another is upright.
+  const detector = (): LandmarkDetector => {
+    const dots = dotDetector();
+    return {
+      ...dots,
+      fingerprint: "0123abcd",
+      predict: async (images, side) => {
+        const { landmarks, covariance } = await dots.predict(images, side), count = covariance.length / 204;
+        const other = dots.calls.length === 1 ? 1.2 : 0;
+        const features = Float32Array.from({ length: count }, (_, k) => covariance[204 * k] === 0.5 ? 1 : other);
+        return { landmarks, covariance: covariance.fill(8), features };
+      },
+    };
+  };
+  const errorOf = async (scale: number, factor: number) => {
+    const face = { ...FACES[0]!, scale }, place = placeOf(face);
+    const turn = { sure: 0, doubt: -1, features: [factor] };
+    const config = { with_detector: { detector: "0123abcd", slope: 1, doubt: 0, shift: 0, least_score: 0.1, turn } };
+    const finder = { ...finderOf({ ...place, angle_sure: 0, angle: place.angle + Math.PI }), config };
+    const [found] = await findFaces(finder, detector(), page([face]));
+    return error(found!, face);
+  };
+  // log(2.2 / 2) is 0.095: ten times it is within reach of the later looks, twenty times it is not.
+  assert.ok(await errorOf(1, 10) < 0.02);
+  assert.ok(await errorOf(1, 20) > 0.5, "one turn is much likelier");
+  assert.ok(await errorOf(0.35, 10) > 0.5, "a crop of few pixels");
+});
+
 Deno.test("overlap() is intersection over union", () => {
   const box = { x: 0, y: 0, width: 4, height: 2 };
   assert.equal(overlap(box, box), 1);
