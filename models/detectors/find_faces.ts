@@ -37,7 +37,7 @@ import { mean } from "../../faces/statistics.ts";
 import { checkFindOptions, type Finder, type FindOptions, type FoundFace, MIN_SCORE } from "../finder/finder.ts";
 import type { FinderConfig } from "../finder/network.ts";
 import { type PairCalibration, pairScore } from "../finder/pair_score.ts";
-import { type TurnEvidence, turnScore, type TurnWeights } from "../finder/turn_score.ts";
+import { BY_DOUBT, type TurnEvidence, turnScore, type TurnWeights } from "../finder/turn_score.ts";
 import { type Detector, uncertainty } from "./detector.ts";
 
 /** The part of a finder that is needed here; with a config whose `with_detector` is of the detector, both give the score. */
@@ -104,12 +104,6 @@ export const SETTLED = 0.03, SETTLED_RAD = 0.1;
  * of any angle that count beside those found: a few places with low scores do not make a picture upright.
  */
 const UPRIGHT = 0.6, UNKNOWN = 0.2;
-/**
- * Choice among the turns of a crop where the finder has none that is fitted to the detector: by the spread of the heatmaps,
- * and by the finder's angle, the surer that is. Rendered scenes give a weight of 0.25 to 0.3 to the latter, which leaves
- * more painted and photographed faces turned.
- */
-const BY_DOUBT: TurnWeights = { sure: 0.15, doubt: -1 };
 /** Score of a first look by {@linkcode BY_DOUBT} below which the face may lie on its side in the crop, or stand on its head. */
 const SETTLED_SCORE = 3.8;
 /**

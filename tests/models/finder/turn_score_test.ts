@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Random } from "../../../engine/rng.ts";
 import { fitChoice } from "../../../models/finder/logistic.ts";
-import { calibrateTurn, type TurnOutcome, turnScore } from "../../../models/finder/turn_score.ts";
+import { BY_DOUBT, calibrateTurn, type TurnOutcome, turnScore } from "../../../models/finder/turn_score.ts";
 
 /** The alternative that the softmax of logits gives. */
 function drawn(logits: readonly number[], random: Random): number {
@@ -53,5 +53,7 @@ Deno.test("calibrateTurn() finds which features are those of upright faces", () 
     upright,
     turns: turns.map(({ sure, doubt }) => ({ sure, doubt })),
   }));
-  assert.deepEqual(Object.keys(calibrateTurn(plain)), ["sure", "doubt"]);
+  const own = calibrateTurn(plain);
+  assert.deepEqual(Object.keys(own), ["sure", "doubt"]);
+  assert.ok(Math.abs(own.sure / own.doubt - BY_DOUBT.sure / BY_DOUBT.doubt) < 1e-9 && own.doubt < -1.5);
 });
