@@ -101,7 +101,10 @@ Deno.test("300-W's folders and names, read as files that count from 0, are said 
     await writeFace(`${dir}/in/01_Indoor/indoor_001`);
     const said = async (format: "pts" | "300w") =>
       (await openFolder(`${dir}/in`, { format })).notes.filter(({ code }) => code === "landmarks_origin");
-    assert.match((await said("pts"))[0]!.message, /named as in 300-W, whose files count from 1: .* format: 300w/);
+    assert.match(
+      (await said("pts"))[0]!.message,
+      /names of 1 image are as in 300-W, whose files count from 1: .* format: 300w/,
+    );
     assert.deepEqual(await said("300w"), []);
   }));
 
