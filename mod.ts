@@ -158,6 +158,7 @@ export {
 export { type FaceCandidate, type NetworkFace } from "./models/finder/decode.ts";
 export { type FinderConfig } from "./models/finder/network.ts";
 export { type PairCalibration } from "./models/finder/pair_score.ts";
+export { type TurnWeights } from "./models/finder/turn_score.ts";
 export { FaceTracker, type TrackedFace, type TrackOptions } from "./models/detectors/track_faces.ts";
 export { hourglass, type HourglassConfig, hourglassLoss, type StackOutput } from "./models/detectors/hourglass.ts";
 export {
