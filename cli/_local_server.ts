@@ -169,7 +169,7 @@ async function bodyOf(request: Request): Promise<unknown> {
 }
 
 /**
- * What a body holds, of a shape.
+ * Checks the body of a request against a shape.
  *
  * @throws {Refusal} If it has another one.
  */

@@ -211,7 +211,7 @@ export class Stage {
     return this.#view.scale;
   }
 
-  /** What is drawn; undefined before the first face. */
+  /** The face as it is drawn; undefined before the first one. */
   get shown(): Shown | undefined {
     return this.#shown;
   }

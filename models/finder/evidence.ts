@@ -1,5 +1,5 @@
 /**
- * What a landmark detector's look at a crop says beside its landmarks, for scores that are fitted to it.
+ * Evidence of a landmark detector's look at a crop beside its landmarks, for scores that are fitted to it.
  *
  * @module
  */

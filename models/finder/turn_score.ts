@@ -1,5 +1,5 @@
 /**
- * Which way a face is turned, by a landmark detector's looks at its crop turned by quarters: where the crop is upright the
+ * Choice of the way a face is turned, by a landmark detector's looks at its crop turned by quarters: where the crop is upright the
  * landmarks are found with the least doubt, and the features are those of upright faces.
  *
  * @module

@@ -311,28 +311,35 @@ Deno.test("findFaces() turns a face against the finder's angle only where the de
   assert.deepEqual(await Promise.all([turned(0.9, 1), turned(0.8, 1)]), [false, true]);
 });
 
-Deno.test("findFaces() chooses the turn of a crop by the finder's calibration with the detector, where there is one", async () => {
-  const [face] = FACES, place = placeOf(face!), image = page([face!]);
-  // In doubt about every crop, most about the upright one, which alone has a feature of 1.
-  const detector = (): LandmarkDetector => {
-    const dots = dotDetector();
-    return {
-      ...dots,
-      fingerprint: "0123abcd",
-      predict: async (images, side) => {
-        const { landmarks, covariance } = await dots.predict(images, side), count = covariance.length / 204;
-        const features = Float32Array.from({ length: count }, (_, k) => covariance[204 * k] === 0.5 ? 1 : 0);
-        covariance.forEach((_, i) => covariance[i] = features[Math.floor(i / 204)] ? 9 : 8);
-        return { landmarks, covariance, features };
-      },
-    };
+/** A detector of one feature, in doubt about every crop: a little more about upright ones, whose feature is 1. */
+function featureDetector(otherFeature: (call: number) => number): LandmarkDetector {
+  const dots = dotDetector();
+  return {
+    ...dots,
+    fingerprint: "0123abcd",
+    predict: async (images, side) => {
+      const { landmarks, covariance } = await dots.predict(images, side), count = covariance.length / 204;
+      const upright = Array.from({ length: count }, (_, k) => covariance[204 * k] === 0.5);
+      const other = otherFeature(dots.calls.length);
+      covariance.forEach((_, i) => covariance[i] = upright[Math.floor(i / 204)] ? 9 : 8);
+      return { landmarks, covariance, features: Float32Array.from(upright, (is) => is ? 1 : other) };
+    },
   };
-  const errorBy = async (factor: number, name = "0123abcd") => {
-    const turn = { sure: 0, doubt: -1, features: [factor] };
-    const config = { with_detector: { detector: name, slope: 1, doubt: 0, shift: 0, least_score: 0.1, turn } };
-    const finder = { ...finderOf({ ...place, angle_sure: 0, angle: place.angle + Math.PI }), config };
-    const [found] = await findFaces(finder, detector(), image, { passes: 2 });
-    return error(found!, face!);
+}
+
+/** A finder of a face on its head, without a sure angle, whose calibration chooses turns by doubt and feature. */
+function headstandFinder(face: DotFace, factor: number, detector = "0123abcd") {
+  const turn = { sure: 0, doubt: -1, features: [factor] }, place = placeOf(face);
+  const config = { with_detector: { detector, slope: 1, doubt: 0, shift: 0, least_score: 0.1, turn } };
+  return { ...finderOf({ ...place, angle_sure: 0, angle: place.angle + Math.PI }), config };
+}
+
+Deno.test("findFaces() chooses the turn of a crop by the finder's calibration with the detector, where there is one", async () => {
+  const face = FACES[0]!, image = page([face]);
+  const errorBy = async (factor: number, name?: string) => {
+    const finder = headstandFinder(face, factor, name);
+    const [found] = await findFaces(finder, featureDetector(() => 0), image, { passes: 2 });
+    return error(found!, face);
   };
   assert.ok(await errorBy(1) < 0.02);
   assert.ok(await errorBy(0) > 0.5, "without the feature the doubt decides");
@@ -340,26 +347,11 @@ Deno.test("findFaces() chooses the turn of a crop by the finder's calibration wi
 });
 
 Deno.test("findFaces() follows two turns that are nearly as likely to the last look, of crops with enough pixels", async () => {
-  // The first look is a little surer of the crop at the finder's angle; the last ones see that another is upright.
-  const detector = (): LandmarkDetector => {
-    const dots = dotDetector();
-    return {
-      ...dots,
-      fingerprint: "0123abcd",
-      predict: async (images, side) => {
-        const { landmarks, covariance } = await dots.predict(images, side), count = covariance.length / 204;
-        const other = dots.calls.length === 1 ? 1.2 : 0;
-        const features = Float32Array.from({ length: count }, (_, k) => covariance[204 * k] === 0.5 ? 1 : other);
-        return { landmarks, covariance: covariance.fill(8), features };
-      },
-    };
-  };
   const errorOf = async (scale: number, factor: number) => {
-    const face = { ...FACES[0]!, scale }, place = placeOf(face);
-    const turn = { sure: 0, doubt: -1, features: [factor] };
-    const config = { with_detector: { detector: "0123abcd", slope: 1, doubt: 0, shift: 0, least_score: 0.1, turn } };
-    const finder = { ...finderOf({ ...place, angle_sure: 0, angle: place.angle + Math.PI }), config };
-    const [found] = await findFaces(finder, detector(), page([face]));
+    const face = { ...FACES[0]!, scale };
+    // The first look is a little surer of the crop at the finder's angle; the last ones see that another is upright.
+    const detector = featureDetector((call) => call === 1 ? 1.2 : 0);
+    const [found] = await findFaces(headstandFinder(face, factor), detector, page([face]));
     return error(found!, face);
   };
   // log(2.2 / 2) is 0.095: ten times it is within reach of the later looks, twenty times it is not.
