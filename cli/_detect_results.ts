@@ -119,7 +119,11 @@ export class ResultFolder {
   }
 
   /** Writes the files of a picture, and then its row. */
-  async add(source: Source, row: Row, picture?: { readonly image: Image; readonly bytes?: Uint8Array }): Promise<void> {
+  async add(
+    source: Source,
+    row: Row,
+    picture?: { readonly image: Image; readonly bytes?: Uint8Array | undefined },
+  ): Promise<void> {
     if (!("error" in row) && picture) await this.#write(source, row, picture);
     await Deno.writeTextFile(join(this.#dir, ROWS), `${JSON.stringify(row)}\n`, { append: true });
   }
@@ -127,7 +131,7 @@ export class ResultFolder {
   async #write(
     { file, name }: Source,
     row: PictureRow,
-    { image, bytes }: { readonly image: Image; readonly bytes?: Uint8Array },
+    { image, bytes }: { readonly image: Image; readonly bytes?: Uint8Array | undefined },
   ): Promise<void> {
     const { formats, schema } = this.#options;
     if (file === STANDARD_INPUT) this.#standardInput = image;

@@ -6,13 +6,14 @@
  *
  * @module
  */
+import { Option } from "@commander-js/extra-typings";
 import { timingSafeEqual } from "node:crypto";
 import { stripTypeScriptTypes } from "node:module";
 import type { z } from "zod";
 import { writeError } from "../formats/disk_error.ts";
 import { exists, readText } from "../formats/files.ts";
 import { InputError } from "../formats/input_error.ts";
-import { UsageError } from "./command.ts";
+import { number, UsageError } from "./command.ts";
 
 /** The only name under which the server listens. */
 export const HOST = "127.0.0.1";
@@ -224,19 +225,27 @@ export function keptToken(path: string): string {
   return token;
 }
 
+/** `--port`. */
+export const portOption = (port: number) =>
+  new Option("--port <NUMBER>", "port to listen on, 0 for any that is free").argParser(
+    number("a whole number from 0 to 65535", (port) => Number.isInteger(port) && port >= 0 && port <= 65535),
+  ).default(port);
+
 /**
  * Starts a server, on any free port for 0.
  *
+ * @param server Answers requests, given the port.
+ * @param signal Stops it.
  * @throws {UsageError} If the port is in use.
  */
 export function serveLocally(
   server: Pick<LocalServer, "handle">,
   port: number,
-  signal: AbortSignal,
+  signal?: AbortSignal,
 ): Deno.HttpServer<Deno.NetAddr> {
   try {
     const http: Deno.HttpServer<Deno.NetAddr> = Deno.serve(
-      { hostname: HOST, port, signal, onListen() {} },
+      { hostname: HOST, port, onListen() {}, ...(signal && { signal }) },
       (request) => server.handle(request, http.addr.port),
     );
     return http;
@@ -244,4 +253,24 @@ export function serveLocally(
     if (!(error instanceof Deno.errors.AddrInUse)) throw error;
     throw new UsageError(`Cannot listen on port ${port} as it is in use, hint: add --port 0 for any that is free`);
   }
+}
+
+/**
+ * Serves until Ctrl-C or SIGTERM.
+ *
+ * @param onListen Receives the port once the server listens.
+ * @throws {UsageError} If the port is in use.
+ */
+export async function serveUntilStopped(
+  server: Pick<LocalServer, "handle">,
+  port: number,
+  onListen: (port: number) => void,
+): Promise<void> {
+  const controller = new AbortController(), stop = () => controller.abort();
+  const http = serveLocally(server, port, controller.signal);
+  const signals = ["SIGINT", "SIGTERM"] as const;
+  for (const signal of signals) Deno.addSignalListener(signal, stop);
+  onListen(http.addr.port);
+  await http.finished;
+  for (const signal of signals) Deno.removeSignalListener(signal, stop);
 }

@@ -6,7 +6,7 @@
 import { counted } from "../formats/numbers.ts";
 import { NoAdapterError } from "../engine/device.ts";
 import { LazyDevice } from "./_device.ts";
-import { HOST, newToken, serveLocally } from "./_local_server.ts";
+import { HOST, newToken, serveUntilStopped } from "./_local_server.ts";
 import { RecipeFaces } from "./_recipe_faces.ts";
 import type { findRecipes } from "./_recipe_files.ts";
 import { RecipeServer } from "./_recipe_server.ts";
@@ -48,21 +48,20 @@ export async function serveRecipes(
     const flag = other.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
     throw new UsageError(`Cannot use --${flag} with ${folder.dir}: it has styles and edits, and no faces to correct`);
   }
-  const stop = new AbortController();
   await using device = new LazyDevice(options.gpu, context.note);
   const { faces, reason } = await openFaces(device);
+  await using _ = faces;
   if (reason) context.note(`note: there are no pictures: ${reason}`);
   const token = newToken();
-  const http = serveLocally(new RecipeServer({ folder, file, faces, reason, token }), options.port, stop.signal);
-  const end = () => stop.abort();
-  for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, end);
-  context.print(
-    `http://${HOST}:${http.addr.port}/${token}/ has the styles and edits of ${folder.dir}, ` +
-      `${counted(folder.list().length, "file")}; Ctrl-C stops`,
+  await serveUntilStopped(
+    new RecipeServer({ folder, file, faces, reason, token }),
+    options.port,
+    (port) =>
+      context.print(
+        `http://${HOST}:${port}/${token}/ has the styles and edits of ${folder.dir}, ` +
+          `${counted(folder.list().length, "file")}; Ctrl-C stops`,
+      ),
   );
-  await http.finished;
-  await faces?.[Symbol.asyncDispose]();
-  for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.removeSignalListener(signal, end);
 }
 
 async function openFaces(device: LazyDevice): Promise<{ faces?: RecipeFaces; reason?: string }> {

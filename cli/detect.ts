@@ -12,6 +12,7 @@ import { counted } from "../formats/numbers.ts";
 import type { Image } from "../faces/data/image.ts";
 import { decodeImage, readImage } from "../faces/data/image_file.ts";
 import { CROP_SCALE } from "../faces/landmarks.ts";
+import type { LandmarkSchema } from "../faces/schema.ts";
 import { loadDetector } from "../models/detectors/detector.ts";
 import { findFacesOfEach, type FindFacesOptions, type Picture } from "../models/detectors/find_faces.ts";
 import { FaceTracker } from "../models/detectors/track_faces.ts";
@@ -21,7 +22,7 @@ import { checkNames, type GivenBox, parseBox, placesIn, readBoxes, type Source, 
 import { RESULT_FORMATS, ResultFolder, type ResultFormat, type Row } from "./_detect_results.ts";
 import { rowOf } from "../models/detectors/face_rows.ts";
 import { Tally } from "./_detect_tally.ts";
-import { gpuOption, openChosen } from "./_device.ts";
+import { gpuOption, LazyDevice } from "./_device.ts";
 import { type Context, Exit, number, SHIPPED_DETECTOR, SHIPPED_FINDER, STANDARD_INPUT, UsageError } from "./command.ts";
 
 /** Frames a second of a video. */
@@ -30,7 +31,7 @@ const FORMATS = Object.keys(RESULT_FORMATS) as ResultFormat[];
 
 /**
  * Declares `detect`, which prints a JSON line for each picture, see {@linkcode Row}: its faces, or the error of a file that
- * is no picture. The other pictures are done all the same, and the exit code is 1.
+ * is no picture. The other pictures are done nevertheless, and the exit code is 1.
  *
  * The uncertainty of a landmark is no calibrated error, see {@linkcode uncertainty}: it ranks faces and points.
  */
@@ -120,7 +121,7 @@ interface DetectOptions {
   readonly overwrite?: boolean | undefined;
 }
 
-/** A picture on its way. */
+/** A picture that was read. */
 interface Work {
   readonly source: Source;
   readonly picture: Picture;
@@ -141,57 +142,52 @@ async function detectAll(args: readonly string[], options: DetectOptions, contex
   if (frames) sources.sort((a, b) => byNumber.compare(a.path, b.path));
   const boxed = await boxesOf(options);
   if (out !== undefined) checkNames(sources, out);
-  const whole = boxed !== undefined || crop !== undefined;
-  if (whole) refuseFinderOptions(options);
-  const device = await openChosen(options.gpu, context);
-  try {
-    using detector = await loadDetector(device, options.detector, { partial: true });
-    using finder = whole ? undefined : await loadFinder(device, options.finder);
-    const settings = { images: args.map((arg) => resolve(arg)), ...await settingsOf(options) };
-    const results = out === undefined ? undefined : await ResultFolder.open(out, sources, {
-      formats: options.format,
-      settings,
-      schema: detector.schema,
-      overwrite: options.overwrite ?? false,
-      resumes: !frames,
-    });
-    const open = results ? sources.filter((source) => !results.has(source)) : sources;
-    if (results) await printKept(results, sources, context);
-    const works = worksOf(open, (image, source) => {
+  const areKnown = boxed !== undefined || crop !== undefined;
+  if (areKnown) refuseFinderOptions(options);
+  await using gpu = new LazyDevice(options.gpu, context.note);
+  const device = await gpu.open();
+  using detector = await loadDetector(device, options.detector, { partial: true });
+  using finder = areKnown ? undefined : await loadFinder(device, options.finder);
+  const results = out === undefined ? undefined : await openResults(out, args, sources, detector.schema, options);
+  const open = results ? sources.filter((source) => !results.has(source)) : sources;
+  if (results) await printKept(results, sources, context);
+  const tally = new Tally(sources.length, open.length, context);
+  const found = findFacesOfEach(
+    finder ?? nobody,
+    detector,
+    worksOf(open, (image, source) => {
       if (boxed) return placesIn(boxed(source), image);
-      if (crop) return [wholeOf(source.file, image)];
-      return undefined;
-    });
-    const tally = new Tally(sources.length, open.length, context);
-    const found = findFacesOfEach(
-      finder ?? nobody,
-      detector,
-      works,
-      (work) => "error" in work ? null : work.picture,
-      searchOptions(options),
-    );
-    const tracker = frames ? new FaceTracker(detector.schema, { fps: fps ?? FPS }) : undefined;
-    for await (const [work, untracked] of found) {
-      const { source } = work;
-      const faces = tracker?.next(untracked) ?? untracked;
-      if ("error" in work) {
-        const row = { file: source.file, error: work.error };
-        await results?.add(source, row);
-        printRow(row, results, context);
-        tally.add(0, true);
-      } else {
-        const { picture: { image }, bytes } = work;
-        const row = rowOf(source.file, image, faces);
-        await results?.add(source, row, { image, ...(bytes && { bytes }) });
-        printRow(row, results, context);
-        tally.add(faces.length, false);
-      }
-    }
-    await results?.close();
-    if (tally.end()) throw new Exit(1);
-  } finally {
-    device.destroy();
+      return crop && [wholeOf(source.file, image)];
+    }),
+    (work) => "error" in work ? null : work.picture,
+    searchOptions(options),
+  );
+  const tracker = frames ? new FaceTracker(detector.schema, { fps: fps ?? FPS }) : undefined;
+  for await (const [work, untracked] of found) {
+    const { source } = work, faces = tracker?.next(untracked) ?? untracked;
+    const picture = "error" in work ? undefined : { image: work.picture.image, bytes: work.bytes };
+    const row = "error" in work
+      ? { file: source.file, error: work.error }
+      : rowOf(source.file, work.picture.image, faces);
+    await results?.add(source, row, picture);
+    printRow(row, results, context);
+    tally.add(faces.length, "error" in work);
   }
+  await results?.close();
+  if (tally.end()) throw new Exit(1);
+}
+
+/** Opens the folder of `--out`. */
+async function openResults(
+  out: string,
+  args: readonly string[],
+  sources: readonly Source[],
+  schema: LandmarkSchema,
+  options: DetectOptions,
+): Promise<ResultFolder> {
+  const { format, overwrite = false, frames = false } = options;
+  const settings = { images: args.map((arg) => resolve(arg)), ...await settingsOf(options) };
+  return await ResultFolder.open(out, sources, { formats: format, settings, schema, overwrite, resumes: !frames });
 }
 
 /** @throws {UsageError} If options of the finder are given, which does nothing where the places of the faces are known. */
@@ -229,7 +225,7 @@ async function printKept(results: ResultFolder, sources: readonly Source[], cont
   for await (const row of results.rows()) if (wanted.has(row.file)) printRow(row, results, context);
 }
 
-/** Prints a row, unless it is in a file and a person looks on. */
+/** Prints a row, unless it is in a file and standard output is a terminal. */
 function printRow(row: Row, results: ResultFolder | undefined, { print, progress }: Context): void {
   if (results && progress && Deno.stdout.isTerminal()) return;
   print(JSON.stringify(row));
@@ -276,7 +272,7 @@ async function boxesOf({ box, boxes }: DetectOptions): Promise<((source: Source)
   };
 }
 
-/** All that rows depend on but the pictures. */
+/** Everything but the pictures that rows depend on. */
 async function settingsOf(options: DetectOptions): Promise<Record<string, unknown>> {
   const { detector, finder, boxes, out: _, overwrite: __, format, ...rest } = options;
   const weights = async (dir: string) =>
@@ -286,7 +282,7 @@ async function settingsOf(options: DetectOptions): Promise<Record<string, unknow
     format: [...format].sort(),
     detector: await weights(detector),
     finder: await weights(finder),
-    // Scores are by what it says of this detector.
+    // Scores depend on the finder's calibration for this detector.
     ...(exists(`${finder}/config.json`) && { scores: await digest(`${finder}/config.json`) }),
     ...(boxes !== undefined && { boxes: await digest(boxes) }),
   };

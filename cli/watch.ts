@@ -5,9 +5,10 @@
  *
  * @module
  */
-import { Command, Option } from "@commander-js/extra-typings";
+import { Command } from "@commander-js/extra-typings";
 import { basename, extname, join } from "node:path";
-import { type Context, number, UsageError } from "./command.ts";
+import { HOST, portOption, serveLocally } from "./_local_server.ts";
+import { type Context, UsageError } from "./command.ts";
 import { exists, readTextIfExists } from "../formats/files.ts";
 import { Html, markup, type Part } from "../formats/html.ts";
 import { counted } from "../formats/numbers.ts";
@@ -19,21 +20,16 @@ import theme from "../formats/theme.css" with { type: "text" };
 import style from "../stages/report/report.css" with { type: "text" };
 import { lookUp } from "../engine/lookup.ts";
 
-const host = "127.0.0.1";
-const everyMs = 1000;
-const mostPreviews = 12;
-const mostLines = 20;
-const mimeTypes = new Map([[".png", "image/png"], [".jpg", "image/jpeg"]]);
+const EVERY_MS = 1000;
+const MOST_PREVIEWS = 12;
+const MOST_LINES = 20;
+const MIME_TYPES = new Map([[".png", "image/png"], [".jpg", "image/jpeg"]]);
 
 /** Declares `watch`. */
 export const watch = ({ print }: Context) =>
   new Command()
     .argument("<DIR>", "folder of a run")
-    .addOption(
-      new Option("--port <NUMBER>", "port to listen on, 0 for any that is free").argParser(
-        number("a whole number from 0 to 65535", (port) => Number.isInteger(port) && port >= 0 && port <= 65535),
-      ).default(8787),
-    )
+    .addOption(portOption(8787))
     .addHelpText("after", "\nExample:\n  deno task watch runs/full")
     .action(async (dir, { port }) => {
       if (!readRun(dir)) {
@@ -41,44 +37,41 @@ export const watch = ({ print }: Context) =>
           `Cannot watch "${dir}" as no run left a log there, hint: deno task run pipelines/full.yaml writes runs/full`,
         );
       }
-      let server: Deno.HttpServer<Deno.NetAddr>;
-      try {
-        server = serveRun(dir, port);
-      } catch (error) {
-        if (!(error instanceof Deno.errors.AddrInUse)) throw error;
-        throw new UsageError(`Cannot listen on port ${port} as it is in use, hint: add --port 0 for any that is free`);
-      }
-      print(`http://${host}:${server.addr.port}/ follows ${dir}; Ctrl-C stops`);
+      const server = serveRun(dir, port);
+      print(`http://${HOST}:${server.addr.port}/ follows ${dir}; Ctrl-C stops`);
       await server.finished;
     });
 
-/** Starts the server, on any free port for 0. */
+/**
+ * Starts the server, on any free port for 0.
+ *
+ * @throws {UsageError} If the port is in use.
+ */
 export function serveRun(dir: string, port: number): Deno.HttpServer<Deno.NetAddr> {
   let last: { at: number; parts: Parts } = { at: -Infinity, parts: {} };
   let images = new Map<string, string>();
   // The folder is read once a second, whatever the number of viewers.
   const parts = () => {
-    if (performance.now() - last.at < everyMs * 0.9) return last.parts;
+    if (performance.now() - last.at < EVERY_MS * 0.9) return last.parts;
     const previews = findPreviews(dir);
     images = new Map(previews.map(({ url, path }) => [url.replace(/\?.*/, ""), path]));
     last = { at: performance.now(), parts: partsOf(dir, previews) };
     return last.parts;
   };
-  const server = Deno.serve({ hostname: host, port, onListen() {} }, (request) => {
-    const { pathname, host: asked } = new URL(request.url);
+  const handle = async (request: Request, port: number): Promise<Response> => {
+    const { pathname, host } = new URL(request.url);
     // A name of another site that leads here would let that site read the page.
-    const names = [host, "localhost"].map((name) => `${name}:${server.addr.port}`);
-    if (!names.includes(asked)) return answer("Forbidden", 403);
+    if (![HOST, "localhost"].some((name) => host === `${name}:${port}`)) return answer("Forbidden", 403);
     if (request.method !== "GET") return answer("Method not allowed", 405);
     if (pathname === "/") return page(dir, parts());
     if (pathname === "/events") return events(parts);
     const image = images.get(pathname);
-    if (image) return file(image, lookUp(mimeTypes, extname(image), "image types"));
+    if (image) return await file(image, lookUp(MIME_TYPES, extname(image), "image types"));
     const report = decode(/^\/report\/([^/]+)$/.exec(pathname)?.[1] ?? "");
     const known = readRun(dir)?.stages.some(({ stage }) => stage === report);
-    return known ? file(join(dir, report, "index.html"), "text/html") : answer("Not found", 404);
-  });
-  return server;
+    return known ? await file(join(dir, report, "index.html"), "text/html") : answer("Not found", 404);
+  };
+  return serveLocally({ handle }, port);
 }
 
 function decode(text: string): string {
@@ -168,7 +161,7 @@ function events(parts: () => Parts): Response {
         controller.enqueue(new TextEncoder().encode(`data: ${JSON.stringify(Object.fromEntries(changed))}\n\n`));
       };
       send();
-      timer = setInterval(send, everyMs);
+      timer = setInterval(send, EVERY_MS);
     },
     cancel: () => clearInterval(timer),
   });
@@ -195,7 +188,7 @@ function partsOf(dir: string, previews: readonly Preview[]): Parts {
     pictures: previews.length
       ? markup`<h2>Latest pictures</h2><div class="grid previews">${previews.map(previewFigure)}</div>`
       : undefined,
-    lines: lines.length ? markup`<h2>Last lines</h2><pre>${lines.slice(-mostLines).join("\n")}</pre>` : undefined,
+    lines: lines.length ? markup`<h2>Last lines</h2><pre>${lines.slice(-MOST_LINES).join("\n")}</pre>` : undefined,
   };
   return Object.fromEntries(Object.entries(parts).map(([id, part]) => [id, markup`${part}`.text]));
 }
@@ -285,14 +278,14 @@ function findPreviews(dir: string): Preview[] {
       }))
     )
   );
-  return found.sort((a, b) => b.time - a.time).slice(0, mostPreviews);
+  return found.sort((a, b) => b.time - a.time).slice(0, MOST_PREVIEWS);
 }
 
 function imagesIn(folder: string): { name: string; path: string; time: number }[] {
   try {
     return [...Deno.readDirSync(folder)].flatMap(({ name }) => {
       const path = join(folder, name);
-      return mimeTypes.has(extname(name)) ? [{ name, path, time: Deno.statSync(path).mtime?.getTime() ?? 0 }] : [];
+      return MIME_TYPES.has(extname(name)) ? [{ name, path, time: Deno.statSync(path).mtime?.getTime() ?? 0 }] : [];
     });
   } catch (error) {
     // A run moves and removes folders while they are listed.
