@@ -15,9 +15,7 @@ import type { Image } from "../data/image.ts";
 import { pointAt } from "../geometry.ts";
 import {
   type Affine,
-  boundingBox,
   composeAffine,
-  invertAffine,
   type Landmarks,
   mirrorLandmarks,
   similarity,
@@ -36,6 +34,7 @@ import {
   wholeBetween,
 } from "./canvas.ts";
 import { drawPaint, drawRound, drawThing } from "./clutter.ts";
+import { drawCut, paste } from "./paste.ts";
 import { spoil } from "./spoil.ts";
 
 /** A face of a scene. */
@@ -72,158 +71,28 @@ const LARGE_FACE = [0.3, 1.1] as const, LARGEST_FACE_PX = 190;
 const LEAST_VISIBLE = 0.5;
 
 /** A face to paste. */
-interface Source {
+interface Source extends Pick<Faces, "schema"> {
   readonly image: Image;
   readonly landmarks: Landmarks;
 }
 
-function pick({ images, landmarks, size_px, schema }: Faces, draw: Draw): Source {
+/** Draws one face of a list. */
+function drawSource({ images, landmarks, size_px, schema }: Faces, draw: Draw): Source {
   const bytes = size_px * size_px * 3, stride = 2 * schema.count;
   const k = Math.floor(draw.uniform() * images.length / bytes);
   return {
+    schema,
     image: { width: size_px, height: size_px, data: images.subarray(k * bytes, (k + 1) * bytes) },
     landmarks: landmarks.subarray(k * stride, (k + 1) * stride),
   };
 }
 
-/** An angle: two in three are of any kind, so that what a face shows decides it and not what is usual. */
+/** Draws an angle: two in three are uniform, so that the face itself tells its angle and not what is usual. */
 function drawAngle(draw: Draw): number {
   const kind = draw.uniform();
   if (kind < 0.2) return 0.2 * draw.normal();
   if (kind < 0.35) return 0.6 * draw.normal();
   return between(draw, -Math.PI, Math.PI);
-}
-
-/** Outline by which an image is cut out, in its own pixels. */
-interface Cut {
-  readonly shape: Shape;
-  /** Width of the soft edge, pixels of the image. */
-  readonly feather: number;
-  /** Thickness of a frame around it, pixels of the image; 0 for none. */
-  readonly frame: number;
-}
-
-/** The head alone, soft or sharp; or a panel, picture or medallion with what is around it. */
-function drawCut(draw: Draw, side_px: number, landmarks: Landmarks): Cut {
-  const { x, y, width, height } = boundingBox(landmarks);
-  const side = Math.max(width, height), middle = (side_px - 1) / 2, half = side_px / 2 - 1;
-  const border: Shape = (u, v) => Math.max(Math.abs(u - middle), Math.abs(v - middle)) - half;
-  const kind = draw.uniform();
-  if (kind < 0.5) {
-    const [a, b] = [side * between(draw, 0.58, 0.85), side * between(draw, 0.66, 0.95)];
-    const angle = faceAngle(landmarks), cos = Math.cos(angle), sin = Math.sin(angle);
-    // The forehead and the hair lie above the landmarks.
-    const up = between(draw, 0.02, 0.2) * side;
-    const [cx, cy] = [x + width / 2 + sin * up, y + height / 2 - cos * up];
-    const power = draw.uniform() < 0.7 ? 2 : 4;
-    const feather = side * (draw.uniform() < 0.4 ? 0.03 : between(draw, 0.05, 0.4));
-    return {
-      shape: (px, py) => {
-        const u = ((px - cx) * cos + (py - cy) * sin) / a, v = ((py - cy) * cos - (px - cx) * sin) / b;
-        const squares = power === 2 ? u * u + v * v : Math.sqrt(u ** 4 + v ** 4);
-        const head = (Math.sqrt(squares) - 1) * Math.min(a, b);
-        return Math.max(head, border(px, py)) + feather / 2;
-      },
-      feather,
-      frame: 0,
-    };
-  }
-  const frame = draw.uniform() < 0.4 ? between(draw, 1, 7) : 0;
-  const feather = draw.uniform() < 0.75 ? 1 : between(draw, 2, 12);
-  if (kind < 0.68) { // an oval
-    const [a, b] = [half * between(draw, 0.75, 1), half * between(draw, 0.85, 1)];
-    const shape: Shape = (u, v) =>
-      (Math.sqrt(((u - middle) / a) ** 2 + ((v - middle) / b) ** 2) - 1) * Math.min(a, b) + feather / 2;
-    return { shape, feather, frame };
-  }
-  // A rectangle with at least a little around the landmarks.
-  const margin = 0.04 * side;
-  const low = (least: number) => between(draw, 0, Math.max(0, least - margin));
-  const high = (most: number) => side_px - 1 - between(draw, 0, Math.max(0, side_px - 1 - most - margin));
-  const tight = draw.uniform() < 0.5;
-  const [left, top] = tight ? [low(x), low(y)] : [1, 1];
-  const [right, bottom] = tight ? [high(x + width), high(y + height)] : [side_px - 2, side_px - 2];
-  const [cx, cy, a, b] = [(left + right) / 2, (top + bottom) / 2, (right - left) / 2, (bottom - top) / 2];
-  const shape: Shape = (u, v) => Math.max(Math.abs(u - cx) - a, Math.abs(v - cy) - b) + feather / 2;
-  return { shape, feather, frame };
-}
-
-/** Changes the colour of one thing's pixel, so that the things of a scene differ. */
-function drawTone(draw: Draw): (colours: Float64Array, at: number) => void {
-  if (draw.uniform() < 0.5) return () => {};
-  const gain = Math.exp(0.3 * draw.normal()),
-    shift = 0.2 * draw.normal(),
-    tint = [0, 0, 0].map(() => 0.1 * draw.normal());
-  const saturation = draw.uniform() < 0.3 ? 0 : Math.exp(0.3 * draw.normal());
-  return (colours, at) => {
-    const grey = 0.299 * colours[at]! + 0.587 * colours[at + 1]! + 0.114 * colours[at + 2]!;
-    for (let c = 0; c < 3; c++) {
-      const value = (grey + (colours[at + c]! - grey) * saturation) * gain + shift + tint[c]!;
-      colours[at + c] = Math.max(-1, Math.min(1, value));
-    }
-  };
-}
-
-/** A copy of half the size; each pixel is the mean of four. */
-function halved({ width, height, data }: Image): Image {
-  const [columns, rows] = [width >> 1, height >> 1];
-  const out = new Uint8Array(columns * rows * 3);
-  for (let row = 0, o = 0; row < rows; row++) {
-    for (let column = 0; column < columns; column++) {
-      const k = (2 * row * width + 2 * column) * 3, below = k + width * 3;
-      for (let c = 0; c < 3; c++, o++) {
-        out[o] = (data[k + c]! + data[k + 3 + c]! + data[below + c]! + data[below + 3 + c]! + 2) >> 2;
-      }
-    }
-  }
-  return { width: columns, height: rows, data: out };
-}
-
-/**
- * Pastes an image.
- *
- * @param affine From its pixels to those of the canvas.
- */
-function paste(canvas: Canvas, draw: Draw, image: Image, affine: Affine, cut: Cut, owner: number): void {
-  const [a, b, , d, e] = affine;
-  const scale = Math.sqrt(Math.abs(a * e - b * d));
-  // A smaller copy where pixels would be skipped.
-  let small = image;
-  for (let halvings = Math.floor(Math.log2(1 / scale)); halvings > 0 && small.width >= 16; halvings--) {
-    small = halved(small);
-  }
-  const side = small.width, ratio = side / image.width;
-  const [ua, ub, uc, va, vb, vc] = invertAffine(affine);
-  const tone = drawTone(draw);
-  const { data } = small;
-  const colour = [between(draw, -1, 1), between(draw, -1, 1), between(draw, -1, 1)];
-  const last = side - 1;
-  const corners = transformLandmarks(
-    Float32Array.of(0, 0, image.width - 1, 0, 0, image.height - 1, image.width - 1, image.height - 1),
-    affine,
-  );
-  const { x, y, width, height } = boundingBox(corners);
-  const bounds: Bounds = { x: x + width / 2, y: y + height / 2, reach: Math.max(width, height) / 2 };
-  const shape: Shape = (px, py) => cut.shape(ua * px + ub * py + uc, va * px + vb * py + vc) * scale;
-  fill(canvas, bounds, shape, (py, from, to, out) => {
-    for (let px = from, o = 3 * from; px < to; px++, o += 3) {
-      const u = ua * px + ub * py + uc, v = va * px + vb * py + vc;
-      if (cut.frame && cut.shape(u, v) > -cut.frame) {
-        out.set(colour, o);
-        continue;
-      }
-      const su = Math.max(0, Math.min(last, (u + 0.5) * ratio - 0.5)),
-        sv = Math.max(0, Math.min(last, (v + 0.5) * ratio - 0.5));
-      const u0 = Math.floor(su), v0 = Math.floor(sv), fu = su - u0, fv = sv - v0;
-      const p = (v0 * side + u0) * 3, r = v0 < last ? p + side * 3 : p, right = u0 < last ? 3 : 0;
-      for (let c = 0; c < 3; c++) {
-        const upper = data[p + c]! * (1 - fu) + data[p + right + c]! * fu;
-        const lower = data[r + c]! * (1 - fu) + data[r + right + c]! * fu;
-        out[o + c] = (upper * (1 - fv) + lower * fv) / 127.5 - 1;
-      }
-      tone(out, o);
-    }
-  }, { owner, feather: Math.max(1, cut.feather * scale), steepness: Math.hypot(ua, ub, va, vb) * scale });
 }
 
 /** A place for a face. */
@@ -298,7 +167,7 @@ function drawPlacement(draw: Draw, { image, landmarks }: Source, { x, y, side }:
 }
 
 /** Landmarks on the canvas. */
-function placed({ image, landmarks }: Source, schema: Faces["schema"], affine: Affine): Landmarks {
+function placed({ image, landmarks, schema }: Source, affine: Affine): Landmarks {
   const [a, b, , d, e] = affine;
   // A mirrored face has its left and right exchanged.
   if (a * e - b * d > 0) return transformLandmarks(landmarks, affine);
@@ -335,8 +204,100 @@ function finish({ side, pixels }: Canvas, draw: Draw): void {
   if (some(FINISH.jpeg)) compress(pixels, side, draw);
 }
 
-/** Shares of faces, and of what is none, with a body; and of what is none that are round things and no spoilt faces. */
+/** Share of the heads with a body, and of the things that are no faces which are round and no spoilt faces. */
 const BODY = 0.3, ROUND = 0.35;
+/** Share of the faces with a thing before them. */
+const OCCLUDED = 0.2;
+
+/** A face on the canvas. */
+interface PastedFace {
+  /** Pixels of the canvas. */
+  readonly landmarks: Landmarks;
+  /** Its number there. */
+  readonly owner: number;
+}
+
+/** A canvas on which things are painted one over the other, each of the next number. */
+class Composition {
+  readonly canvas: Canvas;
+  #owner = 0;
+
+  constructor(
+    private readonly faces: readonly Faces[],
+    private readonly weights: readonly number[],
+    private readonly draw: Draw,
+    private readonly side: number,
+  ) {
+    this.canvas = createCanvas(side);
+  }
+
+  #drawSource(): Source {
+    let at = this.draw.uniform() * this.weights.reduce((a, b) => a + b, 0);
+    const list = Math.max(0, this.weights.findIndex((weight) => (at -= weight) < 0));
+    return drawSource(this.faces[list]!, this.draw);
+  }
+
+  /** Draws an image whose parts give a thing its colours. */
+  #drawTexture(): Image {
+    return this.#drawSource().image;
+  }
+
+  paintBackground(): void {
+    const { canvas, draw, side } = this, whole: Bounds = { x: side / 2, y: side / 2, reach: side };
+    fill(canvas, whole, () => -Infinity, drawPaint(draw, side, this.#drawTexture()), { owner: 0 });
+  }
+
+  #paintThing(bounds: Bounds): void {
+    drawThing(this.canvas, this.draw, bounds, this.#drawTexture(), ++this.#owner);
+  }
+
+  /** Paints things anywhere. */
+  paintThings(count: number, smallest: number, largest: number): void {
+    const { draw, side } = this;
+    for (let k = 0; k < count; k++) {
+      const [x, y] = [draw.uniform() * side, draw.uniform() * side];
+      this.#paintThing({ x, y, reach: logBetween(draw, smallest, largest) * side });
+    }
+  }
+
+  #paintBody({ x, y, side: size }: Spot, angle: number): void {
+    const { draw } = this, far = size * between(draw, 0.9, 1.4), reach = size * between(draw, 0.7, 1.2);
+    const [cx, cy] = [x - Math.sin(angle) * far, y + Math.cos(angle) * far];
+    const shape: Shape = (px, py) => Math.sqrt((px - cx) ** 2 + (py - cy) ** 2) - reach;
+    const paint = drawPaint(draw, reach, this.#drawTexture());
+    fill(this.canvas, { x: cx, y: cy, reach }, shape, paint, { owner: ++this.#owner });
+  }
+
+  /** Paints a thing that is no face: a round one, or if `spoilt` a face that was made into none. */
+  paintOther(spot: Spot, spoilt: boolean): void {
+    const { canvas, draw } = this;
+    if (draw.uniform() < BODY) this.#paintBody(spot, drawAngle(draw));
+    if (draw.uniform() < ROUND || !spoilt) {
+      drawRound(canvas, draw, { ...spot, reach: 0.65 * spot.side }, this.#drawTexture(), ++this.#owner);
+      return;
+    }
+    const source = this.#drawSource(), { image, landmarks } = source;
+    const affine = drawPlacement(draw, source, spot);
+    const cut = drawCut(draw, image.width, landmarks);
+    paste(canvas, draw, spoil(image, landmarks, draw), affine, cut, ++this.#owner);
+  }
+
+  paintFace(spot: Spot): PastedFace {
+    const { canvas, draw } = this, source = this.#drawSource(), { image } = source;
+    const affine = drawPlacement(draw, source, spot);
+    const landmarks = placed(source, affine);
+    if (draw.uniform() < BODY) this.#paintBody(spot, faceAngle(landmarks));
+    paste(canvas, draw, image, affine, drawCut(draw, image.width, source.landmarks), ++this.#owner);
+    return { landmarks, owner: this.#owner };
+  }
+
+  /** Paints a thing that hides a part of a face. */
+  paintOccluder({ x, y, side }: Spot): void {
+    const { draw } = this, angle = between(draw, 0, 2 * Math.PI), far = side * between(draw, 0.25, 0.65);
+    const reach = side * between(draw, 0.15, 0.45);
+    this.#paintThing({ x: x + Math.cos(angle) * far, y: y + Math.sin(angle) * far, reach });
+  }
+}
 
 /**
  * Composes a scene.
@@ -349,68 +310,18 @@ export function composeScene(
   faces: readonly Faces[],
   weights: readonly number[],
   draw: Draw,
-  options: SceneOptions,
+  { side, empty = 0.12, spoilt = true }: SceneOptions,
 ): Scene {
-  const { side, empty = 0.12, spoilt = true } = options;
   const extent = drawExtent(draw, side);
-  const total = weights.reduce((a, b) => a + b, 0);
-  const sourceList = (): Faces => {
-    let at = draw.uniform() * total;
-    return faces[Math.max(0, weights.findIndex((weight) => (at -= weight) < 0))]!;
-  };
-  const texture = (): Image => pick(sourceList(), draw).image;
-  const canvas = createCanvas(side);
-  const whole: Bounds = { x: side / 2, y: side / 2, reach: side };
-  fill(canvas, whole, () => -Infinity, drawPaint(draw, side, texture()), { owner: 0 });
-  let owner = 0;
-  const thing = (bounds: Bounds) => drawThing(canvas, draw, bounds, texture(), ++owner);
-  const anywhere = (low: number, high: number): Bounds => ({
-    x: draw.uniform() * side,
-    y: draw.uniform() * side,
-    reach: logBetween(draw, low, high) * side,
-  });
+  const composition = new Composition(faces, weights, draw, side), { canvas } = composition;
+  composition.paintBackground();
   const busy = draw.uniform();
-  for (let k = Math.floor(16 * busy * busy); k > 0; k--) thing(anywhere(0.03, 0.6));
-
-  const { faces: spots, others } = drawSpots(draw, extent, empty);
-  const pasted: { landmarks: Landmarks; owner: number; spot: Spot }[] = [];
-  const body = ({ x, y, side: size }: Spot, angle: number) => {
-    const far = size * between(draw, 0.9, 1.4), reach = size * between(draw, 0.7, 1.2);
-    const [cx, cy] = [x - Math.sin(angle) * far, y + Math.cos(angle) * far];
-    const shape: Shape = (px, py) => Math.sqrt((px - cx) ** 2 + (py - cy) ** 2) - reach;
-    fill(canvas, { x: cx, y: cy, reach }, shape, drawPaint(draw, reach, texture()), { owner: ++owner });
-  };
-  for (const spot of others) {
-    if (draw.uniform() < BODY) body(spot, drawAngle(draw));
-    if (draw.uniform() < ROUND || !spoilt) {
-      drawRound(canvas, draw, { ...spot, reach: 0.65 * spot.side }, texture(), ++owner);
-      continue;
-    }
-    const source = pick(sourceList(), draw);
-    const affine = drawPlacement(draw, source, spot);
-    const cut = drawCut(draw, source.image.width, source.landmarks);
-    paste(canvas, draw, spoil(source.image, source.landmarks, draw), affine, cut, ++owner);
-  }
-  for (const spot of spots) {
-    const list = sourceList();
-    const source = pick(list, draw);
-    const affine = drawPlacement(draw, source, spot);
-    const landmarks = placed(source, list.schema, affine);
-    if (draw.uniform() < BODY) body(spot, faceAngle(landmarks));
-    paste(canvas, draw, source.image, affine, drawCut(draw, source.image.width, source.landmarks), ++owner);
-    pasted.push({ landmarks, owner, spot });
-  }
-  // Things in front: some hide a part of a face.
-  for (const { spot } of pasted) {
-    if (draw.uniform() >= 0.2) continue;
-    const angle = between(draw, 0, 2 * Math.PI), far = spot.side * between(draw, 0.25, 0.65);
-    thing({
-      x: spot.x + Math.cos(angle) * far,
-      y: spot.y + Math.sin(angle) * far,
-      reach: spot.side * between(draw, 0.15, 0.45),
-    });
-  }
-  for (let k = Math.floor(4 * draw.uniform() ** 2); k > 0; k--) thing(anywhere(0.02, 0.12));
+  composition.paintThings(Math.floor(16 * busy * busy), 0.03, 0.6);
+  const spots = drawSpots(draw, extent, empty);
+  for (const spot of spots.others) composition.paintOther(spot, spoilt);
+  const pasted = spots.faces.map((spot) => composition.paintFace(spot));
+  for (const spot of spots.faces) if (draw.uniform() < OCCLUDED) composition.paintOccluder(spot);
+  composition.paintThings(Math.floor(4 * draw.uniform() ** 2), 0.02, 0.12);
   finish(canvas, draw);
   addMargin(canvas, extent);
 
