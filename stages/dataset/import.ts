@@ -6,7 +6,7 @@
 import { z } from "zod";
 import { type ImageFormat, type ListFormat, stem } from "../../faces/data/annotations/format.ts";
 import { type BadFile, DATASET_FORMATS, FORMAT_NAMES, formatsDoc } from "../../faces/data/annotations/registry.ts";
-import { badFilesError, openFolder } from "../../faces/data/face_folder.ts";
+import { badFilesError, type FaceFolder, openFolder } from "../../faces/data/face_folder.ts";
 import { type Account, accountLine, accountOf } from "../../faces/data/folder/account.ts";
 import { DatasetWriter } from "../../faces/data/dataset_writer.ts";
 import { contactSheet, overlayLandmarks } from "../../faces/draw.ts";
@@ -31,6 +31,41 @@ const SHEET = 60;
 /** About as many pixels as a photograph has at least. */
 const PHOTO_PIXELS = 1 << 18;
 
+const options = z.object({
+  path: folder(z.string()).describe(
+    `Folder of the images, ${READABLE}, and of folders of them; an index.csv in it may give style and group by name`,
+  ),
+  size_px: z.int().min(8).max(2048).describe("Side of the images that are written, pixels"),
+  format: z.enum(FORMAT_NAMES).optional().describe(`Format of the landmarks; by default pts. ${formatsDoc()}`),
+  schema: schemaName.default(DEFAULT_SCHEMA).describe(
+    "Schema of the landmarks that are written, and of formats that have none of their own",
+  ),
+  annotations: fileOrFolder(z.string()).optional().describe(
+    "The one file of those formats, or a folder of such files; their images are named relative to path",
+  ),
+  origin: z.union([z.literal(0), z.literal(0.5), z.literal(1)]).optional().describe(
+    "Coordinate of the centre of the first pixel: 0, 1 in 300-W's own files, 0.5 where the image's corner is 0; by " +
+      "default that of the format",
+  ),
+  style: z.string().min(1).default("photo").describe("Style of images that index.csv gives none"),
+  crop: z.enum(["landmarks", "none"]).default("landmarks")
+    .describe("landmarks: a square around the landmarks; none: the whole image, which must be square"),
+  crop_scale: z.number().min(1).max(5).default(CROP_SCALE)
+    .describe("Side of that square as a multiple of the longer side of the landmarks' box"),
+  include: z.array(z.string()).default([]).describe(
+    "Names to include, without endings, with * and ?; all when empty",
+  ),
+  exclude: z.array(z.string()).default([]).describe("Names to exclude, without endings, with * and ?"),
+  list: file(z.string()).optional().describe(
+    "A text file with the names of the images to take, one a line, such as test_list.txt of CariFace; by default all",
+  ),
+  on_bad: z.enum(["stop", "skip"]).default("stop")
+    .describe("stop: a bad file stops the import; skip: it is named in bad.jsonl and left out"),
+});
+
+/** Options by which images are selected and read. */
+type Selection = Omit<z.output<typeof options>, "size_px" | "crop" | "crop_scale">;
+
 /** `dataset/import`: crops, resizes, and draws `contact.png` with the landmarks on the images. */
 export const importFaces = stage({
   id: "dataset/import",
@@ -38,37 +73,7 @@ export const importFaces = stage({
   version: 3,
   inputs: {},
   output: "dataset",
-  options: z.object({
-    path: folder(z.string()).describe(
-      `Folder of the images, ${READABLE}, and of folders of them; an index.csv in it may give style and group by name`,
-    ),
-    size_px: z.int().min(8).max(2048).describe("Side of the images that are written, pixels"),
-    format: z.enum(FORMAT_NAMES).optional().describe(`Format of the landmarks; by default pts. ${formatsDoc()}`),
-    schema: schemaName.default(DEFAULT_SCHEMA).describe(
-      "Schema of the landmarks that are written, and of formats that have none of their own",
-    ),
-    annotations: fileOrFolder(z.string()).optional().describe(
-      "The one file of those formats, or a folder of such files; their images are named relative to path",
-    ),
-    origin: z.union([z.literal(0), z.literal(0.5), z.literal(1)]).optional().describe(
-      "Coordinate of the centre of the first pixel: 0, 1 in 300-W's own files, 0.5 where the image's corner is 0; by " +
-        "default that of the format",
-    ),
-    style: z.string().min(1).default("photo").describe("Style of images that index.csv gives none"),
-    crop: z.enum(["landmarks", "none"]).default("landmarks")
-      .describe("landmarks: a square around the landmarks; none: the whole image, which must be square"),
-    crop_scale: z.number().min(1).max(5).default(CROP_SCALE)
-      .describe("Side of that square as a multiple of the longer side of the landmarks' box"),
-    include: z.array(z.string()).default([]).describe(
-      "Names to include, without endings, with * and ?; all when empty",
-    ),
-    exclude: z.array(z.string()).default([]).describe("Names to exclude, without endings, with * and ?"),
-    list: file(z.string()).optional().describe(
-      "A text file with the names of the images to take, one a line, such as test_list.txt of CariFace; by default all",
-    ),
-    on_bad: z.enum(["stop", "skip"]).default("stop")
-      .describe("stop: a bad file stops the import; skip: it is named in bad.jsonl and left out"),
-  }),
+  options,
   check({ format = "pts", crop, schema }, _inputs, given) {
     const reader: ImageFormat | ListFormat = DATASET_FORMATS[format];
     const own = reader.schema;
@@ -90,27 +95,8 @@ export const importFaces = stage({
   },
   describeOutput: ({ size_px, schema }) => ({ size_px, schema }),
   async run(ctx, _inputs, options) {
-    const { path, size_px, format, schema, annotations, origin, style, crop, crop_scale, list, on_bad } = options;
-    const patterns = [...options.include, ...options.exclude];
-    const chosen = globFilter(options.include, options.exclude, fitsPath), names: string[] = [];
-    const listed = list === undefined ? undefined : nameList(await readText(list));
-    const filter = (name: string) => {
-      names.push(name);
-      return chosen(name) && (listed?.has(name) ?? true);
-    };
-    const source = await openFolder(path, {
-      schema: SCHEMAS[schema],
-      ...(format && { format }),
-      ...(annotations !== undefined && { annotations }),
-      ...(origin !== undefined && { origin }),
-      style,
-      filter,
-      on_bad,
-    });
-    const { records } = source;
-    const absent = listed?.unused().map((name) => ({ file: `${list}: ${name}`, reason: "there is no such image" })) ??
-      [];
-    if (absent.length > 0 && on_bad === "stop") throw badFilesError(path, absent, records.length + absent.length);
+    const { path, size_px, crop, crop_scale, on_bad } = options;
+    const { source, absent, notes } = await openSelected(options), { records } = source;
     using pool = new PicturePool(records.length * PHOTO_PIXELS);
     const writer = await DatasetWriter.create(ctx.dir, source.schema, { encoder: pool });
     const bad: BadFile[] = [...source.bad, ...absent];
@@ -148,7 +134,6 @@ export const importFaces = stage({
     await writeBadFiles(ctx.dir, bad);
     await writer.close();
     await writePng(`${ctx.dir}/contact.png`, contactSheet(shown, 10, { labels }));
-    const notes = [...patternNotes(patterns, names), ...source.notes];
     for (const note of notes) ctx.log(noteLine(note));
     await writeAccount(ctx.dir, writer.count, account, notes);
     const cropped = crop === "none" ? "whole" : `cropped to ${crop_scale} x the landmarks' box`;
@@ -156,6 +141,32 @@ export const importFaces = stage({
     ctx.log(`${path}: ${accountLine(account)}`);
   },
 });
+
+/** Opens the folder with the images that `include`, `exclude` and `list` select; `absent` are those of the list that it lacks. */
+async function openSelected(
+  { path, format, schema, annotations, origin, style, include, exclude, list, on_bad }: Selection,
+): Promise<{ source: FaceFolder; absent: BadFile[]; notes: Note[] }> {
+  const isSelected = globFilter(include, exclude, fitsPath), names: string[] = [];
+  const listed = list === undefined ? undefined : nameList(await readText(list));
+  const source = await openFolder(path, {
+    schema: SCHEMAS[schema],
+    ...(format && { format }),
+    ...(annotations !== undefined && { annotations }),
+    ...(origin !== undefined && { origin }),
+    style,
+    filter: (name) => {
+      names.push(name);
+      return isSelected(name) && (listed?.has(name) ?? true);
+    },
+    on_bad,
+  });
+  const absent = (listed?.unused() ?? []).map((name) => ({
+    file: `${list}: ${name}`,
+    reason: "there is no such image",
+  }));
+  if (absent.length > 0 && on_bad === "stop") throw badFilesError(path, absent, source.records.length + absent.length);
+  return { source, absent, notes: [...patternNotes([...include, ...exclude], names), ...source.notes] };
+}
 
 /** Writes `import.json`: how many images and files, which files were passed over by which rule, and notes. */
 async function writeAccount(

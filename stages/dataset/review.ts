@@ -7,16 +7,17 @@
 import { z } from "zod";
 import { InputError } from "../../formats/input_error.ts";
 import { counted } from "../../formats/numbers.ts";
-import { type Dataset, type DatasetRecord, openDataset } from "../../faces/data/dataset.ts";
+import { type Dataset, openDataset } from "../../faces/data/dataset.ts";
 import { DatasetWriter } from "../../faces/data/dataset_writer.ts";
 import { bootstrapMean } from "../../faces/metrics.ts";
 import { mean, roundTo } from "../../faces/statistics.ts";
-import { loadDetector } from "../../models/detectors/detector.ts";
-import { lookUp } from "../../engine/lookup.ts";
+import { type Detector, loadDetector } from "../../models/detectors/detector.ts";
+import { itemAt, lookUp } from "../../engine/lookup.ts";
 import { Random } from "../../engine/rng.ts";
-import { stage } from "../../runtime/stage.ts";
+import { stage, type StageContext } from "../../runtime/stage.ts";
 import {
   align,
+  type Alignment,
   differenceHash,
   NearHashes,
   rejection,
@@ -50,20 +51,9 @@ export const reviewPairs = stage({
     { data, detector: { dir, stage: scoringDetector } },
     { max_zscore, max_nme = Infinity, max_hash_distance, page },
   ) {
-    const source = await openDataset(data.dir);
-    const { records } = source;
+    const source = await openDataset(data.dir), { records } = source;
     using detector = await loadDetector(await ctx.device(), dir);
-    // Images are read once: their hashes are taken on the way.
-    const hashes = new Map<number, Uint32Array>();
-    const { found, nme } = await align(detector, source.schema, [...records.keys()], async (index) => {
-      const sample = await source.load(index);
-      if (max_hash_distance !== null) hashes.set(index, differenceHash(sample.image));
-      return sample;
-    }, (done) => {
-      ctx.signal.throwIfAborted();
-      ctx.progress(done, records.length);
-    });
-
+    const { found, nme, hashes } = await measure(ctx, detector, source);
     const usual = styleStatistics(nme, records.map(({ style }) => style));
     const pairs = records.map((record, index): ReviewedPair => {
       const alignment_nme = nme[index]!;
@@ -75,15 +65,7 @@ export const reviewPairs = stage({
     if (max_hash_distance !== null) markDuplicates(pairs, hashes, max_hash_distance);
 
     const kept = pairs.filter(({ verdict }) => verdict === "kept").map(({ index }) => index).sort((a, b) => a - b);
-    if (kept.length === 0) {
-      throw new InputError(
-        `Cannot keep any of the ${
-          counted(records.length, "pair")
-        } of "${data.stage}": the smallest alignment_nme under "${scoringDetector}" is ` +
-          `${pairs.reduce((least, pair) => Math.min(least, pair.alignment_nme), Infinity).toFixed(1)} %`,
-        { hint: "raise max_nme" },
-      );
-    }
+    if (kept.length === 0) throw nothingKept(pairs, data.stage, scoringDetector);
     const writer = await DatasetWriter.create(ctx.dir, source.schema);
     for (const index of kept) {
       ctx.signal.throwIfAborted();
@@ -93,17 +75,15 @@ export const reviewPairs = stage({
 
     const styles = countStyles(pairs, usual);
     for (const { style, pairs, kept, rejected, duplicate, median } of styles) {
-      ctx.log(
-        `${style}: ${kept} of ${pairs} kept, ${rejected} rejected, ${duplicate} duplicate, median ${
-          median.toFixed(1)
-        } %`,
-      );
+      const counts = `${kept} of ${pairs} kept, ${rejected} rejected, ${duplicate} duplicate`;
+      ctx.log(`${style}: ${counts}, median ${median.toFixed(1)} %`);
     }
     await writeReview(ctx.dir, { data: data.stage, detector: scoringDetector, source, styles, pairs, found, page });
-
-    const groups = records.map(({ group }: DatasetRecord) => group);
-    const interval = bootstrapMean(nme, groups, new Random(ctx.seed, "dataset/review"));
-    const [alignment_low, alignment_high] = interval ?? [null, null];
+    const [alignment_low, alignment_high] = bootstrapMean(
+      nme,
+      records.map(({ group }) => group),
+      new Random(ctx.seed, "dataset/review"),
+    ) ?? [null, null];
     ctx.summary({
       detector: scoringDetector,
       dataset: data.stage,
@@ -118,10 +98,38 @@ export const reviewPairs = stage({
   },
 });
 
+/** Measures all pairs, and takes the hashes of their images, so that each is read once. */
+async function measure(
+  ctx: StageContext,
+  detector: Detector,
+  source: Dataset,
+): Promise<Alignment & { readonly hashes: readonly Uint32Array[] }> {
+  const { records, schema } = source, hashes: Uint32Array[] = [];
+  const read = async (index: number) => {
+    const sample = await source.load(index);
+    hashes[index] = differenceHash(sample.image);
+    return sample;
+  };
+  const alignment = await align(detector, schema, [...records.keys()], read, (done) => {
+    ctx.signal.throwIfAborted();
+    ctx.progress(done, records.length);
+  });
+  return { ...alignment, hashes };
+}
+
+function nothingKept(pairs: readonly ReviewedPair[], data: string, detector: string): InputError {
+  const least = pairs.reduce((least, { alignment_nme }) => Math.min(least, alignment_nme), Infinity);
+  return new InputError(
+    `Cannot keep any of the ${counted(pairs.length, "pair")} of "${data}": the smallest alignment_nme under ` +
+      `"${detector}" is ${least.toFixed(1)} %`,
+    { hint: "raise max_nme" },
+  );
+}
+
 /** Marks pairs as duplicates whose images are near to one of the same style that fits better. */
 function markDuplicates(
   pairs: readonly ReviewedPair[],
-  hashes: ReadonlyMap<number, Uint32Array>,
+  hashes: readonly Uint32Array[],
   distance: number,
 ): void {
   const seen = new Map<string, NearHashes>();
@@ -130,7 +138,7 @@ function markDuplicates(
     const { style } = pair.record;
     const near = seen.get(style) ?? new NearHashes(distance);
     seen.set(style, near);
-    if (!near.add(lookUp(hashes, pair.index, "hashes"))) pair.verdict = "duplicate";
+    if (!near.add(itemAt(hashes, pair.index, "hashes"))) pair.verdict = "duplicate";
   }
 }
 

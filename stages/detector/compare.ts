@@ -5,13 +5,13 @@
  */
 
 import { z } from "zod";
-import { failureRate, nmePerImage } from "../../faces/metrics.ts";
+import { failureRate, nmePerImage, type Normaliser } from "../../faces/metrics.ts";
 import { convertLandmarks } from "../../faces/schema.ts";
 import { mean } from "../../faces/statistics.ts";
 import { loadDetector } from "../../models/detectors/detector.ts";
 import { itemAt, lookUp } from "../../engine/lookup.ts";
 import { Random } from "../../engine/rng.ts";
-import { type Artifact, type Field, stage } from "../../runtime/stage.ts";
+import { type Artifact, type Field, stage, type StageContext } from "../../runtime/stage.ts";
 import { detectorsConflicts } from "../lib/checks.ts";
 import { loadFaces, rates } from "../lib/faces.ts";
 import { flipOption, normaliserOption } from "./_options.ts";
@@ -32,64 +32,23 @@ export const compareDetectors = stage({
   }),
   check: async (_options, { detectors, data }) => await detectorsConflicts(detectors, data),
   async run(ctx, { detectors, data }, { normaliser, threshold, flip }) {
-    const device = await ctx.device();
     const arms = armsOf(detectors), sets = armsOf(data);
-    /** Errors of a run: `[detector][dataset][image]`. */
-    const errors = new Map<string, ReadonlyMap<string, Float64Array>>();
-    const groups = new Map<string, string[]>();
-    let done = 0;
-    for (const { dir, stage } of detectors) {
-      using network = await loadDetector(device, dir);
-      const own = new Map<string, Float64Array>();
-      errors.set(stage, own);
-      for (const artifact of data) {
-        ctx.signal.throwIfAborted();
-        const faces = await loadFaces([artifact]);
-        groups.set(artifact.stage, faces.records.map(({ group }) => group));
-        const { landmarks } = await network.predict(faces.images, faces.size_px, { flip });
-        const found = convertLandmarks(landmarks, network.schema, faces.schema);
-        own.set(artifact.stage, nmePerImage(found, faces.landmarks, faces.schema, { normaliser }));
-        ctx.progress(++done, detectors.length * data.length);
-      }
-    }
-    const errorsOf = (run: string, source: string) =>
-      lookUp(lookUp(errors, run, "detectors measured"), source, "datasets measured");
-    const groupsOf = (source: string) => lookUp(groups, source, "datasets measured");
+    const measured = await measure(ctx, detectors, data, { normaliser, flip });
     const rows: Record<string, Field>[] = [];
     for (const [dataset, sources] of sets) {
-      let first: Float64Array | undefined;
+      let baseline: Float64Array | undefined;
       for (const [detector, runs] of arms) {
-        const cells = runs.flatMap((run) => sources.map((source) => errorsOf(run, source)));
-        const failures = cells.map((cell) => failureRate(cell, threshold));
-        const each = cells.map(mean);
+        const own = sources.map((source): Source => {
+          const { groups, errors } = lookUp(measured, source, "datasets measured");
+          return { groups, runs: runs.map((run) => lookUp(errors, run, "detectors measured")) };
+        });
         const draws = bootstrap(
-          sources.map((source) => ({
-            groups: groupsOf(source),
-            runs: runs.map((run) => errorsOf(run, source)),
-          })),
+          own,
           new Random(ctx.seed, `detector/compare.images.${dataset}`),
           new Random(ctx.seed, `detector/compare.runs.${detector}`),
         );
-        const baseline = first ??= draws;
-        const changes = draws.map((value, k) => 100 * (value / baseline[k]! - 1));
-        // Nothing follows from one group about others.
-        const several = new Set(sources.flatMap(groupsOf)).size > 1;
-        const [nme_low, nme_high] = several ? interval(draws) : [null, null];
-        const [change_low, change_high] = several ? interval(changes) : [null, null];
-        const row = {
-          detector,
-          dataset,
-          runs: runs.length * sources.length,
-          images: sources.reduce((count, source) => count + groupsOf(source).length, 0),
-          [`nme_${normaliser}`]: mean(each),
-          ...rates([{ threshold, fr: mean(failures.map(({ fr }) => fr)), auc: mean(failures.map(({ auc }) => auc)) }]),
-          nme_low,
-          nme_high,
-          lowest_run: Math.min(...each),
-          highest_run: Math.max(...each),
-          change_low,
-          change_high,
-        };
+        baseline ??= draws;
+        const row = { detector, dataset, ...statistics(own, draws, baseline, { normaliser, threshold }) };
         rows.push(row);
         ctx.summary(row);
       }
@@ -97,6 +56,40 @@ export const compareDetectors = stage({
     await Deno.writeTextFile(`${ctx.dir}/results.json`, JSON.stringify({ rows }, null, 1) + "\n");
   },
 });
+
+/** Errors of detectors on a dataset. */
+interface Measured {
+  /** Group of each image. */
+  readonly groups: readonly string[];
+  /** `[image]` by stage of the detector. */
+  readonly errors: Map<string, Float64Array>;
+}
+
+/** Measures every detector on every dataset; the result is by stage of the dataset. */
+async function measure(
+  ctx: StageContext,
+  detectors: readonly Artifact[],
+  data: readonly Artifact[],
+  { normaliser, flip }: { readonly normaliser: Normaliser; readonly flip: boolean },
+): Promise<ReadonlyMap<string, Measured>> {
+  const device = await ctx.device(), measured = new Map<string, Measured>();
+  let done = 0;
+  for (const { dir, stage } of detectors) {
+    using network = await loadDetector(device, dir);
+    for (const artifact of data) {
+      ctx.signal.throwIfAborted();
+      const faces = await loadFaces([artifact]);
+      const { landmarks } = await network.predict(faces.images, faces.size_px, { flip });
+      const found = convertLandmarks(landmarks, network.schema, faces.schema);
+      const { groups, errors } = measured.get(artifact.stage) ??
+        { groups: faces.records.map(({ group }) => group), errors: new Map<string, Float64Array>() };
+      measured.set(artifact.stage, { groups, errors });
+      errors.set(stage, nmePerImage(found, faces.landmarks, faces.schema, { normaliser }));
+      ctx.progress(++done, detectors.length * data.length);
+    }
+  }
+  return measured;
+}
 
 /** Stages by the name that they have in the file: `train@seed=1` and `train@seed=2` are both `train`. */
 function armsOf(artifacts: readonly Artifact[]): Map<string, string[]> {
@@ -108,10 +101,41 @@ function armsOf(artifacts: readonly Artifact[]): Map<string, string[]> {
   return arms;
 }
 
-/** A dataset's images, and their errors in each run. */
+/** A dataset's images, and their errors in each run of an arm. */
 interface Source {
+  /** Group of each image. */
   readonly groups: readonly string[];
+  /** `[run][image]`. */
   readonly runs: readonly Float64Array[];
+}
+
+/** The columns of an arm on a dataset; `draws` are its bootstrap means, `baseline` those of the first arm. */
+function statistics(
+  sources: readonly Source[],
+  draws: Float64Array,
+  baseline: Float64Array,
+  { normaliser, threshold }: { readonly normaliser: Normaliser; readonly threshold: number },
+): Record<string, Field> {
+  const runs = itemAt(sources, 0, "datasets").runs.length;
+  const cells = Array.from({ length: runs }, (_, run) => sources.map((source) => source.runs[run]!)).flat();
+  const failures = cells.map((cell) => failureRate(cell, threshold)), each = cells.map(mean);
+  const changes = draws.map((value, k) => 100 * (value / baseline[k]! - 1));
+  // An interval of one group would say nothing about others.
+  const several = new Set(sources.flatMap(({ groups }) => groups)).size > 1;
+  const [nme_low, nme_high] = several ? interval(draws) : [null, null];
+  const [change_low, change_high] = several ? interval(changes) : [null, null];
+  return {
+    runs: cells.length,
+    images: sources.reduce((count, { groups }) => count + groups.length, 0),
+    [`nme_${normaliser}`]: mean(each),
+    ...rates([{ threshold, fr: mean(failures.map(({ fr }) => fr)), auc: mean(failures.map(({ auc }) => auc)) }]),
+    nme_low,
+    nme_high,
+    lowest_run: Math.min(...each),
+    highest_run: Math.max(...each),
+    change_low,
+    change_high,
+  };
 }
 
 /**
