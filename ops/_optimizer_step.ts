@@ -8,10 +8,10 @@ import {
   type Attrs,
   elements,
   type F64,
+  type Kernel,
   type Op,
   sameShape,
   showShape,
-  type Target,
   texels,
   type Value,
 } from "../engine/graph.ts";
@@ -68,6 +68,58 @@ function spansOf(parameters: readonly Value[]): { readonly first: number; readon
   });
 }
 
+/** Names of the tensors that a step reads and writes of each parameter. */
+function namesOf<A extends Attrs, Hyper extends string, State extends string>(
+  spec: StepSpec<A, Hyper, State>,
+  attrs: A,
+): { readonly read: readonly ("p" | "g" | State)[]; readonly written: readonly ("p" | State)[] } {
+  const state = spec.state(attrs);
+  return { read: ["p", "g", ...state], written: ["p", ...state] };
+}
+
+function stepKernel<A extends Attrs, Hyper extends string, State extends string>(
+  spec: StepSpec<A, Hyper, State>,
+  tensors: readonly (readonly Value[])[],
+  attrs: A,
+): Kernel {
+  const { read, written } = namesOf(spec, attrs);
+  const spans = spansOf(tensors.map((tensor) => itemAt(tensor, 0, "inputs")));
+  const each = <T>(list: (n: number) => readonly T[]) => tensors.flatMap((_, n) => list(n));
+  return {
+    source: `${spec.source}\n${hyperSource(spec.hyper)}`,
+    label: `shaders/${spec.name}.wgsl`,
+    entry: "forward",
+    reads: ["hyper", ...each((n) => read.map((name) => `${name}${n}`))],
+    writes: each((n) => written.map((name) => `${name}_new${n}`)),
+    fusable: each((n) => [`g${n}`]),
+    inPlace: Object.fromEntries(each((n) => written.map((name) => [`${name}_new${n}`, `${name}${n}`]))),
+    constants: { ...spec.constants(attrs), N: tensors.length },
+    ints: Object.fromEntries(spans.flatMap(({ first, end }, n) => [[`first${n}`, first], [`end${n}`, end]])),
+    threads: itemAt(spans, spans.length - 1, "tensors").end,
+    workgroup: WORKGROUP,
+  };
+}
+
+function stepReference<A extends Attrs, Hyper extends string, State extends string>(
+  spec: StepSpec<A, Hyper, State>,
+  { data: numbers }: F64,
+  tensors: readonly (readonly F64[])[],
+  attrs: A,
+): F64[] {
+  const { read, written } = namesOf(spec, attrs);
+  const byName = <Name extends string>(names: readonly Name[], at: (k: number) => number | undefined) =>
+    Object.fromEntries(names.map((name, k) => [name, at(k)])) as Numbers<Name>;
+  const hyper = byName(spec.hyper, (k) => numbers[k]);
+  return tensors.flatMap((tensor): F64[] => {
+    const { shape, data: { length } } = itemAt(tensor, 0, "inputs");
+    const next = Array.from(
+      { length },
+      (_, i) => spec.reference(hyper, byName(read, (k) => tensor[k]?.data[i]), attrs),
+    );
+    return written.map((name) => ({ shape, data: Float64Array.from(next, (values) => values[name]) }));
+  });
+}
+
 /**
  * An optimizer's step on any number of tensors: hyper-parameters, then parameter, gradient and state of each, give the new
  * parameter and state of each.
@@ -75,77 +127,39 @@ function spansOf(parameters: readonly Value[]): { readonly first: number; readon
 export function optimizerStep<A extends Attrs, Hyper extends string, State extends string>(
   spec: StepSpec<A, Hyper, State>,
 ): Op<A, number, number> {
-  const { name, source, hyper: names } = spec;
-  const written = (attrs: A) => ["p", ...spec.state(attrs)] as const;
-  const read = (attrs: A) => ["p", "g", ...spec.state(attrs)] as const;
-  const tensorsOf = <T>([, ...inputs]: readonly T[], attrs: A) => chunks(inputs, read(attrs).length);
-  /** Tensors in a dispatch: on hardware as many as it binds, as the host takes as long to encode a small one as a large one. */
-  const together = (attrs: A, { tiled, bindings }: Target) => {
-    const each = read(attrs).length + written(attrs).length;
-    return tiled ? Math.max(1, Math.min(TOGETHER, Math.floor((bindings - SHARED) / each))) : 1;
-  };
+  const { name, hyper: { length: numbers } } = spec;
+  const tensorsOf = <T>([, ...inputs]: readonly T[], attrs: A) => chunks(inputs, namesOf(spec, attrs).read.length);
   const op: Op<A, number, number> = {
     name,
     bound: "memory",
     shapes: (inputs, attrs) => {
+      const { read, written } = namesOf(spec, attrs);
       const tensors = tensorsOf(inputs, attrs);
       const [hyper = []] = inputs;
-      const size = read(attrs).length;
       const wrong = tensors.find((shapes) =>
-        shapes.length !== size || !shapes.every((shape) => sameShape(shape, shapes[0] ?? []))
+        shapes.length !== read.length || !shapes.every((shape) => sameShape(shape, shapes[0] ?? []))
       );
-      if (elements(hyper) !== names.length || wrong) {
+      if (elements(hyper) !== numbers || wrong) {
         throw new TypeError(
           `Cannot apply ${name} to ${[hyper, ...wrong ?? tensors.flat()].map(showShape).join(", ")}: ` +
-            `the first must be [${names.length}], and those of a tensor equal`,
+            `the first must be [${numbers}], and those of a tensor equal`,
         );
       }
-      return tensors.flatMap((shapes) => written(attrs).map(() => itemAt(shapes, 0, "shapes")));
+      return tensors.flatMap((shapes) => written.map(() => itemAt(shapes, 0, "shapes")));
     },
-    lowering: {
-      kind: "kernel",
-      kernel: ({ inputs, attrs }) => {
-        const tensors = tensorsOf(inputs, attrs);
-        const spans = spansOf(tensors.map((tensor) => itemAt(tensor, 0, "inputs")));
-        const each = <T>(list: (n: number) => readonly T[]) => tensors.flatMap((_, n) => list(n));
-        return {
-          source: `${source}\n${hyperSource(names)}`,
-          label: `shaders/${name}.wgsl`,
-          entry: "forward",
-          reads: ["hyper", ...each((n) => read(attrs).map((one) => `${one}${n}`))],
-          writes: each((n) => written(attrs).map((one) => `${one}_new${n}`)),
-          fusable: each((n) => [`g${n}`]),
-          inPlace: Object.fromEntries(each((n) => written(attrs).map((one) => [`${one}_new${n}`, `${one}${n}`]))),
-          constants: { ...spec.constants(attrs), N: tensors.length },
-          ints: Object.fromEntries(spans.flatMap(({ first, end }, n) => [[`first${n}`, first], [`end${n}`, end]])),
-          threads: itemAt(spans, spans.length - 1, "tensors").end,
-          workgroup: WORKGROUP,
-        };
-      },
-    },
-    decompose({ inputs, attrs }, _, target) {
-      const tensors = tensorsOf(inputs, attrs);
-      const most = together(attrs, target);
+    lowering: { kind: "kernel", kernel: ({ inputs, attrs }) => stepKernel(spec, tensorsOf(inputs, attrs), attrs) },
+    decompose({ inputs, attrs }, _, { tiled, bindings }) {
+      const tensors = tensorsOf(inputs, attrs), { read, written } = namesOf(spec, attrs);
+      // On hardware as many as a dispatch binds, as the host takes as long to encode a small dispatch as a large one.
+      const bound = Math.floor((bindings - SHARED) / (read.length + written.length));
+      const most = tiled ? Math.max(1, Math.min(TOGETHER, bound)) : 1;
       if (tensors.length <= most) return null;
       const hyper = itemAt(inputs, 0, "inputs");
       return chunks(tensors, most).flatMap((some) => hyper.graph.apply(op, [hyper, ...some.flat()], attrs));
     },
     flops: ({ inputs, attrs }) =>
       tensorsOf(inputs, attrs).reduce((sum, [p]) => sum + spec.flops(attrs) * elements(p?.shape ?? [0]), 0),
-    reference(inputs, attrs) {
-      const { data } = itemAt(inputs, 0, "inputs");
-      const byName = <Name extends string>(names: readonly Name[], at: (k: number) => number | undefined) =>
-        Object.fromEntries(names.map((name, k) => [name, at(k)])) as Numbers<Name>;
-      const hyper = byName(names, (k) => data[k]);
-      return tensorsOf(inputs, attrs).flatMap((tensor): F64[] => {
-        const { shape, data: { length } } = itemAt(tensor, 0, "inputs");
-        const next = Array.from(
-          { length },
-          (_, i) => spec.reference(hyper, byName(read(attrs), (k) => tensor[k]?.data[i]), attrs),
-        );
-        return written(attrs).map((name) => ({ shape, data: Float64Array.from(next, (values) => values[name]) }));
-      });
-    },
+    reference: (inputs, attrs) => stepReference(spec, itemAt(inputs, 0, "inputs"), tensorsOf(inputs, attrs), attrs),
   };
   return op;
 }

@@ -62,10 +62,10 @@ export interface Output {
   isTerminal(): boolean;
 }
 
-const plainEveryMs = 10_000;
-const barEveryMs = 100;
-const jsonEveryMs = 1000;
-const rateWindowMs = 30_000;
+const PLAIN_EVERY_MS = 10_000;
+const BAR_EVERY_MS = 100;
+const JSON_EVERY_MS = 1000;
+const RATE_WINDOW_MS = 30_000;
 
 /** A JSON line for each event, for machines; progress of a stage at most once a second. */
 export function jsonReporter(out: Output, now: () => number = () => performance.now()): Reporter {
@@ -73,7 +73,7 @@ export function jsonReporter(out: Output, now: () => number = () => performance.
   return {
     event(event) {
       if (event.event === "progress" && event.done < event.total) {
-        if (now() - (told.get(event.stage) ?? -Infinity) < jsonEveryMs) return;
+        if (now() - (told.get(event.stage) ?? -Infinity) < JSON_EVERY_MS) return;
         told.set(event.stage, now());
       }
       const line = { time: new Date().toISOString(), ...event };
@@ -82,13 +82,28 @@ export function jsonReporter(out: Output, now: () => number = () => performance.
   };
 }
 
+/** Work that was done by a time, ms. */
+interface Sample {
+  readonly time: number;
+  readonly done: number;
+}
+
 /** Progress of a stage, as a reporter has seen it. */
 interface Course {
-  samples: { time: number; done: number }[];
+  readonly samples: Sample[];
   /** Time at which it was last printed, ms. */
   printed?: number;
   /** Its form when several share a line. */
   brief: string;
+}
+
+/** Adds a sample to those of the last half minute; returns their rate per second, 0 while it is not known. */
+function addSample({ samples }: Course, sample: Sample): number {
+  samples.push(sample);
+  const oldest = () => itemAt(samples, 0, "samples");
+  while (samples.length > 2 && sample.time - oldest().time > RATE_WINDOW_MS) samples.shift();
+  const { time, done } = oldest();
+  return sample.time > time ? (sample.done - done) * 1000 / (sample.time - time) : 0;
 }
 
 /** A bar that is drawn over if `out` is a terminal, else a line every ten seconds for each stage that goes on. */
@@ -105,18 +120,14 @@ export function reporterFor(out: Output, now: () => number = () => performance.n
     going.set(name, course);
     return course;
   };
-  const update = (name: string, done: number, total: number, fields: Readonly<Record<string, Field>>) => {
+  const update = ({ stage: name, done, total, fields }: Extract<RunEvent, { event: "progress" }>) => {
     const time = now();
     const course = going.get(name) ?? begin(name);
-    const { samples } = course;
     // A first plain line only after a while: quick stages need none.
     course.printed ??= terminal ? -Infinity : time;
-    samples.push({ time, done });
-    while (samples.length > 2 && time - itemAt(samples, 0, "samples").time > rateWindowMs) samples.shift();
-    if (time - course.printed < (terminal ? barEveryMs : plainEveryMs)) return;
+    const rate = addSample(course, { time, done });
+    if (time - course.printed < (terminal ? BAR_EVERY_MS : PLAIN_EVERY_MS)) return;
     course.printed = time;
-    const first = itemAt(samples, 0, "samples");
-    const rate = time > first.time ? (done - first.done) * 1000 / (time - first.time) : 0;
     const words = [
       `${done}/${total}`,
       rate > 0 ? formatRate(rate) : "",
@@ -143,7 +154,7 @@ export function reporterFor(out: Output, now: () => number = () => performance.n
           begin(event.stage);
           return line(`[${event.number}/${event.of}] ${event.stage} (${event.uses}): ${event.reason}`);
         case "progress":
-          return update(event.stage, event.done, event.total, event.fields);
+          return update(event);
         case "log":
           return line(`      ${about(event.stage)}${event.text}`);
         case "done":
