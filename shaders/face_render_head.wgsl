@@ -1,19 +1,11 @@
 // The head as an implicit surface: slices of the skull, bumps of the face, nose, ears, hair, neck, shoulders.
-// in params: texture [PARAM_TEXELS, faces], the layout of packHead() in faces/render/head.ts. Lengths are in eye widths of
-//   the mean face (outer corner to outer corner = 1), x to the right of the image, y down, z to the camera.
+// Follows face_render_params.wgsl. Lengths are in eye widths of the mean face (outer corner to outer corner = 1), x to the
+//   right of the image, y down, z to the camera.
 // Both entry points use this file, so that landmarks are computed from the very surface and curves that are drawn.
-@group(0) @binding(0) var params: texture_storage_2d<rgba32float, read>;
-
-const TABLE_AT: i32 = 48; // first texel of the slice table, as in faces/render/head.ts
-const MORE_AT: i32 = 176; // first texel after it
-const TABLE_SIZE: i32 = 128;
-const TABLE_TOP: f32 = -1.7;
-const TABLE_STEP: f32 = 4.1 / 127.0;
 
 // true: with what is worn or held; pipelines for heads without it have no code for it, as not all drivers pass over it
 override worn: bool = true;
 
-var<private> face: i32;
 var<private> camera: vec4f; // distance, screen units a pixel, centre of the image (pixels)
 var<private> row_x: vec4f; // rows of the rotation from head to camera; w: the pivot
 var<private> row_y: vec4f;
@@ -38,7 +30,6 @@ var<private> hair: vec4f; // thickness, front hairline y, side hairline y, lengt
 var<private> hair_form: vec4f; // style, curl height, curl frequency, parting x
 var<private> limits: vec4f; // top of the skull, chin, neck half-width, ear size
 var<private> beard: vec4f; // beard, moustache, beard length, age
-var<private> seed: f32;
 var<private> shoulders: f32; // factor on their width
 var<private> temple: vec2f; // half-width of the skull at the eyes and at the ears
 var<private> bend_axis: vec4f; // of the bent head: slant, shear, sway, taper
@@ -52,20 +43,18 @@ var<private> held: vec4f; // top of a scarf (0: none), side of a hand (0: none),
 var<private> throat: vec4f; // fat under the chin, softness of the angle below the jaw, length of a hanging beard, tone of the neck
 var<private> collar: vec4f; // kind (0 none, 1 polo neck, 2 shirt, 3 ruff), its top below the chin, size, hood: half-width of its opening
 
-fn texel(i: i32) -> vec4f { return textureLoad(params, vec2i(i, face)); }
-
 fn load_head(index: i32) {
   face = index;
-  camera = texel(0); row_x = texel(1); row_y = texel(2); row_z = texel(3);
-  eye_left = texel(4); eye_right = texel(5); lids_left = texel(6); lids_right = texel(7); gaze = texel(8);
-  brow_left = texel(9); brow_right = texel(10); arch = texel(11);
-  mouth = texel(12); lips = texel(13); smile = texel(14);
-  nose_line = texel(15); nose_wing = texel(16); nose_base = texel(17);
-  bumps = texel(18); bumps_low = texel(19); hair = texel(20); hair_form = texel(21); limits = texel(22);
-  beard = texel(23); seed = texel(24).x; shoulders = texel(25).x;
-  bend_axis = texel(MORE_AT); bend_parts = texel(MORE_AT + 1); eye_form = texel(MORE_AT + 2); eye_more = texel(MORE_AT + 3);
-  nose_form = texel(MORE_AT + 4); hair_fall = texel(MORE_AT + 5); hat = texel(MORE_AT + 6); held = texel(MORE_AT + 7);
-  throat = texel(MORE_AT + 16); collar = texel(MORE_AT + 18);
+  camera = texel(CAMERA_AT); row_x = texel(ROW_X_AT); row_y = texel(ROW_Y_AT); row_z = texel(ROW_Z_AT);
+  eye_left = texel(EYE_LEFT_AT); eye_right = texel(EYE_RIGHT_AT); lids_left = texel(LIDS_LEFT_AT); lids_right = texel(LIDS_RIGHT_AT); gaze = texel(GAZE_AT);
+  brow_left = texel(BROW_LEFT_AT); brow_right = texel(BROW_RIGHT_AT); arch = texel(ARCH_AT);
+  mouth = texel(MOUTH_AT); lips = texel(LIPS_AT); smile = texel(SMILE_AT);
+  nose_line = texel(NOSE_LINE_AT); nose_wing = texel(NOSE_WING_AT); nose_base = texel(NOSE_BASE_AT);
+  bumps = texel(BUMPS_AT); bumps_low = texel(BUMPS_LOW_AT); hair = texel(HAIR_AT); hair_form = texel(HAIR_FORM_AT); limits = texel(LIMITS_AT);
+  beard = texel(BEARD_AT); seed = texel(SHOT_AT).x; shoulders = texel(STYLE_AT).x;
+  bend_axis = texel(BEND_AXIS_AT); bend_parts = texel(BEND_PARTS_AT); eye_form = texel(EYE_FORM_AT); eye_more = texel(EYE_MORE_AT);
+  nose_form = texel(NOSE_FORM_AT); hair_fall = texel(HAIR_FALL_AT); hat = texel(HAT_AT); held = texel(HELD_AT);
+  throat = texel(THROAT_AT); collar = texel(COLLAR_AT);
   temple = sqrt(vec2f(slice(0.0).x, slice(0.15).x));
 }
 
@@ -75,24 +64,6 @@ fn to_camera(p: vec3f) -> vec3f {
 }
 fn rotate_back(v: vec3f) -> vec3f { return row_x.xyz * v.x + row_y.xyz * v.y + row_z.xyz * v.z; }
 fn to_head(p: vec3f) -> vec3f { return rotate_back(p) + vec3f(row_x.w, row_y.w, row_z.w); }
-
-fn hash(a: i32, b: i32, c: i32) -> f32 {
-  var h = (bitcast<u32>(a) * 0x9E3779B1u) ^ (bitcast<u32>(b) * 0x85EBCA77u) ^ (bitcast<u32>(c) * 0xC2B2AE3Du);
-  h = (h ^ (h >> 15u)) * 0x2C1B3C6Du;
-  h = (h ^ (h >> 12u)) * 0x297A2D39u;
-  return f32((h ^ (h >> 15u)) >> 8u) / 16777216.0;
-}
-// Value noise in [-1, 1].
-fn noise(p: vec2f, salt: f32) -> f32 {
-  let f = floor(p);
-  let t = (p - f) * (p - f) * (3.0 - 2.0 * (p - f));
-  let x = i32(f.x); let y = i32(f.y); let s = i32(salt + seed);
-  let top = mix(hash(x, y, s), hash(x + 1, y, s), t.x);
-  return mix(top, mix(hash(x, y + 1, s), hash(x + 1, y + 1, s), t.x), t.y) * 2.0 - 1.0;
-}
-fn fbm(p: vec2f, salt: f32) -> f32 {
-  return noise(p, salt) * 0.55 + noise(p * 2.03, salt + 17.0) * 0.3 + noise(p * 4.1, salt + 31.0) * 0.15;
-}
 
 fn smin(a: f32, b: f32, k: f32) -> f32 {
   let h = max(k - abs(a - b), 0.0) / k;

@@ -30,7 +30,7 @@ fn onto_skin(p: vec2f) -> vec3f {
 // Height of a place on the rim of the jaw: k from 0 (beside the eye) over 7 (beside the chin) to 8 (the chin).
 fn rim_height(k: f32) -> f32 {
   let levels = array<f32, 9>(
-    texel(39).x, texel(39).y, texel(39).z, texel(39).w, texel(40).x, texel(40).y, texel(40).z, texel(40).w, limits.y,
+    texel(JAW_AT).x, texel(JAW_AT).y, texel(JAW_AT).z, texel(JAW_AT).w, texel(JAW_AT + 1).x, texel(JAW_AT + 1).y, texel(JAW_AT + 1).z, texel(JAW_AT + 1).w, limits.y,
   );
   let i = min(i32(k), 7);
   return mix(levels[i], levels[i + 1], k - f32(i));

@@ -1,5 +1,5 @@
 // From what is seen to an image in a style: light and lines (shade), the medium (paint), paper and lens (pack).
-// in params as face_render_head.wgsl; in styles: packStyle() in faces/render/render.ts; lengths are shares of the image's side
+// Follows face_render_params.wgsl. in styles: packStyle() in faces/render/render.ts; lengths are shares of the image's side
 // in shape, colour, light: what face_render_surface.wgsl wrote   in/out canvas: [side, side, faces] sRGB in 0..1, nearness of a feature
 // out pixels: [faces, size, size] RGBA, one byte each
 // grid: one invocation a sample (shade, paint) or a pixel (pack), workgroup (8 x 1, face)
@@ -26,7 +26,6 @@ struct Style {
   line_more: vec4f, // least step back that makes an outline; whether a line parts face and neck; cracks
   palette: array<vec4f, 8>,
 }
-@group(0) @binding(0) var params: texture_storage_2d<rgba32float, read>;
 @group(0) @binding(1) var<uniform> styles: array<Style, MOST_FACES>; // one a face
 @group(0) @binding(2) var shape: texture_storage_2d_array<rgba32float, read>;
 @group(0) @binding(3) var colour: texture_storage_2d_array<rgba32float, read>;
@@ -35,29 +34,8 @@ struct Style {
 @group(0) @binding(6) var canvas_out: texture_storage_2d_array<rgba32float, write>;
 @group(0) @binding(7) var<storage, read_write> pixels: array<u32>;
 
-const MORE_AT: i32 = 176; // as in face_render_head.wgsl
-
-var<private> face: i32;
-var<private> seed: f32;
 var<private> side: f32;
 
-fn texel(i: i32) -> vec4f { return textureLoad(params, vec2i(i, face)); }
-fn hash(a: i32, b: i32, c: i32) -> f32 {
-  var h = (bitcast<u32>(a) * 0x9E3779B1u) ^ (bitcast<u32>(b) * 0x85EBCA77u) ^ (bitcast<u32>(c) * 0xC2B2AE3Du);
-  h = (h ^ (h >> 15u)) * 0x2C1B3C6Du;
-  h = (h ^ (h >> 12u)) * 0x297A2D39u;
-  return f32((h ^ (h >> 15u)) >> 8u) / 16777216.0;
-}
-fn noise(p: vec2f, salt: f32) -> f32 {
-  let f = floor(p);
-  let t = (p - f) * (p - f) * (3.0 - 2.0 * (p - f));
-  let x = i32(f.x); let y = i32(f.y); let s = i32(salt + seed);
-  let top = mix(hash(x, y, s), hash(x + 1, y, s), t.x);
-  return mix(top, mix(hash(x, y + 1, s), hash(x + 1, y + 1, s), t.x), t.y) * 2.0 - 1.0;
-}
-fn fbm(p: vec2f, salt: f32) -> f32 {
-  return noise(p, salt) * 0.55 + noise(p * 2.03, salt + 17.0) * 0.3 + noise(p * 4.1, salt + 31.0) * 0.15;
-}
 fn grey(c: vec3f) -> f32 { return dot(c, vec3f(0.3, 0.59, 0.11)); }
 fn near(uv: vec2f) -> vec2i { return clamp(vec2i(floor(uv * side)), vec2i(0), vec2i(i32(side) - 1)); }
 fn canvas(uv: vec2f) -> vec4f { return textureLoad(canvas_in, near(uv), face); }
@@ -70,14 +48,14 @@ fn turn_hue(c: vec3f, a: f32) -> vec3f { // rotation about the grey axis
 }
 fn plain_colour(own: vec3f, material: f32) -> vec3f {
   if (material < 0.5) { return own; }
-  if (material < 3.5) { return texel(27).xyz; }
-  if (material < 4.5) { return texel(30).xyz; }
+  if (material < 3.5) { return texel(SKIN_AT).xyz; }
+  if (material < 4.5) { return texel(HAIR_COLOUR_AT).xyz; }
   if (material < 5.5) { return own; }
   if (material < 6.5) { return vec3f(0.9); }
-  if (material > 7.5 && material < 8.5) { return texel(28).xyz; }
+  if (material > 7.5 && material < 8.5) { return texel(LIP_AT).xyz; }
   if (material > 8.5 && material < 9.5) { return vec3f(0.13, 0.03, 0.03); }
   if (material > 9.5 && material < 10.5) { return vec3f(0.9, 0.9, 0.85); }
-  if (material > 10.5 && material < 11.5) { return texel(31).xyz * 0.8; }
+  if (material > 10.5 && material < 11.5) { return texel(BROW_COLOUR_AT).xyz * 0.8; }
   return own;
 }
 // Parts that make an outline where they meet.
@@ -180,7 +158,7 @@ fn shade(@builtin(global_invocation_id) id: vec3u) {
   if (id.x >= size.x || id.y >= size.y) { return; }
   face = i32(id.z);
   side = f32(size.x);
-  seed = texel(24).x;
+  seed = texel(SHOT_AT).x;
   let uv = (vec2f(id.xy) + 0.5) / side;
   let shake = styles[face].line.z * vec2f(fbm(uv * 7.0, 77.0), fbm(uv * 7.0, 78.0));
   let at = near(uv + shake);
@@ -198,16 +176,16 @@ fn shade(@builtin(global_invocation_id) id: vec3u) {
   } else if (kind < 0.5) {
     let skin = select(0.0, 1.0, own.w < 3.5 || own.w == 8.0);
     let under = mix(vec3f(1.0), vec3f(0.78, 1.08, 1.16), skin); // red light goes further below the skin
-    var key = texel(41).xyz * styles[face].light.x * pow(vec3f(lit.x), styles[face].light.w * under);
+    var key = texel(KEY_AT).xyz * styles[face].light.x * pow(vec3f(lit.x), styles[face].light.w * under);
     for (var i = 0; i < 2; i++) { // other lights, without shadows of their own
-      let to = texel(MORE_AT + 9 + 2 * i);
-      key += texel(MORE_AT + 10 + 2 * i).xyz * styles[face].light.x * lit.y * clamp((dot(form.xyz, to.xyz) + to.w) / (1.0 + to.w), 0.0, 1.0);
+      let to = texel(LIGHTS_AT + 2 * i);
+      key += texel(LIGHTS_AT + 2 * i + 1).xyz * styles[face].light.x * lit.y * clamp((dot(form.xyz, to.xyz) + to.w) / (1.0 + to.w), 0.0, 1.0);
     }
-    let ground = texel(MORE_AT + 15).xyz;
-    let fill_light = mix(texel(42).xyz, ground, 0.5 + 0.5 * form.y) * styles[face].light.y * lit.y * lit.y;
-    let rim = pow(1.0 - clamp(form.z, 0.0, 1.0), 3.0) * texel(42).w;
+    let ground = texel(GROUND_AT).xyz;
+    let fill_light = mix(texel(AMBIENT_AT).xyz, ground, 0.5 + 0.5 * form.y) * styles[face].light.y * lit.y * lit.y;
+    let rim = pow(1.0 - clamp(form.z, 0.0, 1.0), 3.0) * texel(AMBIENT_AT).w;
     let red_edge = vec3f(1.0, 0.55, 0.45) * styles[face].shadow.w * lit.x * (1.0 - lit.x) * step(own.w, 3.5);
-    c = base * (key + fill_light + red_edge) + (lit.z * styles[face].light.z + rim) * texel(41).xyz;
+    c = base * (key + fill_light + red_edge) + (lit.z * styles[face].light.z + rim) * texel(KEY_AT).xyz;
     c = mix(c, c * (0.4 + styles[face].shadow.xyz), (1.0 - lit.x) * 0.5);
     c += styles[face].rim.xyz * pow(1.0 - clamp(form.z, 0.0, 1.0), 2.0);
   } else if (kind < 1.5) {
@@ -353,7 +331,7 @@ fn paint(@builtin(global_invocation_id) id: vec3u) {
   if (id.x >= size.x || id.y >= size.y) { return; }
   face = i32(id.z);
   side = f32(size.x);
-  seed = texel(24).x;
+  seed = texel(SHOT_AT).x;
   let uv = (vec2f(id.xy) + 0.5) / side;
   let plain = textureLoad(canvas_in, vec2i(id.xy), face);
   let kind = i32(styles[face].medium.x);
@@ -430,12 +408,12 @@ fn pack(@builtin(global_invocation_id) id: vec3u) {
   let samples = textureDimensions(canvas_in).x;
   face = i32(id.z);
   side = f32(samples);
-  seed = texel(24).x;
-  let size = u32(texel(24).y);
+  seed = texel(SHOT_AT).x;
+  let size = u32(texel(SHOT_AT).y);
   if (id.x >= size || id.y >= size) { return; }
   let uv = (vec2f(id.xy) + 0.5) / f32(size);
   let per = side / f32(size);
-  let lens = texel(43); // this image's own blur (pixels), noise, exposure, warmth
+  let lens = texel(LENS_AT); // this image's own blur (pixels), noise, exposure, warmth
   let sigma = max(per * 0.36, (styles[face].lens.x * lens.x) * per);
   let reach = i32(clamp(ceil(sigma * 2.0), 1.0, 8.0));
   let even = 1 - (i32(samples) / i32(size)) % 2; // the centre of a pixel lies between samples
@@ -450,8 +428,8 @@ fn pack(@builtin(global_invocation_id) id: vec3u) {
   var c = sum.xyz / sum.w;
   let real = styles[face].lens.y;
   let curve = c * c * (3.0 - 2.0 * c);
-  c = mix(c, curve, real * texel(44).y);
-  c = mix(vec3f(grey(c)), c, 1.0 + real * (mix(texel(44).z, 0.0, texel(44).x) - 1.0));
+  c = mix(c, curve, real * texel(FILM_AT).y);
+  c = mix(vec3f(grey(c)), c, 1.0 + real * (mix(texel(FILM_AT).z, 0.0, texel(FILM_AT).x) - 1.0));
   c = c * (1.0 + real * lens.z) * (1.0 + real * lens.w * vec3f(0.12, 0.0, -0.12));
   let px = vec2i(id.xy);
   let salt = i32(seed);

@@ -41,8 +41,8 @@ fn paint_eye(p: vec2f, corners: vec4f, lids: vec4f, soft: f32, was: Paint) -> Pa
   let above = h.x - q.y;
   let below = q.y + h.y;
   let inside = min(above, below) * 0.85 - beyond;
-  let makeup = texel(38);
-  let tone = texel(27).xyz;
+  let makeup = texel(MAKEUP_AT);
+  let tone = texel(SKIN_AT).xyz;
   // skin around: the crease over the lid, the bag under it, folds that run on beyond the outer corner
   let span = max(1.0 - pow(abs(2.0 * q.x - 1.0), 3.0), 0.0);
   let crease = q.y - h.x - eye_form.y * (0.35 + 0.65 * span) - 0.008 + beyond * 1.2;
@@ -53,7 +53,7 @@ fn paint_eye(p: vec2f, corners: vec4f, lids: vec4f, soft: f32, was: Paint) -> Pa
   let outward = -q.x * wide;
   let fold = (q.y - eye_more.z * outward + 2.0 * outward * outward) / (0.010 + 0.06 * max(outward, 0.0));
   out.colour *= 1.0 - eye_more.y * vec3f(0.75, 0.95, 1.0) * exp(-fold * fold) * smoothstep(-0.05, 0.01, outward) * exp(-max(outward, 0.0) / 0.06);
-  let corner = texel(MORE_AT + 17); // beyond the outer corner: length of lashes or a painted wing, its slope, its darkness, lines
+  let corner = texel(CORNER_AT); // beyond the outer corner: length of lashes or a painted wing, its slope, its darkness, lines
   let rays = abs(fract(atan2(q.y, outward + 0.06) * 3.2) - 0.5);
   out.colour *= 1.0 - (0.16 * beard.w + corner.w) * smoothstep(0.22, 0.0, rays) * smoothstep(0.03, 0.07, outward) * smoothstep(0.14 + 0.1 * corner.w, 0.08, outward);
   out.colour *= 1.0 - (0.10 + 0.5 * corner.w) * vec3f(0.8, 1.0, 1.0) * bell(outward - 0.035, q.y - 0.01, 0.07, 0.05);
@@ -65,16 +65,16 @@ fn paint_eye(p: vec2f, corners: vec4f, lids: vec4f, soft: f32, was: Paint) -> Pa
   var eyeball = mix(vec3f(0.54, 0.49, 0.46), vec3f(0.40, 0.38, 0.39), hash(i32(seed), 7, 7)) * (1.0 - 0.6 * ball * ball);
   eyeball = mix(eyeball, vec3f(0.60, 0.33, 0.29), 0.6 * exp(-pow((1.0 - q.x) / 0.09, 2.0)) + 0.15 * ball);
   eyeball *= mix(0.6, 1.0, smoothstep(0.02, 0.35, grey(tone))); // cameras expose dark faces longer
-  let white = texel(25).z;
+  let white = texel(STYLE_AT).z;
   eyeball = mix(tone, eyeball, white);
-  let iris = texel(29).xyz;
+  let iris = texel(IRIS_AT).xyz;
   let spokes = 0.85 + 0.3 * noise(vec2f(atan2(p.y - centre.y, p.x - centre.x) * 9.0, to_iris * 30.0), 3.0);
   var inner = iris * mix(0.8, 1.1, to_iris / r) * spokes * mix(1.0, 0.25, smoothstep(r * 0.75, r, to_iris));
   inner = mix(inner, vec3f(0.01), cover(r * gaze.w - to_iris, soft));
   let on_iris = cover(r - to_iris, soft * 0.7 + 0.006);
   eyeball = mix(eyeball, inner, on_iris);
   eyeball *= 1.0 - 0.8 * exp(-max(above, 0.0) / 0.030);
-  let key = texel(MORE_AT + 8);
+  let key = texel(KEY_CAMERA_AT);
   let spark = centre + vec2f(key.x * 0.6, key.y * 0.6) * r;
   let window = max(abs(p.x - spark.x) * 1.3, abs(p.y - spark.y));
   let glint = select(distance(p, spark), window, key.w > 5.0);
@@ -118,7 +118,7 @@ fn paint_brow(p: vec2f, ends: vec4f, height: f32, soft: f32, was: Paint) -> Pain
   let sparse = noise(p * 11.0, 12.0);
   let off = abs(p.y - line.y) / sqrt(1.0 + slope * slope) + abs(s - c) * abs(along.x);
   let d = thick - off + 0.014 * hairs + 0.006 * sparse;
-  let brow = texel(31);
+  let brow = texel(BROW_COLOUR_AT);
   let dense = brow.w * smoothstep(-0.012 - soft, 0.022 + soft, d) * (0.8 + 0.3 * hairs) * mix(1.0, 0.8 + 0.4 * sparse, 0.7);
   out.colour = mix(out.colour, brow.xyz * (1.0 + 0.3 * hairs), clamp(dense, 0.0, 1.0));
   if (d > 0.0 && brow.w > 0.3) { out.material = BROW; out.gloss *= 0.4; }
@@ -131,10 +131,10 @@ fn paint_mouth(p: vec2f, soft: f32, was: Paint) -> Paint {
   if (abs(q.x) > 1.15 || abs(q.y) > 0.5) { return out; }
   let e = lip_edges(q.x);
   let beyond = max(abs(q.x) - 1.0, 0.0) * 0.3;
-  let lip = texel(28).xyz;
+  let lip = texel(LIP_AT).xyz;
   let lines = 1.0 + 0.14 * noise(vec2f(q.x * 26.0, q.y * 5.0), 13.0);
   let on_lip = min(q.y - e.x, e.w - q.y) - beyond;
-  let paint = texel(28).w;
+  let paint = texel(LIP_AT).w;
   let lit = 0.5 + 0.5 * smoothstep(-0.3, 0.5, (q.y - (e.y + e.z) * 0.5) / (lips.y + 0.02));
   var tint = lip * lines * mix(0.80, 1.08, select(lit, 0.15, q.y < (e.y + e.z) * 0.5));
   out.colour = mix(out.colour, tint, cover(on_lip, soft + mix(0.022, 0.008, paint)) * mix(0.55, 0.95, paint));
@@ -185,16 +185,16 @@ fn nose_stroke(p: vec2f, short: bool) -> f32 {
 // The skin spread out, for patterns: round the head and down.
 fn skin_plane(p: vec3f) -> vec2f { return vec2f(1.3 * atan2(p.x, p.z + 1.2), p.y); }
 fn paint_skin(p: vec3f, n: vec3f, soft: f32) -> Paint {
-  let tone = texel(27);
+  let tone = texel(SKIN_AT);
   let ax = abs(p.x);
   let on = skin_plane(p);
   let mottle = fbm(on * 5.0, 1.0);
-  let marks = texel(33); // freckles, redness, glasses, fine grain
+  let marks = texel(MARKS_AT); // freckles, redness, glasses, fine grain
   var c = tone.xyz * (1.0 + 0.07 * mottle);
   let blush = bell(ax - 0.45, p.y - 0.36, 0.20, 0.17) + 0.8 * bell(p.x, p.y - nose_line.z, 0.13, 0.12) + 0.3 * bell(p.x, p.y - limits.y + 0.12, 0.2, 0.1);
   c *= mix(vec3f(1.0), vec3f(1.04, 0.80, 0.78), clamp(blush * marks.y, 0.0, 1.0));
   c *= mix(vec3f(1.0), vec3f(0.80, 0.74, 0.76), 0.75 * bell(ax - 0.31, p.y + 0.02, 0.19, 0.12));
-  c = mix(c, c * vec3f(1.05, 0.34, 0.30), clamp(blush * texel(25).y, 0.0, 1.0)); // what a style paints on
+  c = mix(c, c * vec3f(1.05, 0.34, 0.30), clamp(blush * texel(STYLE_AT).y, 0.0, 1.0)); // what a style paints on
   let patches = noise(on * 13.0 + 3.0, 20.0);
   c *= mix(vec3f(1.0), vec3f(1.03, 0.93, 0.92), 0.5 + 0.5 * patches) * (1.0 + 0.03 * marks.w * patches);
   let spots = noise(on * 34.0, 21.0) + 0.5 * noise(on * 61.0, 22.0);
@@ -207,14 +207,14 @@ fn paint_skin(p: vec3f, n: vec3f, soft: f32) -> Paint {
   // thin hair and its shadow before the hairline
   if (hair.x > 0.0) {
     let strands = 0.5 + 0.5 * noise(vec2f(p.x * 48.0 + p.y * 6.0, p.y * 5.0), 28.0);
-    c = mix(c, c * 0.25 + texel(30).xyz * 0.3, 0.85 * strands * smoothstep(-0.16, -0.02, hair_cover(p)));
+    c = mix(c, c * 0.25 + texel(HAIR_COLOUR_AT).xyz * 0.3, 0.85 * strands * smoothstep(-0.16, -0.02, hair_cover(p)));
   }
   let m = mouth_local(p.xy);
   let e = lip_edges(m.x);
   let rough = 0.5 * noise(on * 9.0, 25.0) + 0.5 * noise(on * 45.0, 26.0);
   let growth = smoothstep(0.05, mix(1.1, 0.6, beard.z), beard_mask(p, e, m) * (1.0 + 0.5 * rough) + 0.25 * beard.z * rough);
   let bristle = 1.0 + 0.45 * noise(on * vec2f(60.0, 22.0), 27.0);
-  let hair_colour = mix(texel(30).xyz, vec3f(0.10, 0.09, 0.09), 0.25);
+  let hair_colour = mix(texel(HAIR_COLOUR_AT).xyz, vec3f(0.10, 0.09, 0.09), 0.25);
   let stubble = tone.xyz * vec3f(0.60, 0.62, 0.66) * (1.0 + 0.2 * noise(on * 70.0, 29.0));
   c = mix(c, mix(stubble, hair_colour * bristle, beard.z), growth * mix(0.55, 0.95, beard.z));
   // lines of age
@@ -241,7 +241,7 @@ fn paint_skin(p: vec3f, n: vec3f, soft: f32) -> Paint {
   out.ink = min(out.ink, select(9.0, max(-nostril, 0.0) * 0.03 * nose_base.y + 0.001, nose_base.y > 0.01)); // none, no line
   let wing = vec2f(ax - nose_wing.y, p.y - nose_wing.z) / (nose_wing.w * vec2f(1.0, 0.95));
   let base = select(9.0, abs(p.y - nose_base.w + 0.02 - 0.25 * ax) + 0.004, ax < nose_wing.y * 0.5);
-  let drawn = texel(25).w; // whole, ridge, hook, base
+  let drawn = texel(STYLE_AT).w; // whole, ridge, hook, base
   if (drawn < 0.5) {
     out.ink = min(out.ink, min(select(9.0, abs(length(wing) - 1.0) * nose_wing.w + 0.004, wing.x > 0.25 && wing.y > -0.7), base));
   } else if (drawn > 2.5) {
@@ -259,9 +259,9 @@ fn paint_face(p: vec3f, n: vec3f, soft: f32) -> Paint {
   out = paint_eye(p.xy, eye_left, lids_left, soft, out);
   out = paint_eye(p.xy, eye_right, lids_right, soft, out);
   out = paint_mouth(p.xy, soft, out);
-  let marks = texel(33);
+  let marks = texel(MARKS_AT);
   if (marks.z > 0.0) { // spectacles on the skin: lenses, rims, bridge and arms
-    let glass = texel(MORE_AT + 13); // half of the rim's thickness, tint, reflection, size
+    let glass = texel(LENSES_AT); // half of the rim's thickness, tint, reflection, size
     let centre = (eye_right.xy + eye_right.zw) * 0.5;
     let q = abs(vec2f(abs(p.x) - centre.x, p.y - centre.y - 0.03)) / (vec2f(0.25, 0.19) * glass.w);
     let power = 2.0 + 2.0 * marks.z;
@@ -276,11 +276,11 @@ fn paint_face(p: vec3f, n: vec3f, soft: f32) -> Paint {
     out.colour = mix(out.colour, vec3f(0.80, 0.88, 0.95), glass.z * through * streak * smoothstep(0.08, -0.10, p.y - centre.y));
     if (glass.y * through > 0.6) { out.material = DARK; out.gloss = 0.5; }
     out.colour *= 1.0 - 0.25 * cover(0.02 + glass.x - abs(lens + 0.12) * 0.2, 0.03) * (1.0 - through);
-    out.colour = mix(out.colour, texel(36).xyz, cover(-rim, soft));
+    out.colour = mix(out.colour, texel(RIMS_AT).xyz, cover(-rim, soft));
     if (rim < 0.0) { out.material = DARK; out.gloss = 0.6; }
     out.ink = min(out.ink, max(rim, 0.0));
   }
-  let strands = i32(texel(MORE_AT + 19).w);
+  let strands = i32(texel(LINEN_AT).w);
   for (var i = 0; i < strands; i++) { // loose hair before the face
     let s = i32(seed) + 40;
     let start = (hash(i, 1, s) - 0.5) * 1.5;
@@ -288,12 +288,12 @@ fn paint_face(p: vec3f, n: vec3f, soft: f32) -> Paint {
     let y = p.y - hair.y;
     let x = p.x - start - lean * y - 0.06 * sin(y * (2.0 + 4.0 * hash(i, 3, s)) + 6.0 * hash(i, 4, s));
     let shown = smoothstep(0.003 + 0.007 * hash(i, 5, s) + soft, 0.0, abs(x)) * smoothstep(0.5 + 1.1 * hash(i, 6, s), 0.3, y);
-    out.colour = mix(out.colour, texel(30).xyz * (0.7 + 0.6 * hash(i, 7, s)), 0.85 * shown);
+    out.colour = mix(out.colour, texel(HAIR_COLOUR_AT).xyz * (0.7 + 0.6 * hash(i, 7, s)), 0.85 * shown);
   }
   return out;
 }
 fn paint_hair(p: vec3f) -> Paint {
-  let base = texel(30).xyz;
+  let base = texel(HAIR_COLOUR_AT).xyz;
   let around = atan2(p.x - hair_form.w, p.z + 0.75);
   let flow = mix(vec2f(around * 22.0 + 0.6 * p.y, p.y * 1.6), vec2f(p.x * 34.0 + around * 4.0, p.y * 2.0), smoothstep(-0.75, 0.1, p.y));
   let warp = hair_form.y * 40.0 * noise(p.xy * 4.0, 41.0) + 0.7 * noise(p.xy * 2.2, 44.0);
@@ -305,19 +305,19 @@ fn paint_hair(p: vec3f) -> Paint {
 fn paint_neck(p: vec3f) -> Paint {
   let on = skin_plane(p);
   let below = p.y - limits.y;
-  var c = texel(27).xyz * throat.w * (1.0 + 0.07 * fbm(on * 5.0, 1.0));
-  c *= mix(vec3f(1.0), vec3f(1.02, 0.86, 0.84), texel(33).y * smoothstep(0.05, 0.5, below));
+  var c = texel(SKIN_AT).xyz * throat.w * (1.0 + 0.07 * fbm(on * 5.0, 1.0));
+  c *= mix(vec3f(1.0), vec3f(1.02, 0.86, 0.84), texel(MARKS_AT).y * smoothstep(0.05, 0.5, below));
   for (var i = 0; i < 2; i++) { // rings round the neck
     let d = (below - 0.14 - 0.19 * f32(i) - 0.16 * throat.x - 0.35 * p.x * p.x - 0.02 * noise(on * 4.0, 67.0)) / 0.012;
     c *= 1.0 - (0.06 + 0.18 * beard.w + 0.12 * throat.x) * exp(-d * d) * smoothstep(0.45, 0.2, abs(p.x));
   }
   let growth = beard.x * smoothstep(0.50, 0.05, below + 0.12 * noise(on * 6.0, 68.0)) * smoothstep(-0.8, -0.5, p.z);
-  let stubble = mix(texel(27).xyz * vec3f(0.60, 0.62, 0.66), texel(30).xyz, beard.z) * (1.0 + 0.3 * noise(on * vec2f(60.0, 30.0), 69.0));
+  let stubble = mix(texel(SKIN_AT).xyz * vec3f(0.60, 0.62, 0.66), texel(HAIR_COLOUR_AT).xyz, beard.z) * (1.0 + 0.3 * noise(on * vec2f(60.0, 30.0), 69.0));
   return Paint(mix(c, stubble, 0.75 * growth), NECK, 9.0, 0.1);
 }
 fn paint_sky(uv: vec2f) -> Paint { // uv: 0 to 1 over the image
-  let a = texel(34);
-  let b = texel(35);
+  let a = texel(BACK_LOW_AT);
+  let b = texel(BACK_HIGH_AT);
   var t = uv.y + 0.25 * noise(uv * 2.0, 51.0);
   if (a.w > 0.5) { t = 0.5 + 0.5 * fbm(uv * 2.5, 52.0); }
   var c = mix(a.xyz, b.xyz, clamp(t, 0.0, 1.0));
@@ -359,7 +359,7 @@ fn surface(@builtin(global_invocation_id) id: vec3u) {
   let layer = drawn[id.z];
   load_head(i32(layer));
   let side = f32(size.x);
-  let pixels = texel(24).y; // side of the finished image
+  let pixels = texel(SHOT_AT).y; // side of the finished image
   let uv = (vec2f(id.xy) + 0.5) / side;
   let screen = (uv * pixels - 0.5 - camera.zw) * camera.y;
   let way = normalize(vec3f(screen, -camera.x));
@@ -395,7 +395,7 @@ fn surface(@builtin(global_invocation_id) id: vec3u) {
   var nearest = min(min(min(on_skin, on_ear), on_hair), min(on_neck, on_cloth));
   if (worn) { nearest = min(nearest, extras(p, column)); }
   // normal, ambient occlusion and shadow: one loop, so that the scene is compiled once more and not seven times
-  let key = texel(26);
+  let key = texel(KEY_TO_AT);
   var n = vec3f(0.0);
   var hollow = 0.0;
   var lit = 1.0;
@@ -424,12 +424,12 @@ fn surface(@builtin(global_invocation_id) id: vec3u) {
   var paint: Paint;
   if (worn && nearest < min(min(on_skin, on_hair), min(min(on_ear, on_neck), on_cloth))) {
     if (nearest == hand(p)) {
-      paint = Paint(texel(27).xyz * vec3f(1.0, 0.94, 0.92) * (1.0 + 0.08 * fbm(p.xy * 7.0, 62.0)), NECK, 9.0, 0.1);
+      paint = Paint(texel(SKIN_AT).xyz * vec3f(1.0, 0.94, 0.92) * (1.0 + 0.08 * fbm(p.xy * 7.0, 62.0)), NECK, 9.0, 0.1);
     } else if (nearest == collar_at(p, column)) {
-      let linen = texel(MORE_AT + 19).xyz;
+      let linen = texel(LINEN_AT).xyz;
       paint = Paint(linen * (1.0 + 0.06 * fbm(p.xy * 6.0, 70.0)), CLOTH, 9.0, 0.04);
     } else {
-      let own = texel(MORE_AT + 14);
+      let own = texel(WORN_AT);
       let knit = select(0.10 * fbm(p.xy * 5.0, 63.0), 0.35 * sin(p.x * 55.0) * sin(p.y * 40.0), own.w > 0.5);
       paint = Paint(own.xyz * (1.0 + knit), CLOTH, 9.0, 0.04);
     }
@@ -441,18 +441,18 @@ fn surface(@builtin(global_invocation_id) id: vec3u) {
     paint = paint_face(p, n, soft);
   } else if (nearest == on_ear) {
     let q = (vec2f(abs(p.x), p.y) - vec2f(temple.y + 0.035, 0.17)) / vec2f(0.05, 0.16);
-    paint = Paint(texel(27).xyz * mix(vec3f(0.72, 0.55, 0.52), vec3f(1.03, 0.93, 0.92), smoothstep(0.3, 1.1, length(q))), EAR, 9.0, 0.1);
+    paint = Paint(texel(SKIN_AT).xyz * mix(vec3f(0.72, 0.55, 0.52), vec3f(1.03, 0.93, 0.92), smoothstep(0.3, 1.1, length(q))), EAR, 9.0, 0.1);
   } else if (nearest == on_neck) {
     paint = paint_neck(p);
   } else {
-    let stripes = texel(37);
+    let stripes = texel(STRIPES_AT);
     let band = step(0.0, sin(p.x * stripes.w + p.y * stripes.w * 0.3)) * step(0.1, stripes.w);
     let shirt = step(1.5, collar.x) * step(collar.x, 2.5) * step(abs(p.x), 0.5 * (2.25 - p.y)) * step(-0.9, p.z);
-    paint = Paint(mix(mix(texel(32).xyz, stripes.xyz, band), texel(MORE_AT + 19).xyz, shirt) * (1.0 + 0.10 * fbm(p.xy * 4.0, 61.0)), CLOTH, 9.0, 0.05);
+    paint = Paint(mix(mix(texel(CLOTH_AT).xyz, stripes.xyz, band), texel(LINEN_AT).xyz, shirt) * (1.0 + 0.10 * fbm(p.xy * 4.0, 61.0)), CLOTH, 9.0, 0.05);
   }
   if (paint.material == SKIN || paint.material == LIP || paint.material == NECK) { // pores and fine wrinkles
     let q = skin_plane(p) * 38.0;
-    let rough = texel(33).w * (0.03 + 0.05 * beard.w);
+    let rough = texel(MARKS_AT).w * (0.03 + 0.05 * beard.w);
     n = normalize(n + rough * vec3f(noise(q, 64.0), noise(q * vec2f(0.7, 1.6) + 9.0, 65.0), 0.0));
   }
   let open = clamp(1.0 - hollow, 0.0, 1.0);

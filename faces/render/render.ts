@@ -7,17 +7,15 @@
  * @module
  */
 import { InputError } from "../../formats/input_error.ts";
-import headSource from "../../shaders/face_render_head.wgsl" with { type: "text" };
-import landmarkSource from "../../shaders/face_render_landmarks.wgsl" with { type: "text" };
-import surfaceSource from "../../shaders/face_render_surface.wgsl" with { type: "text" };
-import styleSource from "../../shaders/face_render_style.wgsl" with { type: "text" };
 import type { Image } from "../data/image.ts";
 import { CROP_SCALE, type Landmarks } from "../landmarks.ts";
-import { packHead, PARAM_TEXELS, setCrop, wearsAnything } from "./head.ts";
+import { packHead, setCrop, wearsAnything } from "./head.ts";
 import { type Convention, CURVE_POINTS, landmarksOf } from "./landmarks.ts";
 import { clamp, mix } from "./numbers.ts";
+import { SHADERS } from "./shaders.ts";
 import type { HeadParams } from "./shot.ts";
 import { KINDS, type StyleRender } from "./styles.ts";
+import { PARAM_TEXELS } from "./texels.ts";
 
 export type { Rgb } from "./colours.ts";
 export { type Person, samplePerson, type Trait } from "./person.ts";
@@ -65,8 +63,7 @@ function pipelines(gpu: GPUDevice): Pipelines {
   let made = compiled.get(gpu);
   if (!made) {
     const make = (
-      file: string,
-      code: string,
+      file: keyof typeof SHADERS,
       entryPoint: string,
       constants: Record<string, number> = {},
     ): GPUComputePipeline => {
@@ -74,23 +71,21 @@ function pipelines(gpu: GPUDevice): Pipelines {
       return gpu.createComputePipeline({
         label,
         layout: "auto",
-        compute: { module: gpu.createShaderModule({ label, code }), entryPoint, constants },
+        compute: { module: gpu.createShaderModule({ label, code: SHADERS[file] }), entryPoint, constants },
       });
     };
     const lazily = (...given: Parameters<typeof make>) => {
       let pipeline: GPUComputePipeline | undefined;
       return () => pipeline ??= make(...given);
     };
-    const curves = (annotated: boolean) =>
-      lazily("face_render_landmarks", headSource + landmarkSource, "curves", { annotated: Number(annotated) });
-    const surface = (worn: boolean) =>
-      lazily("face_render_surface", headSource + surfaceSource, "surface", { worn: Number(worn) });
+    const curves = (annotated: boolean) => lazily("face_render_landmarks", "curves", { annotated: Number(annotated) });
+    const surface = (worn: boolean) => lazily("face_render_surface", "surface", { worn: Number(worn) });
     made = {
       curves: { annotators: curves(true), anatomy: curves(false) },
       surface: { worn: surface(true), bare: surface(false) },
-      shade: make("face_render_style", styleSource, "shade"),
-      paint: make("face_render_style", styleSource, "paint"),
-      pack: make("face_render_style", styleSource, "pack"),
+      shade: make("face_render_style", "shade"),
+      paint: make("face_render_style", "paint"),
+      pack: make("face_render_style", "pack"),
     };
     compiled.set(gpu, made);
   }

@@ -3,12 +3,9 @@
  *
  * @module
  */
-import head from "../../shaders/face_render_head.wgsl" with { type: "text" };
-import landmarks from "../../shaders/face_render_landmarks.wgsl" with { type: "text" };
-import style from "../../shaders/face_render_style.wgsl" with { type: "text" };
-import surface from "../../shaders/face_render_surface.wgsl" with { type: "text" };
 import type { Device } from "../../engine/device.ts";
 import { Graph } from "../../engine/graph.ts";
+import { SHADERS } from "../../faces/render/shaders.ts";
 import { detectorTargets, detectorTraining, trainableNames } from "../../models/detectors/registry.ts";
 import { starDetectorConfig } from "../../models/detectors/star_detector.ts";
 import { hourglassConfig } from "../../models/detectors/hourglass.ts";
@@ -68,9 +65,8 @@ export async function trainingLosses(device: Device): Promise<Record<string, num
  * than a browser need offer.
  */
 export async function rendererErrors({ gpu }: Device): Promise<string[]> {
-  const sources = { landmarks: head + landmarks, surface: head + surface, style };
   const found = await Promise.all(
-    Object.entries(sources).map(async ([name, code]) => {
+    Object.entries(SHADERS).map(async ([name, code]) => {
       const { messages } = await gpu.createShaderModule({ code }).getCompilationInfo();
       return messages.filter(({ type }) => type === "error").map(({ lineNum, message }) =>
         `${name}:${lineNum}: ${message}`
