@@ -5,7 +5,7 @@
  */
 import { extent, Graph } from "../../engine/graph.ts";
 import { onnxModel } from "../io/onnx.ts";
-import { landmarksInPicture, squareOf } from "../io/onnx_pictures.ts";
+import { landmarksInPicture, squareOf } from "../io/onnx_squares.ts";
 import type { HostTensors } from "../io/params.ts";
 import { SETTLED, SETTLED_RAD } from "./find_faces.ts";
 import { schemaOf } from "./network.ts";

@@ -15,7 +15,7 @@ import { logistic, logitOf } from "../../../models/finder/logistic.ts";
 import { CELL_PX, finderNetwork, finderSpecs } from "../../../models/finder/network.ts";
 import type { StarDetectorConfig } from "../../../models/detectors/star_detector.ts";
 import { onnxModel } from "../../../models/io/onnx.ts";
-import { squareOf } from "../../../models/io/onnx_pictures.ts";
+import { squareOf } from "../../../models/io/onnx_squares.ts";
 import { createParameters, initialise, type ParameterSpec, Scope } from "../../../models/io/params.ts";
 import { unet, unetFormat } from "../../../models/diffusion/unet.ts";
 import { affine } from "../../../ops/affine.ts";
