@@ -238,9 +238,12 @@ interface Header {
   metadata: Record<string, string>;
 }
 
+/** Reports a problem of the file. */
+type Fail = (problem: string) => never;
+
 /** Reads and checks everything before the tensors' bytes. */
 function readHeader(file: Deno.FsFile, path: string, size: number): Header {
-  const fail = (problem: string): never => {
+  const fail: Fail = (problem) => {
     throw new InputError(`Cannot read ${path} as safetensors: ${problem}`);
   };
   if (size < 8) return fail(`it has ${size} bytes, fewer than the 8 of the header's length`);
@@ -261,37 +264,48 @@ function readHeader(file: Deno.FsFile, path: string, size: number): Header {
   if (twice !== undefined) fail(`its header has "${twice}" twice`);
   if (!isRecord(json)) return fail("its header is not a JSON object");
 
-  const entries = new Map<string, Entry>();
+  const entries = new Map<string, Entry>(), data = { begin: 8 + length, end: size };
   let metadata: Record<string, string> = {};
   for (const [name, value] of Object.entries(json)) {
-    const failAt = (problem: string): never => fail(`"${name}" ${problem}`);
+    const failAt: Fail = (problem) => fail(`"${name}" ${problem}`);
     if (!isRecord(value)) return failAt("is not a JSON object");
-    if (name === "__metadata__") {
-      if (!isTextByText(value)) return failAt("has a value that is not text");
-      metadata = value;
-      continue;
-    }
-    const { dtype, shape, data_offsets: offsets } = value;
-    if (!isDtype(dtype)) {
-      const allowed = Object.keys(ELEMENT_BYTES).join(", ");
-      return failAt(`has dtype ${JSON.stringify(dtype)}: it must be one of ${allowed}`);
-    }
-    if (!isSizes(shape)) return failAt(`has shape ${JSON.stringify(shape)}: it must be a list of integers, 0 or more`);
-    if (!isSizes(offsets) || offsets.length !== 2) {
-      return failAt(`has data_offsets ${JSON.stringify(offsets)}: they must be two integers, 0 or more`);
-    }
-    const [begin, end] = offsets as [number, number];
-    const bytes = countElements(shape) * ELEMENT_BYTES[dtype];
-    if (end - begin !== bytes) {
-      failAt(`takes ${bytes} bytes as ${dtype} [${shape.join(", ")}], its data_offsets [${begin}, ${end}] do not`);
-    }
-    if (8 + length + end > size) {
-      failAt(`ends at byte ${8 + length + end} and the file has ${size}, hint: was it downloaded whole?`);
-    }
-    entries.set(name, { dtype, shape, begin: 8 + length + begin, end: 8 + length + end });
+    if (name !== "__metadata__") entries.set(name, readEntry(value, data, failAt));
+    else if (isTextByText(value)) metadata = value;
+    else return failAt("has a value that is not text");
   }
+  checkContiguous(entries, data, fail);
+  return { entries, metadata };
+}
 
-  let end = 8 + length, before = "the header";
+/** Place of bytes in a file. */
+interface Extent {
+  readonly begin: number;
+  readonly end: number;
+}
+
+function readEntry({ dtype, shape, data_offsets: offsets }: Record<string, unknown>, data: Extent, fail: Fail): Entry {
+  if (!isDtype(dtype)) {
+    const allowed = Object.keys(ELEMENT_BYTES).join(", ");
+    return fail(`has dtype ${JSON.stringify(dtype)}: it must be one of ${allowed}`);
+  }
+  if (!isSizes(shape)) return fail(`has shape ${JSON.stringify(shape)}: it must be a list of integers, 0 or more`);
+  if (!isSizes(offsets) || offsets.length !== 2) {
+    return fail(`has data_offsets ${JSON.stringify(offsets)}: they must be two integers, 0 or more`);
+  }
+  const [begin, end] = offsets as [number, number];
+  const bytes = countElements(shape) * ELEMENT_BYTES[dtype];
+  if (end - begin !== bytes) {
+    fail(`takes ${bytes} bytes as ${dtype} [${shape.join(", ")}], its data_offsets [${begin}, ${end}] do not`);
+  }
+  if (data.begin + end > data.end) {
+    fail(`ends at byte ${data.begin + end} and the file has ${data.end}, hint: was it downloaded whole?`);
+  }
+  return { dtype, shape, begin: data.begin + begin, end: data.begin + end };
+}
+
+/** Checks that the tensors fill the file, one after the other. */
+function checkContiguous(entries: ReadonlyMap<string, Entry>, data: Extent, fail: Fail): void {
+  let end = data.begin, before = "the header";
   for (const [name, entry] of [...entries].sort(([, a], [, b]) => a.begin - b.begin || a.end - b.end)) {
     if (entry.begin !== end) {
       const what = entry.begin < end ? "overlaps" : "leaves a hole behind";
@@ -300,8 +314,7 @@ function readHeader(file: Deno.FsFile, path: string, size: number): Header {
     end = entry.end;
     before = `"${name}"`;
   }
-  if (end !== size) fail(`its tensors end at byte ${end} and the file has ${size}`);
-  return { entries, metadata };
+  if (end !== data.end) fail(`its tensors end at byte ${end} and the file has ${data.end}`);
 }
 
 /** A key that an object of this valid JSON text has twice, which `JSON.parse` would pass over. */

@@ -49,8 +49,9 @@ import { timeEmbedding } from "../../ops/time_embedding.ts";
 import { upsampleBilinear } from "../../ops/upsample_bilinear.ts";
 import { upsampleNearest } from "../../ops/upsample_nearest.ts";
 import type { Device } from "../../engine/device.ts";
-import { dims, Graph, type Shape, type Value } from "../../engine/graph.ts";
+import { dims, elements, Graph, type Shape, type Value } from "../../engine/graph.ts";
 import { Executable } from "../../engine/executable.ts";
+import { itemAt } from "../../engine/lookup.ts";
 import type { TensorData } from "../../formats/safetensors.ts";
 import { Tensor } from "../../engine/tensor.ts";
 import { InputError } from "../../formats/input_error.ts";
@@ -233,30 +234,7 @@ async function runOp(
     throw new InputError(`Cannot check "${op}/${strange}": it is no input, result or gradient`);
   }
   const graph = new Graph();
-  const specs = new Map<string, ParameterSpec>();
-  const data: Record<string, ArrayLike<number>> = {};
-  const inputs: Record<string, Value> = {};
-  for (const [full, tensor] of tensors) {
-    const name = /^in\.(?!p\.)(.+)$/.exec(full)?.[1];
-    if (!name) continue;
-    const weight = /^w\d?$/.test(name) && (tensor.shape.length === 4 || op === "linear");
-    if (weight) {
-      const [O, I, ...rest] = tensor.shape as [number, number];
-      const spec = {
-        name,
-        shape: [...rest, I, O],
-        layout: "conv" as const,
-        init: { kind: "constant", value: 0 } as const,
-      };
-      specs.set(name, spec);
-      data[name] = fromFileLayout(spec, tensor.data);
-      inputs[name] = graph.input(name, spec.shape);
-    } else {
-      const laid = tensor.shape.length === 4 ? channelsLast(tensor) : tensor;
-      data[name] = laid.data;
-      inputs[name] = graph.input(name, laid.shape);
-    }
-  }
+  const { inputs, data, specs } = inputsOf(graph, op, tensors);
   const at = (name: string) => {
     const value = inputs[name];
     if (!value) tensorOf(tensors, `in.${name}`);
@@ -265,28 +243,11 @@ async function runOp(
   const result = tensors.get("out") ?? tensorOf(tensors, "out0");
   const out = result.shape.length === 4 ? channelsLast(result).shape : result.shape;
   const outs = [build({ at, scope: new Scope(graph, specs, "p."), ...about, out })].flat();
-  const outputs: Record<string, Value> = {};
-  const terms: Value[] = [];
-  outs.forEach((out, k) => {
-    const suffix = outs.length > 1 ? `${k}` : "";
-    outputs[`out${suffix}`] = out;
-    const cotangent = tensors.get(`cotangent${suffix}`);
-    if (!cotangent) return;
-    const laid = cotangent.shape.length === 4 ? channelsLast(cotangent) : cotangent;
-    terms.push(sum(mul(out, graph.constant(laid.data, out.shape))));
-  });
-  const wrt = [...tensors.keys()].filter((name) => name.startsWith("grad.")).map((name) => name.slice(5));
-  const grads = terms.length
-    ? gradients(
-      terms.reduce((a, b) => add(a, b)),
-      wrt.map((name) => {
-        const value = inputs[name] ?? graph.parameters.get(name);
-        if (!value) throw new InputError(`Cannot check "${op}/grad.${name}": the op has nothing of that name`);
-        return value;
-      }),
-    )
-    : [];
-  grads.forEach((g, k) => outputs[`grad.${wrt[k]}`] = g);
+  const suffixOf = (k: number) => outs.length > 1 ? `${k}` : "";
+  const outputs: Record<string, Value> = {
+    ...Object.fromEntries(outs.map((out, k) => [`out${suffixOf(k)}`, out])),
+    ...gradientsOf(graph, op, outs.map((out, k) => [out, tensors.get(`cotangent${suffixOf(k)}`)]), tensors, inputs),
+  };
 
   const specOf = (name: string) => specs.get(name) as ParameterSpec;
   const parameters = new Map(
@@ -305,6 +266,59 @@ async function runOp(
   exe.destroy();
   for (const tensor of parameters.values()) tensor.destroy();
   return got;
+}
+
+/** Inputs of an op and their data in this library's layout; `specs` are the weights among them. */
+function inputsOf(graph: Graph, op: string, tensors: ReadonlyMap<string, TensorData>) {
+  const specs = new Map<string, ParameterSpec>();
+  const data: Record<string, ArrayLike<number>> = {};
+  const inputs: Record<string, Value> = {};
+  for (const [full, tensor] of tensors) {
+    const name = /^in\.(?!p\.)(.+)$/.exec(full)?.[1];
+    if (!name) continue;
+    const isWeight = /^w\d?$/.test(name) && (tensor.shape.length === 4 || op === "linear");
+    if (isWeight) {
+      const [O, I, ...rest] = tensor.shape as [number, number];
+      const spec = {
+        name,
+        shape: [...rest, I, O],
+        layout: "conv" as const,
+        init: { kind: "constant", value: 0 } as const,
+      };
+      specs.set(name, spec);
+      data[name] = fromFileLayout(spec, tensor.data);
+      inputs[name] = graph.input(name, spec.shape);
+    } else {
+      const laid = tensor.shape.length === 4 ? channelsLast(tensor) : tensor;
+      data[name] = laid.data;
+      inputs[name] = graph.input(name, laid.shape);
+    }
+  }
+  return { inputs, data, specs };
+}
+
+/** Gradients that the case has, `grad.<name>`, of the outputs weighted by their cotangents; none without a cotangent. */
+function gradientsOf(
+  graph: Graph,
+  op: string,
+  outs: readonly (readonly [Value, cotangent: TensorData | undefined])[],
+  tensors: ReadonlyMap<string, TensorData>,
+  inputs: Readonly<Record<string, Value>>,
+): Record<string, Value> {
+  const terms = outs.flatMap(([out, cotangent]) => {
+    if (!cotangent) return [];
+    const { data } = cotangent.shape.length === 4 ? channelsLast(cotangent) : cotangent;
+    return [sum(mul(out, graph.constant(data, out.shape)))];
+  });
+  const names = [...tensors.keys()].filter((name) => name.startsWith("grad."));
+  if (!terms.length) return {};
+  const wrt = names.map((name) => {
+    const value = inputs[name.slice("grad.".length)] ?? graph.parameters.get(name.slice("grad.".length));
+    if (!value) throw new InputError(`Cannot check "${op}/${name}": the op has nothing of that name`);
+    return value;
+  });
+  const grads = gradients(terms.reduce((a, b) => add(a, b)), wrt);
+  return Object.fromEntries(names.map((name, k) => [name, itemAt(grads, k, "gradients")]));
 }
 
 const number = z.number();
@@ -370,19 +384,10 @@ export const optimizersCheck: GoldenCheck = async (c, device) => {
     for (const tensor of tensors.values()) tensor.destroy();
   }
 
-  const { max_norm } = numbersIn(c.json["clip"], /max_norm (?<max_norm>[\d.]*\d)/, "the largest norm");
-  const graph = new Graph();
-  const [a, b] = ["clip/a", "clip/b"].map((name) => graph.input(name, tensorOf(want, name).shape)) as [Value, Value];
-  const squares = sumOfSquares([a, b]);
-  const factor = clipFactor(squares, max_norm ?? NaN);
-  const outputs = { "clip/total_norm": sqrt(squares), "clip/a": mul(a, factor), "clip/b": mul(b, factor) };
-  const exe = new Executable(device, { outputs });
-  exe.run({
-    "clip/a": grads.data.subarray(0, size),
-    "clip/b": grads.data.subarray(size, size + tensorOf(want, "clip/b").data.length),
-  });
-  for (const name of Object.keys(outputs)) got.set(name, await exe.read(name));
-  exe.destroy();
+  const { max_norm = NaN } = numbersIn(c.json["clip"], /max_norm (?<max_norm>[\d.]*\d)/, "the largest norm");
+  const shapeOf = (name: string) => tensorOf(want, name).shape;
+  const clipped = await clipGradients(device, shapeOf, grads.data, max_norm);
+  for (const [name, values] of clipped) got.set(name, values);
 
   const rates = Object.entries(parsePart(c, z.record(z.string(), z.array(number)), "lr_schedules"));
   const wrong = rates.find(([name, rates]) => {
@@ -391,6 +396,27 @@ export const optimizersCheck: GoldenCheck = async (c, device) => {
   });
   return [...compareGroups(c, want, got), { ...exact("lr_schedules", wrong === undefined), tensor: wrong?.[0] ?? "" }];
 };
+
+/** Clips two gradients, which are the first values of `data` one after the other, by their common norm. */
+async function clipGradients(
+  device: Device,
+  shapeOf: (name: "clip/a" | "clip/b") => Shape,
+  data: Float32Array,
+  max_norm: number,
+): Promise<Map<string, Float32Array>> {
+  const graph = new Graph();
+  const a = graph.input("clip/a", shapeOf("clip/a")), b = graph.input("clip/b", shapeOf("clip/b"));
+  const squares = sumOfSquares([a, b]);
+  const factor = clipFactor(squares, max_norm);
+  const outputs = { "clip/total_norm": sqrt(squares), "clip/a": mul(a, factor), "clip/b": mul(b, factor) };
+  const exe = new Executable(device, { outputs });
+  const end = elements(a.shape);
+  exe.run({ "clip/a": data.subarray(0, end), "clip/b": data.subarray(end, end + elements(b.shape)) });
+  const got = new Map<string, Float32Array>();
+  for (const name of Object.keys(outputs)) got.set(name, await exe.read(name));
+  exe.destroy();
+  return got;
+}
 
 /** A learning-rate schedule and its base rate from the words that the case names it by. */
 function scheduleOf(words: string): [(step: number) => number, number] {
