@@ -35,7 +35,7 @@ function randomParameters(device: Device, specs: ReadonlyMap<string, ParameterSp
     const mean = init.kind === "constant" ? init.value : 0;
     for (let k = 0; k < data.length; k++) data[k] = mean + drawn[at++ & (DRAWN - 1)]! * std;
     const tensor = new Tensor(device, shape, data, "f16");
-    // What is written waits in memory until something is submitted.
+    // Writes wait in memory until something is submitted.
     device.gpu.queue.submit([]);
     return [name, tensor];
   }));

@@ -52,7 +52,7 @@ export async function measure(
     return performance.now() - start;
   };
   if (!warm) await time(1);
-  // What few short runs take is mostly the wait, so the count is raised in steps, each measured.
+  // The time of few short runs is mostly the wait, so the count is raised in steps, each measured.
   let [count, elapsed] = [1, await time(1)];
   while (elapsed < 0.8 * least_ms) {
     count = Math.ceil(count * Math.min(8, 1.1 * least_ms / elapsed));

@@ -19,7 +19,7 @@ import type { FaceSource } from "./_correct_source.ts";
 
 /** The pipeline that is run unless another one is named. */
 export const ADAPT_PIPELINE: string = fileURLToPath(new URL("../pipelines/adapt.yaml", import.meta.url));
-/** Faces that a fit needs at least: of fewer, the part that is held back says nothing. */
+/** Fewest faces for a fit: with fewer, the errors of its holdout would say little. */
 export const LEAST_FACES = 20;
 
 /** Side of the crops of the faces, pixels. */
@@ -86,13 +86,13 @@ export class Adaptation implements AsyncDisposable {
   #ended: Promise<unknown> = Promise.resolve();
   #failure: string | undefined;
   #timer: ReturnType<typeof setInterval> | undefined;
-  #told = "";
+  #sent = "";
 
   /** Takes the faces and the pipeline. */
   constructor(options: AdaptOptions) {
     this.#options = options;
     const dir = resolve(options.source.dir);
-    // Two folders of one name do not take each other's.
+    // Folders of one name have different ids.
     const id = createHash("sha256").update(dir).digest("hex").slice(0, 8);
     this.#folder = resolve(`runs/corrected/${basename(dir)}-${id}`);
     this.#set = [`folder=${this.#folder}`, ...options.set];
@@ -124,7 +124,9 @@ export class Adaptation implements AsyncDisposable {
       const made = (output: string) => stages.filter(({ spec }) => spec.output === output).map(({ id }) => id);
       const detectors = made("detector"), [before, after] = [detectors[0], detectors.at(-1)];
       if (before === undefined || after === undefined || unset["folder"] === undefined) {
-        throw new InputError(`Cannot adapt a detector by ${this.#options.file}: it makes none of a parameter "folder"`);
+        throw new InputError(
+          `Cannot adapt a detector by ${this.#options.file}: it makes no detector from a parameter "folder"`,
+        );
       }
       return { home: `runs/${name}`, detectors: [before, after], report: made("report")[0] };
     });
@@ -136,8 +138,8 @@ export class Adaptation implements AsyncDisposable {
       clearInterval(this.#timer);
       this.#timer = undefined;
     }
-    if (text !== this.#told) this.onChange(state);
-    this.#told = text;
+    if (text !== this.#sent) this.onChange(state);
+    this.#sent = text;
   }
 
   /**

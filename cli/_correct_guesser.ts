@@ -108,7 +108,7 @@ export class Guesser implements AsyncDisposable {
         return { landmarks: pointsOf(points), uncertainty_px: spread.map((px) => roundTo(px, 3)) };
       });
     }
-    throw new RangeError("Cannot look at no picture");
+    throw new RangeError("Cannot find faces without a picture");
   }
 
   /** Frees the detector after the guesses that were asked for. */

@@ -130,7 +130,7 @@ export class Journal implements Disposable {
       }
       const text = readTextIfExists(path) ?? "";
       const journal = parseCorrections(text, path);
-      // What a crash cut off would spoil the next line.
+      // A line that a crash cut short would spoil the next one.
       const whole = new TextEncoder().encode(text.slice(0, text.lastIndexOf("\n") + 1)).length;
       attempt(path, () => file.truncateSync(whole));
       return new Journal(path, source, journal, file);

@@ -94,7 +94,7 @@ async function guesserFor(
     detector = await load(dir);
   } catch (error) {
     if (!(error instanceof NoAdapterError)) throw error;
-    return { reason: "there is no GPU, nor a driver that does without" };
+    return { reason: "there is neither a GPU nor a software driver" };
   }
   try {
     return { guesser: new Guesser(detector, schema, find) };

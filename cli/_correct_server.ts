@@ -65,7 +65,7 @@ export interface CorrectOptions {
   readonly token: string;
 }
 
-/** Answers requests; the network aside, so that it can be tested without one. */
+/** Answers requests, and leaves the network to its caller, so that tests need none. */
 export class CorrectServer implements AsyncDisposable {
   readonly #options: CorrectOptions;
   readonly #doubts: (number | undefined)[];
@@ -280,7 +280,7 @@ export class CorrectServer implements AsyncDisposable {
     return json(this.#addFace(picture, landmarks, guess));
   }
 
-  /** Adds the faces that are found in a picture, but for those that it has, rejected ones among them. */
+  /** Adds the faces that are found in a picture, except those that it has already, rejected ones included. */
   async #find(body: unknown): Promise<Response> {
     const { file_name } = bodyAs(findBody, body),
       picture = this.#picture(file_name),
@@ -328,7 +328,7 @@ export class CorrectServer implements AsyncDisposable {
     return json(await adaptation.state());
   }
 
-  /** Guesses with another detector, and finds the doubts of the faces anew that nobody has judged or corrected. */
+  /** Guesses with another detector, and finds the doubts again of the faces that are neither judged nor corrected. */
   async #guessBy(dir: string): Promise<void> {
     const before = this.#guesser;
     if (!before || !this.#options.load) throw new Refusal(422, this.#options.reason ?? "there is no detector");
@@ -430,7 +430,7 @@ const addBody = z.strictObject({ file_name: z.string(), box: z.tuple([coordinate
 const findBody = z.strictObject({ file_name: z.string() });
 const adaptBody = z.strictObject({ act: z.enum(["start", "cancel", "use"]) });
 
-/** The square that has the whole of a picture. */
+/** The smallest square around a picture. */
 function wholeOf({ width, height }: Image): Square {
   const side = Math.max(width, height);
   return { x: (width - side) / 2, y: (height - side) / 2, side };

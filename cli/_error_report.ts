@@ -66,7 +66,7 @@ function parted(text: string): { message: string; hint?: string } {
   return { message, ...(hint !== undefined && { hint }) };
 }
 
-/** Kind of an error: the one place that parts mistakes of users, and faults of the machine, from bugs. */
+/** Kind of an error: mistakes of users and faults of the machine are distinguished from bugs here only. */
 function codeOf(error: unknown): ErrorCode {
   if (error instanceof InputError) return error.code;
   if (error instanceof NoAdapterError) return "no_adapter";

@@ -1,8 +1,8 @@
 /**
  * A page of this machine: the rules by which its server answers requests.
  *
- * The server is reached from this machine only, under a path that begins with a secret; it answers no other site, and of the
- * product's files serves those that the page is made of.
+ * The server is reached from this machine only, under a path that begins with a secret; it answers no other site, and
+ * serves only those of the product's files that the page is made of.
  *
  * @module
  */
@@ -65,7 +65,7 @@ export interface LocalSite {
   readonly actions: Readonly<Record<string, (body: unknown) => Response | Promise<Response>>>;
 }
 
-/** Answers requests for a page; the network aside, so that it can be tested without one. */
+/** Answers requests for a page, and leaves the network to its caller, so that tests need none. */
 export class LocalServer {
   #modules: Promise<ReadonlyMap<string, string>> | undefined;
 
@@ -146,7 +146,7 @@ export function json(value: unknown): Response {
   return Response.json(value, { headers: GUARD });
 }
 
-/** Compares in a time that says nothing about the secret. */
+/** Compares in constant time. */
 function isSame(given: string, secret: string): boolean {
   const [a, b] = [given, secret].map((word) => new TextEncoder().encode(word));
   return a!.length === b!.length && timingSafeEqual(a!, b!);
@@ -210,7 +210,7 @@ export function newToken(): string {
 export function keptToken(path: string): string {
   const isThere = exists(path);
   if (isThere) {
-    // A link is not followed: its file may be anybody's.
+    // A link is not followed: its file may belong to another user.
     const { isFile, mode } = Deno.lstatSync(path), isPrivate = mode === null || (mode & 0o077) === 0;
     const token = isFile && isPrivate ? Deno.readTextFileSync(path).trim() : "";
     if (/^[0-9a-f]{32}$/.test(token)) return token;

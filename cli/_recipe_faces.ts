@@ -7,7 +7,7 @@ import { DEFAULT_POSE, HeadSketch, type RenderedFace, samplePerson, sampleShot }
 import { parseStyle, type StyleRender } from "../faces/render/styles.ts";
 import { Random } from "../engine/rng.ts";
 
-/** Pictures that are kept, and heads of which the next picture is near. */
+/** Most pictures and most heads in the caches; another style of a head in the cache is drawn faster. */
 const MOST_KEPT = 64, MOST_SKETCHES = 8;
 /** Style in which edits are seen. */
 const PHOTO = parseStyle("style: photo\ndoc: A photograph.\nrender: { lens: { photo: 1 } }\n", "photo.yaml").render;
@@ -43,7 +43,7 @@ export class RecipeFaces implements AsyncDisposable {
     return face;
   }
 
-  /** The head of a person; the one that was asked for longest ago makes room. */
+  /** The head of a person; the cache drops the least recently used one. */
   #sketch(person: number, size_px: number): HeadSketch {
     const key = `${person} ${size_px}`;
     let sketch = this.#sketches.get(key);

@@ -61,7 +61,7 @@ export function pullLandmark(text: string, edit: Edit, landmarks: Landmarks, pul
   if (isCentral) isLateral ? down = 0 : across = 0;
 
   const old = offsetIn(text, i);
-  // The other half does the mirrored opposite of the one that is named.
+  // The half that is not named makes the mirrored move.
   if (old && !old.named.some((entry) => landmarksNamed(entry, schema)?.includes(point))) {
     isLateral ? down = -down : across = -across;
   }

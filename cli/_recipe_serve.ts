@@ -12,7 +12,7 @@ import type { findRecipes } from "./_recipe_files.ts";
 import { RecipeServer } from "./_recipe_server.ts";
 import { type Context, UsageError } from "./command.ts";
 
-/** Options of `correct` that are of faces alone. */
+/** Options of `correct` that apply to faces only. */
 const OF_FACES = [
   "format",
   "annotations",
@@ -36,7 +36,7 @@ export type ServeOptions =
  * Serves the page until Ctrl-C.
  *
  * @param found The folder, and the file to begin with.
- * @throws {UsageError} If an option is of faces, or the port is in use.
+ * @throws {UsageError} If an option applies to faces only, or the port is in use.
  */
 export async function serveRecipes(
   { folder, file }: NonNullable<Awaited<ReturnType<typeof findRecipes>>>,
@@ -69,6 +69,6 @@ async function openFaces(device: LazyDevice): Promise<{ faces?: RecipeFaces; rea
     return { faces: new RecipeFaces((await device.open()).gpu) };
   } catch (error) {
     if (!(error instanceof NoAdapterError)) throw error;
-    return { reason: "there is no GPU, nor a driver that does without" };
+    return { reason: "there is neither a GPU nor a software driver" };
   }
 }

@@ -56,7 +56,7 @@ export interface RecipeOptions {
 type DrawRequest = z.output<typeof drawBody>;
 type PullRequest = Pick<DrawRequest, "person" | "amount" | "draws"> & NonNullable<DrawRequest["pull"]>;
 
-/** Answers requests; the network aside, so that it can be tested without one. */
+/** Answers requests, and leaves the network to its caller, so that tests need none. */
 export class RecipeServer extends LocalServer {
   readonly #options: RecipeOptions;
   /** Small pictures by file, with the texts that they are of. */

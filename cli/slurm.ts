@@ -106,7 +106,7 @@ export const slurm = (context: Context) => {
     });
 };
 
-/** Where the user called the command, and its arguments but for those of this command alone. */
+/** The folder in which the user called the command, and the arguments that jobs take too. */
 interface Place {
   readonly from: string;
   readonly args: readonly string[];

@@ -239,14 +239,14 @@ function stages(run: RunState, dir: string): Html {
     const left = status === "running" && progress?.done
       ? [`${formatSeconds(seconds / progress.done * (progress.total - progress.done))} left`]
       : [];
-    const told = progress ? [`${progress.done}/${progress.total}`, ...left, ...fields] : [];
+    const notes = progress ? [`${progress.done}/${progress.total}`, ...left, ...fields] : [];
     const bar = progress &&
       markup`<svg class="bar" width="100%" height="8"><rect width="${100 * shareOf(one)}%" height="8" rx="2"/></svg>`;
     return markup`<tr><td>${link}</td><td class="${status}">${
       status === "skipped" ? "done before" : status
     }</td><td class="number">${
       seconds > 0 || isDone(one) ? formatSeconds(seconds) : ""
-    }</td><td class="plot">${bar}</td><td class="notes">${told.join(" \u00b7 ")}</td></tr>\n`;
+    }</td><td class="plot">${bar}</td><td class="notes">${notes.join(" \u00b7 ")}</td></tr>\n`;
   });
   return markup`<h2>Stages</h2><div class="wide"><table class="timing"><thead><tr><th>stage</th><th>state</th>
 <th class="number">time</th><th class="plot"></th><th></th></tr></thead>

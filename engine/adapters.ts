@@ -46,7 +46,7 @@ export interface Adapter extends AdapterFacts {
   readonly address: string | null;
   /** Memory, bytes: of a software driver that of the machine; null if it is not known. */
   readonly memory: number | null;
-  /** The request that gives it; null for a GPU that nothing tells from others of its model. */
+  /** The request that gives it; null for a GPU that cannot be distinguished from others of its model. */
   readonly selection: AdapterRequest | null;
 }
 
@@ -127,7 +127,7 @@ async function ask(environment: AdapterRequest["environment"]): Promise<(readonl
 /**
  * Lists the adapters of the machine: hardware first, in the order of the drivers' manifests.
  *
- * GPUs of one model and vendor are told apart by their places on the bus, which takes `nvidia-smi` and Mesa's
+ * GPUs of one model and vendor are distinguished by their places on the bus, which takes `nvidia-smi` and Mesa's
  * device-select layer; without the layer all but the first have no {@linkcode Adapter.selection}.
  */
 export async function listAdapters(): Promise<Adapter[]> {
@@ -183,7 +183,7 @@ export async function enumerate(machine: Machine): Promise<Adapter[]> {
   return [...found.values()].sort((a, b) => Number(a.software) - Number(b.software));
 }
 
-/** Asks for one of several GPUs of NVIDIA; the request is null where nothing tells it from others of its model. */
+/** Asks for one of several GPUs of NVIDIA; the request is null if it cannot be distinguished from others of its model. */
 async function askNvidia(
   gpu: NvidiaGpu,
   { gpus, layer, ask }: Machine,
@@ -208,7 +208,7 @@ export function isSame(a: AdapterFacts, b: AdapterFacts): boolean {
  * Chooses adapters.
  *
  * @param wanted For each its number in {@linkcode listAdapters}, or a part of its name or of its driver's.
- * @throws {InputError} If there is no such adapter, or it cannot be told from another.
+ * @throws {InputError} If there is no such adapter, or it cannot be distinguished from another.
  */
 export async function chooseAdapters(wanted: readonly string[]): Promise<Adapter[]> {
   const adapters = wanted.length ? await listAdapters() : [];

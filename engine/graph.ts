@@ -103,7 +103,7 @@ export interface KernelSelector {
 export interface Kernel {
   /** WGSL text, usually imported from `shaders/`. */
   readonly source: string;
-  /** Where the text comes from, for error messages: `shaders/conv2d.wgsl`. */
+  /** Origin of the text for error messages, `shaders/conv2d.wgsl`. */
   readonly label: string;
   /** Name of the entry point in `source`. */
   readonly entry: string;
@@ -133,7 +133,7 @@ export interface Kernel {
    */
   readonly inPlace?: Readonly<Record<string, string>>;
   /**
-   * How dispatches of equal keys become one: `merge` gives the kernel that computes the results of all, whose inputs and
+   * Joins dispatches of equal keys: `merge` gives the kernel that computes the results of all, whose inputs and
    * outputs are theirs, one kernel's after the other's.
    */
   readonly together?: { readonly key: string; merge(kernels: readonly Kernel[]): Kernel };
@@ -200,8 +200,8 @@ export interface Op<A, I extends number, O extends number = 1> {
   /** "memory": cheap, may be recomputed. "compute": keep its output. */
   readonly bound: "memory" | "compute";
   /**
-   * Whether mixed precision keeps an output as f16: always, as it does products, which are summed in f32; or as f16 where
-   * all operands are that have the result's size. Without it outputs are f32, as sums and statistics must be.
+   * Rule by which mixed precision keeps an output as f16: "always" for products, which are summed in f32; "follows" if all
+   * operands of the result's size are f16. Without it outputs are f32, as sums and statistics must be.
    */
   f16?(node: Node<A, I, O>, output: number): "always" | "follows" | "never";
   /** Floating point operations, for plans and rooflines; one per element when absent. */
@@ -213,7 +213,7 @@ export interface Op<A, I extends number, O extends number = 1> {
 /** An op of any attributes, inputs and outputs. */
 export type AnyOp = Op<Attrs, number, number>;
 
-/** Where a value comes from when no op computes it. */
+/** Origin of a value that no op computes. */
 export type Leaf =
   | { readonly kind: "input"; readonly name: string }
   | { readonly kind: "parameter"; readonly name: string }

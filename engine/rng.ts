@@ -258,7 +258,7 @@ export class Random {
 
   #draw(index: number): void {
     if (index >= 2 ** 32) {
-      throw new RangeError(`Cannot draw more than 2^34 words from "${this.stream}" in one step: hint: use more steps`);
+      throw new RangeError(`Cannot draw more than 2^34 words from "${this.stream}" in one step, hint: use more steps`);
     }
     philox4x32([index, this.step >>> 0, Math.floor(this.step / 2 ** 32), 0], this.#key, this.#block);
     this.#index = index;

@@ -114,7 +114,7 @@ export function drawGridWarp(
 }
 
 /**
- * Where a point was before the warp.
+ * Place of a point before the warp.
  *
  * @param at The point, `[x, y]`; changed.
  */
@@ -128,7 +128,7 @@ export function warpBack(at: Float64Array, warp: GridWarp): void {
 }
 
 /**
- * Where a warp takes landmarks.
+ * Landmarks after a warp.
  *
  * @param landmarks `[P, 2]`, pixels.
  * @returns `[P, 2]`, pixels, to 1e-4.

@@ -63,7 +63,7 @@ function reasonOf({ message }: Error): string {
 /** The error to throw for one that came while a path was written: a {@linkcode DiskError} for those of the system. */
 export function writeError(error: unknown, path: string): unknown {
   if (!(error instanceof Error) || error instanceof DiskError || !isSystemError(error)) return error;
-  // What is missing is a file that was read meanwhile: the folders of what is written are made.
+  // Only a file that is read can be missing: folders to write to are made.
   if (error instanceof Deno.errors.NotFound) return error;
   return new DiskError(path, error as Error & { readonly code: string });
 }

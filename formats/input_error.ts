@@ -22,7 +22,7 @@ export const ERROR_CODES = {
   input: "anything else that was given is wrong",
   disk: "the disk is full, or may not be read or written",
   permission: "the command may not write there",
-  no_adapter: "there is no GPU, nor a driver that does without",
+  no_adapter: "there is neither a GPU nor a software driver",
   device_lost: "the GPU was lost; the same command continues",
   interrupted: "Ctrl-C or SIGTERM; the same command continues",
   bug: "a mistake in Facewright",
@@ -35,7 +35,7 @@ export type ErrorCode = keyof typeof ERROR_CODES;
 export interface InputErrorOptions {
   /** Kind of the mistake, for programs; by default `input`. */
   readonly code?: ErrorCode | undefined;
-  /** Where the mistake is: `file:line:column`, or a path. It is put before the sentence. */
+  /** Place of the mistake, `file:line:column` or a path, which is put before the sentence. */
   readonly place?: string | undefined;
   /** Next step for the user. It is put behind the sentence. */
   readonly hint?: string | undefined;
@@ -55,7 +55,7 @@ export class InputError extends Error {
   readonly code: ErrorCode;
   /** The message without place and hint. */
   readonly sentence: string;
-  /** Where the mistake is, if the sentence does not say so itself. */
+  /** Place of the mistake, if the sentence does not name it. */
   readonly place: string | undefined;
   /** Next step for the user. */
   readonly hint: string | undefined;

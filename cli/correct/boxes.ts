@@ -66,7 +66,7 @@ export async function addBox(box: Box): Promise<void> {
 
 /** Adds faces to the open picture, and opens the first of them; returns how many. */
 async function added(open: Open, add: (file_name: string) => Promise<readonly FaceSummary[]>): Promise<number> {
-  // A face that is not there is the one that is added: what the server tells of it comes from here.
+  // An open picture without a face becomes the face that is added: the server's event about it is of this window.
   open.waiting++;
   try {
     const faces = await add(editor.faces[open.index]!.file_name), [first] = faces;

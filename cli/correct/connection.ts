@@ -29,7 +29,7 @@ export function lose(moved = false): void {
 
 /** As {@linkcode reconnected}, once the server's events are heard again. */
 export async function hear(): Promise<boolean> {
-  // Changes may have found it before: what it told others meanwhile is not known.
+  // A change may have reached the server first: its events since then were missed.
   [isAway, missed] = [isAway || missed, false];
   return await reconnected();
 }

@@ -43,7 +43,7 @@ export interface Drag {
   readonly start: Point;
   readonly points: readonly Point[];
   readonly held: number | null;
-  /** Where the pointer is now. */
+  /** Current place of the pointer. */
   at: Point;
   moved: boolean;
 }

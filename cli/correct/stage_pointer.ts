@@ -47,7 +47,7 @@ export class StagePointer {
   #way = 0;
   #mode: "idle" | "drag" | "pan" | "pinch" = "idle";
 
-  /** Takes the stage, its element, and what is told of the pointer. */
+  /** Takes the stage, its element, and the receiver of the pointer's events. */
   constructor(stage: Stage, element: SVGSVGElement, events: StageEvents) {
     [this.#stage, this.#svg, this.#events] = [stage, element, events];
     this.#listen();

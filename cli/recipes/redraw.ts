@@ -33,7 +33,7 @@ let receiver: Receiver, running = false, wanted = false, changes: Change[] = [],
 let pulled: DrawRequest["pull"], moving_px = MOVING_PX;
 /** Those who wait until all changes are in the text. */
 const waiting: (() => void)[] = [];
-/** Person of whom the page has the face that edits move. */
+/** Person whose face the page has, with the landmarks that edits move. */
 let pictured: number | undefined;
 
 /** Names the receiver. */

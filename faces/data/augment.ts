@@ -107,7 +107,7 @@ export function augment(
   ];
   const turned = similarity([centre, centre], size, angle, shift);
   const mirrored = random.uniform() < options.flip;
-  // What is not asked for draws no number, so that other changes stay the same.
+  // A change that is not asked for draws no number, so that the others stay the same.
   const bends = options.bend === undefined ? [] : drawBends(landmarks, schema, random, options.bend);
   const bent = bendLandmarks(landmarks, bends);
   const placed = composeAffine(

@@ -56,7 +56,7 @@ export interface NewRecord {
   landmarks: Landmarks;
   /** The text it was generated from. */
   prompt?: string;
-  /** Where it came from: a file name, say. */
+  /** Origin, such as a file name. */
   source?: string;
   /** The seed it was drawn with. */
   seed?: number;

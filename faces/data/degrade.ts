@@ -60,7 +60,7 @@ export function lowerResolution(
   }
 }
 
-/** Where the elements of an array's lines are. */
+/** Places of the elements of an array's lines. */
 interface Lines {
   lines: number;
   /** Elements from a line to the next, and from a pixel to the next in it. */

@@ -26,7 +26,7 @@ export function resample(image: Uint8Array, from_px: number, to_px: number, out:
   remap(image, from_px, { back, bends: [], warp: null, mirrored: false }, to_px, out);
 }
 
-/** Where an image's points were: first the mirror is undone, then the warp, the affine map and the bends. */
+/** Places of an image's points before the changes: first the mirror is undone, then the warp, the affine map and the bends. */
 export interface InverseMap {
   /** From the result to the image. */
   readonly back: Affine;

@@ -296,7 +296,7 @@ export function wearsAnything(texels: Float32Array): boolean {
   return [hat * 4, held * 4, held * 4 + 1, collar * 4].some((at) => texels[at] !== 0);
 }
 
-/** Where the crop lies on the screen. */
+/** Place of the crop on the screen. */
 export interface Crop {
   /** Screen units a pixel. */
   unit: number;

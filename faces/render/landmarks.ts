@@ -17,8 +17,8 @@ const BROWS_AT = 2 * JAW_STEPS + 1;
 const FEATURES_AT = BROWS_AT + 2 * BROW_POINTS;
 const FIRST_FEATURE = 27;
 /**
- * How far inside of the silhouette annotators put the outline, parts of the eye distance: detectors trained on the
- * silhouette find it so much wider than the annotations of near-frontal photographs and paintings.
+ * Distance of the annotated outline inside of the silhouette, parts of the eye distance: detectors trained on the silhouette
+ * find an outline that is wider by this than the annotations of near-frontal photographs and paintings.
  */
 const INSET = 0.012;
 

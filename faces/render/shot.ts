@@ -99,7 +99,7 @@ export interface Shot {
 
 /** All that is needed to draw one image. */
 export interface HeadParams {
-  /** Who. */
+  /** The person. */
   person: Person;
   /** The image of them. */
   shot: Shot;

@@ -62,7 +62,7 @@ function closedSpline(knots: readonly Point[], per = 24): Point[] {
 
 type Span = readonly [least: number, greatest: number];
 
-/** Where a closed outline crosses each row of the slice table; null outside it. */
+/** Least and greatest x of a closed outline in each row of the slice table; null outside it. */
 function spans(outline: readonly Point[]): (Span | null)[] {
   const rows: (Span | null)[] = new Array(TABLE.SIZE).fill(null);
   for (let i = 0; i < outline.length; i++) {
@@ -96,7 +96,7 @@ export interface Layout {
   readonly spread: number;
   /** Drop of the jaw. */
   readonly drop: number;
-  /** Where a height of the mean face is on this face. */
+  /** Height on this face for one of the mean face. */
   place(y: number): number;
   /** Half-width of the slices. */
   halfAt(y: number): number;
@@ -141,7 +141,7 @@ function profileOf({ trait, shape, place }: Proportions): (Span | null)[] {
   );
 }
 
-/** Where the slice at a height is widest, z. */
+/** Place at which the slice at a height is widest, z. */
 function widestAt({ shape, place }: Proportions, y: number): number {
   const i = WIDEST.findIndex(([, to]) => place(to) > y);
   const [a, b] = [WIDEST[i - 1]!, WIDEST[i]!];

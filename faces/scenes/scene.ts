@@ -87,7 +87,7 @@ function drawSource({ images, landmarks, size_px, schema }: Faces, draw: Draw): 
   };
 }
 
-/** Draws an angle: two in three are uniform, so that the face itself tells its angle and not what is usual. */
+/** Draws an angle: two in three are uniform, so that a network reads the angle from the face and not from what is usual. */
 function drawAngle(draw: Draw): number {
   const kind = draw.uniform();
   if (kind < 0.2) return 0.2 * draw.normal();

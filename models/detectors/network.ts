@@ -33,7 +33,7 @@ export interface Found {
   readonly landmarks: Value;
   /** Covariance of the heatmaps, xx, yy and xy in squared pixels of the images: `[N, P, 3]`. */
   readonly covariance: Value;
-  /** Pooled features of the last layer, not below 0, `[N, D]`: what tells faces from other things; not of every network. */
+  /** Pooled features of the last layer, not below 0, `[N, D]`: they distinguish faces from other things; not every network has them. */
   readonly features?: Value;
 }
 

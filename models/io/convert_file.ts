@@ -154,7 +154,7 @@ function leftOut(whole: Section, place: Place, parts: readonly Part[]): string[]
   );
   const known = (name: string) =>
     used.has(name) || NUMBERS.test(name) ||
-    // What an autoencoder's training leaves is no part of it, but is something.
+    // Tensors that only the training of an autoencoder needs, such as a discriminator's, are reported.
     parts.filter(({ kind }) => kind !== KINDS.autoencoder).some(({ kind: { original } }) =>
       original?.prefixes.some((prefix) => name.startsWith(prefix) && original.unused?.test(name.slice(prefix.length)))
     );

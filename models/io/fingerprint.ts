@@ -8,7 +8,7 @@ import type { HostTensors } from "./params.ts";
 
 /**
  * Fingerprint of a network's parameters, eight hexadecimal digits: the same for every copy of their values, whatever the
- * element type of its file, and by all odds another one for other values. It tells networks apart and proves nothing.
+ * element type of its file, and almost certainly another one for other values. It is no proof against forgery.
  *
  * @param tensors In any order.
  */

@@ -21,7 +21,7 @@ export interface Job {
 const MOST_TASKS = 1000;
 
 /**
- * Divides what a plan makes into jobs, in an order in which each comes after those that it needs.
+ * Divides the stages that a plan makes into jobs, each after those that it needs.
  *
  * A stage whose work can be divided has a job for its parts, and one that puts them together.
  *

@@ -224,7 +224,7 @@ function resolvedYaml(head: Readonly<Record<string, unknown>>, stages: readonly 
   return stringify({ ...head, stages: Object.fromEntries(steps) });
 }
 
-/** A value of which each text is written as pipelines write it. */
+/** A value with each of its texts as a pipeline writes it. */
 function escapeTexts(value: unknown): unknown {
   if (typeof value === "string") return escapeText(value);
   if (Array.isArray(value)) return value.map(escapeTexts);

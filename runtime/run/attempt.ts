@@ -1,5 +1,5 @@
 /**
- * A try at a stage or at a part of it: the context that the stage gets, the time, the notes and the GPU.
+ * An attempt at a stage or at a part of it: the context that the stage gets, the time, the notes and the GPU.
  *
  * @module
  */
@@ -21,10 +21,10 @@ import { stageCosts } from "./costs.ts";
 import type { StageJob, StageRunNote } from "./job.ts";
 import type { RunEvent } from "./progress.ts";
 
-/** A killed run forgets no more of its time and progress than this. */
+/** Interval of notes: a killed run loses at most the time and progress since the last one. */
 const NOTE_EVERY_SECONDS = 1;
 
-/** A try at a stage or at a part of it: its time and notes, and the GPU with the kernels that the stage is to run. */
+/** An attempt at a stage or at a part of it: its time and notes, and the GPU with the kernels that the stage is to run. */
 export abstract class Attempt {
   readonly #started = performance.now();
   /** Folder of the stage's checkpoints and notes. */
@@ -93,8 +93,8 @@ export abstract class Attempt {
       seed: recipe.seed,
       signal: this.signal,
       device: () => this.#device ??= this.#openDevice(),
-      progress: (done, total, told = {}) => {
-        const fields = { ...told, ...(this.#memory && { gpu_bytes: this.#memory.live }) };
+      progress: (done, total, given = {}) => {
+        const fields = { ...given, ...(this.#memory && { gpu_bytes: this.#memory.live }) };
         this.#progress = { done, total, fields };
         this.emit({ event: "progress", stage: stage.id, done, total, fields });
         if (this.seconds() - this.#noted > NOTE_EVERY_SECONDS) this.note();
@@ -122,7 +122,7 @@ export abstract class Attempt {
     const path = join(this.work, "tuned.json");
     let tuned: TunedKernels = {};
     if (this.keepsKernels) {
-      // Another kernel may add up in another order: what goes on must end as if it had not been stopped.
+      // Another kernel may sum in another order, and a stage that goes on must end with the same bytes as one that was not stopped.
       tuned = readIfUsable(path, device.name, (why) => this.#say(`${why}; the ops' own kernels are used`));
     } else if (this.job.tuning.mode !== "off") {
       tuned = await this.#tuned(device);

@@ -292,7 +292,7 @@ function listing(dir: string, prefix = ""): { name: string; size: number; time: 
   return out;
 }
 
-/** Facts of what is at a path; of a link that leads nowhere its own, as whoever needs it will name it. */
+/** Facts about the file at a path; of a broken link those of the link itself, as its reader will name it. */
 function statAt(path: string): Deno.FileInfo {
   try {
     return Deno.statSync(path);

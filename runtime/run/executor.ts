@@ -48,7 +48,7 @@ function partNotes(home: string, id: string): string[] {
   return names.filter((name) => /^\d+of\d+\.json$/.test(name)).map((name) => join(dir, name));
 }
 
-/** One try at a stage, from its context to its folder. */
+/** One attempt at a stage, from its context to its folder. */
 class StageRun extends Attempt {
   readonly #draft: string;
   readonly #summary: Row[] = [];
@@ -83,12 +83,12 @@ class StageRun extends Attempt {
       removeIfExists(this.work);
       return manifest;
     } catch (error) {
-      // First what takes space, as that may be what lacks.
+      // Files are removed before notes are written, as the disk may be full.
       bestEffort(() => removeIfExists(this.#draft));
       bestEffort(() => this.note());
       const path = join(this.work, "error.txt");
       bestEffort(() => removeIfExists(path));
-      // The message of a mistake says all; of anything else the trace is kept.
+      // A mistake of the user needs no trace.
       if (!this.signal.aborted && !(error instanceof InputError)) {
         const trace = error instanceof Error ? error.stack ?? error.message : String(error);
         bestEffort(() => writeAtomic(path, `${trace}\n`));
@@ -151,7 +151,7 @@ class StageRun extends Attempt {
   }
 }
 
-/** One try at a part of a stage, see {@linkcode Stage.shard}. The stage's folder of work is there and of its key. */
+/** One attempt at a part of a stage, see {@linkcode Stage.shard}. The stage's folder of work is there and of its key. */
 class ShardRun extends Attempt {
   readonly #shard: Shard;
 

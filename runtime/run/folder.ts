@@ -22,7 +22,7 @@ export const LOG_BYTES = 1 << 20;
 export class RunLog implements Disposable {
   #file: Deno.FsFile;
   #size: number;
-  readonly #told = new Map<string, number>();
+  readonly #reported = new Map<string, number>();
   /** Lines that a new file begins with, as readers look for them: the run, and the stages that go on. */
   readonly #start = new Map<string, string>();
 
@@ -52,8 +52,8 @@ export class RunLog implements Disposable {
   #write(event: RunEvent): void {
     if (event.event === "progress") {
       const now = performance.now();
-      if (now - (this.#told.get(event.stage) ?? -Infinity) < PROGRESS_EVERY_MS) return;
-      this.#told.set(event.stage, now);
+      if (now - (this.#reported.get(event.stage) ?? -Infinity) < PROGRESS_EVERY_MS) return;
+      this.#reported.set(event.stage, now);
     }
     const line = `${JSON.stringify({ time: new Date().toISOString(), ...event })}\n`;
     if (this.#size + line.length > LOG_BYTES) this.#turn();

@@ -23,7 +23,7 @@ export interface Owner {
   readonly since: string;
 }
 
-/** Tells whether a Slurm job is queued or running; undefined if Slurm cannot be asked. */
+/** Resolves to true if a Slurm job is queued or running; undefined if Slurm cannot be asked. */
 export type JobProbe = (job: string) => Promise<boolean | undefined>;
 
 /** A lock that another process holds. */
@@ -69,7 +69,7 @@ export async function takeLock(path: string, isJobAlive?: JobProbe): Promise<Dis
   const taken = fileId(path);
   return {
     [Symbol.dispose]() {
-      // Not that of a process which took this one for dead.
+      // A process that took this one for dead may hold the lock by now.
       if (fileId(path) === taken) removeIfExists(path);
       file.close();
     },

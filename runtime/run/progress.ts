@@ -69,12 +69,12 @@ const RATE_WINDOW_MS = 30_000;
 
 /** A JSON line for each event, for machines; progress of a stage at most once a second. */
 export function jsonReporter(out: Output, now: () => number = () => performance.now()): Reporter {
-  const told = new Map<string, number>();
+  const reported = new Map<string, number>();
   return {
     event(event) {
       if (event.event === "progress" && event.done < event.total) {
-        if (now() - (told.get(event.stage) ?? -Infinity) < JSON_EVERY_MS) return;
-        told.set(event.stage, now());
+        if (now() - (reported.get(event.stage) ?? -Infinity) < JSON_EVERY_MS) return;
+        reported.set(event.stage, now());
       }
       const line = { time: new Date().toISOString(), ...event };
       out.writeSync(new TextEncoder().encode(`${printable(JSON.stringify(line))}\n`));

@@ -39,11 +39,11 @@ import { suggest } from "../../formats/yaml_tree.ts";
 
 /** Selection of the stages to run. */
 export interface Selection {
-  /** Just this one, again if it is done; its inputs must be. */
+  /** This stage alone, even if it is up to date; its inputs must be. */
   readonly only?: string | undefined;
-  /** This one and all that depend on it, again if they are done. */
+  /** This stage and all that depend on it, even if they are up to date. */
   readonly from?: string | undefined;
-  /** This one and what it needs. */
+  /** This stage and all that it needs. */
   readonly until?: string | undefined;
 }
 
@@ -72,7 +72,7 @@ export interface RunOptions extends Selection {
    * each. Without it they are made one after the other.
    */
   readonly thread?: URL;
-  /** True if the process exits after the run: such threads are left to its end, as a driver may not survive theirs. */
+  /** True if the process exits after the run: threads then end with it, as some drivers crash at the end of a thread. */
   readonly exits?: boolean;
 }
 
@@ -172,7 +172,7 @@ export async function runPipeline(pipeline: Pipeline, options: RunOptions): Prom
   const tuning = { root, mode: options.tune ?? "off" };
   checkTuning(tuning.mode);
   using _lock = await lockRun(pipeline.name, home);
-  // What was divided among processes is now made by this one.
+  // A pipeline that was divided among processes is now made by this one.
   prepare(() => removeSubmission(home));
   // Recovery comes after the lock, as the run before may just have ended.
   prepare(() => recover(pipeline.stages.map(({ id }) => id), home));

@@ -22,7 +22,7 @@ export interface StageProgress {
   /** Its id. */
   readonly stage: string;
   /**
-   * Status as in `summary.json`; `running`; `killed` when its process is gone without a word; `cancelled` when it waits
+   * Status as in `summary.json`; `running`; `killed` when its process ended without a message; `cancelled` when it waits
    * for one that does not come.
    */
   readonly status: Status | "running" | "killed" | "cancelled";
@@ -75,11 +75,11 @@ export function readRun(dir: string): RunState | undefined {
   const ended = last?.event === "end" ? last : undefined;
   const status = owner !== undefined ? "running" : ended?.status ?? "killed";
   const going = goingOn(events);
-  const stages = Object.entries(summary.stages).map(([stage, { status: told, seconds }]): StageProgress => {
-    const note = told === "done" || told === "skipped"
+  const stages = Object.entries(summary.stages).map(([stage, { status: noted, seconds }]): StageProgress => {
+    const note = noted === "done" || noted === "skipped"
       ? undefined
       : readJsonIfUsable<StageRunNote>(join(dir, ".work", stage, "attempt.json"));
-    const now = told !== "waiting" || !going.has(stage) ? told : owner !== undefined ? "running" : "killed";
+    const now = noted !== "waiting" || !going.has(stage) ? noted : owner !== undefined ? "running" : "killed";
     return {
       stage,
       status: now,

@@ -45,7 +45,7 @@ export async function configFor(
   const schema = options.schema ?? await schemaNameOf(data);
   const [name] = asksFor(options);
   const { success, data: config } = optionOf(name).config(name && options[name], schema);
-  // What is wrong with it is a conflict of the option.
+  // An error of the network is a conflict of the option.
   if (!success) throw new Deno.errors.NotFound("The network cannot be built");
   return config;
 }

@@ -93,7 +93,7 @@ export class ImageGenerator implements Disposable {
         if (row < this.#copies) put(ids, row, prompts.ids(text));
         if (row < this.#controlled) put(drawing, row, picture);
       }
-      // What guidance leads away from is not mixed: its share is 0.
+      // The prompt that guidance leads away from is not mixed: its share is 0.
       if (mixture) {
         put(otherIds, k, prompts.ids(mixture.prompt));
         share[k] = mixture.share;

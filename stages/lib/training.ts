@@ -223,7 +223,7 @@ class StepClock {
   /** The batch is there, and its step goes to the GPU. */
   begin(): void {
     const now = performance.now();
-    // What the first batch takes is a part of the start.
+    // The time of the first batch is a part of the start.
     if (this.#since === null) this.#since = now;
     else if (this.#going === 0) this.waited_ms += now - Math.max(this.#asked, this.#ended);
     this.#going++;

@@ -131,7 +131,7 @@ Deno.test("adapt: of too few faces it says how many are missing, and of a failed
     await using without = await make(
       pipeline().replace("folder: {", "pictures: {").replace("${folder}", "${pictures}"),
     );
-    await assert.rejects(without.state(), /it makes none of a parameter "folder"/);
+    await assert.rejects(without.state(), /it makes no detector from a parameter "folder"/);
   }));
 
 Deno.test("adapt: the server starts it by a POST of its own page, and has none unless it is offered", () =>
