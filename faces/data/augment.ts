@@ -47,10 +47,10 @@ export const augmentation = z.strictObject({
     "Standard deviation of the logarithm of the gamma that brightness is raised to; by default none",
   ),
   bend: z.number().positive().max(STRONGEST_BEND).optional().describe(
-    "Strength of bends that turn faces into caricatures of themselves: up to four features and those opposite grow, shrink or move, by this standard deviation, and the face is framed anew; by default none",
+    "Strength of bends that turn faces into caricatures of themselves: up to four features and those opposite grow, shrink or move, by this standard deviation, and the face is cropped again; by default none",
   ),
   warp: z.number().positive().max(GREATEST_OFFSET).optional().describe(
-    "Greatest offset, parts of the image's side, of the points of a grid of 4 x 4 that a smooth warp of half of the images goes by; by default none",
+    "Greatest offset of the points of a 4 x 4 grid by which half of the images are smoothly warped, parts of the image's side; by default none",
   ),
   aspect: z.number().positive().max(0.5).optional().describe(
     "Standard deviation of the logarithm of width over height; by default none",

@@ -138,7 +138,7 @@ export const starDetector = {
   option: {
     name: "star",
     schema: sizes.optional().describe(
-      "In place of the compact hourglass STAR's network, trained by STAR's losses: star is as published, 256 pixels, " +
+      "STAR's network, with its losses, in place of the compact hourglass: star is as published, 256 pixels, " +
         "4 stacks, 256 channels; small 128, 2, 128; tiny 64, 2, 64",
     ),
     config: (value, schema) =>

@@ -1,5 +1,5 @@
 /**
- * Learns which landmarks of a detector err together.
+ * Measures the covariance of the errors of a detector's landmarks.
  *
  * @module
  */
@@ -36,7 +36,7 @@ const UNCHANGED: Augmentation = {
  */
 export const learnErrors = stage({
   id: "detector/errors",
-  doc: "Learns which landmarks of a detector err together, for correct: of faces as they are and of their caricatures.",
+  doc: "Measures the covariance of a detector's errors, for correct, on faces and on caricatures of them.",
   version: 2,
   inputs: { detector: "detector", "data*": "dataset" },
   output: "detector",

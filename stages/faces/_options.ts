@@ -6,9 +6,9 @@
 import { z } from "zod";
 import { DEFAULT_POSE, PARTS, type PoseRange, WIDE_POSE } from "../../faces/render/render.ts";
 
-const degrees = (axis: keyof typeof DEFAULT_POSE & `${string}_deg`, most: number, how: string) =>
+const degrees = (axis: keyof typeof DEFAULT_POSE & `${string}_deg`, most: number, limit: string) =>
   z.number().min(0).max(most).optional().describe(
-    `${how}; ${DEFAULT_POSE[axis]} unless given, ${WIDE_POSE[axis]} with wide_poses`,
+    `${limit}; by default ${DEFAULT_POSE[axis]}, ${WIDE_POSE[axis]} with wide_poses`,
   );
 
 /** The options. */
@@ -26,19 +26,19 @@ export const options = z.object({
   per_style: z.int().min(1).max(100_000).optional().describe("Images of each style, instead of count"),
   size_px: z.int().min(16).max(1024).default(64).describe("Side of the images"),
   people: z.enum(["train", "test"]).default("train").describe("Identities: train and test share none"),
-  identities: z.int().min(1).optional().describe("Different people; one for each image unless given"),
+  identities: z.int().min(1).optional().describe("Different people; by default one for each image"),
   first_identity: z.int().min(0).default(0).describe("Number of the first of these people"),
   wide_poses: z.boolean().default(false)
     .describe("Poses as in photographs at large: most heads are nearly frontal, some reach the limits"),
-  yaw_deg: degrees("yaw_deg", 80, "How far heads turn to the sides"),
-  pitch_deg: degrees("pitch_deg", 35, "How far heads nod"),
-  roll_deg: degrees("roll_deg", 60, "How far heads tilt"),
+  yaw_deg: degrees("yaw_deg", 80, "Largest yaw, degrees"),
+  pitch_deg: degrees("pitch_deg", 35, "Largest pitch, degrees"),
+  roll_deg: degrees("roll_deg", 60, "Largest roll, degrees"),
   without: z.array(z.enum(PARTS)).optional().describe(
-    "Parts of the world to leave out of the same images, to see what each is worth",
+    "Parts to leave out of the same images, for ablations",
   ),
   landmarks: z.enum(["annotators", "anatomy"]).optional().describe(
-    "annotators, unless given: where those of 300-W put landmarks; anatomy: at fixed heights of the jaw, the middle of " +
-      "brows and the ends of lids, to see what the difference is worth",
+    "annotators (the default): where those of 300-W put landmarks; anatomy: at fixed heights of the jaw, the middle of " +
+      "brows and the ends of lids, for ablations",
   ),
 }).refine(({ styles, split }) => !(styles && split), { error: "give styles or split, not both", path: ["split"] })
   .refine(({ count, per_style }) => (count === undefined) !== (per_style === undefined), {
