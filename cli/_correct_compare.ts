@@ -14,6 +14,7 @@ import { boundingBox, interocular } from "../faces/landmarks.ts";
 import { nmePerImage } from "../faces/metrics.ts";
 import { convertLandmarks, type LandmarkSchema } from "../faces/schema.ts";
 import { mean, roundTo } from "../faces/statistics.ts";
+import { overlap } from "../models/detectors/find_faces.ts";
 import type { Guesser } from "./_correct_guesser.ts";
 import { type FaceSource, openSource, type SourceFace } from "./_correct_source.ts";
 import { UsageError } from "./command.ts";
@@ -122,22 +123,14 @@ export async function folderSide(dir: string, source: FaceSource): Promise<Side>
     name: dir,
     find(face) {
       let [best, most]: [SourceFace | undefined, number] = [undefined, SAME_FACE];
+      const box = boundingBox(face.landmarks);
       for (const one of of(face)) {
-        const overlap = overlapOf(face.landmarks, one.landmarks);
-        if (overlap > most) [best, most] = [one, overlap];
+        const shared = overlap(box, boundingBox(one.landmarks));
+        if (shared > most) [best, most] = [one, shared];
       }
       return Promise.resolve(best ? pointsOf(convertLandmarks(best.landmarks, other.schema, source.schema)) : null);
     },
   };
-}
-
-/** Intersection over union of the boxes of landmarks. */
-function overlapOf(a: Float32Array, b: Float32Array): number {
-  const [p, q] = [boundingBox(a), boundingBox(b)];
-  const across = Math.min(p.x + p.width, q.x + q.width) - Math.max(p.x, q.x);
-  const down = Math.min(p.y + p.height, q.y + q.height) - Math.max(p.y, q.y);
-  if (!(across > 0 && down > 0)) return 0;
-  return across * down / (p.width * p.height + q.width * q.height - across * down);
 }
 
 /** The two names of `--compare`. */

@@ -23,7 +23,7 @@ import type { LandmarkSchema } from "../faces/schema.ts";
 import { roundTo } from "../faces/statistics.ts";
 import type { PictureRow } from "../models/detectors/face_rows.ts";
 import { faceSuffix, type Source } from "./_detect_inputs.ts";
-import { STANDARD_INPUT } from "./command.ts";
+import { flagOf, STANDARD_INPUT } from "./command.ts";
 
 /** A row of the results: a picture, or a file that is none. */
 export type Row = PictureRow | { readonly file: string; readonly error: string };
@@ -221,8 +221,7 @@ const SETTING_NAMES: Readonly<Record<string, string>> = {
 };
 
 /** Name of a setting as it is typed. */
-const settingName = (key: string): string =>
-  SETTING_NAMES[key] ?? `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+const settingName = (key: string): string => SETTING_NAMES[key] ?? flagOf(key);
 
 /** Throws if the rows of a folder were made with other settings. */
 function checkSettings(dir: string, path: string, settings: Readonly<Record<string, unknown>>): void {

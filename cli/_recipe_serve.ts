@@ -10,7 +10,7 @@ import { HOST, newToken, serveUntilStopped } from "./_local_server.ts";
 import { RecipeFaces } from "./_recipe_faces.ts";
 import type { findRecipes } from "./_recipe_files.ts";
 import { RecipeServer } from "./_recipe_server.ts";
-import { type Context, UsageError } from "./command.ts";
+import { type Context, flagOf, UsageError } from "./command.ts";
 
 /** Options of `correct` that apply to faces only. */
 const OF_FACES = [
@@ -45,8 +45,9 @@ export async function serveRecipes(
 ): Promise<void> {
   const other = OF_FACES.find((name) => options[name] !== undefined);
   if (other) {
-    const flag = other.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-    throw new UsageError(`Cannot use --${flag} with ${folder.dir}: it has styles and edits, and no faces to correct`);
+    throw new UsageError(
+      `Cannot use ${flagOf(other)} with ${folder.dir}: it has styles and edits, and no faces to correct`,
+    );
   }
   await using device = new LazyDevice(options.gpu, context.note);
   const { faces, reason } = await openFaces(device);

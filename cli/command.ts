@@ -160,6 +160,11 @@ function resolvePaths(command: CommandUnknownOpts, from: string | undefined): vo
   }
 }
 
+/** The flag of an option by its name in an action: `--min-score` of `minScore`. */
+export function flagOf(name: string): string {
+  return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+}
+
 /** Reads the values of an option that may be given several times. */
 export function collect(value: string, previous: readonly string[] | undefined): string[] {
   return [...previous ?? [], value];

@@ -5,6 +5,7 @@
  */
 
 import { Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
+import { createHash } from "node:crypto";
 import { basename, extname, resolve } from "node:path";
 import { exists, readBytes } from "../formats/files.ts";
 import { InputError } from "../formats/input_error.ts";
@@ -23,7 +24,16 @@ import { RESULT_FORMATS, ResultFolder, type ResultFormat, type Row } from "./_de
 import { rowOf } from "../models/detectors/face_rows.ts";
 import { Tally } from "./_detect_tally.ts";
 import { gpuOption, LazyDevice } from "./_device.ts";
-import { type Context, Exit, number, SHIPPED_DETECTOR, SHIPPED_FINDER, STANDARD_INPUT, UsageError } from "./command.ts";
+import {
+  type Context,
+  Exit,
+  flagOf,
+  number,
+  SHIPPED_DETECTOR,
+  SHIPPED_FINDER,
+  STANDARD_INPUT,
+  UsageError,
+} from "./command.ts";
 
 /** Frames a second of a video. */
 const FPS = 25;
@@ -193,9 +203,7 @@ async function openResults(
 /** @throws {UsageError} If options of the finder are given, which does nothing where the places of the faces are known. */
 function refuseFinderOptions({ minScore, maxFaces, minSize }: DetectOptions): void {
   const given = Object.entries({ minScore, maxFaces, minSize }).find(([, value]) => value !== undefined);
-  if (!given) return;
-  const name = given[0].replace(/[A-Z]/, (c) => `-${c.toLowerCase()}`);
-  throw new UsageError(`Cannot use --${name} where boxes or crops are given`);
+  if (given) throw new UsageError(`Cannot use ${flagOf(given[0])} where boxes or crops are given`);
 }
 
 /** The options of the search as {@linkcode findFacesOfEach} takes them. */
@@ -290,8 +298,7 @@ async function settingsOf(options: DetectOptions): Promise<Record<string, unknow
 
 /** SHA-256 of a file, its first 16 digits. */
 async function digest(path: string): Promise<string> {
-  const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", await readBytes(path)));
-  return Array.from(hash.subarray(0, 8), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return createHash("sha256").update(await readBytes(path)).digest("hex").slice(0, 16);
 }
 
 /** The place of a face that a whole picture is the crop of. */

@@ -59,37 +59,39 @@ interface Pipelines {
 }
 const compiled = new WeakMap<GPUDevice, Pipelines>();
 
+/** The pipelines of a device, which are made once. */
 function pipelines(gpu: GPUDevice): Pipelines {
-  let made = compiled.get(gpu);
-  if (!made) {
-    const make = (
-      file: keyof typeof SHADERS,
-      entryPoint: string,
-      constants: Record<string, number> = {},
-    ): GPUComputePipeline => {
-      const label = `shaders/${file}.wgsl#${entryPoint}`;
-      return gpu.createComputePipeline({
-        label,
-        layout: "auto",
-        compute: { module: gpu.createShaderModule({ label, code: SHADERS[file] }), entryPoint, constants },
-      });
-    };
-    const lazily = (...given: Parameters<typeof make>) => {
-      let pipeline: GPUComputePipeline | undefined;
-      return () => pipeline ??= make(...given);
-    };
-    const curves = (annotated: boolean) => lazily("face_render_landmarks", "curves", { annotated: Number(annotated) });
-    const surface = (worn: boolean) => lazily("face_render_surface", "surface", { worn: Number(worn) });
-    made = {
-      curves: { annotators: curves(true), anatomy: curves(false) },
-      surface: { worn: surface(true), bare: surface(false) },
-      shade: make("face_render_style", "shade"),
-      paint: make("face_render_style", "paint"),
-      pack: make("face_render_style", "pack"),
-    };
-    compiled.set(gpu, made);
-  }
+  const made = compiled.get(gpu) ?? makePipelines(gpu);
+  compiled.set(gpu, made);
   return made;
+}
+
+function makePipelines(gpu: GPUDevice): Pipelines {
+  const make = (
+    file: keyof typeof SHADERS,
+    entryPoint: string,
+    constants: Record<string, number> = {},
+  ): GPUComputePipeline => {
+    const label = `shaders/${file}.wgsl#${entryPoint}`;
+    return gpu.createComputePipeline({
+      label,
+      layout: "auto",
+      compute: { module: gpu.createShaderModule({ label, code: SHADERS[file] }), entryPoint, constants },
+    });
+  };
+  const lazily = (...given: Parameters<typeof make>) => {
+    let pipeline: GPUComputePipeline | undefined;
+    return () => pipeline ??= make(...given);
+  };
+  const curves = (annotated: boolean) => lazily("face_render_landmarks", "curves", { annotated: Number(annotated) });
+  const surface = (worn: boolean) => lazily("face_render_surface", "surface", { worn: Number(worn) });
+  return {
+    curves: { annotators: curves(true), anatomy: curves(false) },
+    surface: { worn: surface(true), bare: surface(false) },
+    shade: make("face_render_style", "shade"),
+    paint: make("face_render_style", "paint"),
+    pack: make("face_render_style", "pack"),
+  };
 }
 
 /** Step back, eye widths, at which an outline is drawn. */
