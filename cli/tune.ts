@@ -5,6 +5,7 @@
  */
 
 import { Command, Option } from "@commander-js/extra-typings";
+import type { Device } from "../engine/device.ts";
 import { showCandidate } from "../engine/tuning/select.ts";
 import { tuningFile } from "../engine/tuning/tuning_cache.ts";
 import { pipelineAt, setOption } from "./_pipeline.ts";
@@ -13,7 +14,16 @@ import { gpuOption, openChosen } from "./_device.ts";
 import type { Pipeline } from "../runtime/pipeline/file.ts";
 import { planRun } from "../runtime/run/run.ts";
 import { RunError, stageCosts } from "../runtime/run/costs.ts";
-import { mostOf, showTunable, tunables, tuneAll, TUNED_PART, type Work, workOfStage } from "../engine/tuning/tune.ts";
+import {
+  mostOf,
+  showTunable,
+  tunables,
+  tuneAll,
+  TUNED_PART,
+  type TuningResult,
+  type Work,
+  workOfStage,
+} from "../engine/tuning/tune.ts";
 import { suggest } from "../formats/yaml_tree.ts";
 import { row } from "./bench.ts";
 import { measureCeilings } from "../bench/measure.ts";
@@ -52,12 +62,9 @@ async function tuneFor(
   { only, percent, gpu, again = false, json, ...options }: TuneOptions,
   context: Context,
 ): Promise<void> {
-  const { print } = context;
   const pipeline = await pipelineAt(file, options, context, { allowUnset: true });
-  const part = percent / 100;
-  const say = (line: string) => json ? print(JSON.stringify({ note: line })) : print(line);
-
-  const work = await workOf(pipeline, only, say);
+  const part = percent / 100, report = json ? jsonReport(context) : tableReport(context);
+  const work = await workOf(pipeline, only, report.note);
   const device = await openChosen(gpu ?? pipeline.device[0], context);
   const { signal, release } = stopSignal("candidate");
   const path = tuningFile("runs", device.name);
@@ -67,45 +74,65 @@ async function tuneFor(
     if (!kernels.length) {
       throw new UsageError(`Cannot tune for ${file} as its stages have no kernel to tune, hint: name another file`);
     }
-    const { arithmetic } = await measureCeilings(device);
+    const { arithmetic: ceiling } = await measureCeilings(device);
     const total = all.reduce((sum, { work }) => sum + work, 0);
-    const share = (n: number) => `${(100 * n).toFixed(0)} %`;
-    if (json) print(JSON.stringify({ adapter: device.name, storage: device.storage, file: path, ceiling: arithmetic }));
-    else {
-      print(`${device.name}, ${device.storage} class, ceiling ${arithmetic.toFixed(1)} GFLOP/s`);
-      print(
-        `${kernels.length} of ${all.length} kernels of ${pipeline.file}, which do ${share(part)} of its arithmetic`,
-      );
-      print(row("kernel".padEnd(NAME), ["part", "GFLOP/s", "tuned", "share", "choice"]));
-    }
+    const kernelsOf = `${kernels.length} of ${all.length} kernels of ${pipeline.file}`;
+    report.begin(device, path, ceiling, `${kernelsOf}, which do ${share(part)} of its arithmetic`);
     let [before, after] = [0, 0];
-    for await (const { kernel, tuned, known } of tuneAll(device, kernels, { path, signal, note: say, again })) {
+    for await (const result of tuneAll(device, kernels, { path, signal, note: report.note, again })) {
+      const { kernel, tuned } = result;
       before += kernel.work / tuned.default_gflops;
       after += kernel.work / tuned.gflops;
-      const part = kernel.work / total;
-      if (json) print(JSON.stringify({ kernel: kernel.key, part, known, ...tuned, share: tuned.gflops / arithmetic }));
-      else {
-        const speeds = [tuned.default_gflops, tuned.gflops].map((n) => n.toFixed(1));
-        const choice = showCandidate(tuned.choice) + (known ? ", as before" : "");
-        print(
-          row(showTunable(kernel).padEnd(NAME), [
-            share(part),
-            ...speeds,
-            known ? "-" : share(tuned.gflops / arithmetic),
-          ]) +
-            `  ${choice}`,
-        );
-      }
+      report.kernel(result, kernel.work / total, tuned.gflops / ceiling);
     }
-    if (!json) print(`\nIt is kept in ${path}, and saves ${share(1 - after / before)} of the time of these kernels.`);
+    report.end(`It is kept in ${path}, and saves ${share(1 - after / before)} of the time of these kernels.`);
   } catch (error) {
     if (!signal.aborted) throw error;
-    say(`Stopped; what was done is kept in ${path}, hint: the same command continues`);
+    report.note(`Stopped; what was done is kept in ${path}, hint: the same command continues`);
     throw new Exit(130);
   } finally {
     release();
     device.destroy();
   }
+}
+
+/** Receives the progress of a tuning. */
+interface TuningReport {
+  note(line: string): void;
+  /** `ceiling` is in GFLOP/s; `summary` says which kernels are tuned. */
+  begin(device: Device, path: string, ceiling: number, summary: string): void;
+  /** `part` is the kernel's share of all arithmetic, `speed` that of the ceiling. */
+  kernel(result: TuningResult, part: number, speed: number): void;
+  end(summary: string): void;
+}
+
+const share = (n: number) => `${(100 * n).toFixed(0)} %`;
+
+function jsonReport({ print }: Context): TuningReport {
+  const line = (value: unknown) => print(JSON.stringify(value));
+  return {
+    note: (note) => line({ note }),
+    begin: ({ name, storage }, file, ceiling) => line({ adapter: name, storage, file, ceiling }),
+    kernel: ({ kernel: { key }, known, tuned }, part, share) => line({ kernel: key, part, known, ...tuned, share }),
+    end() {},
+  };
+}
+
+function tableReport({ print }: Context): TuningReport {
+  return {
+    note: print,
+    begin({ name, storage }, _, ceiling, summary) {
+      print(`${name}, ${storage} class, ceiling ${ceiling.toFixed(1)} GFLOP/s`);
+      print(summary);
+      print(row("kernel".padEnd(NAME), ["part", "GFLOP/s", "tuned", "share", "choice"]));
+    },
+    kernel({ kernel, tuned, known }, part, speed) {
+      const speeds = [tuned.default_gflops, tuned.gflops].map((n) => n.toFixed(1));
+      const columns = row(showTunable(kernel).padEnd(NAME), [share(part), ...speeds, known ? "-" : share(speed)]);
+      print(`${columns}  ${showCandidate(tuned.choice)}${known ? ", as before" : ""}`);
+    },
+    end: (summary) => print(`\n${summary}`),
+  };
 }
 
 /** Computations of the stages of a pipeline, done or not. */

@@ -208,6 +208,16 @@ export interface TuneOptions {
   readonly note: (line: string) => void;
 }
 
+/** The choice for a kernel. */
+export interface TuningResult {
+  /** The kernel. */
+  readonly kernel: Tunable;
+  /** Its choice, with the speeds that were measured. */
+  readonly tuned: Tuned;
+  /** True if an earlier tuning has chosen. */
+  readonly known: boolean;
+}
+
 /**
  * Tunes kernels that are not in the file yet, and keeps each result there at once; a file that cannot be used is noted
  * and replaced.
@@ -218,7 +228,7 @@ export async function* tuneAll(
   device: Device,
   kernels: readonly Tunable[],
   { path, again = false, signal, note }: TuneOptions,
-): AsyncGenerator<{ readonly kernel: Tunable; readonly tuned: Tuned; readonly known: boolean }> {
+): AsyncGenerator<TuningResult> {
   const read = () => readIfUsable(path, device.name);
   let all = readIfUsable(path, device.name, (line) => note(`${line}; it is written anew`));
   const tuner = new Tuner(device, note);

@@ -9,9 +9,10 @@
  */
 import { blend, LIGHT_SKIN, linear, type Rgb, scale } from "./colours.ts";
 import { clamp, mix } from "./numbers.ts";
+import type { Person } from "./person.ts";
 import { type HeadParams, HOOD, type Shot } from "./shot.ts";
 import { CHIN_Y, type Layout, packSkull, type Put } from "./skull.ts";
-import { NOSES, type StyleColours, type StyleRender } from "./styles.ts";
+import { NOSES, type StyleColours, type StyleRender, type StyleShape } from "./styles.ts";
 import { PARAM_TEXELS, TEXELS } from "./texels.ts";
 
 /** The head turns about a point near the top of the neck. */
@@ -203,19 +204,8 @@ function exposure(skin: Rgb, { light, key, ambient, lights }: Shot): number {
   return (0.46 / (lightness(skin) * seen)) ** 0.5;
 }
 
-/** Hair, colours, light, background and lens. */
-function packLooks(
-  put: Put,
-  { person, shot, shape }: Layout,
-  style: StyleRender,
-  rows: readonly number[][],
-  size_px: number,
-): void {
-  const { curls, makeup } = person;
-  const { background, cloth, lens } = shot;
-  const light = fromSide(shot.light, style.shade.side);
-  const lit = exposure(person.skin, shot);
-  const cut = person.cut[0] > 0 || shape.least_hair === 0 ? person.cut : [shape.least_hair, -0.63, 0.2, 0] as const;
+function packHair(put: Put, { person, shot, shape }: Layout): void {
+  const cut = cutOf(person, shape);
   const hooded = shot.worn.hat[0] === HOOD; // hair is below the cloth
   put(
     TEXELS.hair,
@@ -224,46 +214,63 @@ function packLooks(
     hooded ? Math.min(cut[2], 0.3) : cut[2],
     hooded ? 0 : cut[3],
   );
-  put(TEXELS.hair_form, 1, ...curls);
+  put(TEXELS.hair_form, 1, ...person.curls);
   put(TEXELS.hair_fall, ...person.fall);
+  put(TEXELS.hair_colour, ...person.hair);
+  put(TEXELS.brow_colour, ...scale(blend(person.hair, BROW_BROWN, 0.45), 0.5), person.brow);
   put(TEXELS.beard, ...person.beard, person.age);
-  put(TEXELS.style, shape.shoulders, style.colours.blush, style.colours.eye_white, NOSES.indexOf(style.line.nose));
-  put(
-    TEXELS.key_to,
-    ...[0, 1, 2].map((i) => rows.reduce((sum, row, axis) => sum + row[i]! * light[axis]!, 0)),
-    shot.sharpness,
-  );
+}
+
+/** The cut of the hair; some styles give hair to the bald. */
+function cutOf({ cut }: Person, { least_hair }: StyleShape): Person["cut"] {
+  return cut[0] > 0 || least_hair === 0 ? cut : [least_hair, -0.63, 0.2, 0];
+}
+
+function packSkin(put: Put, { person, shape }: Layout): void {
+  const { makeup } = person;
+  put(TEXELS.skin, ...lighten(person.skin, shape.light_skin), person.shine);
+  put(TEXELS.lip, ...lighten(person.lip, shape.light_skin * 0.5), makeup.lips);
+  put(TEXELS.iris, ...person.iris);
+  put(TEXELS.marks, ...person.marks);
+  put(TEXELS.makeup, Math.max(makeup.lash, 0.15), ...(makeup.shadow ?? [0, 0, 0]));
+  put(TEXELS.throat, ...person.throat);
+  put(TEXELS.corner, ...person.corner);
+}
+
+/** Clothes, and what is worn or held. */
+function packClothes(put: Put, { person, shot: { cloth, worn, strands }, shape }: Layout): void {
+  put(TEXELS.cloth, ...cloth.colour);
+  put(TEXELS.stripes, ...cloth.second, cloth.stripes);
+  put(TEXELS.collar, ...worn.collar);
+  put(TEXELS.linen, ...worn.linen, cutOf(person, shape)[0] > 0 ? strands : 0);
+  put(TEXELS.hat, ...worn.hat);
+  put(TEXELS.held, worn.scarf, ...worn.hand);
+  put(TEXELS.worn, ...worn.colour, worn.hat[0] === 1 ? 1 : 0);
+  put(TEXELS.lenses, ...person.lenses);
+  put(TEXELS.rims, ...person.rims);
+}
+
+/** Lights; `rows` are those of the rotation from head to camera. */
+function packLight(put: Put, { person, shot }: Layout, { shade }: StyleRender, rows: readonly number[][]): void {
+  const lit = exposure(person.skin, shot), light = fromSide(shot.light, shade.side);
+  const inHead = [0, 1, 2].map((i) => rows.reduce((sum, row, axis) => sum + row[i]! * light[axis]!, 0));
+  put(TEXELS.key_to, ...inHead, shot.sharpness);
   put(TEXELS.key_camera, ...light, shot.sharpness);
+  put(TEXELS.key, ...scale(shot.key, lit));
+  put(TEXELS.ambient, ...scale(shot.ambient, lit), shot.rim);
   for (const [i, { to, wrap, colour }] of shot.lights.entries()) {
     put(TEXELS.lights + 2 * i, ...to, wrap);
     put(TEXELS.lights + 2 * i + 1, ...scale(colour, lit));
   }
   put(TEXELS.ground, ...scale(shot.ground, lit));
-  const { worn } = shot;
-  put(TEXELS.throat, ...person.throat);
-  put(TEXELS.corner, ...person.corner);
-  put(TEXELS.collar, ...worn.collar);
-  put(TEXELS.linen, ...worn.linen, cut[0] > 0 ? shot.strands : 0);
-  put(TEXELS.hat, ...worn.hat);
-  put(TEXELS.held, worn.scarf, ...worn.hand);
-  put(TEXELS.worn, ...worn.colour, worn.hat[0] === 1 ? 1 : 0);
-  put(TEXELS.lenses, ...person.lenses);
-  put(TEXELS.skin, ...lighten(person.skin, shape.light_skin), person.shine);
-  put(TEXELS.lip, ...lighten(person.lip, shape.light_skin * 0.5), makeup.lips);
-  put(TEXELS.iris, ...person.iris);
-  put(TEXELS.hair_colour, ...person.hair);
-  put(TEXELS.brow_colour, ...scale(blend(person.hair, BROW_BROWN, 0.45), 0.5), person.brow);
-  put(TEXELS.cloth, ...cloth.colour);
-  put(TEXELS.marks, ...person.marks);
+}
+
+/** Background and lens. */
+function packPicture(put: Put, { shot: { background, lens, grey, film } }: Layout, size_px: number): void {
   put(TEXELS.back_low, ...background.low, background.kind);
   put(TEXELS.back_high, ...background.high);
-  put(TEXELS.rims, ...person.rims);
-  put(TEXELS.stripes, ...cloth.second, cloth.stripes);
-  put(TEXELS.makeup, Math.max(makeup.lash, 0.15), ...(makeup.shadow ?? [0, 0, 0]));
-  put(TEXELS.key, ...scale(shot.key, lit));
-  put(TEXELS.ambient, ...scale(shot.ambient, lit), shot.rim);
   put(TEXELS.lens, lens[0] * size_px / 64, lens[1], lens[2], lens[3]);
-  put(TEXELS.film, shot.grey ? 1 : 0, ...shot.film);
+  put(TEXELS.film, grey ? 1 : 0, ...film);
 }
 
 /**
@@ -281,12 +288,17 @@ export function packHead(head: HeadParams, style: StyleRender, size_px: number):
   packEyes(put, layout);
   packNoseAndMouth(put, layout);
   packRelief(put, layout);
-  const rows = rotation(head.shot.pose);
+  packBends(put, layout);
+  packHair(put, layout);
+  packSkin(put, layout);
+  packClothes(put, layout);
+  const rows = rotation(head.shot.pose), { shape, line, colours } = style;
   put(TEXELS.camera, head.shot.distance);
   rows.forEach((row, i) => put(TEXELS.row_x + i, ...row, PIVOT[i]!));
+  packLight(put, layout, style, rows);
+  packPicture(put, layout, size_px);
   put(TEXELS.shot, head.shot.seed, size_px);
-  packLooks(put, layout, style, rows, size_px);
-  packBends(put, layout);
+  put(TEXELS.style, shape.shoulders, colours.blush, colours.eye_white, NOSES.indexOf(line.nose));
   return out;
 }
 
