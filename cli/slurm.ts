@@ -70,41 +70,53 @@ export const slurm = (context: Context) => {
       "after",
       "\nExample:\n  deno task slurm pipelines/full.yaml --partition gpu --gpus-per-task 1 --shards 16",
     )
-    .action(async (file, options) => {
-      const pipeline = await pipelineAt(file, options, context);
-      const gpus = options.gpu?.split(",") ?? pipeline.device;
-      if (options.task !== undefined) return await makeTask(pipeline, options.task, options.shard, gpus, context);
-      if (options.shard) throw new UsageError("Cannot use --shard without --task, hint: --shards divides a pipeline");
-      const plan = planRun(pipeline, RUNS);
-      const jobs = jobsOf(plan, options.shards);
-      const given = options as Readonly<Record<string, unknown>>;
-      const sbatch = Object.entries(SBATCH).flatMap(([name, [flags]]) =>
-        given[name] === undefined ? [] : [`${flags.split(" ")[0]}=${given[name]}`]
-      );
-      const isElsewhere = context.from !== undefined && resolve(context.from) !== Deno.cwd();
-      const place: Place = {
-        from: resolve(context.from ?? "."),
-        args: [isElsewhere ? resolve(file) : file, ...(options.set ?? []).flatMap((value) => ["--set", value])],
-      };
-      const { shards, local } = options;
-      const flags = [
-        ...shards > 1 ? ["--shards", `${shards}`] : [],
-        ...local ? ["--local"] : [],
-        ...options.gpu === undefined ? [] : ["--gpu", options.gpu],
-        ...sbatch,
-        ...(options.sbatch ?? []).map((option) => `--sbatch=${option}`),
-      ];
-      const record = {
-        pipeline: pipeline.name,
-        file: place.args[0] ?? file,
-        command: ["slurm", ...place.args, ...flags].map(shellWord).join(" "),
-        submitted: new Date().toISOString(),
-        stages: stagesOf(plan),
-      };
-      if (options.local) await runLocally(pipeline, jobs, { processes: options.shards, gpus }, place, record, context);
-      else await submitJobs(pipeline, jobs, [...sbatch, ...options.sbatch ?? []], place, record, context);
-    });
+    .action((file, options) => slurmFor(file, options, context));
 };
+
+interface SlurmOptions extends Partial<Record<keyof typeof SBATCH, unknown>> {
+  readonly set?: readonly string[] | undefined;
+  readonly shards: number;
+  readonly local?: true | undefined;
+  readonly gpu?: string | undefined;
+  readonly task?: string | undefined;
+  readonly shard?: Shard | undefined;
+  readonly sbatch?: readonly string[] | undefined;
+}
+
+async function slurmFor(file: string, options: SlurmOptions, context: Context): Promise<void> {
+  const { set = [], shards, local, gpu, task, shard, sbatch: more = [] } = options;
+  const pipeline = await pipelineAt(file, options, context);
+  const gpus = gpu?.split(",") ?? pipeline.device;
+  if (task !== undefined) return await makeTask(pipeline, task, shard, gpus, context);
+  if (shard) throw new UsageError("Cannot use --shard without --task, hint: --shards divides a pipeline");
+  const plan = planRun(pipeline, RUNS);
+  const jobs = jobsOf(plan, shards);
+  const names = Object.keys(SBATCH) as (keyof typeof SBATCH)[];
+  const sbatch = names.flatMap((name) =>
+    options[name] === undefined ? [] : [`${SBATCH[name][0].split(" ")[0]}=${options[name]}`]
+  );
+  const isElsewhere = context.from !== undefined && resolve(context.from) !== Deno.cwd();
+  const place: Place = {
+    from: resolve(context.from ?? "."),
+    args: [isElsewhere ? resolve(file) : file, ...set.flatMap((value) => ["--set", value])],
+  };
+  const flags = [
+    ...shards > 1 ? ["--shards", `${shards}`] : [],
+    ...local ? ["--local"] : [],
+    ...gpu === undefined ? [] : ["--gpu", gpu],
+    ...sbatch,
+    ...more.map((option) => `--sbatch=${option}`),
+  ];
+  const record = {
+    pipeline: pipeline.name,
+    file: place.args[0] ?? file,
+    command: ["slurm", ...place.args, ...flags].map(shellWord).join(" "),
+    submitted: new Date().toISOString(),
+    stages: stagesOf(plan),
+  };
+  if (local) await runLocally(pipeline, jobs, { processes: shards, gpus }, place, record, context);
+  else await submitJobs(pipeline, jobs, [...sbatch, ...more], place, record, context);
+}
 
 /** The folder in which the user called the command, and the arguments that jobs take too. */
 interface Place {
