@@ -5,9 +5,9 @@
  *     picture ─ finder ─ places ─ turned crop ─ detector ─ landmarks ─ merge ─ faces
  *                                     └─ next pass: place and angle ─┘
  *
- * Where the finder is not sure that the faces of a picture are upright, it looks at the picture turned by quarters too, and
- * the turn with the most and surest upright faces counts: so a picture and the same one turned have the same faces and
- * landmarks. Where the first pass is in doubt, the crop is turned by quarters too.
+ * The finder looks at a picture turned by quarters, at half its size where that shows enough, and searches it in the turn
+ * with the most and surest upright faces: so a picture and the same one turned have the same faces and landmarks. Where the
+ * first pass is in doubt, the crop is turned by quarters too.
  *
  * A finder whose config has a calibration with the detector gives more places than faces, and the detector's doubt decides:
  * see `models/finder/pair_score.ts`.
@@ -34,8 +34,16 @@ import {
 } from "../../faces/landmarks.ts";
 import { type FacePlace, facePlace } from "../../faces/place.ts";
 import { mean } from "../../faces/statistics.ts";
-import { checkFindOptions, type Finder, type FindOptions, type FoundFace, MIN_SCORE } from "../finder/finder.ts";
+import {
+  checkFindOptions,
+  type Finder,
+  type FindOptions,
+  type FoundFace,
+  MIN_SCORE,
+  minSizeOfHalf,
+} from "../finder/finder.ts";
 import type { FinderConfig } from "../finder/network.ts";
+import { logitOf } from "../finder/logistic.ts";
 import { type PairCalibration, pairScore } from "../finder/pair_score.ts";
 import { BY_DOUBT, type TurnEvidence, turnScore, type TurnWeights } from "../finder/turn_score.ts";
 import { type Detector, uncertainty } from "./detector.ts";
@@ -99,11 +107,8 @@ const HELD_PIXELS = 1 << 24;
 export const SAME_FACE = 0.5;
 /** A pass that moves a face by less than this part of the crop's side, and turns it by less, radians, was the last. */
 export const SETTLED = 0.03, SETTLED_RAD = 0.1;
-/**
- * Share of upright faces, by {@linkcode uprightness}, from which a picture is taken as it stands, and the weight of faces
- * of any angle that count beside those found: a few places with low scores do not make a picture upright.
- */
-const UPRIGHT = 0.6, UNKNOWN = 0.2;
+/** Upright faces, by {@linkcode uprightness}, that copies of half the size must show to say how a picture is turned. */
+const ENOUGH = 0.5;
 /** Score of a first look by {@linkcode BY_DOUBT} below which the face may lie on its side in the crop, or stand on its head. */
 const SETTLED_SCORE = 3.8;
 /**
@@ -111,6 +116,11 @@ const SETTLED_SCORE = 3.8;
  * many pixels: in rendered scenes the last look of those chose better, and that of smaller ones did not.
  */
 const RIVAL_LOGITS = 1.5, RIVAL_PX = 40;
+/**
+ * Logits by which later passes raise the score of a place at most: of the faces of rendered scenes that come to the least
+ * score, the first look at the right turn was lower in one of a hundred.
+ */
+const REACH = 3;
 /** Sureness of the angle of a given place, on the scale of `FoundFace.angle_sure`, and of one that is known. */
 const GIVEN_SURE = 0.5, KNOWN_SURE = Infinity;
 
@@ -167,7 +177,7 @@ export async function* findFacesOfEach<T>(
   let faces = 0, pixels = 0;
   async function* finish(): AsyncGenerator<readonly [T, Face[]]> {
     const all = waiting.flatMap(({ candidates }) => candidates);
-    await look(detector, all, options, pair?.turn);
+    await look(detector, all, { ...options, min_score }, pair);
     for (const { item, candidates, given } of waiting) {
       const found = candidates.map(faceOf);
       yield [item, given ? found : apart(pair ? scored(found, pair, min_score) : found).slice(0, max_faces)];
@@ -253,15 +263,22 @@ async function candidatesIn(
   };
   const angle_sure = angles_known ? KNOWN_SURE : GIVEN_SURE;
   if (places) return candidates(places.map((place) => ({ ...place, score: null, angle_sure })), asItIs);
-  let turned = asItIs, found = await finder.find(image, search), best = { found, turned };
-  if (uprightness(found) < UPRIGHT * (UNKNOWN + found.reduce((sum, { score }) => sum + score ** 2, 0))) {
-    for (let quarters = 1; quarters < 4; quarters++) {
-      turned = turnedOnce(turned);
-      found = await finder.find(turned.image, search);
-      if (uprightness(found) > uprightness(best.found)) best = { found, turned };
-    }
-  }
+  const half: FindOptions = { ...search, min_size_px: minSizeOfHalf(image, search.min_size_px) };
+  const { turned, found } = await bestTurn(finder, asItIs, half);
+  if (uprightness(found) >= ENOUGH) return candidates(await finder.find(turned.image, search), turned);
+  const best = await bestTurn(finder, asItIs, search);
   return candidates(best.found, best.turned);
+}
+
+/** A picture in the turn with the most and surest upright faces, and what the finder finds in it. */
+async function bestTurn(finder: PlaceFinder, asItIs: Turned, search: FindOptions) {
+  let turned = asItIs, best = { turned, found: await finder.find(turned.image, search) };
+  for (let quarters = 1; quarters < 4; quarters++) {
+    turned = turnedOnce(turned);
+    const found = await finder.find(turned.image, search);
+    if (uprightness(found) > uprightness(best.found)) best = { turned, found };
+  }
+  return best;
 }
 
 /** Number of faces that are upright, each by the square of its score and by its angle: one upside down counts below 0. */
@@ -277,19 +294,23 @@ function turnedOnce({ image, angle, back }: Turned): Turned {
   };
 }
 
-/** Passes of the detector over all candidates. */
+/** Passes of the detector over all candidates. One whose score is out of reach of the least score is not looked at again. */
 async function look(
   detector: LandmarkDetector,
   candidates: readonly Candidate[],
-  { passes = 3, flip = false }: FindFacesOptions,
-  turn: TurnWeights = BY_DOUBT,
+  { passes = 3, flip = false, min_score = MIN_SCORE }: FindFacesOptions,
+  pair: PairCalibration | undefined,
 ): Promise<void> {
+  const turn = pair?.turn ?? BY_DOUBT, least = logitOf(min_score) - REACH;
+  const inReach = ({ score, seen }: Candidate) =>
+    !pair || score === null || !seen || logitOf(pairScore(pair, score, { ...seen, doubt: seen.spread })) >= least;
   let active = candidates;
   for (let pass = 1; pass <= passes && active.length > 0; pass++) {
     let seen = await lookAt(detector, active.map(({ crop }) => crop), flip && (pass > 1 || passes === 1));
     if (pass === 1 && passes > 1) seen = await lookAround(detector, active, seen, turn);
     active = active.filter((candidate, k) => !take(candidate, itemAt(seen, k, "results"), detector) || pass === 1);
     if (pass === 1) active = active.flatMap((candidate) => candidate.rival ? [candidate, candidate.rival] : candidate);
+    active = active.filter(inReach);
   }
   for (const candidate of candidates) {
     const { rival } = candidate, score = ({ seen }: Candidate) => seen ? turnScore(turn, lookOf(seen)) : -Infinity;

@@ -36,13 +36,16 @@ export const calibrateFinder = stage({
     "detector is in doubt about, or that have other features than faces, are less likely faces, and of the quarters by " +
     "which a crop can be turned the one counts in which its features are those of an upright face. The scores hold for " +
     "this detector; with others the finder's own stay.",
-  version: 3,
+  version: 4,
   inputs: { finder: "finder", detector: "detector", "data*": "dataset" },
   output: "finder",
   options: z.object({
     scenes: z.int().min(1).max(100_000).default(200).describe("Number of scenes"),
     side_px: z.int().min(64).max(4096).default(480).describe("Their side, pixels"),
-    empty: z.number().min(0).max(1).default(0.25).describe("Share of the scenes without a face"),
+    clutter: z.number().min(0).max(1).default(0).describe(
+      "Share of the scenes that are of clutter alone, without faces, parts of faces and faces that were made into none",
+    ),
+    empty: z.number().min(0).max(1).default(0.25).describe("Share of the others without a face"),
     data_weights: z.array(z.number().min(0)).optional().describe(
       "Weight of each dataset in scenes, in any unit; by default its number of images",
     ),
@@ -60,14 +63,14 @@ export const calibrateFinder = stage({
   },
   cost: ({ scenes }) => ({ images: 2 * scenes }),
   async run(ctx, { finder: { dir }, detector: { dir: detectorDir, stage: name }, data }, options) {
-    const { side_px, empty, least_score, scenes: count } = options;
+    const { side_px, empty, clutter, least_score, scenes: count } = options;
     const { datasets, weights } = await loadParts(data, options.data_weights);
     const device = await ctx.device();
     using finder = await loadFinder(device, dir);
     using detector = await loadDetector(device, detectorDir, { partial: true });
     const { fingerprint } = detector;
     if (fingerprint === undefined) throw new RangeError("Cannot name a detector without a fingerprint");
-    const some = () => scenes(datasets, weights, { seed: ctx.seed, count, side: side_px, empty });
+    const some = () => scenes(datasets, weights, { seed: ctx.seed, count, side: side_px, empty, clutter });
     const turns: TurnOutcome[][] = [];
     for (const scene of some()) {
       ctx.signal.throwIfAborted();

@@ -52,15 +52,27 @@ export async function loadParts(
   return { datasets, weights: data_weights ?? datasets.map(({ records }) => records.length) };
 }
 
-/** Scenes that are composed one after the other, each a function of the seed and its number alone. */
+/** Options of {@linkcode scenes}. */
+export interface ScenesOptions extends SceneOptions {
+  /** Seed of all. */
+  readonly seed: number;
+  /** Their number. */
+  readonly count: number;
+  /** Share of scenes of clutter alone, without faces or spoilt ones, spread evenly over the others; by default 0. */
+  readonly clutter?: number;
+}
+
+/** Scenes that are composed one after the other, each a function of the options and its number alone. */
 export function* scenes(
   datasets: readonly Faces[],
   weights: readonly number[],
-  { seed, count, ...options }: SceneOptions & { seed: number; count: number },
+  { seed, count, clutter = 0, ...options }: ScenesOptions,
 ): Generator<Scene & { readonly image: Image }> {
   const random = new Random(seed, "finder/scenes");
   for (let k = 0; k < count; k++) {
-    const scene = composeScene(datasets, weights, random.at(k), options);
+    const alone = Math.floor((k + 1) * clutter) > Math.floor(k * clutter);
+    const kind = alone ? { ...options, empty: 1, spoilt: false } : options;
+    const scene = composeScene(datasets, weights, random.at(k), kind);
     yield { ...scene, image: sceneImage(scene, options.side) };
   }
 }

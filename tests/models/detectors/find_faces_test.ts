@@ -153,6 +153,23 @@ Deno.test("findFaces() scores by finder and detector where they were calibrated 
   await assert.rejects(findFaces(finder, detector, image, { max_faces: 0 }), /max_faces 0/);
 });
 
+Deno.test("findFaces() looks no more at a place whose score is out of reach, unless a low score is wanted", async () => {
+  const with_detector = { detector: "0123abcd", slope: 1, doubt: -8, shift: -28, least_score: 0.1 };
+  const nowhere = { x: 60, y: 250, side: 60, angle: 0, angle_sure: 0.8, score: 0.85 };
+  const look = async (min_score: number) => {
+    const detector = { ...dotDetector(), fingerprint: "0123abcd" };
+    const finder = { ...finderOf(placeOf(FACES[0]!, 0.6), nowhere), config: { with_detector } };
+    const faces = await findFaces(finder, detector, page(FACES), { min_score });
+    return { faces, calls: detector.calls };
+  };
+  const some = await look(0.35), low = await look(0.1), all = await look(0);
+  assert.ok(some.faces.length === 1 && error(some.faces[0]!, FACES[0]!) < 0.02);
+  assert.deepEqual(some.calls, [2, 3, 1], "both, three turns of that which is none, and the face again");
+  assert.deepEqual(low.calls.slice(0, 3), [2, 3, 2]);
+  assert.deepEqual(low.faces, some.faces);
+  assert.equal(all.faces.length, 2);
+});
+
 Deno.test("findFacesOfEach() fills batches from several pictures, keeps their order and holds few", async () => {
   const detector = dotDetector(4);
   let read = 0;
@@ -217,22 +234,26 @@ Deno.test("findFacesOfEach() looks at a given place from all sides, unless its a
 
 /** A finder of the faces of a picture with a white pixel in its left top corner, however that is turned. */
 function seeingTurns(faces: readonly FoundFace[]) {
-  const turns: number[] = [];
+  const turns: number[] = [], halves: boolean[] = [];
   return {
     turns,
-    find({ width, height, data }: Image) {
+    halves,
+    find({ width, height, data }: Image, { min_size_px = 0 }: FindOptions = {}) {
       const corners = [[0, 0], [width - 1, 0], [width - 1, height - 1], [0, height - 1]] as const;
       const quarters = corners.findIndex(([x, y]) => data[(y * width + x) * 3] === 255);
       turns.push(quarters);
+      halves.push(min_size_px > 0);
       const upright = quarters % 2 === 0 ? { width, height } : { width: height, height: width };
-      return Promise.resolve(faces.map((face) => {
-        let [x, y, angle] = [face.x, face.y, face.angle];
-        for (let k = 0; k < quarters; k++) {
-          [x, y] = [(k % 2 === 0 ? upright.height : upright.width) - 1 - y, x];
-          angle += Math.PI / 2;
-        }
-        return { ...face, x, y, angle: Math.atan2(Math.sin(angle), Math.cos(angle)) };
-      }));
+      return Promise.resolve(
+        faces.filter(({ side }) => side >= min_size_px).map((face) => {
+          let [x, y, angle] = [face.x, face.y, face.angle];
+          for (let k = 0; k < quarters; k++) {
+            [x, y] = [(k % 2 === 0 ? upright.height : upright.width) - 1 - y, x];
+            angle += Math.PI / 2;
+          }
+          return { ...face, x, y, angle: Math.atan2(Math.sin(angle), Math.cos(angle)) };
+        }),
+      );
     },
   };
 }
@@ -249,23 +270,30 @@ async function foundTurned(image: Image, found: readonly FoundFace[], quarters: 
     (image.height - turned.height) / 2,
   ]);
   const inPicture = faces.map((face) => ({ ...face, landmarks: transformLandmarks(face.landmarks, back) }));
-  return { turns: finder.turns, faces: inPicture.toSorted((a, b) => a.landmarks[0]! - b.landmarks[0]!) };
+  return {
+    turns: finder.turns,
+    halves: finder.halves,
+    faces: inPicture.toSorted((a, b) => a.landmarks[0]! - b.landmarks[0]!),
+  };
 }
 
 const middleOf = ({ width, height }: Image) => [(width - 1) / 2, (height - 1) / 2] as const;
 
 Deno.test("findFaces() gives the same faces in a picture that is turned by quarters", async () => {
   const upright = [FACES[0]!, { at: [250, 160], scale: 1.5, angle: -0.2 }] as const;
-  const random = new Random(3, "turned");
-  for (const [shown, looks] of [[upright, 1], [FACES, 4]] as const) {
+  const sideways = upright.map((face) => ({ ...face, angle: face.angle + 1.6 }));
+  const small = [{ at: [120, 90], scale: 0.4, angle: 0.1 }, { at: [300, 160], scale: 0.4, angle: 0.2 }] as const;
+  const random = new Random(3, "turned"), around = (quarters: number) => [0, 1, 2, 3].map((k) => (quarters + k) % 4);
+  for (const [shown, best] of [[upright, 0], [sideways, 3], [FACES, null], [small, null]] as const) {
     const image = page(shown), found = shown.map((face) => roughly(placeOf(face), random));
     image.data.fill(255, 0, 3);
     const asItIs = await foundTurned(image, found, 0);
-    assert.equal(asItIs.turns.length, looks, "the finder looks again where not all are upright");
     assert.equal(asItIs.faces.length, shown.length);
     for (let quarters = 1; quarters < 4; quarters++) {
-      const { turns, faces } = await foundTurned(image, found, quarters);
-      assert.deepEqual(turns, [0, 1, 2, 3].map((k) => (quarters + k) % 4));
+      const { turns, halves, faces } = await foundTurned(image, found, quarters);
+      // The whole size is searched in one turn, and in all where half the size shows too little.
+      assert.deepEqual(turns, [...around(quarters), ...best === null ? around(quarters) : [best]]);
+      assert.deepEqual(halves, turns.map((_, k) => k < 4));
       assert.equal(faces.length, shown.length);
       for (const [k, face] of faces.entries()) {
         const { landmarks, angle, uncertainty_px, box } = asItIs.faces[k]!;
