@@ -30,7 +30,7 @@ const GROWTH_INTERVAL = 500;
 /** Prefix of the state among the parameters of the graph. */
 const LOSS_SCALE = "loss_scale";
 
-/** State that starts as zeros: what the scale is above {@linkcode FIRST}, and the finite steps since it changed. */
+/** State that starts as zeros: the scale minus {@linkcode FIRST}, and the number of finite steps since it changed. */
 function stateOf(graph: Graph) {
   return { above: graph.parameter(`${LOSS_SCALE}/above`, [1]), steps: graph.parameter(`${LOSS_SCALE}/steps`, [1]) };
 }

@@ -80,19 +80,19 @@ const rmsprop: Optimizer = {
   inputs: rates,
 };
 
-/** Every optimizer, the usual one first. */
+/** Every optimizer, the default one first. */
 export const OPTIMIZERS = { adam, sgd, rmsprop } as const;
 
 /** Name of an optimizer. */
 export type OptimizerKind = keyof typeof OPTIMIZERS;
 
-/** Names of all optimizers, the usual one first. */
+/** Names of all optimizers, the default one first. */
 export const OPTIMIZER_NAMES: readonly [OptimizerKind, ...OptimizerKind[]] = Object.keys(OPTIMIZERS) as [
   OptimizerKind,
   ...OptimizerKind[],
 ];
 
-/** The optimizer of a name; the usual one without. */
+/** The optimizer of a name; the default one without a name. */
 export function optimizerOf(name: OptimizerKind = OPTIMIZER_NAMES[0]): Optimizer {
   return OPTIMIZERS[name];
 }

@@ -49,8 +49,8 @@ export interface TrainerSpec {
   /** Batches whose mean gradient makes a step, one after the other; by default 1. */
   readonly gradient_accumulation_steps?: number | undefined;
   /**
-   * Most memory on the device, bytes or such as `8GiB`; where a step takes more, what it would keep for its gradients is
-   * computed again, with the same results. As much as it takes when not given.
+   * Most memory on the device, bytes or such as `8GiB`; where a step takes more, activations are recomputed
+   * instead of stored, with the same results. No limit when not given.
    */
   readonly memory_limit?: number | string | undefined;
   /**

@@ -1,5 +1,5 @@
 /**
- * Attention in one kernel, whose scores are in workgroup memory only: what it and its gradients share.
+ * Attention in one kernel, whose scores are in workgroup memory only: the parts that it shares with its gradients.
  *
  * @module
  */

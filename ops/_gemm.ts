@@ -1,5 +1,5 @@
 /**
- * Matrix products by tiles in workgroup memory, for adapters where that is fast: what matmul and the convolutions share.
+ * Matrix products by tiles in workgroup memory, for adapters where that is fast: the parts that matmul and the convolutions share.
  *
  * @module
  */

@@ -39,7 +39,7 @@ export const awingOp: Op<AwingAttrs, 2> = elementwise({
 });
 
 /**
- * Mean adaptive wing loss of heatmaps, with ten times the weight near what the target marks.
+ * Mean adaptive wing loss of heatmaps, with a greater weight near the landmarks of the target.
  *
  * @param x Predicted maps, `[N, H, W, P]`. @param target Maps from 0 to 1, of the same shape.
  * @param options `weighted`: whether pixels with a neighbour of 0.2 or more in the target weigh 11 instead of 1; true by default.

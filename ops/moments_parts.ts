@@ -13,8 +13,8 @@ export function rowsOf(x: Shape): { N: number; R: number; C: number } {
 }
 
 /**
- * Rows in a chunk for reductions over R: enough invocations to fill a GPU, and at most 64 rows in one so that what a
- * chunk's rounding adds up stays small.
+ * Rows in a chunk for reductions over R: enough invocations to fill a GPU, and at most 64 rows in one, so that
+ * the rounding error of a chunk stays small.
  */
 export function chunkRows(x: Shape): number {
   const { N, R, C } = rowsOf(x);

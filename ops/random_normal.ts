@@ -12,7 +12,7 @@ function normalPair(u: number, v: number): [number, number] {
   return [radius * Math.cos(2 * Math.PI * v), radius * Math.sin(2 * Math.PI * v)];
 }
 
-/** Standard normal random numbers, those of `Random.fillNormal` but for rounding (2e-6). */
+/** Standard normal random numbers, those of `Random.fillNormal` up to rounding (2e-6). */
 export const randomNormalOp: Op<RandomAttrs, 1> = randomOp(
   "random_normal",
   sinCos + philox + source,
@@ -20,7 +20,7 @@ export const randomNormalOp: Op<RandomAttrs, 1> = randomOp(
 );
 
 /**
- * Standard normal random numbers, those of `Random.fillNormal` but for rounding (2e-6).
+ * Standard normal random numbers, those of `Random.fillNormal` up to rounding (2e-6).
  *
  * @param step `[4]`, usually `randomStep(graph)`.
  * @param options Shape of the result, seed and stream.

@@ -12,8 +12,8 @@ export const recomputeOp: Op<NoAttrs, 1> = {
 };
 
 /**
- * A barrier to sharing: the same values, but everything computed from them is a computation of its own, where the graph
- * would otherwise reuse an equal one. It has the gradient recompute values instead of keeping them.
+ * An identity that is a barrier to common subexpressions: the graph shares no computation across it, so that the gradient
+ * recomputes values instead of keeping them.
  *
  * Source: Chen et al. 2016, arXiv 1604.06174.
  */

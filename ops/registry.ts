@@ -1,5 +1,5 @@
 /**
- * All operations by name: what a graph can hold, and what structure tests and exporters go through.
+ * All operations by name, for graphs, exporters and tests of the structure.
  *
  * @module
  */
@@ -174,7 +174,7 @@ export interface Ops {
   readonly winograd_product: typeof winogradProductOp;
 }
 
-/** Names of all operations; each is the name of a file in `ops/`, but for `slice_texels`, which is a variant of `slice`. */
+/** Names of all operations; each is the name of a file in `ops/`, except `slice_texels`, which is a variant of `slice`. */
 export type OpName = keyof Ops;
 
 /** All operations. */

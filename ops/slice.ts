@@ -40,7 +40,7 @@ export const sliceOp: Op<SliceAttrs, 1> = {
   },
 };
 
-/** The same in whole texels: the planner makes it an address in whatever uses it, so that it needs no pass of its own. */
+/** The same in whole texels: the planner fuses it into the addresses of its users, so that it needs no pass of its own. */
 export const sliceTexelsOp: Op<SliceAttrs, 1> = {
   ...sliceOp,
   name: "slice_texels",

@@ -9,7 +9,7 @@ export const unscaleOp: Op<NoAttrs, 2> = elementwise({
   value: ([x, factor]) => factor === 0 ? 0 : x * factor,
 });
 
-/** The product of `x` and `factor`, which may be `[1]`; a factor of zero gives zeros whatever `x` is. */
+/** The product of `x` and `factor`, which may be `[1]`; a factor of zero gives zeros, also for NaN and infinity. */
 export function unscale(x: Value, factor: Value): Value {
   return apply(unscaleOp, [x, factor], {});
 }

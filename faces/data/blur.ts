@@ -13,7 +13,7 @@ export function blur(out: Float32Array, side: number, sigma: number): void {
   for (let k = 0; k <= reach; k++) weights[k]! /= total;
   const image = framed(out, side, reach);
   const line = (side + 2 * reach) * 3, frame = 3 * reach;
-  // What is done with is written over, from the start of each line on.
+  // Results replace pixels that are no longer needed, from the start of each line on.
   for (let y = 0; y < image.length; y += line) weigh(image, y + frame, 3, weights, image, y, side);
   for (let y = 0; y < side; y++) weigh(image, (y + reach) * line, line, weights, out, y * side * 3, side);
 }

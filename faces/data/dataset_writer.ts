@@ -16,7 +16,7 @@ import type { Dataset, NewRecord } from "./dataset.ts";
 import type { Image } from "./image.ts";
 import { encodePng } from "./image_file.ts";
 
-/** Makes PNG files of images, in whatever thread. */
+/** Encodes images as PNG, in any thread. */
 export interface ImageEncoder {
   /** The file of an image. */
   encode(image: Image): Promise<Uint8Array>;

@@ -109,7 +109,7 @@ export async function openFolder(dir: string, options: FolderOptions = {}): Prom
   return { ...datasetOf(dir, schema, size_px, records), bad, passed, notes, beside: found.beside, common };
 }
 
-/** The images of a folder with faces of the format, and what became of its other files. */
+/** The images of a folder with faces of the format, and an account of its other files. */
 async function facesIn(files: FolderFiles, options: FolderOptions): Promise<FoundImages> {
   const { format = "pts", annotations } = options;
   const reader: ImageFormat | ListFormat = DATASET_FORMATS[format];

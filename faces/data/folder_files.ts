@@ -49,7 +49,7 @@ export class NameFinder {
   }
 
   /**
-   * The names that a name stands for: itself, else those of its letters in another Unicode form, else in another case.
+   * Names that a name matches: itself, else those of its letters in another Unicode form, else in another case.
    *
    * @param taken Names that are not looked at, other than the name itself.
    */
@@ -131,7 +131,7 @@ export function listFolder(dir: string, deep = true): FolderFiles {
 }
 
 /**
- * The one path among others that a path stands for.
+ * The one path among others that a path matches.
  *
  * @throws {InputError} If there are several.
  */

@@ -11,7 +11,7 @@ import { suggest } from "../../formats/yaml_tree.ts";
 import { baseName, stem } from "./annotations/format.ts";
 import { type FolderFiles, NameFinder, plainPath, someOf } from "./folder_files.ts";
 
-/** Something about a set that a person should know and that stops nothing. */
+/** A note about a set of images for the user: no error. */
 export interface Note {
   /** Kind of the note, for programs. */
   readonly code: NoteCode;

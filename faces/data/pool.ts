@@ -23,7 +23,7 @@ export type PictureCall =
   }
   | { readonly do: "encode"; readonly image: Image };
 
-/** Answers a call, in whatever thread. */
+/** Answers a call, in any thread. */
 export async function answer(call: PictureCall): Promise<Image | Uint8Array> {
   switch (call.do) {
     case "decode":

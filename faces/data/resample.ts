@@ -15,7 +15,7 @@ export function resizing(from_px: number, to_px: number): Affine {
 }
 
 /**
- * Writes one image as a network takes it, unchanged but for its size.
+ * Writes one image as a network takes it, with another size and no other change.
  *
  * @param image `[from_px, from_px, 3]`, 0 to 255.
  * @param to_px Side of the result.

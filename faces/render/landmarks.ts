@@ -48,7 +48,7 @@ function spread(line: Float32Array, points: number): Float32Array {
   return out;
 }
 
-/** Evens out what the search for the outline jitters: each point goes half way to the middle of its neighbours, twice. */
+/** Smooths the outline, as the search for it jitters: each point goes half way to the middle of its neighbours, twice. */
 function even(line: Float32Array): Float32Array {
   let out = line;
   for (let pass = 0; pass < 2; pass++) {

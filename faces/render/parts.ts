@@ -1,5 +1,5 @@
 /**
- * Parts of the rendered world that can be left out, so that an ablation shows what each is worth.
+ * Parts of the rendered world that can be left out, for ablations.
  *
  * The same person in the same image is drawn without a part: no random number changes its place.
  *
@@ -10,7 +10,7 @@ import { clamp } from "./numbers.ts";
 import type { Person, Trait } from "./person.ts";
 import type { HeadParams, Shot } from "./shot.ts";
 
-/** Parts that can be left out, each with what stands in its place. */
+/** Parts that can be left out, each with its replacement. */
 const WITHOUT = {
   /** Hats, scarves, collars, hands and spectacles. */
   worn: ({ person, shot }) => ({

@@ -1,5 +1,5 @@
 /**
- * Pages with faces on them, of any size and angle, to measure what is found in pictures.
+ * Pages with faces of any size and angle, to measure finders on whole pictures.
  *
  * @module
  */

@@ -1,6 +1,5 @@
 /**
- * Features of images in a detector's layers: what a perceptual distance of two images and a distance of two sets of images
- * compare.
+ * Features of images in a detector's layers, for perceptual distances of two images and for distances of two sets of images.
  *
  * @module
  */

@@ -132,7 +132,7 @@ export interface Adversarial {
   readonly balance: Value;
 }
 
-/** Largest ratio of the two gradients, and what is added to the norm below the line. */
+/** Largest ratio of the two gradients, and the number that is added to its denominator. */
 const MOST = 1e4, EPS = 1e-4;
 
 /** A value whose numbers are 0 and whose gradient is that of `x`. */

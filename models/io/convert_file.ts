@@ -192,7 +192,7 @@ async function diffusersPart(
   return { part: { kind, config, file: place.section, load: networkNames(place.section) }, place };
 }
 
-/** Names of the moving average of a network, which lacks what no gradient moves. */
+/** Names of the moving average of a network, which has trained parameters only. */
 function averageNames(prefix: string, names: Renaming): LoadOptions {
   const nameOf = (spec: ParameterSpec) => flatName(prefix + names(fileName(spec.name)));
   const first = flatName(prefix);

@@ -129,7 +129,7 @@ interface PixelProduct {
   readonly maps: Value;
   /** `[1, 1, I, O]`. */
   readonly filter: Value;
-  /** The nodes that compute it, but for the last. */
+  /** The nodes that compute it, except the last one. */
   readonly parts: readonly Node[];
 }
 

@@ -33,7 +33,7 @@ export type TextConfig =
   | { readonly kind: "clip"; readonly config: TextEncoderConfig }
   | { readonly kind: "bert"; readonly config: BertConfig };
 
-/** A model's folder, read but for the weights. */
+/** A model's folder without its weights. */
 export interface Model {
   /** The folder. */
   readonly dir: string;

@@ -127,7 +127,7 @@ export function planPairs(
   };
 }
 
-/** `0.60 a portrait of ink style + 0.40 a portrait of anime style`: what a mixture of embeddings is of. */
+/** `0.60 a portrait of ink style + 0.40 a portrait of anime style`: the prompt of a mixture of embeddings, for people. */
 function mixedPrompt(own: Style, { style, share }: Mixture): string {
   return `${(1 - share).toFixed(2)} ${stylePrompt(own)} + ${share.toFixed(2)} ${stylePrompt(style)}`;
 }

@@ -30,7 +30,7 @@ import { globFilter } from "../lib/glob.ts";
 /** Images on the contact sheet, at most. */
 const SHEET = 60;
 
-/** A picture, or why it is none. */
+/** A picture, or the reason that the file is none. */
 type Item = { readonly path: string; readonly image: Image } | { readonly path: string; readonly reason: string };
 
 /**

@@ -31,7 +31,7 @@ export interface Evaluated {
   save(dir: string): Promise<void>;
 }
 
-/** An evaluation between steps, and what is to do at the end: measure, and write the weights that are kept. */
+/** An evaluation between steps, and at the end the last one, which also writes the weights that are kept. */
 export interface Evaluation extends Callback {
   /** Measures the end, and writes the detector. */
   finish(): Promise<void>;

@@ -50,7 +50,7 @@ export async function configFor(
   return config;
 }
 
-/** The option of a name; that of the usual network without one. */
+/** The option of a name; that of the default network without a name. */
 function optionOf(name: string | undefined): DetectorNetwork<DetectorConfig>["option"] {
   return (DETECTOR_NETWORKS.find(({ option }) => option.name === name) ?? DETECTORS.hourglass).option;
 }

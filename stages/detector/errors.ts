@@ -18,7 +18,7 @@ import { datasetsConflicts, ifKnown, trainingSchemaConflicts } from "../lib/chec
 import { detectorOf } from "../lib/artifacts.ts";
 import { imageOf, landmarksOf, loadFaces } from "../lib/faces.ts";
 
-/** An image as it is, but for bends. */
+/** No change except bends. */
 const UNCHANGED: Augmentation = {
   flip: 0,
   rotation: 0,

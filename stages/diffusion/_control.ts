@@ -1,5 +1,5 @@
 /**
- * The ControlNet of a training: its configuration, what contradicts it, and its loss.
+ * The ControlNet of a training: its configuration with contradictions, and its loss.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * Options of `faces/render`, and what follows from them.
+ * Options of `faces/render`, and the people, styles and poses that they choose.
  *
  * @module
  */

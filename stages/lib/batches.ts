@@ -102,7 +102,7 @@ export function batchMaker(spec: BatchSpec): (index: number) => Batch {
   }
 }
 
-/** Images, changed at random, their landmarks in pixels, and what the loss is measured against. */
+/** Images, changed at random, their landmarks in pixels, and the targets of the loss. */
 function detectorBatches({ datasets, data_weights, config, batch_size, augment: how, seed }: DetectorBatches) {
   const random = new Random(seed, "detector/train");
   const total = data_weights.reduce((a, b) => a + b, 0);
@@ -127,7 +127,7 @@ function detectorBatches({ datasets, data_weights, config, batch_size, augment: 
   };
 }
 
-/** Scenes, and what the loss is measured against. */
+/** Scenes, and the targets of the loss. */
 function finderBatches({ datasets, data_weights, batch_size, side, seed }: FinderBatches) {
   const random = new Random(seed, "finder/train");
   return (index: number): Batch => {

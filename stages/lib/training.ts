@@ -204,9 +204,9 @@ class LateLosses {
   }
 }
 
-/** Measures the part of the steps' time in which the GPU had nothing to do as the next batch was not there. */
+/** Measures the part of the steps' time in which the GPU waited for the next batch. */
 class StepClock {
-  /** Time in which steps were made: without what comes before the first, evaluations and checkpoints. */
+  /** Time of the steps, without the time before the first one, evaluations and checkpoints. */
   steps_ms = 0;
   /** The part of it in which a batch was waited for and no step was on its way. */
   waited_ms = 0;

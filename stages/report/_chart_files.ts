@@ -1,5 +1,5 @@
 /**
- * Line charts as files of their own, for papers and slides: SVG, and PNG for what cannot show SVG.
+ * Line charts as files of their own, for papers and slides: SVG, and PNG for programs that do not show SVG.
  *
  * @module
  */

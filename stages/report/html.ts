@@ -1,5 +1,5 @@
 /**
- * `report/html`: one page about a run that needs nothing else, for people and for the archive.
+ * `report/html`: one self-contained page about a run.
  *
  * It reads of each stage `manifest.json`, `metrics.jsonl`, `results.json` (what `detector/evaluate` writes), the faces of
  * datasets that have a contact sheet, generated pairs, and other images at the top of its folder.

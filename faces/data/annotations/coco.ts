@@ -29,7 +29,7 @@ export const coco: ListFormat = {
     }
     const byId = new Map(images.map((image) => [image?.id, image]));
     annotations.forEach((annotation, i) => {
-      // Without a face there is nothing to read, and nothing wrong.
+      // No face is no error.
       if (annotation?.face_valid === false) return;
       each(`annotations[${i}]`, () => {
         const { image_id, ...points } = (annotation ?? {}) as Record<string, unknown>;

@@ -170,7 +170,7 @@ export function numbersIn(text: string): number[] {
 }
 
 /**
- * The landmarks that labels stand for.
+ * Landmarks by their labels.
  *
  * @param labels All labels of a face, as in {@linkcode labelledLandmarks}.
  * @returns Index of a label's landmark; undefined for a text that is no name, and it may be none of the schema's.

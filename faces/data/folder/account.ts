@@ -8,7 +8,7 @@ import type { BadFile } from "../annotations/registry.ts";
 import type { FaceFolder } from "../face_folder.ts";
 import type { PassedOver } from "../folder_files.ts";
 
-/** Files of a folder by what became of them. Each is in one list. */
+/** Files of a folder by their use; each is in one list. */
 export interface Account {
   /** Images that are used, files with their landmarks, and those about the whole folder. */
   readonly used: readonly string[];
@@ -19,7 +19,7 @@ export interface Account {
 }
 
 /**
- * Says what became of the files of a folder.
+ * Accounts for the files of a folder.
  *
  * @param folder The folder.
  * @param later Images that were found to be bad after the folder was opened.

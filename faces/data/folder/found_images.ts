@@ -24,7 +24,7 @@ export interface ImageWithFaces {
   read(width: number, height: number): readonly FaceOfImage[] | Promise<readonly FaceOfImage[]>;
 }
 
-/** Images to read, and what became of the other files of a folder. */
+/** Images to read, and an account of the other files of a folder. */
 export interface FoundImages {
   readonly images: ImageWithFaces[];
   readonly bad: BadFile[];
