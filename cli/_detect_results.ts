@@ -57,9 +57,9 @@ export interface ResultOptions {
   readonly settings: Readonly<Record<string, unknown>>;
   /** Schema of the landmarks. */
   readonly schema: LandmarkSchema;
-  /** True to begin anew where there are results. */
+  /** True to start over where there are results. */
   readonly overwrite: boolean;
-  /** False where rows depend on the ones before, so that a run that was not finished begins anew. */
+  /** False where rows depend on the ones before, so that a run that was not finished starts over. */
   readonly resumes: boolean;
 }
 

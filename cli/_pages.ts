@@ -273,7 +273,7 @@ function wrongMark(place: string, what: string, hint?: string): InputError {
  * @param text The page.
  * @param results Results of a benchmark.
  * @param path Name of the page, for errors.
- * @returns The page with all its tables written anew.
+ * @returns The page with all its tables rewritten.
  * @throws {InputError} As {@linkcode marksOf}, and if a table has no row.
  */
 export function fillPage(text: string, results: Results, path: string): string {

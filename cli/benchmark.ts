@@ -73,7 +73,7 @@ export const benchmark = (context: Context) =>
       ).argParser<string[] | undefined>(collect),
     )
     .addOption(
-      new Option("--page <FILE>", "a Markdown page whose tables are written anew; may be given several times")
+      new Option("--page <FILE>", "a Markdown page whose tables are rewritten; may be given several times")
         .argParser<string[] | undefined>(collect),
     )
     .option("--out <DIR>", "write results.json and error curves as DATA_ced.svg and DATA_ced.png to this folder")

@@ -42,7 +42,10 @@ export const correct = (context: Context) =>
       new Option("--origin <NUMBER>", "coordinate of the centre of the first pixel; by default that of the format")
         .choices(["0", "0.5", "1"]),
     )
-    .option("--review <DIR>", "what dataset/review found of the dataset; by default its own, if it is the review's")
+    .option(
+      "--review <DIR>",
+      "folder of a stage dataset/review whose findings are shown; by default the dataset's own, if it has any",
+    )
     .addOption(
       new Option("--detector <DIR>", "folder of the detector that guesses").default(SHIPPED_DETECTOR, "models/faces"),
     )

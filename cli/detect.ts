@@ -101,7 +101,7 @@ export const detect = (context: Context) =>
         `files to write to --out: ${Object.entries(RESULT_FORMATS).map(([name, doc]) => `${name}: ${doc}`).join("; ")}`,
       ).argParser(formatsOf).default(["pts", "png"] as ResultFormat[], "pts,png"),
     )
-    .option("--overwrite", "begin anew in a folder that has results; without it they are kept, and the run goes on")
+    .option("--overwrite", "start over in a folder that has results; without it they are kept, and the run continues")
     .addHelpText("after", "\nExample:\n  deno task detect scans --out found --format pts,csv,sheet")
     .action((args, options) => detectAll(args, options, context));
 
@@ -229,7 +229,7 @@ const nobody: Pick<Finder, "find"> = {
 async function printKept(results: ResultFolder, sources: readonly Source[], context: Context): Promise<void> {
   const wanted = new Set(sources.filter((source) => results.has(source)).map(({ file }) => file));
   if (!wanted.size) return;
-  context.note(`done already: ${wanted.size} of ${counted(sources.length, "picture")}; --overwrite begins anew`);
+  context.note(`done already: ${wanted.size} of ${counted(sources.length, "picture")}; --overwrite starts over`);
   for await (const row of results.rows()) if (wanted.has(row.file)) printRow(row, results, context);
 }
 

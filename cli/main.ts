@@ -73,7 +73,7 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     load: async () => (await import("./benchmark.ts")).benchmark,
   },
   export: {
-    doc: "Exports a detector for other programs.",
+    doc: "Exports a detector or a face finder for other programs.",
     load: async () => (await import("./export.ts")).exportDetector,
   },
   "export-dataset": {

@@ -59,7 +59,9 @@ export const slurm = (context: Context) => {
           "with commas between, take the processes in turn",
       ),
     )
-    .addOption(new Option("--task <STAGE>", "make this stage now, whose inputs are up to date: what the jobs do"))
+    .addOption(
+      new Option("--task <STAGE>", "make this stage in this process, as the jobs do; its inputs must be up to date"),
+    )
     .addOption(
       new Option("--shard <I/N>", "with --task: do part I of the N parts of its work").argParser(shardOf),
     )
