@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { markup } from "../../formats/html.ts";
+import { type Html, markup } from "../../formats/html.ts";
 import type { Pipeline, PipelineStage } from "./file.ts";
 import { itemAt, lookUp } from "../../engine/lookup.ts";
 
@@ -23,13 +23,11 @@ export function drawPipeline({ name, stages }: Pipeline, stale: ReadonlySet<stri
   const columns = layers(stages, lines);
   const longest = Math.max(...stages.flatMap(({ id, spec }) => [id.length, spec.id.length]), 4);
   const width = Math.ceil(longest * box.letter) + 24;
-  const heightOf = (slots: readonly Slot[]) =>
-    slots.reduce((sum, { stage }) => sum + (stage ? box.height : box.lane) + box.gapY, -box.gapY);
   const size = {
     x: 2 * margin + columns.length * (width + box.gapX) - box.gapX,
     y: 2 * margin + Math.max(...columns.map(heightOf)),
   };
-  const places = new Map<string, { x: number; y: number }>();
+  const places = new Map<string, Place>();
   for (const [i, column] of columns.entries()) {
     let y = Math.round((size.y - heightOf(column)) / 2);
     for (const { key, stage } of column) {
@@ -39,33 +37,11 @@ export function drawPipeline({ name, stages }: Pipeline, stale: ReadonlySet<stri
     }
   }
   const placeOf = (key: string) => lookUp(places, key, "places");
-  const bend = box.gapX / 2;
   const edges = lines.map(({ from, to }) => {
     const lanes = columns.flat().filter(({ line }) => line?.from === from && line.to === to).map(({ key }) => key);
-    const start = placeOf(from);
-    let path = `M${start.x + width} ${start.y}`, a = start;
-    for (const key of [...lanes, to]) {
-      const b = placeOf(key);
-      const through = key === to ? "" : `h${width}`;
-      path += `C${a.x + width + bend} ${a.y} ${b.x - bend} ${b.y} ${b.x} ${b.y}${through}`;
-      a = b;
-    }
-    return markup`<path d="${path}"/>\n`;
+    return drawEdge(placeOf(from), lanes.map(placeOf), placeOf(to), width);
   });
-  const boxes = stages.map(({ id, spec }) => {
-    const { x, y } = placeOf(id);
-    const top = y - box.height / 2;
-    const colour = colours[spec.output] ?? "#5b6470";
-    return markup`<g transform="translate(${x} ${top})">
-<title>${id}: ${spec.doc}</title>
-<rect width="${width}" height="${box.height}" rx="6" fill="#fff" stroke="${colour}" stroke-width="1.5"${
-      stale.has(id) ? markup` stroke-dasharray="5 3"` : ""
-    }/>
-<text x="12" y="19" font-weight="600">${id}</text>
-<text x="12" y="35" fill="${colour}">${spec.id}</text>
-</g>
-`;
-  });
+  const boxes = stages.map((stage) => drawBox(stage, placeOf(stage.id), width, stale.has(stage.id)));
   return markup`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${size.x} ${size.y}" width="${size.x}" height="${size.y}" font-family="ui-monospace, monospace" font-size="12">
 <title>${name}</title>
 <rect width="100%" height="100%" fill="#fff"/>
@@ -73,6 +49,36 @@ export function drawPipeline({ name, stages }: Pipeline, stale: ReadonlySet<stri
 ${edges}</g>
 ${boxes}</svg>
 `.text;
+}
+
+/** Middle of the left side of a box or lane. */
+interface Place {
+  readonly x: number;
+  readonly y: number;
+}
+
+const heightOf = (slots: readonly Slot[]) =>
+  slots.reduce((sum, { stage }) => sum + (stage ? box.height : box.lane) + box.gapY, -box.gapY);
+
+/** A line from the right side of a box through lanes to the left side of another box. */
+function drawEdge(from: Place, lanes: readonly Place[], to: Place, width: number): Html {
+  const bend = box.gapX / 2;
+  const curve = (a: Place, b: Place) => `C${a.x + width + bend} ${a.y} ${b.x - bend} ${b.y} ${b.x} ${b.y}`;
+  const through = lanes.map((lane, k) => `${curve(lanes[k - 1] ?? from, lane)}h${width}`).join("");
+  return markup`<path d="M${from.x + width} ${from.y}${through}${curve(lanes.at(-1) ?? from, to)}"/>\n`;
+}
+
+function drawBox({ id, spec }: PipelineStage, { x, y }: Place, width: number, isStale: boolean): Html {
+  const colour = colours[spec.output] ?? "#5b6470";
+  return markup`<g transform="translate(${x} ${y - box.height / 2})">
+<title>${id}: ${spec.doc}</title>
+<rect width="${width}" height="${box.height}" rx="6" fill="#fff" stroke="${colour}" stroke-width="1.5"${
+    isStale ? markup` stroke-dasharray="5 3"` : ""
+  }/>
+<text x="12" y="19" font-weight="600">${id}</text>
+<text x="12" y="35" fill="${colour}">${spec.id}</text>
+</g>
+`;
 }
 
 /** A line from a stage to one that takes from it. */

@@ -14,7 +14,7 @@ import { readImage, writePng } from "../../faces/data/image_file.ts";
 import { cropTurned, Pyramid, turnedFaceBox, turnedTransform } from "../../faces/data/turned_crop.ts";
 import { contactSheet, overlayLandmarks } from "../../faces/draw.ts";
 import { boxDiagonal, transformLandmarks } from "../../faces/landmarks.ts";
-import { DEFAULT_SCHEMA } from "../../faces/schema.ts";
+import { DEFAULT_SCHEMA, type LandmarkSchema } from "../../faces/schema.ts";
 import { mean, roundTo } from "../../faces/statistics.ts";
 import { filesBelow } from "../../formats/files.ts";
 import { InputError } from "../../formats/input_error.ts";
@@ -66,46 +66,32 @@ export const proposeLandmarks = stage({
     size_px,
     schema: (await detectorOf(detector)).schema ?? DEFAULT_SCHEMA,
   }),
-  async run(ctx, { detector: { dir } }, { path, size_px, style, include, exclude, flip, ...options }) {
-    const chosen = globFilter(include, exclude);
-    const files = filesBelow(path).filter((file) => isImageName(file) && chosen(stem(file)));
+  async run(ctx, { detector: { dir } }, { path, size_px, style, include, exclude, ...options }) {
+    const isSelected = globFilter(include, exclude);
+    const files = filesBelow(path).filter((file) => isImageName(file) && isSelected(stem(file)));
     if (files.length === 0) throw new InputError(`Cannot use ${path}: no picture was chosen in it`);
     const device = await ctx.device();
     using detector = await loadDetector(device, dir, { partial: true });
     using finder = await loadFinder(device, options.finder);
-    const writer = await DatasetWriter.create(ctx.dir, detector.schema);
-    const bad: BadFile[] = [], empty: string[] = [];
-    let doubtful: { readonly doubt: number; readonly label: string; readonly image: Image }[] = [];
-    const { min_score, max_faces, min_size_px } = options;
+    const { flip, min_score, max_faces, min_size_px } = options;
     const search = {
       flip,
       min_score,
       ...(max_faces !== undefined && { max_faces }),
       ...(min_size_px !== undefined && { min_size_px }),
     };
-    let done = 0;
+    const pictures = readEach(path, files, ctx.signal);
     const pictureOf = (item: Item) => "image" in item ? item : null;
-    for await (
-      const [item, faces] of findFacesOfEach(finder, detector, readEach(path, files, ctx.signal), pictureOf, search)
-    ) {
+    const writer = await DatasetWriter.create(ctx.dir, detector.schema);
+    const bad: BadFile[] = [], empty: string[] = [];
+    let done = 0, sheet: SheetCell[] = [];
+    for await (const [item, faces] of findFacesOfEach(finder, detector, pictures, pictureOf, search)) {
       ctx.progress(++done, files.length);
       if ("reason" in item) bad.push({ file: item.path, reason: item.reason });
       else if (!faces.length) empty.push(item.path);
       else {
-        const pyramid = new Pyramid(item.image), name = stem(item.path);
-        for (const [k, face] of faces.entries()) {
-          const { image, landmarks, uncertainty_px } = cropOf(pyramid, face, size_px);
-          const doubt = roundTo(100 * mean(uncertainty_px) / boxDiagonal(landmarks), 2);
-          const source = k === 0 ? name : `${name}#${k + 1}`;
-          const doubts = { doubt, uncertainty_px, ...(face.score !== null && { score: roundTo(face.score, 4) }) };
-          await writer.add(image, { style, group: name, landmarks, source, ...doubts });
-          doubtful.push({
-            doubt,
-            label: `${doubt} ${source}`,
-            image: overlayLandmarks(image, landmarks, detector.schema),
-          });
-        }
-        doubtful = doubtful.sort((a, b) => b.doubt - a.doubt).slice(0, SHEET);
+        const cells = await addFaces(writer, item, faces, { size_px, style, schema: detector.schema });
+        sheet = [...sheet, ...cells].sort((a, b) => b.doubt - a.doubt).slice(0, SHEET);
       }
     }
     if (writer.count === 0) {
@@ -117,8 +103,8 @@ export const proposeLandmarks = stage({
     await writer.close();
     await writeBadFiles(ctx.dir, bad);
     if (empty.length) await Deno.writeTextFile(`${ctx.dir}/empty.txt`, empty.map((file) => file + "\n").join(""));
-    const labels = doubtful.map(({ label }) => label);
-    await writePng(`${ctx.dir}/contact.png`, contactSheet(doubtful.map(({ image }) => image), 10, { labels }));
+    const labels = sheet.map(({ label }) => label);
+    await writePng(`${ctx.dir}/contact.png`, contactSheet(sheet.map(({ image }) => image), 10, { labels }));
     ctx.log(
       `${counted(writer.count, "face")} in ${counted(files.length, "picture")} of ${path}` +
         (empty.length ? `, none in ${empty.length}, see empty.txt` : "") +
@@ -126,6 +112,32 @@ export const proposeLandmarks = stage({
     );
   },
 });
+
+/** A face on the contact sheet. */
+interface SheetCell {
+  readonly doubt: number;
+  readonly label: string;
+  readonly image: Image;
+}
+
+/** Adds the faces of a picture to the dataset. */
+async function addFaces(
+  writer: DatasetWriter,
+  { path, image: picture }: { readonly path: string; readonly image: Image },
+  faces: readonly Face[],
+  { size_px, style, schema }: { readonly size_px: number; readonly style: string; readonly schema: LandmarkSchema },
+): Promise<SheetCell[]> {
+  const pyramid = new Pyramid(picture), group = stem(path), cells: SheetCell[] = [];
+  for (const [k, face] of faces.entries()) {
+    const { image, landmarks, uncertainty_px } = cropOf(pyramid, face, size_px);
+    const doubt = roundTo(100 * mean(uncertainty_px) / boxDiagonal(landmarks), 2);
+    const source = k === 0 ? group : `${group}#${k + 1}`;
+    const doubts = { doubt, uncertainty_px, ...(face.score !== null && { score: roundTo(face.score, 4) }) };
+    await writer.add(image, { style, group, landmarks, source, ...doubts });
+    cells.push({ doubt, label: `${doubt} ${source}`, image: overlayLandmarks(image, landmarks, schema) });
+  }
+  return cells;
+}
 
 /** Reads pictures one by one. */
 async function* readEach(dir: string, files: readonly string[], signal: AbortSignal): AsyncGenerator<Item> {
