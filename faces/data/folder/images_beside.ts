@@ -31,13 +31,7 @@ export async function imagesBeside(
   const bad: BadFile[] = [...files.bad], passed: PassedOver[] = [];
   const candidates = files.paths.filter((path) => isImageName(path) || isUnreadImageName(path));
   const chosen = candidates.filter((path) => {
-    const rule = !(format.accepts?.(path) ?? true)
-      ? `images that are no faces in format ${format.name}`
-      : !filter(stem(path))
-      ? NOT_CHOSEN
-      : isCopy(files, path)
-      ? LINKS
-      : undefined;
+    const rule = passingRule(files, path, format, filter);
     if (rule !== undefined) passed.push({ file: path, rule });
     return rule === undefined;
   });
@@ -74,15 +68,27 @@ export async function imagesBeside(
   }
   const claimed = new Set([...fileOf.values()].filter((file) => typeof file === "string"));
   await addOrphans(files, claimed, format, options, bad, passed);
-  if (images.length === 0 && bad.length === 0) {
-    const found = candidates.length
-      ? `none of its ${counted(candidates.length, "image")} is chosen`
-      : "there is no image in it";
-    throw new InputError(`Cannot use ${files.dir} as a folder of faces: ${found}`, {
-      hint: candidates.length ? "include and exclude have names without endings" : `${READABLE} are read`,
-    });
-  }
+  if (images.length === 0 && bad.length === 0) throw noImages(files, candidates.length);
   return { images, bad, passed, beside, common: [] };
+}
+
+/** The rule by which an image is passed over; undefined for one that is chosen. */
+function passingRule(
+  files: FolderFiles,
+  path: string,
+  format: ImageFormat,
+  filter: (name: string) => boolean,
+): string | undefined {
+  if (!(format.accepts?.(path) ?? true)) return `images that are no faces in format ${format.name}`;
+  if (!filter(stem(path))) return NOT_CHOSEN;
+  return isCopy(files, path) ? LINKS : undefined;
+}
+
+function noImages({ dir }: FolderFiles, candidates: number): InputError {
+  const found = candidates ? `none of its ${counted(candidates, "image")} is chosen` : "there is no image in it";
+  return new InputError(`Cannot use ${dir} as a folder of faces: ${found}`, {
+    hint: candidates ? "include and exclude have names without endings" : `${READABLE} are read`,
+  });
 }
 
 /** True for a link to an image that is in the folder under another path. */
