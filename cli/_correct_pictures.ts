@@ -27,7 +27,7 @@ export interface SourcePicture {
 /** Box of a face, pixels of the picture: left, top, width, height. */
 export type Box = readonly [x: number, y: number, width: number, height: number];
 
-/** Faces that the usual shape is taken from, at most. */
+/** Most faces that the mean shape is taken from. */
 const MOST_SHAPES = 2000;
 
 /** A face that is in a picture only by correction. */
@@ -59,7 +59,7 @@ export function boxOf(landmarks: readonly (readonly [number, number])[]): Box {
 }
 
 /**
- * The usual shape of a folder's faces: the mean of the upright faces and of their mirror images, from 0 to 1.
+ * The mean shape of a folder's faces, from the upright faces and their mirror images, 0 to 1.
  *
  * @param shapes `[P, 2]` each; undefined for faces without a shape.
  * @returns `[P][2]`; all at one place if there is no shape.

@@ -268,7 +268,7 @@ export class CorrectServer implements AsyncDisposable {
     return json(guess);
   }
 
-  /** Adds a face to a picture: the detector's landmarks for its box, or without one the usual shape in it. */
+  /** Adds a face to a picture: the detector's landmarks for its box, or without one the mean shape in it. */
   async #add(body: unknown): Promise<Response> {
     const { file_name, box } = bodyAs(addBody, body), { source: { schema }, reason } = this.#options;
     const picture = this.#picture(file_name);

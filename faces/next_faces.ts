@@ -40,7 +40,7 @@ export interface Candidate {
  */
 export function nextFaces(faces: readonly Candidate[], most = 50): number[] {
   const doubts = faces.flatMap(({ doubt }) => doubt ?? []);
-  const usual = doubts.length ? doubts.reduce((sum, doubt) => sum + doubt, 0) / doubts.length : 1;
+  const meanDoubt = doubts.length ? doubts.reduce((sum, doubt) => sum + doubt, 0) / doubts.length : 1;
   const nearest = faces.map(() => Infinity);
   const count = (shape: Landmarks | undefined) => {
     if (!shape) return;
@@ -52,7 +52,7 @@ export function nextFaces(faces: readonly Candidate[], most = 50): number[] {
   const value = (k: number) => {
     if (!faces[k]!.shape) return -1;
     // Where nothing is done yet, doubt alone decides.
-    return (faces[k]!.doubt ?? usual) * (nearest[k] === Infinity ? 1 : nearest[k]!);
+    return (faces[k]!.doubt ?? meanDoubt) * (nearest[k] === Infinity ? 1 : nearest[k]!);
   };
   const left = new Set(faces.keys().filter((k) => !faces[k]!.done)), order: number[] = [];
   for (let n = 0; n < most && left.size > 0; n++) {

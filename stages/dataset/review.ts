@@ -54,10 +54,10 @@ export const reviewPairs = stage({
     const source = await openDataset(data.dir), { records } = source;
     using detector = await loadDetector(await ctx.device(), dir);
     const { found, nme, hashes } = await measure(ctx, detector, source);
-    const usual = styleStatistics(nme, records.map(({ style }) => style));
+    const statistics = styleStatistics(nme, records.map(({ style }) => style));
     const pairs = records.map((record, index): ReviewedPair => {
       const alignment_nme = nme[index]!;
-      const doubt = robustZScore(alignment_nme, lookUp(usual, record.style, "styles"));
+      const doubt = robustZScore(alignment_nme, lookUp(statistics, record.style, "styles"));
       const verdict = doubt > max_zscore || alignment_nme > max_nme ? "rejected" : "kept";
       return { index, record, alignment_nme, doubt, verdict };
     });
@@ -73,7 +73,7 @@ export const reviewPairs = stage({
     }
     await writer.close();
 
-    const styles = countStyles(pairs, usual);
+    const styles = countStyles(pairs, statistics);
     for (const { style, pairs, kept, rejected, duplicate, median } of styles) {
       const counts = `${kept} of ${pairs} kept, ${rejected} rejected, ${duplicate} duplicate`;
       ctx.log(`${style}: ${counts}, median ${median.toFixed(1)} %`);
@@ -143,8 +143,8 @@ function markDuplicates(
 }
 
 /** Verdicts by style, in the order of their names. */
-function countStyles(pairs: readonly ReviewedPair[], usual: ReadonlyMap<string, StyleStatistics>): StyleCounts[] {
-  return [...usual].sort(([a], [b]) => a < b ? -1 : 1).map(([style, { median, deviation }]) => {
+function countStyles(pairs: readonly ReviewedPair[], statistics: ReadonlyMap<string, StyleStatistics>): StyleCounts[] {
+  return [...statistics].sort(([a], [b]) => a < b ? -1 : 1).map(([style, { median, deviation }]) => {
     const own = pairs.filter(({ record }) => record.style === style);
     const count = (verdict: Verdict) => own.filter((pair) => pair.verdict === verdict).length;
     const [rejected, duplicate] = [count("rejected"), count("duplicate")];

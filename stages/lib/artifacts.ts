@@ -130,7 +130,7 @@ export async function datasetInfo(data: readonly ArtifactRef[]): Promise<{ size_
  */
 export function expectedControlnet({ vae, unet, controlnet }: Networks, wanted?: readonly number[]): ControlNetConfig {
   const levels = vae.block_out_channels.length;
-  const usual = [16, 32, 96, ...Array<number>(levels).fill(256)].slice(0, levels);
-  const channels = wanted?.length === levels ? [...wanted] : usual;
+  const defaults = [16, 32, 96, ...Array<number>(levels).fill(256)].slice(0, levels);
+  const channels = wanted?.length === levels ? [...wanted] : defaults;
   return controlnet ?? controlnetConfigFor(unet, { conditioning_embedding_out_channels: channels });
 }
