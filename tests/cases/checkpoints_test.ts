@@ -227,7 +227,7 @@ Deno.test("tensors that repeat their elements are read", () =>
     await convertsVae(dir, `${dir}/expanded.ckpt`);
   }));
 
-Deno.test("byte order marks in front of configurations, indexes and vocabularies say nothing", () =>
+Deno.test("byte order marks in front of configurations, indexes and vocabularies are ignored", () =>
   inFolder(async (dir) => {
     for (
       const path of [

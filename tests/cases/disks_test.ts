@@ -81,7 +81,7 @@ Deno.test("a full disk is named with the path, and nothing half-written stays", 
     checkMessages("full_disk", messages, dir);
   }));
 
-Deno.test("missing rights are named with the path in every command, and others are gone on with", () =>
+Deno.test("missing permissions are named with the path in every command, and other files are read", () =>
   inFolder(async (dir) => {
     await prepare(dir);
     const messages: Record<string, string> = {};

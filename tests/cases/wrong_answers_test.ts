@@ -67,7 +67,7 @@ Deno.test("score: one picture, and several of one group, have no interval", () =
     assert.equal((await interval()).length, 2);
   }));
 
-Deno.test("a dataset of somebody else's reads no image of another folder", () =>
+Deno.test("a dataset from elsewhere reads no image of another folder", () =>
   inFolder(async (dir) => {
     await writeFace(`${dir}/in/a`);
     await importFolder(dir, "in");

@@ -77,7 +77,7 @@ Deno.test("compare: the server gives what both found, and their errors in the li
   });
 });
 
-Deno.test("compare: what cannot be compared is named with the way on", async () => {
+Deno.test("compare: a folder that cannot be compared is named with a hint", async () => {
   await inFolder(async (root) => {
     const { dir } = await makeFolders(root), other = join(root, "other");
     await Deno.mkdir(other);

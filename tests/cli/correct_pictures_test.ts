@@ -76,7 +76,7 @@ Deno.test("pictures: faces that are added are read with the folder, and their pi
   });
 });
 
-Deno.test("pictures: an addition is undone, done again, taken away, and lives through a crash", async () => {
+Deno.test("pictures: an addition is undone, redone, removed, and survives a crash", async () => {
   await inFolder(async (root) => {
     const dir = await picturesIn(root), source = await openSource(dir), [a] = source.pictures;
     const journal = Journal.open(source), k = journal.add(a!, at(64));

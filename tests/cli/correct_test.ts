@@ -90,7 +90,7 @@ Deno.test("corrections: a review's findings come with its dataset and with the o
 
 const openDatasetOrFolder = async (dir: string, corrected: boolean) => (await openFolder(dir, { corrected })).records;
 
-Deno.test("corrections: undo and redo have no end, also after a crash, and after the end what counts is left", async () => {
+Deno.test("corrections: undo and redo are unlimited, also after a crash; closing keeps the current state", async () => {
   await inFolder(async (root) => {
     const dir = await folderOf(join(root, "faces"), 2), source = await openSource(dir), copy = join(root, "copy");
     const journal = Journal.open(source), original = journal.original(0);
@@ -123,7 +123,7 @@ Deno.test("corrections: undo and redo have no end, also after a crash, and after
   });
 });
 
-Deno.test("corrections: of other faces, damaged, or by a second process, they are refused with the way on", async () => {
+Deno.test("corrections: of other faces, damaged, or by a second process, they are refused with a hint", async () => {
   await inFolder(async (root) => {
     const dir = await folderOf(join(root, "faces"), 2);
     {
@@ -171,7 +171,7 @@ Deno.test("corrections: the version changes with what they change, and with noth
   });
 });
 
-Deno.test("corrections: a stage's dataset is corrected: what reads it runs again, nothing else, and a new one keeps them", async () => {
+Deno.test("corrections: stages that read a corrected dataset run again, no others, and a new dataset keeps its corrections", async () => {
   await inFolder(async (root) => {
     const file = join(root, "flow.yaml"), runs = join(root, "runs"), seen: string[] = [];
     const flow = (shift: number) =>
@@ -261,7 +261,7 @@ Deno.test("correct --save writes what was accepted or corrected, with its landma
   });
 });
 
-Deno.test("correct: what cannot be corrected is named with the way on", async () => {
+Deno.test("correct: a folder that cannot be corrected is named with a hint", async () => {
   await inFolder(async (root) => {
     const bare = join(root, "bare");
     await Deno.mkdir(bare);

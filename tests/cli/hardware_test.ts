@@ -19,7 +19,7 @@ Deno.test("a step of hardware that takes too long is unfinished, one that fails 
   assert.deepEqual([failed.status, failed.output], ["failed", ["why"]]);
 });
 
-Deno.test("no step of hardware has a process between, which would leave the step running when its time is up", () => {
+Deno.test("every step of hardware is a direct child process, so that it ends when its time is up", () => {
   for (const { name, args } of stepsOf("runs/hardware")) assert.notEqual(args[0], "task", name);
 });
 

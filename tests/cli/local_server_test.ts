@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { keptToken } from "../../cli/_local_server.ts";
 import { inFolder } from "../stages/run_stages.ts";
 
-Deno.test("the secret of a page is kept in a file of its owner alone, and is a new one wherever others could know it", async () => {
+Deno.test("the secret of a page is kept in a file that only its owner may read, and replaced where others could read it", async () => {
   await inFolder(async (root) => {
     const path = join(root, "secret"), first = keptToken(path);
     assert.match(first, /^[0-9a-f]{32}$/);

@@ -94,7 +94,7 @@ Deno.test("recipes: saving keeps the old text, byte by byte, and earlier ones ca
   });
 });
 
-Deno.test("recipes: a new file is named as its style or edit, and takes nobody's place", async () => {
+Deno.test("recipes: a new file is named as its style or edit, and replaces no other file", async () => {
   await inFolder(async (root) => {
     const dir = await folderOf(root), folder = new RecipeFolder(dir);
     const saved = folder.save({ file: "ink.yaml", text: INK, was: INK, as: "wet_ink" });

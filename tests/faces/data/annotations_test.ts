@@ -91,7 +91,7 @@ Deno.test("every format is called as its row, and is in the documentation", () =
   }
 });
 
-Deno.test("wflw: all 98 points for who wants them, and no schema that they do not contain", () => {
+Deno.test("wflw: all 98 points on request, and no schema that they do not contain", () => {
   const points = Array.from({ length: 2 * wflw98.count }, (_, i) => i);
   const line = [...points, 1, 2, 70, 80, 0, 0, 0, 0, 0, 0, "a.png"].join(" ");
   assert.deepEqual([...parseAnnotations(line, DATASET_FORMATS.wflw, wflw98).faces[0]!.landmarks], points);
