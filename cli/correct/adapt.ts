@@ -67,7 +67,7 @@ async function ask(act: AdaptAct): Promise<void> {
   await attempt(async () => {
     receiveAdapt(await adaptAct(act));
     if (act !== "use") return;
-    note("Guess uses the adapted detector now, and the doubts are found anew by it.");
+    note("Guess uses the adapted detector now, which also computes the doubts again.");
     void offerNext();
   });
   button.disabled = false;
