@@ -5,9 +5,9 @@
  *     picture ─ finder ─ places ─ turned crop ─ detector ─ landmarks ─ merge ─ faces
  *                                     └─ next pass: place and angle ─┘
  *
- * The finder looks at a picture turned by quarters, at half its size where that shows enough, and searches it in the turn
- * with the most and surest upright faces: so a picture and the same one turned have the same faces and landmarks. Where the
- * first pass is in doubt, the crop is turned by quarters too.
+ * The finder searches a picture turned by quarters, and the turn counts in which its faces are the most upright by all four
+ * looks: so a picture and the same one turned have the same faces and landmarks. Where the first pass is in doubt, the crop
+ * is turned by quarters too.
  *
  * A finder whose config has a calibration with the detector gives more places than faces, and the detector's doubt decides:
  * see `models/finder/pair_score.ts`.
@@ -34,14 +34,7 @@ import {
 } from "../../faces/landmarks.ts";
 import { type FacePlace, facePlace } from "../../faces/place.ts";
 import { mean } from "../../faces/statistics.ts";
-import {
-  checkFindOptions,
-  type Finder,
-  type FindOptions,
-  type FoundFace,
-  MIN_SCORE,
-  minSizeOfHalf,
-} from "../finder/finder.ts";
+import { checkFindOptions, type Finder, type FindOptions, type FoundFace, MIN_SCORE } from "../finder/finder.ts";
 import type { FinderConfig } from "../finder/network.ts";
 import { logitOf } from "../finder/logistic.ts";
 import { type PairCalibration, pairScore } from "../finder/pair_score.ts";
@@ -107,8 +100,8 @@ const HELD_PIXELS = 1 << 24;
 export const SAME_FACE = 0.5;
 /** A pass that moves a face by less than this part of the crop's side, and turns it by less, radians, was the last. */
 export const SETTLED = 0.03, SETTLED_RAD = 0.1;
-/** Upright faces, by {@linkcode uprightness}, that copies of half the size must show to say how a picture is turned. */
-const ENOUGH = 0.5;
+/** Votes for two turns of a picture that differ by less are the same. */
+const LEAST_VOTE = 1e-6;
 /** Score of a first look by {@linkcode BY_DOUBT} below which the face may lie on its side in the crop, or stand on its head. */
 const SETTLED_SCORE = 3.8;
 /**
@@ -263,27 +256,43 @@ async function candidatesIn(
   };
   const angle_sure = angles_known ? KNOWN_SURE : GIVEN_SURE;
   if (places) return candidates(places.map((place) => ({ ...place, score: null, angle_sure })), asItIs);
-  const half: FindOptions = { ...search, min_size_px: minSizeOfHalf(image, search.min_size_px) };
-  const { turned, found } = await bestTurn(finder, asItIs, half);
-  if (uprightness(found) >= ENOUGH) return candidates(await finder.find(turned.image, search), turned);
-  const best = await bestTurn(finder, asItIs, search);
-  return candidates(best.found, best.turned);
+  return candidates(...await searchTurned(finder, asItIs, search));
 }
 
-/** A picture in the turn with the most and surest upright faces, and what the finder finds in it. */
-async function bestTurn(finder: PlaceFinder, asItIs: Turned, search: FindOptions) {
-  let turned = asItIs, best = { turned, found: await finder.find(turned.image, search) };
-  for (let quarters = 1; quarters < 4; quarters++) {
-    turned = turnedOnce(turned);
+/**
+ * Searches a picture from all four quarters.
+ *
+ * Each face found has a vote for the angle of the picture's faces, by the square of its score and its sureness; a face counts
+ * once more where it is upright, as upright ones are found more surely. What a finder takes for upright in every turn is no
+ * evidence: its votes cancel out.
+ *
+ * @returns What is found in the turn in which the faces are the most upright, and that turn.
+ */
+async function searchTurned(
+  finder: PlaceFinder,
+  asItIs: Turned,
+  search: FindOptions,
+): Promise<[found: FoundFace[], turned: Turned]> {
+  const looks: { turned: Turned; found: FoundFace[]; upright: number }[] = [];
+  let [x, y, turned] = [0, 0, asItIs];
+  for (let quarters = 0; quarters < 4; quarters++) {
+    if (quarters > 0) turned = turnedOnce(turned);
     const found = await finder.find(turned.image, search);
-    if (uprightness(found) > uprightness(best.found)) best = { turned, found };
+    let upright = 0;
+    for (const { score, angle_sure, angle } of found) {
+      const weight = score ** 2 * Math.min(1, angle_sure);
+      upright += weight * Math.cos(angle);
+      x += weight * Math.cos(angle - turned.angle);
+      y += weight * Math.sin(angle - turned.angle);
+    }
+    looks.push({ turned, found, upright });
   }
-  return best;
+  const votes = [x, -y, -x, y].map((vote, quarters) => vote + itemAt(looks, quarters, "looks").upright);
+  // Rounding does not turn a picture.
+  const quarters = votes.findIndex((vote) => vote > Math.max(...votes) - LEAST_VOTE);
+  const best = itemAt(looks, quarters, "looks");
+  return [best.found, best.turned];
 }
-
-/** Number of faces that are upright, each by the square of its score and by its angle: one upside down counts below 0. */
-const uprightness = (found: readonly FoundFace[]): number =>
-  found.reduce((sum, { score, angle_sure, angle }) => sum + score ** 2 * Math.min(1, angle_sure) * Math.cos(angle), 0);
 
 /** The picture turned clockwise by one more quarter. */
 function turnedOnce({ image, angle, back }: Turned): Turned {

@@ -96,31 +96,18 @@ export function searchSizes(
   { width, height }: Pick<Image, "width" | "height">,
   min_size_px?: number,
 ): { readonly width: number; readonly height: number }[] {
-  const sizes: { width: number; height: number }[] = [];
-  const size = (length: number, scale: number) => Math.max(1, Math.round(length * scale));
-  for (let scale = largestScale({ width, height }, min_size_px);; scale /= 2) {
-    sizes.push({ width: size(width, scale), height: size(height, scale) });
-    if (Math.max(width, height) * scale <= SMALLEST_COPY_PX) return sizes;
-  }
-}
-
-/** Scale of the largest copy of a picture that is searched, see {@linkcode searchSizes}. */
-function largestScale({ width, height }: Pick<Image, "width" | "height">, min_size_px: number | undefined): number {
   const longer = Math.max(width, height);
-  if (min_size_px !== undefined) return Math.min(LARGEST_SCALE, LONGEST_SIDE_PX / longer, LEAST_FACE_PX / min_size_px);
   const area = Math.sqrt(DEFAULT_PIXELS / (width * height));
   const full = Math.max(DEFAULT_SIDES[0] / longer, Math.min(DEFAULT_SIDES[1] / longer, area));
-  return Math.min(LARGEST_SCALE, full, Math.max(1, SMALL_PX / longer));
+  const standard = Math.min(full, Math.max(1, SMALL_PX / longer));
+  const wanted = min_size_px === undefined ? standard : Math.min(LONGEST_SIDE_PX / longer, LEAST_FACE_PX / min_size_px);
+  const sizes: { width: number; height: number }[] = [];
+  const size = (length: number, scale: number) => Math.max(1, Math.round(length * scale));
+  for (let scale = Math.min(LARGEST_SCALE, wanted);; scale /= 2) {
+    sizes.push({ width: size(width, scale), height: size(height, scale) });
+    if (longer * scale <= SMALLEST_COPY_PX) return sizes;
+  }
 }
-
-/**
- * Returns the `min_size_px` by which the copies of a picture that are searched are all but the largest: that takes a quarter
- * of the time.
- *
- * @param min_size_px Of the whole search; by default as in {@linkcode FindOptions.min_size_px}.
- */
-export const minSizeOfHalf = (picture: Pick<Image, "width" | "height">, min_size_px?: number): number =>
-  2 * LEAST_FACE_PX / largestScale(picture, min_size_px);
 
 /** A network planned for pictures of a size. */
 interface Planned {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createImage } from "../../../faces/data/image.ts";
 import { circleIntersection, type FaceCandidate, suppress } from "../../../models/finder/decode.ts";
-import { Finder, loadFinder, minSizeOfHalf, saveFinder, searchSizes } from "../../../models/finder/finder.ts";
+import { Finder, loadFinder, saveFinder, searchSizes } from "../../../models/finder/finder.ts";
 import { finderConfig, finderSpecs } from "../../../models/finder/network.ts";
 import { createParameters, initialise } from "../../../models/io/params.ts";
 import { gpuTest } from "../../gpu.ts";
@@ -41,21 +41,6 @@ Deno.test("searchSizes() bounds the copies of pictures of any size and shape", (
   assert.deepEqual(sizes(1, 1), ["2x2"]);
   assert.deepEqual(sizes(2000, 1500, 20), ["1280x960", "640x480", "320x240", "160x120"]);
   assert.deepEqual(sizes(2000, 1500, 200), ["160x120"]);
-});
-
-Deno.test("minSizeOfHalf() leaves out the largest copy of a search", () => {
-  for (
-    const [width, height, least] of [[800, 600], [40_000, 300], [400, 300, 8], [160, 90], [2000, 1500, 33]] as const
-  ) {
-    const picture = { width, height };
-    const half = searchSizes(picture, minSizeOfHalf(picture, least));
-    assert.deepEqual(half, searchSizes(picture, least).slice(1));
-  }
-  assert.equal(minSizeOfHalf({ width: 640, height: 480 }), 32);
-  assert.deepEqual(searchSizes({ width: 99, height: 9 }, minSizeOfHalf({ width: 99, height: 9 }, 40)), [{
-    width: 20,
-    height: 2,
-  }]);
 });
 
 const CONFIG = finderConfig.parse({ stem: 4, c4: 4, c8: 8, c16: 8, c32: 8, neck: 8 });
