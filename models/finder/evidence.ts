@@ -26,6 +26,20 @@ export function evidenceValues({ doubt, features = new Float32Array(0) }: Eviden
 }
 
 /**
+ * Mean of the evidence of several looks at a place: of the logarithms of the doubt and of 1 and each feature, so that
+ * {@linkcode evidenceValues} of it are the means of those of the looks.
+ *
+ * @param looks At least one; all with features, or none.
+ */
+export function meanEvidence(looks: readonly Evidence[]): { doubt: number; features?: Float32Array } {
+  const values = looks.map(evidenceValues),
+    [doubt = 0, ...features] = itemAt(values, 0, "looks").map((_, k) =>
+      mean(values.map((of) => itemAt(of, k, "values of the detector")))
+    );
+  return { doubt: Math.exp(doubt), ...features.length > 0 && { features: Float32Array.from(features, Math.expm1) } };
+}
+
+/**
  * Sum of values by factors.
  *
  * @throws {RangeError} If a value is missing: the factors are those of a detector with more features.

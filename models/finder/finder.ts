@@ -49,7 +49,7 @@ export interface FoundFace {
 
 /** Options of {@linkcode Finder.find}. */
 export interface FindOptions {
-  /** Least score; by default 0.35, as a face that is missed takes a person longer than one too many. */
+  /** Least score; by default 0.4, as a face that is missed takes a person longer than one too many. */
   min_score?: number;
   /** Most faces, those of the greatest scores; by default all. */
   max_faces?: number;
@@ -66,7 +66,7 @@ export interface FindOptions {
 }
 
 /** Default of {@linkcode FindOptions.min_score}. */
-export const MIN_SCORE = 0.35;
+export const MIN_SCORE = 0.4;
 /** Pixels of the copy of a picture that is searched by default. */
 const DEFAULT_PIXELS = 640 * 480;
 /** Its longer side, at least and at most; and the most for small faces. */

@@ -30,7 +30,7 @@ stages:
   scored:
     uses: finder/calibrate
     in: { finder: copy, detector: detector, data: faces }
-    with: { scenes: 8, side_px: 128, dtype: f16 }
+    with: { scenes: 8, side_px: 128, clutter: 0.25, dtype: f16 }
   table:
     uses: finder/evaluate
     in: { finder: second, data: faces }
@@ -60,7 +60,7 @@ Deno.test("finder/train trains, goes on from another finder and calibrates; find
     assert.deepEqual(copy, shipped);
     const scored = await readFinder(at("scored")), { with_detector } = scored.config;
     assert.equal(with_detector?.detector, fingerprint((await readDetector("models/faces")).tensors));
-    assert.equal(with_detector.least_score, 0.12);
+    assert.equal(with_detector.least_score, 0.15);
     assert.ok([with_detector.slope, with_detector.doubt, with_detector.shift].every(Number.isFinite));
     assert.ok(with_detector.turn && Number.isFinite(with_detector.turn.doubt));
     assert.deepEqual({ ...scored.config, with_detector }, { ...shipped!.config, with_detector });
