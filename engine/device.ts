@@ -147,14 +147,7 @@ async function preferredAdapter(): Promise<Adapter | undefined> {
 export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
   const adapter = await requestAdapter(options.adapter ?? await preferredAdapter());
   const { description, vendor, device, software } = factsOf(adapter);
-  const limits: Record<string, number> = {};
-  for (const key in adapter.limits) {
-    const value = (adapter.limits as unknown as Record<string, unknown>)[key];
-    if (typeof value === "number" && /^max(Texture|Storage|Buffer|Compute|Bindings|Uniform)/.test(key)) {
-      limits[key] = value;
-    }
-  }
-  const gpu = await adapter.requestDevice({ requiredLimits: limits });
+  const gpu = await adapter.requestDevice({ requiredLimits: limitsOf(adapter) });
   let failure: Error | null = null;
   let closed = false;
   gpu.addEventListener("uncapturederror", (event) => {
@@ -165,17 +158,9 @@ export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
     if (!closed) failure ??= new DeviceLostError(`The GPU was lost (${info.reason}): ${info.message}`);
   });
 
-  const textures = languageFeatures(navigator.gpu).has("readonly_and_readwrite_storage_textures") &&
-    gpu.limits.maxStorageTexturesPerShaderStage >= 8;
-  const asked = options.storage ?? (environment("FACEWRIGHT_STORAGE") as DeviceOptions["storage"]) ?? "auto";
-  if (!["auto", "texture", "buffer"].includes(asked)) {
-    throw new InputError(`Cannot use storage class "${asked}": it is auto, texture or buffer`);
-  }
-  if (asked === "texture" && !textures) {
-    throw new InputError(`Cannot use storage class "texture" on ${description}`, { hint: `use "buffer"` });
-  }
+  const textures = hasStorageTextures(gpu);
+  const storage = storageClass(options.storage, textures, { description, software });
   const zeroOutside = textures ? await readsZeroOutside(gpu) : false;
-  const storage = asked !== "auto" ? asked : textures && software ? "texture" : "buffer";
   return {
     gpu,
     name: `${vendor} ${device} ${description} ${HOST}`.replace(/\s+/g, " ").trim(),
@@ -200,6 +185,41 @@ export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
       gpu.destroy();
     },
   };
+}
+
+/** The limits of an adapter that concern resources and dispatches. */
+function limitsOf({ limits }: GPUAdapter): Record<string, number> {
+  const all: Record<string, number> = {};
+  for (const key in limits) {
+    const value = (limits as unknown as Record<string, unknown>)[key];
+    if (typeof value === "number" && /^max(Texture|Storage|Buffer|Compute|Bindings|Uniform)/.test(key)) {
+      all[key] = value;
+    }
+  }
+  return all;
+}
+
+/** True if tensors can be storage textures. */
+function hasStorageTextures(gpu: GPUDevice): boolean {
+  return languageFeatures(navigator.gpu).has("readonly_and_readwrite_storage_textures") &&
+    gpu.limits.maxStorageTexturesPerShaderStage >= 8;
+}
+
+/** The storage class of tensors: the requested one, or else the faster one on the adapter. */
+function storageClass(
+  requested: DeviceOptions["storage"],
+  textures: boolean,
+  { description, software }: Pick<AdapterFacts, "description" | "software">,
+): Device["storage"] {
+  const asked = requested ?? (environment("FACEWRIGHT_STORAGE") as DeviceOptions["storage"]) ?? "auto";
+  if (!["auto", "texture", "buffer"].includes(asked)) {
+    throw new InputError(`Cannot use storage class "${asked}": it is auto, texture or buffer`);
+  }
+  if (asked === "texture" && !textures) {
+    throw new InputError(`Cannot use storage class "texture" on ${description}`, { hint: `use "buffer"` });
+  }
+  if (asked !== "auto") return asked;
+  return textures && software ? "texture" : "buffer";
 }
 
 /** WGSL does not define the value of a read outside a texture; most drivers give zero. */
