@@ -49,7 +49,7 @@ export const calibrateFinder = stage({
     data_weights: z.array(z.number().min(0)).optional().describe(
       "Weight of each dataset in scenes, in any unit; by default its number of images",
     ),
-    least_score: z.number().gt(0).lt(1).default(0.15).describe(
+    least_score: z.number().gt(0).lt(1).default(0.12).describe(
       "Least score of the finder from which the detector looks at a place",
     ),
     dtype: z.enum(["f32", "f16"]).default("f32").describe("Element type of the file"),
