@@ -49,12 +49,12 @@ export const bundle = ({ print, note }: Context) =>
       }
       const root = fileURLToPath(new URL("..", import.meta.url));
       const lock = tests ? "tests/deno.lock" : "deno.lock";
-      const packages = await cachePackages(root, lock, tests);
+      const cache = await fillCache(root, lock, tests);
       const draft = `${out}.tmp`;
       let count = 0;
       try {
         using tar = new TarWriter(draft);
-        for await (const { path, from } of filesOf(root, packages, tests)) {
+        for await (const { path, from } of filesOf(root, cache, tests)) {
           const executable = ((await Deno.stat(from)).mode ?? 0) & 0o100;
           await tar.add(`facewright/${path}`, await Deno.readFile(from), { executable: executable !== 0 });
           count++;
@@ -82,12 +82,27 @@ interface Package {
   readonly dir: string;
 }
 
-/** Has Deno download the packages of a lock file that it lacks; returns all of them. */
-async function cachePackages(root: string, lock: string, tests: boolean): Promise<Package[]> {
+/** What Deno would download on the machine of the bundle. */
+interface Cache {
+  /** Packages of the lock file. */
+  readonly packages: readonly Package[];
+  /** Folder of the programs that Deno downloads; esbuild is in it, for `deno bundle`, which `page` needs. */
+  readonly programs: string;
+}
+
+/** Has Deno download the packages of a lock file that it lacks, and esbuild. */
+async function fillCache(root: string, lock: string, tests: boolean): Promise<Cache> {
   const entries = ["main.ts", "mod.ts", "stages/mod.ts", ...tests ? await testFiles(root) : []];
   await deno(root, ["cache", "--quiet", `--lock=${lock}`, "--frozen", ...entries]);
-  const { npmCache } = JSON.parse(await deno(root, ["info", "--json"])) as { npmCache: string };
-  const { npm } = readJsonIfUsable<{ npm: Record<string, unknown> }>(join(root, lock))!;
+  // Any module will do: the first bundle is when Deno downloads esbuild.
+  await deno(root, ["bundle", "--quiet", "formats/numbers.ts"]);
+  const { denoDir, npmCache } = JSON.parse(await deno(root, ["info", "--json"])) as Record<string, string>;
+  return { packages: packagesOf(join(root, lock), npmCache!), programs: join(denoDir!, "dl") };
+}
+
+/** The packages of a lock file that are in Deno's cache. */
+function packagesOf(lock: string, npmCache: string): Package[] {
+  const { npm } = readJsonIfUsable<{ npm: Record<string, unknown> }>(lock)!;
   const registries = [...Deno.readDirSync(npmCache)].filter(({ isDirectory }) => isDirectory).map(({ name }) => name);
   const found = new Map<string, Package>();
   for (const key of Object.keys(npm)) {
@@ -123,22 +138,26 @@ interface BundleFile {
 }
 
 /** The files of the bundle. */
-async function* filesOf(root: string, packages: readonly Package[], tests: boolean): AsyncGenerator<BundleFile> {
+async function* filesOf(root: string, cache: Cache, tests: boolean): AsyncGenerator<BundleFile> {
   for (const part of PARTS) {
     if (part === "tests" && !tests) continue;
     for await (const path of filesBelow(root, part)) yield { path, from: join(root, path) };
   }
   yield { path: ".deno/bin/deno", from: Deno.execPath() };
+  for await (const path of filesBelow(cache.programs, ".")) {
+    if (!path.startsWith("./esbuild-")) continue;
+    yield { path: join(".deno/cache/dl", path), from: join(cache.programs, path) };
+  }
   // The place at which Deno looks for packages of npm in its cache.
-  const cache = ".deno/cache/npm/registry.npmjs.org";
+  const npm = ".deno/cache/npm/registry.npmjs.org";
   const names = new Set<string>();
-  for (const { path, dir } of packages) {
+  for (const { path, dir } of cache.packages) {
     for await (const file of filesBelow(dir, ".")) {
-      yield { path: join(cache, path, file), from: join(dir, file) };
+      yield { path: join(npm, path, file), from: join(dir, file) };
     }
     const name = path.slice(0, path.lastIndexOf("/"));
     const versions = join(dir, "..", "registry.json");
-    if (!names.has(name) && exists(versions)) yield { path: `${cache}/${name}/registry.json`, from: versions };
+    if (!names.has(name) && exists(versions)) yield { path: `${npm}/${name}/registry.json`, from: versions };
     names.add(name);
   }
 }

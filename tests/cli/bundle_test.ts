@@ -36,7 +36,9 @@ slowTest("bundle has Deno and all packages: unpacked, it runs with nothing else 
     for (const [path, entry] of entries) {
       if (path === "facewright/.deno/bin/deno") continue;
       await Deno.mkdir(dirname(join(dir, path)), { recursive: true });
-      await Deno.writeFile(join(dir, path), await readEntry(join(dir, "fw.tar"), entry));
+      await Deno.writeFile(join(dir, path), await readEntry(join(dir, "fw.tar"), entry), {
+        mode: path.includes("/.deno/cache/dl/") ? 0o755 : 0o644,
+      });
     }
     const home = join(dir, "facewright");
     const env = { DENO_DIR: join(home, ".deno/cache"), HOME: join(dir, "home"), INIT_CWD: home };
@@ -47,6 +49,16 @@ slowTest("bundle has Deno and all packages: unpacked, it runs with nothing else 
     );
     assert.equal(code, 0, text);
     assert.match(text, /^ok pipelines\/full\.yaml/m);
+
+    // `page` has Deno bundle, which downloads esbuild where it is missing: here by a proxy that is not there.
+    const page = join(dir, "page");
+    const written = await run(
+      [...flags, `--allow-write=${dir}`, "--allow-run=deno", "main.ts", "page", page],
+      home,
+      { ...env, HTTPS_PROXY: "http://127.0.0.1:9" },
+    );
+    assert.equal(written.code, 0, written.text);
+    assert.ok((await Deno.stat(join(page, "app.js"))).size > 100_000);
   });
 });
 
