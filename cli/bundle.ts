@@ -82,7 +82,7 @@ interface Package {
   readonly dir: string;
 }
 
-/** What Deno would download on the machine of the bundle. */
+/** Downloads of Deno that a bundle has in place of the network. */
 interface Cache {
   /** Packages of the lock file. */
   readonly packages: readonly Package[];
