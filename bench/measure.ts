@@ -7,6 +7,7 @@
 import process from "node:process";
 import { itemAt } from "../engine/lookup.ts";
 import type { Device } from "../engine/device.ts";
+import { repetitionsFor } from "../engine/tuning/repetitions.ts";
 
 /** Milliseconds of a run. */
 export interface Timing {
@@ -52,12 +53,8 @@ export async function measure(
     return performance.now() - start;
   };
   if (!warm) await time(1);
-  // The time of few short runs is mostly the wait, so the count is raised in steps, each measured.
-  let [count, elapsed] = [1, await time(1)];
-  while (elapsed < 0.8 * least_ms) {
-    count = Math.ceil(count * Math.min(8, 1.1 * least_ms / elapsed));
-    elapsed = await time(count);
-  }
+  let elapsed = 0;
+  const count = await repetitionsFor(least_ms, async (count) => elapsed = await time(count));
   const times: number[] = [];
   const wanted = runs ?? (elapsed > LONG_MS ? LONG_RUNS : RUNS);
   const [start, used] = [performance.now(), process.cpuUsage()];

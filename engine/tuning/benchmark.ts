@@ -13,6 +13,7 @@ import { type Candidate, elements, Graph, type Node } from "../graph.ts";
 import { plan } from "../plan/plan.ts";
 import type { Fetches } from "../plan/records.ts";
 import { Tensor } from "../tensor.ts";
+import { repetitionsFor } from "./repetitions.ts";
 
 /** A candidate must take at most this part of the baseline's time. */
 export const FASTER = 0.95;
@@ -109,17 +110,19 @@ export class CandidateRun implements Disposable {
 
   /** Milliseconds of a run, the mean of `count` runs. */
   async time(count: number): Promise<number> {
-    const start = performance.now();
-    for (let k = 0; k < count; k++) this.#executable.run();
-    await this.benchmark.device.gpu.queue.onSubmittedWorkDone();
-    return (performance.now() - start) / count;
+    return await this.#elapsed(count) / count;
   }
 
   /** Runs that a timing takes to be long enough to measure. */
   async batchSize(): Promise<number> {
-    const once = await this.time(1);
-    if (once >= BATCH_MS) return 1;
-    return Math.ceil(BATCH_MS / await this.time(4));
+    return await repetitionsFor(BATCH_MS, (count) => this.#elapsed(count));
+  }
+
+  async #elapsed(count: number): Promise<number> {
+    const start = performance.now();
+    for (let k = 0; k < count; k++) this.#executable.run();
+    await this.benchmark.device.gpu.queue.onSubmittedWorkDone();
+    return performance.now() - start;
   }
 
   /** Frees the allocations of the constructor. */
