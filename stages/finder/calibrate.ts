@@ -5,8 +5,6 @@
  */
 
 import { z } from "zod";
-import type { Image } from "../../faces/data/image.ts";
-import type { Scene } from "../../faces/scenes/scene.ts";
 import { mean, roundTo } from "../../faces/statistics.ts";
 import { InputError } from "../../formats/input_error.ts";
 import { counted } from "../../formats/numbers.ts";
@@ -19,7 +17,7 @@ import { calibratePair, type PairOutcome, pairScore } from "../../models/finder/
 import { calibrateTurn, type TurnOutcome, turnScore } from "../../models/finder/turn_score.ts";
 import { stage } from "../../runtime/stage.ts";
 import { detectorsConflicts, weightsConflict } from "../lib/checks.ts";
-import { judgeFaces, loadParts, sceneConflicts, scenes, type SeenFace } from "../lib/scenes.ts";
+import { type DrawnScene, judgeFaces, loadParts, sceneConflicts, scenes, type SeenFace } from "../lib/scenes.ts";
 
 /** Digits of the calibration in the file. */
 const DIGITS = 6;
@@ -126,7 +124,7 @@ function rounded<W extends { readonly features?: readonly number[] | undefined }
 
 /** Looks from four quarters at what the finder finds of the faces of a scene. */
 async function turnsIn(
-  { image, faces }: Scene & { readonly image: Image },
+  { image, faces }: DrawnScene,
   finder: Finder,
   detector: Detector,
   min_score: number,

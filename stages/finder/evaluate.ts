@@ -15,7 +15,15 @@ import { logistic, logitOf } from "../../models/finder/logistic.ts";
 import { angleErrors, averagePrecision, type Judgement, rateAt, reliability } from "../../models/finder/measure.ts";
 import { stage } from "../../runtime/stage.ts";
 import { detectorsConflicts, weightsConflict } from "../lib/checks.ts";
-import { drawPlace, judgeFaces, judgeScenes, loadParts, sceneConflicts, scenes } from "../lib/scenes.ts";
+import {
+  type DrawnScene,
+  drawPlace,
+  judgeFaces,
+  judgeScenes,
+  loadParts,
+  sceneConflicts,
+  scenes,
+} from "../lib/scenes.ts";
 
 /** Scenes on the sheet. */
 const SHEET = 40, SHEET_COLUMNS = 8;
@@ -72,50 +80,14 @@ export const evaluateFinder = stage({
       ? judgeFaces(finder, detector, some, { min_score: Math.min(min_score, with_detector?.least_score ?? 1) })
       : judgeScenes(finder, some);
     const pictures: Judgement[] = [], sheet: Image[] = [];
-    for await (const [{ image, faces }, judgement] of judged) {
+    for await (const [scene, judgement] of judged) {
       ctx.signal.throwIfAborted();
       ctx.progress(pictures.push(judgement), count);
-      if (sheet.length >= SHEET) continue;
-      for (const face of faces) drawPlace(image, face, face.counts ? [255, 255, 255] : [128, 128, 128]);
-      for (const place of judgement.found) {
-        if (place.logit >= least) drawPlace(image, place, place.face ? [0, 255, 0] : [255, 0, 0]);
-      }
-      sheet.push(image);
+      if (sheet.length < SHEET) sheet.push(marked(scene, judgement, least));
     }
-    const rate = rateAt(pictures, least);
-    const faces = pictures.flatMap(({ faces }) => faces);
-    const found = new Set(
-      pictures.flatMap(({ found }) => found.filter(({ logit }) => logit >= least).map(({ face }) => face)),
-    );
-    const sizes = SIZES.slice(0, -1).map((from, k) => {
-      const to = SIZES[k + 1]!;
-      const those = faces.filter(({ side }) => side >= from && side < to);
-      return {
-        side_px: to === Infinity ? `${from} and more` : `${from} to ${to}`,
-        faces: those.length,
-        recall: those.length ? roundTo(those.filter((face) => found.has(face)).length / those.length, 4) : null,
-      };
-    });
+    const row = { finder: name, ...pair && { detector: pair.stage }, min_score, ...measuresOf(pictures, least) };
+    const sizes = recallBySize(pictures, least);
     const calibration = reliability(pictures.flatMap(({ found }) => found), scoreOf);
-    const angles = angleErrors(pictures, least);
-    const row = {
-      finder: name,
-      ...pair && { detector: pair.stage },
-      scenes: count,
-      faces: faces.length,
-      min_score,
-      recall: roundTo(rate.recall, 4),
-      precision: roundTo(rate.precision, 4),
-      false_per_scene: roundTo(rate.false_per_picture, 4),
-      scenes_with_false: pictures.filter(({ found }) =>
-        found.some(({ logit, face }) => logit >= least && !face)
-      ).length,
-      average_precision: roundTo(averagePrecision(pictures), 4),
-      // An eighth of a turn: the detector's passes do the rest.
-      angles_within_45_degrees: angles.length
-        ? roundTo(angles.filter((off) => off <= Math.PI / 4).length / angles.length, 4)
-        : null,
-    };
     for (const { side_px, faces, recall } of sizes) {
       ctx.log(
         `faces of ${side_px} px: ${recall === null ? "none" : `${(100 * recall).toFixed(1)} % of ${faces} found`}`,
@@ -132,3 +104,51 @@ export const evaluateFinder = stage({
     await writePng(`${ctx.dir}/scenes.png`, contactSheet(sheet, SHEET_COLUMNS));
   },
 });
+
+/** The scene with its faces in white (grey: they do not count), and what was found in green, or in red where no face is. */
+function marked({ image, faces }: DrawnScene, { found }: Judgement, least: number): Image {
+  for (const face of faces) drawPlace(image, face, face.counts ? [255, 255, 255] : [128, 128, 128]);
+  for (const place of found) {
+    if (place.logit >= least) drawPlace(image, place, place.face ? [0, 255, 0] : [255, 0, 0]);
+  }
+  return image;
+}
+
+/** Measures of what was found with a logit of `least` and more. */
+function measuresOf(pictures: readonly Judgement[], least: number) {
+  const { recall, precision, false_per_picture } = rateAt(pictures, least);
+  const angles = angleErrors(pictures, least);
+  return {
+    scenes: pictures.length,
+    faces: pictures.reduce((sum, { faces }) => sum + faces.length, 0),
+    recall: roundTo(recall, 4),
+    precision: roundTo(precision, 4),
+    false_per_scene: roundTo(false_per_picture, 4),
+    scenes_with_false: pictures.filter(({ found }) => found.some(({ logit, face }) => logit >= least && !face)).length,
+    average_precision: roundTo(averagePrecision(pictures), 4),
+    // An eighth of a turn: the detector's passes do the rest.
+    angles_within_45_degrees: shareOf(angles, (off) => off <= Math.PI / 4),
+  };
+}
+
+/** Recall of faces by their side. */
+function recallBySize(pictures: readonly Judgement[], least: number) {
+  const faces = pictures.flatMap(({ faces }) => faces);
+  const found = new Set(
+    pictures.flatMap(({ found }) => found.filter(({ logit }) => logit >= least).map(({ face }) => face)),
+  );
+  return SIZES.slice(0, -1).map((from, k) => {
+    const to = SIZES[k + 1]!;
+    const those = faces.filter(({ side }) => side >= from && side < to);
+    return {
+      side_px: to === Infinity ? `${from} and more` : `${from} to ${to}`,
+      faces: those.length,
+      recall: shareOf(those, (face) => found.has(face)),
+    };
+  });
+}
+
+/** Share of the items that are so, to four places; null of none. */
+function shareOf<T>(items: readonly T[], isSo: (item: T) => boolean): number | null {
+  return items.length ? roundTo(items.filter(isSo).length / items.length, 4) : null;
+}

@@ -62,12 +62,17 @@ export interface ScenesOptions extends SceneOptions {
   readonly clutter?: number;
 }
 
+/** A scene with its image. */
+export interface DrawnScene extends Scene {
+  readonly image: Image;
+}
+
 /** Scenes that are composed one after the other, each a function of the options and its number alone. */
 export function* scenes(
   datasets: readonly Faces[],
   weights: readonly number[],
   { seed, count, clutter = 0, ...options }: ScenesOptions,
-): Generator<Scene & { readonly image: Image }> {
+): Generator<DrawnScene> {
   const random = new Random(seed, "finder/scenes");
   for (let k = 0; k < count; k++) {
     const alone = Math.floor((k + 1) * clutter) > Math.floor(k * clutter);
@@ -83,8 +88,8 @@ export const LEAST_LOGIT = -5;
 /** Judges what a finder finds in scenes, with each scene as it comes. */
 export async function* judgeScenes(
   finder: Finder,
-  all: Iterable<Scene & { readonly image: Image }>,
-): AsyncGenerator<readonly [scene: Scene & { readonly image: Image }, judgement: Judgement]> {
+  all: Iterable<DrawnScene>,
+): AsyncGenerator<readonly [scene: DrawnScene, judgement: Judgement]> {
   for (const scene of all) yield [scene, judge(await finder.candidates(scene.image, LEAST_LOGIT), scene.faces)];
 }
 
@@ -98,9 +103,9 @@ export interface SeenFace extends FaceCandidate, Pick<Face, "doubt" | "features"
 export async function* judgeFaces(
   finder: PlaceFinder,
   detector: Detector,
-  all: Iterable<Scene & { readonly image: Image }>,
+  all: Iterable<DrawnScene>,
   options: FindFacesOptions,
-): AsyncGenerator<readonly [scene: Scene & { readonly image: Image }, judgement: Judgement<SeenFace>]> {
+): AsyncGenerator<readonly [scene: DrawnScene, judgement: Judgement<SeenFace>]> {
   for await (const [scene, found] of findFacesOfEach(finder, detector, all, ({ image }) => ({ image }), options)) {
     const seen = found.map(({ landmarks, score, doubt, features }): SeenFace => {
       if (score === null) throw new RangeError("Cannot judge a face whose place was given");
