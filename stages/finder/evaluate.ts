@@ -85,7 +85,14 @@ export const evaluateFinder = stage({
       ctx.progress(pictures.push(judgement), count);
       if (sheet.length < SHEET) sheet.push(marked(scene, judgement, least));
     }
-    const row = { finder: name, ...pair && { detector: pair.stage }, min_score, ...measuresOf(pictures, least) };
+    const row = {
+      finder: name,
+      ...pair && { detector: pair.stage },
+      scenes: count,
+      faces: pictures.reduce((sum, { faces }) => sum + faces.length, 0),
+      min_score,
+      ...measuresOf(pictures, least),
+    };
     const sizes = recallBySize(pictures, least);
     const calibration = reliability(pictures.flatMap(({ found }) => found), scoreOf);
     for (const { side_px, faces, recall } of sizes) {
@@ -119,8 +126,6 @@ function measuresOf(pictures: readonly Judgement[], least: number) {
   const { recall, precision, false_per_picture } = rateAt(pictures, least);
   const angles = angleErrors(pictures, least);
   return {
-    scenes: pictures.length,
-    faces: pictures.reduce((sum, { faces }) => sum + faces.length, 0),
     recall: roundTo(recall, 4),
     precision: roundTo(precision, 4),
     false_per_scene: roundTo(false_per_picture, 4),
