@@ -142,10 +142,10 @@ export {
   findFaces,
   findFacesOfEach,
   type FindFacesOptions,
-  type LandmarkDetector,
   type Picture,
   type PlaceFinder,
 } from "./models/detectors/find_faces.ts";
+export type { LandmarkDetector } from "./models/detectors/face_passes.ts";
 export {
   Finder,
   type FindOptions,

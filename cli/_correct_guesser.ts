@@ -32,13 +32,13 @@ export class Guesser implements AsyncDisposable {
    * Takes a detector.
    *
    * @param schema Schema of the guesses.
-   * @param finder Loads a finder, see {@linkcode find}; it is asked for no earlier.
+   * @param finder Loads a finder, for {@linkcode find}; it is asked for no earlier.
    * @throws {InputError} If the detector's landmarks do not contain it.
    */
   constructor(
     private readonly detector: Detector,
     private readonly schema: LandmarkSchema,
-    private readonly finder: () => Promise<PlaceFinder> = nobody,
+    private readonly finder?: () => Promise<PlaceFinder>,
   ) {
     convertLandmarks(new Float32Array(0), detector.schema, schema);
   }
@@ -76,13 +76,13 @@ export class Guesser implements AsyncDisposable {
    * @throws {InputError} If the picture cannot be read.
    */
   find(path: string): Promise<Guess[]> {
-    return this.#inTurn(async () => this.#look(await this.finder(), { image: await this.#imageAt(path) }));
+    return this.#inTurn(async () => this.#look(await this.finder?.() ?? null, { image: await this.#imageAt(path) }));
   }
 
   #guessAt(path: string, place: FacePlace, angles_known: boolean): Promise<Guess> {
     return this.#inTurn(async () => {
       const picture = { image: await this.#imageAt(path), places: [place], angles_known };
-      const [guess] = await this.#look(await nobody(), picture);
+      const [guess] = await this.#look(null, picture);
       return guess!;
     });
   }
@@ -98,7 +98,7 @@ export class Guesser implements AsyncDisposable {
     return this.#picture.image;
   }
 
-  async #look(finder: PlaceFinder, picture: Picture): Promise<Guess[]> {
+  async #look(finder: PlaceFinder | null, picture: Picture): Promise<Guess[]> {
     const { schema } = this.detector,
       map = schema.name === this.schema.name ? undefined : schema.maps[this.schema.name];
     for await (const [, faces] of findFacesOfEach(finder, this.detector, [picture], (one) => one, { flip: true })) {
@@ -117,7 +117,3 @@ export class Guesser implements AsyncDisposable {
     this.detector.destroy();
   }
 }
-
-/** Stands for the finder where the place is known. */
-const nobody = (): Promise<PlaceFinder> =>
-  Promise.resolve({ find: () => Promise.reject(new RangeError("Cannot find faces without a finder")) });

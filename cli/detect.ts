@@ -17,7 +17,7 @@ import type { LandmarkSchema } from "../faces/schema.ts";
 import { loadDetector } from "../models/detectors/detector.ts";
 import { findFacesOfEach, type FindFacesOptions, type Picture } from "../models/detectors/find_faces.ts";
 import { FaceTracker } from "../models/detectors/track_faces.ts";
-import { type Finder, loadFinder, MIN_SCORE } from "../models/finder/finder.ts";
+import { loadFinder, MIN_SCORE } from "../models/finder/finder.ts";
 import type { FacePlace } from "../faces/place.ts";
 import { checkNames, type GivenBox, parseBox, placesIn, readBoxes, type Source, sourcesOf } from "./_detect_inputs.ts";
 import { RESULT_FORMATS, ResultFolder, type ResultFormat, type Row } from "./_detect_results.ts";
@@ -157,13 +157,13 @@ async function detectAll(args: readonly string[], options: DetectOptions, contex
   await using gpu = new LazyDevice(options.gpu, context.note);
   const device = await gpu.open();
   using detector = await loadDetector(device, options.detector, { partial: true });
-  using finder = areKnown ? undefined : await loadFinder(device, options.finder);
+  using finder = areKnown ? null : await loadFinder(device, options.finder);
   const results = out === undefined ? undefined : await openResults(out, args, sources, detector.schema, options);
   const open = results ? sources.filter((source) => !results.has(source)) : sources;
   if (results) await printKept(results, sources, context);
   const tally = new Tally(sources.length, open.length, context);
   const found = findFacesOfEach(
-    finder ?? nobody,
+    finder,
     detector,
     worksOf(open, (image, source) => {
       if (boxed) return placesIn(boxed(source), image);
@@ -219,11 +219,6 @@ function searchOptions({ flip = false, crop, minScore, maxFaces, minSize }: Dete
 
 /** Orders frame_9 before frame_10. */
 const byNumber = new Intl.Collator("en", { numeric: true });
-
-/** Stands for the finder where places are given. */
-const nobody: Pick<Finder, "find"> = {
-  find: () => Promise.reject(new RangeError("Cannot find faces without a finder")),
-};
 
 /** Prints the rows of an earlier run. */
 async function printKept(results: ResultFolder, sources: readonly Source[], context: Context): Promise<void> {

@@ -7,7 +7,7 @@ import { extent, Graph } from "../../engine/graph.ts";
 import { onnxModel } from "../io/onnx.ts";
 import { landmarksInPicture, squareOf } from "../io/onnx_squares.ts";
 import type { HostTensors } from "../io/params.ts";
-import { SETTLED, SETTLED_RAD } from "./find_faces.ts";
+import { SETTLED, SETTLED_RAD } from "./face_passes.ts";
 import { schemaOf } from "./network.ts";
 import { type DetectorConfig, detectorNetwork } from "./registry.ts";
 

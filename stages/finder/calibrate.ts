@@ -9,7 +9,7 @@ import { mean, roundTo } from "../../faces/statistics.ts";
 import { InputError } from "../../formats/input_error.ts";
 import { counted } from "../../formats/numbers.ts";
 import { type Detector, loadDetector } from "../../models/detectors/detector.ts";
-import { lookAtTurns } from "../../models/detectors/find_faces.ts";
+import { lookAtTurns } from "../../models/detectors/face_passes.ts";
 import { type Finder, loadFinder, MIN_SCORE, readFinder, saveFinder } from "../../models/finder/finder.ts";
 import { logistic, logitOf } from "../../models/finder/logistic.ts";
 import { judge, type Judgement, rateAt, reliability } from "../../models/finder/measure.ts";

@@ -9,13 +9,8 @@ import { loadStyle } from "../../../faces/render/styles.ts";
 import { composePage } from "../../../faces/scenes/page.ts";
 import { SCHEMAS } from "../../../faces/schema.ts";
 import { loadDetector } from "../../../models/detectors/detector.ts";
-import {
-  type Face,
-  findFaces,
-  findFacesOfEach,
-  type LandmarkDetector,
-  overlap,
-} from "../../../models/detectors/find_faces.ts";
+import type { LandmarkDetector } from "../../../models/detectors/face_passes.ts";
+import { type Face, findFaces, findFacesOfEach, overlap } from "../../../models/detectors/find_faces.ts";
 import { type FindOptions, type FoundFace, loadFinder } from "../../../models/finder/finder.ts";
 import { pairScore } from "../../../models/finder/pair_score.ts";
 import { withOrientation } from "../../faces/data/exif.ts";
@@ -199,24 +194,24 @@ Deno.test("findFacesOfEach() fills batches from several pictures, keeps their or
 });
 
 Deno.test("findFacesOfEach() takes given places in their order, without the finder, and passes other items on", async () => {
-  const nobody = { find: () => Promise.reject(new Error("the finder was asked")) };
   const image = page(FACES), places = FACES.map((face) => placeOf(face)).toReversed();
   const items = ["none", "given"], results = [];
   const pictureOf = (item: string) => item === "given" ? { image, places } : null;
-  for await (const result of findFacesOfEach(nobody, dotDetector(), items, pictureOf)) results.push(result);
+  for await (const result of findFacesOfEach(null, dotDetector(), items, pictureOf)) results.push(result);
   assert.deepEqual(results.map(([item, faces]) => [item, faces.length]), [["none", 0], ["given", 3]]);
   results[1]![1].forEach((face, k) => {
     assert.equal(face.score, null);
     assert.ok(error(face, FACES[2 - k]!) < 0.02);
   });
+  const withoutPlaces = findFacesOfEach(null, dotDetector(), [0], () => ({ image }));
+  await assert.rejects(withoutPlaces.next(), /without places: there is no finder/);
 });
 
 Deno.test("findFacesOfEach() looks at a given place from all sides, unless its angle is known", async () => {
   const [face] = FACES, image = page([face!]), place = placeOf(face!);
-  const nobody = { find: () => Promise.reject(new Error("the finder was asked")) };
   const look = async (turn: number, angles_known: boolean) => {
     const detector = dotDetector(), places = [{ ...place, angle: place.angle + turn }];
-    for await (const [, [found]] of findFacesOfEach(nobody, detector, [0], () => ({ image, places, angles_known }))) {
+    for await (const [, [found]] of findFacesOfEach(null, detector, [0], () => ({ image, places, angles_known }))) {
       return { found: found!, calls: detector.calls };
     }
     throw new Error("no face");
