@@ -151,9 +151,12 @@ function sideBySide(
   };
 }
 
+/** What stands for a figure that was not measured. */
+const ABSENT = "–";
+
 /** The table as `deno fmt` writes it. */
 function markdown({ columns, rows }: Table): string {
-  const cells = rows.map((row) => row.map((text) => text.replaceAll("|", "\\|")));
+  const cells = rows.map((row) => row.map((text) => text.replaceAll("|", "\\|") || ABSENT));
   const widths = columns.map(([heading], k) => Math.max(3, heading.length, ...cells.map((row) => row[k]!.length)));
   const line = (row: readonly string[]) =>
     `| ${row.map((text, k) => columns[k]![1] ? text.padStart(widths[k]!) : text.padEnd(widths[k]!)).join(" | ")} |`;

@@ -149,8 +149,8 @@ Deno.test("benchmark measures tools on several folders and writes the tables of 
     const joined = (await Deno.readTextFile(page)).split("\n").map((line) => line.replaceAll(/ +/g, " "));
     assert.deepEqual(joined.filter((line) => /^\| (star|foa|detector)/.test(line)), [
       "| detector | art: NME, % | FR10, % | famous: NME, % | FR10, % |",
-      "| star | | | 6.20 | 13.2 |",
-      "| foa | 2.00 | 0.0 | | |",
+      "| star | – | – | 6.20 | 13.2 |",
+      "| foa | 2.00 | 0.0 | – | – |",
       "| detector | measured on | images | NME, % | FR10, % | AUC10 |",
       "| star | famous | 160 | 6.20 | 13.2 | 0.514 |",
     ]);
