@@ -151,7 +151,7 @@ function sideBySide(
   };
 }
 
-/** What stands for a figure that was not measured. */
+/** Stands for a figure that was not measured. */
 const ABSENT = "–";
 
 /** The table as `deno fmt` writes it. */

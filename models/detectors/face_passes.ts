@@ -17,6 +17,7 @@ import { logitOf } from "../finder/logistic.ts";
 import { type PairCalibration, pairScore } from "../finder/pair_score.ts";
 import { BY_DOUBT, type TurnEvidence, turnScore, type TurnWeights } from "../finder/turn_score.ts";
 import { type Detector, uncertainty } from "./detector.ts";
+import type { FindFacesOptions } from "./find_faces.ts";
 import type { Turned } from "./search_turned.ts";
 
 /** The part of a detector that is needed here. */
@@ -42,7 +43,7 @@ const REACH = 2;
 export const KNOWN_SURE = Infinity;
 
 /** A turned square of a picture. */
-export interface Crop {
+interface Crop {
   readonly pyramid: Pyramid;
   readonly square: TurnedSquare;
 }
@@ -80,18 +81,11 @@ export interface Candidate {
 /** The square that shows a face as in the detector's training. */
 export const cropAround = ({ side, ...place }: FacePlace): TurnedSquare => ({ ...place, side: CROP_SCALE * side });
 
-/** Options of {@linkcode look}; see `FindFacesOptions`. */
-export interface LookOptions {
-  readonly passes?: number;
-  readonly flip?: boolean;
-  readonly min_score?: number;
-}
-
 /** Passes of the detector over all candidates. One whose score is out of reach of the least score is not looked at again. */
 export async function look(
   detector: LandmarkDetector,
   candidates: readonly Candidate[],
-  { passes = 3, flip = false, min_score = MIN_SCORE }: LookOptions,
+  { passes = 3, flip = false, min_score = MIN_SCORE }: Pick<FindFacesOptions, "passes" | "flip" | "min_score">,
   pair: PairCalibration | undefined,
 ): Promise<void> {
   const turn = pair?.turn ?? BY_DOUBT, least = logitOf(min_score) - REACH;
