@@ -12,7 +12,7 @@ export interface Evidence {
   /** Doubt, parts of the crop's side, see `Face.doubt`. */
   readonly doubt: number;
   /** See `Face.features`. */
-  readonly features?: Float32Array | undefined;
+  readonly features?: ArrayLike<number> | undefined;
 }
 
 /** Doubts nearer to 0 count as this. */
@@ -21,7 +21,7 @@ export const LEAST_DOUBT = 1e-4;
 const LEAST_VARIANCE = 1e-12;
 
 /** Logarithms of the doubt and of 1 and each feature. */
-export function evidenceValues({ doubt, features = new Float32Array(0) }: Evidence): number[] {
+export function evidenceValues({ doubt, features = [] }: Evidence): number[] {
   return [Math.log(Math.max(LEAST_DOUBT, doubt)), ...Array.from(features, Math.log1p)];
 }
 

@@ -6,6 +6,7 @@
 
 import { z } from "zod";
 import { mean, roundTo } from "../../faces/statistics.ts";
+import { readJsonIfUsable, writeAtomic } from "../../formats/files.ts";
 import { InputError } from "../../formats/input_error.ts";
 import { counted } from "../../formats/numbers.ts";
 import { type Detector, loadDetector } from "../../models/detectors/detector.ts";
@@ -15,7 +16,7 @@ import { logistic, logitOf } from "../../models/finder/logistic.ts";
 import { judge, type Judgement, rateAt, reliability } from "../../models/finder/measure.ts";
 import { calibratePair, type PairOutcome, pairScore } from "../../models/finder/pair_score.ts";
 import { calibrateTurn, type TurnOutcome, turnScore } from "../../models/finder/turn_score.ts";
-import { stage } from "../../runtime/stage.ts";
+import { stage, type StageContext } from "../../runtime/stage.ts";
 import { detectorsConflicts, weightsConflict } from "../lib/checks.ts";
 import { type DrawnScene, judgeFaces, loadParts, sceneConflicts, scenes, type SeenFace } from "../lib/scenes.ts";
 
@@ -34,7 +35,7 @@ export const calibrateFinder = stage({
     "detector is in doubt about, or that have other features than faces, are less likely faces, and of the quarters by " +
     "which a crop can be turned the one counts in which its features are those of an upright face. The scores hold for " +
     "this detector; with others the finder's own stay.",
-  version: 4,
+  version: 5,
   inputs: { finder: "finder", detector: "detector", "data*": "dataset" },
   output: "finder",
   options: z.object({
@@ -68,21 +69,24 @@ export const calibrateFinder = stage({
     using detector = await loadDetector(device, detectorDir, { partial: true });
     const { fingerprint } = detector;
     if (fingerprint === undefined) throw new RangeError("Cannot name a detector without a fingerprint");
-    const some = () => scenes(datasets, weights, { seed: ctx.seed, count, side: side_px, empty, clutter });
-    const turns: TurnOutcome[][] = [];
-    for (const scene of some()) {
-      ctx.signal.throwIfAborted();
-      ctx.progress(turns.push(await turnsIn(scene, finder, detector, least_score)), 2 * count);
-    }
+    const part = (first: number, count: number) =>
+      scenes(datasets, weights, { seed: ctx.seed, first, count, side: side_px, empty, clutter });
+    const turns: TurnOutcome[][] = await inParts(ctx, "turns", { of: count, after: 0 }, async function* (first, count) {
+      for (const scene of part(first, count)) yield await turnsIn(scene, finder, detector, least_score);
+    });
     const turn = rounded(calibrateTurn(turns.flat()));
     // The finder's own scores, and the turns chosen by the calibration.
     const own_scores = { detector: fingerprint, slope: 1, doubt: 0, shift: 0, least_score, turn };
     const alone = { find: finder.find.bind(finder), config: { with_detector: own_scores } };
-    const pictures: Judgement<SeenFace>[] = [];
-    for await (const [, judgement] of judgeFaces(alone, detector, some(), { min_score: least_score })) {
-      ctx.signal.throwIfAborted();
-      ctx.progress(count + pictures.push(judgement), 2 * count);
-    }
+    const pictures: Judgement<SeenFace>[] = await inParts(
+      ctx,
+      "faces",
+      { of: count, after: count },
+      async function* (first, count) {
+        const judged = judgeFaces(alone, detector, part(first, count), { min_score: least_score });
+        for await (const [, judgement] of judged) yield judgement;
+      },
+    );
     const outcomes = pictures.flatMap(outcomesOf);
     if (!outcomes.some(({ right }) => right) || outcomes.every(({ right }) => right)) {
       throw new InputError(
@@ -114,6 +118,39 @@ export const calibrateFinder = stage({
     await Deno.writeTextFile(`${ctx.dir}/results.json`, JSON.stringify({ ...row, calibration }, null, 1) + "\n");
   },
 });
+
+/** Scenes whose results are kept together; batches of the detector's images do not go beyond them. */
+const PART = 20;
+
+/**
+ * Makes a result for each scene. Those of a part of them are kept in a file, so that a run that was stopped goes on with the
+ * next part.
+ *
+ * @param pass Number of the scenes, and of those that were counted before.
+ * @param make Makes the results of some scenes: the number of the first one, and their number.
+ */
+async function inParts<T>(
+  ctx: StageContext,
+  name: string,
+  pass: { readonly of: number; readonly after: number },
+  make: (first: number, count: number) => AsyncIterable<T>,
+): Promise<T[]> {
+  const plain = (_: string, value: unknown) => value instanceof Float32Array ? Array.from(value) : value;
+  const all: T[] = [];
+  for (let first = 0; first < pass.of; first = all.length) {
+    const path = `${ctx.work}/${name}_${String(first).padStart(6, "0")}.json`;
+    const kept = readJsonIfUsable<T[]>(path);
+    if (kept) all.push(...kept);
+    else {
+      for await (const one of make(first, Math.min(PART, pass.of - first))) {
+        ctx.signal.throwIfAborted();
+        ctx.progress(pass.after + all.push(one), 2 * pass.of);
+      }
+      writeAtomic(path, JSON.stringify(all.slice(first), plain));
+    }
+  }
+  return all;
+}
 
 /** The weights as they are written. */
 function rounded<W extends { readonly features?: readonly number[] | undefined }>(weights: W): W {

@@ -10,13 +10,9 @@ import type { Colour, Image } from "../../faces/data/image.ts";
 import { type FacePlace, facePlace } from "../../faces/place.ts";
 import { composeScene, type Scene, sceneImage, type SceneOptions } from "../../faces/scenes/scene.ts";
 import type { Detector } from "../../models/detectors/detector.ts";
-import {
-  type Face,
-  findFacesOfEach,
-  type FindFacesOptions,
-  type PlaceFinder,
-} from "../../models/detectors/find_faces.ts";
+import { findFacesOfEach, type FindFacesOptions, type PlaceFinder } from "../../models/detectors/find_faces.ts";
 import type { FaceCandidate } from "../../models/finder/decode.ts";
+import type { Evidence } from "../../models/finder/evidence.ts";
 import type { Finder } from "../../models/finder/finder.ts";
 import { logitOf } from "../../models/finder/logistic.ts";
 import { judge, type Judgement } from "../../models/finder/measure.ts";
@@ -58,6 +54,8 @@ export interface ScenesOptions extends SceneOptions {
   readonly seed: number;
   /** Their number. */
   readonly count: number;
+  /** Number of the first that is composed; by default 0. */
+  readonly first?: number;
   /** Share of scenes of clutter alone, without faces or spoilt ones, spread evenly over the others; by default 0. */
   readonly clutter?: number;
 }
@@ -71,10 +69,10 @@ export interface DrawnScene extends Scene {
 export function* scenes(
   datasets: readonly Faces[],
   weights: readonly number[],
-  { seed, count, clutter = 0, ...options }: ScenesOptions,
+  { seed, count, first = 0, clutter = 0, ...options }: ScenesOptions,
 ): Generator<DrawnScene> {
   const random = new Random(seed, "finder/scenes");
-  for (let k = 0; k < count; k++) {
+  for (let k = first; k < first + count; k++) {
     const alone = Math.floor((k + 1) * clutter) > Math.floor(k * clutter);
     const kind = alone ? { ...options, empty: 1, spoilt: false } : options;
     const scene = composeScene(datasets, weights, random.at(k), kind);
@@ -94,7 +92,7 @@ export async function* judgeScenes(
 }
 
 /** A face that a detector has looked at: the place of its landmarks, and the logit of its score. */
-export interface SeenFace extends FaceCandidate, Pick<Face, "doubt" | "features"> {
+export interface SeenFace extends FaceCandidate, Evidence {
   /** Its score. */
   readonly score: number;
 }

@@ -5,7 +5,7 @@ import { readFinder } from "../../models/finder/finder.ts";
 import { fingerprint } from "../../models/io/fingerprint.ts";
 import { readPipeline } from "../../runtime/pipeline/file.ts";
 import { runPipeline } from "../../runtime/run/run.ts";
-import { silent } from "../../runtime/run/progress.ts";
+import { type Reporter, silent } from "../../runtime/run/progress.ts";
 import { stages } from "../../stages/mod.ts";
 import { inFolder } from "./run_stages.ts";
 
@@ -85,5 +85,46 @@ Deno.test("finder/train trains, goes on from another finder and calibrates; find
     assert.ok(bins(both).length > 0 && bins(both).every(({ from }) => from >= 0.1));
     assert.equal(both.detector, "detector");
     assert.ok(both.faces > 0 && both.recall >= 0 && both.recall <= 1 && both.scenes_with_false <= 4);
+  });
+});
+
+Deno.test("finder/calibrate goes on where it was stopped, in either pass over the scenes, and comes to the same", async () => {
+  await inFolder(async (dir) => {
+    await Deno.writeTextFile(
+      `${dir}/test.yaml`,
+      `
+stages:
+  faces: { uses: faces/render, with: { styles: [photo], count: 4, size_px: 32 } }
+  finder: { uses: finder/load, with: { path: models/faces/finder } }
+  detector: { uses: detector/load, with: { path: models/faces } }
+  scored:
+    uses: finder/calibrate
+    in: { finder: finder, detector: detector, data: faces }
+    with: { scenes: 22, side_px: 96, clutter: 0.8, dtype: f16 }
+`,
+    );
+    const run = async (root: string, stop_at = Infinity): Promise<void> => {
+      const interrupt = new AbortController();
+      const reporter: Reporter = {
+        event(event) {
+          if (event.event === "progress" && event.stage === "scored" && event.done >= stop_at) interrupt.abort();
+        },
+      };
+      const pipeline = await readPipeline(`${dir}/test.yaml`, stages);
+      await runPipeline(pipeline, { root: `${dir}/${root}`, reporter, openDevice, signal: interrupt.signal });
+    };
+    const kept = () => [...Deno.readDirSync(`${dir}/stopped/test/.work/scored/files`)].map(({ name }) => name).sort();
+    await run("whole");
+    await assert.rejects(run("stopped", 21));
+    assert.deepEqual(kept(), ["turns_000000.json"]);
+    await assert.rejects(run("stopped", 43));
+    assert.deepEqual(kept(), ["faces_000000.json", "turns_000000.json", "turns_000020.json"]);
+    await run("stopped");
+    for (const file of ["config.json", "results.json", "model.safetensors"]) {
+      const [a, b] = await Promise.all(
+        ["whole", "stopped"].map((root) => Deno.readFile(`${dir}/${root}/test/scored/${file}`)),
+      );
+      assert.deepEqual(a, b, file);
+    }
   });
 });
