@@ -65,15 +65,18 @@ fn faces_away(p: vec3f) -> bool {
   let seen = bend(p);
   return dot(skin_normal(seen), eye - seen) < 0.0;
 }
-// The annotators' rule: the edge of the jaw where it is seen, the outline of the cheek where it is hidden.
+// The annotators' rule: the edge of the jaw where it is seen, the outline of the cheek where it is hidden; of a turned face
+// that some styles draw without an edge of the near cheek, a line before it.
 // A point of it, i from 0 (beside the left eye) over the chin to 2 * JAW_STEPS.
 fn jaw_point(i: i32) -> vec3f {
   let k = f32(min(i, 2 * JAW_STEPS - i)) * 8.0 / f32(JAW_STEPS);
   let side = f32(sign(i - JAW_STEPS));
-  var low = 0.0;
+  let near = smoothstep(0.1, 0.5, -side * row_x.z) * (1.0 - smoothstep(4.0, 8.0, k));
+  let least = select(0.0, texel(SHOT_AT).z * near, annotated);
+  var low = least;
   var high = 1.0;
   for (var n = 0; n < 24; n++) {
-    high = f32(n) / 24.0;
+    high = mix(least, 1.0, f32(n) / 24.0);
     if (!faces_away(jaw_path(side, k, high))) { break; }
     low = high;
   }
@@ -86,8 +89,9 @@ fn jaw_point(i: i32) -> vec3f {
 fn eye_landmark(corners: vec4f, lids: vec4f, k: i32) -> vec2f { // k from the outer corner over the upper lid
   // corners where the white of the eye ends, a little inside the ends of the lids
   let s = select(select(0.32, 0.69, k == 2 || k == 4), select(select(0.0, 0.05, annotated), select(1.0, 0.985, annotated), k == 3), k == 0 || k == 3);
-  let h = lid_heights(lids, s);
-  return eye_point(corners, s, select(h.x, -h.y, k > 3) * select(1.0, 0.0, k == 0 || k == 3));
+  let t = mix(select(0.0, texel(SHOT_AT).w, annotated), 1.0, s);
+  let h = lid_heights(lids, t);
+  return eye_point(corners, t, select(h.x, -h.y, k > 3) * select(1.0, 0.0, k == 0 || k == 3));
 }
 // A corner of the lips (u = 1) or of their inner edges, where the red ends for annotators: a little lower than the ends.
 fn mouth_corner(side: f32, u: f32) -> vec2f {

@@ -292,12 +292,12 @@ export function packHead(head: HeadParams, style: StyleRender, size_px: number):
   packHair(put, layout);
   packSkin(put, layout);
   packClothes(put, layout);
-  const rows = rotation(head.shot.pose), { shape, line, colours } = style;
+  const rows = rotation(head.shot.pose), { shape, line, colours, landmarks } = style;
   put(TEXELS.camera, head.shot.distance);
   rows.forEach((row, i) => put(TEXELS.row_x + i, ...row, PIVOT[i]!));
   packLight(put, layout, style, rows);
   packPicture(put, layout, size_px);
-  put(TEXELS.shot, head.shot.seed, size_px);
+  put(TEXELS.shot, head.shot.seed, size_px, landmarks.near_edge, landmarks.eye_ends);
   put(TEXELS.style, shape.shoulders, colours.blush, colours.eye_white, NOSES.indexOf(line.nose));
   return out;
 }

@@ -182,6 +182,10 @@ const renderSchema = z.strictObject({
     vignette: share(0).describe("Darkening of the corners"),
     fade: share(0).describe("Loss of contrast of old images"),
   }).prefault({}),
+  landmarks: z.strictObject({
+    eye_ends: share(0, 0.3).describe("Outer corners of the eyes inwards, parts of their width"),
+    near_edge: share(0, 0.5).describe("Near edge of a turned face before its widest place, parts of a right angle"),
+  }).prefault({}).describe("Where annotators put landmarks on images of this kind, if not where they do on most"),
 }).prefault({});
 
 /** The schema of a style file. */

@@ -36,7 +36,7 @@ const COUNTS = {
   hair_form: 1,
   limits: 1,
   beard: 1,
-  /** Seed, side of the image (pixels). */
+  /** Seed, side of the image (pixels), the near edge and the ends of the eyes of a style's landmarks. */
   shot: 1,
   /** Factor on the width of the shoulders, blush, white of the eyes, line of the nose (an index of `NOSES`). */
   style: 1,

@@ -28,6 +28,7 @@ export const MANNERS: Readonly<Record<string, { weight: number; ranges: Narrower
       palette: { kind: oneOf<Kind<"palette">>({ none: 3, lightness: 1 }), dither: within(0.05, 0.15) },
       paper: { bare: some(0.1, within(0.3, 1), 0) },
       lens: { photo: within(0.3, 1) },
+      landmarks: { eye_ends: always(0.09) },
     },
   },
   painting: {

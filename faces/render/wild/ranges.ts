@@ -6,7 +6,7 @@
 import { mix } from "../numbers.ts";
 import type { KINDS, NOSES, StyleRender } from "../styles.ts";
 import { hsl } from "./hex_colours.ts";
-import { type Draw, hued, list, oneOf, ratio, shift, some, stray, whole, within } from "./draws.ts";
+import { always, type Draw, hued, list, oneOf, ratio, shift, some, stray, whole, within } from "./draws.ts";
 
 /** A kind of a group, such as a medium. */
 export type Kind<Group extends keyof typeof KINDS> = (typeof KINDS)[Group][number];
@@ -191,4 +191,5 @@ export const FREE: Table = {
     vignette: some(0.25, within(0, 0.25), 0),
     fade: some(0.2, within(0, 0.12), 0),
   },
+  landmarks: { eye_ends: always(0), near_edge: always(0) },
 };

@@ -49,11 +49,12 @@ const REPROPORTIONED = 0.4;
 /** A recipe from named styles, or the same with other proportions. */
 function reproportioned(style: StyleRender, random: RandomSource): StyleRender {
   if (random.uniform() >= REPROPORTIONED) return style;
-  const { shape, line } = freeStyle(random);
+  const { shape, line, landmarks } = freeStyle(random);
   return {
     ...style,
     shape: { ...shape, light_skin: style.shape.light_skin },
     line: { ...style.line, nose: line.nose },
+    landmarks: { ...style.landmarks, near_edge: Math.max(style.landmarks.near_edge, landmarks.near_edge) },
   };
 }
 

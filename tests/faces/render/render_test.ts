@@ -382,8 +382,9 @@ Deno.test("renderFaces() opens mouths farther, bends them down and rounds eyes, 
     { brow_length: 0.5, nose_tip: 0.12 },
     { nose_depth: 3, nose_width: 3, face_length: 3, mouth_width: 3 },
   ];
-  const renders = changes.map((shape) => ({ ...photo.render, shape: { ...photo.render.shape, ...shape } }));
-  renders.push({ ...photo.render, colours: { ...photo.render.colours, eye_white: 0 } });
+  const middle = { ...photo.render, landmarks: { eye_ends: 0, near_edge: 0 } }; // lids are roundest in the middle
+  const renders = changes.map((shape) => ({ ...middle, shape: { ...photo.render.shape, ...shape } }));
+  renders.push({ ...middle, colours: { ...photo.render.colours, eye_white: 0 } });
   const device = await openDevice();
   const { person, shot } = plainHead();
   const heads = renders.map(() => ({ person, shot: { ...shot, teeth: 0.7 } }));
@@ -414,6 +415,54 @@ Deno.test("renderFaces() opens mouths farther, bends them down and rounds eyes, 
     y(huge, 30) < y(huge, 33) && y(huge, 33) < y(huge, 51) && y(huge, 57) < y(huge, 8),
     "features keep their order",
   );
+});
+
+Deno.test("renderFaces() puts landmarks where a style says annotators do, and draws the same", async () => {
+  const device = await openDevice();
+  const at = (landmarks: Partial<StyleRender["landmarks"]>): StyleRender => ({
+    ...photo.render,
+    landmarks: { eye_ends: 0, near_edge: 0, ...landmarks },
+  });
+  const turned = plainHead(0.6);
+  const [plain, narrow, inside, other] = await renderFaces(
+    device.gpu,
+    [turned, turned, turned, plainHead(-0.6)],
+    [at({}), at({ eye_ends: 0.1 }), at({ near_edge: 0.2 }), at({ near_edge: 0.2 })],
+    SIZE,
+  ) as [RenderedFace, RenderedFace, RenderedFace, RenderedFace];
+  device.check();
+  device.destroy();
+  const moved = (face: RenderedFace, point: number): number =>
+    Math.hypot(...[0, 1].map((axis) => face.landmarks[2 * point + axis]! - plain.landmarks[2 * point + axis]!));
+
+  const change = plain.image.data.reduce((sum, v, i) => sum + Math.abs(v - narrow.image.data[i]!), 0);
+  assert(change < plain.image.data.length / 2, `the crop stays, but for the inset of the outline: ${change}`);
+  const lids = [36, 37, 38, 40, 41, 43, 44, 45, 46, 47];
+  for (let point = 0; point < 68; point++) {
+    if (point !== 39 && point !== 42 && !lids.includes(point)) assert(moved(narrow, point) < 0.05, `landmark ${point}`);
+  }
+  const width = ({ landmarks }: RenderedFace, outer: number, inner: number): number =>
+    Math.hypot(landmarks[2 * outer]! - landmarks[2 * inner]!, landmarks[2 * outer + 1]! - landmarks[2 * inner + 1]!);
+  for (const [outer, inner] of [[36, 39], [45, 42]] as const) {
+    const share = width(narrow, outer, inner) / width(plain, outer, inner);
+    assert(share > 0.87 && share < 0.93, `${share}`);
+  }
+
+  // Of a face turned to the image's left the near edge is at its right, of one turned to its right at its left; the crop
+  // follows it, so places are told from the eyes.
+  const across = ({ landmarks }: RenderedFace, point: number): number =>
+    (landmarks[2 * point]! - (landmarks[72]! + landmarks[90]!) / 2) / (landmarks[90]! - landmarks[72]!);
+  const near = across(plain, 16) > -across(plain, 0) ? [16, 15, 14] : [0, 1, 2];
+  for (const point of near) {
+    const change = Math.abs(across(plain, point)) - Math.abs(across(inside, point));
+    assert(change > 0.08 && change < 0.5, `landmark ${point}: ${change}`);
+  }
+  for (const point of near.map((i) => 16 - i)) {
+    assert(Math.abs(across(inside, point) - across(plain, point)) < 0.01, `landmark ${point}`);
+  }
+  for (const point of near) {
+    assert(Math.abs(across(other, 16 - point) + across(inside, point)) < 0.05, `landmark ${point}`);
+  }
 });
 
 Deno.test("renderFaces() refuses sizes that it cannot draw", async () => {

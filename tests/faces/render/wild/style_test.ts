@@ -86,7 +86,7 @@ Deno.test("drawWildStyle() is near a named style, between two, or far from all",
   assert(near > 0 && between > 50, `${near} at a style, ${between} between`);
 });
 
-Deno.test("renderFaces() draws each head in its own style, as it does alone, and landmarks depend on proportions alone", async () => {
+Deno.test("renderFaces() draws each head in its own style, as it does alone, and landmarks depend on its proportions and annotators", async () => {
   const device = await openDevice();
   const heads = [0, 1, 2, 3, 4, 5].map((at) => ({
     person: samplePerson(new Random(1, "p").at(at)),
@@ -97,7 +97,8 @@ Deno.test("renderFaces() draws each head in its own style, as it does alone, and
   for (const [at, head] of heads.entries()) {
     const [alone] = await renderFaces(device.gpu, [head], recipes[at]!, 48);
     assert.deepEqual(alone, together[at]);
-    const [plain] = await renderFaces(device.gpu, [head], { ...named[0]!, shape: recipes[at]!.shape }, 48);
+    const { shape, landmarks } = recipes[at]!;
+    const [plain] = await renderFaces(device.gpu, [head], { ...named[0]!, shape, landmarks }, 48);
     assert.deepEqual(plain!.landmarks, alone!.landmarks);
     assert.notDeepEqual(plain!.image, alone!.image);
     assert(alone!.landmarks.every((v) => v >= 0 && v <= 47), `landmarks of ${at}`);
