@@ -105,7 +105,7 @@ export const PROPORTIONS: Readonly<
         nose: oneOf<(typeof NOSES)[number]>({ ridge: 6, hook: 1, whole: 1 }),
         folds: some(0.4, within(0, 0.5), 0),
       },
-      landmarks: { near_edge: within(0.08, 0.28) }, // on Kunisada's prints 0.16 to 0.25 of the eye distance
+      landmarks: { near_edge: within(0.08, 0.28) }, // on Kunisada's prints 0.16 to 0.27 of the eye distance
     },
   },
   heavy: { // caricatures: huge noses and chins
