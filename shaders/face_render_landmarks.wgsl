@@ -60,6 +60,8 @@ fn jaw_path(side: f32, k: f32, t: f32) -> vec3f {
   for (var i = 0; i < 14; i++) { r -= skin(inside + way * r) * 0.8; }
   return inside + way * r;
 }
+// How far a side of the head is turned away, 0 to 1.
+fn turned(side: f32) -> f32 { return smoothstep(0.1, 0.5, side * row_x.z); }
 fn faces_away(p: vec3f) -> bool {
   let eye = to_head(vec3f(0.0, 0.0, camera.x));
   let seen = bend(p);
@@ -71,8 +73,8 @@ fn faces_away(p: vec3f) -> bool {
 fn jaw_point(i: i32) -> vec3f {
   let k = f32(min(i, 2 * JAW_STEPS - i)) * 8.0 / f32(JAW_STEPS);
   let side = f32(sign(i - JAW_STEPS));
-  let near = smoothstep(0.1, 0.5, -side * row_x.z) * (1.0 - smoothstep(4.0, 8.0, k));
-  let least = select(0.0, texel(SHOT_AT).z * near, annotated);
+  let near = turned(-side) * (1.0 - smoothstep(4.0, 8.0, k));
+  let least = select(0.0, texel(LANDMARKS_AT).x * near, annotated);
   var low = least;
   var high = 1.0;
   for (var n = 0; n < 24; n++) {
@@ -89,7 +91,7 @@ fn jaw_point(i: i32) -> vec3f {
 fn eye_landmark(corners: vec4f, lids: vec4f, k: i32) -> vec2f { // k from the outer corner over the upper lid
   // corners where the white of the eye ends, a little inside the ends of the lids
   let s = select(select(0.32, 0.69, k == 2 || k == 4), select(select(0.0, 0.05, annotated), select(1.0, 0.985, annotated), k == 3), k == 0 || k == 3);
-  let t = mix(select(0.0, texel(SHOT_AT).w, annotated), 1.0, s);
+  let t = mix(select(0.0, texel(LANDMARKS_AT).y, annotated), 1.0, s);
   let h = lid_heights(lids, t);
   return eye_point(corners, t, select(h.x, -h.y, k > 3) * select(1.0, 0.0, k == 0 || k == 3));
 }
@@ -119,10 +121,27 @@ fn mouth_landmark(k: i32) -> vec2f { // k from 0, the left corner, as 48 to 67
 
 // A point of the brow's upper edge, which annotators follow from where hair is dense to a little beyond the inner end; s as
 // in brow_point().
-fn brow_landmark(ends: vec4f, height: f32, s: f32) -> vec3f {
+fn brow_landmark(side: f32, ends: vec4f, height: f32, s: f32) -> vec3f {
   if (!annotated) { return onto_skin(brow_point(ends, height, s)); }
-  let t = s + 0.035;
+  let t = mix(texel(LANDMARKS_AT).z * (1.0 + turned(side)), 1.0, s) + 0.035;
   return onto_skin(brow_point(ends, height, t) - vec2f(0.0, 0.75 * brow_thick(t) * smoothstep(-0.1, 0.3, t)));
+}
+
+// Some styles draw a turned nose as one line, with its tip and the side turned away at the line's lower end.
+fn nose_as_line() -> f32 {
+  return select(0.0, texel(LANDMARKS_AT).w * turned(sign(row_x.z)), annotated);
+}
+fn nose_ridge_landmark(t: f32) -> vec3f { // from between the eyes (t = 0) to the tip
+  let tip = nose_line.z - 0.008 + 0.5 * nose_wing.x * nose_as_line();
+  return onto_skin(vec2f(0.0, mix(nose_line.x + select(-0.01, 0.012, annotated), tip, t)));
+}
+// A point below the nose, k from -1 (the left wing) to 1.
+fn nose_base_landmark(k: f32) -> vec3f {
+  let base = vec2f(k * (nose_wing.y + nose_wing.w * select(0.75, 0.6, annotated)), nose_base.w + select(0.0, 0.028, annotated) - 0.04 * k * k);
+  let side = sign(row_x.z);
+  let far = k * side;
+  let line = vec3f(side * 0.6 * nose_base.x, base.y - 0.05 * max(far, 0.0), nose_line.w - 0.5 * nose_wing.x); // below the tip
+  return mix(onto_skin(base), line, nose_as_line() * min((1.0 + far) * (1.0 + far), 1.0));
 }
 
 @compute @workgroup_size(8)
@@ -135,14 +154,13 @@ fn curves(@builtin(global_invocation_id) id: vec3u) {
   if (at < BROWS_AT) {
     p = jaw_point(at);
   } else if (at < BROWS_AT + BROW_STEPS + 1) {
-    p = brow_landmark(brow_left, arch.x, f32(at - BROWS_AT) / f32(BROW_STEPS));
+    p = brow_landmark(-1.0, brow_left, arch.x, f32(at - BROWS_AT) / f32(BROW_STEPS));
   } else if (at < FEATURES_AT) {
-    p = brow_landmark(brow_right, arch.y, f32(FEATURES_AT - 1 - at) / f32(BROW_STEPS));
+    p = brow_landmark(1.0, brow_right, arch.y, f32(FEATURES_AT - 1 - at) / f32(BROW_STEPS));
   } else if (i < 31) {
-    p = onto_skin(vec2f(0.0, mix(nose_line.x + select(-0.01, 0.012, annotated), nose_line.z - 0.008, f32(i - 27) / 3.0)));
+    p = nose_ridge_landmark(f32(i - 27) / 3.0);
   } else if (i < 36) {
-    let k = f32(i - 33) * 0.5;
-    p = onto_skin(vec2f(k * (nose_wing.y + nose_wing.w * select(0.75, 0.6, annotated)), nose_base.w + select(0.0, 0.028, annotated) - 0.04 * k * k));
+    p = nose_base_landmark(f32(i - 33) * 0.5);
   } else if (i < 42) {
     p = onto_skin(eye_landmark(eye_left, lids_left, i - 36));
   } else if (i < 48) { // 42 is the inner corner

@@ -297,7 +297,8 @@ export function packHead(head: HeadParams, style: StyleRender, size_px: number):
   rows.forEach((row, i) => put(TEXELS.row_x + i, ...row, PIVOT[i]!));
   packLight(put, layout, style, rows);
   packPicture(put, layout, size_px);
-  put(TEXELS.shot, head.shot.seed, size_px, landmarks.near_edge, landmarks.eye_ends);
+  put(TEXELS.shot, head.shot.seed, size_px);
+  put(TEXELS.landmarks, landmarks.near_edge, landmarks.eye_ends, landmarks.brow_ends, landmarks.nose_side);
   put(TEXELS.style, shape.shoulders, colours.blush, colours.eye_white, NOSES.indexOf(line.nose));
   return out;
 }

@@ -185,6 +185,10 @@ const renderSchema = z.strictObject({
   landmarks: z.strictObject({
     eye_ends: share(0, 0.3).describe("Outer corners of the eyes inwards, parts of their width"),
     near_edge: share(0, 0.5).describe("Near edge of a turned face before its widest place, parts of a right angle"),
+    brow_ends: share(0, 0.4).describe(
+      "Outer ends of the brows inwards, parts of their length; of the brow turned away twice that",
+    ),
+    nose_side: share(0).describe("How far the base of a turned nose follows its outline on the side turned away"),
   }).prefault({}).describe("Where annotators put landmarks on images of this kind, if not where they do on most"),
 }).prefault({});
 

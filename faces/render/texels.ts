@@ -36,7 +36,7 @@ const COUNTS = {
   hair_form: 1,
   limits: 1,
   beard: 1,
-  /** Seed, side of the image (pixels), the near edge and the ends of the eyes of a style's landmarks. */
+  /** Seed, side of the image (pixels). */
   shot: 1,
   /** Factor on the width of the shoulders, blush, white of the eyes, line of the nose (an index of `NOSES`). */
   style: 1,
@@ -102,6 +102,8 @@ const COUNTS = {
   collar: 1,
   /** Colour of a shirt; strands of hair across the face. */
   linen: 1,
+  /** Of a style's landmarks: the near edge, the ends of the eyes, the ends of the brows, the side of the nose. */
+  landmarks: 1,
 } as const;
 
 /** A parameter. */

@@ -21,7 +21,7 @@ const SHEET_IMAGES = 96;
 export const renderStage = stage({
   id: "faces/render",
   doc: "Draws faces with exact landmarks: parametric heads, as photographs and in styles.",
-  version: 6,
+  version: 7,
   inputs: {},
   output: "dataset",
   options,

@@ -105,7 +105,8 @@ export const PROPORTIONS: Readonly<
         nose: oneOf<(typeof NOSES)[number]>({ ridge: 6, hook: 1, whole: 1 }),
         folds: some(0.4, within(0, 0.5), 0),
       },
-      landmarks: { near_edge: within(0.08, 0.28) }, // on Kunisada's prints 0.16 to 0.27 of the eye distance
+      // As on Kunisada's prints: the near edge 0.16 to 0.27 of the eye distance inside of the cheek's.
+      landmarks: { near_edge: within(0.08, 0.28), brow_ends: within(0, 0.2), nose_side: within(0.5, 1) },
     },
   },
   heavy: { // caricatures: huge noses and chins

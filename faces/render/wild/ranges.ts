@@ -191,5 +191,5 @@ export const FREE: Table = {
     vignette: some(0.25, within(0, 0.25), 0),
     fade: some(0.2, within(0, 0.12), 0),
   },
-  landmarks: { eye_ends: always(0), near_edge: always(0) },
+  landmarks: { eye_ends: always(0), near_edge: always(0), brow_ends: always(0), nose_side: always(0) },
 };

@@ -54,7 +54,13 @@ function reproportioned(style: StyleRender, random: RandomSource): StyleRender {
     ...style,
     shape: { ...shape, light_skin: style.shape.light_skin },
     line: { ...style.line, nose: line.nose },
-    landmarks: { ...style.landmarks, near_edge: Math.max(style.landmarks.near_edge, landmarks.near_edge) },
+    // Of shapes, not of media.
+    landmarks: {
+      ...style.landmarks,
+      near_edge: Math.max(style.landmarks.near_edge, landmarks.near_edge),
+      brow_ends: Math.max(style.landmarks.brow_ends, landmarks.brow_ends),
+      nose_side: Math.max(style.landmarks.nose_side, landmarks.nose_side),
+    },
   };
 }
 

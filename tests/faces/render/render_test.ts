@@ -382,7 +382,7 @@ Deno.test("renderFaces() opens mouths farther, bends them down and rounds eyes, 
     { brow_length: 0.5, nose_tip: 0.12 },
     { nose_depth: 3, nose_width: 3, face_length: 3, mouth_width: 3 },
   ];
-  const middle = { ...photo.render, landmarks: { eye_ends: 0, near_edge: 0 } }; // lids are roundest in the middle
+  const middle = { ...photo.render, landmarks: { ...photo.render.landmarks, eye_ends: 0 } }; // lids are roundest in the middle
   const renders = changes.map((shape) => ({ ...middle, shape: { ...photo.render.shape, ...shape } }));
   renders.push({ ...middle, colours: { ...photo.render.colours, eye_white: 0 } });
   const device = await openDevice();
@@ -421,15 +421,16 @@ Deno.test("renderFaces() puts landmarks where a style says annotators do, and dr
   const device = await openDevice();
   const at = (landmarks: Partial<StyleRender["landmarks"]>): StyleRender => ({
     ...photo.render,
-    landmarks: { eye_ends: 0, near_edge: 0, ...landmarks },
+    landmarks: { eye_ends: 0, near_edge: 0, brow_ends: 0, nose_side: 0, ...landmarks },
   });
   const front = plainHead(), turned = plainHead(0.6);
-  const [wide, narrow, plain, inside, other] = await renderFaces(
+  const drawn = at({ brow_ends: 0.2, nose_side: 1 });
+  const [wide, narrow, short, plain, inside, other, line] = await renderFaces(
     device.gpu,
-    [front, front, turned, turned, plainHead(-0.6)],
-    [at({}), at({ eye_ends: 0.1 }), at({}), at({ near_edge: 0.2 }), at({ near_edge: 0.2 })],
+    [front, front, front, turned, turned, plainHead(-0.6), turned],
+    [at({}), at({ eye_ends: 0.1 }), drawn, at({}), at({ near_edge: 0.2 }), at({ near_edge: 0.2 }), drawn],
     SIZE,
-  ) as [RenderedFace, RenderedFace, RenderedFace, RenderedFace, RenderedFace];
+  ) as [RenderedFace, RenderedFace, RenderedFace, RenderedFace, RenderedFace, RenderedFace, RenderedFace];
   device.check();
   device.destroy();
   const change = wide.image.data.reduce((sum, v, i) => sum + Math.abs(v - narrow.image.data[i]!), 0);
@@ -458,6 +459,25 @@ Deno.test("renderFaces() puts landmarks where a style says annotators do, and dr
   }
   for (const point of near) {
     assert(Math.abs(across(other, 16 - point) + across(inside, point)) < 0.05, `landmark ${point}`);
+  }
+
+  // Brows end short, of a turned face the far one more; the base of its nose, but for its ends, moves to the far side.
+  const left = near[0] === 0;
+  const brow = (face: RenderedFace, first: number): number =>
+    [0, 1, 2, 3].reduce((sum, i) => sum + distance(face, first + i, face, first + i + 1), 0);
+  for (const first of [17, 22]) {
+    const share = brow(short, first) / brow(wide, first);
+    assert(share > 0.75 && share < 0.85, `${share}`);
+  }
+  const [nearShare, farShare] = (left ? [17, 22] : [22, 17]).map((first) => brow(line, first) / brow(plain, first));
+  assert(farShare! < 0.9 * nearShare!, `${farShare}, ${nearShare}`);
+  const [base, outwards] = left ? [[31, 32, 33, 34, 35], 1] as const : [[35, 34, 33, 32, 31], -1] as const;
+  const moves = base.map((point) => outwards * (across(line, point) - across(plain, point)));
+  assert(Math.abs(moves[0]!) < 0.01 && moves.slice(1, 4).every((move) => move > 0.02), `${moves}`);
+  for (let point = 0; point < 68; point++) {
+    if (point < 17 || (point > 26 && point < 36)) {
+      assert(distance(short, point, wide, point) < 0.05, `landmark ${point} of a face from the front`);
+    }
   }
 });
 
