@@ -188,7 +188,7 @@ const renderSchema = z.strictObject({
     brow_ends: share(0, 0.4).describe(
       "Outer ends of the brows inwards, parts of their length; of the brow turned away twice that",
     ),
-    nose_side: share(0).describe("How far the base of a turned nose follows its outline on the side turned away"),
+    nose_side: share(0).describe("How far tip and far side of a turned nose are at the lower end of its line"),
   }).prefault({}).describe("Where annotators put landmarks on images of this kind, if not where they do on most"),
 }).prefault({});
 
