@@ -27,6 +27,7 @@ export interface JsonSchema {
   default?: unknown;
   description?: string;
   path?: "folder" | "file" | "file or folder";
+  reads?: readonly string[];
 }
 
 /** The schema of a stage's options, with unknown keys refused. */
@@ -111,13 +112,15 @@ export interface DeclaredPath {
   readonly key: readonly PropertyKey[];
   readonly path: string;
   readonly what: "folder" | "file" | "file or folder";
+  /** What is read of a folder; undefined: all of it. */
+  readonly reads: readonly string[] | undefined;
 }
 
 /** Finds values whose schema says that they are paths (`folder()`, `file()` of stage.ts). */
 export function declaredPaths(schema: JsonSchema, value: unknown, key: readonly PropertyKey[] = []): DeclaredPath[] {
   if (typeof value === "string") {
-    const what = schema.path ?? (schema.anyOf ?? schema.oneOf)?.find((choice) => choice.path)?.path;
-    return what ? [{ key, path: value, what }] : [];
+    const { path: what, reads } = schema.path ? schema : (schema.anyOf ?? schema.oneOf)?.find(({ path }) => path) ?? {};
+    return what ? [{ key, path: value, what, reads }] : [];
   }
   if (typeof value !== "object" || value === null) return [];
   const keyed = Array.isArray(value) ? value.map((item, i) => [i, item] as const) : Object.entries(value);

@@ -213,9 +213,10 @@ export function stage<const I extends InputSpec, O extends object>(spec: Stage<I
  * An option that names a folder which must exist; what lies in it counts for the cache. Relative to the current folder.
  *
  * @param schema `z.string()`.
+ * @param reads What is read of it, files and folders in it, which then counts alone.
  */
-export function folder<S extends TextSchema<S>>(schema: S): S {
-  return schema.min(1).meta({ path: "folder" });
+export function folder<S extends TextSchema<S>>(schema: S, reads?: readonly string[]): S {
+  return schema.min(1).meta({ path: "folder", ...reads && { reads } });
 }
 
 /**

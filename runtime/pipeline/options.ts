@@ -85,9 +85,9 @@ export async function readOptions(
   const files: string[] = [];
   const refuse = (place: Place, what: string, reason: string, hint?: string) =>
     problems.push({ at: place, message: `Cannot read ${what} as ${reason}`, hint });
-  for (const { key, path, what } of declaredPaths(json, options)) {
+  for (const { key, path, what, reads } of declaredPaths(json, options)) {
     const place = getIn(given, key)?.at ?? at;
-    files.push(path);
+    files.push(...reads?.map((name) => join(path, name)) ?? [path]);
     const info = await Deno.stat(path).catch(() => undefined);
     const is = info?.isDirectory ? "a folder" : info ? "a file" : "missing";
     const name = key.join("."), option = `"${name}" in stage "${id}"`;

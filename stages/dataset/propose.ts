@@ -24,7 +24,7 @@ import { type Face, findFacesOfEach } from "../../models/detectors/find_faces.ts
 import { loadFinder, MIN_SCORE } from "../../models/finder/finder.ts";
 import { folder, stage } from "../../runtime/stage.ts";
 import { writeBadFiles } from "./_bad_files.ts";
-import { detectorOf } from "../lib/artifacts.ts";
+import { detectorOf, NETWORK_FILES } from "../lib/artifacts.ts";
 import { globFilter } from "../lib/glob.ts";
 
 /** Images on the contact sheet, at most. */
@@ -49,7 +49,7 @@ export const proposeLandmarks = stage({
   options: z.object({
     path: folder(z.string()).describe("Folder of the pictures; those in folders below it count too"),
     size_px: z.int().min(8).max(2048).describe("Side of the images that are written, pixels"),
-    finder: folder(z.string()).default("models/faces/finder").describe("The face finder's folder"),
+    finder: folder(z.string(), NETWORK_FILES).default("models/faces/finder").describe("The face finder's folder"),
     min_score: z.number().min(0).max(1).default(MIN_SCORE).describe("Least score of a face"),
     max_faces: z.int().min(1).optional().describe("Most faces of a picture; by default all"),
     min_size_px: z.number().positive().optional().describe(

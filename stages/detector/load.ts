@@ -11,7 +11,7 @@ import { networkOf } from "../../models/detectors/registry.ts";
 import { convertCheckpoint } from "../../models/io/convert.ts";
 import { detectorConfigIn } from "../../models/io/detector_checkpoint.ts";
 import { file, folder, stage } from "../../runtime/stage.ts";
-import { detectorOf } from "../lib/artifacts.ts";
+import { detectorOf, NETWORK_FILES } from "../lib/artifacts.ts";
 
 /** `detector/load`: reads the weights and writes a copy, so that wrong ones are found here. */
 export const loadDetectorStage = stage({
@@ -21,7 +21,7 @@ export const loadDetectorStage = stage({
   inputs: {},
   output: "detector",
   options: z.object({
-    path: folder(z.string()).optional().describe("The detector's folder"),
+    path: folder(z.string(), NETWORK_FILES).optional().describe("The detector's folder"),
     checkpoint: file(z.string()).optional().describe(
       "In place of path: a checkpoint of the original STAR, a .pkl file",
     ),

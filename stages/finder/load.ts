@@ -9,6 +9,7 @@ import { readFinder, saveFinder } from "../../models/finder/finder.ts";
 import { countParameters } from "../../models/io/params.ts";
 import { finderSpecs } from "../../models/finder/network.ts";
 import { folder, stage } from "../../runtime/stage.ts";
+import { NETWORK_FILES } from "../lib/artifacts.ts";
 import { formatCount } from "../lib/estimates.ts";
 
 /** `finder/load`: reads the weights and writes a copy, so that wrong ones are found here. */
@@ -18,7 +19,9 @@ export const loadFinderStage = stage({
   version: 1,
   inputs: {},
   output: "finder",
-  options: z.object({ path: folder(z.string()).describe("The finder's folder, such as models/faces/finder") }),
+  options: z.object({
+    path: folder(z.string(), NETWORK_FILES).describe("The finder's folder, such as models/faces/finder"),
+  }),
   async run(ctx, _inputs, { path }) {
     const { config, tensors } = await readFinder(path);
     await saveFinder(ctx.dir, config, tensors);

@@ -5,6 +5,7 @@
  */
 
 import { readTextIfExists } from "../../formats/files.ts";
+import { NETWORK_FILES } from "./artifacts.ts";
 
 /** The best weights so far, kept through restarts. */
 export class BestCheckpoint {
@@ -34,7 +35,7 @@ export class BestCheckpoint {
 
   /** Copies the detector of the best weights. */
   async copyTo(dir: string): Promise<void> {
-    for (const file of ["config.json", "model.safetensors"]) {
+    for (const file of NETWORK_FILES) {
       await Deno.copyFile(`${this.#dir}/${file}`, `${dir}/${file}`);
     }
   }

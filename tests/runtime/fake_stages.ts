@@ -29,6 +29,7 @@ const draw = stage({
       .prefault({}).describe("Size"),
     styles: z.array(z.string()).default([]).describe("Styles"),
     from: folder(z.string()).optional().describe("Folder with lines"),
+    network: folder(z.string(), ["model.txt", "parts"]).optional().describe("Folder with model.txt and parts/"),
   }),
   async run(ctx, _inputs, { count, styles }) {
     ran.push(ctx.id);

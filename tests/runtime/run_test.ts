@@ -140,6 +140,25 @@ Deno.test("a folder that was changed by hand, or a file that a stage reads, make
   assert.equal(run, "its folder was changed: model.txt is missing");
 });
 
+Deno.test("of a folder that is read in part, a change of that part alone makes the stage run again", async () => {
+  using b = bench();
+  const network = join(b.dir, "network");
+  const write = (name: string, text: string) => Deno.writeTextFileSync(join(network, name), text);
+  Deno.mkdirSync(join(network, "parts"), { recursive: true });
+  write("model.txt", "1");
+  const set = [`stages.faces.with.network=${network}`];
+  await b.run(set);
+  write("README.md", "It learnt from lines.");
+  await b.run(set);
+  assert.deepEqual(ran, []);
+  write("parts/a.txt", "1");
+  await b.run(set);
+  assert.deepEqual(ran, ["faces", "first", "second", "report"]);
+  write("model.txt", "2");
+  const { run } = planRun(await b.read(...set), b.root).find(({ stage }) => stage.id === "faces")!;
+  assert.equal(run, `${join(network, "model.txt")} changed`);
+});
+
 Deno.test("a file that was changed and kept its size is named and made again, one that was touched is not", async () => {
   using b = bench();
   await b.run();
