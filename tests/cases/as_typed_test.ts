@@ -160,7 +160,7 @@ Deno.test("deno task run from a folder of the project reads the files of that fo
     stdout: "piped",
     stderr: "piped",
   }).output();
-  assert.deepEqual([code, new TextDecoder().decode(stdout).trim()], [0, "ok pipelines/full.yaml: 14 stages"]);
+  assert.deepEqual([code, new TextDecoder().decode(stdout).trim()], [0, "ok pipelines/full.yaml: 15 stages"]);
 });
 
 Deno.test("text files of other editors and shells are read, or their encoding is named", () =>

@@ -125,5 +125,5 @@ Deno.test("--json: an error is the last line, with exit code and text as without
     assert.ok(error.message && notes.includes(error.message.split("\n")[0]));
   }
   const { lines } = await runCommand(["validate", "pipelines/full.yaml", "--json"]);
-  assert.deepEqual(lines.map((line) => JSON.parse(line)), [{ file: "pipelines/full.yaml", stages: 14, unset: [] }]);
+  assert.deepEqual(lines.map((line) => JSON.parse(line)), [{ file: "pipelines/full.yaml", stages: 15, unset: [] }]);
 });
