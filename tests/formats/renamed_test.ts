@@ -36,8 +36,8 @@ Deno.test("what --set names by its old name is refused by the new one", async ()
     readPipeline(`pipelines/${file}.yaml`, stages, { set: [set], allowUnset: true });
   await assert.rejects(read("paper", "batch=2"), /no such parameter\n.*\n.*\n.*`batch` is called `batch_size`/);
   await assert.rejects(
-    read("full", "stages.synth.with.per_style=5"),
-    /no stage "synth"\n.*\n.*\n.*`synth` is called `synthetic`/,
+    read("full", "stages.warm.with.steps=5"),
+    /no stage "warm"\n.*\n.*\n.*`warm` is called `finetune_round1`/,
   );
   await assert.rejects(
     read("full", "stages.stage1.with.ema=0.5"),
