@@ -136,7 +136,9 @@ const orNull = (schema: JsonSchema) => ({ ...schema, type: ["object", "null"] })
 
 /** The schema with no key required, in which `${name}` may stand for any value. */
 function loosened(schema: JsonSchema, top = true): JsonSchema {
-  const { required: _required, path: _path, $schema: _schema, ...rest } = schema as JsonSchema & { $schema?: string };
+  const { required: _required, path: _path, reads: _reads, $schema: _schema, ...rest } = schema as JsonSchema & {
+    $schema?: string;
+  };
   const loose: JsonSchema = { ...rest };
   if (rest.properties) {
     loose.properties = Object.fromEntries(
