@@ -112,7 +112,7 @@ export interface DeclaredPath {
   readonly key: readonly PropertyKey[];
   readonly path: string;
   readonly what: "folder" | "file" | "file or folder";
-  /** What is read of a folder; undefined: all of it. */
+  /** Names in a folder that are read; undefined: all. */
   readonly reads: readonly string[] | undefined;
 }
 

@@ -213,7 +213,7 @@ export function stage<const I extends InputSpec, O extends object>(spec: Stage<I
  * An option that names a folder which must exist; what lies in it counts for the cache. Relative to the current folder.
  *
  * @param schema `z.string()`.
- * @param reads What is read of it, files and folders in it, which then counts alone.
+ * @param reads Names of files and folders in it, which then count alone, as nothing else of it is read; by default all.
  */
 export function folder<S extends TextSchema<S>>(schema: S, reads?: readonly string[]): S {
   return schema.min(1).meta({ path: "folder", ...reads && { reads } });

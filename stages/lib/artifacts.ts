@@ -18,7 +18,7 @@ import { loadNetworkConfig } from "../../models/io/network_folder.ts";
 import { type Model, refuseCache, type TextConfig } from "../../models/io/pipeline_folder.ts";
 import type { Artifact } from "../../runtime/stage.ts";
 
-/** What is read of the folder of a detector or a finder. */
+/** Files that are read of the folder of a detector or a finder. */
 export const NETWORK_FILES: readonly string[] = ["config.json", "model.safetensors"];
 
 /** The networks of a model, known by their configurations. */
